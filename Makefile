@@ -1,0 +1,46 @@
+# Every target sets up what it needs in .venv; nothing has to be installed by hand.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+
+.PHONY: demo test lint bench requirements clean
+
+demo: $(STAMP)
+	$(BIN)/avi-upgrade-monitor demo
+
+test: $(STAMP)
+	tests/debian-packages.sh
+	$(MAKE) --no-print-directory lint
+	rm -f .coverage .coverage.*
+	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --fail-under=100 --include='monitor/model.py,monitor/avi/schema.py,monitor/progress.py,monitor/metrics.py,monitor/exposition.py'
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.benchmarks
+
+$(STAMP): pyproject.toml tests/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "avi-upgrade-monitor needs Python 3.11 or newer; set PYTHON=python3.11")'
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Pins every version with its hashes; run it to take newer ones.
+requirements:
+	$(PYTHON) -m venv $(VENV)-pin
+	$(VENV)-pin/bin/pip install --quiet pip-tools
+	$(VENV)-pin/bin/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes --all-extras \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		--output-file tests/requirements.txt pyproject.toml tests/requirements.in
+	rm -rf $(VENV)-pin
+
+clean:
+	rm -rf $(VENV) build dist test-artefacts .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installs what the end-to-end tests run for real, when this is Debian and we are root; elsewhere says what is missing.
+# Those tests are then skipped with the reason; with CI=true a skip is a failure (tests/conftest.py).
+set -eu
+missing=""
+for pair in prometheus:prometheus promtool:prometheus curl:curl chromium:chromium; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+done
+missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
+[ -n "${missing# }" ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing Debian packages: $missing"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086  # a list of package names
+    apt-get install -y -qq --no-install-recommends $missing >/dev/null
+else
+    echo "missing programs, their tests will be skipped; install: $missing" >&2
+fi
