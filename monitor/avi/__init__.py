@@ -1,0 +1,1 @@
+"""All that knows Avi: field names and formats (schema), sessions and requests (client)."""

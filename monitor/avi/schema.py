@@ -1,0 +1,285 @@
+"""
+Avi's bytes to our nouns: the one place that knows the Controller's field names, enums, units and time formats.
+
+Pure. Tolerant by design: unknown enum values are kept and counted, and an image that cannot be read raises
+:class:`BadImage` for itself alone.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final, get_args
+
+import msgspec
+
+from monitor.avi import wire
+from monitor.model import BadAnswer, BadImage, Event, EventState, Image, ImageState, Listing, Page
+
+HIGHEST_VERSION: Final = "32.2.1"
+"""The newest object model that this file was written against; a newer Controller is asked for this one."""
+
+UNKNOWN_FIELDS: Final = ("type", "img_state", "progress", "tasks", "duration", "time")
+"""Where a value can be one that we do not know; the ``field`` label of ``avi_controller_unknown_values_total``."""
+
+PAGE_SIZE: Final = 200  # the most a Controller gives; more is refused
+
+_LABEL_LENGTH = 200  # free text that becomes a label is clipped, so that no Controller can bloat a scrape
+_LATEST = 253402300799.0  # the last second of the year 9999; a later "time" is no time
+_STATES: Final[dict[str, ImageState]] = {
+    f"IMAGE_FSM_{state.upper()}": state for state in get_args(ImageState) if state != "unknown"
+}
+_TYPES: Final = {"IMAGE_TYPE_SYSTEM": "system", "IMAGE_TYPE_PATCH": "patch", "IMAGE_TYPE_MUST_CHECK": "must_check"}
+_UNDECIDED: Final = frozenset({"", "SYSERR_PENDING", "SYSERR_TRY_AGAIN"})
+_STATUS: Final = re.compile(r"[A-Z0-9_]{1,64}\Z")
+_BADNESS: Final[dict[EventState, int]] = {"succeeded": 0, "pending": 1, "running": 2, "failed": 3}
+
+
+_identity = msgspec.json.Decoder(wire.Identity)
+_image = msgspec.json.Decoder(wire.Image)
+_page = msgspec.json.Decoder(wire.Page)
+_versioned = msgspec.json.Decoder(wire.Versioned)
+_error = msgspec.json.Decoder(wire.Error)
+
+
+def decode_page(body: bytes) -> Page:
+    """
+    Split one page of ``GET /api/image`` into raw images, without reading more of them than who they are.
+
+    Shape: ``{"count": n, "results": [image, …], "next": url?}``; ``next`` is never followed.
+    Raises: BadAnswer (decode) naming the JSON path of the first wrong value.
+    """
+    try:
+        page = _page.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadAnswer("decode", _clip(str(error))) from error
+    return Page(body, page.count, tuple((_identify(raw), raw) for raw in page.results))
+
+
+def assemble(pages: Iterable[Page]) -> Listing | None:
+    """Join pages into a listing; None when they do not fit together, because images came or went between them."""
+    pages = tuple(pages)
+    named = [(uuid, raw) for page in pages for uuid, raw in page.images if uuid]
+    nameless = sum(not uuid for page in pages for uuid, _ in page.images)
+    raws = dict(named)
+    counts = {page.count for page in pages}
+    if len(counts) != 1:
+        return None
+    (count,) = counts
+    came = len(raws) + nameless
+    complete = len(named) + nameless == came if count is None else count == came
+    return Listing(pages, raws, nameless) if complete else None
+
+
+def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
+    """
+    Read one image object, and name the fields whose value we did not know (of UNKNOWN_FIELDS, one entry an occurrence).
+
+    Units: percent in, ratio out; ``_last_modified`` microseconds as text in, Unix seconds out; times of unknown format
+    in, Unix seconds out.
+    Raises: BadImage naming the JSON path of the first wrong value.
+    """
+    try:
+        theirs = _image.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadImage(_clip(str(error))) from error
+    uuid = _uuid(theirs)
+    if not uuid:
+        raise BadImage("neither `uuid` nor `url` - at `$`")
+    unknown: list[str] = []
+    status = theirs.img_state or wire.Status()
+    packages = [package.build for package in (theirs.controller_info, theirs.se_info) if package and package.build]
+    image = Image(
+        uuid=uuid,
+        name=_clip(theirs.name or ""),
+        tenant=_clip(_last_segment(theirs.tenant_ref or "")),
+        type=_clip(_known(_TYPES, theirs.type or "", "type", unknown)),
+        version=_clip(next((build.version for build in packages if build.version), "")),
+        patch=_clip(next((build.patch_version for build in packages if build.patch_version), "")),
+        uber_bundle=bool(theirs.uber_bundle),
+        state=_state(status.state or "", unknown),
+        reason=_clip(status.reason or ""),
+        progress_ratio=_progress(theirs.progress, unknown),
+        tasks=_tasks(theirs.total_tasks, unknown),
+        tasks_completed=_tasks(theirs.tasks_completed, unknown),
+        state_changed_at=_moment(status.last_changed_time),
+        started_at=parse_time(theirs.start_time, unknown),
+        ended_at=parse_time(theirs.end_time, unknown),
+        last_modified_at=_microseconds(theirs.last_modified, unknown),
+        duration_s=_duration(theirs.duration, unknown),
+        events=_events(theirs.events or (), unknown),
+    )
+    return image, tuple(unknown)
+
+
+def decode_version(body: bytes) -> str:
+    """
+    The Controller's version in a reply to ``POST /login`` or ``GET /api/initial-data``; empty when it does not say.
+
+    Shape: ``{"version": {"Version": "30.2.1", …}}``, or with a lower-case ``version`` inside.
+    """
+    try:
+        version = _versioned.decode(body).version or wire.Version()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    return version.version or version.capitalised or ""
+
+
+def decode_session_cookie_name(body: bytes) -> str:
+    """The name under which the Controller wants its session cookie; empty when the log-in reply does not say."""
+    try:
+        return _versioned.decode(body).session_cookie_name or ""
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+
+
+def decode_error(body: bytes) -> str:
+    """
+    The words of a refusal, clipped: the ``error`` member, or a body of plain text; never a page of HTML.
+
+    Content types lie here: plain text comes as JSON, JSON as HTML. Only the bytes are asked.
+    """
+    try:
+        return _clip(_error.decode(body).error)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        text = body[:_LABEL_LENGTH].decode(errors="replace").strip()
+        return "" if text.startswith(("<", "{", "[")) else text
+
+
+def api_version(controller: str) -> str:
+    """The version to ask for: the Controller's own, but none above the highest we know; that one if unreadable."""
+    theirs = version_key(controller)
+    return min((theirs, controller), (version_key(HIGHEST_VERSION), HIGHEST_VERSION))[1] if theirs else HIGHEST_VERSION
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """``30.2.1`` as (30, 2, 1), for comparison; empty when it is not of that form."""
+    match = re.match(r"\d{1,9}(\.\d{1,9})*", version)
+    return tuple(map(int, match[0].split("."))) if match else ()
+
+
+def parse_time(text: str | None, unknown: list[str]) -> float | None:
+    """
+    A time of the Controller as Unix seconds: ISO 8601, ``YYYY-MM-DD HH:MM:SS`` (UTC), or microseconds as digits.
+
+    None when absent or empty; also when unreadable, and then ``time`` is added to ``unknown``.
+    """
+    if not text:
+        return None
+    if text.isdecimal():
+        return _microseconds(text, unknown)
+    try:
+        moment = datetime.fromisoformat(text.removesuffix(" UTC"))
+    except ValueError:
+        unknown.append("time")
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _identify(raw: msgspec.Raw) -> str:
+    try:
+        return _uuid(_identity.decode(raw))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+
+
+def _uuid(theirs: wire.Identity) -> str:
+    return _clip(theirs.uuid or _last_segment((theirs.url or "").partition("#")[0]))
+
+
+def _last_segment(ref: str) -> str:
+    """``https://ctl/api/tenant/admin`` as ``admin``; the name behind ``#``, where the Controller adds one, wins."""
+    return ref.rpartition("#")[2].rpartition("/")[2]
+
+
+def _clip(text: str) -> str:
+    return text[:_LABEL_LENGTH]
+
+
+def _known(names: dict[str, str], value: str, field: str, unknown: list[str]) -> str:
+    if value and value not in names:
+        unknown.append(field)
+    return names.get(value, value)
+
+
+def _state(value: str, unknown: list[str]) -> ImageState:
+    if value and value not in _STATES:
+        unknown.append("img_state")
+    return _STATES.get(value, "unknown")
+
+
+def _progress(percent: float | None, unknown: list[str]) -> float | None:
+    if percent is not None and not 0 <= percent <= 100:
+        unknown.append("progress")
+        return None
+    return None if percent is None else percent / 100
+
+
+def _tasks(number: float | None, unknown: list[str]) -> int | None:
+    if number is not None and not (0 <= number < 2**31 and number.is_integer()):  # an int32 on the wire
+        unknown.append("tasks")
+        return None
+    return None if number is None else int(number)
+
+
+def _duration(seconds: float | None, unknown: list[str]) -> float | None:
+    if seconds is not None and not 0 <= seconds < 2**32:  # a uint32 on the wire
+        unknown.append("duration")
+        return None
+    return seconds
+
+
+def _moment(stamp: wire.TimeStamp | None) -> float | None:
+    """Zero is how the Controller's object model says «never»."""
+    return (stamp.secs + (stamp.usecs or 0.0) / 1e6) if stamp and stamp.secs else None
+
+
+def _microseconds(text: str | float | None, unknown: list[str]) -> float | None:
+    if not text:
+        return None
+    try:
+        seconds = float(text) / 1e6
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _LATEST:
+        unknown.append("time")
+        return None
+    return seconds or None
+
+
+def _events(tasks: Iterable[wire.Events], unknown: list[str]) -> tuple[Event, ...]:
+    """One event a (task, node): the one that started last, then the worse one. A duplicate fails a scrape."""
+    kept: dict[tuple[str, str], Event] = {}
+    for task in tasks:
+        name = _clip(task.task_name or "unknown")
+        for theirs in (*(task.nodes_events or ()), *(task.sub_events or ())):
+            event = _event(name, theirs, unknown)
+            key = event.task, event.node
+            kept[key] = max(kept.get(key, event), event, key=_precedence)
+    return tuple(kept.values())
+
+
+def _precedence(event: Event) -> tuple[float, int]:
+    return (-1.0 if event.started_at is None else event.started_at), _BADNESS[event.state]
+
+
+def _event(task: str, theirs: wire.Event, unknown: list[str]) -> Event:
+    started_at = parse_time(theirs.start_time, unknown)
+    ended_at = parse_time(theirs.end_time, unknown)
+    status = theirs.status or ""
+    return Event(
+        task,
+        _clip((theirs.ip and theirs.ip.addr) or "unknown"),
+        _event_state(status, started=bool(theirs.start_time), ended=bool(theirs.end_time)),
+        status if not status or _STATUS.match(status) else "other",
+        started_at,
+        ended_at,
+        _duration(theirs.duration, unknown),
+    )
+
+
+def _event_state(status: str, *, started: bool, ended: bool) -> EventState:
+    if status == "SYSERR_SUCCESS":
+        return "succeeded"
+    if status not in _UNDECIDED:
+        return "failed"
+    return "running" if started and not ended else "pending"

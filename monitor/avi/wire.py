@@ -1,0 +1,94 @@
+"""
+The Controller's JSON as it is on the wire: the fields that we read, under the Controller's own names.
+
+Every field is optional, null and absent are the same, unknown fields are ignored.
+Source: Avi API objects Image, ImageUploadOpsStatus, ImageEventMap and ImageEvent, releases 18.2.6 to 32.2.1.
+"""
+
+import msgspec
+
+
+class Wire(msgspec.Struct, gc=False):
+    """A piece of the Controller's JSON: null and absent are the same to us."""
+
+
+class Identity(Wire):
+    uuid: str | None = None
+    url: str | None = None
+
+
+class TimeStamp(Wire):
+    secs: float | None = None
+    usecs: float | None = None
+
+
+class Status(Wire):
+    state: str | None = None
+    reason: str | None = None
+    last_changed_time: TimeStamp | None = None
+
+
+class Address(Wire):
+    addr: str | None = None
+
+
+class Event(Wire):
+    ip: Address | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+    duration: float | None = None
+    status: str | None = None
+
+
+class Events(Wire):
+    task_name: str | None = None
+    nodes_events: list[Event] | None = None
+    sub_events: list[Event] | None = None
+
+
+class Build(Wire):
+    version: str | None = None
+    patch_version: str | None = None
+
+
+class Package(Wire):
+    build: Build | None = None
+
+
+class Image(Identity):
+    last_modified: str | float | None = msgspec.field(default=None, name="_last_modified")
+    name: str | None = None
+    tenant_ref: str | None = None
+    type: str | None = None
+    uber_bundle: bool | None = None
+    progress: float | None = None
+    total_tasks: float | None = None
+    tasks_completed: float | None = None
+    duration: float | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+    img_state: Status | None = None
+    controller_info: Package | None = None
+    se_info: Package | None = None
+    events: list[Events] | None = None
+
+
+class Page(Wire):
+    results: list[msgspec.Raw]
+    count: int | None = None
+
+
+class Version(Wire):
+    """Lower-case in newer releases, capitalised in the log-in reply of older ones."""
+
+    version: str | None = None
+    capitalised: str | None = msgspec.field(default=None, name="Version")
+
+
+class Versioned(Wire):
+    version: Version | None = None
+    session_cookie_name: str | None = None
+
+
+class Error(Wire):
+    error: str

@@ -1,0 +1,300 @@
+"""
+The table of metric families, one row each. Pure.
+
+A row says what a family is and how its samples are read off an image or off a controller's health. Everything else
+(the scrape, the README's table, ``avi-upgrade-monitor metrics``, the tests) is made from these two tables.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Generic, Literal, TypeVar, get_args
+
+import msgspec
+from prometheus_client.utils import floatToGoString
+
+from monitor.model import DURATION_BOUNDS_S, EventState, Health, Image, ImageState, Reason
+
+S = TypeVar("S")  # what a family is read off: an image, or a controller's health
+Row = tuple[str, ...]  # label values in the family's order, escaped; then the value
+
+CORE, NODE, DETAIL = range(3)  # tiers, so that a budget has something to drop: detail first, then counts per node
+
+number: Callable[[float], str] = floatToGoString  # 1700000000 as 1.7e+09: what every other exporter shows
+
+
+class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
+    """
+    One metric family.
+
+    ``labels``: beyond those that identify the subject. ``rows``: one a sample. ``line``: a format string that takes the
+    identity, then a row.
+    """
+
+    name: str
+    kind: Literal["gauge", "counter", "histogram"]
+    help: str
+    identity: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    tier: int = CORE
+    rows: Callable[[S], Iterable[Row]]
+    line: str = ""
+
+    def render(self, identity: Row, subject: S) -> bytes:
+        """Exposition lines of one subject."""
+        line = self.line.format
+        return "".join([line(*identity, *row) for row in self.rows(subject)]).encode()
+
+
+def escape(text: str) -> str:
+    """A label value as the exposition formats want it."""
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def _line(name: str, labels: Sequence[str]) -> str:
+    """``name{a="{0}",b="{1}"} {2}``: labels sorted by name, as every Prometheus client writes them."""
+    places = sorted((label, place) for place, label in enumerate(labels))
+    pairs = ",".join(f'{label}="{{{place}}}"' for label, place in places)
+    return f"{name}{{{{{pairs}}}}} {{{len(labels)}}}\n"
+
+
+def _one(value: float | None) -> Iterable[Row]:
+    """One sample, or none: absent beats invented."""
+    return () if value is None else ((number(value),),)
+
+
+def _of_image(
+    name: str,
+    text: str,
+    rows: Callable[[tuple[Image, float]], Iterable[Row]],
+    labels: tuple[str, ...] = (),
+    tier: int = CORE,
+) -> Family[tuple[Image, float]]:
+    identity = ("controller", "image_uuid")
+    line = _line(name, (*identity, *labels))
+    return Family(name=name, kind="gauge", help=text, identity=identity, labels=labels, tier=tier, rows=rows, line=line)
+
+
+def _value(name: str, text: str, read: Callable[[Image], float | None]) -> Family[tuple[Image, float]]:
+    return _of_image(name, text, lambda subject: _one(read(subject[0])))
+
+
+def _event_value(name: str, text: str, attribute: str) -> Family[tuple[Image, float]]:
+    def rows(subject: tuple[Image, float]) -> Iterator[Row]:
+        for event in subject[0].events:
+            value: float | None = getattr(event, attribute)
+            if value is not None:
+                yield escape(event.node), escape(event.task), number(value)
+
+    return _of_image(name, text, rows, ("node", "task"), DETAIL)
+
+
+def _info(subject: tuple[Image, float]) -> Iterable[Row]:
+    image = subject[0]
+    texts = (image.name, image.tenant, image.type, image.version, image.patch)
+    return ((*map(escape, texts), str(image.uber_bundle).lower(), "1.0"),)
+
+
+def _states(subject: tuple[Image, float]) -> Iterable[Row]:
+    return [(state, "1.0" if state == subject[0].state else "0.0") for state in get_args(ImageState)]
+
+
+def _node_events(subject: tuple[Image, float]) -> Iterable[Row]:
+    counts = Counter((event.node, event.state) for event in subject[0].events)
+    nodes = dict.fromkeys(event.node for event in subject[0].events)
+    return [(escape(node), state, number(counts[node, state])) for node in nodes for state in get_args(EventState)]
+
+
+def _event_states(subject: tuple[Image, float]) -> Iterable[Row]:
+    return [(escape(e.node), escape(e.task), e.state, e.status, "1.0") for e in subject[0].events]
+
+
+IMAGE_FAMILIES: Final = (
+    _of_image(
+        "avi_image_info",
+        "What the image is; the value is always 1. Join it on controller and image_uuid.",
+        _info,
+        ("image", "tenant", "type", "version", "patch", "uber_bundle"),
+    ),
+    _value(
+        "avi_image_progress_ratio", "Share of the image's processing that is done, 0 to 1.", lambda i: i.progress_ratio
+    ),
+    _value("avi_image_tasks", "How many tasks the Controller's processing of the image has.", lambda i: i.tasks),
+    _value("avi_image_tasks_completed", "How many of these tasks are done.", lambda i: i.tasks_completed),
+    _of_image("avi_image_state", "State of the image; exactly one state is 1.", _states, ("state",)),
+    _value(
+        "avi_image_state_changed_timestamp_seconds",
+        "When the state changed last, as the Controller says, Unix seconds.",
+        lambda i: i.state_changed_at,
+    ),
+    _value(
+        "avi_image_start_timestamp_seconds",
+        "When processing began, as the Controller says, Unix seconds.",
+        lambda i: i.started_at,
+    ),
+    _value(
+        "avi_image_end_timestamp_seconds",
+        "When processing ended, as the Controller says, Unix seconds.",
+        lambda i: i.ended_at,
+    ),
+    _value(
+        "avi_image_last_modified_timestamp_seconds",
+        "When the image object was written last, as the Controller says, Unix seconds.",
+        lambda i: i.last_modified_at,
+    ),
+    _value(
+        "avi_image_duration_seconds", "How long processing took, as the Controller reports it.", lambda i: i.duration_s
+    ),
+    _of_image(
+        "avi_image_progress_changed_timestamp_seconds",
+        "When this monitor last saw progress, tasks, state or an event move, Unix seconds; survives a restart.",
+        lambda subject: _one(subject[1]),
+    ),
+    _of_image(
+        "avi_image_node_events",
+        "How many events of the node are in the state.",
+        _node_events,
+        ("node", "state"),
+        NODE,
+    ),
+    _of_image(
+        "avi_image_node_event_state",
+        "State of one task on one node, with the Controller's raw status; the value is always 1.",
+        _event_states,
+        ("node", "task", "state", "status"),
+        DETAIL,
+    ),
+    _event_value(
+        "avi_image_node_event_start_timestamp_seconds", "When the task began on the node, Unix seconds.", "started_at"
+    ),
+    _event_value(
+        "avi_image_node_event_end_timestamp_seconds", "When the task ended on the node, Unix seconds.", "ended_at"
+    ),
+    _event_value(
+        "avi_image_node_event_duration_seconds", "How long the task took on the node, as reported.", "duration_s"
+    ),
+)
+
+
+def _gauge(name: str, text: str, read: Callable[[Health], float | None]) -> Family[Health]:
+    return _of_controller(name, "gauge", text, lambda health: _one(read(health)))
+
+
+def _counter(name: str, text: str, read: Callable[[Health], int]) -> Family[Health]:
+    return _of_controller(name, "counter", text, lambda health: _one(read(health)))
+
+
+def _of_controller(
+    name: str,
+    kind: Literal["gauge", "counter"],
+    text: str,
+    rows: Callable[[Health], Iterable[Row]],
+    labels: tuple[str, ...] = (),
+) -> Family[Health]:
+    line = _line(name, ("controller", *labels))
+    return Family(name=name, kind=kind, help=text, identity=("controller",), labels=labels, rows=rows, line=line)
+
+
+def _versions(health: Health) -> Iterable[Row]:
+    return ((escape(health.version), escape(health.api_version), "1.0"),) if health.version else ()
+
+
+def _failures(health: Health) -> Iterable[Row]:
+    return [(reason, number(health.failures.get(reason, 0))) for reason in get_args(Reason)]
+
+
+def _unknown_values(health: Health) -> Iterable[Row]:
+    return [(field, number(times)) for field, times in sorted(health.unknown_values.items())]
+
+
+def _histogram(name: str, text: str) -> Family[Health]:
+    """The line takes everything behind the name, because a histogram's samples have three names."""
+
+    def rows(health: Health) -> Iterator[Row]:
+        polls = 0
+        for bound, times in zip((*map(number, DURATION_BOUNDS_S), "+Inf"), health.durations, strict=True):
+            polls += times
+            yield "_bucket", f',le="{bound}"', number(polls)
+        yield "_count", "", number(polls)
+        yield "_sum", "", number(health.durations_sum_s)
+
+    line = f'{name}{{1}}{{{{controller="{{0}}"{{2}}}}}} {{3}}\n'
+    return Family(
+        name=name, kind="histogram", help=text, identity=("controller",), labels=("le",), rows=rows, line=line
+    )
+
+
+CONTROLLER_FAMILIES: Final = (
+    _gauge("avi_controller_up", "Whether the last poll of the controller was good.", lambda h: h.up),
+    _gauge(
+        "avi_controller_stale",
+        "Whether the last good poll is so old that the controller's image series were withdrawn.",
+        lambda h: h.stale,
+    ),
+    _gauge(
+        "avi_controller_auth_suspended",
+        "Whether log-in was refused; it is not tried again until the secret changes, so that no account is locked.",
+        lambda h: h.auth_suspended,
+    ),
+    _gauge(
+        "avi_controller_upgrade_in_progress",
+        "Whether the controller said that it is being upgraded, and has not answered a poll since.",
+        lambda h: h.upgrading,
+    ),
+    _of_controller(
+        "avi_controller_info",
+        "gauge",
+        "The controller's version and the API version it is asked for; the value is always 1.",
+        _versions,
+        ("version", "api_version"),
+    ),
+    _gauge(
+        "avi_controller_last_poll_attempt_timestamp_seconds",
+        "When the last poll began, Unix seconds.",
+        lambda h: h.attempted_at,
+    ),
+    _gauge(
+        "avi_controller_last_poll_success_timestamp_seconds",
+        "When the last good poll ended, Unix seconds.",
+        lambda h: h.succeeded_at,
+    ),
+    _gauge(
+        "avi_controller_poll_interval_seconds",
+        "The time between the starts of two polls as it is now: fast while an image is active, or backed off.",
+        lambda h: h.interval_s,
+    ),
+    _counter("avi_controller_polls_total", "Polls begun and ended, good or bad.", lambda h: h.polls),
+    _of_controller(
+        "avi_controller_poll_failures_total", "counter", "Polls that failed, by reason.", _failures, ("reason",)
+    ),
+    _histogram("avi_controller_poll_duration_seconds", "How long whole polls took."),
+    _counter("avi_controller_logins_total", "Log-ins tried.", lambda h: h.logins),
+    _counter(
+        "avi_controller_bad_images_total",
+        "Image objects that could not be read and were left out; counted again when their bytes change.",
+        lambda h: h.bad_images,
+    ),
+    _counter(
+        "avi_controller_series_dropped_total",
+        "Series left out of this monitor's exposition to stay within the budgets, added up over polls.",
+        lambda h: h.series_dropped,
+    ),
+    _of_controller(
+        "avi_controller_unknown_values_total",
+        "counter",
+        "Values in image objects that this monitor does not know, by field; each counted when the image changes.",
+        _unknown_values,
+        ("field",),
+    ),
+    _gauge(
+        "avi_controller_tls_certificate_expiry_timestamp_seconds",
+        "When the certificate that the controller showed last expires, Unix seconds.",
+        lambda h: h.certificate_expires_at,
+    ),
+    _gauge(
+        "avi_controller_tls_insecure",
+        "Whether the controller's identity is not verified, by configuration.",
+        lambda h: h.tls_insecure,
+    ),
+)
+
+FAMILIES: Final[tuple[Family[tuple[Image, float]] | Family[Health], ...]] = (*IMAGE_FAMILIES, *CONTROLLER_FAMILIES)

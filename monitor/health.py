@@ -1,0 +1,54 @@
+"""How polling a controller goes, poll by poll: health before and what happened, to health after. Pure."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from monitor.model import DURATION_BOUNDS_S, Health, PollError, Reason
+
+K = TypeVar("K", bound=str)
+
+_STILL_UPGRADING: frozenset[Reason] = frozenset({"connect", "timeout", "http_5xx"})
+"""What a Controller that said it upgrades does next: its portal goes away and comes back."""
+
+
+def polled(before: Health, *, at: float, took_s: float) -> Health:
+    """Count one poll, good or bad. ``at``: when it began, Unix seconds."""
+    durations = list(before.durations)
+    durations[bisect_left(DURATION_BOUNDS_S, took_s)] += 1
+    return replace(
+        before,
+        attempted_at=at,
+        polls=before.polls + 1,
+        durations=tuple(durations),
+        durations_sum_s=before.durations_sum_s + took_s,
+    )
+
+
+def succeeded(before: Health, *, at: float) -> Health:
+    """A complete poll came back at ``at``."""
+    return replace(
+        before, up=True, stale=False, auth_suspended=False, upgrading=False, succeeded_at=at, failed_in_a_row=0
+    )
+
+
+def failed(before: Health, error: PollError) -> Health:
+    """A poll failed. A log-in that was refused suspends; an upgrade lasts until a poll succeeds or fails otherwise."""
+    reason = error.reason
+    return replace(
+        before,
+        up=False,
+        auth_suspended=reason == "auth",
+        upgrading=reason == "upgrading" or (before.upgrading and reason in _STILL_UPGRADING),
+        failed_in_a_row=before.failed_in_a_row + 1,
+        failures=count(before.failures, [reason]),
+    )
+
+
+def count(before: Mapping[K, int], occurrences: Iterable[K]) -> Mapping[K, int]:
+    """Add one for each occurrence; the same mapping when there is none."""
+    more = Counter(occurrences)
+    return {**before, **{key: before.get(key, 0) + more[key] for key in more}} if more else before

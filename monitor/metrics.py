@@ -1,0 +1,95 @@
+"""
+From an image to exposition text: one portrait an image, kept until the image changes, within budgets. Pure.
+
+A budget drops the tiers of families from the finest: per-task detail, then counts per node, then whole images.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from monitor.families import CONTROLLER_FAMILIES, CORE, DETAIL, IMAGE_FAMILIES, NODE, Family, S, escape
+from monitor.model import Health, Image
+
+
+class Portrait(msgspec.Struct, frozen=True, gc=False):
+    """
+    One image, rendered.
+
+    ``lines``: one a family of IMAGE_FAMILIES. ``series``: how many of them are of each tier. ``vital``: active or
+    failed, so the last to lose anything to a budget.
+    """
+
+    lines: tuple[bytes, ...]
+    series: tuple[int, int, int]
+    vital: bool
+
+
+def header(family: Family[S], *, openmetrics: bool) -> bytes:
+    """``# HELP`` and ``# TYPE``; OpenMetrics names a counter without its ``_total`` and escapes quotes."""
+    name = family.name.removesuffix("_total") if openmetrics and family.kind == "counter" else family.name
+    text = family.help.replace("\\", r"\\").replace("\n", r"\n")
+    text = text.replace('"', r"\"") if openmetrics else text
+    return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n".encode()
+
+
+def portray(controller: str, image: Image, changed_at: float, *, tiers: int, most: int) -> tuple[Portrait, int]:
+    """
+    Render one image: the families of ``tiers`` and below, less the tiers that would exceed ``most`` series.
+
+    Returns also how many series were dropped for that.
+    """
+    identity = escape(controller), escape(image.uuid)
+    lines, series = [], [0, 0, 0]
+    for family in IMAGE_FAMILIES:
+        text = family.render(identity, (image, changed_at)) if family.tier <= tiers else b""
+        lines.append(text)
+        series[family.tier] += text.count(b"\n")
+    portrait = Portrait(tuple(lines), (series[0], series[1], series[2]), image.active or image.state == "failed")
+    dropped = 0
+    for tier in (DETAIL, NODE):
+        if sum(portrait.series) > most and portrait.series[tier]:
+            dropped += portrait.series[tier]
+            portrait = without(portrait, tier)
+    return portrait, dropped
+
+
+def without(portrait: Portrait, tier: int) -> Portrait:
+    """The same image without one tier of its families; without CORE nothing is left."""
+    gone = {tier} if tier else {CORE, NODE, DETAIL}
+    pairs = zip(IMAGE_FAMILIES, portrait.lines, strict=True)
+    lines = tuple(b"" if family.tier in gone else text for family, text in pairs)
+    core, node, detail = (0 if each in gone else portrait.series[each] for each in (CORE, NODE, DETAIL))
+    return Portrait(lines, (core, node, detail), portrait.vital)
+
+
+def fit(portraits: Mapping[str, Portrait], *, most: int) -> tuple[Mapping[str, Portrait], int]:
+    """
+    Keep one controller within ``most`` series, and say how many were dropped for it.
+
+    Detail goes first, then the counts per node, then whole images; within each, images at rest before vital ones.
+    """
+    total = sum(sum(portrait.series) for portrait in portraits.values())
+    if total <= most:
+        return portraits, 0
+    kept, dropped = dict(portraits), 0
+    for tier in (DETAIL, NODE, CORE):
+        for uuid in sorted(kept, key=lambda uuid: kept[uuid].vital):
+            if total - dropped <= most:
+                return kept, dropped
+            before = kept[uuid]
+            kept[uuid] = without(before, tier)
+            dropped += sum(before.series) - sum(kept[uuid].series)
+    return kept, dropped
+
+
+def gather(portraits: Iterable[Portrait]) -> Iterator[bytes]:
+    """The text of each image family for one controller."""
+    rows = [portrait.lines for portrait in portraits]
+    return map(b"".join, zip(*rows, strict=True)) if rows else iter((b"",) * len(IMAGE_FAMILIES))
+
+
+def render_health(controller: str, health: Health) -> Iterator[bytes]:
+    """The text of each controller family for one controller."""
+    identity = (escape(controller),)
+    return (family.render(identity, health) for family in CONTROLLER_FAMILIES)
