@@ -157,7 +157,7 @@ def wants_gzip(accept_encoding: str) -> bool:
     return gzip > 0 and gzip >= stated.get("identity", 0.0)
 
 
-_QUALITY: Final = re.compile(r"[01](\.\d{0,3})?\Z")
+_QUALITY: Final = re.compile(r"(0(\.[0-9]{0,3})?|1(\.0{0,3})?)\Z")
 
 
 def _preferences(header: str) -> Iterator[tuple[str, dict[str, str], float]]:

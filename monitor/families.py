@@ -297,4 +297,6 @@ CONTROLLER_FAMILIES: Final = (
     ),
 )
 
-FAMILIES: Final[tuple[Family[tuple[Image, float]] | Family[Health], ...]] = (*IMAGE_FAMILIES, *CONTROLLER_FAMILIES)
+AnyFamily = Family[tuple[Image, float]] | Family[Health]
+
+FAMILIES: Final[tuple[AnyFamily, ...]] = (*IMAGE_FAMILIES, *CONTROLLER_FAMILIES)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from monitor.model import DURATION_BOUNDS_S, Health, PollError, Reason
+from monitor.model import DURATION_BOUNDS_S, Health, PollError, Reason, Refused
 
 K = TypeVar("K", bound=str)
 
@@ -31,7 +31,15 @@ def polled(before: Health, *, at: float, took_s: float) -> Health:
 def succeeded(before: Health, *, at: float) -> Health:
     """A complete poll came back at ``at``."""
     return replace(
-        before, up=True, stale=False, auth_suspended=False, upgrading=False, succeeded_at=at, failed_in_a_row=0
+        before,
+        up=True,
+        stale=False,
+        auth_suspended=False,
+        upgrading=False,
+        succeeded_at=at,
+        failed_in_a_row=0,
+        reason=None,
+        cause="",
     )
 
 
@@ -41,10 +49,12 @@ def failed(before: Health, error: PollError) -> Health:
     return replace(
         before,
         up=False,
-        auth_suspended=reason == "auth",
+        auth_suspended=isinstance(error, Refused),
         upgrading=reason == "upgrading" or (before.upgrading and reason in _STILL_UPGRADING),
         failed_in_a_row=before.failed_in_a_row + 1,
         failures=count(before.failures, [reason]),
+        reason=reason,
+        cause=f"{error.phase}: {error.detail}",
     )
 
 

@@ -6,26 +6,13 @@ A budget drops the tiers of families from the finest: per-task detail, then coun
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
+from msgspec.structs import replace
 
-from monitor.families import CONTROLLER_FAMILIES, CORE, DETAIL, IMAGE_FAMILIES, NODE, Family, S, escape
-from monitor.model import Health, Image
-
-
-class Portrait(msgspec.Struct, frozen=True, gc=False):
-    """
-    One image, rendered.
-
-    ``lines``: one a family of IMAGE_FAMILIES. ``series``: how many of them are of each tier. ``vital``: active or
-    failed, so the last to lose anything to a budget.
-    """
-
-    lines: tuple[bytes, ...]
-    series: tuple[int, int, int]
-    vital: bool
+from monitor.families import CONTROLLER_FAMILIES, CORE, DETAIL, IMAGE_FAMILIES, NODE, AnyFamily, escape
+from monitor.model import Health, Image, Portrait
 
 
-def header(family: Family[S], *, openmetrics: bool) -> bytes:
+def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
     """``# HELP`` and ``# TYPE``; OpenMetrics names a counter without its ``_total`` and escapes quotes."""
     name = family.name.removesuffix("_total") if openmetrics and family.kind == "counter" else family.name
     text = family.help.replace("\\", r"\\").replace("\n", r"\n")
@@ -33,12 +20,8 @@ def header(family: Family[S], *, openmetrics: bool) -> bytes:
     return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n".encode()
 
 
-def portray(controller: str, image: Image, changed_at: float, *, tiers: int, most: int) -> tuple[Portrait, int]:
-    """
-    Render one image: the families of ``tiers`` and below, less the tiers that would exceed ``most`` series.
-
-    Returns also how many series were dropped for that.
-    """
+def portray(controller: str, image: Image, changed_at: float, *, tiers: int, most: int) -> Portrait:
+    """Render one image: the families of ``tiers`` and below, less the finest ones where it would exceed ``most``."""
     identity = escape(controller), escape(image.uuid)
     lines, series = [], [0, 0, 0]
     for family in IMAGE_FAMILIES:
@@ -46,12 +29,10 @@ def portray(controller: str, image: Image, changed_at: float, *, tiers: int, mos
         lines.append(text)
         series[family.tier] += text.count(b"\n")
     portrait = Portrait(tuple(lines), (series[0], series[1], series[2]), image.active or image.state == "failed")
-    dropped = 0
     for tier in (DETAIL, NODE):
-        if sum(portrait.series) > most and portrait.series[tier]:
-            dropped += portrait.series[tier]
-            portrait = without(portrait, tier)
-    return portrait, dropped
+        if sum(portrait.series) > most:
+            portrait = replace(without(portrait, tier), dropped=portrait.dropped + portrait.series[tier])
+    return portrait
 
 
 def without(portrait: Portrait, tier: int) -> Portrait:
@@ -60,7 +41,7 @@ def without(portrait: Portrait, tier: int) -> Portrait:
     pairs = zip(IMAGE_FAMILIES, portrait.lines, strict=True)
     lines = tuple(b"" if family.tier in gone else text for family, text in pairs)
     core, node, detail = (0 if each in gone else portrait.series[each] for each in (CORE, NODE, DETAIL))
-    return Portrait(lines, (core, node, detail), portrait.vital)
+    return replace(portrait, lines=lines, series=(core, node, detail))
 
 
 def fit(portraits: Mapping[str, Portrait], *, most: int) -> tuple[Mapping[str, Portrait], int]:

@@ -16,7 +16,8 @@ Errors are cut by what the caller does with them::
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -99,12 +100,18 @@ class BadAnswer(PollError):
 
 
 class Secret:
-    """A text that prints as ``<secret>`` wherever it is shown; ``reveal()`` is called where it goes on the wire."""
+    """
+    A text that prints as ``<secret>`` wherever it is shown; ``reveal()`` is called where it goes on the wire.
 
-    __slots__ = ("_text",)
+    ``living`` holds every one that exists, so that the log can mask what escaped all the same.
+    """
+
+    __slots__ = ("__weakref__", "_text")
+    living: ClassVar["WeakValueDictionary[int, Secret]"] = WeakValueDictionary()
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self.living[id(self)] = self
 
     def reveal(self) -> str:
         """Give the text itself; called where it goes on the wire, nowhere else."""
@@ -182,13 +189,28 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     first_seen_at: float
 
 
+class Portrait(msgspec.Struct, frozen=True, gc=False):
+    """
+    One image as exposition text, kept until the image changes.
+
+    ``lines``: one a metric family. ``series``: how many of them are of each tier. ``dropped``: how many were left out
+    to stay within the image's budget. ``vital``: active or failed, so the last to lose anything to the controller's.
+    """
+
+    lines: tuple[bytes, ...] = ()
+    series: tuple[int, int, int] = (0, 0, 0)
+    vital: bool = False
+    dropped: int = 0
+
+
 class Track(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of one image between polls: the image without its events, its mark, and when its detail ends."""
+    """What is kept of one image between polls: the image without its events, its mark, and its rendering."""
 
     image: Image
     mark: Mark
     detail_until: float
     """Until when its per-task series are exported, Unix seconds; ``inf`` while it is active or failed."""
+    portrait: Portrait = Portrait()
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):
@@ -238,6 +260,10 @@ class Health(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     succeeded_at: float | None = None
     polls: int = 0
     failed_in_a_row: int = 0
+    reason: Reason | None = None
+    """Why the last poll failed; None when it was good."""
+    cause: str = ""
+    """The same in words, for people: clipped foreign text."""
     failures: Mapping[Reason, int] = {}
     durations: tuple[int, ...] = (0,) * (len(DURATION_BOUNDS_S) + 1)
     """How many polls took at most the bound of the same place, and more than the one before; the last: longer."""

@@ -51,7 +51,7 @@ def changes(before: Mapping[str, Track], after: Mapping[str, Track]) -> tuple[Ch
         known = before.get(uuid)
         if known is None:
             found.append(Appeared(track.image))
-        elif known is not track and known != track:
+        elif known.image != track.image or known.mark != track.mark:
             moved = known.mark.fingerprint != track.mark.fingerprint
             found.append(Altered(known.image, track.image, moved))
     found.extend(Vanished(track.image) for uuid, track in before.items() if uuid not in after)

@@ -101,7 +101,7 @@ def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
         progress_ratio=_progress(theirs.progress, unknown),
         tasks=_tasks(theirs.total_tasks, unknown),
         tasks_completed=_tasks(theirs.tasks_completed, unknown),
-        state_changed_at=_moment(status.last_changed_time),
+        state_changed_at=_moment(status.last_changed_time, unknown),
         started_at=parse_time(theirs.start_time, unknown),
         ended_at=parse_time(theirs.end_time, unknown),
         last_modified_at=_microseconds(theirs.last_modified, unknown),
@@ -121,7 +121,7 @@ def decode_version(body: bytes) -> str:
         version = _versioned.decode(body).version or wire.Version()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""
-    return version.version or version.capitalised or ""
+    return _clip(version.version or version.capitalised or "")
 
 
 def decode_session_cookie_name(body: bytes) -> str:
@@ -146,9 +146,13 @@ def decode_error(body: bytes) -> str:
 
 
 def api_version(controller: str) -> str:
-    """The version to ask for: the Controller's own, but none above the highest we know; that one if unreadable."""
-    theirs = version_key(controller)
-    return min((theirs, controller), (version_key(HIGHEST_VERSION), HIGHEST_VERSION))[1] if theirs else HIGHEST_VERSION
+    """
+    The version to ask for: the Controller's own, but none above the highest we know; that one if unreadable.
+
+    Digits and dots alone, though a Controller's own may go on: ``20.1.4(9087) 2021-02-15``.
+    """
+    highest = version_key(HIGHEST_VERSION)
+    return ".".join(map(str, min(version_key(controller) or highest, highest)))
 
 
 def version_key(version: str) -> tuple[int, ...]:
@@ -172,7 +176,7 @@ def parse_time(text: str | None, unknown: list[str]) -> float | None:
     except ValueError:
         unknown.append("time")
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return _plausible((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), unknown)
 
 
 def _identify(raw: msgspec.Raw) -> str:
@@ -188,7 +192,8 @@ def _uuid(theirs: wire.Identity) -> str:
 
 def _last_segment(ref: str) -> str:
     """``https://ctl/api/tenant/admin`` as ``admin``; the name behind ``#``, where the Controller adds one, wins."""
-    return ref.rpartition("#")[2].rpartition("/")[2]
+    path, _, name = ref.partition("#")
+    return name or path.rpartition("/")[2]
 
 
 def _clip(text: str) -> str:
@@ -228,18 +233,20 @@ def _duration(seconds: float | None, unknown: list[str]) -> float | None:
     return seconds
 
 
-def _moment(stamp: wire.TimeStamp | None) -> float | None:
-    """Zero is how the Controller's object model says «never»."""
-    return (stamp.secs + (stamp.usecs or 0.0) / 1e6) if stamp and stamp.secs else None
+def _moment(stamp: wire.TimeStamp | None, unknown: list[str]) -> float | None:
+    return _plausible(stamp.secs + (stamp.usecs or 0.0) / 1e6, unknown) if stamp and stamp.secs else None
 
 
 def _microseconds(text: str | float | None, unknown: list[str]) -> float | None:
-    if not text:
-        return None
     try:
-        seconds = float(text) / 1e6
+        return _plausible(float(text or 0) / 1e6, unknown)
     except ValueError:
-        seconds = -1.0
+        unknown.append("time")
+        return None
+
+
+def _plausible(seconds: float, unknown: list[str]) -> float | None:
+    """Zero is how the Controller's object model says «never»; before 1970 and after 9999 there is no time."""
     if not 0 <= seconds <= _LATEST:
         unknown.append("time")
         return None

@@ -1,0 +1,340 @@
+"""
+One controller's session and requests: the only module that speaks to a Controller.
+
+Owns the cookies, the CSRF token, the API version in use and the knowledge of a refused secret. Every wait on the
+outside has a deadline here; every foreign exception leaves as a PollError. Knows nothing of metrics or of schedules.
+"""
+
+import asyncio
+import operator
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from monitor import __version__
+from monitor.avi import schema
+from monitor.avi.replies import Reply, judge
+from monitor.config import Controller, Tls
+from monitor.model import BadAnswer, Listing, Page, Phase, PollError, Refused, Secret, Unreachable
+
+_MOST_PAGES: Final = 100  # 20,000 images; a Controller that names more is lying, and would hold a poll for ever
+_SESSION_COOKIES: Final = (
+    "sessionid",
+    "avi-sessionid",
+)  # older and newer name; both are sent, as the vendor's SDK does
+_VERSION_MAY_HAVE_MOVED: Final = frozenset({"connect", "upgrading", "http_5xx"})
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What the client knows of the far side, for the health of the controller."""
+
+    version: str = ""
+    api_version: str = ""
+    logins: int = 0
+    certificate_expires_at: float | None = None
+
+
+class Client:
+    """
+    The session with one controller. Log-ins are single-flight, and a refused secret is never tried again.
+
+    ``session``: this controller's own, see :func:`open_session`. ``now``: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        session: aiohttp.ClientSession,
+        *,
+        timeout_s: float,
+        max_response: int,
+        now: Callable[[], float],
+    ) -> None:
+        self._controller = controller
+        self._session = session
+        self._timeout_s = timeout_s
+        self._max_response = max_response
+        self._now = now
+        self._images = URL(f"{controller.url}/api/image?page_size={schema.PAGE_SIZE}")
+        self._cookies: dict[str, Secret] = {}
+        self._set_cookies: tuple[str, ...] = ()
+        self._headers: CIMultiDict[str] | None = None  # None: not logged in
+        self._logging_in = asyncio.Lock()
+        self._refused: Secret | None = None
+        self._secret: Secret | None = None
+        self._version_doubtful = False
+        self.link = Link()
+
+    async def list_images(self, before: Listing) -> Listing:
+        """
+        Read all images. A page whose bytes are what they were is not read again; ``before`` itself when all are.
+
+        Raises: PollError; ``incomplete`` when pages twice in a row did not fit together.
+        """
+        try:
+            await self.log_in()
+            if self._version_doubtful:
+                await self._read_version()
+            return await self._read_listing(before) or await self._read_listing(before) or _incomplete()
+        except PollError as error:
+            self._version_doubtful = error.reason in _VERSION_MAY_HAVE_MOVED
+            raise
+
+    async def _read_listing(self, before: Listing) -> Listing | None:
+        """One read of all pages; None when images came or went between them."""
+        pages = await self._read_pages(before)
+        same = len(pages) == len(before.pages) and all(map(operator.is_, pages, before.pages))
+        return before if same and pages else schema.assemble(pages)
+
+    async def log_in(self) -> None:
+        """
+        Log in, unless a session is alive.
+
+        Raises: PollError; Refused without asking the Controller when the secret is one that it refused before.
+        """
+        if self._headers is None:
+            async with self._logging_in:
+                if self._headers is None:  # not by somebody else while we waited
+                    await self._log_in()
+
+    async def log_out(self) -> None:
+        """End the session on the Controller, as far as it lets us."""
+        if self._headers is not None:
+            headers, self._headers = self._headers, None
+            with suppress(PollError):
+                await self._send("POST", URL(f"{self._controller.url}/logout"), "login", headers=headers)
+
+    async def _read_pages(self, before: Listing) -> list[Page]:
+        pages: list[Page] = []
+        came = 0
+        while len(pages) < _MOST_PAGES:
+            url = self._images.update_query(page=len(pages) + 1) if pages else self._images
+            body = await self._get(url, "images")
+            known = before.pages[len(pages)] if len(pages) < len(before.pages) else None
+            page = known if known is not None and known.body == body else schema.decode_page(body)
+            pages.append(page)
+            came += len(page.images)
+            if len(page.images) < schema.PAGE_SIZE if page.count is None else came >= page.count or not page.images:
+                break
+        return pages
+
+    async def _get(self, url: URL, phase: Phase) -> bytes:
+        """
+        Read one resource: logged in, with one more try after a session that ended or was switched.
+
+        A 419 brings the cookies to go on with; a 401 needs a new log-in, and so does a version that is none any more.
+        """
+        await self.log_in()
+        session = self.link.logins
+        reply = await self._send("GET", url, phase, headers=self._headers)
+        if reply.status == 419:
+            reply = await self._send("GET", url, phase, headers=self._headers)
+        elif reply.status == 401 or (reply.status == 400 and b"Invalid version" in reply.body):
+            if self.link.logins == session:
+                self._headers = None
+            await self.log_in()
+            reply = await self._send("GET", url, phase, headers=self._headers)
+        if error := judge(reply, phase, now=self._now()):
+            raise error
+        return reply.body
+
+    async def _log_in(self) -> None:
+        secret = self._present_secret()
+        self._cookies.clear()
+        self._set_cookies = ()
+        self.link = msgspec.structs.replace(self.link, logins=self.link.logins + 1)
+        form = {"username": self._controller.username, "password": secret.reveal()}
+        reply = await self._send("POST", URL(f"{self._controller.url}/login"), "login", data=form)
+        error = judge(reply, "login", now=self._now())
+        if isinstance(error, Refused):
+            self._refused = secret
+        if error:
+            raise error
+        self._mirror_session_cookies(schema.decode_session_cookie_name(reply.body))
+        await self._use_version(schema.decode_version(reply.body))
+
+    def _present_secret(self) -> Secret:
+        """The secret to log in with. An empty file is one being written: no change."""
+        self._secret = self._controller.password.read() or self._secret
+        if self._secret is None:
+            raise Refused("auth", "the secret is empty; write the password to it", phase="login")
+        if self._secret == self._refused:
+            raise Refused("auth", "suspended: this password was refused; change the secret", phase="login")
+        return self._secret
+
+    async def _use_version(self, version: str) -> None:
+        """Ask for the object model of this version from now on; an older one hides the progress of images."""
+        self._note_version(version)
+        if not version:
+            await self._read_version()
+
+    async def _read_version(self) -> None:
+        """Ask for the version where log-in did not say it, or where an upgrade may have changed it."""
+        reply = await self._send(
+            "GET", URL(f"{self._controller.url}/api/initial-data"), "version", headers=self._headers
+        )
+        if version := schema.decode_version(reply.body):
+            self._note_version(version)
+        self._version_doubtful = False
+
+    def _note_version(self, version: str) -> None:
+        api_version = self._controller.api_version or schema.api_version(version)
+        self.link = msgspec.structs.replace(self.link, version=version[:64], api_version=api_version)
+        self._headers = self._make_headers(api_version)
+
+    def _make_headers(self, api_version: str) -> CIMultiDict[str]:
+        return CIMultiDict(
+            {
+                "Cookie": "; ".join(f"{name}={value.reveal()}" for name, value in self._cookies.items()),
+                "Referer": f"{self._controller.url}/",
+                "X-Avi-Tenant": self._controller.tenant,
+                "X-Avi-Version": api_version,
+                "X-CSRFToken": self._cookies.get("csrftoken", Secret("")).reveal(),
+            }
+        )
+
+    def _adopt_cookies(self, response: aiohttp.ClientResponse) -> None:
+        """Take over what the reply sets; the Controller renews its session cookies with every answer."""
+        set_cookies = tuple(response.headers.getall("Set-Cookie", ()))
+        if not set_cookies or set_cookies == self._set_cookies:
+            return
+        self._set_cookies = set_cookies
+        for name, morsel in response.cookies.items():
+            self._cookies[name] = Secret(morsel.value)
+        self._mirror_session_cookies(next((name for name in _SESSION_COOKIES if name in response.cookies), ""))
+        if self._headers is not None:
+            self._headers = self._make_headers(self._headers["X-Avi-Version"])
+
+    def _mirror_session_cookies(self, name: str) -> None:
+        if session := self._cookies.get(name):
+            self._cookies.update(dict.fromkeys(_SESSION_COOKIES, session))
+
+    async def _send(
+        self,
+        method: str,
+        url: URL,
+        phase: Phase,
+        *,
+        headers: CIMultiDict[str] | None = None,
+        data: dict[str, str] | None = None,
+    ) -> Reply:
+        """One request and its whole answer, within the deadline and the size limit."""
+        async with (
+            _as_poll_error(phase),
+            asyncio.timeout(self._timeout_s),
+            self._session.request(method, url, headers=headers, data=data, allow_redirects=False) as response,
+        ):
+            body = await self._read(response, phase)
+            self._adopt_cookies(response)
+            self._note_certificate()
+            return Reply(response.status, response.headers, body)
+
+    async def _read(self, response: aiohttp.ClientResponse, phase: Phase) -> bytes:
+        """The body, decompressed, as long as it stays within the limit; whatever length was announced."""
+        chunks: list[bytes] = []
+        room = self._max_response
+        async for chunk in response.content.iter_any():
+            room -= len(chunk)
+            if room < 0:
+                raise BadAnswer("oversize", f"more than {self._max_response} bytes", phase=phase)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _note_certificate(self) -> None:
+        connector = self._session.connector
+        if isinstance(connector, _Connector) and connector.certificate_expires_at != self.link.certificate_expires_at:
+            self.link = msgspec.structs.replace(self.link, certificate_expires_at=connector.certificate_expires_at)
+
+
+def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:
+    """
+    The HTTP session of one controller.
+
+    Cookies are kept by the client, as those of one origin; redirects are not followed.   # decision 4
+    ``keepalive_s``: longer than the slowest interval, so that a poll does not cost a TLS handshake.
+    """
+    return aiohttp.ClientSession(
+        connector=_Connector(ssl=_verification(tls), limit=4, keepalive_timeout=keepalive_s),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={
+            "User-Agent": f"avi-upgrade-monitor/{__version__}",
+            "X-Avi-UserAgent": f"avi-upgrade-monitor/{__version__}",
+        },
+        timeout=aiohttp.ClientTimeout(total=None),  # every request has its own deadline
+        trust_env=False,
+    )
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A connector that remembers when the certificate of its far side expires."""
+
+    certificate_expires_at: float | None = None
+    _seen: asyncio.BaseTransport | None = None
+
+    async def connect(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  the signature is aiohttp's
+        connection = await super().connect(*args, **options)
+        transport = connection.transport
+        if transport is not None and transport is not self._seen:
+            self._seen = transport
+            ssl_object = transport.get_extra_info("ssl_object")
+            self.certificate_expires_at = _expiry(ssl_object.getpeercert(binary_form=True)) if ssl_object else None
+        return connection
+
+
+def _expiry(certificate: bytes | None) -> float | None:
+    """When a certificate in DER ends, Unix seconds. The ssl module reads only those that it verified itself."""
+    from cryptography import x509  # noqa: PLC0415  ten megabytes that a fleet on plain loopback does not need
+
+    try:
+        return x509.load_der_x509_certificate(certificate or b"").not_valid_after_utc.timestamp()
+    except ValueError:
+        return None
+
+
+def _verification(tls: Tls) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
+    """How the far side is verified: its pin alone, nothing at all on explicit wish, else the chain and the name."""
+    if tls.fingerprint:
+        return aiohttp.Fingerprint(tls.fingerprint)
+    if tls.insecure:
+        return False
+    return _context(tls.ca_file) if tls.ca_file else True
+
+
+@lru_cache(maxsize=64)
+def _context(ca_file: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(ca_file))
+
+
+@asynccontextmanager
+async def _as_poll_error(phase: Phase) -> AsyncIterator[None]:
+    """Name what happened to an exchange in our words; foreign texts are clipped, and hold no secret."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise Unreachable("timeout", "no whole answer within the deadline", phase=phase) from error
+    except aiohttp.ClientConnectorDNSError as error:
+        raise Unreachable("dns", str(error)[:200], phase=phase) from error
+    except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError) as error:
+        raise Unreachable("tls", _tls_detail(error), phase=phase) from error
+    except (aiohttp.ClientConnectionError, ConnectionError) as error:
+        raise Unreachable("connect", str(error)[:200] or type(error).__name__, phase=phase) from error
+    except aiohttp.ClientError as error:
+        raise BadAnswer("decode", f"not HTTP as it should be: {type(error).__name__}", phase=phase) from error
+
+
+def _tls_detail(error: Exception) -> str:
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return f"the certificate has the fingerprint {error.got.hex()}, not the one in the configuration"
+    return str(error)[:200]
+
+
+def _incomplete() -> NoReturn:
+    raise BadAnswer("incomplete", "twice the pages disagreed on the count, or fewer images came than were counted")

@@ -1,0 +1,71 @@
+"""
+What a Controller's status means for a poll. Pure; asks the status first, and the body only for words.
+
+Content types are not asked at all: plain text comes called JSON, JSON called HTML.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from monitor.avi.schema import decode_error
+from monitor.model import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
+
+_UPGRADING = "disallowed during upgrade"  # in the words of the 403 that answers a write during an upgrade
+_MOST_PATIENT_S = 3600.0  # a Retry-After beyond an hour is not obeyed: nobody would see the Controller come back
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """One answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def judge(reply: Reply, phase: Phase, *, now: float) -> PollError | None:
+    """The error that a reply is, or None when it is good. ``now``: Unix seconds, for a Retry-After that is a date."""
+    if reply.status == 200 and reply.body:
+        return None
+    words = decode_error(reply.body)
+    error, reason = _kind(reply.status, phase, upgrading=_UPGRADING in words)
+    detail = f"{reply.status} {words}" if words else f"{reply.status} without a word"
+    if reason == "redirect":
+        detail = f"{reply.status} to {reply.headers.get('Location', 'nowhere')[:200]}"
+    wait_s = retry_after_s(reply.headers.get("Retry-After", ""), now=now)
+    return error(reason, detail, phase=phase, status=reply.status, retry_after_s=wait_s)
+
+
+def _kind(status: int, phase: Phase, *, upgrading: bool) -> tuple[type[PollError], Reason]:
+    match status:
+        case 429:
+            return Unavailable, "throttled"
+        case 503:
+            return Unavailable, "upgrading"
+        case 403 if upgrading:
+            return Unavailable, "upgrading"
+        case 400 | 401 | 403 if phase == "login":
+            return Refused, "auth"  # the same secret is never tried again
+        case 401:
+            return BadStatus, "auth"
+        case _:
+            pass
+    if status < 300:
+        return BadAnswer, "decode"  # 200 without a body, 204
+    if status < 400:
+        return BadStatus, "redirect"
+    return BadStatus, "http_4xx" if status < 500 else "http_5xx"
+
+
+def retry_after_s(value: str, *, now: float) -> float:
+    """``Retry-After`` (RFC 9110, 10.2.3) in seconds from now, at most an hour; 0 when absent or unreadable."""
+    if value.strip().isdecimal():
+        return min(float(value), _MOST_PATIENT_S)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return min(max((moment - datetime.fromtimestamp(now, UTC)).total_seconds(), 0.0), _MOST_PATIENT_S)

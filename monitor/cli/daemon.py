@@ -1,0 +1,24 @@
+"""``run``: the daemon until a signal ends it."""
+
+import asyncio
+import signal
+import time
+from random import Random  # noqa: TID251  the one rng of the process
+
+from monitor.app import running
+from monitor.config import Config
+
+
+def stop_on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT, then end cleanly."""
+    stop = stop_on_signals(asyncio.get_running_loop())
+    async with running(config, now=time.time, rng=Random()):  # noqa: TID251, S311  the one clock; jitter is no secret
+        await stop.wait()

@@ -1,0 +1,40 @@
+"""``demo``: the daemon on simulated Controllers, and what it sees as bars."""
+
+import asyncio
+import time
+from pathlib import Path
+from random import Random  # noqa: TID251  the one rng of the process
+from tempfile import TemporaryDirectory
+
+import click
+
+from monitor.app import running
+from monitor.cli.daemon import stop_on_signals
+from monitor.cli.screen import show
+from monitor.cli.simulate import write_config
+from monitor.config import load
+from monitor.simulator import Simulator
+
+_POLL = {"active_interval": "500ms", "idle_interval": "2s"}  # the simulated clocks run fast, so the daemon has to
+
+
+async def run(*, listen: str, for_s: float | None, speed: float, seed: int) -> None:
+    """Show the fleet until Ctrl-C, or for so long."""
+    stop = stop_on_signals(asyncio.get_running_loop())
+    with TemporaryDirectory(prefix="avi-demo-") as folder:
+        async with Simulator.of("fleet", seed=seed, speed=speed) as simulator:
+            settings = {"listen": listen, "database": f"sqlite:///{folder}/state.db", "poll": _POLL}
+            config = load(write_config(simulator, Path(folder), settings))
+            async with running(config, now=time.time, rng=Random(seed)) as daemon:  # noqa: TID251, S311
+                click.echo(f"{len(config.controllers)} simulated Controllers; the daemon listens at {daemon.url}/")
+                click.echo(f"Metrics: {daemon.url}/metrics   Images: {daemon.url}/api/image   Ctrl-C ends.\n")
+                async with show(daemon.fleet):
+                    await _wait(stop, for_s)
+
+
+async def _wait(stop: asyncio.Event, for_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(for_s):
+            await stop.wait()
+    except TimeoutError:
+        click.echo(f"\nEnded after {for_s:g} s, as asked.")

@@ -1,0 +1,239 @@
+"""
+YAML and secret files to one frozen Config, or every problem at once. The only reader of the environment.
+
+The shape of the file is in ``settings``, the meaning of its texts in ``kinds``; here files are joined and what must
+hold between them is checked. Knows no network: what the config says is not tried out.
+"""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Generic, TypeVar, get_args
+
+from msgspec import UNSET, Struct, UnsetType
+
+from monitor.kinds import has_wildcard, is_loopback, parse_duration_s, parse_size, read_secret
+from monitor.model import ConfigError, Secret
+from monitor.settings import (
+    RULEBOOK,
+    ControllerFile,
+    ControllerSettings,
+    Events,
+    Log,
+    Poll,
+    Scope,
+    Settings,
+    TlsSettings,
+    schema,
+)
+from monitor.validation import Site, check, plain, quoted
+from monitor.yamlfile import read_tree
+
+__all__ = [
+    "Config", "Controller", "Events", "Log", "Poll", "Scope", "SecretFile", "SecretSource", "SecretVariable", "Tls",
+    "load", "parse_duration_s", "parse_size", "schema",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+
+class SecretFile(Struct, frozen=True):
+    """A secret that is read anew each time, so that it can be changed without a reload."""
+
+    path: Path
+
+    def read(self) -> Secret | None:
+        """Give the present secret; None when the file is empty, missing or unreadable: it is being written."""
+        try:
+            return Secret(read_secret(self.path)) or None
+        except (OSError, ValueError):
+            return None
+
+
+class SecretVariable(Struct, frozen=True):
+    """A secret from the environment, which does not change while we run."""
+
+    name: str
+    secret: Secret
+
+    def read(self) -> Secret | None:
+        """Give the secret, as it was at start."""
+        return self.secret
+
+
+SecretSource = SecretFile | SecretVariable
+
+
+class Tls(Struct, frozen=True, kw_only=True):
+    """How a Controller proves who it is; by the system's CAs when nothing is set. At most one is."""
+
+    ca_file: Path | None = None
+    fingerprint: bytes | None = None
+    """SHA-256 of its certificate, 32 bytes."""
+    insecure: bool = False
+
+
+class Controller(Struct, frozen=True, kw_only=True):
+    """One configured Avi Controller cluster. ``url``: its origin, without a slash at the end."""
+
+    name: str
+    url: str
+    username: str
+    password: SecretSource
+    tenant: str = "admin"
+    api_version: str | None = None
+    """Pins X-Avi-Version; None: the highest that both sides know."""
+    tls: Tls = Tls()
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """All that was configured, checked. ``files``: every config file that was read, the main one first."""
+
+    listen_host: str
+    """Empty: every interface."""
+    listen_port: int
+    """0: a free one."""
+    database: str
+    poll: Poll
+    log: Log
+    events: Events
+    anonymous: frozenset[Scope]
+    controllers: tuple[Controller, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach us."""
+        return is_loopback(self.listen_host)
+
+
+class _File(Struct, Generic[T], frozen=True):
+    """One file as read. ``content``: None when it could not be; to be used only when there are no problems."""
+
+    path: Path
+    content: T | None
+    problems: tuple[str, ...]
+
+
+_AnyFile = _File[Settings] | _File[ControllerFile]
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:  # noqa: TID251 the one place that reads it
+    """
+    Read the config file and the controller files it names, and look at every file and variable that they name.
+
+    Raises: ConfigError with every problem of every file; none shows a secret.
+    """
+    main = _read(path, Settings, environ)
+    more = tuple(_read(file, ControllerFile, environ) for file in _named_files(main))
+    files: tuple[_AnyFile, ...] = (main, *more)
+    problems = (*_own_problems(files), *_name_clashes(files), *_nobody_to_watch(main, more))
+    if problems or main.content is None:
+        raise ConfigError(problems)
+    controllers = tuple(_controller(each, environ) for file in files for each in _controllers(file))
+    return _config(main.content, controllers, tuple(file.path for file in files))
+
+
+def _read(path: Path, shape: type[T], environ: Mapping[str, str]) -> _File[T]:
+    tree, doubled = read_tree(path)
+    if tree is None:
+        return _File(path, None, doubled)
+    content, problems = check(tree, shape, Site(path.parent, environ), RULEBOOK)
+    return _File(path, content if isinstance(content, shape) else None, doubled + problems)
+
+
+def _named_files(main: _File[Settings]) -> tuple[Path, ...]:
+    """Expand ``controller_files`` against the directory of the main file, each pattern sorted, each file once."""
+    patterns: Iterable[object] = main.content.controller_files if main.content else ()
+    found = (path for pattern in patterns if isinstance(pattern, str) for path in _expand(main.path.parent, pattern))
+    return tuple(dict.fromkeys(found))
+
+
+def _expand(directory: Path, pattern: str) -> list[Path]:
+    if not has_wildcard(pattern):
+        return [directory / pattern]
+    names = glob.glob(pattern, root_dir=directory)  # noqa: PTH207 Path.glob takes no absolute pattern
+    return sorted(path for path in (directory / name for name in names) if path.is_file())
+
+
+def _own_problems(files: Iterable[_AnyFile]) -> Iterator[str]:
+    for file in files:
+        yield from (f"{plain(str(file.path))}: {problem}" for problem in file.problems)
+
+
+def _name_clashes(files: Iterable[_AnyFile]) -> Iterator[str]:
+    """Every name but the first of its kind: it is the label that keeps the series of two controllers apart."""
+    first: dict[str, str] = {}
+    for file in files:
+        for place, name in _names(_controllers(file)):
+            here = f"{plain(str(file.path))}: controllers[{place}].name"
+            if name in first:
+                yield f"{here}: found {quoted(name)} again, expected a name of its own; first at {first[name]}"
+            first.setdefault(name, here)
+
+
+def _names(controllers: Iterable[object]) -> Iterator[tuple[int, str]]:
+    """Only of those that have a good one: elsewhere there may be problems."""
+    for place, each in enumerate(controllers):
+        if isinstance(name := getattr(each, "name", None), str):
+            yield place, name
+
+
+def _controllers(file: _AnyFile) -> tuple[ControllerSettings, ...]:
+    return file.content.controllers if file.content else ()
+
+
+def _nobody_to_watch(main: _File[Settings], more: Iterable[_File[ControllerFile]]) -> Iterator[str]:
+    """Said only when it is not for another problem that none were found."""
+    excused = main.content is None or any(problem.startswith("controller") for problem in main.problems)
+    if excused or any(file.problems or _controllers(file) for file in more) or _controllers(main):
+        return
+    yield f"{plain(str(main.path))}: controllers: found none, expected at least one, here or in controller_files"
+
+
+def _config(settings: Settings, controllers: tuple[Controller, ...], files: tuple[Path, ...]) -> Config:
+    host, port = settings.listen
+    return Config(
+        listen_host=host,
+        listen_port=port,
+        database=settings.database,
+        poll=settings.poll,
+        log=settings.log,
+        events=settings.events,
+        # Unstated passes the rules on loopback only, where everybody may come in.
+        anonymous=frozenset(get_args(Scope)) if settings.anonymous is UNSET else settings.anonymous,
+        controllers=controllers,
+        files=files,
+    )
+
+
+def _controller(settings: ControllerSettings, environ: Mapping[str, str]) -> Controller:
+    return Controller(
+        name=settings.name,
+        url=settings.url,
+        username=settings.username,
+        password=_secret_source(settings, environ),
+        tenant=settings.tenant,
+        api_version=None if settings.api_version == "auto" else settings.api_version,
+        tls=_tls(settings.tls),
+    )
+
+
+def _secret_source(settings: ControllerSettings, environ: Mapping[str, str]) -> SecretSource:
+    if settings.password_file is not UNSET:
+        return SecretFile(settings.password_file)
+    name = str(settings.password_env)
+    return SecretVariable(name, Secret(environ[name].rstrip("\r\n")))
+
+
+def _tls(settings: TlsSettings) -> Tls:
+    return Tls(
+        ca_file=_given(settings.ca_file),
+        fingerprint=_given(settings.fingerprint),
+        insecure=settings.insecure_skip_verify,
+    )
+
+
+def _given(value: T | UnsetType) -> T | None:
+    return None if value is UNSET else value

@@ -1,0 +1,254 @@
+"""
+What the texts of the config mean: durations, sizes, addresses, origins, files, each one row.
+
+Files are looked at here, so that a missing one is found with all other problems; nothing of what is in them is kept.
+"""
+
+import errno
+import os
+import re
+import ssl
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from monitor.validation import Kind, Site, Wrong, quoted
+from monitor.yamlfile import reason
+
+_SECONDS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_BYTES: Final = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024, "B": 1}
+_DURATION: Final = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _SECONDS))
+_SIZE: Final = re.compile(r"([0-9]{1,15})(GiB|MiB|KiB|B)")
+_ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):([0-9]{1,5})")
+_ORIGIN: Final = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
+_DATABASE: Final = re.compile(r"(?:sqlite|postgresql)://\S*")
+_VERSION: Final = re.compile(r"auto|[0-9]+(?:\.[0-9]+){1,3}")
+_FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f]{64}")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_SECRET_LIMIT = 64 * 1024  # more is no password but a device or a mistake
+
+
+class DatabaseUrl(str):
+    """A URL that may hold a password: itself where it is used, masked where it is shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        scheme, _, rest = self.partition("://")
+        return repr(f"{scheme}://{'<secret>' if set('@?') & set(rest) else rest}")
+
+
+def parse_duration_s(text: str) -> float:
+    """Read ``300ms``, ``5s``, ``1h30m`` into seconds: d h m s ms in this order, each at most once. Or ValueError."""
+    match = _DURATION.fullmatch(text)
+    if not text or not match:
+        raise ValueError("a duration such as 300ms, 5s or 2m")
+    return sum(int(count or 0) * seconds for count, seconds in zip(match.groups(), _SECONDS.values(), strict=True))
+
+
+def write_duration(seconds: float) -> str:
+    """Write it in the largest unit up to hours that leaves no rest: ``5s``, ``24h``."""
+    unit = next(unit for unit in ("h", "m", "s", "ms") if seconds % _SECONDS[unit] == 0 or unit == "ms")
+    return f"{round(seconds / _SECONDS[unit])}{unit}"
+
+
+def parse_size(text: str) -> int:
+    """Read ``1000B``, ``64KiB``, ``32MiB``, ``1GiB``; bytes. Or ValueError."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError("a size such as 64KiB or 32MiB")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+def write_size(count: int) -> str:
+    """Write it in the largest unit that leaves no rest."""
+    unit = next(unit for unit, size in _BYTES.items() if count % size == 0)
+    return f"{count // _BYTES[unit]}{unit}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can be meant. A name other than localhost may be anybody."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def host_of(origin: str) -> str:
+    """Take the host out of an origin that was parsed here; an IPv6 address without its brackets."""
+    return urlsplit(origin).hostname or ""
+
+
+def read_secret(path: Path) -> str:
+    """Read a password without the newlines at its end; empty when there is none yet. Or OSError, ValueError."""
+    with path.open("rb") as file:
+        body = file.read(_SECRET_LIMIT + 1)
+    if len(body) > _SECRET_LIMIT:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return body.decode().rstrip("\r\n")
+
+
+def write_address(address: tuple[str, int]) -> str:
+    """Write host and port as they stand in the config."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _positive_duration(text: str, _: Site) -> float:
+    seconds = parse_duration_s(text)
+    if not seconds:
+        raise Wrong("a duration above zero such as 300ms, 5s or 2m")
+    return seconds
+
+
+def _positive_size(text: str, _: Site) -> int:
+    size = parse_size(text)
+    if not size:
+        raise Wrong("a size above zero such as 64KiB or 32MiB")
+    return size
+
+
+def _address(text: str, _: Site) -> tuple[str, int]:
+    match = _ADDRESS.fullmatch(text)
+    if not match or int(match[3]) > 65535:
+        raise ValueError(text)
+    if match[1]:
+        ip_address(match[1])
+    return match[1] or match[2], int(match[3])
+
+
+def _origin(text: str, _: Site) -> str:
+    match = _ORIGIN.fullmatch(text)
+    if not match or not _is_authority(match[2], match[3]):
+        raise Wrong(found=_unfit_origin(text))
+    return f"{match[1].lower()}://{match[2]}" + (f":{match[3]}" if match[3] else "")
+
+
+def _is_authority(host: str, port: str | None) -> bool:
+    try:
+        return int(port or 1) in range(1, 65536) and not (host.startswith("[") and not ip_address(host[1:-1]))
+    except ValueError:
+        return False
+
+
+def _unfit_origin(text: str) -> str:
+    """Quote it only when it has no place for a secret."""
+    if "@" in text:
+        return "a user name or password in the URL (not shown)"
+    if set("?#") & set(text):
+        return "a query or fragment in the URL (not shown)"
+    return quoted(text)
+
+
+def _database(text: str, _: Site) -> DatabaseUrl:
+    return DatabaseUrl(_whole(_DATABASE, text))
+
+
+def _api_version(text: str, _: Site) -> str:
+    return _whole(_VERSION, text)
+
+
+def _fingerprint(text: str, _: Site) -> bytes:
+    return bytes.fromhex(_whole(_FINGERPRINT, text.replace(":", "")))
+
+
+def _whole(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(pattern.pattern)
+    return text
+
+
+def _word(text: str, _: Site) -> str:
+    if not text or len(text) > 255 or not text.isprintable():
+        raise ValueError(text)
+    return text
+
+
+def _name(text: str, site: Site) -> str:
+    if len(text) > 63:
+        raise ValueError(text)
+    return _word(text, site)
+
+
+def _password_file(text: str, site: Site) -> Path:
+    path = site.directory / text
+    shown = quoted(text) if "/" in text else ""  # else it may be the password itself, put under the wrong key
+    try:
+        secret = read_secret(path)
+    except (OSError, ValueError) as error:
+        raise Wrong(f"a file that holds the password: {reason(error)}", found=shown) from error
+    if not secret:
+        raise Wrong("a file that holds the password: it is empty", found=shown)
+    return path
+
+
+def _password_env(text: str, site: Site) -> str:
+    if not _VARIABLE.fullmatch(text):
+        raise Wrong("the name of an environment variable")
+    if not site.environ.get(text, "").rstrip("\r\n"):
+        # A password that was put here in place of a name is seldom all capitals.
+        raise Wrong("an environment variable that is set and not empty", found=quoted(text) if text.isupper() else "")
+    return text
+
+
+def _ca_file(text: str, site: Site) -> Path:
+    path = site.directory / text
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError as error:
+        raise Wrong("a PEM file of CA certificates: there is none in it") from error
+    except (OSError, ValueError) as error:
+        raise Wrong(f"a PEM file of CA certificates: {reason(error)}") from error
+    return path
+
+
+def _files(text: str, site: Site) -> str:
+    path = site.directory / text
+    if not has_wildcard(text) and not path.exists():
+        raise Wrong("a file that exists, or a pattern such as controllers.d/*.yml")
+    return text
+
+
+def has_wildcard(text: str) -> bool:
+    """Whether it is a pattern, which may match nothing."""
+    return bool(set("*?[") & set(text))
+
+
+DURATION: Final = Kind(
+    expected="a duration such as 300ms, 5s or 2m",
+    parse=_positive_duration,
+    pattern=f"(?=[0-9]){_DURATION.pattern}",
+    write=write_duration,
+)
+SIZE: Final = Kind(
+    expected="a size such as 64KiB or 32MiB", parse=_positive_size, pattern=_SIZE.pattern, write=write_size
+)
+ADDRESS: Final = Kind(
+    expected="host:port such as 127.0.0.1:9972, [::1]:9972 or :9972", parse=_address, pattern=_ADDRESS.pattern,
+    write=write_address,
+)  # fmt: skip
+ORIGIN: Final = Kind(
+    expected="the origin of a Controller such as https://avi.example.net, without path and user name",
+    parse=_origin, pattern="[Hh][Tt][Tt][Pp][Ss]?://[^@?#]+", shown=False,
+)  # fmt: skip
+DATABASE: Final = Kind(
+    expected="sqlite:////absolute/path or postgresql://host/name",
+    parse=_database, pattern=_DATABASE.pattern, shown=False,
+)  # fmt: skip
+NAME: Final = Kind(expected="a name of 1 to 63 printable characters, in quotes if it looks like a number", parse=_name)
+WORD: Final = Kind(expected="1 to 255 printable characters, in quotes if they look like a number", parse=_word)
+API_VERSION: Final = Kind(
+    expected='auto, or a version in quotes such as "30.2.1"', parse=_api_version, pattern=_VERSION.pattern
+)
+FINGERPRINT: Final = Kind(
+    expected="the SHA-256 of the certificate: 64 hex digits, colons allowed",
+    parse=_fingerprint, pattern="[0-9A-Fa-f](:?[0-9A-Fa-f]){63}",
+)  # fmt: skip
+PASSWORD_FILE: Final = Kind(expected="a file that holds the password", parse=_password_file, shown=False)
+PASSWORD_ENV: Final = Kind(
+    expected="the name of an environment variable", parse=_password_env, pattern=_VARIABLE.pattern, shown=False
+)
+CA_FILE: Final = Kind(expected="a PEM file of CA certificates", parse=_ca_file)
+FILES: Final = Kind(expected="a file or a pattern such as controllers.d/*.yml", parse=_files)

@@ -1,0 +1,76 @@
+"""
+The log: structlog to standard error, JSON or console, and what libraries say through logging in the same form.
+
+As the last line of defence every event passes a processor that masks secrets, wherever in it they stand.
+"""
+
+import logging
+import re
+import sys
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from monitor.model import Secret
+
+_SECRET_KEYS = re.compile(
+    r"password|passwd|secret|token|cookie|session_?id|csrf|authorization|credential", re.IGNORECASE
+)
+_SECRET_PAIRS = re.compile(
+    r"((?:password|csrftoken|sessionid|avi-sessionid|X-CSRFToken|Cookie|Authorization)['\"]?\s*[=:]\s*['\"]?)[^'\"\s;,&]+",
+    re.IGNORECASE,
+)
+_SHORTEST = 4  # a shorter secret would blot out half of every word
+
+
+def configure(level: str, form: Literal["json", "console"], stream: TextIO | None = None) -> None:
+    """Set up logging for the process; called once, by the command line."""
+    stream = stream or sys.stderr
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    last: list[Processor] = [structlog.processors.format_exc_info, mask, _renderer(form, stream)]
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,  # loggers made before this call must follow it
+    )
+    foreign = logging.StreamHandler(stream)
+    foreign.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_bare, *last]))
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[foreign], force=True)
+
+
+def mask(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Blot out values under telling keys, ``key=value`` pairs in texts, and every living Secret wherever it stands."""
+    secrets = [text for secret in list(Secret.living.values()) if len(text := secret.reveal()) >= _SHORTEST]
+    return {key: "<secret>" if _SECRET_KEYS.search(key) else _masked(value, secrets) for key, value in event.items()}
+
+
+def _masked(value: object, secrets: list[str]) -> object:
+    if isinstance(value, dict):
+        return {key: _masked(inner, secrets) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(inner, secrets) for inner in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = _SECRET_PAIRS.sub(r"\1<secret>", str(value))
+    for secret in secrets:
+        text = text.replace(secret, "<secret>")
+    return text
+
+
+def _renderer(form: Literal["json", "console"], stream: TextIO) -> Processor:
+    if form == "json":
+        return structlog.processors.JSONRenderer(sort_keys=False)
+    return structlog.dev.ConsoleRenderer(colors=stream.isatty())
+
+
+def _bare(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Drop what logging adds for its own use."""
+    return {key: value for key, value in event.items() if not key.startswith("_")}

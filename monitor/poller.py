@@ -1,0 +1,261 @@
+"""
+The read path: one loop a controller, which polls, and publishes what it learned.
+
+    bytes → schema.decode_image → progress.follow → metrics.portray → fleet.publish
+
+Owns its controller's entry in the fleet, being its only writer. A failed poll keeps the last snapshot until
+``stale_after``; the next poll is the retry. Knows no HTTP.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from random import Random  # noqa: TID251  the type of an argument; app.py makes the one there is
+from typing import Protocol
+
+import structlog
+from msgspec import Raw
+from msgspec.structs import replace
+
+from monitor import health as healths
+from monitor import journal, metrics, progress
+from monitor.avi import schema
+from monitor.avi.client import Link
+from monitor.config import Events, Poll
+from monitor.exposition import EMPTY, Piece, piece, renew
+from monitor.families import CONTROLLER_FAMILIES, DETAIL, IMAGE_FAMILIES, NODE
+from monitor.fleet import Entry, Fleet
+from monitor.model import BadImage, Change, Health, Listing, Mark, PollError, Snapshot, Track
+
+_BREATH_S = 0.005  # how long a poll works at a stretch before others have the loop
+
+_NO_IMAGES = (EMPTY,) * len(IMAGE_FAMILIES)
+_NO_HEALTH = (EMPTY,) * len(CONTROLLER_FAMILIES)
+
+
+class ImageSource(Protocol):
+    """What a poller needs of a controller's client."""
+
+    link: Link
+
+    async def list_images(self, before: Listing) -> Listing:
+        """Read all images, or give ``before`` back when not a byte of them changed. Raises: PollError."""
+
+
+class Marks(Protocol):
+    """Where the marks of a controller's images outlive the process."""
+
+    def of(self, controller: str) -> Mapping[str, Mark]:
+        """The marks by image uuid."""
+
+    def settle(self, controller: str, marks: Mapping[str, Mark]) -> None:
+        """Remember these, and forget all others of the controller."""
+
+
+class Slots:
+    """How many polls run at once. Controllers that failed last time share a small pool, so that they starve none."""
+
+    def __init__(self, concurrency: int) -> None:
+        self._healthy = asyncio.Semaphore(concurrency)
+        self._failing = asyncio.Semaphore(max(1, concurrency // 8))
+
+    def of(self, health: Health) -> asyncio.Semaphore:
+        """The pool that a controller of this health draws on."""
+        return self._failing if health.failed_in_a_row else self._healthy
+
+
+def backoff_s(failures: int, rng: Random, *, least_s: float, most_s: float) -> float:
+    """How long to wait after so many failures in a row: exponential with full jitter, so that a fleet never marches."""
+    return rng.uniform(0, min(most_s, least_s * 2 ** min(failures, 32)))
+
+
+class Poller:
+    """The loop of one controller. ``now``: Unix seconds; intervals are measured on the event loop's own clock."""
+
+    def __init__(
+        self,
+        name: str,
+        source: ImageSource,
+        fleet: Fleet,
+        marks: Marks,
+        *,
+        poll: Poll,
+        events: Events,
+        slots: Slots,
+        now: Callable[[], float],
+        rng: Random,
+        tls_insecure: bool = False,
+    ) -> None:
+        self._source = source
+        self._fleet = fleet
+        self._marks = marks
+        self._poll = poll
+        self._events = events
+        self._slots = slots
+        self._now = now
+        self._rng = rng
+        self._log = structlog.get_logger().bind(controller=name)
+        self._dropped = 0
+        self._breath_ends = 0.0
+        self._expiry: asyncio.TimerHandle | None = None
+        self._entry = Entry(name, Snapshot(), Health(tls_insecure=tls_insecure), _NO_IMAGES + _NO_HEALTH)
+        self._publish(self._entry.health)
+
+    async def run(self, *, first_in_s: float) -> None:
+        """Poll for ever. A poll is due an interval after the *start* of the one before, so that starts stay spread."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + first_in_s
+        self._expire_later()
+        try:
+            while True:
+                await asyncio.sleep(due - loop.time())
+                async with self._slots.of(self._entry.health):
+                    started = loop.time()
+                    await self._poll_once(late_s=started - due)
+                due = max(started + self._entry.health.interval_s, loop.time())
+        finally:
+            self._cancel_expiry()
+
+    async def _poll_once(self, *, late_s: float) -> None:
+        """One poll, good or bad, counted and published."""
+        loop = asyncio.get_running_loop()
+        at, started = self._now(), loop.time()
+        before = self._entry.health
+        error: PollError | None = None
+        changes: tuple[Change, ...] = ()
+        try:
+            listing = await self._source.list_images(self._entry.snapshot.listing)
+            changes = await self._learn(listing, at=at)
+        except PollError as failure:
+            error = failure
+        except Exception as bug:  # noqa: BLE001  decision 5: the one place; a bug of ours must not stop the loop
+            self._log.exception("poll_bug")
+            error = PollError("internal", type(bug).__name__)
+        took_s = loop.time() - started
+        self._conclude(error, changes, at=at, took_s=took_s)
+        journal.poll(self._log, before, self._entry.health, took_s=took_s, late_s=late_s)
+        journal.images(self._log, changes)
+
+    async def _learn(self, listing: Listing, *, at: float) -> tuple[Change, ...]:
+        """A complete listing came: read what is new of it, and take it for the truth. Published by the caller."""
+        known = self._entry.snapshot
+        if listing is known.listing and at < known.detail_ends_at and not self._entry.health.stale:
+            return ()
+        snapshot, health = await self._read(listing, at=at)
+        pieces = await self._draw(snapshot)
+        self._entry = replace(self._entry, snapshot=snapshot, health=health, pieces=pieces)
+        self._marks.settle(self._entry.name, {uuid: track.mark for uuid, track in snapshot.images.items()})
+        return progress.changes(known.images, snapshot.images)
+
+    async def _read(self, listing: Listing, *, at: float) -> tuple[Snapshot, Health]:
+        """Snapshot and counts after a listing. An image whose bytes are what they were is kept, undecoded."""
+        known, marks = self._entry.snapshot, self._marks.of(self._entry.name)
+        images: dict[str, Track] = {}
+        bad: dict[str, str] = {}
+        unknown: list[str] = []
+        for uuid, raw in listing.raws.items():
+            track = known.images.get(uuid)
+            try:
+                if known.listing.raws.get(uuid) != raw:
+                    mark = track.mark if track else marks.get(uuid)
+                    images[uuid] = self._read_image(raw, mark, unknown, at=at)
+                elif track:
+                    images[uuid] = _without_old_detail(track, at=at)
+            except BadImage as error:
+                bad[uuid] = str(error)
+            await self._breathe()
+        nameless = listing.nameless if listing is not known.listing else 0
+        newly_nameless = nameless if not known.listing.nameless else 0
+        journal.bad_images(self._log, {u: bad[u] for u in bad if u not in known.bad}, nameless=newly_nameless)
+        health = self._entry.health
+        health = replace(
+            health,
+            bad_images=health.bad_images + len(bad) + nameless,
+            unknown_values=healths.count(health.unknown_values, unknown),
+        )
+        return progress.snapshot(listing, images, frozenset(listing.raws.keys() - images.keys()), at=at), health
+
+    def _read_image(self, raw: Raw, mark: Mark | None, unknown: list[str], *, at: float) -> Track:
+        """The whole way of one image. Its events are let go once they are rendered."""
+        image, strange = schema.decode_image(raw)
+        unknown.extend(strange)
+        track = progress.follow(image, mark, at=at, detail_for_s=self._events.detail_for_s)
+        portrait = metrics.portray(
+            self._entry.name,
+            image,
+            track.mark.changed_at,
+            tiers=DETAIL if track.detail_until > at else NODE,
+            most=self._events.max_series_per_image,
+        )
+        return replace(track, image=replace(image, events=()), portrait=portrait)
+
+    async def _draw(self, snapshot: Snapshot) -> tuple[Piece, ...]:
+        """The pieces of the images, within the controller's budget, beside those of its health as they are."""
+        portraits = {uuid: track.portrait for uuid, track in snapshot.images.items()}
+        kept, dropped = metrics.fit(portraits, most=self._events.max_series_per_controller)
+        self._dropped = dropped + sum(portrait.dropped for portrait in portraits.values())
+        pieces: list[Piece] = []
+        for known, text in zip(self._entry.pieces, metrics.gather(kept.values()), strict=False):
+            pieces.append(known if known.text == text else piece(text))
+            await self._breathe()
+        return (*pieces, *self._entry.pieces[len(pieces) :])
+
+    def _conclude(self, error: PollError | None, changes: tuple[Change, ...], *, at: float, took_s: float) -> None:
+        """Count the poll, decide when the next is due, and publish."""
+        health = healths.polled(self._entry.health, at=at, took_s=took_s)
+        if error is None:
+            dropped = health.series_dropped + self._dropped
+            health = replace(healths.succeeded(health, at=self._now()), series_dropped=dropped)
+            self._publish(replace(health, interval_s=self._interval_s()), changes)
+            self._expire_later()
+        else:
+            health = healths.failed(health, error)
+            least_s, most_s = self._poll.active_interval_s, self._poll.max_backoff_s
+            delay_s = backoff_s(health.failed_in_a_row, self._rng, least_s=least_s, most_s=most_s)
+            self._publish(replace(health, interval_s=max(delay_s, error.retry_after_s)))
+
+    def _interval_s(self) -> float:
+        active = progress.any_active(self._entry.snapshot.images)
+        return self._poll.active_interval_s if active else self._poll.idle_interval_s
+
+    def _publish(self, health: Health, changes: tuple[Change, ...] = ()) -> None:
+        """Replace our entry in the fleet: with this health, what the client knows, and the images as last drawn."""
+        link, before = self._source.link, self._entry
+        health = replace(
+            health,
+            version=link.version,
+            api_version=link.api_version,
+            logins=link.logins,
+            certificate_expires_at=link.certificate_expires_at,
+        )
+        texts = metrics.render_health(before.name, health)
+        of_images, of_health = before.pieces[: len(_NO_IMAGES)], before.pieces[len(_NO_IMAGES) :]
+        self._entry = replace(before, health=health, pieces=of_images + renew(of_health, texts))
+        self._fleet.publish(self._entry, changes)
+
+    def _expire_later(self) -> None:
+        """Withdraw the images when no good poll comes within ``stale_after``, however the polls then fare."""
+        self._cancel_expiry()
+        self._expiry = asyncio.get_running_loop().call_later(self._poll.stale_after_s, self._expire)
+
+    def _expire(self) -> None:
+        self._entry = replace(self._entry, pieces=_NO_IMAGES + self._entry.pieces[len(_NO_IMAGES) :])
+        self._publish(replace(self._entry.health, stale=True))
+        self._log.warning("controller_stale", last_success_at=self._entry.health.succeeded_at)
+
+    def _cancel_expiry(self) -> None:
+        if self._expiry:
+            self._expiry.cancel()
+
+    async def _breathe(self) -> None:
+        """Let others have the loop, when we had it long enough."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._breath_ends:
+            await asyncio.sleep(0)
+            self._breath_ends = loop.time() + _BREATH_S
+
+
+def _without_old_detail(track: Track, *, at: float) -> Track:
+    """The same image, less its per-task series when their time is over."""
+    if track.detail_until > at or not track.portrait.series[DETAIL]:
+        return track
+    return replace(track, portrait=metrics.without(track.portrait, DETAIL))

@@ -1,0 +1,232 @@
+"""
+The shape of the YAML, declared once: from these types come the validation, the defaults and the JSON schema.
+
+A field ending in ``_s`` is in seconds; its key in the file has no unit, as its text has one.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import inspect as mi
+
+from monitor import kinds
+from monitor.kinds import DatabaseUrl, host_of, is_loopback, write_address, write_duration
+from monitor.validation import Rule, Rulebook, kind, kind_of, quoted
+
+Scope = Literal["metrics", "read"]
+"""What somebody may do at our door."""
+
+Duration = Annotated[float, kind(kinds.DURATION)]
+Size = Annotated[int, kind(kinds.SIZE)]
+
+
+class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often Controllers are asked, and for how long an answer is waited for."""
+
+    active_interval_s: Annotated[Duration, Meta(description="Pause between polls while an image is processed.")] = (
+        field(default=5.0, name="active_interval")
+    )
+    idle_interval_s: Annotated[Duration, Meta(description="Pause between polls otherwise.")] = field(
+        default=60.0, name="idle_interval"
+    )
+    timeout_s: Annotated[Duration, Meta(description="Deadline of one request.")] = field(default=10.0, name="timeout")
+    stale_after_s: Annotated[Duration, Meta(description="How long the last good poll is shown while polls fail.")] = (
+        field(default=300.0, name="stale_after")
+    )
+    max_backoff_s: Annotated[Duration, Meta(description="Longest pause after failures.")] = field(
+        default=60.0, name="max_backoff"
+    )
+    concurrency: Annotated[int, Meta(ge=1, description="Polls in flight at once, over all controllers.")] = 64
+    max_response: Annotated[Size, Meta(description="Largest answer that is read.")] = 32 * 1024 * 1024
+
+
+class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is logged, and how."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least important that is logged.")
+    ] = "info"
+    format: Annotated[Literal["json", "console"], Meta(description="For machines or for a terminal.")] = "json"
+
+
+class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much of the detail of tasks and nodes becomes series."""
+
+    detail_for_s: Annotated[Duration, Meta(description="How long after its end an image keeps its detail.")] = field(
+        default=86400.0, name="detail_for"
+    )
+    max_series_per_image: Annotated[int, Meta(ge=1, description="Series of one image; detail is dropped first.")] = 2000
+    max_series_per_controller: Annotated[
+        int, Meta(ge=1, description="Series of one controller; detail is dropped first.")
+    ] = 10000
+
+
+class TlsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a Controller proves who it is; by the system's CAs when nothing is set. At most one of these."""
+
+    ca_file: Annotated[Path, kind(kinds.CA_FILE), Meta(description="CA certificates, PEM.")] | UnsetType = UNSET
+    fingerprint: (
+        Annotated[bytes, kind(kinds.FINGERPRINT), Meta(description="SHA-256 of its certificate.")] | UnsetType
+    ) = UNSET
+    insecure_skip_verify: Annotated[bool, Meta(description="Verify nothing; logged and exported.")] = False
+
+
+class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One Avi Controller cluster. Exactly one of password_file and password_env."""
+
+    name: Annotated[str, kind(kinds.NAME), Meta(description="The label `controller` of all its series.")]
+    url: Annotated[str, kind(kinds.ORIGIN), Meta(description="Scheme, host and port of its API.")]
+    username: Annotated[str, kind(kinds.WORD), Meta(description="An account that may read images.")]
+    password_file: (
+        Annotated[Path, kind(kinds.PASSWORD_FILE), Meta(description="Its password; read again at each log-in.")]
+        | UnsetType
+    ) = UNSET
+    password_env: (
+        Annotated[str, kind(kinds.PASSWORD_ENV), Meta(description="The environment variable of its password.")]
+        | UnsetType
+    ) = UNSET
+    tenant: Annotated[str, kind(kinds.WORD), Meta(description="Whose images; `*` for all.")] = "admin"
+    api_version: Annotated[str, kind(kinds.API_VERSION), Meta(description="Pins X-Avi-Version.")] = "auto"
+    allow_http: Annotated[bool, Meta(description="Allow http:// to another host than loopback.")] = False
+    tls: TlsSettings = field(default_factory=TlsSettings)
+
+
+_Controllers = Annotated[
+    tuple[
+        Annotated[
+            ControllerSettings,
+            Meta(extra_json_schema={"oneOf": [{"required": ["password_file"]}, {"required": ["password_env"]}]}),
+        ],
+        ...,
+    ],
+    Meta(description="Whom to watch."),
+]
+
+
+class ControllerFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file that ``controller_files`` names."""
+
+    controllers: _Controllers
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The config file of avi-upgrade-monitor. Relative paths are relative to the file that names them."""
+
+    listen: Annotated[
+        tuple[str, int], kind(kinds.ADDRESS), Meta(description="Where to serve; port 0 takes a free one.")
+    ] = ("127.0.0.1", 9972)
+    database: Annotated[
+        DatabaseUrl, kind(kinds.DATABASE), Meta(description="Where annotations, audit and progress are kept.")
+    ] = DatabaseUrl("sqlite:////var/lib/avi-upgrade-monitor/state.db")
+    poll: Poll = field(default_factory=Poll)
+    log: Log = field(default_factory=Log)
+    events: Events = field(default_factory=Events)
+    anonymous: (
+        Annotated[
+            frozenset[Scope],
+            Meta(description="What anybody may do; both on loopback, to be stated on any other address."),
+        ]
+        | UnsetType
+    ) = UNSET
+    controllers: _Controllers = ()
+    controller_files: Annotated[
+        tuple[Annotated[str, kind(kinds.FILES)], ...],
+        Meta(description="More files with a `controllers` list: paths, or patterns which may match nothing."),
+    ] = ()
+
+
+def schema() -> dict[str, Any]:
+    """
+    Give the JSON schema (2020-12) of the config file.
+
+    A text with a meaning is a number or a path in our types; here it is what it is in the file, its default too.
+    """
+    generated = msgspec.json.schema(Settings)
+    for struct in (Settings, Poll, Log, Events, TlsSettings, ControllerSettings):
+        properties = generated["$defs"][struct.__name__]["properties"]
+        for each in mi.type_info(struct).fields:  # type: ignore[attr-defined]
+            properties[each.encode_name] = _as_written(properties[each.encode_name], each)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "avi-upgrade-monitor", **generated}
+
+
+def _as_written(generated: dict[str, Any], each: mi.Field) -> dict[str, Any]:
+    meaning = kind_of(each.type)
+    if not meaning:
+        return generated
+    default = {} if each.default is msgspec.NODEFAULT else {"default": meaning.write(each.default)}
+    text = {"type": "string", "pattern": f"^(?:{meaning.pattern})$"}
+    return {"description": f"{generated['description']} Expected: {meaning.expected}.", **text, **default}
+
+
+def _stale_too_early(poll: Poll) -> str | None:
+    least_s = poll.idle_interval_s + poll.timeout_s
+    if poll.stale_after_s >= least_s:
+        return None
+    return (
+        f"found {quoted(write_duration(poll.stale_after_s))}, expected at least idle_interval + timeout "
+        f"({write_duration(least_s)}), or a healthy controller goes stale between two polls"
+    )
+
+
+def _active_slower_than_idle(poll: Poll) -> str | None:
+    if poll.active_interval_s <= poll.idle_interval_s:
+        return None
+    idle = write_duration(poll.idle_interval_s)
+    return f"found {quoted(write_duration(poll.active_interval_s))}, expected at most idle_interval ({idle})"
+
+
+def _not_one_trust(tls: TlsSettings) -> str | None:
+    given = (
+        ("ca_file", tls.ca_file),
+        ("fingerprint", tls.fingerprint),
+        ("insecure_skip_verify", tls.insecure_skip_verify),
+    )
+    names = [name for name, value in given if value not in (UNSET, False)]
+    return None if len(names) < 2 else f"found {' and '.join(names)}, expected at most one of them"
+
+
+def _not_one_password(controller: ControllerSettings) -> str | None:
+    given = (controller.password_file is not UNSET) + (controller.password_env is not UNSET)
+    return (
+        None
+        if given == 1
+        else f"found {('none', '', 'both')[given]}, expected exactly one of password_file and password_env"
+    )
+
+
+def _in_clear(controller: ControllerSettings) -> str | None:
+    host = host_of(controller.url)
+    if controller.allow_http or controller.url.startswith("https:") or is_loopback(host):
+        return None
+    return f"found http:// to {quoted(host)}, expected https://, or allow_http: true to send the password in clear"
+
+
+def _open_to_whom(settings: Settings) -> str | None:
+    if settings.anonymous is not UNSET or is_loopback(settings.listen[0]):
+        return None
+    address = quoted(write_address(settings.listen))
+    return (
+        f"found nothing while listen is {address}, expected who may come in, "
+        "such as [metrics, read] to let everybody in"
+    )
+
+
+RULEBOOK: Final = Rulebook(
+    rules={
+        Poll: (
+            Rule("stale_after", ("stale_after_s", "idle_interval_s", "timeout_s"), _stale_too_early),
+            Rule("active_interval", ("active_interval_s", "idle_interval_s"), _active_slower_than_idle),
+        ),
+        TlsSettings: (Rule("", ("ca_file", "fingerprint", "insecure_skip_verify"), _not_one_trust),),
+        ControllerSettings: (
+            Rule("password_file", ("password_file", "password_env"), _not_one_password),
+            Rule("url", ("url", "allow_http"), _in_clear),
+        ),
+        Settings: (Rule("anonymous", ("anonymous", "listen"), _open_to_whom),),
+    },
+    unknown={
+        "password": "found a password in clear (not shown), expected password_file or password_env in its place",
+    },
+)

@@ -1,0 +1,42 @@
+"""``GET /metrics``: pieces, put together and sent. Nothing is computed here but the daemon's own few dozen series."""
+
+import asyncio
+
+from aiohttp import hdrs, web
+
+from monitor import exposition
+from monitor.exposition import Piece
+from monitor.families import FAMILIES
+from monitor.metrics import header
+from monitor.web.state import STATE
+
+_PATIENCE_S = 60.0  # for a scraper that reads slowly; Prometheus itself gives up long before
+
+_HEADERS = {
+    openmetrics: tuple(exposition.piece(header(family, openmetrics=openmetrics)) for family in FAMILIES)
+    for openmetrics in (False, True)
+}
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """The whole exposition, in the format and encoding asked for."""
+    state = request.app[STATE]
+    openmetrics = exposition.wants_openmetrics(request.headers.get(hdrs.ACCEPT, ""))
+    rows = [entry.pieces for entry in state.fleet.entries.values()]
+    pieces = exposition.in_order(_HEADERS[openmetrics], rows)
+    pieces.append(exposition.piece(state.own.render(openmetrics=openmetrics)))
+    return await _send(request, pieces, exposition.OPENMETRICS if openmetrics else exposition.TEXT)
+
+
+async def _send(request: web.Request, pieces: list[Piece], content_type: str) -> web.StreamResponse:
+    gzip = exposition.wants_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+    length, chunks = exposition.gzipped(pieces) if gzip else exposition.identity(pieces)
+    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: content_type, hdrs.VARY: "Accept, Accept-Encoding"})
+    response.content_length = length
+    if gzip:
+        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+    async with asyncio.timeout(_PATIENCE_S):
+        await response.prepare(request)
+        for chunk in chunks if request.method != hdrs.METH_HEAD else ():
+            await response.write(chunk)
+    return response

@@ -1,0 +1,81 @@
+"""The aiohttp application: the routes, and what happens around every request."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+import structlog
+from aiohttp import hdrs, web
+
+from monitor.web.problems import Problem, of_http, respond
+from monitor.web.routes import ROUTES, Handler, Route
+from monitor.web.state import STATE, State
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_METHODS = hdrs.METH_ALL
+_LARGEST_BODY = 64 * 1024
+
+log = structlog.get_logger()
+
+
+def make_site(state: State) -> web.Application:
+    """The application; it owns nothing, so it can be made for every test."""
+    site = web.Application(middlewares=[_around], client_max_size=_LARGEST_BODY)
+    site[STATE] = state
+    for route in ROUTES:
+        site.router.add_route(route.method, route.path, _guarded(route))
+        if route.method == hdrs.METH_GET:
+            site.router.add_route(hdrs.METH_HEAD, route.path, _guarded(route))
+    site.on_response_prepare.append(_sign)
+    return site
+
+
+def _guarded(route: Route) -> Handler:
+    """The handler behind its scope. There are no credentials yet, so every caller is anonymous."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if route.scope != "open" and route.scope not in request.app[STATE].anonymous:
+            detail = f"{route.path} needs the scope {route.scope}, which the configuration gives nobody (`anonymous`)"
+            raise Problem(403, "forbidden", "Forbidden", detail)
+        return await route.handler(request)
+
+    return handler
+
+
+@web.middleware
+async def _around(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Give the request an id, answer every error in one form, count and log."""
+    given = request.headers.get("X-Request-ID", "")
+    request_id = request["request_id"] = given if _REQUEST_ID.match(given) else uuid4().hex
+    started = time.perf_counter()
+    try:
+        response = await handler(request)
+    except Problem as problem:
+        response = respond(problem, request_id)
+    except web.HTTPException as error:
+        response = respond(of_http(error, request.path), request_id)
+    except ConnectionError:
+        raise  # the caller is gone; there is nobody to tell
+    except Exception:
+        log.exception("request_bug", request_id=request_id, method=request.method, path=request.path)
+        response = respond(Problem(500, "bug", "A bug of ours", f"the log has it under {request_id}"), request_id)
+    _count(request, response.status, time.perf_counter() - started)
+    log.debug("request", request_id=request_id, method=request.method, path=request.path, status=response.status)
+    return response
+
+
+def _count(request: web.Request, status: int, took_s: float) -> None:
+    """Labels from closed sets only: what a caller makes up must not become a series."""
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource else "none"
+    method = request.method if request.method in _METHODS else "other"
+    request.app[STATE].own.requests.labels(route, method, str(status)).observe(took_s)
+
+
+async def _sign(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "avi-upgrade-monitor"
+    response.headers["X-Request-ID"] = request["request_id"]
+    response.headers["X-Content-Type-Options"] = "nosniff"

@@ -1,0 +1,138 @@
+"""What the properties are tried on: the Controller's JSON, right and wrong, and healths. Bounded, and the same each run."""
+
+import json
+from collections.abc import Mapping
+from typing import get_args
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from monitor.avi.schema import UNKNOWN_FIELDS
+from monitor.model import DURATION_BOUNDS_S, Health, Reason
+
+
+BOUNDED = settings(max_examples=100, deadline=None, derandomize=True, print_blob=False)
+FEW = settings(BOUNDED, max_examples=30)
+
+hostile = st.sampled_from(['"', "\\", "\n", "\\n", '\\"', "{}", "{0}", "%s", "# EOF", "\r", "\t", "\x00", "\u2028", "é", "🚀"])
+texts = st.lists(hostile | st.text(max_size=8), max_size=4).map("".join)
+"""Short texts of every kind of character but lone surrogates, which no JSON decoder lets through."""
+
+nodes = st.sampled_from(["10.0.0.11", "10.0.0.12", "2001:db8::1", 'no"de\\', None])
+tasks = st.sampled_from(["Extract package", 'Copy "x"\n', "C:\\temp\\", "", None])
+statuses = st.sampled_from(
+    ["SYSERR_SUCCESS", "SYSERR_PENDING", "SYSERR_TRY_AGAIN", "SYSERR_FAILURE", "lower case", "", None]
+)
+times = st.sampled_from(
+    [
+        "2025-02-13 10:31:02",
+        "2025-02-13 10:31:03",
+        "2025-02-13T10:31:02.250Z",
+        "2025-02-13T10:31:02+02:00",
+        "1739443000123456",
+        "string",
+        "",
+        None,
+    ]
+)
+durations = st.none() | st.integers(0, 2**32 - 1) | st.floats(0, 1e4)
+
+
+def some(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    """Objects that have each field or not."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+events = some(
+    ip=st.none() | some(addr=nodes, type=st.just("V4")),
+    start_time=times,
+    end_time=times,
+    duration=durations,
+    status=statuses,
+    message=texts,
+)
+event_maps = some(
+    task_name=tasks,
+    nodes_events=st.none() | st.lists(events, max_size=9),
+    sub_events=st.none() | st.lists(events, max_size=1),
+)
+packages = st.none() | some(build=st.none() | some(version=texts, patch_version=texts))
+image_fields: Mapping[str, st.SearchStrategy[object]] = {
+    "name": texts,
+    "tenant_ref": st.none() | texts | texts.map(lambda name: f"https://avi.example.net/api/tenant/admin#{name}"),
+    "type": st.none() | st.sampled_from(["IMAGE_TYPE_SYSTEM", "IMAGE_TYPE_PATCH", "IMAGE_TYPE_MUST_CHECK"]) | texts,
+    "uber_bundle": st.none() | st.booleans(),
+    "progress": st.none() | st.integers(-1, 101) | st.floats(0, 100),
+    "total_tasks": st.none() | st.integers(0, 2**31),
+    "tasks_completed": st.none() | st.integers(0, 99),
+    "duration": durations,
+    "start_time": times,
+    "end_time": times,
+    "_last_modified": times | st.integers(0, 2**52),
+    "img_state": st.none()
+    | some(
+        state=st.sampled_from(
+            ["IMAGE_FSM_STARTED", "IMAGE_FSM_IN_PROGRESS", "IMAGE_FSM_COMPLETED", "IMAGE_FSM_FAILED", "IMAGE_FSM_NEW"]
+        ),
+        reason=texts,
+        last_changed_time=some(secs=st.integers(0, 2**33), usecs=st.integers(0, 999_999)),
+    ),
+    "controller_info": packages,
+    "se_info": packages,
+    "events": st.none() | st.lists(event_maps, max_size=5),
+}
+images = some(**image_fields)
+"""Image objects as a Controller of some release might send them, but for ``uuid``; 0 to 50 events, many of one key."""
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**400, -(10**400), 10**4000, float("inf"), float("nan"), 1e308, -1e308, -0.0])
+    | st.floats()
+    | st.text(st.characters(), max_size=6)
+)
+names = st.sampled_from(
+    [*image_fields, "uuid", "url", "results", "count", "version", "error", "ip", "addr", "task_name", "nodes_events"]
+) | st.text(max_size=3)
+json_values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=6), max_leaves=20
+)
+"""Any JSON value, some that JSON forbids, and the Controller's names in all the wrong places."""
+
+
+def dumps(value: object) -> bytes:
+    """As JSON; infinities as a number that is too large, lone surrogates as their escapes."""
+    return json.dumps(value).replace("Infinity", "1e400").encode()
+
+moments = st.none() | st.floats(0, 4e9)
+counts = st.integers(0, 2**40)
+healths = st.builds(
+    Health,
+    up=st.booleans(),
+    stale=st.booleans(),
+    auth_suspended=st.booleans(),
+    upgrading=st.booleans(),
+    version=texts,
+    api_version=texts,
+    interval_s=st.floats(0, 1e4),
+    attempted_at=moments,
+    succeeded_at=moments,
+    polls=counts,
+    failures=st.dictionaries(st.sampled_from(get_args(Reason)), counts, max_size=3),
+    durations=st.tuples(*[st.integers(0, 2**20)] * (len(DURATION_BOUNDS_S) + 1)),
+    durations_sum_s=st.floats(0, 1e9),
+    logins=counts,
+    bad_images=counts,
+    series_dropped=counts,
+    unknown_values=st.dictionaries(st.sampled_from(UNKNOWN_FIELDS), counts, max_size=3),
+    certificate_expires_at=moments,
+    tls_insecure=st.booleans(),
+)
+
+Seen = tuple[Mapping[str, dict[str, object]], Health]
+"""One controller as it is drawn: image objects by uuid, and how polling it goes."""
+
+fleets: st.SearchStrategy[Mapping[str, Seen]] = st.dictionaries(
+    texts, st.tuples(st.dictionaries(texts.filter(bool), images, max_size=3), healths), max_size=3
+)

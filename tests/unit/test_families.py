@@ -1,0 +1,426 @@
+"""The tables of metric families: an image or a health in, literal exposition text out."""
+
+from collections.abc import Sequence
+from typing import TypeVar, get_args
+
+import pytest
+from msgspec.structs import replace
+
+from monitor.families import (
+    CONTROLLER_FAMILIES,
+    CORE,
+    DETAIL,
+    FAMILIES,
+    IMAGE_FAMILIES,
+    NODE,
+    Family,
+    escape,
+    number,
+)
+from monitor.model import Event, Health, Image, ImageState, Reason
+
+S = TypeVar("S")
+
+IMAGE = Image(
+    uuid="u1",
+    name="31.1.1-9122",
+    tenant="admin",
+    type="system",
+    version="31.1.1",
+    patch="2p1",
+    uber_bundle=True,
+    state="in_progress",
+    progress_ratio=0.37,
+    tasks=6,
+    tasks_completed=2,
+    state_changed_at=1739443000.25,
+    started_at=1739442665.0,
+    ended_at=1739443001.0,
+    last_modified_at=1739443002.5,
+    duration_s=335.0,
+    events=(
+        Event("Extract", "n1", "succeeded", "SYSERR_SUCCESS", 1739442665.0, 1739442760.0, 95.0),
+        Event("Copy", "n1", "running", "", 1739442770.0),
+        Event("Copy", "n2", "failed", "SYSERR_IO"),
+    ),
+)
+CHANGED_AT = 1739443003.125
+
+HEALTH = Health(
+    up=True,
+    version="31.1.1",
+    api_version="30.2.1",
+    interval_s=5.0,
+    attempted_at=1739443000.5,
+    succeeded_at=1739443001.5,
+    polls=6,
+    failures={"dns": 2, "tls": 1},
+    durations=(1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 3),
+    durations_sum_s=61.5,
+    logins=2,
+    bad_images=1,
+    series_dropped=40,
+    unknown_values={"type": 2, "time": 1},
+    certificate_expires_at=1750000000.0,
+)
+
+
+def family_of(families: Sequence[Family[S]], name: str) -> Family[S]:
+    (family,) = (each for each in families if each.name == name)
+    return family
+
+
+def of_image(name: str, image: Image = IMAGE, *, controller: str = "c1") -> str:
+    family = family_of(IMAGE_FAMILIES, name)
+    return family.render((escape(controller), escape(image.uuid)), (image, CHANGED_AT)).decode()
+
+
+def of_health(name: str, health: Health = HEALTH, *, controller: str = "c1") -> str:
+    return family_of(CONTROLLER_FAMILIES, name).render((escape(controller),), health).decode()
+
+
+# --- one row of the table each
+
+IMAGE_TEXTS = {
+    "avi_image_info": (
+        'avi_image_info{controller="c1",image="31.1.1-9122",image_uuid="u1",patch="2p1",tenant="admin",type="system",'
+        'uber_bundle="true",version="31.1.1"} 1.0\n'
+    ),
+    "avi_image_progress_ratio": 'avi_image_progress_ratio{controller="c1",image_uuid="u1"} 0.37\n',
+    "avi_image_tasks": 'avi_image_tasks{controller="c1",image_uuid="u1"} 6.0\n',
+    "avi_image_tasks_completed": 'avi_image_tasks_completed{controller="c1",image_uuid="u1"} 2.0\n',
+    "avi_image_state": (
+        'avi_image_state{controller="c1",image_uuid="u1",state="started"} 0.0\n'
+        'avi_image_state{controller="c1",image_uuid="u1",state="in_progress"} 1.0\n'
+        'avi_image_state{controller="c1",image_uuid="u1",state="completed"} 0.0\n'
+        'avi_image_state{controller="c1",image_uuid="u1",state="failed"} 0.0\n'
+        'avi_image_state{controller="c1",image_uuid="u1",state="unknown"} 0.0\n'
+    ),
+    "avi_image_state_changed_timestamp_seconds": (
+        'avi_image_state_changed_timestamp_seconds{controller="c1",image_uuid="u1"} 1.73944300025e+09\n'
+    ),
+    "avi_image_start_timestamp_seconds": (
+        'avi_image_start_timestamp_seconds{controller="c1",image_uuid="u1"} 1.739442665e+09\n'
+    ),
+    "avi_image_end_timestamp_seconds": (
+        'avi_image_end_timestamp_seconds{controller="c1",image_uuid="u1"} 1.739443001e+09\n'
+    ),
+    "avi_image_last_modified_timestamp_seconds": (
+        'avi_image_last_modified_timestamp_seconds{controller="c1",image_uuid="u1"} 1.7394430025e+09\n'
+    ),
+    "avi_image_duration_seconds": 'avi_image_duration_seconds{controller="c1",image_uuid="u1"} 335.0\n',
+    "avi_image_progress_changed_timestamp_seconds": (
+        'avi_image_progress_changed_timestamp_seconds{controller="c1",image_uuid="u1"} 1.739443003125e+09\n'
+    ),
+    "avi_image_node_events": (
+        'avi_image_node_events{controller="c1",image_uuid="u1",node="n1",state="pending"} 0.0\n'
+        'avi_image_node_events{controller="c1",image_uuid="u1",node="n1",state="running"} 1.0\n'
+        'avi_image_node_events{controller="c1",image_uuid="u1",node="n1",state="succeeded"} 1.0\n'
+        'avi_image_node_events{controller="c1",image_uuid="u1",node="n1",state="failed"} 0.0\n'
+        'avi_image_node_events{controller="c1",image_uuid="u1",node="n2",state="pending"} 0.0\n'
+        'avi_image_node_events{controller="c1",image_uuid="u1",node="n2",state="running"} 0.0\n'
+        'avi_image_node_events{controller="c1",image_uuid="u1",node="n2",state="succeeded"} 0.0\n'
+        'avi_image_node_events{controller="c1",image_uuid="u1",node="n2",state="failed"} 1.0\n'
+    ),
+    "avi_image_node_event_state": (
+        'avi_image_node_event_state{controller="c1",image_uuid="u1",node="n1",state="succeeded",'
+        'status="SYSERR_SUCCESS",task="Extract"} 1.0\n'
+        'avi_image_node_event_state{controller="c1",image_uuid="u1",node="n1",state="running",status="",task="Copy"} 1.0\n'
+        'avi_image_node_event_state{controller="c1",image_uuid="u1",node="n2",state="failed",status="SYSERR_IO",'
+        'task="Copy"} 1.0\n'
+    ),
+    "avi_image_node_event_start_timestamp_seconds": (
+        'avi_image_node_event_start_timestamp_seconds{controller="c1",image_uuid="u1",node="n1",task="Extract"}'
+        " 1.739442665e+09\n"
+        'avi_image_node_event_start_timestamp_seconds{controller="c1",image_uuid="u1",node="n1",task="Copy"}'
+        " 1.73944277e+09\n"
+    ),
+    "avi_image_node_event_end_timestamp_seconds": (
+        'avi_image_node_event_end_timestamp_seconds{controller="c1",image_uuid="u1",node="n1",task="Extract"}'
+        " 1.73944276e+09\n"
+    ),
+    "avi_image_node_event_duration_seconds": (
+        'avi_image_node_event_duration_seconds{controller="c1",image_uuid="u1",node="n1",task="Extract"} 95.0\n'
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), IMAGE_TEXTS.items(), ids=IMAGE_TEXTS.keys())
+def test_an_image_is_rendered_as(name: str, text: str) -> None:
+    assert of_image(name) == text
+
+
+def test_every_image_family_has_its_literal_text_here() -> None:
+    assert [family.name for family in IMAGE_FAMILIES] == list(IMAGE_TEXTS)
+
+
+HEALTH_TEXTS = {
+    "avi_controller_up": 'avi_controller_up{controller="c1"} 1.0\n',
+    "avi_controller_stale": 'avi_controller_stale{controller="c1"} 0.0\n',
+    "avi_controller_auth_suspended": 'avi_controller_auth_suspended{controller="c1"} 0.0\n',
+    "avi_controller_upgrade_in_progress": 'avi_controller_upgrade_in_progress{controller="c1"} 0.0\n',
+    "avi_controller_info": 'avi_controller_info{api_version="30.2.1",controller="c1",version="31.1.1"} 1.0\n',
+    "avi_controller_last_poll_attempt_timestamp_seconds": (
+        'avi_controller_last_poll_attempt_timestamp_seconds{controller="c1"} 1.7394430005e+09\n'
+    ),
+    "avi_controller_last_poll_success_timestamp_seconds": (
+        'avi_controller_last_poll_success_timestamp_seconds{controller="c1"} 1.7394430015e+09\n'
+    ),
+    "avi_controller_poll_interval_seconds": 'avi_controller_poll_interval_seconds{controller="c1"} 5.0\n',
+    "avi_controller_polls_total": 'avi_controller_polls_total{controller="c1"} 6.0\n',
+    "avi_controller_poll_failures_total": (
+        'avi_controller_poll_failures_total{controller="c1",reason="dns"} 2.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="connect"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="tls"} 1.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="timeout"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="auth"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="throttled"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="upgrading"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="redirect"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="http_4xx"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="http_5xx"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="oversize"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="incomplete"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="decode"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="internal"} 0.0\n'
+    ),
+    "avi_controller_poll_duration_seconds": (
+        'avi_controller_poll_duration_seconds_bucket{controller="c1",le="0.01"} 1.0\n'
+        'avi_controller_poll_duration_seconds_bucket{controller="c1",le="0.025"} 1.0\n'
+        'avi_controller_poll_duration_seconds_bucket{controller="c1",le="0.05"} 1.0\n'
+        'avi_controller_poll_duration_seconds_bucket{controller="c1",le="0.1"} 3.0\n'
+        'avi_controller_poll_duration_seconds_bucket{controller="c1",le="0.25"} 3.0\n'
+        'avi_controller_poll_duration_seconds_bucket{controller="c1",le="0.5"} 3.0\n'
+        'avi_controller_poll_duration_seconds_bucket{controller="c1",le="1.0"} 3.0\n'
+        'avi_controller_poll_duration_seconds_bucket{controller="c1",le="2.5"} 3.0\n'
+        'avi_controller_poll_duration_seconds_bucket{controller="c1",le="5.0"} 3.0\n'
+        'avi_controller_poll_duration_seconds_bucket{controller="c1",le="10.0"} 3.0\n'
+        'avi_controller_poll_duration_seconds_bucket{controller="c1",le="+Inf"} 6.0\n'
+        'avi_controller_poll_duration_seconds_count{controller="c1"} 6.0\n'
+        'avi_controller_poll_duration_seconds_sum{controller="c1"} 61.5\n'
+    ),
+    "avi_controller_logins_total": 'avi_controller_logins_total{controller="c1"} 2.0\n',
+    "avi_controller_bad_images_total": 'avi_controller_bad_images_total{controller="c1"} 1.0\n',
+    "avi_controller_series_dropped_total": 'avi_controller_series_dropped_total{controller="c1"} 40.0\n',
+    "avi_controller_unknown_values_total": (
+        'avi_controller_unknown_values_total{controller="c1",field="time"} 1.0\n'
+        'avi_controller_unknown_values_total{controller="c1",field="type"} 2.0\n'
+    ),
+    "avi_controller_tls_certificate_expiry_timestamp_seconds": (
+        'avi_controller_tls_certificate_expiry_timestamp_seconds{controller="c1"} 1.75e+09\n'
+    ),
+    "avi_controller_tls_insecure": 'avi_controller_tls_insecure{controller="c1"} 0.0\n',
+}
+
+
+@pytest.mark.parametrize(("name", "text"), HEALTH_TEXTS.items(), ids=HEALTH_TEXTS.keys())
+def test_a_health_is_rendered_as(name: str, text: str) -> None:
+    assert of_health(name) == text
+
+
+def test_every_controller_family_has_its_literal_text_here() -> None:
+    assert [family.name for family in CONTROLLER_FAMILIES] == list(HEALTH_TEXTS)
+
+
+# --- absent beats invented
+
+WITH_ONLY_A_UUID = {
+    "avi_image_info": (
+        'avi_image_info{controller="c1",image="",image_uuid="u1",patch="",tenant="",type="",uber_bundle="false",'
+        'version=""} 1.0\n'
+    ),
+    "avi_image_state": (
+        'avi_image_state{controller="c1",image_uuid="u1",state="started"} 0.0\n'
+        'avi_image_state{controller="c1",image_uuid="u1",state="in_progress"} 0.0\n'
+        'avi_image_state{controller="c1",image_uuid="u1",state="completed"} 0.0\n'
+        'avi_image_state{controller="c1",image_uuid="u1",state="failed"} 0.0\n'
+        'avi_image_state{controller="c1",image_uuid="u1",state="unknown"} 1.0\n'
+    ),
+    "avi_image_progress_changed_timestamp_seconds": (
+        'avi_image_progress_changed_timestamp_seconds{controller="c1",image_uuid="u1"} 1.739443003125e+09\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IMAGE_TEXTS.keys())
+def test_an_image_that_says_nothing_has_nothing_invented(name: str) -> None:
+    assert of_image(name, Image(uuid="u1")) == WITH_ONLY_A_UUID.get(name, "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "avi_controller_info",
+        "avi_controller_last_poll_attempt_timestamp_seconds",
+        "avi_controller_last_poll_success_timestamp_seconds",
+        "avi_controller_unknown_values_total",
+        "avi_controller_tls_certificate_expiry_timestamp_seconds",
+    ],
+)
+def test_before_the_first_poll_there_is_no(name: str) -> None:
+    assert of_health(name, Health()) == ""
+
+
+def test_before_the_first_poll_a_controller_is_not_up() -> None:
+    assert of_health("avi_controller_up", Health()) == 'avi_controller_up{controller="c1"} 0.0\n'
+
+
+def test_every_reason_to_fail_exists_at_zero_from_the_start() -> None:
+    assert of_health("avi_controller_poll_failures_total", Health()).count(" 0.0\n") == len(get_args(Reason))
+
+
+def test_zero_is_a_value() -> None:
+    assert of_image("avi_image_progress_ratio", replace(IMAGE, progress_ratio=0.0)).endswith(" 0.0\n")
+
+
+# --- states
+
+
+@pytest.mark.parametrize("state", get_args(ImageState))
+def test_exactly_one_state_is_one(state: ImageState) -> None:
+    lines = of_image("avi_image_state", replace(IMAGE, state=state)).splitlines()
+
+    assert [line for line in lines if line.endswith(" 1.0")] == [
+        f'avi_image_state{{controller="c1",image_uuid="u1",state="{state}"}} 1.0'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("health", "name"),
+    [
+        pytest.param(Health(stale=True), "avi_controller_stale", id="stale"),
+        pytest.param(Health(auth_suspended=True), "avi_controller_auth_suspended", id="suspended"),
+        pytest.param(Health(upgrading=True), "avi_controller_upgrade_in_progress", id="upgrading"),
+        pytest.param(Health(tls_insecure=True), "avi_controller_tls_insecure", id="insecure"),
+    ],
+)
+def test_a_complaint_is_one(health: Health, name: str) -> None:
+    assert of_health(name, health) == f'{name}{{controller="c1"}} 1.0\n'
+
+
+# --- text that bites
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        pytest.param("plain", "plain", id="plain"),
+        pytest.param('a "b"', r"a \"b\"", id="quotes"),
+        pytest.param("C:\\temp", r"C:\\temp", id="backslash"),
+        pytest.param("a\nb", r"a\nb", id="newline"),
+        pytest.param("a\\nb", r"a\\nb", id="backslash and n"),
+        pytest.param('\\"', r"\\\"", id="backslash and quote"),
+        pytest.param("Zürich 🚀", "Zürich 🚀", id="unicode"),
+        pytest.param("{0} {} %s", "{0} {} %s", id="placeholders"),
+    ],
+)
+def test_a_label_value_is_escaped(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
+
+
+BITES = 'a"b\\c\n{0}'
+BITES_ESCAPED = r"a\"b\\c\n{0}"
+
+
+def test_an_identity_that_bites_stays_one_label() -> None:
+    image = Image(uuid=BITES, tasks=1)
+
+    assert of_image("avi_image_tasks", image, controller=BITES) == (
+        f'avi_image_tasks{{controller="{BITES_ESCAPED}",image_uuid="{BITES_ESCAPED}"}} 1.0\n'
+    )
+
+
+def test_names_that_bite_stay_one_label_each() -> None:
+    image = Image(uuid="u1", name=BITES, tenant=BITES, type=BITES, version=BITES, patch=BITES)
+
+    assert of_image("avi_image_info", image) == (
+        f'avi_image_info{{controller="c1",image="{BITES_ESCAPED}",image_uuid="u1",patch="{BITES_ESCAPED}",'
+        f'tenant="{BITES_ESCAPED}",type="{BITES_ESCAPED}",uber_bundle="false",version="{BITES_ESCAPED}"}} 1.0\n'
+    )
+
+
+@pytest.mark.parametrize("name", [family.name for family in IMAGE_FAMILIES if family.tier == DETAIL])
+def test_nodes_and_tasks_that_bite_stay_one_label_each(name: str) -> None:
+    text = of_image(name, Image(uuid="u1", events=(Event(BITES, BITES, "failed", "other", 1.0, 2.0, 3.0),)))
+
+    assert (text.count(f'node="{BITES_ESCAPED}"'), text.count(f'task="{BITES_ESCAPED}"'), text.count("\n")) == (1, 1, 1)
+
+
+def test_a_node_that_bites_is_counted_under_its_own_name() -> None:
+    text = of_image("avi_image_node_events", Image(uuid="u1", events=(Event("Copy", BITES, "failed", "other"),)))
+
+    assert text.endswith(f'node="{BITES_ESCAPED}",state="failed"}} 1.0\n')
+
+
+def test_versions_that_bite_stay_one_label_each() -> None:
+    assert of_health("avi_controller_info", Health(version=BITES, api_version=BITES), controller=BITES) == (
+        f'avi_controller_info{{api_version="{BITES_ESCAPED}",controller="{BITES_ESCAPED}",version="{BITES_ESCAPED}"}} 1.0\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0.0"),
+        (1, "1.0"),
+        (True, "1.0"),
+        (0.37, "0.37"),
+        (999999.5, "999999.5"),
+        (1000000, "1e+06"),
+        (1739443000.25, "1.73944300025e+09"),
+        (float("inf"), "+Inf"),
+    ],
+    ids=str,
+)
+def test_a_number_is_written_as_by_every_other_exporter(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+# --- the tables themselves
+
+
+def test_no_two_families_share_a_name() -> None:
+    names = [family.name for family in FAMILIES]
+
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_a_family_is_named_after_its_kind(family: Family[Image] | Family[Health]) -> None:
+    assert family.name.endswith("_total") is (family.kind == "counter")
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_a_family_is_explained_in_one_sentence(family: Family[Image] | Family[Health]) -> None:
+    assert family.help.endswith(".")
+    assert "\n" not in family.help
+
+
+@pytest.mark.parametrize(
+    ("tier", "names"),
+    [
+        pytest.param(
+            DETAIL,
+            [
+                "avi_image_node_event_state",
+                "avi_image_node_event_start_timestamp_seconds",
+                "avi_image_node_event_end_timestamp_seconds",
+                "avi_image_node_event_duration_seconds",
+            ],
+            id="detail: those with a task",
+        ),
+        pytest.param(NODE, ["avi_image_node_events"], id="node: those with a node but no task"),
+    ],
+)
+def test_a_tier_holds(tier: int, names: list[str]) -> None:
+    assert [family.name for family in IMAGE_FAMILIES if family.tier == tier] == names
+
+
+def test_the_core_tier_knows_neither_nodes_nor_tasks() -> None:
+    labels = {label for family in IMAGE_FAMILIES if family.tier == CORE for label in family.labels}
+
+    assert labels == {"image", "tenant", "type", "version", "patch", "uber_bundle", "state"}
+
+
+def test_nothing_that_an_operator_edits_is_an_identity() -> None:
+    assert {family.identity for family in FAMILIES} == {("controller", "image_uuid"), ("controller",)}
