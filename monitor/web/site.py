@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 
 from monitor.web.problems import Problem, of_http, respond
 from monitor.web.routes import ROUTES, Handler, Route
-from monitor.web.state import STATE, State
+from monitor.web.state import REQUEST_ID, STATE, State
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _METHODS = hdrs.METH_ALL
@@ -49,7 +49,7 @@ async def _around(
 ) -> web.StreamResponse:
     """Give the request an id, answer every error in one form, count and log."""
     given = request.headers.get("X-Request-ID", "")
-    request_id = request["request_id"] = given if _REQUEST_ID.match(given) else uuid4().hex
+    request_id = request[REQUEST_ID] = given if _REQUEST_ID.match(given) else uuid4().hex
     started = time.perf_counter()
     try:
         response = await handler(request)
@@ -77,5 +77,5 @@ def _count(request: web.Request, status: int, took_s: float) -> None:
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "avi-upgrade-monitor"
-    response.headers["X-Request-ID"] = request["request_id"]
+    response.headers["X-Request-ID"] = request[REQUEST_ID]
     response.headers["X-Content-Type-Options"] = "nosniff"

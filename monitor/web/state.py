@@ -21,3 +21,4 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 STATE = web.AppKey("state", State)
+REQUEST_ID = web.RequestKey("request_id", str)
