@@ -8,6 +8,7 @@ that is locked, full, read-only or gone is said once, retried for ever, and writ
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlalchemy import delete, event, insert, select, tuple_
@@ -36,8 +37,9 @@ class Store:
     ``up``: whether the last thing asked of it was done.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, busy_timeout_ms: int = 5000) -> None:
         self._url = make_url(url)
+        self._busy_timeout_ms = busy_timeout_ms
         self._engine: AsyncEngine | None = None
         self.name = self._url.render_as_string(hide_password=True)
         self._log = structlog.get_logger().bind(database=self.name)
@@ -63,7 +65,7 @@ class Store:
         Raises: StoreError.
         """
         try:
-            engine = self._engine = _make_engine(self._url)
+            engine = self._engine = _make_engine(self._url, self._busy_timeout_ms)
             async with engine.begin() as connection:
                 await connection.run_sync(migrate)
                 rows = (await connection.execute(select(progress_marks))).all()
@@ -145,7 +147,7 @@ def _words(error: Exception) -> str:
     return str(getattr(error, "orig", None) or error).splitlines()[0][:200]
 
 
-def _make_engine(url: URL) -> AsyncEngine:
+def _make_engine(url: URL, busy_timeout_ms: int) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
         return create_async_engine(url.set(drivername="postgresql+asyncpg"), pool_pre_ping=True)
     url = url.set(drivername="sqlite+aiosqlite")
@@ -153,13 +155,13 @@ def _make_engine(url: URL) -> AsyncEngine:
         return create_async_engine(url, poolclass=StaticPool)  # a database in memory lives as long as its connection
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(url)
-    event.listen(engine.sync_engine, "connect", _durable)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def durable(connection: Any, _record: object) -> None:  # noqa: ANN401  the driver's connection, untyped
+        """Readers do not block the writer, and a commit is on the disk when it returns."""
+        cursor = connection.cursor()
+        for pragma in (f"busy_timeout={busy_timeout_ms}", "journal_mode=WAL", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
     return engine
-
-
-def _durable(connection: object, _record: object) -> None:
-    """Readers do not block the writer, and a commit is on the disk when it returns."""
-    cursor = connection.cursor()  # type: ignore[attr-defined]  # the driver's connection, untyped
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()

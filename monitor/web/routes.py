@@ -103,7 +103,7 @@ def _number(request: web.Request, key: str, *, most: int = 1_000_000) -> int:
     text = request.query.get(key)
     if text is None:
         return 0
-    if not text.isdecimal() or not 0 < int(text) <= most:
+    if not (text.isdecimal() and len(text) < 10 and 0 < int(text) <= most):
         detail = f"{key}: found {text[:40]!r}, expected a number from 1 to {most}"
         raise Problem(400, "bad-query", "Bad query", detail)
     return int(text)

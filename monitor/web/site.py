@@ -15,6 +15,7 @@ from monitor.web.state import REQUEST_ID, STATE, State
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _METHODS = hdrs.METH_ALL
 _LARGEST_BODY = 64 * 1024
+_CALLER_GONE = 499  # no status of HTTP, but what servers commonly count such requests under
 
 log = structlog.get_logger()
 
@@ -57,8 +58,9 @@ async def _around(
         response = respond(problem, request_id)
     except web.HTTPException as error:
         response = respond(of_http(error, request.path), request_id)
-    except ConnectionError:
-        raise  # the caller is gone; there is nobody to tell
+    except (ConnectionError, TimeoutError):
+        _count(request, _CALLER_GONE, time.perf_counter() - started)
+        raise  # in the middle of an answer; there is nobody to tell
     except Exception:
         log.exception("request_bug", request_id=request_id, method=request.method, path=request.path)
         response = respond(Problem(500, "bug", "A bug of ours", f"the log has it under {request_id}"), request_id)

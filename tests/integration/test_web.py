@@ -1,0 +1,237 @@
+"""The routes over a real socket: what they give, and how they refuse."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from monitor.app import Daemon
+from monitor.simulator import ControllerSpec, Simulator, UploadSpec
+from monitor.web.routes import ROUTES
+from tests.integration.support import PATIENCE_S, polled, until, watching
+
+FLEET = (
+    ControllerSpec(name="dc1", images=3, uploads=(UploadSpec(duration=60.0, started_ago=20.0),)),
+    ControllerSpec(name="dc2", images=2, nodes=1),
+)
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(FLEET, speed=0.0) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def daemon(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Daemon]:
+    async with watching(simulator, tmp_path) as daemon:
+        for name in simulator.controllers:
+            await polled(daemon, name)
+        yield daemon
+
+
+@pytest.fixture
+async def http(daemon: Daemon) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(daemon.url, timeout=aiohttp.ClientTimeout(PATIENCE_S)) as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        pytest.param("", "text/plain; version=0.0.4; charset=utf-8", id="nothing"),
+        pytest.param("*/*", "text/plain; version=0.0.4; charset=utf-8", id="curl"),
+        pytest.param(
+            "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            id="prometheus",
+        ),
+        pytest.param(
+            "application/openmetrics-text;version=1.0.0;q=0.2,text/plain;version=0.0.4;q=0.5",
+            "text/plain; version=0.0.4; charset=utf-8",
+            id="text-preferred",
+        ),
+    ],
+)
+async def test_accept_decides_the_format_and_prometheus_client_reads_it(
+    http: aiohttp.ClientSession, accept: str, content_type: str
+) -> None:
+    async with http.get("/metrics", headers={"Accept": accept}) as response:
+        text = await response.text()
+        assert response.headers["Content-Type"] == content_type
+        assert response.headers["Vary"] == "Accept, Accept-Encoding"
+    parse = parse_openmetrics if "openmetrics" in content_type else parse_text
+    families = {family.name: family for family in parse(text)}
+    assert len(families["avi_image_info"].samples) == 6
+    assert text.endswith("# EOF\n") == ("openmetrics" in content_type)
+
+
+async def test_head_of_metrics_has_the_length_and_no_body(http: aiohttp.ClientSession) -> None:
+    async with http.head("/metrics", headers={"Accept-Encoding": "identity"}) as response:
+        assert response.status == 200
+        assert int(response.headers["Content-Length"]) > 10_000
+        assert await response.read() == b""
+
+
+async def test_images_come_in_the_controllers_own_shape_with_their_controller(
+    http: aiohttp.ClientSession, simulator: Simulator
+) -> None:
+    async with http.get("/api/image") as response:
+        answer = await response.json()
+    assert answer["count"] == 6
+    assert "next" not in answer
+    for image in answer["results"]:
+        controller = simulator.controllers[image.pop("controller")]
+        served = {**controller.image(image["uuid"])}
+        served.pop("status", None)  # is not in the object model of the version that the daemon asks for
+        assert image == served
+
+
+async def test_images_are_filtered_by_name_uuid_and_controller(http: aiohttp.ClientSession) -> None:
+    async with http.get("/api/image", params={"controller": "dc2"}) as response:
+        first, second = (await response.json())["results"]
+    async with http.get("/api/image", params={"name": first["name"], "uuid": first["uuid"]}) as response:
+        assert (await response.json()) == {"count": 1, "results": [first]}
+    async with http.get("/api/image", params={"name": first["name"], "uuid": second["uuid"]}) as response:
+        assert (await response.json()) == {"count": 0, "results": []}
+
+
+async def test_images_are_paged_and_the_last_page_has_no_next(http: aiohttp.ClientSession, daemon: Daemon) -> None:
+    seen, url = [], f"{daemon.url}/api/image?page_size=4"
+    while url:
+        async with http.get(url) as response:
+            answer = await response.json()
+        seen.append([image["uuid"] for image in answer["results"]])
+        url = answer.get("next", "")
+    assert [len(page) for page in seen] == [4, 2]
+    assert len({uuid for page in seen for uuid in page}) == 6
+
+
+@pytest.mark.parametrize("query", ["page_size=201", "page_size=0", "page_size=x", "page=-1", f"page={'9' * 5000}"])
+async def test_a_bad_page_is_refused_with_what_was_expected(http: aiohttp.ClientSession, query: str) -> None:
+    async with http.get(f"/api/image?{query}") as response:
+        problem = await response.json(content_type="application/problem+json")
+    assert response.status == 400
+    assert "expected a number from 1 to" in problem["detail"]
+    assert problem["error"] == problem["detail"]
+
+
+async def test_one_image_has_an_etag_that_changes_when_it_does(
+    http: aiohttp.ClientSession, daemon: Daemon, simulator: Simulator
+) -> None:
+    uuid = next(iter(daemon.fleet.entries["dc2"].snapshot.images))
+    async with http.get(f"/api/image/{uuid}") as response:
+        etag = response.headers["ETag"]
+        assert (await response.json())["controller"] == "dc2"
+    async with http.get(f"/api/image/{uuid}", headers={"If-None-Match": etag}) as response:
+        assert response.status == 304
+    simulator.controllers["dc2"].touch(uuid, name="renamed")
+    await until(daemon, "dc2", lambda entry: entry.snapshot.images[uuid].image.name == "renamed")
+    async with http.get(f"/api/image/{uuid}", headers={"If-None-Match": etag}) as response:
+        assert response.status == 200
+        assert response.headers["ETag"] != etag
+
+
+async def test_an_image_on_two_controllers_needs_one_to_be_named(
+    http: aiohttp.ClientSession, daemon: Daemon, simulator: Simulator
+) -> None:
+    uuid = next(iter(daemon.fleet.entries["dc2"].snapshot.images))
+    simulator.controllers["dc1"].put(simulator.controllers["dc2"].image(uuid))
+    await until(daemon, "dc1", lambda entry: uuid in entry.snapshot.images)
+    async with http.get(f"/api/image/{uuid}") as response:
+        problem = await response.json(content_type="application/problem+json")
+        assert response.status == 409
+        assert "dc1, dc2" in problem["detail"]
+    async with http.get(f"/api/image/{uuid}?controller=dc1") as response:
+        assert (await response.json())["controller"] == "dc1"
+
+
+async def test_an_unknown_image_is_a_problem_that_names_it(http: aiohttp.ClientSession) -> None:
+    async with http.get("/api/image/image-none", headers={"X-Request-ID": "my-1"}) as response:
+        problem = await response.json(content_type="application/problem+json")
+    assert response.status == 404
+    assert problem == {
+        "type": "urn:avi-upgrade-monitor:problem:no-such-image",
+        "title": "No such image",
+        "status": 404,
+        "detail": "no controller has the image image-none at present",
+        "request_id": "my-1",
+        "error": "no controller has the image image-none at present",
+    }
+
+
+async def test_a_made_up_request_id_is_replaced(http: aiohttp.ClientSession) -> None:
+    async with http.get("/-/healthy", headers={"X-Request-ID": "a b\tc"}) as response:
+        assert " " not in response.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/metrics"), ("DELETE", "/api/image/x"), ("POST", "/")])
+async def test_a_wrong_method_is_told_the_right_ones(http: aiohttp.ClientSession, method: str, path: str) -> None:
+    async with http.request(method, path) as response:
+        assert response.status == 405
+        assert response.headers["Allow"] == "GET, HEAD"
+        assert response.content_type == "application/problem+json"
+
+
+async def test_requests_are_counted_by_closed_sets_of_labels(http: aiohttp.ClientSession) -> None:
+    for path in ("/made/up", "/another", "/api/image/image-1"):
+        async with http.request("PROPFIND", path) as response:
+            assert response.status in {404, 405}
+    async with http.get("/metrics") as response:
+        text = await response.text()
+    name = "avi_upgrade_monitor_http_request_duration_seconds_count"
+    counted = [line for line in text.splitlines() if line.startswith(name)]
+    assert counted == [
+        f'{name}{{code="404",method="other",route="none"}} 2.0',
+        f'{name}{{code="405",method="other",route="none"}} 1.0',
+    ]
+
+
+async def test_controllers_tell_how_polling_them_goes(http: aiohttp.ClientSession) -> None:
+    async with http.get("/api/controllers") as response:
+        answer = await response.json()
+    assert [(each["name"], each["up"], each["images"], each["images_active"]) for each in answer["results"]] == [
+        ("dc1", True, 4, 1),
+        ("dc2", True, 2, 0),
+    ]
+
+
+async def test_the_page_names_every_route(http: aiohttp.ClientSession) -> None:
+    async with http.get("/") as response:
+        page = await response.text()
+    assert [route.path for route in ROUTES if route.path not in page] == []
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])
+async def test_health_routes_are_good_when_all_is_well(http: aiohttp.ClientSession, path: str) -> None:
+    async with http.get(path) as response:
+        assert (response.status, await response.text()) == (200, f"{path.rpartition('/')[2]}\n")
+
+
+async def test_what_the_configuration_gives_nobody_is_refused(simulator: Simulator, tmp_path: Path) -> None:
+    async with (
+        watching(simulator, tmp_path, anonymous=["metrics"]) as daemon,
+        aiohttp.ClientSession(daemon.url) as http,
+    ):
+        async with http.get("/metrics") as response:
+            assert response.status == 200
+        async with http.get("/api/image") as response:
+            problem = await response.json(content_type="application/problem+json")
+            assert response.status == 403
+            assert "needs the scope read" in problem["detail"]
+
+
+async def test_not_ready_until_the_database_answers(simulator: Simulator, tmp_path: Path) -> None:
+    (tmp_path / "in-the-way").write_text("a file where a folder should be")
+    database = f"sqlite:///{tmp_path}/in-the-way/state.db"
+    async with watching(simulator, tmp_path, database=database) as daemon, aiohttp.ClientSession(daemon.url) as http:
+        for name in simulator.controllers:
+            await polled(daemon, name)
+        async with http.get("/-/ready") as response:
+            assert (response.status, await response.text()) == (503, "not ready: the database does not answer\n")
+        async with http.get("/metrics") as response:
+            assert "avi_upgrade_monitor_store_up 0.0\n" in await response.text()
