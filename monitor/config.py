@@ -27,7 +27,7 @@ from monitor.settings import (
     TlsSettings,
     schema,
 )
-from monitor.validation import Site, check, plain, quoted
+from monitor.validation import Site, check, printable, quoted
 from monitor.yamlfile import read_tree
 
 __all__ = [
@@ -154,12 +154,13 @@ def _expand(directory: Path, pattern: str) -> list[Path]:
     if not has_wildcard(pattern):
         return [directory / pattern]
     names = glob.glob(pattern, root_dir=directory)  # noqa: PTH207 Path.glob takes no absolute pattern
-    return sorted(path for path in (directory / name for name in names) if path.is_file())
+    # Unlike Path.is_dir this does not raise: a file that may not be looked at is told when it is read.
+    return sorted(directory / name for name in names if not os.path.isdir(directory / name))  # noqa: PTH112
 
 
 def _own_problems(files: Iterable[_AnyFile]) -> Iterator[str]:
     for file in files:
-        yield from (f"{plain(str(file.path))}: {problem}" for problem in file.problems)
+        yield from (f"{printable(str(file.path))}: {problem}" for problem in file.problems)
 
 
 def _name_clashes(files: Iterable[_AnyFile]) -> Iterator[str]:
@@ -167,7 +168,7 @@ def _name_clashes(files: Iterable[_AnyFile]) -> Iterator[str]:
     first: dict[str, str] = {}
     for file in files:
         for place, name in _names(_controllers(file)):
-            here = f"{plain(str(file.path))}: controllers[{place}].name"
+            here = f"{printable(str(file.path))}: controllers[{place}].name"
             if name in first:
                 yield f"{here}: found {quoted(name)} again, expected a name of its own; first at {first[name]}"
             first.setdefault(name, here)
@@ -189,7 +190,7 @@ def _nobody_to_watch(main: _File[Settings], more: Iterable[_File[ControllerFile]
     excused = main.content is None or any(problem.startswith("controller") for problem in main.problems)
     if excused or any(file.problems or _controllers(file) for file in more) or _controllers(main):
         return
-    yield f"{plain(str(main.path))}: controllers: found none, expected at least one, here or in controller_files"
+    yield f"{printable(str(main.path))}: controllers: found none, expected at least one, here or in controller_files"
 
 
 def _config(settings: Settings, controllers: tuple[Controller, ...], files: tuple[Path, ...]) -> Config:

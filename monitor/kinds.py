@@ -115,7 +115,7 @@ def _address(text: str, _: Site) -> tuple[str, int]:
     if not match or int(match[3]) > 65535:
         raise ValueError(text)
     if match[1]:
-        ip_address(match[1])
+        ip_address(match[1])  # raises what is said for all of it
     return match[1] or match[2], int(match[3])
 
 
@@ -128,7 +128,7 @@ def _origin(text: str, _: Site) -> str:
 
 def _is_authority(host: str, port: str | None) -> bool:
     try:
-        return int(port or 1) in range(1, 65536) and not (host.startswith("[") and not ip_address(host[1:-1]))
+        return int(port or 1) in range(1, 65536) and (host[0] != "[" or ip_address(host[1:-1]).version == 6)
     except ValueError:
         return False
 
@@ -205,9 +205,12 @@ def _ca_file(text: str, site: Site) -> Path:
 
 
 def _files(text: str, site: Site) -> str:
-    path = site.directory / text
-    if not has_wildcard(text) and not path.exists():
-        raise Wrong("a file that exists, or a pattern such as controllers.d/*.yml")
+    if not text.isprintable():
+        raise ValueError(text)
+    try:
+        _ = has_wildcard(text) or (site.directory / text).stat()
+    except OSError as error:
+        raise Wrong(f"a file, or a pattern such as controllers.d/*.yml: {reason(error)}") from error
     return text
 
 
@@ -251,4 +254,4 @@ PASSWORD_ENV: Final = Kind(
     expected="the name of an environment variable", parse=_password_env, pattern=_VARIABLE.pattern, shown=False
 )
 CA_FILE: Final = Kind(expected="a PEM file of CA certificates", parse=_ca_file)
-FILES: Final = Kind(expected="a file or a pattern such as controllers.d/*.yml", parse=_files)
+FILES: Final = Kind(expected="a file, or a pattern such as controllers.d/*.yml", parse=_files)

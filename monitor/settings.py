@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec import inspect as mi
 
 from monitor import kinds
-from monitor.kinds import DatabaseUrl, host_of, is_loopback, write_address, write_duration
+from monitor.kinds import host_of, is_loopback, write_address, write_duration
 from monitor.validation import Rule, Rulebook, kind, kind_of, quoted
 
 Scope = Literal["metrics", "read"]
@@ -118,8 +118,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[str, int], kind(kinds.ADDRESS), Meta(description="Where to serve; port 0 takes a free one.")
     ] = ("127.0.0.1", 9972)
     database: Annotated[
-        DatabaseUrl, kind(kinds.DATABASE), Meta(description="Where annotations, audit and progress are kept.")
-    ] = DatabaseUrl("sqlite:////var/lib/avi-upgrade-monitor/state.db")
+        str, kind(kinds.DATABASE), Meta(description="Where annotations, audit and progress are kept.")
+    ] = "sqlite:////var/lib/avi-upgrade-monitor/state.db"
     poll: Poll = field(default_factory=Poll)
     log: Log = field(default_factory=Log)
     events: Events = field(default_factory=Events)

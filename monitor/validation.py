@@ -99,9 +99,13 @@ def quoted(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Show a name on one line: clipped, nothing that moves the cursor."""
-    clipped = text if len(text) <= _CLIP else f"{text[: _CLIP - 1]}…"
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in clipped)
+    """Show a name on one line, clipped."""
+    return printable(text if len(text) <= _CLIP else f"{text[: _CLIP - 1]}…")
+
+
+def printable(text: str) -> str:
+    """Escape what would break the line or move the cursor."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def found(value: object, *, shown: bool = True) -> str:

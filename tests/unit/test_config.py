@@ -1,0 +1,320 @@
+"""
+The config as an operator meets it: files in, one Config out, or lines to read.
+
+``tests/data/config`` holds one file a rule; the lines that it is answered with stand at its top, after ``#:``.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+import trustme
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.config import (
+    Config,
+    Controller,
+    Events,
+    Log,
+    Poll,
+    SecretFile,
+    SecretVariable,
+    Tls,
+    load,
+    schema,
+)
+from monitor.model import ConfigError, Secret
+
+_EXAMPLES: Final = Path(__file__).parents[1] / "data" / "config"
+_INVALID: Final = sorted(path.name for path in _EXAMPLES.glob("*.yml") if path.read_text().startswith("#: "))
+_ENVIRON: Final = {"AVI_PASSWORD": "s3cret-in-env\n", "EMPTY": "\n"}
+_SECRETS: Final = ("hunter2", "s3cret", "12345678")
+_ONE: Final = """
+controllers:
+  - {name: dc1, url: https://avi.example.net, username: svc, password_file: dc1.password}
+"""
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The examples, with the files that they name."""
+    site = tmp_path_factory.mktemp("config") / "site"
+    shutil.copytree(_EXAMPLES, site)
+    (site / "dc1.password").write_text("s3cret-in-file\n")
+    (site / "empty.password").write_text("\n")
+    (site / "binary.password").write_bytes(b"s3cret-\xff")
+    (site / "huge.password").write_bytes(b"s3cret" * 20_000)
+    trustme.CA().cert_pem.write_to_path(site / "ca.pem")
+    return site
+
+
+@pytest.fixture
+def here(site: Path, tmp_path: Path) -> Path:
+    """A directory of one's own, with a password and a CA."""
+    shutil.copy(site / "dc1.password", tmp_path)
+    shutil.copy(site / "ca.pem", tmp_path)
+    return tmp_path
+
+
+def _load(directory: Path, text: str) -> Config:
+    (directory / "config.yml").write_text(text)
+    return load(directory / "config.yml", _ENVIRON)
+
+
+def _problems(path: Path) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, _ENVIRON)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("name", _INVALID)
+def test_an_invalid_file_is_answered_with_these_lines(site: Path, name: str) -> None:
+    rows = (site / name).read_text().splitlines()
+    expected = [row.removeprefix("#: ") for row in rows if row.startswith("#: ")]
+    assert [problem.replace(f"{site}/", "") for problem in _problems(site / name)] == expected
+
+
+@pytest.mark.parametrize("name", _INVALID)
+def test_no_problem_shows_a_secret(site: Path, name: str) -> None:
+    text = "\n".join(_problems(site / name))
+    assert [secret for secret in _SECRETS if secret in text] == []
+
+
+def test_the_full_example_sets_every_key(site: Path) -> None:
+    tree = yaml.safe_load((site / "full.yml").read_text())
+    defs = schema()["$defs"]
+    assert isinstance(defs, dict)
+    controllers = [key for each in tree["controllers"] for key in each]
+    tls = [key for each in tree["controllers"] for key in each.get("tls", ())]
+    assert set(tree) == set(defs["Settings"]["properties"])
+    assert {key: set(tree[key]) for key in ("poll", "log", "events")} == {
+        key: set(defs[key.title()]["properties"]) for key in ("poll", "log", "events")
+    }
+    assert set(controllers) == set(defs["ControllerSettings"]["properties"])
+    assert set(tls) == set(defs["TlsSettings"]["properties"])
+
+
+def test_the_full_example_loads(site: Path) -> None:
+    from_file = SecretFile(site / "dc1.password")
+    beside = SecretFile(site / "controllers.d" / ".." / "dc1.password")
+    assert load(site / "full.yml", _ENVIRON) == Config(
+        listen_host="::",
+        listen_port=9973,
+        database="postgresql://monitor:hunter2@db.example.net/monitor",
+        poll=Poll(
+            active_interval_s=2,
+            idle_interval_s=90,
+            timeout_s=0.3,
+            stale_after_s=3600,
+            max_backoff_s=120,
+            concurrency=8,
+            max_response=2**30,
+        ),
+        log=Log(level="debug", format="console"),
+        events=Events(detail_for_s=86400, max_series_per_image=100, max_series_per_controller=1000),
+        anonymous=frozenset({"metrics"}),
+        controllers=(
+            Controller(
+                name="dc1",
+                url="https://avi-dc1.example.net",
+                username="svc-monitor",
+                password=from_file,
+                tenant="*",
+                api_version="30.2.1",
+                tls=Tls(ca_file=site / "ca.pem"),
+            ),
+            Controller(
+                name="lab",
+                url="http://avi-lab.example.net:8080",
+                username="svc-monitor",
+                password=SecretVariable("AVI_PASSWORD", Secret("s3cret-in-env")),
+            ),
+            Controller(
+                name="pinned",
+                url="https://[2001:db8::1]:8443",
+                username="svc-monitor",
+                password=from_file,
+                tls=Tls(fingerprint=b"\x0f" * 32),
+            ),
+            Controller(
+                name="trusting",
+                url="https://avi-old.example.net",
+                username="svc-monitor",
+                password=from_file,
+                tls=Tls(insecure=True),
+            ),
+            Controller(name="dc2", url="https://dc2.example.net", username="svc", password=beside),
+            Controller(name="dc3", url="https://dc3.example.net", username="svc", password=beside),
+        ),
+        files=(site / "full.yml", site / "controllers.d" / "dc2.yml", site / "controllers.d" / "dc3.yml"),
+    )
+
+
+def test_the_minimal_example_has_the_defaults(site: Path) -> None:
+    config = load(site / "minimal.yml", {})
+    assert config == Config(
+        listen_host="127.0.0.1",
+        listen_port=9972,
+        database="sqlite:////var/lib/avi-upgrade-monitor/state.db",
+        poll=Poll(
+            active_interval_s=5,
+            idle_interval_s=60,
+            timeout_s=10,
+            stale_after_s=300,
+            max_backoff_s=60,
+            concurrency=64,
+            max_response=32 * 1024 * 1024,
+        ),
+        log=Log(level="info", format="json"),
+        events=Events(detail_for_s=86400, max_series_per_image=2000, max_series_per_controller=10000),
+        anonymous=frozenset({"metrics", "read"}),
+        controllers=(
+            Controller(
+                name="dc1",
+                url="https://avi.example.net",
+                username="svc",
+                password=SecretFile(site / "dc1.password"),
+                tenant="admin",
+                api_version=None,
+                tls=Tls(ca_file=None, fingerprint=None, insecure=False),
+            ),
+        ),
+        files=(site / "minimal.yml",),
+    )
+
+
+def test_a_config_does_not_show_a_secret(site: Path) -> None:
+    text = repr(load(site / "full.yml", _ENVIRON))
+    assert [secret for secret in _SECRETS if secret in text] == []
+    assert "postgresql://<secret>" in text
+
+
+@pytest.mark.parametrize(
+    ("listen", "loopback"),
+    [
+        pytest.param("127.0.0.1:0", True, id="ipv4"),
+        pytest.param("127.8.9.10:9972", True, id="all-of-127"),
+        pytest.param("'[::1]:9972'", True, id="ipv6"),
+        pytest.param("localhost:9972", True, id="name"),
+        pytest.param("0.0.0.0:9972", False, id="any-ipv4"),
+        pytest.param("'[::]:9972'", False, id="any-ipv6"),
+        pytest.param(":9972", False, id="any"),
+        pytest.param("monitor.example.net:9972", False, id="another-name"),
+    ],
+)
+def test_loopback_is_known(here: Path, listen: str, loopback: bool) -> None:
+    assert _load(here, f"listen: {listen}\nanonymous: []\n{_ONE}").loopback is loopback
+
+
+def test_anonymous_can_be_nobody(here: Path) -> None:
+    assert _load(here, f"anonymous: []\n{_ONE}").anonymous == frozenset()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://[::1]:8080", "http://localhost"])
+def test_http_to_this_machine_is_fine(here: Path, url: str) -> None:
+    assert _load(here, _ONE.replace("https://avi.example.net", f"'{url}'")).controllers[0].url == url
+
+
+def test_a_pattern_that_matches_nothing_is_fine(here: Path) -> None:
+    assert _load(here, f"controller_files: [controllers.d/*.yml]\n{_ONE}").files == (here / "config.yml",)
+
+
+def test_a_pattern_takes_files_alone_in_order_and_once(here: Path) -> None:
+    (here / "c.d" / "directory.yml").mkdir(parents=True)
+    for name in ("b", "a"):
+        (here / "c.d" / f"{name}.yml").write_text("controllers: []")
+    config = _load(here, f"controller_files: ['{here}/c.d/b.*', c.d/*.yml]\n{_ONE}")
+    assert [path.name for path in config.files] == ["config.yml", "b.yml", "a.yml"]
+
+
+def test_controllers_may_stand_in_controller_files_alone(site: Path) -> None:
+    shutil.copy(site / "minimal.yml", site / "alone.d.yml")
+    (site / "alone.yaml").write_text("controller_files: [alone.d.yml]\n")
+    assert [each.name for each in load(site / "alone.yaml", {}).controllers] == ["dc1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        pytest.param("poll: [", ["line 2, column 1: not YAML: did not find expected node content"], id="syntax"),
+        pytest.param(
+            "controllers: dc1",
+            ['controllers: found "dc1", expected a list'],
+            id="controllers",
+        ),
+        pytest.param(
+            "log: []",
+            [
+                "log: found a list, expected a mapping of keys",
+                "controllers: found none, expected at least one, here or in controller_files",
+            ],
+            id="something-else",
+        ),
+    ],
+)
+def test_nobody_to_watch_is_said_unless_another_problem_explains_it(here: Path, text: str, problems: list[str]) -> None:
+    (here / "config.yml").write_text(text)
+    assert _problems(here / "config.yml") == tuple(f"{here}/config.yml: {problem}" for problem in problems)
+
+
+def test_a_missing_config_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.yml"
+    assert _problems(path) == (f"{path}: cannot be read: No such file or directory",)
+
+
+def test_the_environment_of_the_process_is_the_default(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVI_PASSWORD", "s3cret-of-process")
+    (here / "config.yml").write_text(_ONE.replace("password_file: dc1.password", "password_env: AVI_PASSWORD"))
+    assert load(here / "config.yml").controllers[0].password.read() == Secret("s3cret-of-process")
+
+
+def test_a_secret_file_is_read_each_time(tmp_path: Path) -> None:
+    source = SecretFile(tmp_path / "password")
+    texts = []
+    for body in (b"one\r\n\n", b"", b"\n", b" two ", b"\xff"):
+        source.path.write_bytes(body)
+        secret = source.read()
+        texts.append(secret and secret.reveal())
+    source.path.unlink()
+    assert [*texts, source.read()] == ["one", None, None, " two ", None, None]
+
+
+def test_a_secret_variable_is_what_it_was_at_start(here: Path) -> None:
+    environ = dict(_ENVIRON)
+    (here / "config.yml").write_text(_ONE.replace("password_file: dc1.password", "password_env: AVI_PASSWORD"))
+    password = load(here / "config.yml", environ).controllers[0].password
+    environ.clear()
+    assert password.read() == Secret("s3cret-in-env")
+    assert repr(password) == "SecretVariable(name='AVI_PASSWORD', secret=<secret>)"
+
+
+_TEXTS = st.text(max_size=40) | st.sampled_from(
+    ["5s", "32MiB", "dc1", "https://avi.example.net", "dc1.password", "AVI_PASSWORD", ":0", "debug", "metrics", "admin"]
+)
+_KEYS = st.sampled_from(
+    ["listen", "poll", "timeout", "log", "level", "anonymous", "controllers", "name", "url", "username", "tls",
+     "password_file", "password_env", "password", "api_version", "fingerprint", "allow_http"]
+) | st.text(max_size=10)  # fmt: skip
+_TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | _TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=6),
+    max_leaves=20,
+)
+_FILES = st.text() | _TREES.map(lambda tree: yaml.safe_dump(tree, allow_unicode=True))
+
+
+@settings(deadline=None)
+@given(text=_FILES.map(str.encode) | st.binary())
+def test_any_file_loads_or_is_answered_with_lines_that_name_it(site: Path, text: bytes) -> None:
+    path = site / f"any-{os.getpid()}.yaml"
+    path.write_bytes(text)
+    try:
+        load(path, _ENVIRON)
+    except ConfigError as error:
+        lines = str(error).splitlines()
+        assert lines
+        assert [line for line in lines if not line.startswith(f"{path}: ")] == []

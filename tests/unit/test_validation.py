@@ -1,0 +1,167 @@
+"""The generic walk, on a shape of its own: what is wrong is said once, all of it, and where."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+import pytest
+from msgspec import UNSET, Meta, UnsetType
+from msgspec import inspect as mi
+
+from monitor.validation import Kind, Rule, Rulebook, Site, Wrong, check, found, kind, kind_of, plain, printable, quoted
+
+_SITE: Final = Site(Path("/"), {})
+
+
+def _even(text: str, _: Site) -> int:
+    number = int(text)
+    if number % 2:
+        raise Wrong("an even number in quotes")
+    if number > 100:
+        raise Wrong(found="much")
+    return number
+
+
+_EVEN: Final = Kind(expected="a number in quotes", parse=_even)
+_HIDDEN: Final = Kind(expected="a number in quotes", parse=_even, shown=False)
+
+
+class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    even: Annotated[int, kind(_EVEN), Meta(description="An even number.")]
+    hidden: Annotated[int, kind(_HIDDEN)] | UnsetType = UNSET
+    count: Annotated[int, Meta(ge=1)] = 1
+    plain: int = 0
+
+
+class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    low: Annotated[int, Meta(ge=0)] = 1
+    high: Annotated[int, Meta(ge=0)] = 2
+    on: bool = False
+    word: Literal["a", "b"] = "a"
+    words: frozenset[Literal["a", "b"]] = frozenset()
+    leaf: Leaf = msgspec.field(default_factory=lambda: Leaf(even=0))
+    leaves: tuple[Leaf, ...] = ()
+
+
+_BOOK: Final = Rulebook(
+    rules={
+        Tree: (Rule("high", ("low", "high"), lambda tree: "too low" if tree.high < tree.low else None),),
+        Leaf: (Rule("", ("count",), lambda leaf: "ninety-nine" if leaf.count == 99 else None),),
+    },
+    unknown={"password": "not here"},
+)
+
+
+def _problems(tree: object) -> tuple[str, ...]:
+    return check(tree, Tree, _SITE, _BOOK)[1]
+
+
+def test_a_good_tree_is_read_into_its_types() -> None:
+    tree = {"low": 3, "high": 4, "on": True, "word": "b", "words": ["b", "a"], "leaves": [{"even": "4", "hidden": "6"}]}
+    leaves = (Leaf(even=4, hidden=6),)
+    expected = Tree(low=3, high=4, on=True, word="b", words=frozenset({"a", "b"}), leaves=leaves)
+    assert check(tree, Tree, _SITE, _BOOK) == (expected, ())
+
+
+@pytest.mark.parametrize(
+    ("tree", "problems"),
+    [
+        pytest.param([], ["found a list, expected a mapping of keys"], id="root"),
+        pytest.param({"low": True}, ["low: found true, expected a whole number of at least 0"], id="bool-for-int"),
+        pytest.param({"low": -1}, ["low: found -1, expected a whole number of at least 0"], id="too-small"),
+        pytest.param({"on": 1}, ["on: found 1, expected true or false"], id="int-for-bool"),
+        pytest.param({"on": None}, ["on: found nothing, expected true or false"], id="null"),
+        pytest.param({"word": "c"}, ['word: found "c", expected one of a, b'], id="literal"),
+        pytest.param({"word": ["a"]}, ["word: found a list, expected one of a, b"], id="list-for-literal"),
+        pytest.param({"words": "a"}, ['words: found "a", expected a list'], id="text-for-list"),
+        pytest.param({"words": ["a", 1]}, ["words[1]: found 1, expected one of a, b"], id="element"),
+        pytest.param({"leaf": {}}, ["leaf.even: found nothing, expected a number in quotes"], id="required"),
+        pytest.param({"leaf": {"even": 2}}, ["leaf.even: found 2, expected a number in quotes"], id="kind-type"),
+        pytest.param({"leaf": {"even": "x"}}, ['leaf.even: found "x", expected a number in quotes'], id="kind-value"),
+        pytest.param(
+            {"leaf": {"even": "3"}}, ['leaf.even: found "3", expected an even number in quotes'], id="kind-expects-more"
+        ),
+        pytest.param(
+            {"leaf": {"even": "200"}}, ["leaf.even: found much, expected a number in quotes"], id="kind-finds-more"
+        ),
+        pytest.param(
+            {"leaf": {"even": "2", "hidden": "s3cret"}},
+            ["leaf.hidden: found a value (not shown), expected a number in quotes"],
+            id="hidden-text",
+        ),
+        pytest.param(
+            {"leaf": {"even": "2", "hidden": 12345}},
+            ["leaf.hidden: found a value (not shown), expected a number in quotes"],
+            id="hidden-number",
+        ),
+        pytest.param({"low": 3}, ["high: too low"], id="rule"),
+        pytest.param({"leaves": [{"even": "2", "count": 99}]}, ["leaves[0]: ninety-nine"], id="rule-of-a-struct"),
+        pytest.param({"password": "s3cret"}, ["password: not here"], id="unknown-with-words-of-its-own"),
+    ],
+)
+def test_a_problem_is_told_as(tree: object, problems: list[str]) -> None:
+    assert list(_problems(tree)) == problems
+
+
+def test_an_unknown_key_is_told_without_its_value_and_with_the_nearest_name() -> None:
+    assert _problems({"hihg": "s3cret", "leaf": {"even": "2", "zzz": ["s3cret"]}}) == (
+        "hihg: unknown key, expected one of low, high, on, word, words, leaf, leaves; did you mean high?",
+        "leaf.zzz: unknown key, expected one of even, hidden, count, plain",
+    )
+
+
+def test_all_problems_come_at_once() -> None:
+    tree = {"low": "x", "on": 1, "zzz": 1, "leaves": [{"even": 1, "count": 99}, {}, 7]}
+    assert [problem.partition(":")[0] for problem in _problems(tree)] == [
+        "zzz",
+        "low",
+        "on",
+        "leaves[0].even",
+        "leaves[0]",
+        "leaves[1].even",
+        "leaves[2]",
+    ]
+
+
+def test_a_rule_is_not_asked_about_a_field_that_is_wrong_by_itself() -> None:
+    assert len(_problems({"low": 5, "high": "x"})) == 1
+
+
+def test_a_field_that_is_wrong_has_its_default_until_it_is_mended() -> None:
+    tree, problems = check({"low": "x", "leaves": [{}, 7]}, Tree, _SITE, _BOOK)
+    assert len(problems) == 3
+    assert (tree.low, tree.leaves) == (1, (Leaf(even=UNSET), UNSET))  # type: ignore[arg-type]
+
+
+def test_a_required_mapping_that_is_missing_is_told_by_its_shape() -> None:
+    class Outer(msgspec.Struct):
+        inner: Annotated[Leaf, Meta(description="A leaf.")]
+
+    assert check({}, Outer, _SITE, Rulebook())[1] == ("inner: found nothing, expected a mapping of keys",)
+
+
+@pytest.mark.parametrize(
+    ("shape", "meaning"),
+    [
+        pytest.param(Annotated[int, kind(_EVEN), Meta(description="Even.")], _EVEN, id="kind"),
+        pytest.param(Annotated[int, Meta(description="Any.")], None, id="description-alone"),
+        pytest.param(Annotated[int, Meta(extra={"other": 1})], None, id="another-extra"),
+        pytest.param(int, None, id="bare"),
+    ],
+)
+def test_the_kind_of_an_annotation(shape: type, meaning: Kind | None) -> None:
+    assert kind_of(mi.type_info(shape)) is meaning
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [({"a": 1}, "a mapping"), ([1], "a list"), (None, "nothing"), (1.5, "1.5"), (False, "false"), ("x", '"x"')],
+)
+def test_what_was_found_is_said_in_words(value: object, text: str) -> None:
+    assert found(value) == text
+
+
+def test_what_is_shown_stays_on_one_line() -> None:
+    assert quoted("a\nb\x1b\x85\u2028ü") == '"a\\nb\\x1b\\x85\\u2028ü"'
+    assert plain("x" * 81) == "x" * 79 + "…"
+    assert printable("x" * 81 + "\r") == "x" * 81 + "\\r"
