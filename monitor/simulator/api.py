@@ -3,8 +3,8 @@ The API of a Controller: which path is answered by whom, and what is checked bef
 version. A call in, a reply out; no sockets.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from re import Pattern
 from re import compile as pattern
 from typing import TYPE_CHECKING, TypeAlias
@@ -26,12 +26,12 @@ class Asked:
     """A call that passed the door: who asks, in which version, for which tenant, about which object."""
 
     call: Call
-    query: dict[str, str]
-    session: Session | None
-    version: versions.Version
-    tenant: str
     uuid: str
     faults: tuple[Fault, ...]
+    session: Session | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    version: versions.Version = ()
+    tenant: str = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,19 @@ class Route:
     method: str
     path: Pattern[str]
     answer: Answer
-    open: bool = False  # needs no session
+    public: bool = False  # needs no session
     since: versions.Version = ()
 
 
-def _route(method: str, path: str, answer: Answer, *, open: bool = False, since: versions.Version = ()) -> Route:  # noqa: A002
-    return Route(method, pattern(path.replace("{uuid}", r"(?P<uuid>[^/]+)") + "/?"), answer, open, since)
+def _route(method: str, path: str, answer: Answer, *, public: bool = False, since: versions.Version = ()) -> Route:
+    return Route(method, pattern(path.replace("{uuid}", r"(?P<uuid>[^/]+)") + "/?"), answer, public, since)
 
 
 ROUTES = (
-    _route("POST", "/login", doors.log_in, open=True),
+    _route("POST", "/login", doors.log_in, public=True),
     _route("POST", "/logout", doors.log_out),
-    _route("GET", "/api/initial-data", doors.initial_data, open=True),
-    _route("GET", "/api/cluster/status", cluster_api.status, open=True),
+    _route("GET", "/api/initial-data", doors.initial_data, public=True),
+    _route("GET", "/api/cluster/status", cluster_api.status, public=True),
     _route("GET", "/api/cluster", cluster_api.cluster),
     _route("GET", "/api/cluster/runtime", cluster_api.runtime),
     _route("GET", "/api/cluster/version", cluster_api.version),
@@ -84,25 +84,23 @@ def _answered(controller: "SimulatedController", call: Call, faults: tuple[Fault
     route, uuid = _found(controller, call)
     if route is None:
         return html(404, "Not Found")
-    if route.open:
-        session = controller.login_state.find(call.cookies)
-        return route.answer(controller, Asked(call, {}, session, (), "admin", uuid, faults))
+    asked = Asked(call, uuid, faults)
+    if route.public:
+        return route.answer(controller, replace(asked, session=controller.login_state.find(call.cookies)))
     session = controller.login_state.admit(call)
     try:
-        reply = _inside(controller, call, faults, route, session, uuid)
+        reply = _inside(controller, route, replace(asked, session=session), session)
     except Refusal as refusal:
         reply = refusal.reply()
     return reply.carrying(*session.cookies)  # every reply to somebody who is logged in sets them again
 
 
-def _inside(  # noqa: PLR0917
-    controller: "SimulatedController", call: Call, faults: tuple[Fault, ...], route: Route, session: Session, uuid: str
-) -> Reply:
+def _inside(controller: "SimulatedController", route: Route, asked: Asked, session: Session) -> Reply:
+    call = asked.call
     version, told = versions.negotiated(call.headers.get("X-Avi-Version"), controller.version)
     if call.method in WRITES and call.path != "/logout":
         _require_may_write(controller, session)
-    tenant = _tenant(controller, call)
-    asked = Asked(call, _query(controller, call), session, version, tenant, uuid, faults)
+    asked = replace(asked, query=_query(controller, call), version=version, tenant=_tenant(controller, call))
     return route.answer(controller, asked).carrying(("AVI_API_VERSION", told), ("Vary", "Accept, Cookie"))
 
 

@@ -78,6 +78,11 @@ class SimulatedController:
         return self._listener.port
 
     @property
+    def listening(self) -> bool:
+        """Whether connections are accepted."""
+        return self._listener.listening
+
+    @property
     def username(self) -> str:
         """Of the first account."""
         return self.login_state.accounts[0].username
@@ -170,6 +175,11 @@ class SimulatedController:
     def failed_logins(self) -> int:
         """How many log-ins were refused."""
         return self.login_state.failed_logins
+
+    @property
+    def locked(self) -> bool:
+        """Whether too many failed log-ins have locked the first account."""
+        return self.login_state.locked(self.username)
 
     @property
     def logouts(self) -> int:

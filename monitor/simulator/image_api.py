@@ -26,18 +26,12 @@ def images(controller: "SimulatedController", asked: "Asked") -> Reply:
 
 def _of_tenant(controller: "SimulatedController", asked: "Asked") -> list[Served]:
     served = controller.images.served(controller.clock.now(), asked.version)
-    return [one for one in served if asked.tenant in {"*", _tenant_of(one.image)}]
-
-
-def _tenant_of(image: Json) -> str:
-    """Images live in admin, unless their reference says otherwise."""
-    ref = str(image.get("tenant_ref", ""))
-    return ref.rpartition("/api/tenant/")[2] if "/api/tenant/" in ref else "admin"
+    return [one for one in served if asked.tenant in {"*", one.tenant}]
 
 
 def _found(controller: "SimulatedController", asked: "Asked") -> Served:
     one = controller.images.find(asked.uuid, controller.clock.now(), asked.version)
-    if one is None or asked.tenant not in {"*", _tenant_of(one.image)}:
+    if one is None or asked.tenant not in {"*", one.tenant}:
         raise Refusal(404, "Image object not found")
     return one
 

@@ -24,6 +24,7 @@ class Listener:
         self._held: socket.socket | None = None
         self._protocols: web.Server | None = None
         self._server: asyncio.Server | None = None
+        self._turn = asyncio.Lock()  # opening and closing take turns of the loop, and must not meet on the port
 
     @property
     def url(self) -> str:
@@ -31,10 +32,18 @@ class Listener:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._front else 'http'}://{host}:{self.port}"
 
+    @property
+    def listening(self) -> bool:
+        """Whether connections are accepted."""
+        return self._server is not None
+
     async def open(self) -> None:
         """Accept connections. Raises: OSError where the port is taken."""
-        if self._server:
-            return
+        async with self._turn:
+            if self._server is None:
+                await self._open()
+
+    async def _open(self) -> None:
         held = self._held or _bound(self._host, self.port)
         self.port = held.getsockname()[1]
         self._protocols = web.Server(self._handler, access_log=None)
@@ -44,12 +53,15 @@ class Listener:
 
     async def close(self) -> None:
         """Refuse connections, cut those that are open, and keep the port: a bound socket that does not listen."""
-        if self._server is None or self._protocols is None:
-            return
-        self._server.close()
-        self._protocols.pre_shutdown()
-        await self._protocols.shutdown(CUT_AFTER_S)
+        async with self._turn:
+            if self._server and self._protocols:
+                await self._close(self._server, self._protocols)
+
+    async def _close(self, server: asyncio.Server, protocols: web.Server) -> None:
         self._server = None
+        server.close()
+        protocols.pre_shutdown()
+        await protocols.shutdown(CUT_AFTER_S)
         self._held = _bound(self._host, self.port)
 
     async def release(self) -> None:

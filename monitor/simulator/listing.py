@@ -1,7 +1,7 @@
 """From all images to one page of them: filters, order, projection, pages. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from monitor.simulator.objects import Served
@@ -39,7 +39,9 @@ def page_of(images: list[Served], query: Mapping[str, str], *, page_size: int, b
     ``next`` is an absolute URL under the Controller's own idea of its host, as real ones give it.
     Raises: Refusal 400 for a page or a page_size that is no number above 0.
     """
-    matching = ordered([served for served in images if matches(served.image, query)], query.get("sort"))
+    filters = {key: wanted for key, wanted in query.items() if key not in SHAPING}
+    chosen = [served for served in images if matches(served.image, filters)] if filters else images
+    matching = ordered(chosen, query.get("sort"))
     size = min(_number(query, "page_size", page_size), MOST_PER_PAGE)
     number = _number(query, "page", 1)
     results = [projected(served, query) for served in matching[(number - 1) * size : number * size]]
@@ -55,9 +57,9 @@ def _number(query: Mapping[str, str], key: str, default: int) -> int:
     return int(text)
 
 
-def matches(image: Json, query: Mapping[str, str]) -> bool:
-    """Every key that does not shape the page is a filter: ``type``, ``img_state.state``, ``name.contains``, …"""
-    return all(_matches_one(image, key, wanted) for key, wanted in query.items() if key not in SHAPING)
+def matches(image: Json, filters: Mapping[str, str]) -> bool:
+    """Whether the image passes all of ``type``, ``img_state.state``, ``name.contains`` and the like."""
+    return all(_matches_one(image, key, wanted) for key, wanted in filters.items())
 
 
 def _matches_one(image: Json, key: str, wanted: str) -> bool:
@@ -102,10 +104,12 @@ def _rank(value: object) -> tuple[int, float, str]:
 
 def projected(served: Served, query: Mapping[str, str]) -> Served:
     """The image with the fields that were asked for, and names behind references where they were."""
+    if not {"fields", "include_name"} & query.keys():
+        return served
     image = served.image
     if "fields" in query:
         asked = {*ALWAYS, *query["fields"].split(",")}
         image = {field: value for field, value in image.items() if field in asked}
     if "include_name" in query and "tenant_ref" in image:
-        image = {**image, "tenant_ref": f"{image['tenant_ref']}#{str(image['tenant_ref']).rpartition('/')[2]}"}
-    return served if image is served.image else Served(served.key, image, encode(image))
+        image["tenant_ref"] = f"{image['tenant_ref']}#{served.tenant}"
+    return replace(served, encoded=encode(image))

@@ -7,21 +7,27 @@ Controllers costs little more than the sockets.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from monitor.simulator import lifecycle, versions
 from monitor.simulator.versions import Version
-from monitor.simulator.wire import Json, encode
+from monitor.simulator.wire import Json, decode, encode
 
 Stamp: TypeAlias = tuple[float, int]
 
 
-class Served(NamedTuple):
-    """One image as one client sees it now. ``image`` is shared: copy before changing."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One image as one client sees it now: its bytes, and what a list has to know without reading them."""
 
     key: str
-    image: Json
+    tenant: str
     encoded: bytes
+
+    @property
+    def image(self) -> Json:
+        """The object, read anew: the caller may change it."""
+        return decode(self.encoded)
 
 
 @dataclass(slots=True)
@@ -136,9 +142,15 @@ class Images:
         stamp, ready = entry.stamp(now), self._ready.get((key, version))
         if ready is None or ready[0] != stamp:
             image = entry.seen(entry.image(now), version)
-            ready = (stamp, Served(key, image, encode(image)))
+            ready = (stamp, Served(key, _tenant(image), encode(image)))
             self._ready[key, version] = ready
         return ready[1]
 
     def _forget(self, key: str) -> None:
         self._ready = {known: ready for known, ready in self._ready.items() if known[0] != key}
+
+
+def _tenant(image: Json) -> str:
+    """Images live in admin, unless their reference says otherwise."""
+    ref = str(image.get("tenant_ref", ""))
+    return ref.rpartition("/api/tenant/")[2] if "/api/tenant/" in ref else "admin"

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,8 +13,9 @@ import msgspec
 
 from monitor.simulator.clock import Clock
 from monitor.simulator.controller import SimulatedController
+from monitor.simulator.moments import Timeline
 from monitor.simulator.scenarios import SCENARIOS
-from monitor.simulator.specs import ControllerSpec, Moment
+from monitor.simulator.specs import ControllerSpec
 
 
 class Simulator:
@@ -43,6 +44,7 @@ class Simulator:
             spec.name: SimulatedController(spec, place=place, seed=str(seed), clock=self.clock, host=host, tls=tls)
             for place, spec in enumerate(controllers)
         }
+        self._timelines: dict[str, Timeline] = {}
         self._opened = AsyncExitStack()
 
     @classmethod
@@ -72,8 +74,8 @@ class Simulator:
                 await controller.start_listening()
             happening = await opened.enter_async_context(asyncio.TaskGroup())
             for name, controller in self.controllers.items():
-                moments = happening.create_task(live(controller), name=f"moments:{name}")
-                opened.callback(moments.cancel)
+                timeline = self._timelines[name] = Timeline(controller)
+                opened.callback(happening.create_task(timeline.run(), name=f"moments:{name}").cancel)
             self._opened = opened.pop_all()
         return self
 
@@ -82,38 +84,7 @@ class Simulator:
     ) -> None:
         await self._opened.aclose()
 
-
-async def live(controller: SimulatedController) -> None:
-    """Let the moments of its spec happen to a Controller, in order, each at its simulated time."""
-    for moment in sorted(controller.spec.moments, key=lambda moment: moment.at):
-        await controller.clock.until(controller.started + moment.at)
-        await EVENTS[moment.event](controller, moment)
-
-
-async def _upgrading(controller: SimulatedController, _: Moment) -> None:
-    controller.upgrading = True
-
-
-async def _down(controller: SimulatedController, _: Moment) -> None:
-    await controller.stop_listening()
-
-
-async def _unready(controller: SimulatedController, _: Moment) -> None:
-    controller.unready = True
-    await controller.start_listening()
-
-
-async def _back(controller: SimulatedController, moment: Moment) -> None:
-    """As after an upgrade: another version, and nobody is logged in."""
-    controller.version = moment.version or controller.version
-    controller.expire_sessions()
-    controller.upgrading = controller.unready = False
-    await controller.start_listening()
-
-
-EVENTS: dict[str, Callable[[SimulatedController, Moment], Awaitable[None]]] = {
-    "upgrading": _upgrading,
-    "down": _down,
-    "unready": _unready,
-    "back": _back,
-}
+    async def settled(self) -> None:
+        """Return when every moment of a spec that is due by now has happened; for use after the clock was advanced."""
+        for timeline in self._timelines.values():
+            await timeline.settled()

@@ -9,6 +9,7 @@ import msgspec
 Json: TypeAlias = dict[str, Any]
 
 encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Json).decode
 
 
 @dataclass(frozen=True, slots=True)

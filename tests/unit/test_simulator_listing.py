@@ -11,7 +11,7 @@ from monitor.simulator.wire import Refusal
 
 
 def served(image: dict[str, Any]) -> Served:
-    return Served(image["uuid"], image, msgspec.json.encode(image))
+    return Served(image["uuid"], "admin", msgspec.json.encode(image))
 
 
 IMAGES = [

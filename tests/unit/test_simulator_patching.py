@@ -67,6 +67,11 @@ def test_json_patch_reaches_into_the_object() -> None:
     assert after["cloud_info_values"] == [{"cloud_name": "z"}, {"cloud_name": "c"}]
 
 
+def test_json_patch_replaces_an_entry_of_a_list() -> None:
+    after = patch({"json_patch": [{"op": "replace", "path": "/cloud_info_values/1", "value": {}}]})
+    assert after["cloud_info_values"] == [{"cloud_name": "a"}, {}]
+
+
 def test_json_patch_leaves_the_original_alone() -> None:
     patch({"json_patch": [{"op": "remove", "path": "/cloud_info_values/0"}]})
     assert len(IMAGE["cloud_info_values"]) == 2

@@ -1,0 +1,157 @@
+"""The vendor's own client as the judge from outside: what it can do with a real Controller, it can do with this one."""
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from monitor.simulator import ControllerSpec, Fault, PatchPolicy, SimulatedController, Simulator
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # its old idioms are not ours to mend
+    from avi.sdk.avi_api import APIError, ApiSession
+
+START = 1_740_000_000.0
+SPEC = ControllerSpec(name="dc1", version="30.2.1", images=3)
+
+
+@pytest.fixture
+async def dc1() -> AsyncIterator[SimulatedController]:
+    async with Simulator([SPEC], start=START, speed=0.0) as simulator:
+        yield simulator.controllers["dc1"]
+
+
+@pytest.fixture(autouse=True)
+def no_sessions_from_other_tests() -> Iterator[None]:
+    yield
+    ApiSession.clear_cached_sessions()
+
+
+def log_in(controller: SimulatedController, **how: Any) -> Any:  # noqa: ANN401  it has no types
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        credentials = {"username": controller.username, "password": controller.password, **how}
+        return ApiSession(controller_ip=controller.url, api_version="30.2.1", **credentials)
+
+
+async def with_sdk(controller: SimulatedController, work: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    """Log in and do the work, in a thread: the SDK blocks."""
+
+    def run() -> Any:  # noqa: ANN401
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return work(log_in(controller))
+
+    return await asyncio.to_thread(run)
+
+
+async def test_it_logs_in_and_learns_the_version(dc1: SimulatedController) -> None:
+    details = await with_sdk(dc1, lambda api: api.get_controller_details())
+    assert details["controller_api_version"]["Version"] == "30.2.1"
+    assert (dc1.logins, len(dc1.sessions)) == (1, 1)
+
+
+async def test_a_wrong_password_is_an_error_after_one_try(dc1: SimulatedController) -> None:
+    with pytest.raises(APIError, match="Invalid credentials"):
+        await asyncio.to_thread(log_in, dc1, password="wrong")
+    assert dc1.failed_logins == 1
+
+
+async def test_it_reads_the_list(dc1: SimulatedController) -> None:
+    listing = await with_sdk(dc1, lambda api: api.get("image").json())
+    assert listing["count"] == 3
+    assert listing["results"][0]["img_state"]["state"] == "IMAGE_FSM_COMPLETED"
+
+
+async def test_it_finds_an_image_by_its_name(dc1: SimulatedController) -> None:
+    uuid = dc1.upload("31.1.1-9122-20250213.101500")
+    found = await with_sdk(dc1, lambda api: api.get_object_by_name("image", "31.1.1-9122-20250213.101500"))
+    assert found["uuid"] == uuid
+
+
+async def test_it_finds_nothing_under_a_name_that_is_not_there(dc1: SimulatedController) -> None:
+    assert await with_sdk(dc1, lambda api: api.get_object_by_name("image", "no such name")) is None
+
+
+async def test_it_walks_over_all_pages(dc1: SimulatedController) -> None:
+    uuids = await with_sdk(
+        dc1, lambda api: [image["uuid"] for image in api.get_objects_iter("image", params={"page_size": 2})]
+    )
+    assert len(set(uuids)) == 3
+    listings = await dc1.requested(2, path="/api/image", answered=True)
+    assert [request.query.get("page") for request in listings] == [None, "2"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"replace": {"name": "renamed"}},
+        {"json_patch": [{"op": "replace", "path": "/name", "value": "renamed"}]},
+    ],
+    ids=["envelope", "json-patch"],
+)
+async def test_it_patches_in_both_forms(dc1: SimulatedController, body: dict[str, Any]) -> None:
+    uuid = dc1.upload()
+    answer = await with_sdk(dc1, lambda api: api.patch(f"image/{uuid}", body))
+    assert (answer.status_code, answer.json()["name"], dc1.image(uuid)["name"]) == (200, "renamed", "renamed")
+
+
+async def test_it_patches_with_a_plain_body_where_the_controller_allows_it() -> None:
+    async with Simulator([ControllerSpec(name="c", images=1, patching=PatchPolicy(plain="merge"))]) as simulator:
+        controller = simulator.controllers["c"]
+        uuid = controller.upload()
+        await with_sdk(controller, lambda api: api.patch(f"image/{uuid}", {"name": "renamed"}))
+        assert controller.image(uuid)["name"] == "renamed"
+
+
+async def test_a_refused_patch_shows_the_controllers_words(dc1: SimulatedController) -> None:
+    uuid = dc1.upload()
+    with pytest.raises(APIError, match="Field uuid of object Image is read-only"):
+        await with_sdk(dc1, lambda api: api.patch(f"image/{uuid}", {"replace": {"uuid": "x"}}).json())
+
+
+async def test_it_deletes(dc1: SimulatedController) -> None:
+    uuid = dc1.upload()
+    assert (await with_sdk(dc1, lambda api: api.delete(f"image/{uuid}"))).status_code == 204
+
+
+@pytest.mark.parametrize("kind", ["session_expiry", "switch_session", "unauthorized"])
+async def test_it_recovers_from_a_lost_session_with_one_more_log_in(dc1: SimulatedController, kind: str) -> None:
+    dc1.faults.order(Fault(kind, times=1))
+    listing = await with_sdk(dc1, lambda api: api.get("image").json())
+    assert (listing["count"], dc1.logins) == (3, 2)
+
+
+async def test_it_gives_up_when_the_401_stays(dc1: SimulatedController) -> None:
+    dc1.faults.order(Fault("unauthorized"))
+    with pytest.raises(APIError, match="Status Code 401"):
+        await with_sdk(dc1, lambda api: api.get("image"))
+
+
+async def test_it_recovers_from_a_rotated_csrf_token(dc1: SimulatedController) -> None:
+    uuid = dc1.upload()
+
+    def patch_after_a_rotation(api: Any) -> Any:  # noqa: ANN401
+        api.get("image")
+        return api.patch(f"image/{uuid}", {"replace": {"name": "renamed"}})
+
+    dc1.faults.order(Fault("csrf_rotation", times=1, method="GET"))
+    assert (await with_sdk(dc1, patch_after_a_rotation)).status_code == 200
+    assert dc1.logins == 2
+
+
+async def test_it_recovers_from_a_connection_that_is_closed(dc1: SimulatedController) -> None:
+    dc1.faults.order(Fault("close", times=1))
+    assert (await with_sdk(dc1, lambda api: api.get("image").json()))["count"] == 3
+
+
+async def test_it_logs_out(dc1: SimulatedController) -> None:
+    assert (await with_sdk(dc1, lambda api: api.post("logout"))).status_code == 200
+    assert (dc1.logouts, dc1.sessions) == (1, {})
+
+
+async def test_it_says_that_the_version_is_too_young(dc1: SimulatedController) -> None:
+    answer = await with_sdk(dc1, lambda api: api.get("image", api_version="99.1.1"))
+    assert (answer.status_code, "Invalid version" in answer.text) == (400, True)
