@@ -265,8 +265,9 @@ def _events(tasks: Iterable[wire.Events], unknown: list[str]) -> tuple[Event, ..
     return tuple(kept.values())
 
 
-def _precedence(event: Event) -> tuple[float, int]:
-    return (-1.0 if event.started_at is None else event.started_at), _BADNESS[event.state]
+def _precedence(event: Event) -> tuple[float, int, str]:
+    """Later, then worse; then any order that does not depend on the Controller's, else a tie would look like a move."""
+    return (-1.0 if event.started_at is None else event.started_at), _BADNESS[event.state], event.status
 
 
 def _event(task: str, theirs: wire.Event, unknown: list[str]) -> Event:

@@ -1,8 +1,9 @@
-"""What the properties are tried on: the Controller's JSON, right and wrong, and healths. Bounded, and the same each run."""
+"""What the properties are tried on: the Controller's JSON, right and wrong, and healths. The same in every run."""
 
 import json
 from collections.abc import Mapping
-from typing import get_args
+from itertools import groupby, product
+from typing import TypeVar, get_args
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -10,19 +11,17 @@ from hypothesis import strategies as st
 from monitor.avi.schema import UNKNOWN_FIELDS
 from monitor.model import DURATION_BOUNDS_S, Health, Reason
 
+T = TypeVar("T")
 
 BOUNDED = settings(max_examples=100, deadline=None, derandomize=True, print_blob=False)
 FEW = settings(BOUNDED, max_examples=30)
 
-hostile = st.sampled_from(['"', "\\", "\n", "\\n", '\\"', "{}", "{0}", "%s", "# EOF", "\r", "\t", "\x00", "\u2028", "é", "🚀"])
+hostile = st.sampled_from(
+    ['"', "\\", "\n", "\\n", '\\"', "{}", "{0}", "%s", "# EOF", "\r", "\t", "\x00", "\u2028", "é", "🚀"]
+)
 texts = st.lists(hostile | st.text(max_size=8), max_size=4).map("".join)
 """Short texts of every kind of character but lone surrogates, which no JSON decoder lets through."""
 
-nodes = st.sampled_from(["10.0.0.11", "10.0.0.12", "2001:db8::1", 'no"de\\', None])
-tasks = st.sampled_from(["Extract package", 'Copy "x"\n', "C:\\temp\\", "", None])
-statuses = st.sampled_from(
-    ["SYSERR_SUCCESS", "SYSERR_PENDING", "SYSERR_TRY_AGAIN", "SYSERR_FAILURE", "lower case", "", None]
-)
 times = st.sampled_from(
     [
         "2025-02-13 10:31:02",
@@ -43,19 +42,48 @@ def some(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, obj
     return st.fixed_dictionaries({}, optional=fields)
 
 
-events = some(
-    ip=st.none() | some(addr=nodes, type=st.just("V4")),
-    start_time=times,
-    end_time=times,
-    duration=durations,
-    status=statuses,
-    message=texts,
+_ABSENT = object()
+_EVENT_FIELDS: Mapping[str, tuple[object, ...]] = {
+    "ip": (
+        {"addr": "10.0.0.11", "type": "V4"},
+        {"addr": "10.0.0.12", "type": "V4"},
+        {"addr": 'no"de\\\n', "type": "DNS"},
+        {"addr": None},
+        _ABSENT,
+    ),
+    "status": ("SYSERR_SUCCESS", "SYSERR_PENDING", "SYSERR_TRY_AGAIN", "SYSERR_IO", "lower case", None, _ABSENT),
+    "start_time": ("2025-02-13 10:31:05", "2025-02-13T10:31:06.250Z", "at tea time", "", _ABSENT),
+    "end_time": ("2025-02-13 10:32:40", "1739442760000000", None, _ABSENT),
+    "duration": (0, 95, 2**32, _ABSENT),
+}
+events = st.sampled_from(
+    [
+        {name: value for name, value in zip(_EVENT_FIELDS, values, strict=True) if value is not _ABSENT}
+        for values in product(*_EVENT_FIELDS.values())
+    ]
 )
-event_maps = some(
-    task_name=tasks,
-    nodes_events=st.none() | st.lists(events, max_size=9),
-    sub_events=st.none() | st.lists(events, max_size=1),
-)
+"""Every mixture of a few values; one draw each, so that there may be many."""
+
+
+def up_to(most: int, of: st.SearchStrategy[T]) -> st.SearchStrategy[list[T]]:
+    """Lists of every length alike, where hypothesis prefers short ones."""
+    return st.integers(0, most).flatmap(lambda length: st.lists(of, min_size=length, max_size=length))
+
+
+_TASKS: tuple[str | None, ...] = ("Extract package", 'Copy "x"\n', "C:\\temp\\", "", None, *"abcdef")
+_KINDS = ("nodes_events", "sub_events")
+_places: st.SearchStrategy[tuple[str | None, str]] = st.sampled_from(list(product(_TASKS, _KINDS)))
+
+
+def _in_maps(placed: list[tuple[tuple[str | None, str], dict[str, object]]]) -> list[object]:
+    """Neighbours of one place share an event map; a task may have several maps."""
+    groups = groupby(placed, key=lambda each: each[0])
+    return [{"task_name": task, kind: [event for _, event in group]} for (task, kind), group in groups]
+
+
+event_maps = up_to(50, st.tuples(_places, events)).map(_in_maps)
+"""0 to 50 events in the Controller's shape, several of one task and node among them."""
+
 packages = st.none() | some(build=st.none() | some(version=texts, patch_version=texts))
 image_fields: Mapping[str, st.SearchStrategy[object]] = {
     "name": texts,
@@ -79,10 +107,12 @@ image_fields: Mapping[str, st.SearchStrategy[object]] = {
     ),
     "controller_info": packages,
     "se_info": packages,
-    "events": st.none() | st.lists(event_maps, max_size=5),
 }
-images = some(**image_fields)
-"""Image objects as a Controller of some release might send them, but for ``uuid``; 0 to 50 events, many of one key."""
+images = st.one_of(
+    st.tuples(some(**image_fields), event_maps).map(lambda parts: {**parts[0], "events": parts[1]}),
+    some(**image_fields, events=st.none()),
+)
+"""Image objects as a Controller of some release might send them, but for ``uuid``."""
 
 scalars = (
     st.none()
@@ -93,7 +123,20 @@ scalars = (
     | st.text(st.characters(), max_size=6)
 )
 names = st.sampled_from(
-    [*image_fields, "uuid", "url", "results", "count", "version", "error", "ip", "addr", "task_name", "nodes_events"]
+    [
+        *image_fields,
+        "events",
+        "uuid",
+        "url",
+        "results",
+        "count",
+        "version",
+        "error",
+        "ip",
+        "addr",
+        "task_name",
+        "nodes_events",
+    ]
 ) | st.text(max_size=3)
 json_values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=6), max_leaves=20
@@ -104,6 +147,7 @@ json_values = st.recursive(
 def dumps(value: object) -> bytes:
     """As JSON; infinities as a number that is too large, lone surrogates as their escapes."""
     return json.dumps(value).replace("Infinity", "1e400").encode()
+
 
 moments = st.none() | st.floats(0, 4e9)
 counts = st.integers(0, 2**40)

@@ -125,7 +125,8 @@ IMAGE_TEXTS = {
     "avi_image_node_event_state": (
         'avi_image_node_event_state{controller="c1",image_uuid="u1",node="n1",state="succeeded",'
         'status="SYSERR_SUCCESS",task="Extract"} 1.0\n'
-        'avi_image_node_event_state{controller="c1",image_uuid="u1",node="n1",state="running",status="",task="Copy"} 1.0\n'
+        'avi_image_node_event_state{controller="c1",image_uuid="u1",node="n1",state="running",status="",'
+        'task="Copy"} 1.0\n'
         'avi_image_node_event_state{controller="c1",image_uuid="u1",node="n2",state="failed",status="SYSERR_IO",'
         'task="Copy"} 1.0\n'
     ),
@@ -354,7 +355,8 @@ def test_a_node_that_bites_is_counted_under_its_own_name() -> None:
 
 def test_versions_that_bite_stay_one_label_each() -> None:
     assert of_health("avi_controller_info", Health(version=BITES, api_version=BITES), controller=BITES) == (
-        f'avi_controller_info{{api_version="{BITES_ESCAPED}",controller="{BITES_ESCAPED}",version="{BITES_ESCAPED}"}} 1.0\n'
+        f'avi_controller_info{{api_version="{BITES_ESCAPED}",controller="{BITES_ESCAPED}",'
+        f'version="{BITES_ESCAPED}"}} 1.0\n'
     )
 
 

@@ -19,7 +19,7 @@ from monitor.avi.schema import assemble, decode_image, decode_page
 from monitor.exposition import identity, in_order, piece
 from monitor.families import CONTROLLER_FAMILIES, CORE, DETAIL, FAMILIES, IMAGE_FAMILIES, NODE, Family
 from monitor.metrics import fit, gather, header, portray, render_health, without
-from monitor.model import DURATION_BOUNDS_S, Event, Health, Image, ImageState, Portrait
+from monitor.model import DURATION_BOUNDS_S, Event, Health, Image, ImageState, Portrait, Reason
 from tests.unit.strategies import BOUNDED, FEW, Seen, fleets
 
 AT = 1739443003.125
@@ -49,7 +49,7 @@ def names_of(*tiers: int) -> set[str]:
 
 def family_with(**fields: object) -> Family[Health]:
     (up, *_) = CONTROLLER_FAMILIES
-    return Family(**{**{name: getattr(up, name) for name in up.__struct_fields__}, **fields})  # type: ignore[arg-type]
+    return Family(**{**{name: getattr(up, name) for name in up.__struct_fields__}, **fields})
 
 
 HELP = 'Counts "odd" things,\nC:\\temp.'
@@ -172,8 +172,7 @@ def test_gathered_lines_are_those_of_each_image_one_after_the_other() -> None:
     gathered = dict(zip((family.name for family in IMAGE_FAMILIES), gather(map(portrait_of, images)), strict=True))
 
     assert gathered["avi_image_tasks"] == (
-        b'avi_image_tasks{controller="c1",image_uuid="u1"} 1.0\n'
-        b'avi_image_tasks{controller="c1",image_uuid="u2"} 2.0\n'
+        b'avi_image_tasks{controller="c1",image_uuid="u1"} 1.0\navi_image_tasks{controller="c1",image_uuid="u2"} 2.0\n'
     )
 
 
@@ -191,7 +190,10 @@ def test_a_health_has_one_text_a_family() -> None:
 
 
 def fleet_of(*states: ImageState) -> dict[str, Portrait]:
-    return {f"u{place}": portrait_of(Image(uuid=f"u{place}", state=state, events=EVENTS)) for place, state in enumerate(states)}
+    return {
+        f"u{place}": portrait_of(Image(uuid=f"u{place}", state=state, events=EVENTS))
+        for place, state in enumerate(states)
+    }
 
 
 def series_of(portraits: Mapping[str, Portrait]) -> list[tuple[int, int, int]]:
@@ -295,9 +297,10 @@ Samples = Iterable[tuple[Labels, float]]
 ORACLE_IMAGE: dict[str, tuple[Labels, Callable[[Image], Samples]]] = {}
 ORACLE_HEALTH: dict[str, tuple[Labels, Callable[[Health], Samples]]] = {}
 HELPS: Final = {family.name: family.help for family in FAMILIES}
-REASONS: Final = (
-    "dns connect tls timeout auth throttled upgrading redirect http_4xx http_5xx oversize incomplete decode internal"
-).split()
+REASONS: Final[tuple[Reason, ...]] = (
+    "dns", "connect", "tls", "timeout", "auth", "throttled", "upgrading", "redirect",
+    "http_4xx", "http_5xx", "oversize", "incomplete", "decode", "internal",
+)  # fmt: skip
 
 
 def one(value: float | None) -> Samples:
@@ -364,7 +367,7 @@ ORACLE_HEALTH |= {
     "avi_controller_polls_total": ((), lambda health: one(health.polls)),
     "avi_controller_poll_failures_total": (
         ("reason",),
-        lambda health: [((reason,), dict[str, int](health.failures).get(reason, 0)) for reason in REASONS],
+        lambda health: [((reason,), health.failures.get(reason, 0)) for reason in REASONS],
     ),
     "avi_controller_logins_total": ((), lambda health: one(health.logins)),
     "avi_controller_bad_images_total": ((), lambda health: one(health.bad_images)),

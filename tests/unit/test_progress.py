@@ -201,7 +201,7 @@ def test_a_snapshot_holds_what_it_is_given() -> None:
     listing, tracks = Listing(nameless=1), {"u1": track_of(IMAGE)}
     taken = snapshot(listing, tracks, frozenset({"u2"}), at=1000.0)
 
-    assert (taken.listing, taken.images, taken.bad) == (listing, tracks, {"u2"})
+    assert (taken.listing, taken.images, taken.bad) == (listing, tracks, frozenset({"u2"}))
 
 
 # --- changes
@@ -280,6 +280,6 @@ def test_every_image_that_differs_is_in_the_changes_once(before: dict[str, Image
     ],
 )
 def test_a_controller_is_active_when_one_of_its_images_is(states: tuple[ImageState, ...], *, active: bool) -> None:
-    tracks = {state: track_of(Image(uuid=state, state=state)) for state in states}
+    tracks = {f"image {state}": track_of(Image(uuid="u1", state=state)) for state in states}
 
     assert any_active(tracks) is active
