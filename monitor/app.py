@@ -5,6 +5,7 @@ Stopping: no longer ready → pollers stopped → logged out of every controller
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random  # noqa: TID251  the type of an argument; cli.py makes the one there is
@@ -164,7 +165,8 @@ async def _listen(config: Config, state: State, stack: AsyncExitStack) -> tuple[
     try:
         await web.TCPSite(runner, config.listen_host, config.listen_port).start()
     except OSError as error:
-        raise MonitorError(f"cannot listen on {config.listen_host}:{config.listen_port}: {error.strerror}") from error
+        words = os.strerror(error.errno) if error.errno else str(error)
+        raise MonitorError(f"cannot listen on {config.listen_host}:{config.listen_port}: {words}") from error
     host, port = runner.addresses[0][:2]
     return host, port
 

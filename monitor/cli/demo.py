@@ -15,6 +15,7 @@ from monitor.cli.simulate import write_config
 from monitor.config import load
 from monitor.simulator import Simulator
 
+_PAST_S = 900.0  # their clocks start in the past, else fast ones would soon tell of times to come
 _POLL = {"active_interval": "500ms", "idle_interval": "2s"}  # the simulated clocks run fast, so the daemon has to
 
 
@@ -22,7 +23,7 @@ async def run(*, listen: str, for_s: float | None, speed: float, seed: int) -> N
     """Show the fleet until Ctrl-C, or for so long."""
     stop = stop_on_signals(asyncio.get_running_loop())
     with TemporaryDirectory(prefix="avi-demo-") as folder:
-        async with Simulator.of("fleet", seed=seed, speed=speed) as simulator:
+        async with Simulator.of("fleet", seed=seed, speed=speed, start=time.time() - _PAST_S) as simulator:  # noqa: TID251
             settings = {"listen": listen, "database": f"sqlite:///{folder}/state.db", "poll": _POLL}
             config = load(write_config(simulator, Path(folder), settings))
             async with running(config, now=time.time, rng=Random(seed)) as daemon:  # noqa: TID251, S311

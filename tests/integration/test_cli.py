@@ -1,0 +1,203 @@
+"""The command as people run it: a process, its exit status, what it prints."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from monitor import __version__
+from monitor.cli.simulate import write_config
+from monitor.families import FAMILIES
+from monitor.simulator import SCENARIOS, ControllerSpec, Fault, Simulator
+from tests.e2e.support import output_of
+from tests.integration.support import PATIENCE_S
+
+COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
+
+
+@asynccontextmanager
+async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The command, running; killed if the test did not end it."""
+    pipe = asyncio.subprocess.PIPE
+    running = await asyncio.create_subprocess_exec(*COMMAND, *arguments, stdout=pipe, stderr=pipe)
+    try:
+        yield running
+    finally:
+        if running.returncode is None:
+            running.kill()
+        await running.communicate()
+
+
+async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
+    """Read until a line holds the text."""
+    assert stream is not None
+    seen: list[str] = []
+    async with asyncio.timeout(PATIENCE_S):
+        while line := (await stream.readline()).decode():
+            seen.append(line)
+            if text in line:
+                return line
+    pytest.fail(f"{text!r} did not come, but {seen}")
+
+
+async def ended(running: asyncio.subprocess.Process) -> int:
+    async with asyncio.timeout(PATIENCE_S):
+        await running.communicate()
+    assert running.returncode is not None
+    return running.returncode
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+async def test_a_signal_ends_the_daemon_cleanly_and_logs_it_out(tmp_path: Path, number: signal.Signals) -> None:
+    async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
+        config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
+        async with process("run", "--config", str(config)) as daemon:
+            started = json.loads(await line_with(daemon.stderr, '"started"'))
+            await line_with(daemon.stderr, "image_appeared")
+            async with aiohttp.ClientSession() as http, http.get(f"http://{started['address']}/-/ready") as response:
+                assert response.status == 200
+            daemon.send_signal(number)
+            assert await ended(daemon) == 0
+        assert simulator.controllers["dc1"].logouts == 1
+
+
+async def test_a_controller_that_hangs_does_not_keep_the_daemon_from_ending(tmp_path: Path) -> None:
+    async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
+        config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
+        async with process("run", "--config", str(config)) as daemon:
+            await line_with(daemon.stderr, "image_appeared")
+            simulator.controllers["dc1"].faults.order(Fault("hang", path="/"))
+            daemon.send_signal(signal.SIGTERM)
+            await line_with(daemon.stderr, "log_out_incomplete")
+            assert await ended(daemon) == 0
+
+
+async def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
+    async with Simulator([ControllerSpec(name="dc1")], speed=0.0) as simulator:
+        taken = simulator.controllers["dc1"].url.removeprefix("http://")
+        config = write_config(simulator, tmp_path, {"listen": taken, "database": f"sqlite:///{tmp_path}/s.db"})
+        status, _, errors = await output_of(*COMMAND, "run", "--config", str(config))
+    assert status == 1
+    assert errors.splitlines()[-1] == f"avi-upgrade-monitor: cannot listen on {taken}: Address already in use"
+
+
+async def test_a_bad_config_ends_with_2_and_every_problem(tmp_path: Path) -> None:
+    config = tmp_path / "bad.yml"
+    config.write_text("listen: 7\npol: {}\ncontrollers: []\n")
+    for command in ("run", "check-config"):
+        status, out, errors = await output_of(*COMMAND, command, "--config", str(config))
+        assert (status, out) == (2, "")
+        assert {line.split(": ")[1] for line in errors.splitlines()} == {"listen", "pol", "controllers"}
+
+
+async def test_check_config_says_what_it_read(tmp_path: Path) -> None:
+    async with Simulator.of("fleet", speed=0.0) as simulator:
+        config = write_config(simulator, tmp_path, {})
+    assert await output_of(*COMMAND, "check-config", "--config", str(config)) == (
+        0,
+        f"{config}: good, 5 controllers in 1 file\n",
+        "",
+    )
+
+
+async def test_a_probe_reports_every_controller_and_fails_when_one_does(tmp_path: Path) -> None:
+    specs = [ControllerSpec(name=name, images=2, version="30.2.1") for name in ("dc1", "dc2", "dc3")]
+    async with Simulator(specs, speed=0.0) as simulator:
+        config = write_config(simulator, tmp_path, {})
+        (tmp_path / "dc2.password").write_text("wrong")
+        await simulator.controllers["dc3"].stop_listening()
+        status, out, errors = await output_of(*COMMAND, "check-config", "--probe", "--config", str(config))
+        assert simulator.controllers["dc2"].failed_logins == 1
+        assert simulator.controllers["dc1"].logouts == 1
+    assert status == 1
+    assert "dc1: good, version 30.2.1, asked as 30.2.1, 2 images\n" in out
+    assert "dc2: failed, auth (login): 401" in out
+    assert "dc3: failed, connect (login)" in out
+    assert errors == "avi-upgrade-monitor: 2 of 3 controllers failed the probe\n"
+
+
+async def test_the_config_schema_takes_a_written_config_and_refuses_a_wrong_one(tmp_path: Path) -> None:
+    status, out, _ = await output_of(*COMMAND, "config-schema")
+    assert status == 0
+    validator = Draft202012Validator(json.loads(out))
+    async with Simulator.of("fleet", speed=0.0) as simulator:
+        written = yaml.safe_load(write_config(simulator, tmp_path, {"poll": {"timeout": "3s"}}).read_text())
+    assert validator.is_valid(written)
+    assert not validator.is_valid({**written, "pol": {}})
+    assert not validator.is_valid({**written, "poll": {"timeout": 3}})
+
+
+async def test_metrics_prints_every_family() -> None:
+    status, out, _ = await output_of(*COMMAND, "metrics")
+    assert status == 0
+    assert [line for line in out.splitlines() if not line.startswith(" ")] == [family.name for family in FAMILIES]
+
+
+async def test_the_version_is_the_packages() -> None:
+    assert await output_of(*COMMAND, "--version") == (0, f"avi-upgrade-monitor, version {__version__}\n", "")
+
+
+async def test_the_demo_ends_by_itself_and_shows_the_fleet_in_plain_lines() -> None:
+    status, out, errors = await output_of(*COMMAND, "demo", "--for", "4s", "--speed", "200", "--listen", "127.0.0.1:0")
+    assert (status, errors) == (0, "")
+    assert "5 simulated Controllers; the daemon listens at http://127.0.0.1:" in out
+    assert [state for state in ("in_progress", "completed  100%", "failed") if state not in out] == []
+    assert out.endswith("Ended after 4 s, as asked.\n")
+
+
+async def test_the_demo_ends_cleanly_with_ctrl_c() -> None:
+    async with process("demo", "--listen", "127.0.0.1:0") as demo:
+        await line_with(demo.stdout, "in_progress")
+        demo.send_signal(signal.SIGINT)
+        assert await ended(demo) == 0
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_simulated_controllers_come_with_a_config_that_watches_them(tmp_path: Path, scheme: str) -> None:
+    tls = ["--tls"] if scheme == "https" else []
+    async with process("simulate", "--scenario", "happy", "--config-dir", str(tmp_path), *tls) as simulate:
+        assert f"  {scheme}://127.0.0.1:" in await line_with(simulate.stdout, "dc1")
+        line = await line_with(simulate.stdout, "Watch them with")
+        config = line.split()[-1]
+        status, out, errors = await output_of(*COMMAND, "check-config", "--probe", "--config", config)
+        assert (status, errors) == (0, "")
+        assert "dc1: good" in out
+        simulate.send_signal(signal.SIGINT)
+        assert await ended(simulate) == 0
+
+
+async def test_scenarios_are_listed_and_an_unknown_one_is_answered_with_them() -> None:
+    status, out, _ = await output_of(*COMMAND, "simulate", "--list")
+    assert (status, [line.split()[0] for line in out.splitlines()]) == (0, list(SCENARIOS))
+    status, _, errors = await output_of(*COMMAND, "simulate", "--scenario", "nonsense")
+    assert status == 1
+    assert [name for name in SCENARIOS if name not in errors] == []
+
+
+async def test_a_bad_duration_is_a_usage_error_that_shows_a_good_one() -> None:
+    status, _, errors = await output_of(*COMMAND, "demo", "--for", "soon")
+    assert status == 2
+    assert "'soon' is not a duration such as 300ms, 30s or 5m" in errors
+
+
+async def test_no_secret_is_in_the_log_at_its_most_talkative(tmp_path: Path) -> None:
+    async with Simulator([ControllerSpec(name="dc1", images=1, password="canary-3f81")], speed=0.0) as simulator:
+        config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
+        async with process("run", "--config", str(config), "--log-level", "debug") as daemon:
+            await line_with(daemon.stderr, "image_appeared")
+            arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()  # noqa: ASYNC240  in memory
+            sessions = list(simulator.controllers["dc1"].sessions)
+            daemon.send_signal(signal.SIGTERM)
+            _, log = await daemon.communicate()
+    assert sessions
+    assert [canary for canary in ("canary-3f81", *sessions) if canary in log.decode() + arguments.decode()] == []
+    assert os.linesep in log.decode()
