@@ -26,8 +26,12 @@ def poll(log: FilteringBoundLogger, before: Health, after: Health, *, took_s: fl
         say(event, reason=after.reason, cause=after.cause, last_success_at=after.succeeded_at)
 
 
-def images(log: FilteringBoundLogger, changes: tuple[Change, ...]) -> None:
-    """What a poll found to be different, one event an image."""
+def images(log: FilteringBoundLogger, changes: tuple[Change, ...], *, first: bool) -> None:
+    """What a poll found to be different: one event an image, but one for all that the first poll finds."""
+    if first and changes:
+        active = sum(isinstance(change, Appeared) and change.after.active for change in changes)
+        log.info("images_listed", images=len(changes), active=active)
+        return
     for change in changes:
         match change:
             case Appeared(after):

@@ -133,7 +133,7 @@ class Poller:
         took_s = loop.time() - started
         self._conclude(error, changes, at=at, took_s=took_s)
         journal.poll(self._log, before, self._entry.health, took_s=took_s, late_s=late_s)
-        journal.images(self._log, changes)
+        journal.images(self._log, changes, first=before.succeeded_at is None)
 
     async def _learn(self, listing: Listing, *, at: float) -> tuple[Change, ...]:
         """A complete listing came: read what is new of it, and take it for the truth. Published by the caller."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 from random import Random  # noqa: TID251  the one rng of the process
 from tempfile import TemporaryDirectory
@@ -29,13 +30,8 @@ async def run(*, listen: str, for_s: float | None, speed: float, seed: int) -> N
             async with running(config, now=time.time, rng=Random(seed)) as daemon:  # noqa: TID251, S311
                 click.echo(f"{len(config.controllers)} simulated Controllers; the daemon listens at {daemon.url}/")
                 click.echo(f"Metrics: {daemon.url}/metrics   Images: {daemon.url}/api/image   Ctrl-C ends.\n")
-                async with show(daemon.fleet):
-                    await _wait(stop, for_s)
-
-
-async def _wait(stop: asyncio.Event, for_s: float | None) -> None:
-    try:
-        async with asyncio.timeout(for_s):
-            await stop.wait()
-    except TimeoutError:
-        click.echo(f"\nEnded after {for_s:g} s, as asked.")
+                async with show(daemon.fleet, now=time.time):  # noqa: TID251
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(for_s):
+                            await stop.wait()
+    click.echo("\nEnded." if stop.is_set() else f"\nEnded after {for_s:g} s, as asked.")

@@ -37,7 +37,7 @@ class Store:
     ``up``: whether the last thing asked of it was done.
     """
 
-    def __init__(self, url: str, *, busy_timeout_ms: int = 5000) -> None:
+    def __init__(self, url: str, *, busy_timeout_ms: int = 1000) -> None:
         self._url = make_url(url)
         self._busy_timeout_ms = busy_timeout_ms
         self._engine: AsyncEngine | None = None

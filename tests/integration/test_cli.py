@@ -62,7 +62,7 @@ async def test_a_signal_ends_the_daemon_cleanly_and_logs_it_out(tmp_path: Path, 
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config)) as daemon:
             started = json.loads(await line_with(daemon.stderr, '"started"'))
-            await line_with(daemon.stderr, "image_appeared")
+            await line_with(daemon.stderr, "images_listed")
             async with aiohttp.ClientSession() as http, http.get(f"http://{started['address']}/-/ready") as response:
                 assert response.status == 200
             daemon.send_signal(number)
@@ -74,7 +74,7 @@ async def test_a_controller_that_hangs_does_not_keep_the_daemon_from_ending(tmp_
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config)) as daemon:
-            await line_with(daemon.stderr, "image_appeared")
+            await line_with(daemon.stderr, "images_listed")
             simulator.controllers["dc1"].faults.order(Fault("hang", path="/"))
             daemon.send_signal(signal.SIGTERM)
             await line_with(daemon.stderr, "log_out_incomplete")
@@ -193,7 +193,7 @@ async def test_no_secret_is_in_the_log_at_its_most_talkative(tmp_path: Path) -> 
     async with Simulator([ControllerSpec(name="dc1", images=1, password="canary-3f81")], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config), "--log-level", "debug") as daemon:
-            await line_with(daemon.stderr, "image_appeared")
+            await line_with(daemon.stderr, "images_listed")
             arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()  # noqa: ASYNC240  in memory
             sessions = list(simulator.controllers["dc1"].sessions)
             daemon.send_signal(signal.SIGTERM)

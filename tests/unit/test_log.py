@@ -1,0 +1,102 @@
+"""What reaches the log, in which form, and what never does."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor import log
+from monitor.model import Secret
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Where the log goes while a test runs; logging is put back as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield io.StringIO()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_json_is_one_object_a_line_with_facts_as_keys(stream: io.StringIO) -> None:
+    log.configure("info", "json", stream)
+    structlog.get_logger().bind(controller="dc1").warning("controller_down", reason="connect")
+    (line,) = stream.getvalue().splitlines()
+    event = json.loads(line)
+    assert event.pop("timestamp").endswith("Z")
+    assert event == {"event": "controller_down", "level": "warning", "controller": "dc1", "reason": "connect"}
+
+
+def test_console_is_for_people(stream: io.StringIO) -> None:
+    log.configure("info", "console", stream)
+    structlog.get_logger().info("started", address="127.0.0.1:9972")
+    assert "started" in stream.getvalue()
+    assert "address=127.0.0.1:9972" in stream.getvalue()
+
+
+def test_less_important_events_than_the_level_are_not_logged(stream: io.StringIO) -> None:
+    log.configure("warning", "json", stream)
+    structlog.get_logger().info("started")
+    assert stream.getvalue() == ""
+
+
+def test_what_libraries_say_comes_in_the_same_form(stream: io.StringIO) -> None:
+    log.configure("info", "json", stream)
+    logging.getLogger("asyncio").error("Task exception was never retrieved; password=%s", "hunter22")
+    event = json.loads(stream.getvalue())
+    assert event["event"] == "Task exception was never retrieved; password=<secret>"
+    assert event["level"] == "error"
+
+
+def test_a_traceback_is_logged_without_the_secrets_in_it(stream: io.StringIO) -> None:
+    log.configure("info", "json", stream)
+    secret = Secret("correct-horse")
+    try:
+        raise RuntimeError(f"log-in with {secret.reveal()} failed")
+    except RuntimeError:
+        structlog.get_logger().exception("poll_bug")
+    event = json.loads(stream.getvalue())
+    assert "RuntimeError: log-in with <secret> failed" in event["exception"]
+    assert "correct-horse" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param({"password": "hunter22"}, id="key"),
+        pytest.param({"X-CSRFToken": "hunter22"}, id="header-key"),
+        pytest.param({"cause": "Cookie: hunter22; path=/"}, id="header-in-text"),
+        pytest.param({"cause": "csrftoken=hunter22&x=1"}, id="pair-in-text"),
+        pytest.param({"reply": {"inner": ["a", {"token": 1}, "sessionid=hunter22"]}}, id="nested"),
+        pytest.param({"error": ValueError("password='hunter22'")}, id="exception"),
+    ],
+)
+def test_secrets_are_masked_wherever_they_stand(event: dict[str, object]) -> None:
+    masked = log.mask(None, "", event)
+    assert "hunter22" not in repr(masked)
+    assert "<secret>" in repr(masked)
+
+
+def test_facts_that_are_no_secrets_stay_what_they_are() -> None:
+    event = {"event": "poll", "took_s": 0.5, "polls": 3, "up": True, "cause": None, "images": [1, "two"]}
+    assert log.mask(None, "", dict(event)) == event
+
+
+def test_a_secret_shorter_than_four_characters_does_not_blot_out_the_log() -> None:
+    secret = Secret("a")
+    assert log.mask(None, "", {"event": "started at last"}) == {"event": "started at last"}
+    assert secret.reveal() == "a"
+
+
+@given(text=st.text(min_size=4, max_size=40), around=st.tuples(st.text(max_size=20), st.text(max_size=20)))
+def test_a_living_secret_is_never_in_an_event(text: str, around: tuple[str, str]) -> None:
+    secret = Secret(text)
+    masked = log.mask(None, "", {"event": f"{around[0]}{text}{around[1]}"})
+    assert secret.reveal() not in str(masked["event"]).replace("<secret>", "\0") or text in "<secret>"

@@ -1,0 +1,189 @@
+"""The README is true: its tables name what there is, its config loads, its commands exist."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import get_args
+
+import click
+import pytest
+import yaml
+from prometheus_client.metrics_core import Metric
+
+from monitor.cli import main
+from monitor.cli.certificate import make_certificate
+from monitor.config import load, schema
+from monitor.families import FAMILIES
+from monitor.model import Reason
+from monitor.own import OwnMetrics
+from monitor.web.routes import ROUTES
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def section(heading: str) -> str:
+    """The text under a heading, to the next of the same or a higher level."""
+    level = heading.index(" ")
+    after = README.split(f"\n{heading}\n", 1)[1]
+    return re.split(rf"\n#{{1,{level}}} ", after, maxsplit=1)[0]
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the tables under a heading, without their head lines."""
+    lines = [line for line in section(heading).splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return [row for row in cells if row[0].startswith("`") or "`" in row[0]]
+
+
+def blocks(language: str) -> list[str]:
+    """The code of this language."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
+
+
+def code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_every_family_stands_in_the_table_as_it_is_and_no_other() -> None:
+    expected = [
+        [
+            f"`{family.name}`",
+            family.kind,
+            ", ".join(f"`{label}`" for label in (*family.identity, *family.labels)),
+            family.help,
+        ]
+        for family in FAMILIES
+    ]
+    assert rows("### Metrics of images and controllers") == expected
+
+
+def test_the_daemons_own_families_stand_in_the_table_with_their_types_and_labels() -> None:
+    own = OwnMetrics()
+    own.requests.labels("/metrics", "GET", "200").observe(0.1)
+    ours = [family for family in own.registry.collect() if family.name.startswith("avi_upgrade_monitor_")]
+    expected = {family.name: (family.type, _labels(family)) for family in ours}
+    table = {code(row[0])[0]: (row[1], set(code(row[2]))) for row in rows("### Metrics of the daemon itself")}
+    assert table == expected
+
+
+def _labels(family: Metric) -> set[str]:
+    return {label for sample in family.samples for label in sample.labels} - {"le"}
+
+
+def test_every_metric_named_anywhere_exists() -> None:
+    known = {family.name for family in FAMILIES} | {family.name for family in OwnMetrics().registry.collect()}
+    named = set(re.findall(r"\bavi_(?:image|controller|upgrade_monitor)_\w+", README))
+    assert named - known == set()
+
+
+def test_every_config_key_stands_in_the_table_with_its_default_and_no_other() -> None:
+    table = {code(row[0])[0]: code(row[1])[:1] for row in rows("### Configuration")}
+    expected = {path: default for path, default in keys(schema()) if path != "controllers"}
+    assert table.keys() == expected.keys()
+    stated = {path: [default] for path, default in expected.items() if default is not None}
+    assert {path: table[path] for path in stated} == stated
+
+
+def keys(whole: Mapping[str, object]) -> Iterator[tuple[str, str | None]]:
+    """Every leaf of the config: its path, and its default as text."""
+    definitions = whole["$defs"]
+    assert isinstance(definitions, dict)
+
+    def walk(shape: Mapping[str, object], path: str) -> Iterator[tuple[str, str | None]]:
+        properties = shape["properties"]
+        assert isinstance(properties, dict)
+        for key, field in properties.items():
+            reference = str(field.get("$ref") or field.get("items", {}).get("$ref") or "").rpartition("/")[2]
+            mark = "[]" if "items" in field and reference else ""
+            if reference:
+                yield from walk(definitions[reference], f"{path}{key}{mark}.")
+            else:
+                yield f"{path}{key}", _written(field["default"]) if "default" in field else None
+
+    yield from walk(definitions["Settings"], "")
+
+
+def _written(default: object) -> str | None:
+    if isinstance(default, tuple):
+        return str(list(default))
+    return default if isinstance(default, str) else None if default is None else str(default).lower()
+
+
+def test_every_route_stands_in_the_table_and_no_other() -> None:
+    table = [code(row[0])[0] for row in rows("### Routes")]
+    assert table == [f"{route.method} {route.path}" for route in ROUTES]
+
+
+def test_every_command_stands_in_the_table_with_all_its_options() -> None:
+    table = {code(row[0])[0]: set(code(row[1])) for row in rows("### Commands")}
+    expected = {f"avi-upgrade-monitor {name}": options(command) for name, command in main.commands.items()}
+    assert table == expected
+
+
+def options(command: click.Command) -> set[str]:
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+def test_every_reason_of_a_failed_poll_has_its_remedy() -> None:
+    table = [code(row[0])[0] for row in rows("### Troubleshooting")]
+    assert table[: len(get_args(Reason))] == list(get_args(Reason))
+
+
+def test_every_log_event_stands_in_the_table_and_no_other() -> None:
+    table = {event for row in rows("### Log events") for event in code(row[0])}
+    assert table == set(logged())
+
+
+def logged() -> Iterator[str]:
+    """The event names that the source logs: the texts that a log method, or what is picked from two, is called with."""
+    methods = {"debug", "info", "warning", "error", "exception"}
+    files = [path for path in (ROOT / "monitor").rglob("*.py") if "simulator" not in path.parts]
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in methods:
+                yield from texts(node.args[0])
+            if (
+                isinstance(node, ast.Assign)
+                and ast.unparse(node.targets[0]) == "event"
+                and "if" in ast.unparse(node.value)
+            ):
+                yield from texts(node.value)
+
+
+def texts(node: ast.expr) -> list[str]:
+    constants = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
+    return [value for value in constants if isinstance(value, str)]
+
+
+def test_the_config_of_the_how_to_loads(tmp_path: Path) -> None:
+    (config,) = [block for block in blocks("yaml") if "controllers:" in block]
+    for name in re.findall(r"/etc/avi-upgrade-monitor/([\w.-]+)", config):
+        (tmp_path / name).write_text("secret")
+    make_certificate("127.0.0.1", tmp_path / "dc1-ca.pem")
+    (tmp_path / "config.yml").write_text(config.replace("/etc/avi-upgrade-monitor", str(tmp_path)))
+    assert [controller.name for controller in load(tmp_path / "config.yml").controllers] == ["dc1", "lab"]
+
+
+def test_the_scrape_config_is_yaml_for_the_default_address() -> None:
+    (scrape,) = [block for block in blocks("yaml") if "scrape_configs:" in block]
+    (job,) = yaml.safe_load(scrape)["scrape_configs"]
+    assert job["static_configs"] == [{"targets": ["127.0.0.1:9972"]}]
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "bench", "lint"])
+def test_the_make_targets_that_are_named_exist(target: str) -> None:
+    assert f"make {target}" in README
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_first_two_commands_are_all_the_set_up() -> None:
+    assert blocks("sh")[:2] == ["make demo\n", "make test\n"]
+
+
+def test_decisions_that_the_code_points_to_exist() -> None:
+    numbers = re.findall(r"^(\d+)\. \*\*", section("## Why it is so"), re.MULTILINE)
+    source = "".join(path.read_text() for path in (ROOT / "monitor").rglob("*.py"))
+    assert set(re.findall(r"decision (\d+)", source)) <= set(numbers)
