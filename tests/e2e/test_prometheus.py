@@ -1,8 +1,9 @@
 """A real Prometheus scrapes the daemon on simulated Controllers, and is asked what it saw."""
 
 import asyncio
+import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import aiohttp
 import yaml
 
 from monitor.app import Daemon
+from monitor.fleet import Entry
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from tests.e2e.support import eventually, output_of, program, started
 from tests.integration.support import polled, scrape, until, watching
+
+README = Path(__file__).parents[2] / "README.md"
 
 Sample = tuple[dict[str, str], float]
 
@@ -94,6 +98,30 @@ async def test_prometheus_sees_progress_state_and_node_events_and_that_an_image_
         said = log.read_text()  # before it is told to end, which it says as a warning
     assert [line for line in said.splitlines() if "level=warn" in line or "level=error" in line] == []
     assert "Server is ready" in said
+
+
+async def test_the_queries_of_the_readme_are_answered(tmp_path: Path) -> None:
+    queries = re.search(r"```promql\n(.*?)```", README.read_text(), re.DOTALL)
+    assert queries is not None
+    async with (
+        Simulator.of("fleet", speed=0.0) as simulator,
+        watching(simulator, tmp_path) as daemon,
+        prometheus_on(daemon, tmp_path) as (prometheus, _),
+    ):
+        simulator.clock.advance(400.0)
+        failed = any_image("failed")
+        await until(daemon, "fra", failed)
+        await scrapes_more(daemon, 2)
+        stalled, failed_images, nodes, progress = [await prometheus.query(query) for query in queries[1].split("\n\n")]
+    assert stalled == []  # nothing stands still for ten minutes in a test
+    assert [labels["controller"] for labels, _ in failed_images] == ["fra"]
+    assert all(labels["image"] for labels, _ in failed_images)
+    assert [labels["controller"] for labels, _ in nodes] == ["fra"]
+    assert {labels["controller"] for labels, _ in progress} == set(simulator.controllers)
+
+
+def any_image(state: str) -> Callable[[Entry], bool]:
+    return lambda entry: any(track.image.state == state for track in entry.snapshot.images.values())
 
 
 async def scrapes_more(daemon: Daemon, number: int) -> None:

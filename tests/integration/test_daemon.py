@@ -1,9 +1,12 @@
 """The daemon from the outside: what a scrape shows, and how it starts and stops."""
 
+import json
 from pathlib import Path
 
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from tests.integration.support import polled, samples, scrape, until, watching
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 async def test_an_upload_is_exported_from_its_start_to_its_end(tmp_path: Path) -> None:
@@ -36,6 +39,18 @@ async def test_an_image_deleted_on_the_controller_leaves_the_exposition(tmp_path
         text = await scrape(daemon)
         assert gone not in text
         assert kept in text
+
+
+async def test_the_sample_answer_of_the_vendors_documentation_is_exported(tmp_path: Path) -> None:
+    sample = json.loads((DATA / "image-seed.json").read_text())
+    async with Simulator([ControllerSpec(name="dc1")], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
+        simulator.controllers["dc1"].put(sample)
+        entry = await until(daemon, "dc1", lambda entry: bool(entry.snapshot.images))
+        text = await scrape(daemon)
+    assert entry.health.bad_images == 0
+    assert samples(text, "avi_image_info", image_uuid="string", image="string", type="string") == [1.0]
+    assert samples(text, "avi_image_state", state="unknown") == [1.0]
+    assert samples(text, "avi_image_node_event_state", node="string", task="string", status="other") == [1.0]
 
 
 async def test_stopping_logs_out_of_every_controller(tmp_path: Path) -> None:

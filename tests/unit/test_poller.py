@@ -1,0 +1,329 @@
+"""One controller's loop on a source that answers as told: what is published, kept, withdrawn, dropped, waited for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from monitor.avi.client import Link
+from monitor.avi.schema import assemble, decode_page
+from monitor.config import Events, Poll
+from monitor.families import DETAIL, FAMILIES, IMAGE_FAMILIES
+from monitor.fleet import Entry, Fleet
+from monitor.model import BadStatus, Health, Listing, Mark, PollError, Refused, Unavailable, Unreachable
+from monitor.poller import Poller, Slots, backoff_s
+
+QUICK = Poll(active_interval_s=0.001, idle_interval_s=0.002, max_backoff_s=0.002)
+DOWN = Unreachable("connect", "refused")
+
+Answer = Listing | PollError | Exception
+
+
+def listing(*images: Mapping[str, object]) -> Listing:
+    """What a client makes of one page with these images."""
+    body = msgspec.json.encode({"count": len(images), "results": images})
+    found = assemble([decode_page(body)])
+    assert found is not None
+    return found
+
+
+def image(uuid: str = "image-1", **fields: object) -> dict[str, object]:
+    return {"uuid": uuid, "name": "30.2.1", "img_state": {"state": "IMAGE_FSM_COMPLETED"}, **fields}
+
+
+def event(node: str, task: str = "Extract", **fields: object) -> dict[str, object]:
+    return {"task_name": task, "nodes_events": [{"ip": {"addr": node, "type": "V4"}, **fields}]}
+
+
+class Answers:
+    """A source that gives one answer after the other, and then the last one for ever."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self.link = Link(version="30.2.1", api_version="30.2.1")
+        self.answers = list(answers)
+
+    async def list_images(self, before: Listing) -> Listing:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return before if answer.pages and answer.pages == before.pages else answer
+
+
+class NoMarks:
+    """Nothing outlives the process."""
+
+    def of(self, _controller: str) -> Mapping[str, Mark]:
+        return {}
+
+    def settle(self, _controller: str, _marks: Mapping[str, Mark]) -> None:
+        return
+
+
+class Clock:
+    """Wall time that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def polling(
+    *answers: Answer, poll: Poll = QUICK, events: Events | None = None, clock: Clock | None = None
+) -> AsyncIterator[tuple[Fleet, Answers]]:
+    """A poller that runs as long as the context."""
+    fleet, source = Fleet(), Answers(answers)
+    poller = Poller(
+        "dc1",
+        source,
+        fleet,
+        NoMarks(),
+        poll=poll,
+        events=events or Events(),
+        slots=Slots(4),
+        now=clock or Clock(),
+        rng=Random(1),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(poller.run(first_in_s=0.0), name="poll:dc1")
+        yield fleet, source
+        loop.cancel()
+
+
+async def until(fleet: Fleet, what: Callable[[Entry], bool]) -> Entry:
+    """Wait until the published entry is so."""
+    happened = asyncio.Event()
+    unsubscribe = fleet.subscribe(lambda _entry, _changes: happened.set())
+    async with asyncio.timeout(10.0):
+        while not what(fleet.entries["dc1"]):
+            happened.clear()
+            await happened.wait()
+    unsubscribe()
+    return fleet.entries["dc1"]
+
+
+def text(entry: Entry) -> str:
+    return b"".join(piece.text for piece in entry.pieces).decode()
+
+
+def detail(entry: Entry) -> list[str]:
+    """The names of the per-task families that have series."""
+    pairs = zip(IMAGE_FAMILIES, entry.pieces, strict=False)
+    return [family.name for family, piece in pairs if family.tier == DETAIL and piece.text]
+
+
+async def test_a_controller_is_published_before_its_first_poll() -> None:
+    fleet = Fleet()
+    Poller(
+        "dc1",
+        Answers([DOWN]),
+        fleet,
+        NoMarks(),
+        poll=QUICK,
+        events=Events(),
+        slots=Slots(1),
+        now=Clock(),
+        rng=Random(1),
+    )
+    assert 'avi_controller_up{controller="dc1"} 0.0\n' in text(fleet.entries["dc1"])
+    assert len(fleet.entries["dc1"].pieces) == len(FAMILIES)
+
+
+async def test_an_unchanged_image_is_not_drawn_again_when_another_changes() -> None:
+    first, second = listing(image("image-1"), image("image-2")), listing(image("image-1"), image("image-2", progress=5))
+    async with polling(first, second) as (fleet, _):
+        before = await until(fleet, lambda entry: entry.health.up)
+        after = await until(fleet, lambda entry: entry.snapshot.images["image-2"].image.progress_ratio == 0.05)
+        assert after.snapshot.images["image-1"] is before.snapshot.images["image-1"]
+        same = [old is new for old, new in zip(before.pieces, after.pieces, strict=True)]
+        assert same[[family.name for family in FAMILIES].index("avi_image_info")]
+
+
+async def test_a_failed_poll_keeps_the_last_snapshot_and_counts_its_reason() -> None:
+    async with polling(listing(image()), DOWN) as (fleet, _):
+        entry = await until(fleet, lambda entry: bool(entry.health.failures))
+        assert "avi_image_info{" in text(entry)
+        assert 'avi_controller_up{controller="dc1"} 0.0\n' in text(entry)
+        assert 'avi_controller_poll_failures_total{controller="dc1",reason="connect"} 1.0\n' in text(entry)
+
+
+async def test_images_are_withdrawn_when_no_poll_was_good_for_long_and_come_back_unchanged() -> None:
+    poll = Poll(active_interval_s=0.001, idle_interval_s=0.002, max_backoff_s=0.002, stale_after_s=0.01)
+    good = listing(image())
+    async with polling(good, DOWN, poll=poll) as (fleet, source):
+        stale = await until(fleet, lambda entry: entry.health.stale)
+        assert "avi_image" not in text(stale)
+        assert 'avi_controller_stale{controller="dc1"} 1.0\n' in text(stale)
+        assert list(fleet.images()) == []
+        source.answers[:] = [good]
+        back = await until(fleet, lambda entry: entry.health.up)
+        assert 'avi_image_info{controller="dc1",image="30.2.1"' in text(back)
+        assert [track.image.uuid for _, track in fleet.images()] == ["image-1"]
+
+
+async def test_detail_goes_when_its_time_is_over_though_not_a_byte_changed() -> None:
+    clock = Clock()
+    done = image(end_time="1970-01-12 13:46:40", events=[event("10.0.0.1", status="SYSERR_SUCCESS")])  # now
+    async with polling(listing(done), clock=clock, events=Events(detail_for_s=60.0)) as (fleet, _):
+        before = await until(fleet, lambda entry: entry.health.up)
+        assert detail(before) == ["avi_image_node_event_state"]
+        clock.now += 61.0
+        after = await until(fleet, lambda entry: not detail(entry))
+        assert (
+            'avi_image_node_events{controller="dc1",image_uuid="image-1",node="10.0.0.1",state="succeeded"} 1.0'
+            in text(after)
+        )
+
+
+async def test_a_failed_image_keeps_its_detail() -> None:
+    clock = Clock()
+    failed = image(
+        img_state={"state": "IMAGE_FSM_FAILED"},
+        end_time="1970-01-02 00:00:00",
+        events=[event("10.0.0.1", status="SYSERR_IO")],
+    )
+    async with polling(listing(failed), clock=clock, events=Events(detail_for_s=60.0)) as (fleet, _):
+        assert detail(await until(fleet, lambda entry: entry.health.up)) == ["avi_image_node_event_state"]
+
+
+@pytest.mark.parametrize(
+    ("events", "kept", "dropped"),
+    [
+        pytest.param(Events(), (2, 8), 0, id="enough"),
+        pytest.param(Events(max_series_per_image=15), (0, 8), 2, id="image-detail"),
+        pytest.param(Events(max_series_per_image=8), (0, 0), 10, id="image-nodes"),
+        pytest.param(Events(max_series_per_controller=15), (0, 8), 2, id="controller-detail"),
+        pytest.param(Events(max_series_per_controller=8), (0, 0), 10, id="controller-nodes"),
+    ],
+)
+async def test_budgets_drop_detail_first_and_count_it_every_poll(
+    events: Events, kept: tuple[int, int], dropped: int
+) -> None:
+    nodes = [event("10.0.0.1", status="SYSERR_PENDING"), event("10.0.0.2", status="SYSERR_PENDING")]
+    active = image(img_state={"state": "IMAGE_FSM_STARTED"}, events=nodes)
+    async with polling(listing(active), events=events) as (fleet, _):
+        first = await until(fleet, lambda entry: entry.health.up)
+        exposition = text(first)
+        assert (exposition.count("avi_image_node_event_state{"), exposition.count("avi_image_node_events{")) == kept
+        polls = (await until(fleet, lambda entry: entry.health.polls >= 3)).health
+        assert polls.series_dropped == dropped * polls.polls
+
+
+async def test_an_active_image_makes_polls_frequent_and_its_end_makes_them_rare() -> None:
+    active = listing(image(img_state={"state": "IMAGE_FSM_IN_PROGRESS"}))
+    async with polling(active, active, listing(image())) as (fleet, _):
+        assert (await until(fleet, lambda entry: entry.health.up)).health.interval_s == QUICK.active_interval_s
+        assert (await until(fleet, lambda entry: entry.health.polls == 3)).health.interval_s == QUICK.idle_interval_s
+
+
+async def test_a_retry_after_is_waited_for() -> None:
+    throttled = Unavailable("throttled", "429", retry_after_s=1234.5)
+    async with polling(throttled) as (fleet, _):
+        assert (await until(fleet, lambda entry: entry.health.polls == 1)).health.interval_s == 1234.5
+
+
+async def test_a_bug_in_a_poll_is_counted_and_the_loop_goes_on() -> None:
+    with capture_logs() as logs:
+        async with polling(RuntimeError("a bug"), listing(image())) as (fleet, _):
+            entry = await until(fleet, lambda entry: entry.health.up)
+    assert entry.health.failures == {"internal": 1}
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["poll_bug"]
+
+
+async def test_a_bad_image_costs_the_others_nothing_and_is_named_once() -> None:
+    bad, worse = image("image-bad", progress="much"), image("image-bad", progress="more")
+    with capture_logs() as logs:
+        async with polling(listing(bad, image()), listing(worse, image())) as (fleet, _):
+            entry = await until(fleet, lambda entry: entry.health.bad_images == 2)
+            await until(fleet, lambda later: later.health.polls >= entry.health.polls + 2)
+    assert list(entry.snapshot.images) == ["image-1"]
+    assert fleet.entries["dc1"].health.bad_images == 2
+    named = [(line["image_uuid"], line["cause"]) for line in logs if line["event"] == "bad_image"]
+    assert named == [("image-bad", "Expected `float | null`, got `str` - at `$.progress`")]
+
+
+async def test_nameless_images_are_counted_and_said_once() -> None:
+    with capture_logs() as logs:
+        async with polling(listing({"name": "a"}, image()), listing({"name": "b"}, image())) as (fleet, _):
+            await until(fleet, lambda entry: entry.health.bad_images == 2)
+    assert [line["images"] for line in logs if line["event"] == "bad_image"] == [1]
+
+
+async def test_health_is_said_when_it_changes_and_not_when_it_does_not() -> None:
+    upgrading = Unavailable("upgrading", "503 without a word")
+    answers = (
+        DOWN,
+        DOWN,
+        listing(image()),
+        upgrading,
+        DOWN,
+        DOWN,
+        BadStatus("http_4xx", "404"),
+        Refused("auth", "401"),
+    )
+    with capture_logs() as logs:
+        async with polling(*answers) as (fleet, _):
+            await until(fleet, lambda entry: entry.health.auth_suspended)
+    said = [
+        (line["event"], line["log_level"], line.get("reason")) for line in logs if line["event"].startswith("contr")
+    ]
+    assert said == [
+        ("controller_down", "warning", "connect"),
+        ("controller_up", "warning", None),
+        ("controller_down", "info", "upgrading"),
+        ("controller_down", "info", "connect"),
+        ("controller_down", "warning", "http_4xx"),
+        ("controller_auth_suspended", "warning", "auth"),
+    ]
+
+
+async def test_images_are_said_together_at_first_and_one_by_one_later() -> None:
+    started = image("image-2", img_state={"state": "IMAGE_FSM_STARTED"})
+    answers = (
+        listing(image(), started),
+        listing(image(), {**started, "progress": 10}),
+        listing(image(), {**started, "progress": 10, "name": "renamed"}),
+        listing(image(), {**started, "img_state": {"state": "IMAGE_FSM_FAILED", "reason": "disk full"}}),
+        listing(image("image-3")),
+        listing(image("image-3", img_state={"state": "IMAGE_FSM_STARTED"})),
+    )
+    with capture_logs() as logs:
+        async with polling(*answers) as (fleet, _):
+            await until(fleet, lambda entry: entry.health.polls == len(answers))
+    said = [(line["event"], line["log_level"]) for line in logs if line["event"].startswith("image")]
+    assert said == [
+        ("images_listed", "info"),
+        ("image_moved", "debug"),
+        ("image_edited", "debug"),
+        ("image_failed", "warning"),
+        ("image_appeared", "info"),
+        ("image_vanished", "info"),
+        ("image_vanished", "info"),
+        ("image_state_changed", "info"),
+    ]
+    assert [line["cause"] for line in logs if line["event"] == "image_failed"] == ["disk full"]
+
+
+async def test_controllers_that_failed_draw_on_a_pool_of_their_own() -> None:
+    slots = Slots(16)
+    healthy, failing = slots.of(Health()), slots.of(Health(failed_in_a_row=1))
+    assert healthy is not failing
+    for _ in range(2):
+        await failing.acquire()
+    assert failing.locked()
+    assert not healthy.locked()
+
+
+def test_back_off_grows_to_its_limit_and_has_full_jitter() -> None:
+    waits = {
+        failures: [backoff_s(failures, Random(seed), least_s=5.0, most_s=60.0) for seed in range(200)]
+        for failures in (1, 2, 3, 9, 10_000)
+    }
+    assert [round(max(each), -1) for each in waits.values()] == [10.0, 20.0, 40.0, 60.0, 60.0]
+    assert all(min(each) < 1.0 for each in waits.values())
