@@ -92,8 +92,8 @@ async def running(config: Config, *, now: Callable[[], float], rng: Random) -> A
         fleet=fleet,
         own=own,
         anonymous=config.anonymous,
-        not_healthy=lambda: f"no heartbeat for {heart.age_s:.0f} s" if heart.age_s > _BEAT_OLD_S else "",
-        not_ready=lambda: _not_ready(fleet, store, heart, stopping=stopping.is_set()),
+        not_healthy=lambda: not_healthy(heart.age_s),
+        not_ready=lambda: not_ready(fleet, store, uptime_s=heart.uptime_s, stopping=stopping.is_set()),
     )
     async with AsyncExitStack() as stack:
         await _open_store(store, stack)
@@ -129,13 +129,20 @@ async def running(config: Config, *, now: Callable[[], float], rng: Random) -> A
     log.info("stopped")
 
 
-def _not_ready(fleet: Fleet, store: Store, heart: Heart, *, stopping: bool) -> str:
+def not_healthy(beat_age_s: float) -> str:
+    """Why the daemon is stuck, as far as it can tell; empty when it is not."""
+    return f"no heartbeat for {beat_age_s:.0f} s" if beat_age_s > _BEAT_OLD_S else ""
+
+
+def not_ready(fleet: Fleet, store: Store, *, uptime_s: float, stopping: bool) -> str:
+    """Why what a scrape shows is not yet, or no longer, all there is; empty when it is. Names nobody."""
     if stopping:
         return "stopping"
     if not store.up:
         return "the database does not answer"
     untried = sum(entry.health.attempted_at is None for entry in fleet.entries.values())
-    return f"{untried} controllers not polled yet" if untried and heart.uptime_s < _READY_AFTER_S else ""
+    waiting = untried and uptime_s < _READY_AFTER_S
+    return f"{untried} of {len(fleet.entries)} controllers not polled yet" if waiting else ""
 
 
 async def _open_store(store: Store, stack: AsyncExitStack) -> None:

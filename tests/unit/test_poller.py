@@ -327,3 +327,69 @@ def test_back_off_grows_to_its_limit_and_has_full_jitter() -> None:
     }
     assert [round(max(each), -1) for each in waits.values()] == [10.0, 20.0, 40.0, 60.0, 60.0]
     assert all(min(each) < 1.0 for each in waits.values())
+
+
+class Slow:
+    """A source whose polls last until they are let go, and that knows how many of them there are at once."""
+
+    together = 0
+    most = 0
+
+    def __init__(self, let_go: asyncio.Event, *, first_fails: bool = False) -> None:
+        self.link = Link()
+        self._let_go = let_go
+        self._first_fails = first_fails
+
+    async def list_images(self, _before: Listing) -> Listing:
+        if self._first_fails:
+            self._first_fails = False
+            raise DOWN
+        type(self).together += 1
+        type(self).most = max(self.most, self.together)
+        try:
+            await self._let_go.wait()
+        finally:
+            type(self).together -= 1
+        return listing(image())
+
+
+async def test_no_more_polls_run_at_once_than_are_allowed() -> None:
+    class Watched(Slow):
+        """Counts for this test alone."""
+
+    fleet, slots, let_go = Fleet(), Slots(3), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        loops = [
+            tasks.create_task(poller(f"dc{number}", Watched(let_go), fleet, slots).run(first_in_s=0.0), name="poll")
+            for number in range(12)
+        ]
+        async with asyncio.timeout(10.0):
+            while Watched.together < 3:  # noqa: ASYNC110  until as many as may are in their poll
+                await asyncio.sleep(0)
+            for _ in range(10):
+                await asyncio.sleep(0)  # room for one more to slip in
+            let_go.set()
+            while not all(entry.health.up for entry in fleet.entries.values()):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        for loop in loops:
+            loop.cancel()
+    assert Watched.most == 3
+
+
+async def test_controllers_that_hang_after_a_failure_do_not_delay_the_healthy_ones() -> None:
+    fleet, slots, never = Fleet(), Slots(8), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        sources = {f"dead{number}": Slow(never, first_fails=True) for number in range(20)}
+        every: dict[str, Slow | Answers] = {**sources, "dc1": Answers([listing(image())])}
+        loops = [
+            tasks.create_task(poller(name, source, fleet, slots).run(first_in_s=0.0), name=name)
+            for name, source in every.items()
+        ]
+        await until(fleet, lambda entry: entry.health.polls >= 50)
+        for loop in loops:
+            loop.cancel()
+    assert {entry.health.polls for name, entry in fleet.entries.items() if name in sources} == {1}
+
+
+def poller(name: str, source: Slow | Answers, fleet: Fleet, slots: Slots) -> Poller:
+    return Poller(name, source, fleet, NoMarks(), poll=QUICK, events=Events(), slots=slots, now=Clock(), rng=Random(1))

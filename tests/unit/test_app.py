@@ -1,0 +1,42 @@
+"""What the daemon says of itself to whoever asks whether it is healthy and ready."""
+
+import pytest
+
+from monitor.app import not_healthy, not_ready
+from monitor.fleet import Entry, Fleet
+from monitor.model import Health, Snapshot
+from monitor.store import Store
+
+
+def fleet_of(*attempted_at: float | None) -> Fleet:
+    fleet = Fleet()
+    for number, at in enumerate(attempted_at):
+        fleet.publish(Entry(f"dc{number}", Snapshot(), Health(attempted_at=at), ()))
+    return fleet
+
+
+def store(*, up: bool = True) -> Store:
+    store = Store("sqlite://")
+    store.up = up
+    return store
+
+
+@pytest.mark.parametrize(("age_s", "complaint"), [(0.0, ""), (10.0, ""), (10.5, "no heartbeat for 10 s")])
+def test_the_daemon_is_healthy_while_its_heartbeat_is_young(age_s: float, complaint: str) -> None:
+    assert not_healthy(age_s) == complaint
+
+
+@pytest.mark.parametrize(
+    ("fleet", "up", "uptime_s", "stopping", "complaint"),
+    [
+        pytest.param(fleet_of(1.0, 2.0), True, 1.0, False, "", id="all-tried"),
+        pytest.param(fleet_of(1.0, None), True, 1.0, False, "1 of 2 controllers not polled yet", id="one-untried"),
+        pytest.param(fleet_of(1.0, None), True, 30.0, False, "", id="one-untried-for-long"),
+        pytest.param(fleet_of(1.0), False, 60.0, False, "the database does not answer", id="no-database"),
+        pytest.param(fleet_of(1.0), True, 60.0, True, "stopping", id="stopping"),
+    ],
+)
+def test_the_daemon_is_ready_when_a_scrape_shows_all_there_is(
+    fleet: Fleet, up: bool, uptime_s: float, stopping: bool, complaint: str
+) -> None:
+    assert not_ready(fleet, store(up=up), uptime_s=uptime_s, stopping=stopping) == complaint
