@@ -48,7 +48,7 @@ class Faults:
     def order(self, fault: Fault) -> None:
         """Raises: ValueError for a kind that does not exist."""
         if fault.kind not in self._kinds:
-            message = f"no such fault: {fault.kind}"
+            message = f"no such fault: {fault.kind}; there are {', '.join(sorted(self._kinds))}"
             raise ValueError(message)
         self._ordered.append((fault, fault.times))
 
