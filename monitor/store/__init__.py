@@ -6,6 +6,7 @@ that is locked, full, read-only or gone is said once, retried for ever, and writ
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ class Store:
             async with engine.begin() as connection:
                 await connection.run_sync(migrate)
                 rows = (await connection.execute(select(progress_marks))).all()
-        except (SQLAlchemyError, OSError, ImportError) as error:
+        except (StoreError, SQLAlchemyError, OSError, ImportError) as error:
             await self.close()
             raise StoreError(_words(error)) from error
         for row in rows:
@@ -159,9 +160,13 @@ def _make_engine(url: URL, busy_timeout_ms: int) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def durable(connection: Any, _record: object) -> None:  # noqa: ANN401  the driver's connection, untyped
         """Readers do not block the writer, and a commit is on the disk when it returns."""
-        cursor = connection.cursor()
-        for pragma in (f"busy_timeout={busy_timeout_ms}", "journal_mode=WAL", "synchronous=FULL"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        try:
+            cursor = connection.cursor()
+            for pragma in (f"busy_timeout={busy_timeout_ms}", "journal_mode=WAL", "synchronous=FULL"):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+        except sqlite3.Error:  # or its thread would outlive the attempt
+            connection.close()
+            raise
 
     return engine
