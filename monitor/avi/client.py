@@ -16,12 +16,13 @@ from typing import Any, Final, NoReturn
 
 import aiohttp
 import msgspec
+from aiohttp.http_exceptions import ContentEncodingError
 from multidict import CIMultiDict
 from yarl import URL
 
 from monitor import __version__
 from monitor.avi import schema
-from monitor.avi.replies import Reply, judge
+from monitor.avi.replies import Reply, discreet, judge
 from monitor.config import Controller, Tls
 from monitor.model import BadAnswer, Listing, Page, Phase, PollError, Refused, Secret, Unreachable
 
@@ -30,7 +31,7 @@ _SESSION_COOKIES: Final = (
     "sessionid",
     "avi-sessionid",
 )  # older and newer name; both are sent, as the vendor's SDK does
-_VERSION_MAY_HAVE_MOVED: Final = frozenset({"connect", "upgrading", "http_5xx"})
+_VERSION_MAY_HAVE_MOVED: Final = frozenset({"connect", "timeout", "upgrading", "http_5xx"})
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -85,7 +86,7 @@ class Client:
                 await self._read_version()
             return await self._read_listing(before) or await self._read_listing(before) or _incomplete()
         except PollError as error:
-            self._version_doubtful = error.reason in _VERSION_MAY_HAVE_MOVED
+            self._version_doubtful |= error.reason in _VERSION_MAY_HAVE_MOVED
             raise
 
     async def _read_listing(self, before: Listing) -> Listing | None:
@@ -119,7 +120,7 @@ class Client:
             url = self._images.update_query(page=len(pages) + 1) if pages else self._images
             body = await self._get(url, "images")
             known = before.pages[len(pages)] if len(pages) < len(before.pages) else None
-            page = known if known is not None and known.body == body else schema.decode_page(body)
+            page = known if known is not None and known.body == body else schema.decode_page(body, known)
             pages.append(page)
             came += len(page.images)
             if len(page.images) < schema.PAGE_SIZE if page.count is None else came >= page.count or not page.images:
@@ -142,9 +143,16 @@ class Client:
                 self._headers = None
             await self.log_in()
             reply = await self._send("GET", url, phase, headers=self._headers)
-        if error := judge(reply, phase, now=self._now()):
+        if error := self._judge(reply, phase):
             raise error
         return reply.body
+
+    def _judge(self, reply: Reply, phase: Phase) -> PollError | None:
+        """The error that a reply is, or None. Whatever the Controller echoes, its words hold no secret of ours."""
+        if reply.status == 200 and reply.body:
+            return None
+        secrets = [*self._cookies.values(), *filter(None, [self._secret])]
+        return judge(discreet(reply, secrets), phase, now=self._now())
 
     async def _log_in(self) -> None:
         secret = self._present_secret()
@@ -153,7 +161,7 @@ class Client:
         self.link = msgspec.structs.replace(self.link, logins=self.link.logins + 1)
         form = {"username": self._controller.username, "password": secret.reveal()}
         reply = await self._send("POST", URL(f"{self._controller.url}/login"), "login", data=form)
-        error = judge(reply, "login", now=self._now())
+        error = self._judge(reply, "login")
         if isinstance(error, Refused):
             self._refused = secret
         if error:
@@ -183,12 +191,13 @@ class Client:
         )
         if version := schema.decode_version(reply.body):
             self._note_version(version)
-        self._version_doubtful = False
+        self._version_doubtful = self._judge(reply, "version") is not None
 
     def _note_version(self, version: str) -> None:
         api_version = self._controller.api_version or schema.api_version(version)
         self.link = msgspec.structs.replace(self.link, version=version[:64], api_version=api_version)
         self._headers = self._make_headers(api_version)
+        self._version_doubtful = False
 
     def _make_headers(self, api_version: str) -> CIMultiDict[str]:
         return CIMultiDict(
@@ -203,12 +212,13 @@ class Client:
 
     def _adopt_cookies(self, response: aiohttp.ClientResponse) -> None:
         """Take over what the reply sets; the Controller renews its session cookies with every answer."""
-        set_cookies = tuple(response.headers.getall("Set-Cookie", ()))
+        # without attributes: when a cookie ends is another moment in every answer, its value hardly ever changes
+        set_cookies = tuple(each.partition(";")[0] for each in response.headers.getall("Set-Cookie", ()))
         if not set_cookies or set_cookies == self._set_cookies:
             return
         self._set_cookies = set_cookies
         for name, morsel in response.cookies.items():
-            self._cookies[name] = Secret(morsel.value)
+            self._cookies[name] = Secret(morsel.coded_value)  # as it came: unquoted it could break a header
         self._mirror_session_cookies(next((name for name in _SESSION_COOKIES if name in response.cookies), ""))
         if self._headers is not None:
             self._headers = self._make_headers(self._headers["X-Avi-Version"])
@@ -326,6 +336,10 @@ async def _as_poll_error(phase: Phase) -> AsyncIterator[None]:
         raise Unreachable("tls", _tls_detail(error), phase=phase) from error
     except (aiohttp.ClientConnectionError, ConnectionError) as error:
         raise Unreachable("connect", str(error)[:200] or type(error).__name__, phase=phase) from error
+    except aiohttp.ClientPayloadError as error:
+        if isinstance(error.__cause__, ContentEncodingError):
+            raise BadAnswer("decode", "not compressed as it says", phase=phase) from error
+        raise Unreachable("connect", "the connection broke in the middle of the answer", phase=phase) from error
     except aiohttp.ClientError as error:
         raise BadAnswer("decode", f"not HTTP as it should be: {type(error).__name__}", phase=phase) from error
 

@@ -4,14 +4,14 @@ What a Controller's status means for a poll. Pure; asks the status first, and th
 Content types are not asked at all: plain text comes called JSON, JSON called HTML.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import msgspec
 
 from monitor.avi.schema import decode_error
-from monitor.model import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
+from monitor.model import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Secret, Unavailable
 
 _UPGRADING = "disallowed during upgrade"  # in the words of the 403 that answers a write during an upgrade
 _MOST_PATIENT_S = 3600.0  # a Retry-After beyond an hour is not obeyed: nobody would see the Controller come back
@@ -23,6 +23,16 @@ class Reply(msgspec.Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def discreet(reply: Reply, secrets: Iterable[Secret]) -> Reply:
+    """What :func:`judge` reads of a reply, less what it echoes of our secrets; to be done before a word is kept."""
+    body = reply.body
+    headers = {name: reply.headers[name] for name in ("Location", "Retry-After") if name in reply.headers}
+    for text in filter(None, (secret.reveal() for secret in secrets)):
+        body = body.replace(text.encode(), b"<secret>")
+        headers = {name: value.replace(text, "<secret>") for name, value in headers.items()}
+    return Reply(reply.status, headers, body)
 
 
 def judge(reply: Reply, phase: Phase, *, now: float) -> PollError | None:
@@ -65,7 +75,7 @@ def retry_after_s(value: str, *, now: float) -> float:
         return min(float(value), _MOST_PATIENT_S)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year or an offset that is no int of C
         return 0.0
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return min(max((moment - datetime.fromtimestamp(now, UTC)).total_seconds(), 0.0), _MOST_PATIENT_S)

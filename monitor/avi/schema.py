@@ -8,6 +8,8 @@ Pure. Tolerant by design: unknown enum values are kept and counted, and an image
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain, repeat
 from typing import Final, get_args
 
 import msgspec
@@ -41,18 +43,21 @@ _versioned = msgspec.json.Decoder(wire.Versioned)
 _error = msgspec.json.Decoder(wire.Error)
 
 
-def decode_page(body: bytes) -> Page:
+def decode_page(body: bytes, known: Page | None = None) -> Page:
     """
     Split one page of ``GET /api/image`` into raw images, without reading more of them than who they are.
 
-    Shape: ``{"count": n, "results": [image, …], "next": url?}``; ``next`` is never followed.
+    Shape: ``{"count": n, "results": [image, …], "next": url?}``; ``next`` is never followed. ``known``: the page as it
+    was; an image that is at its place what it was is not read at all.
     Raises: BadAnswer (decode) naming the JSON path of the first wrong value.
     """
     try:
         page = _page.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadAnswer("decode", _clip(str(error))) from error
-    return Page(body, page.count, tuple((_identify(raw), raw) for raw in page.results))
+    before = chain(known.images if known else (), repeat(("", msgspec.Raw())))
+    pairs = zip(page.results, before, strict=False)
+    return Page(body, page.count, tuple((uuid if raw == old else _identify(raw), raw) for raw, (uuid, old) in pairs))
 
 
 def assemble(pages: Iterable[Page]) -> Listing | None:
@@ -79,6 +84,7 @@ def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
     Raises: BadImage naming the JSON path of the first wrong value.
     """
     try:
+        bytes(raw).decode()  # what we do not read too: the object is served on as it came
         theirs = _image.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadImage(_clip(str(error))) from error
@@ -172,11 +178,16 @@ def parse_time(text: str | None, unknown: list[str]) -> float | None:
     if text.isdecimal():
         return _microseconds(text, unknown)
     try:
-        moment = datetime.fromisoformat(text.removesuffix(" UTC"))
+        return _plausible(_seconds(text), unknown)
     except ValueError:
         unknown.append("time")
         return None
-    return _plausible((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), unknown)
+
+
+@lru_cache(maxsize=8192)  # an image that moves says most of its times again
+def _seconds(text: str) -> float:
+    moment = datetime.fromisoformat(text.removesuffix(" UTC"))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _identify(raw: msgspec.Raw) -> str:
@@ -261,7 +272,7 @@ def _events(tasks: Iterable[wire.Events], unknown: list[str]) -> tuple[Event, ..
         for theirs in (*(task.nodes_events or ()), *(task.sub_events or ())):
             event = _event(name, theirs, unknown)
             key = event.task, event.node
-            kept[key] = max(kept.get(key, event), event, key=_precedence)
+            kept[key] = max(kept[key], event, key=_precedence) if key in kept else event
     return tuple(kept.values())
 
 

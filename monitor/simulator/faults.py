@@ -1,7 +1,7 @@
 """Faults on order: what has been ordered, and which of it hits a request; what each does stands in ``kinds.py``."""
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Collection
 
 import msgspec
 
@@ -35,7 +35,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 class Faults:
     """The faults of one Controller, in the order in which they were ordered; one request may meet several."""
 
-    def __init__(self, kinds: Container[str]) -> None:
+    def __init__(self, kinds: Collection[str]) -> None:
         self._kinds = kinds
         self._ordered: list[tuple[Fault, int | None]] = []
         self._cleared = asyncio.Event()

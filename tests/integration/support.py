@@ -6,14 +6,19 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from typing import get_args
 
 import aiohttp
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.app import Daemon, running
+from monitor.avi.client import Client, open_session
 from monitor.cli.simulate import write_config
-from monitor.config import load
+from monitor.config import Controller, SecretSource, SecretVariable, Tls, load
 from monitor.fleet import Entry
-from monitor.simulator import Simulator
+from monitor.model import Reason, Secret
+from monitor.simulator import SimulatedController, Simulator
 
 QUICK: Mapping[str, object] = {
     "active_interval": "50ms",
@@ -33,13 +38,56 @@ async def watching(
     *,
     poll: Mapping[str, object] = QUICK,
     wall: Callable[[], float] = time.time,
+    of_each: Mapping[str, object] | None = None,
     **settings: object,
 ) -> AsyncIterator[Daemon]:
-    """The daemon on all Controllers of a listening simulator; its files are in ``folder``, which a restart may share."""
+    """
+    The daemon on all Controllers of a listening simulator; its files are in ``folder``, which a restart may share.
+
+    ``of_each``: further keys of every controller.
+    """
     every = {"listen": "127.0.0.1:0", "database": f"sqlite:///{folder}/state.db", "poll": dict(poll), **settings}
-    config = load(write_config(simulator, folder, every))
-    async with running(config, now=wall, rng=Random(7)) as daemon:
+    path = write_config(simulator, folder, every)
+    if of_each:
+        written = yaml.safe_load(path.read_text())
+        written["controllers"] = [{**controller, **of_each} for controller in written["controllers"]]
+        path.write_text(yaml.safe_dump(written))
+    async with running(load(path), now=wall, rng=Random(7)) as daemon:
         yield daemon
+
+
+@asynccontextmanager
+async def connected(
+    controller: SimulatedController,
+    *,
+    url: str = "",
+    password: SecretSource | None = None,
+    tenant: str = "admin",
+    api_version: str | None = None,
+    tls: Tls | None = None,
+    timeout_s: float = 5.0,
+    max_response: int = 32 * 1024 * 1024,
+) -> AsyncIterator[Client]:
+    """A client of a simulated Controller, without the daemon around it."""
+    configured = Controller(
+        name=controller.name,
+        url=url or controller.url,
+        username=controller.username,
+        password=password or SecretVariable("PASSWORD", Secret(controller.password)),
+        tenant=tenant,
+        api_version=api_version,
+        tls=tls or Tls(),
+    )
+    async with open_session(configured.tls, keepalive_s=60.0) as session:
+        yield Client(configured, session, timeout_s=timeout_s, max_response=max_response, now=time.time)
+
+
+def rewrite(path: Path, text: str | None) -> None:
+    """A file as an operator leaves it; None: gone."""
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
 
 
 async def until(daemon: Daemon, controller: str, what: Callable[[Entry], bool]) -> Entry:
@@ -58,15 +106,24 @@ async def until(daemon: Daemon, controller: str, what: Callable[[Entry], bool]) 
 
 async def polled(daemon: Daemon, controller: str, times: int = 1) -> Entry:
     """Wait for so many good polls more."""
-    good = _good_polls(daemon, controller)
+    good = good_polls(daemon.fleet.entries[controller])
+    return await until(daemon, controller, lambda entry: entry.health.up and good_polls(entry) >= good + times)
+
+
+def good_polls(entry: Entry) -> int:
+    """How many polls of the controller were good so far."""
+    return entry.health.polls - sum(entry.health.failures.values())
+
+
+async def failed(daemon: Daemon, controller: str, reason: Reason, times: int = 1) -> Entry:
+    """Wait for so many more polls that failed for this reason."""
+    assert reason in get_args(Reason)
+    failures = daemon.fleet.entries[controller].health.failures.get(reason, 0)
     return await until(
-        daemon, controller, lambda entry: entry.health.up and _good_polls(daemon, controller) >= good + times
+        daemon,
+        controller,
+        lambda entry: entry.health.reason == reason and entry.health.failures.get(reason, 0) >= failures + times,
     )
-
-
-def _good_polls(daemon: Daemon, controller: str) -> int:
-    health = daemon.fleet.entries[controller].health
-    return health.polls - sum(health.failures.values())
 
 
 async def scrape(daemon: Daemon, path: str = "/metrics", **headers: str) -> str:
@@ -80,3 +137,23 @@ def samples(text: str, name: str, **labels: str) -> list[float]:
     wanted = [f'{key}="{value}"' for key, value in labels.items()]
     lines = (line for line in text.splitlines() if line.startswith((f"{name}{{", f"{name} ")))
     return [float(line.rpartition(" ")[2]) for line in lines if all(pair in line for pair in wanted)]
+
+
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+async def exposition(daemon: Daemon) -> Series:
+    """All series of a scrape, read by Prometheus' own parser, none of them twice."""
+    found: Series = {}
+    for family in text_string_to_metric_families(await scrape(daemon)):
+        for sample in family.samples:
+            key = sample.name, tuple(sorted(sample.labels.items()))
+            assert key not in found, f"a duplicate fails the whole scrape: {key}"
+            found[key] = sample.value
+    return found
+
+
+def image_uuids(series: Series, controller: str, name: str = "avi_image_") -> set[str]:
+    """The images of the controller that series whose name begins so speak of."""
+    labels = (dict(pairs) for found, pairs in series if found.startswith(name))
+    return {each["image_uuid"] for each in labels if each["controller"] == controller}

@@ -100,3 +100,13 @@ def test_a_living_secret_is_never_in_an_event(text: str, around: tuple[str, str]
     secret = Secret(text)
     masked = log.mask(None, "", {"event": f"{around[0]}{text}{around[1]}"})
     assert secret.reveal() not in str(masked["event"]).replace("<secret>", "\0") or text in "<secret>"
+
+
+def test_a_secret_is_masked_as_soon_as_it_lives(stream: io.StringIO) -> None:
+    log.configure("info", "json", stream)
+    first = Secret("correct-horse")
+    structlog.get_logger().info("seen", text=f"is {first.reveal()} there")
+    second = Secret("correct-staple")
+    structlog.get_logger().info("seen", text=f"is {second.reveal()} or {first.reveal()} there")
+    texts = [json.loads(line)["text"] for line in stream.getvalue().splitlines()]
+    assert texts == ["is <secret> there", "is <secret> or <secret> there"]

@@ -18,9 +18,9 @@ from prometheus_client.registry import Collector
 from monitor.avi.schema import assemble, decode_image, decode_page
 from monitor.exposition import identity, in_order, piece
 from monitor.families import CONTROLLER_FAMILIES, CORE, DETAIL, FAMILIES, IMAGE_FAMILIES, NODE, Family
-from monitor.metrics import fit, gather, header, portray, render_health, without
+from monitor.metrics import fit, gather, header, portray, render_health, render_health_again, without
 from monitor.model import DURATION_BOUNDS_S, Event, Health, Image, ImageState, Portrait, Reason
-from tests.unit.strategies import BOUNDED, FEW, Seen, fleets
+from tests.unit.strategies import BOUNDED, FEW, Seen, fleets, healths
 
 AT = 1739443003.125
 EVENTS = (
@@ -184,6 +184,18 @@ def test_a_health_has_one_text_a_family() -> None:
     first, *others = render_health('c"1', Health(up=True))
 
     assert (first, len(others)) == (b'avi_controller_up{controller="c\\"1"} 1.0\n', len(CONTROLLER_FAMILIES) - 1)
+
+
+@FEW
+@given(healths, healths)
+def test_what_is_not_rendered_again_would_have_been_the_same(before: Health, after: Health) -> None:
+    texts = zip(render_health("c1", before), render_health_again("c1", before, after), strict=True)
+
+    assert [old if new is None else new for old, new in texts] == list(render_health("c1", after))
+
+
+def test_of_the_same_health_nothing_is_rendered_again() -> None:
+    assert set(render_health_again("c1", Health(up=True, polls=2), Health(up=True, polls=2))) == {None}
 
 
 # --- budgets of a controller

@@ -93,6 +93,13 @@ def test_the_seed_document_stands_in_a_page_under_its_uuid() -> None:
     assert [uuid for uuid, _ in page.images] == ["string"]
 
 
+def test_a_page_beside_the_one_before_is_what_it_is_alone() -> None:
+    before = decode_page(b'{"results": [{"uuid": "a"}, {"uuid": "b"}, {"uuid": "c"}]}')
+    body = b'{"results": [{"uuid": "a"}, {"uuid": "B"}, {"uuid": "c"}, {"uuid": "d"}]}'
+
+    assert decode_page(body, before) == decode_page(body)
+
+
 def test_an_image_under_way_is_read_whole() -> None:
     (_, first), *_ = decode_page(PAGE).images
 
@@ -307,6 +314,13 @@ def test_null_is_absent_inside_events_too() -> None:
 def test_an_image_without_uuid_and_url_is_bad() -> None:
     with pytest.raises(BadImage, match="neither `uuid` nor `url`"):
         decode_image(msgspec.Raw(b'{"name": "31.1.1"}'))
+
+
+@pytest.mark.parametrize("field", [b'"name"', b'"ignored"', b'"\xfe"'], ids=["read", "not-read", "in-a-key"])
+def test_an_image_that_is_not_utf8_is_bad_whether_we_read_that_field_or_not(field: bytes) -> None:
+    """It is served on as it came, in one document with all others."""
+    with pytest.raises(BadImage):
+        decode_image(msgspec.Raw(b'{"uuid": "u1", %s: "\xff"}' % field))
 
 
 @pytest.mark.parametrize(

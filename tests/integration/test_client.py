@@ -1,0 +1,830 @@
+"""The client of one controller against a simulated one: session, version, cookies, log-ins, pages, limits, refusals."""
+
+import asyncio
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from monitor import __version__
+from monitor.avi.client import Client
+from monitor.avi.schema import decode_image
+from monitor.config import SecretFile
+from monitor.model import (
+    BadAnswer,
+    BadStatus,
+    Image,
+    Listing,
+    PollError,
+    Reason,
+    Refused,
+    Unavailable,
+    Unreachable,
+)
+from monitor.simulator import ControllerSpec, Fault, Request, SimulatedController, Simulator, UploadSpec
+from tests.integration.support import connected, rewrite
+
+NOTHING = Listing()
+HALFWAY = UploadSpec(duration=60.0, started_ago=30.0)
+SPEC = ControllerSpec(name="dc1", version="30.2.1", images=1, uploads=(HALFWAY,), tenants=("blue",))
+SOON_S = 0.2  # a deadline for tests in which it has to pass
+
+
+@pytest.fixture
+async def dc1() -> AsyncIterator[SimulatedController]:
+    async with Simulator([SPEC], speed=0.0) as simulator:
+        yield simulator.controllers["dc1"]
+
+
+@pytest.fixture
+async def client(dc1: SimulatedController) -> AsyncIterator[Client]:
+    """Logged in, with one good poll behind it."""
+    async with connected(dc1) as client:
+        await client.list_images(NOTHING)
+        yield client
+
+
+def asked(controller: SimulatedController, path: str = "/api/image") -> list[Request]:
+    return [request for request in controller.requests if request.path == path]
+
+
+async def the_error(client: Client, before: Listing = NOTHING) -> PollError:
+    with pytest.raises(PollError) as caught:
+        await client.list_images(before)
+    return caught.value
+
+
+async def images_of(client: Client) -> list[Image]:
+    listing = await client.list_images(NOTHING)
+    return [decode_image(raw)[0] for raw in listing.raws.values()]
+
+
+# -- one log-in, one version
+
+
+async def test_one_log_in_serves_many_polls(dc1: SimulatedController) -> None:
+    async with connected(dc1) as client:
+        listing = NOTHING
+        for _ in range(5):
+            listing = await client.list_images(listing)
+    assert [request.path for request in dc1.requests] == ["/login", *["/api/image"] * 5]
+    assert (dc1.logins, client.link.logins) == (1, 1)
+
+
+async def test_a_listing_that_did_not_change_is_the_one_given(client: Client) -> None:
+    listing = await client.list_images(NOTHING)
+    assert await client.list_images(listing) is listing
+
+
+async def test_a_listing_that_changed_is_a_new_one(dc1: SimulatedController, client: Client) -> None:
+    listing = await client.list_images(NOTHING)
+    dc1.touch(next(iter(listing.raws)), name="renamed")
+    assert await client.list_images(listing) != listing
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        pytest.param("20.1.9", "20.1.9", id="20.1"),
+        pytest.param("21.1.6", "21.1.6", id="21.1"),
+        pytest.param("30.2.1", "30.2.1", id="30.2"),
+        pytest.param("32.2.1", "32.2.1", id="highest-known"),
+        pytest.param("40.1.1", "32.2.1", id="not-known-yet"),
+    ],
+)
+async def test_the_version_asked_for_is_the_controllers_own_but_none_above_the_highest_known(
+    dc1: SimulatedController, version: str, expected: str
+) -> None:
+    dc1.version = version
+    async with connected(dc1) as client:
+        await client.list_images(NOTHING)
+    assert [request.headers["X-Avi-Version"] for request in asked(dc1)] == [expected]
+    assert (client.link.version, client.link.api_version) == (version, expected)
+
+
+async def test_a_pinned_version_is_asked_for_whatever_the_controllers_own(dc1: SimulatedController) -> None:
+    async with connected(dc1, api_version="22.1.6") as client:
+        await client.list_images(NOTHING)
+    assert asked(dc1)[0].headers["X-Avi-Version"] == "22.1.6"
+    assert (client.link.version, client.link.api_version) == ("30.2.1", "22.1.6")
+
+
+async def test_a_pinned_version_above_the_controllers_fails_and_does_not_suspend(dc1: SimulatedController) -> None:
+    async with connected(dc1, api_version="31.2.2") as client:
+        errors = [await the_error(client) for _ in range(3)]
+    assert [type(error) for error in errors] == [BadStatus] * 3
+    assert "Invalid version 31.2.2" in errors[0].detail
+    assert dc1.logins <= 1 + 3  # at most one more a poll
+
+
+@pytest.mark.parametrize("said", ["{}", "no JSON", '{"version": null}', '{"version": {"min_version": 15.2}}'])
+async def test_a_log_in_that_does_not_say_the_version_is_followed_by_a_question(
+    dc1: SimulatedController, said: str
+) -> None:
+    dc1.faults.order(Fault("invalid_json", path="/login", value=said))
+    async with connected(dc1) as client:
+        await client.list_images(NOTHING)
+    assert [request.path for request in dc1.requests] == ["/login", "/api/initial-data", "/api/image"]
+    assert asked(dc1)[0].headers["X-Avi-Version"] == "30.2.1"
+
+
+async def test_a_controller_that_never_says_its_version_is_asked_for_the_highest_known(
+    dc1: SimulatedController,
+) -> None:
+    dc1.version = "32.2.1"
+    dc1.faults.order(Fault("invalid_json", path="/login", value="{}"))
+    dc1.faults.order(Fault("invalid_json", path="/api/initial-data", value="{}"))
+    async with connected(dc1) as client:
+        await client.list_images(NOTHING)
+    assert asked(dc1)[0].headers["X-Avi-Version"] == "32.2.1"
+    assert (client.link.version, client.link.api_version) == ("", "32.2.1")
+
+
+async def test_without_the_header_the_progress_of_images_silently_vanishes(
+    dc1: SimulatedController, client: Client
+) -> None:
+    """What the header is for; if this fails the simulator is too kind, and the next test proves nothing."""
+    await client.log_in()
+    cookies = {"sessionid": next(iter(dc1.sessions))}
+    async with aiohttp.ClientSession() as http, http.get(f"{dc1.url}/api/image", cookies=cookies) as answer:
+        told = await answer.json()
+    assert told["count"] == 2
+    assert not {"progress", "img_state", "events"} & told["results"][1].keys()
+
+
+async def test_with_the_header_progress_tasks_and_events_are_there(dc1: SimulatedController, client: Client) -> None:
+    image = next(image for image in await images_of(client) if image.active)
+    assert image.progress_ratio == dc1.image(image.uuid)["progress"] / 100
+    assert (image.tasks, image.tasks_completed) == (6, dc1.image(image.uuid)["tasks_completed"])
+    assert image.events
+
+
+async def test_the_version_is_read_again_after_an_upgrade_that_ended_the_session(
+    dc1: SimulatedController, client: Client
+) -> None:
+    dc1.version = "31.2.2"
+    dc1.expire_sessions()
+    await client.list_images(NOTHING)
+    assert asked(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
+    assert client.link.version == "31.2.2"
+    assert dc1.logins == 2
+
+
+OUTAGES = {
+    "not-ready": Fault("html_503", path="/"),
+    "nobody-behind-the-web-server": Fault("html_502", path="/"),
+    "upgrade-refusal": Fault("forbidden_upgrade", path="/"),
+    "closed-connections": Fault("close", path="/"),
+    "silence": Fault("hang", path="/"),
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
+async def test_the_version_is_read_again_after_an_outage_that_sessions_survived(
+    dc1: SimulatedController, outage: Fault
+) -> None:
+    async with connected(dc1, timeout_s=SOON_S) as client:
+        await client.list_images(NOTHING)
+        dc1.faults.order(outage)
+        await the_error(client)
+        dc1.version = "31.2.2"
+        dc1.faults.clear()
+        await client.list_images(NOTHING)
+        assert asked(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
+        await client.list_images(NOTHING)
+    assert dc1.logins == 1
+    assert len(asked(dc1, "/api/initial-data")) == 1  # once was enough
+
+
+async def test_the_version_is_read_again_after_refused_connections(dc1: SimulatedController, client: Client) -> None:
+    await dc1.stop_listening()
+    await the_error(client)
+    dc1.version = "31.2.2"
+    await dc1.start_listening()
+    await client.list_images(NOTHING)
+    assert asked(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
+    assert dc1.logins == 1
+
+
+async def test_a_version_that_may_have_moved_stays_doubtful_through_other_failures(
+    dc1: SimulatedController, client: Client
+) -> None:
+    for trouble in ("html_503", "too_many_requests", "empty_body"):
+        dc1.faults.order(Fault(trouble, path="/api"))
+        await the_error(client)
+        dc1.faults.clear()
+    dc1.version = "31.2.2"
+    await client.list_images(NOTHING)
+    assert asked(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
+
+
+async def test_a_version_that_could_not_be_read_is_asked_for_again(dc1: SimulatedController, client: Client) -> None:
+    dc1.faults.order(Fault("html_503", times=1))
+    await the_error(client)
+    dc1.version = "31.2.2"
+    dc1.faults.order(Fault("html_502", path="/api/initial-data", times=1))
+    await client.list_images(NOTHING)
+    await client.list_images(NOTHING)
+    assert asked(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
+
+
+async def test_a_roll_back_to_an_older_version_costs_one_log_in(dc1: SimulatedController, client: Client) -> None:
+    dc1.version = "22.1.6"
+    await client.list_images(NOTHING)
+    assert [request.status for request in asked(dc1)] == [200, 400, 200]
+    assert asked(dc1)[-1].headers["X-Avi-Version"] == "22.1.6"
+    assert dc1.logins == 2
+
+
+# -- cookies and headers
+
+
+async def test_every_request_says_who_asks_for_which_tenant_in_which_session(dc1: SimulatedController) -> None:
+    async with connected(dc1) as client:
+        await client.list_images(NOTHING)
+        dc1.faults.order(Fault("html_503", times=1))
+        await the_error(client)
+        await client.list_images(NOTHING)
+        (session,) = dc1.sessions.values()
+        await client.log_out()
+    assert {request.headers["X-Avi-UserAgent"] for request in dc1.requests} == {f"avi-upgrade-monitor/{__version__}"}
+    after_log_in = dc1.requests[1:]
+    assert {request.path for request in after_log_in} == {"/api/image", "/api/initial-data", "/logout"}
+    for request in after_log_in:
+        assert request.headers["Referer"] == f"{dc1.url}/"
+        assert request.headers["X-CSRFToken"] == session.csrf
+        assert request.headers["X-Avi-Tenant"] == "admin"
+        assert set(request.headers["Cookie"].split("; ")) == {
+            f"csrftoken={session.csrf}", f"sessionid={session.sid}", f"avi-sessionid={session.sid}",
+        }  # fmt: skip
+
+
+async def test_log_in_carries_no_cookie_of_an_older_session(dc1: SimulatedController, client: Client) -> None:
+    dc1.expire_sessions()
+    await client.list_images(NOTHING)
+    assert ["Cookie" in request.headers for request in asked(dc1, "/login")] == [False, False]
+
+
+async def test_cookies_that_only_the_older_session_had_are_forgotten(dc1: SimulatedController, client: Client) -> None:
+    (session,) = dc1.sessions.values()
+    session.cookies = (("Set-Cookie", "node=leader; Path=/"),)
+    await client.list_images(NOTHING)
+    await client.list_images(NOTHING)
+    assert "node=leader" in asked(dc1)[-1].headers["Cookie"]
+    dc1.expire_sessions()
+    await client.list_images(NOTHING)
+    assert "node" not in asked(dc1)[-1].headers["Cookie"]
+
+
+@pytest.mark.parametrize("name", ["avi-sessionid", "sessionid"])
+async def test_both_session_cookies_are_sent_where_the_controller_sets_but_one(
+    dc1: SimulatedController, client: Client, name: str
+) -> None:
+    ((sid, session),) = dc1.login_state.live.items()
+    session.cookies = (("Set-Cookie", f"{name}=renewed; HttpOnly; Path=/"),)
+    await client.list_images(NOTHING)  # still under the old one; its answer sets the new one
+    dc1.login_state.live = {"renewed": session}
+    await client.list_images(NOTHING)
+    sent = set(asked(dc1)[-1].headers["Cookie"].split("; "))
+    assert {"avi-sessionid=renewed", "sessionid=renewed"} < sent
+    assert not any(sid in cookie for cookie in sent)
+    assert dc1.logins == 1
+
+
+async def test_a_rotated_csrf_token_is_adopted_from_a_good_reply(dc1: SimulatedController, client: Client) -> None:
+    dc1.rotate_csrf()
+    await client.list_images(NOTHING)
+    await client.list_images(NOTHING)
+    (session,) = dc1.sessions.values()
+    assert asked(dc1)[-1].headers["X-CSRFToken"] == session.csrf
+    assert f"csrftoken={session.csrf}" in asked(dc1)[-1].headers["Cookie"]
+
+
+async def test_rotated_cookies_are_adopted_from_an_error_too(dc1: SimulatedController) -> None:
+    async with connected(dc1, tenant="red") as client:  # a tenant that does not exist: 403, with cookies
+        await the_error(client)
+        dc1.rotate_csrf()
+        await the_error(client)
+        await the_error(client)
+    (session,) = dc1.sessions.values()
+    assert asked(dc1)[-1].status == 403
+    assert asked(dc1)[-1].headers["X-CSRFToken"] == session.csrf
+    assert dc1.logins == 1
+
+
+@pytest.mark.parametrize(("tenant", "count"), [("admin", 2), ("blue", 1), ("*", 3)], ids=["admin", "blue", "all"])
+async def test_the_tenant_is_the_configured_one(dc1: SimulatedController, tenant: str, count: int) -> None:
+    dc1.put({"uuid": "image-blue", "tenant_ref": "https://c/api/tenant/blue"})
+    async with connected(dc1, tenant=tenant) as client:
+        assert len((await client.list_images(NOTHING)).raws) == count
+    assert asked(dc1)[0].headers["X-Avi-Tenant"] == tenant
+
+
+# -- sessions that end
+
+
+async def test_a_session_that_ended_costs_one_log_in(dc1: SimulatedController, client: Client) -> None:
+    dc1.expire_sessions()
+    await client.list_images(NOTHING)
+    assert [request.path for request in dc1.requests[-3:]] == ["/api/image", "/login", "/api/image"]
+    assert [request.status for request in dc1.requests[-3:]] == [401, 200, 200]
+
+
+async def test_a_controller_that_answers_401_for_ever_is_a_failure_and_no_suspension(
+    dc1: SimulatedController, client: Client
+) -> None:
+    dc1.faults.order(Fault("unauthorized"))
+    errors = [await the_error(client) for _ in range(4)]
+    assert {error.reason for error in errors} == {"auth"}
+    assert not any(isinstance(error, Refused) for error in errors)
+    assert dc1.logins == 1 + 4  # one a poll, never more
+    dc1.faults.clear()
+    await client.list_images(NOTHING)
+
+
+async def test_calls_at_the_same_time_share_the_first_log_in(dc1: SimulatedController) -> None:
+    async with connected(dc1) as client:
+        await _together(client, 8)
+    assert dc1.logins == 1
+
+
+async def test_calls_at_the_same_time_share_one_log_in_after_the_session_ended(
+    dc1: SimulatedController, client: Client
+) -> None:
+    dc1.expire_sessions()
+    await _together(client, 8)
+    assert dc1.logins == 2
+    assert len(asked(dc1, "/login")) == 2
+
+
+async def _together(client: Client, calls: int) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for call in range(calls):
+            tasks.create_task(client.list_images(NOTHING), name=f"call:{call}")
+
+
+async def test_calls_at_the_same_time_try_a_wrong_password_once(dc1: SimulatedController) -> None:
+    async with connected(dc1) as client:
+        dc1.password = "another"
+        async with asyncio.TaskGroup() as tasks:
+            calls = [tasks.create_task(the_error(client), name=f"call:{call}") for call in range(8)]
+    assert all(isinstance(call.result(), Refused) for call in calls)
+    assert dc1.failed_logins == 1
+
+
+async def test_a_switched_session_goes_on_under_the_cookies_of_that_reply(
+    dc1: SimulatedController, client: Client
+) -> None:
+    (before,) = dc1.sessions
+    dc1.faults.order(Fault("switch_session", times=1))
+    await client.list_images(NOTHING)
+    (after,) = dc1.sessions
+    assert before != after
+    assert [request.status for request in asked(dc1)] == [200, 419, 200]
+    assert f"sessionid={after}" in asked(dc1)[-1].headers["Cookie"]
+    assert dc1.logins == 1
+
+
+async def test_a_session_that_is_switched_for_ever_is_a_failure_after_one_more_try(
+    dc1: SimulatedController, client: Client
+) -> None:
+    dc1.faults.order(Fault("switch_session"))
+    error = await the_error(client)
+    assert (type(error), error.reason, error.status) == (BadStatus, "http_4xx", 419)
+    assert "Need to switch session" in error.detail
+    assert [request.status for request in asked(dc1)] == [200, 419, 419]
+    assert dc1.logins == 1
+    dc1.faults.clear()
+    await client.list_images(NOTHING)
+    assert dc1.logins == 1
+
+
+async def test_log_out_ends_the_session_on_the_controller(dc1: SimulatedController, client: Client) -> None:
+    dc1.rotate_csrf()
+    await client.list_images(NOTHING)  # log-out is a write, and needs the token that this brings
+    await client.log_out()
+    assert (dc1.logouts, dict(dc1.sessions)) == (1, {})
+    await client.log_out()
+    assert len(asked(dc1, "/logout")) == 1
+
+
+async def test_log_out_without_a_session_asks_nothing(dc1: SimulatedController) -> None:
+    async with connected(dc1) as client:
+        await client.log_out()
+    assert dc1.requests == []
+
+
+async def test_log_out_of_a_dead_controller_is_quiet(dc1: SimulatedController, client: Client) -> None:
+    await dc1.stop_listening()
+    await client.log_out()
+    assert dc1.logouts == 0
+
+
+async def test_after_log_out_a_poll_logs_in_again(dc1: SimulatedController, client: Client) -> None:
+    await client.log_out()
+    await client.list_images(NOTHING)
+    assert dc1.logins == 2
+
+
+# -- a password that is refused
+
+
+@pytest.fixture
+def password_file(dc1: SimulatedController, tmp_path: Path) -> Path:
+    path = tmp_path / "password"
+    path.write_text(dc1.password)
+    return path
+
+
+async def test_a_wrong_password_is_tried_once_and_again_when_the_file_changed(
+    dc1: SimulatedController, password_file: Path
+) -> None:
+    right = dc1.password
+    rewrite(password_file, "wrong")
+    async with connected(dc1, password=SecretFile(password_file)) as client:
+        errors = [await the_error(client) for _ in range(10)]
+        assert all(isinstance(error, Refused) and error.reason == "auth" for error in errors)
+        assert dc1.failed_logins == 1
+        rewrite(password_file, "wrong again")
+        for _ in range(10):
+            await the_error(client)
+        assert dc1.failed_logins == 2
+        rewrite(password_file, f"{right}\n")
+        await client.list_images(NOTHING)
+    assert (dc1.failed_logins, dc1.logins) == (2, 1)
+
+
+async def test_a_password_changed_on_the_controller_alone_is_tried_once_after_the_session_ended(
+    dc1: SimulatedController, password_file: Path
+) -> None:
+    async with connected(dc1, password=SecretFile(password_file)) as client:
+        await client.list_images(NOTHING)
+        dc1.password = "another"
+        await client.list_images(NOTHING)  # the session lives on
+        dc1.expire_sessions()
+        for _ in range(10):
+            assert isinstance(await the_error(client), Refused)
+        assert dc1.failed_logins == 1
+        rewrite(password_file, "another")
+        await client.list_images(NOTHING)
+
+
+@pytest.mark.parametrize("written", ["", "\n", None], ids=["empty", "newline", "gone"])
+async def test_an_emptied_password_file_is_no_change(
+    dc1: SimulatedController, password_file: Path, written: str | None
+) -> None:
+    async with connected(dc1, password=SecretFile(password_file)) as client:
+        await client.list_images(NOTHING)
+        rewrite(password_file, written)
+        dc1.expire_sessions()
+        await client.list_images(NOTHING)
+    assert (dc1.logins, dc1.failed_logins) == (2, 0)
+
+
+async def test_an_emptied_file_does_not_bring_a_refused_password_back(
+    dc1: SimulatedController, password_file: Path
+) -> None:
+    rewrite(password_file, "wrong")
+    async with connected(dc1, password=SecretFile(password_file)) as client:
+        await the_error(client)
+        rewrite(password_file, "")
+        await the_error(client)
+        rewrite(password_file, "wrong")
+        await the_error(client)
+    assert dc1.failed_logins == 1
+
+
+async def test_an_empty_secret_from_the_start_is_never_sent(dc1: SimulatedController, password_file: Path) -> None:
+    rewrite(password_file, "")
+    async with connected(dc1, password=SecretFile(password_file)) as client:
+        error = await the_error(client)
+    assert isinstance(error, Refused)
+    assert "empty" in error.detail
+    assert dc1.requests == []
+
+
+TROUBLES_AT_LOG_IN: dict[str, Reason] = {
+    "html_502": "http_5xx",
+    "html_503": "upgrading",
+    "http_500": "http_5xx",
+    "forbidden_upgrade": "upgrading",
+    "too_many_requests": "throttled",
+    "close": "connect",
+    "lost_reply": "connect",
+    "hang": "timeout",
+    "slow_reply": "timeout",
+    "redirect": "redirect",
+    "empty_body": "decode",
+    "oversized_body": "oversize",
+}
+
+
+@pytest.mark.parametrize(("kind", "reason"), TROUBLES_AT_LOG_IN.items(), ids=TROUBLES_AT_LOG_IN)
+async def test_trouble_at_log_in_that_is_no_refusal_is_an_ordinary_failure(
+    dc1: SimulatedController, kind: str, reason: Reason
+) -> None:
+    size = 1024 * 1024 if kind == "oversized_body" else None
+    dc1.faults.order(Fault(kind, path="/login", size=size))
+    async with connected(dc1, timeout_s=SOON_S, max_response=64 * 1024) as client:
+        errors = [await the_error(client) for _ in range(2)]
+        assert [(error.reason, error.phase) for error in errors] == [(reason, "login")] * 2
+        assert not any(isinstance(error, Refused) for error in errors)
+        assert len(asked(dc1, "/login")) == 2
+        dc1.faults.clear()
+        await client.list_images(NOTHING)
+    assert dc1.failed_logins == 0
+
+
+# -- status before content
+
+
+REPLIES: dict[str, tuple[Fault, type[PollError], Reason]] = {
+    "419-json-called-html": (Fault("switch_session"), BadStatus, "http_4xx"),
+    "401-plain-text-called-json": (Fault("unauthorized"), BadStatus, "auth"),
+    "403-upgrade": (Fault("forbidden_upgrade"), Unavailable, "upgrading"),
+    "500-bare": (Fault("http_500"), BadStatus, "http_5xx"),
+    "500-with-words": (Fault("http_500", value="it broke"), BadStatus, "http_5xx"),
+    "502-html": (Fault("html_502"), BadStatus, "http_5xx"),
+    "503-html": (Fault("html_503"), Unavailable, "upgrading"),
+    "429-html": (Fault("too_many_requests"), Unavailable, "throttled"),
+    "204-empty": (Fault("empty_body", size=204), BadAnswer, "decode"),
+    "200-empty": (Fault("empty_body"), BadAnswer, "decode"),
+    "200-no-json": (Fault("invalid_json", value="<html>"), BadAnswer, "decode"),
+    "200-half-a-json": (Fault("truncated_json"), BadAnswer, "decode"),
+    "200-no-list": (Fault("not_a_list"), BadAnswer, "decode"),
+}
+
+
+@pytest.mark.parametrize(("fault", "kind", "reason"), REPLIES.values(), ids=REPLIES)
+async def test_the_status_is_asked_before_the_content(
+    dc1: SimulatedController, client: Client, fault: Fault, kind: type[PollError], reason: Reason
+) -> None:
+    dc1.faults.order(fault)
+    error = await the_error(client)
+    assert (type(error), error.reason, error.phase) == (kind, reason, "images")
+    assert "<" not in error.detail
+    dc1.faults.clear()
+    await client.list_images(NOTHING)
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain; charset=latin-1", "image/png", "application/xml"])
+async def test_a_content_type_is_never_trusted(dc1: SimulatedController, client: Client, content_type: str) -> None:
+    dc1.faults.order(Fault("wrong_content_type", value=content_type))
+    assert len((await client.list_images(NOTHING)).raws) == 2
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with Simulator([SPEC, ControllerSpec(name="elsewhere")], speed=0.0) as simulator:
+        dc1, elsewhere = simulator.controllers.values()
+        dc1.faults.order(Fault("redirect", value=f"{elsewhere.url}/api/image"))
+        async with connected(dc1) as client:
+            error = await the_error(client)
+        assert (type(error), error.reason) == (BadStatus, "redirect")
+        assert f"302 to {elsewhere.url}/api/image" in error.detail
+        assert elsewhere.requests == []
+
+
+async def test_a_redirect_of_the_log_in_takes_the_password_nowhere() -> None:
+    async with Simulator([SPEC, ControllerSpec(name="elsewhere")], speed=0.0) as simulator:
+        dc1, elsewhere = simulator.controllers.values()
+        dc1.faults.order(Fault("redirect", path="/login", value=f"{elsewhere.url}/login"))
+        async with connected(dc1) as client:
+            await the_error(client)
+        assert elsewhere.requests == []
+
+
+# -- pages
+
+
+async def _many(dc1: SimulatedController, count: int) -> None:
+    for number in range(count - 2):  # two are there already
+        dc1.put({"uuid": f"image-{number}", "name": f"image {number}"})
+
+
+async def test_450_images_come_on_three_pages_counted_by_us(dc1: SimulatedController, client: Client) -> None:
+    await _many(dc1, 450)
+    already = len(asked(dc1))
+    listing = await client.list_images(NOTHING)
+    assert (len(listing.raws), len(listing.pages)) == (450, 3)
+    assert [dict(request.query) for request in asked(dc1)[already:]] == [
+        {"page_size": "200"}, {"page_size": "200", "page": "2"}, {"page_size": "200", "page": "3"},
+    ]  # fmt: skip
+
+
+async def test_next_is_never_followed(dc1: SimulatedController, client: Client) -> None:
+    """Its host is the Controller's idea: here one that is not there, so that following it would be a failure."""
+    await _many(dc1, 201)
+    listing = await client.list_images(NOTHING)
+    assert b'"next":"https://10.16.0.11/' in listing.pages[0].body
+    assert len(listing.raws) == 201
+
+
+async def test_pages_that_are_exactly_full_are_not_followed_by_an_empty_one(
+    dc1: SimulatedController, client: Client
+) -> None:
+    await _many(dc1, 400)
+    already = len(asked(dc1))
+    assert len((await client.list_images(NOTHING)).raws) == 400
+    assert len(asked(dc1)) - already == 2
+
+
+async def test_pages_that_did_not_change_are_taken_over(dc1: SimulatedController, client: Client) -> None:
+    await _many(dc1, 450)
+    before = await client.list_images(NOTHING)
+    assert await client.list_images(before) is before
+    dc1.touch("image-440", name="renamed")
+    after = await client.list_images(before)
+    assert [page is known for page, known in zip(after.pages, before.pages, strict=True)] == [True, True, False]
+
+
+async def test_a_controller_without_images_is_a_good_poll() -> None:
+    simulator = Simulator([ControllerSpec(name="empty")], speed=0.0)
+    async with simulator, connected(simulator.controllers["empty"]) as client:
+        listing = await client.list_images(NOTHING)
+        assert (len(listing.pages), dict(listing.raws)) == (1, {})
+        assert await client.list_images(listing) is listing
+
+
+UNFIT: dict[str, Fault] = {
+    "duplicate-instead-of-another": Fault("duplicate_uuids", value="replace"),
+    "shrinking-pages": Fault("shrinking_pages"),
+    "varying-count": Fault("varying_count"),
+    "varying-count-far-too-high": Fault("varying_count", size=10**6),
+}
+
+
+@pytest.mark.parametrize("fault", UNFIT.values(), ids=UNFIT)
+async def test_pages_that_do_not_fit_together_are_read_once_more(
+    dc1: SimulatedController, client: Client, fault: Fault
+) -> None:
+    await _many(dc1, 450)
+    already = len(asked(dc1))
+    dc1.faults.order(Fault(fault.kind, value=fault.value, size=fault.size, times=3))
+    listing = await client.list_images(NOTHING)
+    assert len(listing.raws) == 450
+    assert len(_first_pages(asked(dc1)[already:])) == 2
+
+
+@pytest.mark.parametrize("fault", UNFIT.values(), ids=UNFIT)
+async def test_pages_that_do_not_fit_together_twice_are_incomplete(
+    dc1: SimulatedController, client: Client, fault: Fault
+) -> None:
+    await _many(dc1, 450)
+    already = len(asked(dc1))
+    dc1.faults.order(fault)
+    error = await the_error(client)
+    assert (type(error), error.reason) == (BadAnswer, "incomplete")
+    assert len(_first_pages(asked(dc1)[already:])) == 2
+
+
+def _first_pages(requests: list[Request]) -> list[Request]:
+    return [request for request in requests if "page" not in request.query]
+
+
+async def test_a_controller_that_promises_images_without_end_is_left_after_a_hundred_pages(
+    dc1: SimulatedController, client: Client
+) -> None:
+    already = len(asked(dc1))
+    dc1.faults.order(Fault("invalid_json", value='{"count": 1000000, "results": [{"uuid": "image-1"}]}'))
+    assert (await the_error(client)).reason == "incomplete"
+    assert len(asked(dc1)) - already == 2 * 100
+
+
+async def test_an_image_named_twice_beside_all_others_is_one_image(dc1: SimulatedController, client: Client) -> None:
+    dc1.faults.order(Fault("duplicate_uuids"))
+    listing = await client.list_images(NOTHING)
+    assert len(listing.raws) == 2
+    assert len(asked(dc1)) == 2  # no second read was needed
+
+
+async def test_an_image_without_uuid_goes_by_its_url(dc1: SimulatedController, client: Client) -> None:
+    dc1.put({"name": "nameless", "url": f"{dc1.url}/api/image/image-7#nameless"})
+    assert "image-7" in (await client.list_images(NOTHING)).raws
+
+
+async def test_objects_with_neither_uuid_nor_url_are_counted_and_cost_no_other_image(
+    dc1: SimulatedController, client: Client
+) -> None:
+    dc1.put({"name": "nobody"})
+    dc1.faults.order(Fault("not_an_object"))
+    listing = await client.list_images(NOTHING)
+    assert (len(listing.raws), listing.nameless) == (1, 2)
+
+
+# -- limits
+
+
+@pytest.mark.parametrize("said", ["undeclared", "lying"])
+async def test_an_answer_beyond_the_limit_is_not_read(dc1: SimulatedController, said: str) -> None:
+    dc1.faults.order(Fault("oversized_body", size=2 * 1024 * 1024, value=said))
+    async with connected(dc1, max_response=64 * 1024) as client:
+        error = await the_error(client)
+        assert (type(error), error.reason) == (BadAnswer, "oversize")
+        dc1.faults.clear()
+        await client.list_images(NOTHING)
+
+
+async def test_an_honest_answer_beyond_the_limit_is_not_read(dc1: SimulatedController) -> None:
+    dc1.put({"uuid": "image-large", "name": "x" * 64 * 1024})
+    async with connected(dc1, max_response=64 * 1024) as client:
+        assert (await the_error(client)).reason == "oversize"
+
+
+async def test_an_answer_of_exactly_the_limit_is_read(dc1: SimulatedController, client: Client) -> None:
+    listing = await client.list_images(NOTHING)
+    async with connected(dc1, max_response=len(listing.pages[0].body)) as exact:
+        assert len((await exact.list_images(NOTHING)).raws) == 2
+    async with connected(dc1, max_response=len(listing.pages[0].body) - 1) as tight:
+        assert (await the_error(tight)).reason == "oversize"
+
+
+async def test_a_gzip_bomb_is_not_unpacked(dc1: SimulatedController) -> None:
+    fault = Fault("gzip_bomb", size=64 * 1024 * 1024)
+    async with connected(dc1, max_response=64 * 1024) as client:
+        dc1.faults.order(fault)
+        await the_error(client)  # the simulator makes its bomb once
+        tracemalloc.start()
+        error = await the_error(client)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (type(error), error.reason) == (BadAnswer, "oversize")
+        assert peak < 8 * 1024 * 1024
+        dc1.faults.clear()
+        await client.list_images(NOTHING)
+
+
+SLOW: dict[str, Fault] = {
+    "hang": Fault("hang"),
+    "latency": Fault("latency", seconds=30.0),
+    "slow-reply": Fault("slow_reply", seconds=30.0),
+    "drip-feed": Fault("drip_feed", size=1, seconds=0.01),
+}
+
+
+@pytest.mark.parametrize("fault", SLOW.values(), ids=SLOW)
+async def test_an_answer_that_does_not_come_within_the_deadline_is_not_waited_for(
+    dc1: SimulatedController, fault: Fault
+) -> None:
+    async with connected(dc1, timeout_s=SOON_S) as client:
+        await client.list_images(NOTHING)
+        dc1.faults.order(fault)
+        error = await the_error(client)
+        assert (type(error), error.reason) == (Unreachable, "timeout")
+        dc1.faults.clear()
+        await client.list_images(NOTHING)
+
+
+BROKEN: dict[str, Fault] = {
+    "closed": Fault("close"),
+    "reply-lost": Fault("lost_reply"),
+    "reset-in-the-body": Fault("reset"),
+    "ended-in-the-body": Fault("short_body"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
+async def test_a_connection_that_breaks_is_a_failure_to_connect(
+    dc1: SimulatedController, client: Client, fault: Fault
+) -> None:
+    dc1.faults.order(fault)
+    error = await the_error(client)
+    assert (type(error), error.reason) == (Unreachable, "connect")
+    dc1.faults.clear()
+    await client.list_images(NOTHING)
+
+
+async def test_refused_connections_are_a_failure_to_connect(dc1: SimulatedController, client: Client) -> None:
+    await dc1.stop_listening()
+    error = await the_error(client)
+    assert (type(error), error.reason) == (Unreachable, "connect")
+    await dc1.start_listening()
+    await client.list_images(NOTHING)
+
+
+async def test_a_name_that_does_not_resolve_is_a_failure_of_dns(dc1: SimulatedController) -> None:
+    async with connected(dc1, url="http://controller.invalid") as client:
+        error = await the_error(client)
+    assert (type(error), error.reason, error.phase) == (Unreachable, "dns", "login")
+
+
+RETRY_AFTER: dict[str, tuple[Fault, float]] = {
+    "seconds": (Fault("too_many_requests", seconds=30.0), 30.0),
+    "date": (Fault("too_many_requests", seconds=30.0, value="date"), 30.0),
+    "not-said": (Fault("too_many_requests", value="none"), 0.0),
+    "beyond-patience": (Fault("too_many_requests", seconds=86400.0), 3600.0),
+}
+
+
+@pytest.mark.parametrize(("fault", "expected_s"), RETRY_AFTER.values(), ids=RETRY_AFTER)
+async def test_a_controller_that_is_asked_too_often_says_how_long_to_wait(
+    dc1: SimulatedController, client: Client, fault: Fault, expected_s: float
+) -> None:
+    dc1.faults.order(fault)
+    began = time.time()
+    error = await the_error(client)
+    assert (type(error), error.reason) == (Unavailable, "throttled")
+    spent = time.time() - began + 1.0  # a date is told in whole seconds, and was told a moment ago
+    assert expected_s - spent <= error.retry_after_s <= expected_s

@@ -1,0 +1,295 @@
+"""How a Controller proves who it is: by an authority, by a pinned certificate, or not at all on explicit wish."""
+
+import hashlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from structlog.testing import capture_logs
+
+from monitor.avi.client import Client
+from monitor.config import Tls
+from monitor.model import Listing, PollError, Unreachable
+from monitor.simulator import ControllerSpec, SimulatedController, Simulator
+from tests.integration.support import connected, exposition, failed, polled, rewrite, samples, scrape, watching
+
+NOTHING = Listing()
+HOST = "127.0.0.1"
+NOW = datetime.now(UTC).replace(microsecond=0)
+INSECURE = Tls(insecure=True)
+
+
+class Certificate:
+    """What a simulated Controller shows: issued by the authority, for the host and for the time that are said."""
+
+    def __init__(self, authority: trustme.CA, host: str = HOST, **more: Any) -> None:  # noqa: ANN401  as trustme has it
+        issued = authority.issue_cert(host, **more)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        issued.configure_cert(self.context)
+        self._parsed = x509.load_pem_x509_certificate(issued.cert_chain_pems[0].bytes())
+
+    @property
+    def pin(self) -> Tls:
+        return Tls(fingerprint=hashlib.sha256(self._parsed.public_bytes(Encoding.DER)).digest())
+
+    @property
+    def expires_at(self) -> float:
+        return self._parsed.not_valid_after_utc.timestamp()
+
+
+Made = Callable[[trustme.CA], Certificate]
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.fixture
+def certificate(authority: trustme.CA) -> Certificate:
+    return Certificate(authority, not_after=NOW + timedelta(days=30))
+
+
+@asynccontextmanager
+async def showing(certificate: Certificate) -> AsyncIterator[SimulatedController]:
+    async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0, tls=certificate.context) as simulator:
+        yield simulator.controllers["dc1"]
+
+
+async def the_error(client: Client) -> PollError:
+    with pytest.raises(PollError) as caught:
+        await client.list_images(NOTHING)
+    return caught.value
+
+
+async def swap(dc1: SimulatedController, certificate: Certificate) -> None:
+    """From now on everybody sees the other certificate, those who are connected too."""
+    dc1.swap_certificate(certificate.context)
+    await dc1.stop_listening()
+    await dc1.start_listening()
+
+
+# -- by an authority
+
+
+async def test_a_certificate_of_the_authority_lets_us_in(certificate: Certificate, ca_file: Path) -> None:
+    async with showing(certificate) as dc1, connected(dc1, tls=Tls(ca_file=ca_file)) as client:
+        assert len((await client.list_images(NOTHING)).raws) == 1
+        assert client.link.certificate_expires_at == certificate.expires_at
+        await client.list_images(NOTHING)
+        assert dc1.logins == 1  # so the cookies, which are Secure here, came back
+
+
+def _of_another_authority(_: trustme.CA) -> Certificate:
+    return Certificate(trustme.CA())
+
+
+def _for_another_host(authority: trustme.CA) -> Certificate:
+    return Certificate(authority, "controller.example")
+
+
+def _expired(authority: trustme.CA) -> Certificate:
+    return Certificate(authority, not_before=NOW - timedelta(days=2), not_after=NOW - timedelta(days=1))
+
+
+def _not_yet_valid(authority: trustme.CA) -> Certificate:
+    return Certificate(authority, not_before=NOW + timedelta(days=1), not_after=NOW + timedelta(days=2))
+
+
+UNTRUSTED = {
+    "another-authority": (_of_another_authority, "unable to get local issuer|self-signed|verify failed"),
+    "another-host": (_for_another_host, "IP address mismatch"),
+    "expired": (_expired, "has expired"),
+    "not-yet-valid": (_not_yet_valid, "not yet valid"),
+}
+
+
+@pytest.mark.parametrize(("made", "words"), UNTRUSTED.values(), ids=UNTRUSTED)
+async def test_a_certificate_that_does_not_verify_keeps_the_password_at_home(
+    authority: trustme.CA,
+    ca_file: Path,
+    made: Made,
+    words: str,
+) -> None:
+    async with showing(made(authority)) as dc1, connected(dc1, tls=Tls(ca_file=ca_file)) as client:
+        with pytest.raises(Unreachable, match=words) as caught:
+            await client.list_images(NOTHING)
+        assert (caught.value.reason, caught.value.phase) == ("tls", "login")
+        assert dc1.requests == []
+
+
+async def test_without_any_setting_the_authorities_of_the_system_decide(certificate: Certificate) -> None:
+    async with showing(certificate) as dc1, connected(dc1) as client:
+        assert (await the_error(client)).reason == "tls"
+        assert dc1.requests == []
+
+
+# -- by a pin
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(_of_another_authority, id="unknown-authority"),
+        pytest.param(_for_another_host, id="another-host"),
+        pytest.param(_expired, id="expired"),
+    ],
+)
+async def test_a_pinned_certificate_lets_us_in_whoever_issued_it(authority: trustme.CA, made: Made) -> None:
+    certificate = made(authority)
+    async with showing(certificate) as dc1, connected(dc1, tls=certificate.pin) as client:
+        assert len((await client.list_images(NOTHING)).raws) == 1
+        assert client.link.certificate_expires_at == certificate.expires_at
+
+
+async def test_another_certificate_than_the_pinned_one_keeps_the_password_at_home(
+    authority: trustme.CA, certificate: Certificate
+) -> None:
+    other = Certificate(authority)
+    assert other.pin.fingerprint is not None
+    async with showing(other) as dc1, connected(dc1, tls=certificate.pin) as client:
+        error = await the_error(client)
+        assert (error.reason, error.phase) == ("tls", "login")
+        assert other.pin.fingerprint.hex() in error.detail
+        assert dc1.requests == []
+
+
+async def test_a_certificate_swapped_under_way_is_noticed_and_forgiven_when_it_is_back(
+    authority: trustme.CA, certificate: Certificate
+) -> None:
+    async with showing(certificate) as dc1, connected(dc1, tls=certificate.pin) as client:
+        await client.list_images(NOTHING)
+        await swap(dc1, Certificate(authority))
+        seen = len(dc1.requests)
+        assert (await the_error(client)).reason == "tls"
+        assert len(dc1.requests) == seen  # the cookies stayed at home too
+        await swap(dc1, certificate)
+        await client.list_images(NOTHING)
+        assert dc1.logins == 1
+
+
+# -- not at all
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(_of_another_authority, id="unknown-authority"),
+        pytest.param(_for_another_host, id="another-host"),
+        pytest.param(_expired, id="expired"),
+    ],
+)
+async def test_without_verification_any_certificate_will_do_and_its_expiry_is_known(
+    authority: trustme.CA,
+    made: Made,
+) -> None:
+    certificate = made(authority)
+    async with showing(certificate) as dc1, connected(dc1, tls=INSECURE) as client:
+        await client.list_images(NOTHING)
+        assert client.link.certificate_expires_at == certificate.expires_at
+
+
+async def test_the_expiry_is_that_of_the_certificate_shown_last(
+    authority: trustme.CA, certificate: Certificate
+) -> None:
+    renewed = Certificate(authority, not_after=NOW + timedelta(days=300))
+    async with showing(certificate) as dc1, connected(dc1, tls=INSECURE) as client:
+        await client.list_images(NOTHING)
+        await swap(dc1, renewed)
+        await client.list_images(NOTHING)
+        assert client.link.certificate_expires_at == renewed.expires_at
+
+
+# -- not TLS, or no end of it
+
+
+async def test_plain_http_to_an_https_port_is_a_failure_to_connect(certificate: Certificate) -> None:
+    async with (
+        showing(certificate) as dc1,
+        connected(dc1, url=dc1.url.replace("https:", "http:")) as client,
+    ):
+        assert (await the_error(client)).reason == "connect"
+        assert dc1.requests == []
+
+
+async def test_https_to_a_plain_http_port_is_a_failure_of_tls() -> None:
+    async with Simulator([ControllerSpec(name="dc1")], speed=0.0) as simulator:
+        dc1 = simulator.controllers["dc1"]
+        async with connected(dc1, url=dc1.url.replace("http:", "https:"), tls=INSECURE) as client:
+            assert (await the_error(client)).reason == "tls"
+        assert dc1.requests == []
+
+
+async def test_a_handshake_that_never_ends_is_not_waited_for(certificate: Certificate) -> None:
+    async with showing(certificate) as dc1:
+        with socket.create_server((HOST, 0)) as mute:  # the kernel takes the connection, and nobody ever speaks
+            url = f"https://{HOST}:{mute.getsockname()[1]}"
+            async with connected(dc1, url=url, tls=INSECURE, timeout_s=0.2) as client:
+                assert (await the_error(client)).reason == "timeout"
+
+
+# -- what the daemon shows of it
+
+
+@pytest.mark.parametrize("mode", ["ca_file", "fingerprint", "insecure_skip_verify"])
+async def test_the_expiry_is_exported_however_the_controller_is_verified(
+    certificate: Certificate, ca_file: Path, tmp_path: Path, mode: str
+) -> None:
+    assert certificate.pin.fingerprint is not None
+    settings: dict[str, object] = {
+        "ca_file": str(ca_file), "fingerprint": certificate.pin.fingerprint.hex(), "insecure_skip_verify": True,
+    }  # fmt: skip
+    simulator = Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0, tls=certificate.context)
+    with capture_logs() as logs:
+        async with simulator, watching(simulator, tmp_path, of_each={"tls": {mode: settings[mode]}}) as daemon:
+            await polled(daemon, "dc1")
+            series = await exposition(daemon)
+    labels = (("controller", "dc1"),)
+    insecure = mode == "insecure_skip_verify"
+    assert series["avi_controller_tls_certificate_expiry_timestamp_seconds", labels] == certificate.expires_at
+    assert series["avi_controller_tls_insecure", labels] == float(insecure)
+    assert [log["controller"] for log in logs if log["event"] == "tls_insecure"] == ["dc1"] * insecure
+
+
+async def test_a_plain_http_controller_has_no_expiry(tmp_path: Path) -> None:
+    async with (
+        Simulator([ControllerSpec(name="dc1")], speed=0.0) as simulator,
+        watching(simulator, tmp_path) as daemon,
+    ):
+        await polled(daemon, "dc1")
+        text = await scrape(daemon)
+    assert samples(text, "avi_controller_tls_certificate_expiry_timestamp_seconds") == []
+    assert samples(text, "avi_controller_tls_insecure") == [0.0]
+
+
+async def test_a_ca_file_emptied_under_way_changes_nothing(
+    authority: trustme.CA, certificate: Certificate, tmp_path: Path
+) -> None:
+    """It is read once, at start."""
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    simulator = Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0, tls=certificate.context)
+    of_each = {"tls": {"ca_file": str(ca_file)}}
+    async with simulator, watching(simulator, tmp_path, of_each=of_each) as daemon:
+        await polled(daemon, "dc1")
+        rewrite(ca_file, "")
+        await swap(simulator.controllers["dc1"], Certificate(authority))
+        await polled(daemon, "dc1", 2)
+        await swap(simulator.controllers["dc1"], Certificate(trustme.CA()))
+        entry = await failed(daemon, "dc1", "tls")
+        assert entry.health.cause.startswith("images: ")

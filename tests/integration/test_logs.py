@@ -1,0 +1,219 @@
+"""What the log says: each change of health once, a bad image once; and that no secret shows, there or anywhere else."""
+
+from collections.abc import AsyncIterator, Iterable, MutableMapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from monitor.app import Daemon
+from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
+from tests.integration.support import failed, polled, rewrite, scrape, until, watching
+
+SPEC = ControllerSpec(name="dc1", images=1, uploads=(UploadSpec(duration=600.0, started_ago=300.0),))
+Log = MutableMapping[str, Any]
+
+
+@asynccontextmanager
+async def logged(folder: Path) -> AsyncIterator[tuple[SimulatedController, Daemon, list[Log]]]:
+    """A daemon that had one good poll, and all that it logs, down to debug and before anything is masked."""
+    with capture_logs() as logs:
+        async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, folder) as daemon:
+            await polled(daemon, "dc1")
+            yield simulator.controllers["dc1"], daemon, logs
+
+
+def said(logs: Iterable[Log], event: str) -> list[Log]:
+    return [log for log in logs if log["event"] == event]
+
+
+def aloud(logs: Iterable[Log]) -> list[str]:
+    """What an operator sees of the controller who does not ask for debug."""
+    return [log["event"] for log in logs if log["log_level"] != "debug" and log["event"].startswith("controller_")]
+
+
+# -- health
+
+
+async def test_a_failure_is_said_once_however_long_it_lasts_and_so_is_its_end(tmp_path: Path) -> None:
+    async with logged(tmp_path) as (dc1, daemon, logs):
+        dc1.faults.order(Fault("http_500"))
+        await failed(daemon, "dc1", "http_5xx", 10)
+        dc1.faults.clear()
+        await polled(daemon, "dc1", 3)
+        assert aloud(logs) == ["controller_up", "controller_down", "controller_up"]
+        (down,) = said(logs, "controller_down")
+        assert (down["log_level"], down["controller"], down["reason"]) == ("warning", "dc1", "http_5xx")
+        assert down["cause"] == "images: 500 without a word"
+        assert len(said(logs, "poll")) > 13
+
+
+async def test_another_reason_is_said_again(tmp_path: Path) -> None:
+    async with logged(tmp_path) as (dc1, daemon, logs):
+        dc1.faults.order(Fault("http_500"))
+        await failed(daemon, "dc1", "http_5xx", 2)
+        await dc1.stop_listening()
+        await failed(daemon, "dc1", "connect", 2)
+        await dc1.start_listening()
+        dc1.faults.clear()
+        await polled(daemon, "dc1")
+        assert [log["reason"] for log in said(logs, "controller_down")] == ["http_5xx", "connect"]
+
+
+async def test_an_upgrade_is_no_alarm(tmp_path: Path) -> None:
+    async with logged(tmp_path) as (dc1, daemon, logs):
+        dc1.faults.order(Fault("html_503"))
+        await failed(daemon, "dc1", "upgrading", 2)
+        await dc1.stop_listening()
+        await failed(daemon, "dc1", "connect", 2)
+        downs = said(logs, "controller_down")
+        assert [(log["reason"], log["log_level"]) for log in downs] == [("upgrading", "info"), ("connect", "info")]
+
+
+async def test_a_suspended_log_in_has_a_line_of_its_own(tmp_path: Path) -> None:
+    async with logged(tmp_path) as (dc1, daemon, logs):
+        dc1.password = "changed"
+        dc1.expire_sessions()
+        await failed(daemon, "dc1", "auth", 5)
+        (suspended,) = said(logs, "controller_auth_suspended")
+        assert (suspended["log_level"], suspended["cause"]) == ("warning", "login: 401 Invalid credentials")
+        assert not said(logs, "controller_down")
+
+
+async def test_a_good_poll_says_nothing_aloud(tmp_path: Path) -> None:
+    async with logged(tmp_path) as (_, daemon, logs):
+        await polled(daemon, "dc1", 5)
+        assert aloud(logs) == ["controller_up"]
+        assert {log["event"] for log in logs if log["log_level"] not in {"debug", "info"}} == {"controller_up"}
+
+
+# -- images
+
+
+async def test_a_bad_image_is_named_once_though_its_bytes_go_on_changing(tmp_path: Path) -> None:
+    async with logged(tmp_path) as (dc1, daemon, logs):
+        uuid = next(iter(daemon.fleet.entries["dc1"].snapshot.images))
+        for name in ("one", "two", "three"):
+            dc1.touch(uuid, progress="forty", name=name)
+            await polled(daemon, "dc1", 2)
+        (bad,) = said(logs, "bad_image")
+        assert (bad["log_level"], bad["image_uuid"]) == ("warning", uuid)
+        assert "$.progress" in bad["cause"]
+        assert daemon.fleet.entries["dc1"].health.bad_images == 3
+
+
+async def test_a_bad_image_that_was_mended_is_named_again_when_it_turns_bad_again(tmp_path: Path) -> None:
+    async with logged(tmp_path) as (dc1, daemon, logs):
+        uuid = next(iter(daemon.fleet.entries["dc1"].snapshot.images))
+        for progress in ("forty", 40, "fifty"):
+            dc1.touch(uuid, progress=progress)
+            await polled(daemon, "dc1", 2)
+        assert len(said(logs, "bad_image")) == 2
+
+
+async def test_objects_that_name_nobody_are_told_of_once(tmp_path: Path) -> None:
+    async with logged(tmp_path) as (dc1, daemon, logs):
+        dc1.put({"name": "nobody"})
+        await polled(daemon, "dc1", 4)
+        (bad,) = said(logs, "bad_image")
+        assert (bad["image_uuid"], bad["images"]) == ("", 1)
+
+
+async def test_an_image_is_told_of_when_it_comes_changes_its_state_and_goes(tmp_path: Path) -> None:
+    async with logged(tmp_path) as (dc1, daemon, logs):
+        uuid = dc1.upload(duration=60.0, outcome="failed")
+        await polled(daemon, "dc1", 2)
+        dc1.clock.advance(10.0)
+        await polled(daemon, "dc1", 2)
+        dc1.clock.advance(100.0)
+        await polled(daemon, "dc1", 2)
+        dc1.remove(uuid)
+        await polled(daemon, "dc1", 2)
+        story = [(log["event"], log["log_level"]) for log in logs if log.get("image_uuid") == uuid]
+        assert story == [
+            ("image_appeared", "info"), ("image_state_changed", "info"), ("image_failed", "warning"),
+            ("image_vanished", "info"),
+        ]  # fmt: skip
+
+
+# -- secrets
+
+
+PAGES = ("/metrics", "/", "/-/ready", "/-/healthy", "/api/image", "/api/controllers", "/nowhere")
+
+
+class Secrets:
+    """Every password, cookie and token that there ever was."""
+
+    def __init__(self, controller: SimulatedController) -> None:
+        self.controller = controller
+        self.seen: set[str] = set()
+
+    def note(self) -> None:
+        self.seen.add(self.controller.password)
+        for session in self.controller.sessions.values():
+            self.seen |= {session.sid, session.csrf}
+
+    def shown_in(self, text: str) -> set[str]:
+        return {secret for secret in self.seen if secret in text}
+
+
+async def _all_pages(daemon: Daemon) -> str:
+    texts = [await scrape(daemon, page) for page in PAGES]
+    openmetrics = await scrape(daemon, "/metrics", Accept="application/openmetrics-text")
+    return "\n".join([*texts, openmetrics])
+
+
+async def test_no_secret_is_shown_whatever_happens_to_the_session(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    shown = ""
+    async with logged(tmp_path) as (dc1, daemon, logs):
+        secrets = Secrets(dc1)
+        for kind in ("switch_session", "unauthorized", "csrf_rotation", "session_expiry", "http_500", "redirect"):
+            secrets.note()
+            dc1.faults.order(Fault(kind))
+            await until(daemon, "dc1", lambda entry: not entry.health.up or kind == "csrf_rotation")  # noqa: B023
+            secrets.note()
+            shown += await _all_pages(daemon)
+            dc1.faults.clear()
+            await polled(daemon, "dc1", 2)
+        dc1.password = "the password after this one"
+        dc1.expire_sessions()
+        await failed(daemon, "dc1", "auth", 2)
+        secrets.note()
+        shown += await _all_pages(daemon)
+        rewrite(tmp_path / "dc1.password", dc1.password)
+        await polled(daemon, "dc1")
+        secrets.note()
+        shown += await _all_pages(daemon)
+    assert len(secrets.seen) > 10
+    assert not secrets.shown_in(shown)
+    assert not secrets.shown_in(str(logs))
+    assert not secrets.shown_in(caplog.text)
+
+
+ECHOES = {
+    "refusal": lambda text: Fault("http_500", value=f"no, {text} will not do"),
+    "redirect": lambda text: Fault("redirect", value=f"https://elsewhere.invalid/?session={text}"),
+    "at-log-in": lambda text: Fault("http_500", path="/", value=text),
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+async def test_no_secret_is_shown_though_the_controller_echoes_it(tmp_path: Path, echo: Any) -> None:  # noqa: ANN401
+    async with logged(tmp_path) as (dc1, daemon, logs):
+        secrets = Secrets(dc1)
+        secrets.note()
+        (session,) = dc1.sessions.values()
+        for secret in (dc1.password, session.csrf, session.sid):
+            dc1.faults.order(echo(secret))
+            entry = await until(daemon, "dc1", lambda entry: not entry.health.up)
+            assert not secrets.shown_in(entry.health.cause)
+            assert not secrets.shown_in(await _all_pages(daemon))
+            dc1.faults.clear()
+            await polled(daemon, "dc1", 2)
+    assert not secrets.shown_in(str(logs))

@@ -1,0 +1,145 @@
+"""How the exceptions of the HTTP library, and answers no simulator gives, become errors of a poll."""
+
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.http_exceptions import BadHttpMessage, ContentEncodingError, ContentLengthError
+from aioresponses import aioresponses
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from monitor.avi.client import Client, open_session
+from monitor.config import Controller, SecretVariable, Tls
+from monitor.model import BadAnswer, Listing, PollError, Reason, Secret, Unreachable
+
+ORIGIN = "https://dc1.example"
+LOGIN = f"{ORIGIN}/login"
+IMAGES = f"{ORIGIN}/api/image?page_size=200"
+HOST = ConnectionKey("dc1.example", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None)
+REQUEST = aiohttp.RequestInfo(URL(IMAGES), "GET", CIMultiDictProxy(CIMultiDict()), URL(IMAGES))
+UNREACHABLE = OSError(113, "No route to host")
+
+
+class Answer(aiohttp.ClientResponse):
+    """What aioresponses makes, with the argument that it does not know yet."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  the signature is aiohttp's
+        super().__init__(*args, **{"stream_writer": Mock(), **options})
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    controller = Controller(
+        name="dc1", url=ORIGIN, username="monitor", password=SecretVariable("PASSWORD", Secret("correct horse"))
+    )
+    async with open_session(Tls(), keepalive_s=60.0) as session:
+        yield Client(controller, session, timeout_s=5.0, max_response=1024, now=lambda: 1_740_000_000.0)
+
+
+def because(error: aiohttp.ClientError, cause: Exception) -> aiohttp.ClientError:
+    error.__cause__ = cause
+    return error
+
+
+async def the_error(client: Client, failure: Exception) -> PollError:
+    with aioresponses() as http:
+        http.post(LOGIN, exception=failure)
+        with pytest.raises(PollError) as caught:
+            await client.list_images(Listing())
+    return caught.value
+
+
+FAILURES: dict[str, tuple[Exception, type[PollError], Reason]] = {
+    "deadline": (TimeoutError(), Unreachable, "timeout"),
+    "server-timeout": (aiohttp.ServerTimeoutError(), Unreachable, "timeout"),
+    "connection-timeout": (aiohttp.ConnectionTimeoutError(), Unreachable, "timeout"),
+    "socket-timeout": (aiohttp.SocketTimeoutError(), Unreachable, "timeout"),
+    "name-not-known": (aiohttp.ClientConnectorDNSError(HOST, OSError(-2, "Name not known")), Unreachable, "dns"),
+    "no-route": (aiohttp.ClientConnectorError(HOST, UNREACHABLE), Unreachable, "connect"),
+    "os-error": (aiohttp.ClientOSError(104, "Connection reset by peer"), Unreachable, "connect"),
+    "disconnected": (aiohttp.ServerDisconnectedError(), Unreachable, "connect"),
+    "reset-while-sending": (aiohttp.ClientConnectionResetError("Cannot write to closing transport"), Unreachable,
+                            "connect"),
+    "closed-connection": (aiohttp.ClientConnectionError("Connection closed"), Unreachable, "connect"),
+    "bare-reset": (ConnectionResetError(104, "Connection reset by peer"), Unreachable, "connect"),
+    "bare-refusal": (ConnectionRefusedError(111, "Connection refused"), Unreachable, "connect"),
+    "broken-in-the-body": (because(aiohttp.ClientPayloadError(), ContentLengthError("Not enough")), Unreachable,
+                           "connect"),
+    "tls": (aiohttp.ClientConnectorSSLError(HOST, ssl.SSLError(1, "WRONG_VERSION_NUMBER")), Unreachable, "tls"),
+    "certificate": (aiohttp.ClientConnectorCertificateError(HOST, ssl.SSLCertVerificationError(1, "self-signed")),
+                    Unreachable, "tls"),
+    "bare-tls": (ssl.SSLError(1, "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), Unreachable, "tls"),
+    "pin": (aiohttp.ServerFingerprintMismatch(b"\1" * 32, b"\2" * 32, "dc1.example", 443), Unreachable, "tls"),
+    "not-gzip": (because(aiohttp.ClientPayloadError(), ContentEncodingError("gzip")), BadAnswer, "decode"),
+    "not-http": (because(aiohttp.ClientResponseError(REQUEST, ()), BadHttpMessage("no")), BadAnswer, "decode"),
+    "anything-else": (aiohttp.ClientError("of a later release"), BadAnswer, "decode"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("failure", "kind", "reason"), FAILURES.values(), ids=FAILURES)
+async def test_an_exception_at_log_in_has_a_reason(
+    client: Client, failure: Exception, kind: type[PollError], reason: Reason
+) -> None:
+    error = await the_error(client, failure)
+    assert (type(error), error.reason, error.phase) == (kind, reason, "login")
+    assert error.__cause__ is failure
+    assert error.detail
+
+
+@pytest.mark.parametrize(("failure", "kind", "reason"), FAILURES.values(), ids=FAILURES)
+async def test_an_exception_while_images_are_read_has_the_same_reason(
+    client: Client, failure: Exception, kind: type[PollError], reason: Reason
+) -> None:
+    with aioresponses() as http:
+        http.post(LOGIN, payload={"version": {"Version": "30.2.1"}}, response_class=Answer)
+        http.get(IMAGES, exception=failure)
+        with pytest.raises(PollError) as caught:
+            await client.list_images(Listing())
+    assert (type(caught.value), caught.value.reason, caught.value.phase) == (kind, reason, "images")
+
+
+@pytest.mark.parametrize(("failure", "kind", "reason"), FAILURES.values(), ids=FAILURES)
+async def test_a_failure_is_over_with_the_next_good_answer(
+    client: Client, failure: Exception, kind: type[PollError], reason: Reason
+) -> None:
+    with aioresponses() as http:
+        http.post(LOGIN, exception=failure)
+        http.post(LOGIN, payload={"version": {"Version": "30.2.1"}}, response_class=Answer)
+        http.get(f"{ORIGIN}/api/initial-data", payload={}, response_class=Answer)
+        http.get(IMAGES, payload={"count": 0, "results": []}, response_class=Answer)
+        with pytest.raises(kind) as caught:
+            await client.list_images(Listing())
+        assert caught.value.reason == reason
+        assert (await client.list_images(Listing())).pages[0].count == 0
+
+
+async def test_the_fingerprint_found_is_told_so_that_it_can_be_compared(client: Client) -> None:
+    error = await the_error(client, FAILURES["pin"][0])
+    assert "02" * 32 in error.detail
+
+
+async def test_foreign_texts_are_clipped(client: Client) -> None:
+    error = await the_error(client, aiohttp.ClientConnectionError("x" * 10_000))
+    assert len(error.detail) == 200
+
+
+async def test_what_is_no_failure_of_the_network_passes_as_the_bug_it_is(client: Client) -> None:
+    with aioresponses() as http:
+        http.post(LOGIN, exception=ZeroDivisionError())
+        with pytest.raises(ZeroDivisionError):
+            await client.list_images(Listing())
+
+
+async def test_a_cookie_that_no_header_can_carry_harms_nothing(client: Client) -> None:
+    with aioresponses() as http:
+        http.post(LOGIN, payload={}, headers={"Set-Cookie": r'csrftoken="a\012b"; Path=/'}, response_class=Answer)
+        http.get(f"{ORIGIN}/api/initial-data", payload={}, response_class=Answer)
+        http.get(IMAGES, payload={"count": 0, "results": []}, response_class=Answer)
+        await client.list_images(Listing())
+        ((_, asked),) = [(url, calls) for (_, url), calls in http.requests.items() if url.path == "/api/image"]
+    assert not any("\n" in value for value in asked[0].kwargs["headers"].values())
