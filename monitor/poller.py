@@ -22,14 +22,13 @@ from monitor.avi import schema
 from monitor.avi.client import Link
 from monitor.config import Events, Poll
 from monitor.exposition import EMPTY, Piece, piece, renew
-from monitor.families import CONTROLLER_FAMILIES, DETAIL, IMAGE_FAMILIES, NODE
+from monitor.families import DETAIL, IMAGE_FAMILIES, NODE
 from monitor.fleet import Entry, Fleet
 from monitor.model import BadImage, Change, Health, Listing, Mark, PollError, Snapshot, Track
 
 _BREATH_S = 0.005  # how long a poll works at a stretch before others have the loop
 
 _NO_IMAGES = (EMPTY,) * len(IMAGE_FAMILIES)
-_NO_HEALTH = (EMPTY,) * len(CONTROLLER_FAMILIES)
 
 
 class ImageSource(Protocol):
@@ -97,8 +96,10 @@ class Poller:
         self._dropped = 0
         self._breath_ends = 0.0
         self._expiry: asyncio.TimerHandle | None = None
-        self._entry = Entry(name, Snapshot(), Health(tls_insecure=tls_insecure), _NO_IMAGES + _NO_HEALTH)
-        self._publish(self._entry.health)
+        self._shown = Health(tls_insecure=tls_insecure)  # what the pieces say of our health
+        pieces = _NO_IMAGES + renew((), metrics.render_health(name, self._shown))
+        self._entry = Entry(name, Snapshot(), self._shown, pieces)
+        self._publish(self._shown)
 
     async def run(self, *, first_in_s: float) -> None:
         """Poll for ever. A poll is due an interval after the *start* of the one before, so that starts stay spread."""
@@ -143,7 +144,10 @@ class Poller:
         snapshot, health = await self._read(listing, at=at)
         pieces = await self._draw(snapshot)
         self._entry = replace(self._entry, snapshot=snapshot, health=health, pieces=pieces)
-        self._marks.settle(self._entry.name, {uuid: track.mark for uuid, track in snapshot.images.items()})
+        kept = self._marks.of(self._entry.name)
+        unreadable = {uuid: kept[uuid] for uuid in snapshot.bad if uuid in kept}  # it may be mended, and not have moved
+        marks = {uuid: track.mark for uuid, track in snapshot.images.items()}
+        self._marks.settle(self._entry.name, unreadable | marks)
         return progress.changes(known.images, snapshot.images)
 
     async def _read(self, listing: Listing, *, at: float) -> tuple[Snapshot, Health]:
@@ -227,7 +231,8 @@ class Poller:
             logins=link.logins,
             certificate_expires_at=link.certificate_expires_at,
         )
-        texts = metrics.render_health(before.name, health)
+        texts = metrics.render_health_again(before.name, self._shown, health)
+        self._shown = health
         of_images, of_health = before.pieces[: len(_NO_IMAGES)], before.pieces[len(_NO_IMAGES) :]
         self._entry = replace(before, health=health, pieces=of_images + renew(of_health, texts))
         self._fleet.publish(self._entry, changes)

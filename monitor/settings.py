@@ -39,7 +39,7 @@ class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         default=60.0, name="max_backoff"
     )
     concurrency: Annotated[int, Meta(ge=1, description="Polls in flight at once, over all controllers.")] = 64
-    max_response: Annotated[Size, Meta(description="Largest answer that is read.")] = 32 * 1024 * 1024
+    max_response: Annotated[Size, Meta(description="The most that one poll reads of a controller.")] = 32 * 1024 * 1024
 
 
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

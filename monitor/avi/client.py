@@ -115,10 +115,13 @@ class Client:
 
     async def _read_pages(self, before: Listing) -> list[Page]:
         pages: list[Page] = []
-        came = 0
+        came, room = 0, self._max_response
         while len(pages) < _MOST_PAGES:
             url = self._images.update_query(page=len(pages) + 1) if pages else self._images
             body = await self._get(url, "images")
+            room -= len(body)
+            if room < 0:
+                raise BadAnswer("oversize", f"more than {self._max_response} bytes on {len(pages) + 1} pages")
             known = before.pages[len(pages)] if len(pages) < len(before.pages) else None
             page = known if known is not None and known.body == body else schema.decode_page(body, known)
             pages.append(page)

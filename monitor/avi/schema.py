@@ -5,6 +5,7 @@ Pure. Tolerant by design: unknown enum values are kept and counted, and an image
 :class:`BadImage` for itself alone.
 """
 
+import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -54,10 +55,25 @@ def decode_page(body: bytes, known: Page | None = None) -> Page:
     try:
         page = _page.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadAnswer("decode", _clip(str(error))) from error
+        page = _salvage(body, error)
     before = chain(known.images if known else (), repeat(("", msgspec.Raw())))
     pairs = zip(page.results, before, strict=False)
     return Page(body, page.count, tuple((uuid if raw == old else _identify(raw), raw) for raw, (uuid, old) in pairs))
+
+
+def _salvage(body: bytes, error: Exception) -> wire.Page:
+    """
+    Split a page that one text in it spoils (half a surrogate pair, a byte that is not UTF-8), so that the image that
+    has the text is the only one to be bad.
+
+    Raises: BadAnswer with the first error, when the page is not even JSON that the lenient decoder takes.
+    """
+    try:
+        page = json.loads(body.decode(errors="surrogateescape"))
+        raws = [msgspec.Raw(json.dumps(image).encode()) for image in page["results"]]
+        return msgspec.convert({"count": page.get("count"), "results": raws}, wire.Page)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, msgspec.MsgspecError):
+        raise BadAnswer("decode", _clip(str(error))) from error
 
 
 def assemble(pages: Iterable[Page]) -> Listing | None:
@@ -194,7 +210,17 @@ def _identify(raw: msgspec.Raw) -> str:
     try:
         return _uuid(_identity.decode(raw))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _identify_loosely(raw)
+
+
+def _identify_loosely(raw: msgspec.Raw) -> str:
+    """Who an object is that a text in it spoils: a bad image should at least be named."""
+    try:
+        fields = json.loads(bytes(raw).decode(errors="replace"))
+        uuid = _uuid(msgspec.convert(fields, wire.Identity))
+    except (ValueError, RecursionError, msgspec.MsgspecError):
         return ""
+    return uuid.encode(errors="replace").decode()
 
 
 def _uuid(theirs: wire.Identity) -> str:

@@ -63,6 +63,19 @@ class NoMarks:
         return
 
 
+class Kept(NoMarks):
+    """Marks as a database has them."""
+
+    def __init__(self) -> None:
+        self.marks: Mapping[str, Mark] = {}
+
+    def of(self, _controller: str) -> Mapping[str, Mark]:
+        return self.marks
+
+    def settle(self, _controller: str, marks: Mapping[str, Mark]) -> None:
+        self.marks = marks
+
+
 class Clock:
     """Wall time that stands still until a test moves it."""
 
@@ -75,7 +88,11 @@ class Clock:
 
 @asynccontextmanager
 async def polling(
-    *answers: Answer, poll: Poll = QUICK, events: Events | None = None, clock: Clock | None = None
+    *answers: Answer,
+    poll: Poll = QUICK,
+    events: Events | None = None,
+    clock: Clock | None = None,
+    marks: NoMarks | None = None,
 ) -> AsyncIterator[tuple[Fleet, Answers]]:
     """A poller that runs as long as the context."""
     fleet, source = Fleet(), Answers(answers)
@@ -83,7 +100,7 @@ async def polling(
         "dc1",
         source,
         fleet,
-        NoMarks(),
+        marks or NoMarks(),
         poll=poll,
         events=events or Events(),
         slots=Slots(4),
@@ -246,6 +263,22 @@ async def test_a_bad_image_costs_the_others_nothing_and_is_named_once() -> None:
     assert fleet.entries["dc1"].health.bad_images == 2
     named = [(line["image_uuid"], line["cause"]) for line in logs if line["event"] == "bad_image"]
     assert named == [("image-bad", "Expected `float | null`, got `str` - at `$.progress`")]
+
+
+async def test_an_image_that_was_bad_for_a_while_and_did_not_move_keeps_its_mark() -> None:
+    clock, marks = Clock(), Kept()
+    good, bad = listing(image(progress=40)), listing(image(progress="much"))
+    async with polling(good, clock=clock, marks=marks) as (fleet, source):
+        before = (await until(fleet, lambda entry: entry.health.up)).snapshot.images["image-1"].mark
+        clock.now += 100.0
+        source.answers[:] = [bad]
+        await until(fleet, lambda entry: not entry.snapshot.images)
+        source.answers[:] = [good]
+        after = (await until(fleet, lambda entry: bool(entry.snapshot.images))).snapshot.images["image-1"].mark
+        assert after == before
+        source.answers[:] = [listing()]
+        await until(fleet, lambda entry: not entry.snapshot.images)
+    assert marks.marks == {}
 
 
 async def test_nameless_images_are_counted_and_said_once() -> None:
