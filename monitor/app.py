@@ -6,6 +6,7 @@ Stopping: no longer ready → pollers stopped → logged out of every controller
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random  # noqa: TID251  the type of an argument; cli.py makes the one there is
@@ -17,6 +18,7 @@ from aiohttp import web
 from monitor.avi.client import Client, open_session
 from monitor.config import Config, Controller
 from monitor.fleet import Fleet
+from monitor.kinds import write_address
 from monitor.model import MonitorError, StoreError
 from monitor.own import OwnMetrics
 from monitor.poller import Poller, Slots
@@ -118,7 +120,7 @@ async def running(config: Config, *, now: Callable[[], float], rng: Random) -> A
                 )
                 first_in_s = place * min(_SPREAD_EACH_S, _SPREAD_S / len(clients))
                 every.append(tasks.create_task(poller.run(first_in_s=first_in_s), name=f"poll:{controller.name}"))
-            log.info("started", address=f"{address[0]}:{address[1]}", controllers=len(clients))
+            log.info("started", address=write_address(address), controllers=len(clients))
             try:
                 yield Daemon(address, fleet, state)
             finally:
@@ -148,11 +150,19 @@ def not_ready(fleet: Fleet, store: Store, *, uptime_s: float, stopping: bool) ->
 async def _open_store(store: Store, stack: AsyncExitStack) -> None:
     """Open the database; all but stall clocks across restarts works without it, so it is no reason to stay down."""
     stack.push_async_callback(store.close)
-    stack.push_async_callback(store.try_flush)
+    stack.push_async_callback(_last_flush, store)
     try:
         await store.open()
     except StoreError as error:
         log.warning("store_down", cause=str(error), database=store.name)
+
+
+async def _last_flush(store: Store) -> None:
+    try:
+        async with asyncio.timeout(_FAREWELL_S):
+            await store.try_flush()
+    except TimeoutError:
+        log.warning("store_down", cause="no answer at the end; the last marks are lost", database=store.name)
 
 
 async def _open_client(
@@ -172,8 +182,9 @@ async def _listen(config: Config, state: State, stack: AsyncExitStack) -> tuple[
     try:
         await web.TCPSite(runner, config.listen_host, config.listen_port).start()
     except OSError as error:
-        words = os.strerror(error.errno) if error.errno else str(error)
-        raise MonitorError(f"cannot listen on {config.listen_host}:{config.listen_port}: {words}") from error
+        address = write_address((config.listen_host, config.listen_port))
+        words = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise MonitorError(f"cannot listen on {address}: {words}") from error
     host, port = runner.addresses[0][:2]
     return host, port
 

@@ -8,7 +8,7 @@ import errno
 import os
 import re
 import ssl
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -128,7 +128,13 @@ def _origin(text: str, _: Site) -> str:
 
 def _is_authority(host: str, port: str | None) -> bool:
     try:
-        return int(port or 1) in range(1, 65536) and (host[0] != "[" or ip_address(host[1:-1]).version == 6)
+        if host[0] == "[":
+            IPv6Address(host[1:-1])
+        elif host.rpartition(".")[2].isdecimal():
+            IPv4Address(host)
+        else:
+            host.encode("idna")  # raises where a label is empty or too long
+        return int(port or 1) in range(1, 65536)
     except ValueError:
         return False
 
@@ -142,8 +148,16 @@ def _unfit_origin(text: str) -> str:
     return quoted(text)
 
 
-def _database(text: str, _: Site) -> DatabaseUrl:
-    return DatabaseUrl(_whole(_DATABASE, text))
+def _database(text: str, site: Site) -> DatabaseUrl:
+    parts = urlsplit(_whole(_DATABASE, text))
+    _ = parts.port  # raises ValueError where it is none
+    if parts.scheme != "sqlite":
+        return DatabaseUrl(text)
+    if parts.netloc or parts.query or parts.fragment:
+        raise Wrong(
+            found="a host, a query or a fragment in a sqlite URL (three slashes before a path, four if absolute)"
+        )
+    return DatabaseUrl(f"sqlite:///{site.directory.absolute() / parts.path[1:]}" if parts.path else text)
 
 
 def _api_version(text: str, _: Site) -> str:

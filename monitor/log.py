@@ -4,10 +4,14 @@ The log: structlog to standard error, JSON or console, and what libraries say th
 As the last line of defence every event passes a processor that masks secrets, wherever in it they stand.
 """
 
+import io
 import logging
 import re
 import sys
-from typing import Literal, TextIO
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -26,7 +30,7 @@ _SHORTEST = 4  # a shorter secret would blot out half of every word
 
 def configure(level: str, form: Literal["json", "console"], stream: TextIO | None = None) -> None:
     """Set up logging for the process; called once, by the command line."""
-    stream = stream or sys.stderr
+    sink = cast("TextIO", _Unbreakable(stream or sys.stderr))
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -34,34 +38,67 @@ def configure(level: str, form: Literal["json", "console"], stream: TextIO | Non
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    last: list[Processor] = [structlog.processors.format_exc_info, mask, _renderer(form, stream)]
+    last: list[Processor] = [structlog.processors.format_exc_info, mask, _renderer(form, sink)]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(sink),
         cache_logger_on_first_use=False,  # loggers made before this call must follow it
     )
-    foreign = logging.StreamHandler(stream)
+    foreign = logging.StreamHandler(sink)
     foreign.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_bare, *last]))
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[foreign], force=True)
 
 
+class _Unbreakable(io.TextIOBase):
+    """A stream whose end is nobody else's: a log that cannot be written (disk full, reader gone) is lost, no more."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write as far as it goes."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush as far as it goes."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Tell whether people look at it."""
+        return self._stream.isatty()
+
+
 def mask(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
     """Blot out values under telling keys, ``key=value`` pairs in texts, and every living Secret wherever it stands."""
-    secrets = [text for secret in list(Secret.living.values()) if len(text := secret.reveal()) >= _SHORTEST]
-    return {key: "<secret>" if _SECRET_KEYS.search(key) else _masked(value, secrets) for key, value in event.items()}
+    heads = _heads(Secret.born)
+    return {key: "<secret>" if _SECRET_KEYS.search(key) else _masked(value, heads) for key, value in event.items()}
 
 
-def _masked(value: object, secrets: list[str]) -> object:
+@lru_cache(maxsize=1)
+def _heads(_born: int) -> Mapping[str, Collection[str]]:
+    """The living secrets by how they begin: a large fleet has thousands, and no text is searched for each."""
+    heads: dict[str, set[str]] = {}
+    for secret in list(Secret.living.values()):
+        if len(text := secret.reveal()) >= _SHORTEST:
+            heads.setdefault(text[:_SHORTEST], set()).add(text)
+    return heads
+
+
+def _masked(value: object, heads: Mapping[str, Collection[str]]) -> object:
     if isinstance(value, dict):
-        return {key: _masked(inner, secrets) for key, inner in value.items()}
+        return {key: _masked(inner, heads) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_masked(inner, secrets) for inner in value]
+        return [_masked(inner, heads) for inner in value]
     if value is None or isinstance(value, bool | int | float):
         return value
     text = _SECRET_PAIRS.sub(r"\1<secret>", str(value))
-    for secret in secrets:
-        text = text.replace(secret, "<secret>")
+    for head in {text[start : start + _SHORTEST] for start in range(len(text))} & heads.keys():
+        for secret in heads[head]:
+            text = text.replace(secret, "<secret>")
     return text
 
 

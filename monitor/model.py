@@ -60,7 +60,7 @@ class BadImage(MonitorError):
 
 
 class PollError(MonitorError):
-    """One exchange with a Controller failed. ``detail`` is clipped foreign text, free of secrets."""
+    """One exchange with a Controller failed. ``detail`` is clipped foreign text: no secret, nothing unprintable."""
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class PollError(MonitorError):
         status: int | None = None,
         retry_after_s: float = 0.0,
     ) -> None:
+        detail = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in detail)
         super().__init__(f"{reason} ({phase}): {detail}")
         self.reason: Reason = reason
         self.detail = detail
@@ -80,7 +81,7 @@ class PollError(MonitorError):
 
 
 class Unreachable(PollError):
-    """No answer came: name resolution, connection, TLS or the deadline."""
+    """No whole answer came: name resolution, connection, TLS or the deadline."""
 
 
 class Refused(PollError):
@@ -103,15 +104,18 @@ class Secret:
     """
     A text that prints as ``<secret>`` wherever it is shown; ``reveal()`` is called where it goes on the wire.
 
-    ``living`` holds every one that exists, so that the log can mask what escaped all the same.
+    ``living`` holds every one that exists, so that the log can mask what escaped all the same; ``born`` counts all that
+    ever did, so that what was made of ``living`` need not be made again.
     """
 
     __slots__ = ("__weakref__", "_text")
     living: ClassVar["WeakValueDictionary[int, Secret]"] = WeakValueDictionary()
+    born: ClassVar[int] = 0
 
     def __init__(self, text: str) -> None:
         self._text = text
         self.living[id(self)] = self
+        Secret.born += 1
 
     def reveal(self) -> str:
         """Give the text itself; called where it goes on the wire, nowhere else."""

@@ -24,9 +24,11 @@ from monitor.config import Events, Poll
 from monitor.exposition import EMPTY, Piece, piece, renew
 from monitor.families import DETAIL, IMAGE_FAMILIES, NODE
 from monitor.fleet import Entry, Fleet
-from monitor.model import BadImage, Change, Health, Listing, Mark, PollError, Snapshot, Track
+from monitor.model import BadImage, Change, Health, Listing, Mark, PollError, Reason, Snapshot, Track
 
 _BREATH_S = 0.005  # how long a poll works at a stretch before others have the loop
+
+_SILENT: frozenset[Reason | None] = frozenset({"dns", "connect", "tls", "timeout"})
 
 _NO_IMAGES = (EMPTY,) * len(IMAGE_FAMILIES)
 
@@ -51,7 +53,12 @@ class Marks(Protocol):
 
 
 class Slots:
-    """How many polls run at once. Controllers that failed last time share a small pool, so that they starve none."""
+    """
+    How many polls run at once.
+
+    Controllers that gave no answer twice in a row share a small pool, so that they starve none; a refusal comes at once
+    and holds no place, and who failed once has one fair try among the healthy.
+    """
 
     def __init__(self, concurrency: int) -> None:
         self._healthy = asyncio.Semaphore(concurrency)
@@ -59,7 +66,8 @@ class Slots:
 
     def of(self, health: Health) -> asyncio.Semaphore:
         """The pool that a controller of this health draws on."""
-        return self._failing if health.failed_in_a_row else self._healthy
+        silent = health.failed_in_a_row > 1 and health.reason in _SILENT
+        return self._failing if silent else self._healthy
 
 
 def backoff_s(failures: int, rng: Random, *, least_s: float, most_s: float) -> float:
@@ -112,7 +120,8 @@ class Poller:
                 async with self._slots.of(self._entry.health):
                     started = loop.time()
                     await self._poll_once(late_s=started - due)
-                due = max(started + self._entry.health.interval_s, loop.time())
+                health = self._entry.health  # after a failure the wait is ours, or what the Controller asked for
+                due = max(loop.time(), (started if health.up else loop.time()) + health.interval_s)
         finally:
             self._cancel_expiry()
 
@@ -196,7 +205,10 @@ class Poller:
         """The pieces of the images, within the controller's budget, beside those of its health as they are."""
         portraits = {uuid: track.portrait for uuid, track in snapshot.images.items()}
         kept, dropped = metrics.fit(portraits, most=self._events.max_series_per_controller)
-        self._dropped = dropped + sum(portrait.dropped for portrait in portraits.values())
+        dropped += sum(portrait.dropped for portrait in portraits.values())
+        if dropped and not self._dropped:
+            self._log.warning("series_dropped", series=dropped)
+        self._dropped = dropped
         pieces: list[Piece] = []
         for known, text in zip(self._entry.pieces, metrics.gather(kept.values()), strict=False):
             pieces.append(known if known.text == text else piece(text))
@@ -215,7 +227,8 @@ class Poller:
             health = healths.failed(health, error)
             least_s, most_s = self._poll.active_interval_s, self._poll.max_backoff_s
             delay_s = backoff_s(health.failed_in_a_row, self._rng, least_s=least_s, most_s=most_s)
-            self._publish(replace(health, interval_s=max(delay_s, error.retry_after_s)))
+            least_s = self._interval_s() if error.reason == "throttled" else 0.0  # not more often than in good times
+            self._publish(replace(health, interval_s=max(delay_s, least_s, error.retry_after_s)))
 
     def _interval_s(self) -> float:
         active = progress.any_active(self._entry.snapshot.images)

@@ -23,14 +23,16 @@ from yarl import URL
 from monitor import __version__
 from monitor.avi import schema
 from monitor.avi.replies import Reply, discreet, judge
+from monitor.avi.resolver import Resolver
 from monitor.config import Controller, Tls
 from monitor.model import BadAnswer, Listing, Page, Phase, PollError, Refused, Secret, Unreachable
 
 _MOST_PAGES: Final = 100  # 20,000 images; a Controller that names more is lying, and would hold a poll for ever
-_SESSION_COOKIES: Final = (
-    "sessionid",
-    "avi-sessionid",
-)  # older and newer name; both are sent, as the vendor's SDK does
+_MOST_COOKIES: Final = 32  # a Controller has three; a proxy that sets ever new ones must not fill our requests
+_KEPT_COOKIES: Final = frozenset({"csrftoken", "sessionid", "avi-sessionid"})
+_MOST_DEADLINES: Final = 10  # one poll takes no longer than so many requests may
+_SESSION_COOKIES: Final = ("sessionid", "avi-sessionid")  # older and newer name; the vendor's SDK sends both, too
+_INVALID_VERSION: Final = b"Invalid version"  # in the words of the 400 that answers a version above the Controller's
 _VERSION_MAY_HAVE_MOVED: Final = frozenset({"connect", "timeout", "upgrading", "http_5xx"})
 
 
@@ -81,10 +83,11 @@ class Client:
         Raises: PollError; ``incomplete`` when pages twice in a row did not fit together.
         """
         try:
-            await self.log_in()
-            if self._version_doubtful:
-                await self._read_version()
-            return await self._read_listing(before) or await self._read_listing(before) or _incomplete()
+            async with _as_poll_error("images"), asyncio.timeout(self._timeout_s * _MOST_DEADLINES):
+                await self.log_in()
+                if self._version_doubtful:
+                    await self._read_version()
+                return await self._read_listing(before) or await self._read_listing(before) or _incomplete()
         except PollError as error:
             self._version_doubtful |= error.reason in _VERSION_MAY_HAVE_MOVED
             raise
@@ -141,14 +144,20 @@ class Client:
         reply = await self._send("GET", url, phase, headers=self._headers)
         if reply.status == 419:
             reply = await self._send("GET", url, phase, headers=self._headers)
-        elif reply.status == 401 or (reply.status == 400 and b"Invalid version" in reply.body):
+        elif reply.status == 401 or self._is_outdated(reply):
             if self.link.logins == session:
                 self._headers = None
             await self.log_in()
             reply = await self._send("GET", url, phase, headers=self._headers)
         if error := self._judge(reply, phase):
+            if reply.status == 419 or (reply.status == 400 and _INVALID_VERSION not in reply.body):
+                self._headers = None  # it stays so with this session; the next poll begins with a new one
             raise error
         return reply.body
+
+    def _is_outdated(self, reply: Reply) -> bool:
+        """Whether the Controller is older than the version we ask for; a new log-in tells, unless it is pinned."""
+        return reply.status == 400 and _INVALID_VERSION in reply.body and not self._controller.api_version
 
     def _judge(self, reply: Reply, phase: Phase) -> PollError | None:
         """The error that a reply is, or None. Whatever the Controller echoes, its words hold no secret of ours."""
@@ -221,7 +230,11 @@ class Client:
             return
         self._set_cookies = set_cookies
         for name, morsel in response.cookies.items():
-            self._cookies[name] = Secret(morsel.coded_value)  # as it came: unquoted it could break a header
+            self._cookies.pop(name, None)
+            if morsel.coded_value and morsel["max-age"] != "0":
+                self._cookies[name] = Secret(morsel.coded_value)  # as it came: unquoted it could break a header
+        while len(self._cookies) > _MOST_COOKIES:
+            self._cookies.pop(next(name for name in self._cookies if name not in _KEPT_COOKIES))
         self._mirror_session_cookies(next((name for name in _SESSION_COOKIES if name in response.cookies), ""))
         if self._headers is not None:
             self._headers = self._make_headers(self._headers["X-Avi-Version"])
@@ -275,7 +288,9 @@ def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:
     ``keepalive_s``: longer than the slowest interval, so that a poll does not cost a TLS handshake.
     """
     return aiohttp.ClientSession(
-        connector=_Connector(ssl=_verification(tls), limit=4, keepalive_timeout=keepalive_s),
+        connector=_Connector(
+            ssl=_verification(tls), resolver=Resolver(), limit=4, keepalive_timeout=keepalive_s, ttl_dns_cache=60
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={
             "User-Agent": f"avi-upgrade-monitor/{__version__}",
@@ -333,7 +348,7 @@ async def _as_poll_error(phase: Phase) -> AsyncIterator[None]:
         yield
     except TimeoutError as error:
         raise Unreachable("timeout", "no whole answer within the deadline", phase=phase) from error
-    except aiohttp.ClientConnectorDNSError as error:
+    except (aiohttp.ClientConnectorDNSError, aiohttp.InvalidURL, UnicodeError) as error:
         raise Unreachable("dns", str(error)[:200], phase=phase) from error
     except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError) as error:
         raise Unreachable("tls", _tls_detail(error), phase=phase) from error

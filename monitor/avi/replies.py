@@ -4,9 +4,11 @@ What a Controller's status means for a poll. Pure; asks the status first, and th
 Content types are not asked at all: plain text comes called JSON, JSON called HTML.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -29,10 +31,15 @@ def discreet(reply: Reply, secrets: Iterable[Secret]) -> Reply:
     """What :func:`judge` reads of a reply, less what it echoes of our secrets; to be done before a word is kept."""
     body = reply.body
     headers = {name: reply.headers[name] for name in ("Location", "Retry-After") if name in reply.headers}
-    for text in filter(None, (secret.reveal() for secret in secrets)):
+    for text in filter(None, (form for secret in secrets for form in _forms(secret.reveal()))):
         body = body.replace(text.encode(), b"<secret>")
         headers = {name: value.replace(text, "<secret>") for name, value in headers.items()}
     return Reply(reply.status, headers, body)
+
+
+def _forms(text: str) -> Iterable[str]:
+    """A text as it is, and as forms, URLs and JSON write it."""
+    return dict.fromkeys((text, quote_plus(text), quote(text, safe=""), json.dumps(text)[1:-1]))
 
 
 def judge(reply: Reply, phase: Phase, *, now: float) -> PollError | None:
@@ -40,7 +47,8 @@ def judge(reply: Reply, phase: Phase, *, now: float) -> PollError | None:
     if reply.status == 200 and reply.body:
         return None
     words = decode_error(reply.body)
-    error, reason = _kind(reply.status, phase, upgrading=_UPGRADING in words)
+    spoken = reply.body.lstrip().startswith(b"{")
+    error, reason = _kind(reply.status, phase, upgrading=_UPGRADING in words, spoken=spoken)
     detail = f"{reply.status} {words}" if words else f"{reply.status} without a word"
     if reason == "redirect":
         detail = f"{reply.status} to {reply.headers.get('Location', 'nowhere')[:200]}"
@@ -48,7 +56,8 @@ def judge(reply: Reply, phase: Phase, *, now: float) -> PollError | None:
     return error(reason, detail, phase=phase, status=reply.status, retry_after_s=wait_s)
 
 
-def _kind(status: int, phase: Phase, *, upgrading: bool) -> tuple[type[PollError], Reason]:
+def _kind(status: int, phase: Phase, *, upgrading: bool, spoken: bool) -> tuple[type[PollError], Reason]:
+    """``spoken``: the Controller itself speaks, in JSON, not some proxy's or portal's page."""
     match status:
         case 429:
             return Unavailable, "throttled"
@@ -56,7 +65,7 @@ def _kind(status: int, phase: Phase, *, upgrading: bool) -> tuple[type[PollError
             return Unavailable, "upgrading"
         case 403 if upgrading:
             return Unavailable, "upgrading"
-        case 400 | 401 | 403 if phase == "login":
+        case 400 | 401 | 403 if phase == "login" and (status == 401 or spoken):
             return Refused, "auth"  # the same secret is never tried again
         case 401:
             return BadStatus, "auth"

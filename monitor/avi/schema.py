@@ -8,7 +8,7 @@ Pure. Tolerant by design: unknown enum values are kept and counted, and an image
 import json
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from itertools import chain, repeat
 from typing import Final, get_args
@@ -27,6 +27,9 @@ UNKNOWN_FIELDS: Final = ("type", "img_state", "progress", "tasks", "duration", "
 PAGE_SIZE: Final = 200  # the most a Controller gives; more is refused
 
 _LABEL_LENGTH = 200  # free text that becomes a label is clipped, so that no Controller can bloat a scrape
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  of times without a zone, which are UTC; sooner done than giving them one
+_LARGEST_SALVAGE = 1024 * 1024  # bytes; more would hold the loop
+_MOST_EVENTS = 5000  # far beyond any budget of series; reading more would hold the loop for a Controller that lies
 _LATEST = 253402300799.0  # the last second of the year 9999; a later "time" is no time
 _STATES: Final[dict[str, ImageState]] = {
     f"IMAGE_FSM_{state.upper()}": state for state in get_args(ImageState) if state != "unknown"
@@ -56,6 +59,8 @@ def decode_page(body: bytes, known: Page | None = None) -> Page:
         page = _page.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         page = _salvage(body, error)
+    if len(page.results) > PAGE_SIZE:
+        raise BadAnswer("decode", f"{len(page.results)} images on a page, {PAGE_SIZE} were asked for")
     before = chain(known.images if known else (), repeat(("", msgspec.Raw())))
     pairs = zip(page.results, before, strict=False)
     return Page(body, page.count, tuple((uuid if raw == old else _identify(raw), raw) for raw, (uuid, old) in pairs))
@@ -66,13 +71,14 @@ def _salvage(body: bytes, error: Exception) -> wire.Page:
     Split a page that one text in it spoils (half a surrogate pair, a byte that is not UTF-8), so that the image that
     has the text is the only one to be bad.
 
-    Raises: BadAnswer with the first error, when the page is not even JSON that the lenient decoder takes.
+    Raises: BadAnswer with the first error, when the page is large, or no JSON that the lenient decoder takes either.
     """
+    if len(body) > _LARGEST_SALVAGE:
+        raise BadAnswer("decode", _clip(str(error))) from error
     try:
-        page = json.loads(body.decode(errors="surrogateescape"))
-        raws = [msgspec.Raw(json.dumps(image).encode()) for image in page["results"]]
-        return msgspec.convert({"count": page.get("count"), "results": raws}, wire.Page)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, msgspec.MsgspecError):
+        page = msgspec.convert(json.loads(body.decode(errors="surrogateescape")), wire.LoosePage)
+        return wire.Page([msgspec.Raw(json.dumps(image).encode()) for image in page.results], page.count)
+    except (ValueError, RecursionError, msgspec.MsgspecError):
         raise BadAnswer("decode", _clip(str(error))) from error
 
 
@@ -203,7 +209,7 @@ def parse_time(text: str | None, unknown: list[str]) -> float | None:
 @lru_cache(maxsize=8192)  # an image that moves says most of its times again
 def _seconds(text: str) -> float:
     moment = datetime.fromisoformat(text.removesuffix(" UTC"))
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return moment.timestamp() if moment.tzinfo else (moment - _EPOCH).total_seconds()
 
 
 def _identify(raw: msgspec.Raw) -> str:
@@ -295,7 +301,9 @@ def _events(tasks: Iterable[wire.Events], unknown: list[str]) -> tuple[Event, ..
     kept: dict[tuple[str, str], Event] = {}
     for task in tasks:
         name = _clip(task.task_name or "unknown")
-        for theirs in (*(task.nodes_events or ()), *(task.sub_events or ())):
+        if len(kept) >= _MOST_EVENTS:
+            break
+        for theirs in (*(task.nodes_events or ()), *(task.sub_events or ()))[:_MOST_EVENTS]:
             event = _event(name, theirs, unknown)
             key = event.task, event.node
             kept[key] = max(kept[key], event, key=_precedence) if key in kept else event

@@ -78,6 +78,13 @@ class Page(Wire):
     count: int | None = None
 
 
+class LoosePage(Wire):
+    """A page that a lenient decoder read, whatever its images are."""
+
+    results: list[object]
+    count: int | None = None
+
+
 class Version(Wire):
     """Lower-case in newer releases, capitalised in the log-in reply of older ones."""
 

@@ -88,13 +88,17 @@ class Store:
         if self._engine is None:
             await self.open()
         keys, self._dirty = self._dirty, set()
+        written = False
         try:
             if keys and self._engine is not None:
                 async with self._engine.begin() as connection:
                     await self._write(connection, sorted(keys))
+            written = True
         except (SQLAlchemyError, OSError) as error:
-            self._dirty |= keys
             raise StoreError(_words(error)) from error
+        finally:
+            if not written:  # also when cancelled: the last flush comes after
+                self._dirty |= keys
 
     async def run(self) -> None:
         """Write behind for ever; say it when the database goes away and when it is back."""

@@ -4,7 +4,7 @@ The table of routes: method, path, who may, what for. The page, the README and t
 The image routes answer in the Controller's own shape, so that the vendor's SDK reads them.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2b
 from html import escape
 from typing import Final, Literal
@@ -16,6 +16,7 @@ from monitor import __version__
 from monitor.avi.schema import PAGE_SIZE
 from monitor.config import Scope
 from monitor.fleet import Entry
+from monitor.model import Track
 from monitor.web.problems import Problem
 from monitor.web.scrape import metrics
 from monitor.web.state import STATE
@@ -53,49 +54,50 @@ async def list_images(request: web.Request) -> web.Response:
     """
     The Image objects as last seen, with the name of their controller.
 
-    Query: ``name``, ``uuid``, ``controller`` (equal); ``page_size`` (1 to 200) and ``page``, from 1.
+    Query: ``name``, ``uuid``, ``controller`` (equal); ``page_size`` (1 to 200, the default) and ``page``, from 1.
     Shape: ``{"count": n, "results": [image, …], "next": url?}``.
     """
     wanted = {key: request.query[key] for key in ("name", "uuid", "controller") if key in request.query}
-    images = [body for facts, body in _images(request) if wanted.items() <= facts.items()]
-    size = _number(request, "page_size", most=PAGE_SIZE)
+    images = [(entry, track) for entry, track in request.app[STATE].fleet.images() if _is(entry, track, wanted)]
+    size = _number(request, "page_size", most=PAGE_SIZE) or PAGE_SIZE
     page = _number(request, "page") or 1
-    shown = images[(page - 1) * size : page * size] if size else images
+    shown = [_body(entry, track.image.uuid) for entry, track in images[(page - 1) * size : page * size]]
     more = b""
-    if size and page * size < len(images):
+    if page * size < len(images):
         more = b',"next":' + msgspec.json.encode(str(request.url.update_query(page=page + 1)))
     body = b'{"count":%d,"results":[%b]%b}' % (len(images), b",".join(shown), more)
     return web.Response(body=body, content_type="application/json")
 
 
+def _is(entry: Entry, track: Track, wanted: Mapping[str, str]) -> bool:
+    facts = {"name": track.image.name, "uuid": track.image.uuid, "controller": entry.name}
+    return wanted.items() <= facts.items()
+
+
 async def get_image(request: web.Request) -> web.Response:
     """One Image object as last seen, with an ``ETag``. 409 when two controllers have the uuid and none is named."""
-    wanted = {"uuid": request.match_info["uuid"]}
-    if "controller" in request.query:
-        wanted["controller"] = request.query["controller"]
-    found = {facts["controller"]: body for facts, body in _images(request) if wanted.items() <= facts.items()}
+    uuid, controller = request.match_info["uuid"], request.query.get("controller")
+    entries = request.app[STATE].fleet.entries.values()
+    found = [each for each in entries if not each.health.stale and uuid in each.snapshot.images]
+    if controller is not None:
+        found = [each for each in found if each.name == controller]
     if not found:
-        raise Problem(404, "no-such-image", "No such image", f"no controller has the image {wanted['uuid']} at present")
+        raise Problem(404, "no-such-image", "No such image", f"no controller has the image {uuid} at present")
     if len(found) > 1:
-        detail = f"the image {wanted['uuid']} is on {', '.join(sorted(found))}; name one with ?controller="
+        names = ", ".join(sorted(each.name for each in found))
+        detail = f"the image {uuid} is on {names}; name one with ?controller="
         raise Problem(409, "ambiguous-image", "Ambiguous image", detail)
-    (body,) = found.values()
+    body = _body(found[0], uuid)
     etag = blake2b(body, digest_size=16).hexdigest()
     if request.if_none_match and any(known.value in {etag, "*"} for known in request.if_none_match):
         return web.Response(status=304, headers={"ETag": f'"{etag}"'})
     return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{etag}"'})
 
 
-def _images(request: web.Request) -> Iterator[tuple[dict[str, str], bytes]]:
-    """What every image can be asked for by, and its JSON; our members stand behind the Controller's own."""
-    for entry, track in request.app[STATE].fleet.images():
-        image = track.image
-        raw = bytes(entry.snapshot.listing.raws[image.uuid])
-        name = msgspec.json.encode(entry.name)
-        yield (
-            {"name": image.name, "uuid": image.uuid, "controller": entry.name},
-            b'%b,"controller":%b}' % (raw[:-1], name),
-        )
+def _body(entry: Entry, uuid: str) -> bytes:
+    """An image's JSON as the Controller gave it, with our members behind its own."""
+    raw = bytes(entry.snapshot.listing.raws[uuid])
+    return b'%b,"controller":%b}' % (raw[:-1], msgspec.json.encode(entry.name))
 
 
 def _number(request: web.Request, key: str, *, most: int = 1_000_000) -> int:

@@ -35,8 +35,13 @@ async def _send(request: web.Request, pieces: list[Piece], content_type: str) ->
     response.content_length = length
     if gzip:
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
-    async with asyncio.timeout(_PATIENCE_S):
-        await response.prepare(request)
-        for chunk in chunks if request.method != hdrs.METH_HEAD else ():
-            await response.write(chunk)
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await response.prepare(request)
+            for chunk in chunks if request.method != hdrs.METH_HEAD else ():
+                await response.write(chunk)
+    except TimeoutError as error:
+        if request.transport:
+            request.transport.abort()
+        raise ConnectionResetError("the scraper reads too slowly") from error
     return response

@@ -58,7 +58,7 @@ async def _around(
         response = respond(problem, request_id)
     except web.HTTPException as error:
         response = respond(of_http(error, request.path), request_id)
-    except (ConnectionError, TimeoutError):
+    except ConnectionError:
         _count(request, _CALLER_GONE, time.perf_counter() - started)
         raise  # in the middle of an answer; there is nobody to tell
     except Exception:

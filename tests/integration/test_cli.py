@@ -56,7 +56,7 @@ async def ended(running: asyncio.subprocess.Process) -> int:
     return running.returncode
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["TERM", "INT", "HUP"])
 async def test_a_signal_ends_the_daemon_cleanly_and_logs_it_out(tmp_path: Path, number: signal.Signals) -> None:
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})

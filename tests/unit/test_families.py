@@ -256,14 +256,16 @@ def test_an_image_that_says_nothing_has_nothing_invented(name: str) -> None:
         "avi_controller_last_poll_success_timestamp_seconds",
         "avi_controller_unknown_values_total",
         "avi_controller_tls_certificate_expiry_timestamp_seconds",
+        "avi_controller_up",
+        "avi_controller_poll_interval_seconds",
     ],
 )
 def test_before_the_first_poll_there_is_no(name: str) -> None:
     assert of_health(name, Health()) == ""
 
 
-def test_before_the_first_poll_a_controller_is_not_up() -> None:
-    assert of_health("avi_controller_up", Health()) == 'avi_controller_up{controller="c1"} 0.0\n'
+def test_after_a_first_poll_that_failed_a_controller_is_not_up() -> None:
+    assert of_health("avi_controller_up", Health(polls=1)) == 'avi_controller_up{controller="c1"} 0.0\n'
 
 
 def test_every_reason_to_fail_exists_at_zero_from_the_start() -> None:

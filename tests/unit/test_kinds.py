@@ -138,6 +138,9 @@ def test_a_path_is_relative_to_the_file_that_names_it(site: Site, kind: Kind, na
         pytest.param(kinds.ORIGIN, "https://[127.0.0.1]", id="origin-ipv4-in-brackets"),
         pytest.param(kinds.ORIGIN, "https://[:]", id="origin-unfit-ipv6"),
         pytest.param(kinds.DATABASE, "sqlite:state.db", id="database"),
+        pytest.param(kinds.DATABASE, "sqlite://state.db", id="database-host"),
+        pytest.param(kinds.DATABASE, "sqlite:///state.db?mode=ro", id="database-query"),
+        pytest.param(kinds.DATABASE, "postgresql://user@host:port/db", id="database-port"),
         pytest.param(kinds.DATABASE, "postgresql+asyncpg://h/db", id="database-driver"),
         pytest.param(kinds.NAME, "n" * 64, id="name-long"),
         pytest.param(kinds.NAME, "", id="name-empty"),
@@ -209,3 +212,14 @@ def test_an_address_that_is_written_is_what_was_read(site: Site, text: str) -> N
 def test_a_database_url_is_masked_where_it_is_shown(url: str, shown: str) -> None:
     assert repr(DatabaseUrl(url)) == shown
     assert str(DatabaseUrl(url)) == url
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example.net", "1.2.3.999", "1.2.3"])
+def test_a_host_that_cannot_be_one_is_no_origin(site: Site, host: str) -> None:
+    with pytest.raises(Wrong):
+        kinds.ORIGIN.parse(f"https://{host}", site)
+
+
+def test_a_database_file_is_relative_to_the_file_that_names_it(site: Site) -> None:
+    assert kinds.DATABASE.parse("sqlite:///state.db", site) == f"sqlite:///{site.directory.absolute()}/state.db"
+    assert kinds.DATABASE.parse("sqlite://", site) == "sqlite://"

@@ -110,3 +110,21 @@ def test_a_secret_is_masked_as_soon_as_it_lives(stream: io.StringIO) -> None:
     structlog.get_logger().info("seen", text=f"is {second.reveal()} or {first.reveal()} there")
     texts = [json.loads(line)["text"] for line in stream.getvalue().splitlines()]
     assert texts == ["is <secret> there", "is <secret> or <secret> there"]
+
+
+class Gone(io.StringIO):
+    """A stream whose reader is gone, or whose disk is full."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_a_log_that_cannot_be_written_costs_the_program_nothing(stream: io.StringIO) -> None:
+    for target in (Gone(), stream):
+        log.configure("info", "json", target)
+        structlog.get_logger().info("started")
+        logging.getLogger("asyncio").error("said by a library")
+    assert len(stream.getvalue().splitlines()) == 2

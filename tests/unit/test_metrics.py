@@ -181,7 +181,7 @@ def test_a_controller_without_images_has_one_empty_text_a_family() -> None:
 
 
 def test_a_health_has_one_text_a_family() -> None:
-    first, *others = render_health('c"1', Health(up=True))
+    first, *others = render_health('c"1', Health(up=True, polls=1))
 
     assert (first, len(others)) == (b'avi_controller_up{controller="c\\"1"} 1.0\n', len(CONTROLLER_FAMILIES) - 1)
 
@@ -363,7 +363,7 @@ ORACLE_IMAGE |= {
     "avi_image_node_event_duration_seconds": (("node", "task"), of_events(lambda event: event.duration_s)),
 }
 ORACLE_HEALTH |= {
-    "avi_controller_up": ((), lambda health: one(health.up)),
+    "avi_controller_up": ((), lambda health: one(health.up if health.polls else None)),
     "avi_controller_stale": ((), lambda health: one(health.stale)),
     "avi_controller_auth_suspended": ((), lambda health: one(health.auth_suspended)),
     "avi_controller_upgrade_in_progress": ((), lambda health: one(health.upgrading)),
@@ -373,7 +373,7 @@ ORACLE_HEALTH |= {
     ),
     "avi_controller_last_poll_attempt_timestamp_seconds": ((), lambda health: one(health.attempted_at)),
     "avi_controller_last_poll_success_timestamp_seconds": ((), lambda health: one(health.succeeded_at)),
-    "avi_controller_poll_interval_seconds": ((), lambda health: one(health.interval_s)),
+    "avi_controller_poll_interval_seconds": ((), lambda health: one(health.interval_s or None)),
     "avi_controller_tls_certificate_expiry_timestamp_seconds": ((), lambda health: one(health.certificate_expires_at)),
     "avi_controller_tls_insecure": ((), lambda health: one(health.tls_insecure)),
     "avi_controller_polls_total": ((), lambda health: one(health.polls)),

@@ -156,3 +156,8 @@ def test_nothing_is_known_before_the_first_poll() -> None:
     snapshot = Snapshot()
 
     assert (dict(snapshot.images), dict(snapshot.listing.raws), snapshot.bad) == ({}, {}, frozenset())
+
+
+def test_what_a_controller_said_cannot_move_the_cursor_of_who_reads_it() -> None:
+    error = PollError("http_5xx", "500 \x1b[2J\nfake: good")
+    assert str(error) == "http_5xx (images): 500 \ufffd[2J\ufffdfake: good"

@@ -148,7 +148,8 @@ async def test_a_controller_is_published_before_its_first_poll() -> None:
         now=Clock(),
         rng=Random(1),
     )
-    assert 'avi_controller_up{controller="dc1"} 0.0\n' in text(fleet.entries["dc1"])
+    assert 'avi_controller_polls_total{controller="dc1"} 0.0\n' in text(fleet.entries["dc1"])
+    assert "avi_controller_up{" not in text(fleet.entries["dc1"])
     assert len(fleet.entries["dc1"].pieces) == len(FAMILIES)
 
 
@@ -243,6 +244,26 @@ async def test_a_retry_after_is_waited_for() -> None:
     throttled = Unavailable("throttled", "429", retry_after_s=1234.5)
     async with polling(throttled) as (fleet, _):
         assert (await until(fleet, lambda entry: entry.health.polls == 1)).health.interval_s == 1234.5
+
+
+async def test_a_controller_that_throttles_is_asked_no_more_often_than_in_good_times() -> None:
+    poll = Poll(active_interval_s=0.001, idle_interval_s=7.0, max_backoff_s=0.002)
+    async with polling(Unavailable("throttled", "429"), poll=poll) as (fleet, _):
+        assert (await until(fleet, lambda entry: entry.health.polls == 1)).health.interval_s == 7.0
+
+
+async def test_dropping_series_is_said_when_it_begins() -> None:
+    nodes = [event("10.0.0.1", status="SYSERR_PENDING")]
+    active = image(img_state={"state": "IMAGE_FSM_STARTED"}, events=nodes)
+    with capture_logs() as logs:
+        async with polling(
+            listing(active), listing({**active, "progress": 5}), events=Events(max_series_per_image=11)
+        ) as (
+            fleet,
+            _,
+        ):
+            await until(fleet, lambda entry: entry.health.polls >= 4)
+    assert [line["series"] for line in logs if line["event"] == "series_dropped"] == [1]
 
 
 async def test_a_bug_in_a_poll_is_counted_and_the_loop_goes_on() -> None:
@@ -343,10 +364,12 @@ async def test_images_are_said_together_at_first_and_one_by_one_later() -> None:
     assert [line["cause"] for line in logs if line["event"] == "image_failed"] == ["disk full"]
 
 
-async def test_controllers_that_failed_draw_on_a_pool_of_their_own() -> None:
+async def test_controllers_that_gave_no_answer_twice_draw_on_a_pool_of_their_own() -> None:
     slots = Slots(16)
-    healthy, failing = slots.of(Health()), slots.of(Health(failed_in_a_row=1))
+    healthy, failing = slots.of(Health()), slots.of(Health(failed_in_a_row=2, reason="timeout"))
     assert healthy is not failing
+    assert slots.of(Health(failed_in_a_row=1, reason="timeout")) is healthy
+    assert slots.of(Health(failed_in_a_row=9, reason="http_5xx")) is healthy
     for _ in range(2):
         await failing.acquire()
     assert failing.locked()
@@ -368,14 +391,14 @@ class Slow:
     together = 0
     most = 0
 
-    def __init__(self, let_go: asyncio.Event, *, first_fails: bool = False) -> None:
+    def __init__(self, let_go: asyncio.Event, *, failures: int = 0) -> None:
         self.link = Link()
         self._let_go = let_go
-        self._first_fails = first_fails
+        self._failures = failures
 
     async def list_images(self, _before: Listing) -> Listing:
-        if self._first_fails:
-            self._first_fails = False
+        if self._failures:
+            self._failures -= 1
             raise DOWN
         type(self).together += 1
         type(self).most = max(self.most, self.together)
@@ -409,10 +432,10 @@ async def test_no_more_polls_run_at_once_than_are_allowed() -> None:
     assert Watched.most == 3
 
 
-async def test_controllers_that_hang_after_a_failure_do_not_delay_the_healthy_ones() -> None:
+async def test_controllers_that_hang_after_two_failures_do_not_delay_the_healthy_ones() -> None:
     fleet, slots, never = Fleet(), Slots(8), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        sources = {f"dead{number}": Slow(never, first_fails=True) for number in range(20)}
+        sources = {f"dead{number}": Slow(never, failures=2) for number in range(20)}
         every: dict[str, Slow | Answers] = {**sources, "dc1": Answers([listing(image())])}
         loops = [
             tasks.create_task(poller(name, source, fleet, slots).run(first_in_s=0.0), name=name)
@@ -421,7 +444,7 @@ async def test_controllers_that_hang_after_a_failure_do_not_delay_the_healthy_on
         await until(fleet, lambda entry: entry.health.polls >= 50)
         for loop in loops:
             loop.cancel()
-    assert {entry.health.polls for name, entry in fleet.entries.items() if name in sources} == {1}
+    assert {entry.health.polls for name, entry in fleet.entries.items() if name in sources} == {2}
 
 
 def poller(name: str, source: Slow | Answers, fleet: Fleet, slots: Slots) -> Poller:

@@ -192,3 +192,24 @@ def test_every_reply_is_good_or_an_error_with_a_reason(status: int, body: bytes,
     if error:
         assert error.reason in get_args(Reason)
         assert len(error.detail) <= 204 + len("ttt to ")
+
+
+@pytest.mark.parametrize("written", ['p@ss w"rd&1', "p%40ss+w%22rd%261", "p%40ss%20w%22rd%261", 'p@ss w\\"rd&1'])
+def test_a_secret_is_unsaid_in_every_form_that_it_is_written_in(written: str) -> None:
+    echo = Reply(500, {"Location": f"/login?p={written}"}, f"you sent {written}".encode())
+    unsaid = discreet(echo, [Secret('p@ss w"rd&1')])
+    assert (unsaid.body, unsaid.headers["Location"]) == (b"you sent <secret>", "/login?p=<secret>")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "refused"),
+    [
+        pytest.param(401, b"Invalid credentials", True, id="401"),
+        pytest.param(403, b'{"error": "not allowed"}', True, id="403-of-the-controller"),
+        pytest.param(400, b'{"error": "no username"}', True, id="400-of-the-controller"),
+        pytest.param(403, b"<html>blocked by a firewall</html>", False, id="403-of-a-proxy"),
+        pytest.param(400, b"<html>plain HTTP request sent to HTTPS port</html>", False, id="400-of-nginx"),
+    ],
+)
+def test_only_the_controllers_own_refusal_suspends_the_log_in(status: int, body: bytes, refused: bool) -> None:
+    assert isinstance(judge(Reply(status, {}, body), "login", now=NOW), Refused) is refused

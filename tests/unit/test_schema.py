@@ -886,3 +886,23 @@ def test_the_version_that_is_asked_for(controller: str, asked: str) -> None:
 )
 def test_a_version_is_compared_by_its_numbers(version: str, key: tuple[int, ...]) -> None:
     assert version_key(version) == key
+
+
+def test_a_page_with_more_images_than_were_asked_for_is_a_lie() -> None:
+    with pytest.raises(BadAnswer, match="201 images on a page, 200 were asked for"):
+        decode_page(msgspec.json.encode({"count": 201, "results": [{"uuid": f"image-{n}"} for n in range(201)]}))
+
+
+def test_a_large_page_that_a_text_spoils_is_not_read_at_length() -> None:
+    spoilt = b'{"count": 1, "results": [{"uuid": "image-1", "name": "%s\\ud800"}]}' % (b"x" * 2**20)
+    with pytest.raises(BadAnswer):
+        decode_page(spoilt)
+
+
+def test_no_more_events_are_read_than_any_budget_could_take() -> None:
+    flood = [{"task_name": f"task {n}", "nodes_events": [{"ip": {"addr": "10.0.0.1"}}] * 2} for n in range(6_000)]
+    flood.append({"task_name": "one more", "sub_events": [{"ip": {"addr": f"node {n}"}} for n in range(6_000)]})
+    image, _ = decode_image(msgspec.Raw(msgspec.json.encode({"uuid": "image-1", "events": flood})))
+    assert len(image.events) == 5_000
+    image, _ = decode_image(msgspec.Raw(msgspec.json.encode({"uuid": "image-1", "events": flood[-1:]})))
+    assert len(image.events) == 5_000

@@ -1,5 +1,6 @@
 """Marks in a real SQLite file: kept, forgotten, and healed when the database was away."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -136,3 +137,16 @@ async def test_without_its_driver_a_postgresql_url_says_what_is_missing() -> Non
 
 def test_the_name_of_a_store_hides_its_password() -> None:
     assert Store("postgresql://user:hidden@db/monitor").name == "postgresql://user:***@db/monitor"
+
+
+async def test_a_flush_that_is_cancelled_leaves_nothing_unwritten(tmp_path: Path) -> None:
+    store = Store(url(tmp_path))
+    await store.open()
+    store.settle("dc1", {f"image-{number}": EARLY for number in range(5_000)})
+    async with asyncio.TaskGroup() as tasks:
+        flush = tasks.create_task(store.flush(), name="flush")
+        await asyncio.sleep(0)
+        flush.cancel()
+    await store.flush()
+    await store.close()
+    assert len(await kept(tmp_path)) == 5_000

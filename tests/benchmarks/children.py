@@ -1,0 +1,82 @@
+"""Other processes, so that what is measured is alone in one: started, asked, ended with the context."""
+
+import asyncio
+import multiprocessing
+import os
+import resource
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TextIO
+
+from monitor import log
+
+_PATIENCE_S = 120.0
+_FILES = 10_000  # a fleet of a thousand controllers is a socket each, on both sides
+
+
+class Child:
+    """A process that runs one function; what the function sends is received here in order."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    async def receive(self) -> Any:  # noqa: ANN401  what the function sends; the caller knows
+        """Wait for the next thing that it sends."""
+        async with asyncio.timeout(_PATIENCE_S):
+            return await asyncio.to_thread(self._receive)
+
+    def send(self, message: object) -> None:
+        """Tell it something."""
+        self._pipe.send(message)
+
+    def _receive(self) -> object:
+        if not self._pipe.poll(_PATIENCE_S):
+            raise TimeoutError
+        return self._pipe.recv()
+
+
+@asynccontextmanager
+async def child(function: Callable[..., None], *arguments: object) -> AsyncIterator[Child]:
+    """Run ``function(pipe, *arguments)`` in a fresh process; it ends when the context does."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=_begin, args=(function, theirs, *arguments), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield Child(ours)
+    finally:
+        process.terminate()
+        await asyncio.to_thread(process.join)
+        ours.close()
+
+
+def _begin(function: Callable[..., None], *arguments: object) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most if 0 < most < _FILES else _FILES, most))
+    hush()
+    function(*arguments)
+
+
+def cpu_s() -> float:
+    """What this process has cost so far, user and system, in seconds."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def resident() -> int:
+    """How much memory this process has, in bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def hush() -> None:
+    """Log as the daemon does, to nowhere."""
+    log.configure("info", "json", nowhere())
+
+
+def nowhere() -> TextIO:
+    """Where nobody reads, for as long as the process lasts."""
+    return Path(os.devnull).open("w")

@@ -1,0 +1,119 @@
+"""What a scrape costs the process over HTTP, against the same bytes served as they lie in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Self
+
+from aiohttp import web
+
+from monitor import exposition
+from monitor.exposition import Piece, piece
+from monitor.own import OwnMetrics
+from monitor.web.site import make_site
+from monitor.web.state import State
+from tests.benchmarks.children import child, cpu_s
+from tests.benchmarks.measure import Row, Scale, in_turn, spoken
+from tests.benchmarks.mix import fleet_of, image_series
+from tests.benchmarks.scraping import pieces_of
+
+
+async def measure(scale: Scale) -> AsyncIterator[Row]:
+    """Rows of both encodings, for each number of series."""
+    for series in scale.series:
+        async with child(_serve, series) as server:
+            what, our_port, their_port = await server.receive()
+            for encoding in ("identity", "gzip"):
+                async with (
+                    _Scrapes(our_port, "/metrics", encoding) as ours,
+                    _Scrapes(their_port, f"/{encoding}", encoding) as theirs,
+                ):
+                    mine, other = await in_turn(
+                        scale.slow_rounds,
+                        partial(ours.cost, scale.requests, theirs),
+                        partial(theirs.cost, scale.requests, theirs),
+                    )
+                yield Row(
+                    what=f"HTTP, {what}, {encoding}: server's CPU a scrape, ours : static bytes",
+                    ours=spoken(mine),
+                    theirs=spoken(other),
+                    figure=mine / other,
+                    limit=1.2 if series == 100_000 else None,
+                )
+
+
+class _Scrapes:
+    """A connection on which one path is scraped, by reading as little into it as possible."""
+
+    def __init__(self, port: int, path: str, encoding: str) -> None:
+        self._port = port
+        self._request = f"GET {path} HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: {encoding}\r\n\r\n".encode()
+
+    async def __aenter__(self) -> Self:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=2**20)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._writer.close()
+
+    async def cost(self, times: int, asked: "_Scrapes") -> float:
+        """What one of so many scrapes cost the process that serves, as that itself says when asked."""
+        before = await asked.server_cpu_s()
+        for _ in range(times):
+            await self._get(self._request)
+        return (await asked.server_cpu_s() - before) / times
+
+    async def server_cpu_s(self) -> float:
+        """All that the serving process cost so far."""
+        return float(await self._get(b"GET /cpu HTTP/1.1\r\nHost: bench\r\n\r\n"))
+
+    async def _get(self, request: bytes) -> bytes:
+        self._writer.write(request)
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        assert head.startswith(b"http/1.1 200"), head
+        length = int(head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
+        return await self._reader.readexactly(length)
+
+
+def _serve(pipe: Connection, series: int) -> None:
+    asyncio.run(_serve_both(pipe, series))
+
+
+async def _serve_both(pipe: Connection, series: int) -> None:
+    """Our site on one port; on the other the same bytes, ready, and what this process cost so far."""
+    fleet, own = await fleet_of(series), OwnMetrics()
+    state = State(
+        fleet=fleet, own=own, anonymous=frozenset({"metrics"}), not_healthy=lambda: "", not_ready=lambda: ""
+    )  # fmt: skip
+    ours = await _listen(make_site(state))
+    theirs = await _listen(_static([*pieces_of(fleet), piece(own.render(openmetrics=False))]))
+    pipe.send((f"{image_series(fleet):,} image series", ours, theirs))
+    await asyncio.Event().wait()
+
+
+def _static(pieces: list[Piece]) -> web.Application:
+    identity, gzipped = (b"".join(make(pieces)[1]) for make in (exposition.identity, exposition.gzipped))
+
+    async def as_it_is(_request: web.Request) -> web.Response:
+        return web.Response(body=identity, content_type="text/plain")
+
+    async def compressed(_request: web.Request) -> web.Response:
+        return web.Response(body=gzipped, content_type="text/plain", headers={"Content-Encoding": "gzip"})
+
+    async def cpu(_request: web.Request) -> web.Response:
+        return web.Response(text=repr(cpu_s()))
+
+    bare = web.Application()
+    bare.router.add_get("/identity", as_it_is)
+    bare.router.add_get("/gzip", compressed)
+    bare.router.add_get("/cpu", cpu)
+    return bare
+
+
+async def _listen(application: web.Application) -> int:
+    runner = web.AppRunner(application, access_log=None, handle_signals=False)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port: int = runner.addresses[0][1]
+    return port

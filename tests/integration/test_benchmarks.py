@@ -1,0 +1,15 @@
+"""The benchmarks run, so that they are there when somebody wants to know; what they say is for people to read."""
+
+import pytest
+
+from tests.benchmarks.__main__ import MEASURES, rows_of
+from tests.benchmarks.measure import TINY, table
+
+
+@pytest.mark.parametrize("name", MEASURES)
+async def test_a_benchmark_runs(name: str) -> None:
+    rows = await rows_of((name,), TINY)
+    lines = table(rows).splitlines()
+
+    assert all(row.figure > 0 for row in rows)
+    assert len(lines) == len(rows) + 1 > 1
