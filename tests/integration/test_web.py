@@ -1,5 +1,6 @@
 """The routes over a real socket: what they give, and how they refuse."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,8 +8,11 @@ import aiohttp
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from structlog.testing import capture_logs
 
 from monitor.app import Daemon
+from monitor.fleet import Entry
+from monitor.model import Health, Snapshot
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from monitor.web.routes import ROUTES
 from tests.integration.support import PATIENCE_S, polled, until, watching
@@ -235,3 +239,41 @@ async def test_not_ready_until_the_database_answers(simulator: Simulator, tmp_pa
             assert (response.status, await response.text()) == (503, "not ready: the database does not answer\n")
         async with http.get("/metrics") as response:
             assert "avi_upgrade_monitor_store_up 0.0\n" in await response.text()
+
+
+async def test_a_bug_in_a_route_is_a_problem_that_names_the_log_line(
+    http: aiohttp.ClientSession, daemon: Daemon
+) -> None:
+    (image, *_) = daemon.fleet.entries["dc2"].snapshot.images.values()
+    broken = Entry("broken", Snapshot(images={image.image.uuid: image}), Health(), daemon.fleet.entries["dc2"].pieces)
+    daemon.fleet.publish(broken)  # an image without its bytes: no poller publishes that
+    with capture_logs() as logs:
+        async with http.get("/api/image", params={"controller": "broken"}) as response:
+            problem = await response.json(content_type="application/problem+json")
+    assert response.status == 500
+    assert problem["request_id"] in problem["detail"]
+    assert [line["request_id"] for line in logs if line["event"] == "request_bug"] == [problem["request_id"]]
+
+
+async def test_a_scraper_that_does_not_read_is_cut_off_and_costs_no_other(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, simulator: Simulator
+) -> None:
+    monkeypatch.setattr("monitor.web.scrape._PATIENCE_S", 0.2)
+    flood = [{"task_name": f"task {n}", "nodes_events": [{"ip": {"addr": "x" * 150}}]} for n in range(1_900)]
+    for number in range(20):
+        state = {"state": "IMAGE_FSM_STARTED"}
+        simulator.controllers["dc1"].put({"uuid": f"image-{number}", "img_state": state, "events": flood})
+    await until(daemon, "dc1", lambda entry: len(entry.snapshot.images) == 24)
+    host, port = daemon.address
+    reader, writer = await asyncio.open_connection(host, port, limit=1024)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+    async with aiohttp.ClientSession(daemon.url) as http, http.get("/metrics") as response:
+        assert response.status == 200
+        await response.read()
+    name = "avi_upgrade_monitor_http_request_duration_seconds_count"
+    labels = {"route": "/metrics", "method": "GET", "code": "499"}
+    async with asyncio.timeout(PATIENCE_S):
+        while not daemon.state.own.registry.get_sample_value(name, labels):  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0.01)
+    writer.close()
+    reader.feed_eof()

@@ -1,0 +1,74 @@
+"""What a person sees of the fleet: bars on a terminal, plain lines elsewhere."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from monitor.cli.screen import show, table
+from monitor.fleet import Entry, Fleet
+from monitor.model import Altered, Appeared, Health, Image, Listing, Mark, Snapshot, Track, Vanished
+
+ACTIVE = Image(uuid="image-1", name="31.1.1", state="in_progress", progress_ratio=0.42, tasks=6, tasks_completed=2)
+FAILED = Image(uuid="image-2", name="31.1.2", state="failed", progress_ratio=0.7)
+DONE = Image(uuid="image-3", name="30.2.1", state="completed", progress_ratio=1.0, tasks=6, tasks_completed=6)
+
+
+def fleet_of(*images: Image, changed_at: float = 100.0) -> Fleet:
+    fleet = Fleet()
+    tracks = {image.uuid: Track(image, Mark(b"", changed_at, changed_at), 0.0) for image in images}
+    fleet.publish(Entry("dc1", Snapshot(listing=Listing(), images=tracks), Health(up=True), ()))
+    return fleet
+
+
+def drawn(fleet: Fleet, *, now: float) -> list[str]:
+    console = Console(file=io.StringIO(), width=120)
+    with console.capture() as capture:
+        console.print(table(fleet, now=now))
+    return [" ".join(line.replace("━", "").split()) for line in capture.get().splitlines()]
+
+
+def test_failed_images_stand_first_and_finished_ones_last() -> None:
+    head, *lines = drawn(fleet_of(DONE, ACTIVE, FAILED), now=100.0)
+    assert head == "Controller Image State Progress Tasks"
+    assert [line.split()[1] for line in lines] == ["31.1.2", "31.1.1", "30.2.1"]
+
+
+def test_an_image_under_way_shows_its_share_and_its_tasks() -> None:
+    (line,) = drawn(fleet_of(ACTIVE), now=100.0)[1:]
+    assert line.startswith("dc1 31.1.1 in_progress")
+    assert line.endswith("42% 2 of 6")
+
+
+@pytest.mark.parametrize(
+    ("image", "end"),
+    [
+        pytest.param(ACTIVE, "2 of 6 no move for 30 s", id="under-way"),
+        pytest.param(DONE, "6 of 6", id="done"),
+    ],
+)
+def test_an_image_that_should_move_and_does_not_is_said_to_stand_still(image: Image, end: str) -> None:
+    (line,) = drawn(fleet_of(image), now=130.0)[1:]
+    assert line.endswith(end)
+
+
+async def test_without_a_terminal_each_change_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    fleet = fleet_of()
+    entry = fleet.entries["dc1"]
+    async with show(fleet, now=lambda: 0.0):
+        fleet.publish(entry, (Appeared(FAILED), Altered(ACTIVE, ACTIVE, moved=True), Vanished(DONE)))
+    fleet.publish(entry, (Appeared(DONE),))
+    assert capsys.readouterr().out.splitlines() == [
+        "dc1  31.1.2  failed   70%",
+        "dc1  31.1.1  in_progress   42%  2 of 6",
+        "dc1  30.2.1  gone",
+    ]
+
+
+async def test_on_a_terminal_the_table_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    async with show(fleet_of(ACTIVE), now=lambda: 100.0):
+        pass
+    assert "31.1.1" in capsys.readouterr().out
