@@ -13,7 +13,7 @@ from monitor.model import Altered, Appeared, Change, Health, Image, Vanished
 
 
 def poll(log: FilteringBoundLogger, before: Health, after: Health, *, took_s: float, late_s: float) -> None:
-    """One poll ended. Said aloud when the controller's health changed, or the reason why it is bad."""
+    """One poll ended. A change of health is a warning; another reason for the same bad health is none, nor an upgrade."""
     outcome = after.reason or "good"
     log.debug(
         "poll", outcome=outcome, took_s=round(took_s, 4), late_s=round(late_s, 4), next_in_s=round(after.interval_s, 1)
@@ -21,7 +21,8 @@ def poll(log: FilteringBoundLogger, before: Health, after: Health, *, took_s: fl
     if after.up and not before.up:
         log.warning("controller_up", version=after.version, api_version=after.api_version)
     elif after.reason and after.reason != before.reason:
-        say = log.info if after.upgrading else log.warning
+        fell = before.up or before.upgrading or before.reason is None
+        say = log.warning if (fell or after.auth_suspended) and not after.upgrading else log.info
         event = "controller_auth_suspended" if after.auth_suspended else "controller_down"
         say(event, reason=after.reason, cause=after.cause, last_success_at=after.succeeded_at)
 

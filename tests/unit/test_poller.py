@@ -337,6 +337,15 @@ async def test_health_is_said_when_it_changes_and_not_when_it_does_not() -> None
     ]
 
 
+async def test_another_reason_for_the_same_bad_health_is_no_warning() -> None:
+    answers = (DOWN, Unreachable("timeout", "late"), DOWN, Refused("auth", "401"))
+    with capture_logs() as logs:
+        async with polling(*answers) as (fleet, _):
+            await until(fleet, lambda entry: entry.health.auth_suspended)
+    said = [(line["log_level"], line["reason"]) for line in logs if line["event"].startswith("controller")]
+    assert said == [("warning", "connect"), ("info", "timeout"), ("info", "connect"), ("warning", "auth")]
+
+
 async def test_images_are_said_together_at_first_and_one_by_one_later() -> None:
     started = image("image-2", img_state={"state": "IMAGE_FSM_STARTED"})
     answers = (
