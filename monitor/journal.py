@@ -13,7 +13,7 @@ from monitor.model import Altered, Appeared, Change, Health, Image, Vanished
 
 
 def poll(log: FilteringBoundLogger, before: Health, after: Health, *, took_s: float, late_s: float) -> None:
-    """One poll ended. A change of health is a warning; another reason for the same bad health is none, nor an upgrade."""
+    """One poll ended. A change of health is a warning; another reason for the same bad health is none."""
     outcome = after.reason or "good"
     log.debug(
         "poll", outcome=outcome, took_s=round(took_s, 4), late_s=round(late_s, 4), next_in_s=round(after.interval_s, 1)

@@ -178,6 +178,7 @@ class Client:
             self._refused = secret
         if error:
             raise error
+        self._refused = None  # a password that was refused once may be the right one again, when others were between
         self._mirror_session_cookies(schema.decode_session_cookie_name(reply.body))
         await self._use_version(schema.decode_version(reply.body))
 

@@ -472,6 +472,20 @@ async def test_a_password_changed_on_the_controller_alone_is_tried_once_after_th
         await client.list_images(NOTHING)
 
 
+async def test_a_password_that_was_refused_is_tried_again_when_another_was_good_in_between(
+    dc1: SimulatedController, password_file: Path
+) -> None:
+    first = dc1.password
+    async with connected(dc1, password=SecretFile(password_file)) as client:
+        for password in ("second", first):
+            dc1.password = password
+            dc1.expire_sessions()
+            assert isinstance(await the_error(client), Refused)
+            rewrite(password_file, password)
+            await client.list_images(NOTHING)
+    assert (dc1.logins, dc1.failed_logins) == (2, 2)
+
+
 @pytest.mark.parametrize("written", ["", "\n", None], ids=["empty", "newline", "gone"])
 async def test_an_emptied_password_file_is_no_change(
     dc1: SimulatedController, password_file: Path, written: str | None
