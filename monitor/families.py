@@ -8,6 +8,7 @@ A row says what a family is and how its samples are read off an image or off a c
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final, Generic, Literal, TypeVar, get_args
 
 import msgspec
@@ -30,8 +31,8 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     """
     One metric family.
 
-    ``labels``: beyond those that identify the subject. ``rows``: one a sample. ``reads``: what the rows are made of;
-    while that is equal, so are they. ``line``: a format string that takes the identity, then a row.
+    ``labels``: beyond those that identify the subject. ``rows``: what fills ``line``. ``reads``: what they are made of;
+    while that is equal, so are they. ``line``: a format string, mostly one sample; takes the identity, then a row.
     """
 
     name: str
@@ -215,21 +216,17 @@ def _unknown_values(health: Health) -> Iterable[Row]:
     return [(field, number(times)) for field, times in sorted(health.unknown_values.items())]
 
 
-_BOUNDS: Final = (*map(number, DURATION_BOUNDS_S), "+Inf")
-
-
 def _histogram(name: str, text: str) -> Family[Health]:
-    """The line takes everything behind the name, because a histogram's samples have three names."""
+    """One row has all numbers, and the line all samples, because they have three names."""
+    bounds = (*map(number, DURATION_BOUNDS_S), "+Inf")
+    heads = [f'{name}_bucket{{{{controller="{{0}}",le="{bound}"}}}}' for bound in bounds]
+    heads += [f'{name}_{suffix}{{{{controller="{{0}}"}}}}' for suffix in ("count", "sum")]
+    line = "".join(f"{head} {{{place}}}\n" for place, head in enumerate(heads, 1))
 
-    def rows(health: Health) -> Iterator[Row]:
-        polls = 0
-        for bound, times in zip(_BOUNDS, health.durations, strict=True):
-            polls += times
-            yield "_bucket", f',le="{bound}"', number(polls)
-        yield "_count", "", number(polls)
-        yield "_sum", "", number(health.durations_sum_s)
+    def rows(health: Health) -> Iterable[Row]:
+        polls = [number(times) for times in accumulate(health.durations)]
+        return ((*polls, polls[-1], number(health.durations_sum_s)),)
 
-    line = f'{name}{{1}}{{{{controller="{{0}}"{{2}}}}}} {{3}}\n'
     return Family(
         name=name, kind="histogram", help=text, identity=("controller",), labels=("le",), rows=rows, line=line
     )
