@@ -46,8 +46,7 @@ class Daemon(msgspec.Struct, frozen=True):
     @property
     def url(self) -> str:
         """The address as a browser takes it."""
-        host, port = self.address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"http://{write_address(self.address)}"
 
 
 class Heart:

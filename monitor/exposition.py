@@ -60,11 +60,14 @@ def piece(text: bytes) -> Piece:
 EMPTY: Final = Piece(b"", b"")
 
 
+def again(known: Piece, text: bytes | None) -> Piece:
+    """The piece of a text that may be what it was, or is not said anew: then it is the piece it was."""
+    return known if text is None or known.text == text else piece(text)
+
+
 def renew(before: Sequence[Piece], texts: Iterable[bytes | None]) -> tuple[Piece, ...]:
-    """The pieces of these texts; one whose text is what it was, or is not said anew, is the piece it was."""
-    known = before or repeat(EMPTY)
-    pairs = zip(known, texts, strict=False)
-    return tuple(old if text is None or old.text == text else piece(text) for old, text in pairs)
+    """The pieces of these texts, each beside the one before it."""
+    return tuple(map(again, before or repeat(EMPTY), texts))
 
 
 def in_order(headers: Sequence[Piece], rows: Sequence[Sequence[Piece]]) -> list[Piece]:

@@ -33,7 +33,6 @@ def configure(level: str, form: Literal["json", "console"], stream: TextIO | Non
     sink = cast("TextIO", _Unbreakable(stream or sys.stderr))
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from monitor.families import CONTROLLER_FAMILIES, CORE, DETAIL, IMAGE_FAMILIES, NODE, AnyFamily, escape
-from monitor.model import Event, Health, Image, Portrait
+from monitor.model import Health, Image, Portrait
 
 
 def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
@@ -22,27 +22,22 @@ def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
 
 def portray(controller: str, image: Image, changed_at: float, *, tiers: int, most: int) -> Portrait:
     """Render one image: the families of ``tiers`` and below, less the finest ones where it would exceed ``most``."""
-    identity = escape(controller), escape(image.uuid)
-    detail = sum([1 + sum([fact is not None for fact in _facts(event)]) for event in image.events])
-    hopeless = detail if tiers == DETAIL and detail > most else 0  # not even rendered: it would hold the loop
-    tiers = NODE if hopeless else tiers
+    identity, subject = (escape(controller), escape(image.uuid)), (image, changed_at)
+    dropped = 0
+    if tiers == DETAIL and len(image.events) > most:  # not even rendered: it would hold the loop
+        tiers = NODE
+        dropped = sum(len(tuple(family.rows(subject))) for family in IMAGE_FAMILIES if family.tier == DETAIL)
     lines, series = [], [0, 0, 0]
     for family in IMAGE_FAMILIES:
-        text = family.render(identity, (image, changed_at)) if family.tier <= tiers else b""
+        text = family.render(identity, subject) if family.tier <= tiers else b""
         lines.append(text)
         series[family.tier] += text.count(b"\n")
-    portrait = Portrait(
-        tuple(lines), (series[0], series[1], series[2]), image.active or image.state == "failed", hopeless
-    )
+    vital = image.active or image.state == "failed"
+    portrait = Portrait(tuple(lines), (series[0], series[1], series[2]), vital, dropped)
     for tier in (DETAIL, NODE):
         if sum(portrait.series) > most:
             portrait = replace(without(portrait, tier), dropped=portrait.dropped + portrait.series[tier])
     return portrait
-
-
-def _facts(event: Event) -> tuple[float | None, ...]:
-    """What is one series each, where the Controller says it, beside the event's state."""
-    return event.started_at, event.ended_at, event.duration_s
 
 
 def without(portrait: Portrait, tier: int) -> Portrait:

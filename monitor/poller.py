@@ -21,7 +21,7 @@ from monitor import journal, metrics, progress
 from monitor.avi import schema
 from monitor.avi.client import Link
 from monitor.config import Events, Poll
-from monitor.exposition import EMPTY, Piece, piece, renew
+from monitor.exposition import EMPTY, Piece, again, renew
 from monitor.families import DETAIL, IMAGE_FAMILIES, NODE
 from monitor.fleet import Entry, Fleet
 from monitor.model import BadImage, Change, Health, Listing, Mark, PollError, Reason, Snapshot, Track
@@ -211,7 +211,7 @@ class Poller:
         self._dropped = dropped
         pieces: list[Piece] = []
         for known, text in zip(self._entry.pieces, metrics.gather(kept.values()), strict=False):
-            pieces.append(known if known.text == text else piece(text))
+            pieces.append(again(known, text))
             await self._breathe()
         return (*pieces, *self._entry.pieces[len(pieces) :])
 

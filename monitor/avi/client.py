@@ -29,9 +29,9 @@ from monitor.model import BadAnswer, Listing, Page, Phase, PollError, Refused, S
 
 _MOST_PAGES: Final = 100  # 20,000 images; a Controller that names more is lying, and would hold a poll for ever
 _MOST_COOKIES: Final = 32  # a Controller has three; a proxy that sets ever new ones must not fill our requests
-_KEPT_COOKIES: Final = frozenset({"csrftoken", "sessionid", "avi-sessionid"})
 _MOST_DEADLINES: Final = 10  # one poll takes no longer than so many requests may
 _SESSION_COOKIES: Final = ("sessionid", "avi-sessionid")  # older and newer name; the vendor's SDK sends both, too
+_KEPT_COOKIES: Final = frozenset({"csrftoken", *_SESSION_COOKIES})
 _INVALID_VERSION: Final = b"Invalid version"  # in the words of the 400 that answers a version above the Controller's
 _VERSION_MAY_HAVE_MOVED: Final = frozenset({"connect", "timeout", "upgrading", "http_5xx"})
 
@@ -83,7 +83,7 @@ class Client:
         Raises: PollError; ``incomplete`` when pages twice in a row did not fit together.
         """
         try:
-            async with _as_poll_error("images"), asyncio.timeout(self._timeout_s * _MOST_DEADLINES):
+            async with asyncio.timeout(self._timeout_s * _MOST_DEADLINES):
                 await self.log_in()
                 if self._version_doubtful:
                     await self._read_version()
@@ -91,6 +91,9 @@ class Client:
         except PollError as error:
             self._version_doubtful |= error.reason in _VERSION_MAY_HAVE_MOVED
             raise
+        except TimeoutError as error:
+            self._version_doubtful = True
+            raise Unreachable("timeout", f"no whole list within {_MOST_DEADLINES} deadlines") from error
 
     async def _read_listing(self, before: Listing) -> Listing | None:
         """One read of all pages; None when images came or went between them."""
@@ -293,10 +296,7 @@ def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:
             ssl=_verification(tls), resolver=Resolver(), limit=4, keepalive_timeout=keepalive_s, ttl_dns_cache=60
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={
-            "User-Agent": f"avi-upgrade-monitor/{__version__}",
-            "X-Avi-UserAgent": f"avi-upgrade-monitor/{__version__}",
-        },
+        headers=dict.fromkeys(("User-Agent", "X-Avi-UserAgent"), f"avi-upgrade-monitor/{__version__}"),
         timeout=aiohttp.ClientTimeout(total=None),  # every request has its own deadline
         trust_env=False,
     )

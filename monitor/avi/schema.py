@@ -39,6 +39,7 @@ _UNDECIDED: Final = frozenset({"", "SYSERR_PENDING", "SYSERR_TRY_AGAIN"})
 _STATUS: Final = re.compile(r"[A-Z0-9_]{1,64}\Z")
 _BADNESS: Final[dict[EventState, int]] = {"succeeded": 0, "pending": 1, "running": 2, "failed": 3}
 
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # all that a decoder raises
 
 _identity = msgspec.json.Decoder(wire.Identity)
 _image = msgspec.json.Decoder(wire.Image)
@@ -57,7 +58,7 @@ def decode_page(body: bytes, known: Page | None = None) -> Page:
     """
     try:
         page = _page.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         page = _salvage(body, error)
     if len(page.results) > PAGE_SIZE:
         raise BadAnswer("decode", f"{len(page.results)} images on a page, {PAGE_SIZE} were asked for")
@@ -108,7 +109,7 @@ def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
     try:
         bytes(raw).decode()  # what we do not read too: the object is served on as it came
         theirs = _image.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise BadImage(_clip(str(error))) from error
     uuid = _uuid(theirs)
     if not uuid:
@@ -147,7 +148,7 @@ def decode_version(body: bytes) -> str:
     """
     try:
         version = _versioned.decode(body).version or wire.Version()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return ""
     return _clip(version.version or version.capitalised or "")
 
@@ -156,7 +157,7 @@ def decode_session_cookie_name(body: bytes) -> str:
     """The name under which the Controller wants its session cookie; empty when the log-in reply does not say."""
     try:
         return _versioned.decode(body).session_cookie_name or ""
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return ""
 
 
@@ -168,7 +169,7 @@ def decode_error(body: bytes) -> str:
     """
     try:
         return _clip(_error.decode(body).error)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         text = body[:_LABEL_LENGTH].decode(errors="replace").strip()
         return "" if text.startswith(("<", "{", "[")) else text
 
@@ -215,7 +216,7 @@ def _seconds(text: str) -> float:
 def _identify(raw: msgspec.Raw) -> str:
     try:
         return _uuid(_identity.decode(raw))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return _identify_loosely(raw)
 
 

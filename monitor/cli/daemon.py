@@ -19,11 +19,9 @@ def stop_on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
 
 
 async def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT, then end cleanly."""
+    """Serve until a signal says stop, then end cleanly."""
     stop = stop_on_signals(asyncio.get_running_loop())
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(
-        resource.RLIMIT_NOFILE, (most, most)
-    )  # the usual 1,024 are fewer than a thousand controllers need
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the usual 1,024 are too few for a thousand controllers
     async with running(config, now=time.time, rng=Random()):  # noqa: TID251, S311  the one clock; jitter is no secret
         await stop.wait()

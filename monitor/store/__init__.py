@@ -22,9 +22,7 @@ from monitor.model import Mark, StoreError
 from monitor.store.migrate import migrate
 from monitor.store.tables import progress_marks
 
-ROUND_S = (
-    2.0  # how often marks are written; the most that a kill -9 can lose, and a lost mark only restarts a stall clock
-)
+ROUND_S = 2.0  # how often marks are written: the most that a kill -9 can lose, and that only restarts a stall clock
 _BATCH = 200  # rows a statement; SQLite takes no more than 999 variables in its oldest builds
 
 Key = tuple[str, str]

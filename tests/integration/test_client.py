@@ -402,6 +402,16 @@ async def test_a_session_that_is_switched_for_ever_is_a_failure_after_one_more_t
     assert dc1.logins == 2  # in a new session: the old one might be switched for ever
 
 
+async def test_a_poll_has_a_deadline_of_its_own_beyond_those_of_its_requests(
+    dc1: SimulatedController, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.avi.client._MOST_DEADLINES", 0.01)  # so that it comes before that of the request
+    dc1.faults.order(Fault("hang"))
+    error = await the_error(client)
+    assert (type(error), error.reason) == (Unreachable, "timeout")
+    assert error.detail.startswith("no whole list within")
+
+
 async def test_log_out_ends_the_session_on_the_controller(dc1: SimulatedController, client: Client) -> None:
     dc1.rotate_csrf()
     await client.list_images(NOTHING)  # log-out is a write, and needs the token that this brings
