@@ -6,9 +6,12 @@ Errors are cut by what the caller does with them::
     MonitorError
     ├── ConfigError          the operator mends a file            → every problem at once, exit 2
     ├── StoreError           the database does not answer         → reads and metrics go on
+    │   └── NewerDatabase    a newer version wrote it             → refused at start, exit 1
     ├── BadImage             one image cannot be read             → counted, named once, the others go on
+    ├── Refusal              a PATCH cannot be done as it is      → the caller is told, nothing was changed
     └── PollError            one exchange with a Controller failed → last snapshot stands, back off, count by reason
         ├── Unreachable      no answer: dns, connect, tls, timeout
+        │   └── Unanswered   and the request may have gone out   → of a change nobody knows whether it was done
         ├── Refused          our log-in was refused: auth         → the circuit is open until the secret changes
         ├── Unavailable      not now: throttled, upgrading        → a Retry-After is honoured
         ├── BadStatus        an answer of the wrong kind: redirect, http_4xx, http_5xx
@@ -27,8 +30,8 @@ Reason = Literal[
 ]  # fmt: skip
 """Why a poll failed; the ``reason`` label of ``avi_controller_poll_failures_total``."""
 
-Phase = Literal["login", "version", "images"]
-"""In which exchange of a poll it happened."""
+Phase = Literal["login", "version", "images", "image", "patch"]
+"""In which exchange with a Controller it happened."""
 
 ImageState = Literal["started", "in_progress", "completed", "failed", "unknown"]
 EventState = Literal["pending", "running", "succeeded", "failed"]
@@ -55,8 +58,30 @@ class StoreError(MonitorError):
     """The database did not do what was asked of it; the text says what and, where known, the remedy."""
 
 
+class NewerDatabase(StoreError):
+    """The database has a schema that this version does not know. Waiting does not help."""
+
+
 class BadImage(MonitorError):
     """One image object cannot be read; the text names the JSON path of the first wrong value."""
+
+
+class Refusal(MonitorError):
+    """
+    A PATCH is not done. ``kind``: of the problem that the caller is shown; ``path``: the JSON path of what is wrong.
+
+    ``headers``: of the answer. ``status``: where a Controller's own comes through.
+    """
+
+    def __init__(
+        self, kind: str, detail: str, path: str = "", *, headers: Mapping[str, str] | None = None, status: int = 0
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.path = path
+        self.headers: Mapping[str, str] = headers or {}
+        self.status = status
 
 
 class PollError(MonitorError):
@@ -82,6 +107,10 @@ class PollError(MonitorError):
 
 class Unreachable(PollError):
     """No whole answer came: name resolution, connection, TLS or the deadline."""
+
+
+class Unanswered(Unreachable):
+    """The connection broke, or the deadline passed, when the request may already have been sent."""
 
 
 class Refused(PollError):
@@ -215,6 +244,8 @@ class Track(msgspec.Struct, frozen=True, gc=False):
     detail_until: float
     """Until when its per-task series are exported, Unix seconds; ``inf`` while it is active or failed."""
     portrait: Portrait = Portrait()
+    annotations: Mapping[str, str] = {}
+    """Those that ``portrait`` shows."""
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,66 @@
+"""Annotations: how they merge, how many there may be, and what acknowledges."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.annotations import (
+    MOST_ANNOTATIONS,
+    Annotating,
+    Value,
+    annotate,
+    check_annotations,
+    is_acknowledged,
+)
+from monitor.model import Refusal
+
+TEXTS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["", "1", "2"]))
+CHANGES = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([None, "", "1", "2"]))
+
+
+@given(TEXTS, CHANGES)
+def test_a_merge_sets_and_removes_what_it_names_and_leaves_the_rest(
+    before: dict[str, str], change: dict[str, str]
+) -> None:
+    after = annotate(before, Annotating(change))
+    assert {key: after.get(key) for key in change} == change
+    assert {key: after.get(key) for key in before.keys() - change.keys()} == {
+        key: before[key] for key in before.keys() - change.keys()
+    }
+    assert annotate(after, Annotating(change)) == after
+
+
+@given(TEXTS, TEXTS)
+def test_a_replacement_leaves_nothing_of_before(before: dict[str, str], change: dict[str, str]) -> None:
+    assert annotate(before, Annotating(change, replace=True)) == change
+
+
+def test_one_annotation_too_many_is_refused() -> None:
+    full = {str(number): "x" for number in range(MOST_ANNOTATIONS)}
+    assert annotate({}, Annotating(full)) == full
+    with pytest.raises(Refusal, match="65 annotations, 64 are the most") as refusal:
+        annotate(full, Annotating({"more": "x"}))
+    assert refusal.value.kind == "too-many-annotations"
+
+
+def test_an_image_that_has_too_many_can_still_lose_some() -> None:
+    many = {str(number): "x" for number in range(MOST_ANNOTATIONS + 6)}
+    assert len(annotate(many, Annotating({"0": None, "1": "y"}))) == MOST_ANNOTATIONS + 5
+
+
+@pytest.mark.parametrize("text", ["true", "yes", "1", "True", "YES"])
+def test_these_acknowledge(text: str) -> None:
+    assert is_acknowledged({"acknowledged": text})
+
+
+@pytest.mark.parametrize("text", ["", "false", "no", "0", "2", "true "])
+def test_these_do_not(text: str) -> None:
+    assert not is_acknowledged({"acknowledged": text})
+    assert not is_acknowledged({})
+
+
+def test_values_are_named_by_their_key() -> None:
+    check_annotations({"a/b.c-d_e": "x" * 1024}, Value, "$")
+    with pytest.raises(Refusal, match="found int, expected a text") as refusal:
+        check_annotations({"good": "x", "bad": 5}, Value, "$.here")
+    assert refusal.value.path == "$.here.bad"
