@@ -2,29 +2,25 @@
 One controller's session and requests: the only module that speaks to a Controller.
 
 Owns the cookies, the CSRF token, the API version in use and the knowledge of a refused secret. Every wait on the
-outside has a deadline here; every foreign exception leaves as a PollError. Knows nothing of metrics or of schedules.
+outside has a deadline here. Knows nothing of metrics or of schedules.
 """
 
 import asyncio
 import operator
-import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, Final, NoReturn
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final, NoReturn
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
-from aiohttp.http_exceptions import ContentEncodingError
 from multidict import CIMultiDict
 from yarl import URL
 
-from monitor import __version__
 from monitor.avi import schema
+from monitor.avi.connection import Connector, as_poll_error
 from monitor.avi.replies import Reply, discreet, judge
-from monitor.avi.resolver import Resolver
-from monitor.config import Controller, Tls
+from monitor.config import Controller
 from monitor.model import BadAnswer, Listing, Page, Phase, PollError, Refused, Secret, Unreachable
 
 _MOST_PAGES: Final = 100  # 20,000 images; a Controller that names more is lying, and would hold a poll for ever
@@ -49,7 +45,7 @@ class Client:
     """
     The session with one controller. Log-ins are single-flight, and a refused secret is never tried again.
 
-    ``session``: this controller's own, see :func:`open_session`. ``now``: Unix seconds.
+    ``session``: this controller's own, see :func:`monitor.avi.connection.open_session`. ``now``: Unix seconds.
     """
 
     def __init__(
@@ -136,22 +132,64 @@ class Client:
                 break
         return pages
 
-    async def _get(self, url: URL, phase: Phase) -> bytes:
+    async def get_image(self, uuid: str) -> bytes:
         """
-        Read one resource: logged in, with one more try after a session that ended or was switched.
+        Read one image as it is now.
+
+        Raises: PollError; with the status 404 when there is none.
+        """
+        return await self._get(self._image(uuid), "image")
+
+    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
+        """
+        Change an image, and give the Controller's answer. One try: only a reply that refused the session is no answer.
+
+        ``body``: in the Controller's form. ``api_version``: that of the body.
+        Raises: PollError; Unanswered when nobody knows whether it was done.
+        """
+        reply = await self._ask("PATCH", self._image(uuid), "patch", body=body, api_version=api_version)
+        if 200 <= reply.status < 300:
+            return reply.body
+        raise self._judge(reply, "patch") or BadAnswer("decode", f"{reply.status}", phase="patch")
+
+    def _image(self, uuid: str) -> URL:
+        return URL(f"{self._controller.url}/api/image/{quote(uuid, safe='')}", encoded=True)
+
+    async def _ask(
+        self, method: str, url: URL, phase: Phase, *, body: bytes | None = None, api_version: str = ""
+    ) -> Reply:
+        """
+        One request of a session, with one more try after a session that ended or was switched: nothing was done then.
 
         A 419 brings the cookies to go on with; a 401 needs a new log-in, and so does a version that is none any more.
         """
+
+        async def send() -> Reply:
+            more = {"X-Avi-Version": api_version, "Content-Type": "application/json"} if api_version else {}
+            return await self._send(method, url, phase, headers=self._session_headers(more), data=body)
+
         await self.log_in()
         session = self.link.logins
-        reply = await self._send("GET", url, phase, headers=self._headers)
+        reply = await send()
         if reply.status == 419:
-            reply = await self._send("GET", url, phase, headers=self._headers)
-        elif reply.status == 401 or self._is_outdated(reply):
+            return await send()
+        if reply.status == 401 or (body is None and self._is_outdated(reply)):
             if self.link.logins == session:
                 self._headers = None
             await self.log_in()
-            reply = await self._send("GET", url, phase, headers=self._headers)
+            return await send()
+        return reply
+
+    def _session_headers(self, more: Mapping[str, str]) -> CIMultiDict[str] | None:
+        if self._headers is None or not more:
+            return self._headers
+        headers = self._headers.copy()
+        headers.update(more)
+        return headers
+
+    async def _get(self, url: URL, phase: Phase) -> bytes:
+        """Read one resource of a session."""
+        reply = await self._ask("GET", url, phase)
         if error := self._judge(reply, phase):
             if reply.status == 419 or (reply.status == 400 and _INVALID_VERSION not in reply.body):
                 self._headers = None  # it stays so with this session; the next poll begins with a new one
@@ -254,11 +292,11 @@ class Client:
         phase: Phase,
         *,
         headers: CIMultiDict[str] | None = None,
-        data: dict[str, str] | None = None,
+        data: dict[str, str] | bytes | None = None,
     ) -> Reply:
         """One request and its whole answer, within the deadline and the size limit."""
         async with (
-            _as_poll_error(phase),
+            as_poll_error(phase),
             asyncio.timeout(self._timeout_s),
             self._session.request(method, url, headers=headers, data=data, allow_redirects=False) as response,
         ):
@@ -280,93 +318,8 @@ class Client:
 
     def _note_certificate(self) -> None:
         connector = self._session.connector
-        if isinstance(connector, _Connector) and connector.certificate_expires_at != self.link.certificate_expires_at:
+        if isinstance(connector, Connector) and connector.certificate_expires_at != self.link.certificate_expires_at:
             self.link = msgspec.structs.replace(self.link, certificate_expires_at=connector.certificate_expires_at)
-
-
-def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:
-    """
-    The HTTP session of one controller.
-
-    Cookies are kept by the client, as those of one origin; redirects are not followed.   # decision 4
-    ``keepalive_s``: longer than the slowest interval, so that a poll does not cost a TLS handshake.
-    """
-    return aiohttp.ClientSession(
-        connector=_Connector(
-            ssl=_verification(tls), resolver=Resolver(), limit=4, keepalive_timeout=keepalive_s, ttl_dns_cache=60
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers=dict.fromkeys(("User-Agent", "X-Avi-UserAgent"), f"avi-upgrade-monitor/{__version__}"),
-        timeout=aiohttp.ClientTimeout(total=None),  # every request has its own deadline
-        trust_env=False,
-    )
-
-
-class _Connector(aiohttp.TCPConnector):
-    """A connector that remembers when the certificate of its far side expires."""
-
-    certificate_expires_at: float | None = None
-    _seen: asyncio.BaseTransport | None = None
-
-    async def connect(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  the signature is aiohttp's
-        connection = await super().connect(*args, **options)
-        transport = connection.transport
-        if transport is not None and transport is not self._seen:
-            self._seen = transport
-            ssl_object = transport.get_extra_info("ssl_object")
-            self.certificate_expires_at = _expiry(ssl_object.getpeercert(binary_form=True)) if ssl_object else None
-        return connection
-
-
-def _expiry(certificate: bytes | None) -> float | None:
-    """When a certificate in DER ends, Unix seconds. The ssl module reads only those that it verified itself."""
-    from cryptography import x509  # noqa: PLC0415  ten megabytes that a fleet on plain loopback does not need
-
-    try:
-        return x509.load_der_x509_certificate(certificate or b"").not_valid_after_utc.timestamp()
-    except ValueError:
-        return None
-
-
-def _verification(tls: Tls) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
-    """How the far side is verified: its pin alone, nothing at all on explicit wish, else the chain and the name."""
-    if tls.fingerprint:
-        return aiohttp.Fingerprint(tls.fingerprint)
-    if tls.insecure:
-        return False
-    return _context(tls.ca_file) if tls.ca_file else True
-
-
-@lru_cache(maxsize=64)
-def _context(ca_file: Path) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca_file))
-
-
-@asynccontextmanager
-async def _as_poll_error(phase: Phase) -> AsyncIterator[None]:
-    """Name what happened to an exchange in our words; foreign texts are clipped, and hold no secret."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise Unreachable("timeout", "no whole answer within the deadline", phase=phase) from error
-    except (aiohttp.ClientConnectorDNSError, aiohttp.InvalidURL, UnicodeError) as error:
-        raise Unreachable("dns", str(error)[:200], phase=phase) from error
-    except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError) as error:
-        raise Unreachable("tls", _tls_detail(error), phase=phase) from error
-    except (aiohttp.ClientConnectionError, ConnectionError) as error:
-        raise Unreachable("connect", str(error)[:200] or type(error).__name__, phase=phase) from error
-    except aiohttp.ClientPayloadError as error:
-        if isinstance(error.__cause__, ContentEncodingError):
-            raise BadAnswer("decode", "not compressed as it says", phase=phase) from error
-        raise Unreachable("connect", "the connection broke in the middle of the answer", phase=phase) from error
-    except aiohttp.ClientError as error:
-        raise BadAnswer("decode", f"not HTTP as it should be: {type(error).__name__}", phase=phase) from error
-
-
-def _tls_detail(error: Exception) -> str:
-    if isinstance(error, aiohttp.ServerFingerprintMismatch):
-        return f"the certificate has the fingerprint {error.got.hex()}, not the one in the configuration"
-    return str(error)[:200]
 
 
 def _incomplete() -> NoReturn:

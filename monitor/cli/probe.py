@@ -5,7 +5,8 @@ import time
 
 import click
 
-from monitor.avi.client import Client, open_session
+from monitor.avi.client import Client
+from monitor.avi.connection import open_session
 from monitor.config import Config, Controller
 from monitor.model import Listing, MonitorError, PollError
 

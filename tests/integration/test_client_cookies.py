@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from monitor.avi.client import Client, open_session
+from monitor.avi.client import Client
+from monitor.avi.connection import open_session
 from monitor.config import Controller, SecretFile
 from monitor.model import Listing
 

@@ -13,9 +13,10 @@ from aioresponses import aioresponses
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from monitor.avi.client import Client, open_session
+from monitor.avi.client import Client
+from monitor.avi.connection import open_session
 from monitor.config import Controller, SecretVariable, Tls
-from monitor.model import BadAnswer, Listing, PollError, Reason, Secret, Unreachable
+from monitor.model import BadAnswer, Listing, PollError, Reason, Secret, Unanswered, Unreachable
 
 ORIGIN = "https://dc1.example"
 LOGIN = f"{ORIGIN}/login"
@@ -55,25 +56,25 @@ async def the_error(client: Client, failure: Exception) -> PollError:
 
 
 FAILURES: dict[str, tuple[Exception, type[PollError], Reason]] = {
-    "deadline": (TimeoutError(), Unreachable, "timeout"),
-    "server-timeout": (aiohttp.ServerTimeoutError(), Unreachable, "timeout"),
-    "connection-timeout": (aiohttp.ConnectionTimeoutError(), Unreachable, "timeout"),
-    "socket-timeout": (aiohttp.SocketTimeoutError(), Unreachable, "timeout"),
+    "deadline": (TimeoutError(), Unanswered, "timeout"),
+    "server-timeout": (aiohttp.ServerTimeoutError(), Unanswered, "timeout"),
+    "connection-timeout": (aiohttp.ConnectionTimeoutError(), Unanswered, "timeout"),
+    "socket-timeout": (aiohttp.SocketTimeoutError(), Unanswered, "timeout"),
     "name-not-known": (aiohttp.ClientConnectorDNSError(HOST, OSError(-2, "Name not known")), Unreachable, "dns"),
     "no-route": (aiohttp.ClientConnectorError(HOST, UNREACHABLE), Unreachable, "connect"),
-    "os-error": (aiohttp.ClientOSError(104, "Connection reset by peer"), Unreachable, "connect"),
-    "disconnected": (aiohttp.ServerDisconnectedError(), Unreachable, "connect"),
-    "reset-while-sending": (aiohttp.ClientConnectionResetError("Cannot write to closing transport"), Unreachable,
+    "os-error": (aiohttp.ClientOSError(104, "Connection reset by peer"), Unanswered, "connect"),
+    "disconnected": (aiohttp.ServerDisconnectedError(), Unanswered, "connect"),
+    "reset-while-sending": (aiohttp.ClientConnectionResetError("Cannot write to closing transport"), Unanswered,
                             "connect"),
-    "closed-connection": (aiohttp.ClientConnectionError("Connection closed"), Unreachable, "connect"),
-    "bare-reset": (ConnectionResetError(104, "Connection reset by peer"), Unreachable, "connect"),
-    "bare-refusal": (ConnectionRefusedError(111, "Connection refused"), Unreachable, "connect"),
-    "broken-in-the-body": (because(aiohttp.ClientPayloadError(), ContentLengthError("Not enough")), Unreachable,
+    "closed-connection": (aiohttp.ClientConnectionError("Connection closed"), Unanswered, "connect"),
+    "bare-reset": (ConnectionResetError(104, "Connection reset by peer"), Unanswered, "connect"),
+    "bare-refusal": (ConnectionRefusedError(111, "Connection refused"), Unanswered, "connect"),
+    "broken-in-the-body": (because(aiohttp.ClientPayloadError(), ContentLengthError("Not enough")), Unanswered,
                            "connect"),
     "tls": (aiohttp.ClientConnectorSSLError(HOST, ssl.SSLError(1, "WRONG_VERSION_NUMBER")), Unreachable, "tls"),
     "certificate": (aiohttp.ClientConnectorCertificateError(HOST, ssl.SSLCertVerificationError(1, "self-signed")),
                     Unreachable, "tls"),
-    "bare-tls": (ssl.SSLError(1, "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), Unreachable, "tls"),
+    "bare-tls": (ssl.SSLError(1, "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), Unanswered, "tls"),
     "pin": (aiohttp.ServerFingerprintMismatch(b"\1" * 32, b"\2" * 32, "dc1.example", 443), Unreachable, "tls"),
     "not-gzip": (because(aiohttp.ClientPayloadError(), ContentEncodingError("gzip")), BadAnswer, "decode"),
     "not-http": (because(aiohttp.ClientResponseError(REQUEST, ()), BadHttpMessage("no")), BadAnswer, "decode"),

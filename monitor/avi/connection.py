@@ -1,0 +1,111 @@
+"""
+The way to a Controller: connections, how its certificate is verified, and what goes wrong with them in our words.
+
+Every foreign exception of an exchange leaves as a PollError. Knows no session and no request.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
+
+from monitor import __version__
+from monitor.avi.resolver import Resolver
+from monitor.config import Tls
+from monitor.model import BadAnswer, Phase, Unanswered, Unreachable
+
+
+def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:
+    """
+    The HTTP session of one controller.
+
+    Cookies are kept by the client, as those of one origin; redirects are not followed.   # decision 4
+    ``keepalive_s``: longer than the slowest interval, so that a poll does not cost a TLS handshake.
+    """
+    return aiohttp.ClientSession(
+        connector=Connector(
+            ssl=_verification(tls), resolver=Resolver(), limit=4, keepalive_timeout=keepalive_s, ttl_dns_cache=60
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=dict.fromkeys(("User-Agent", "X-Avi-UserAgent"), f"avi-upgrade-monitor/{__version__}"),
+        timeout=aiohttp.ClientTimeout(total=None),  # every request has its own deadline
+        trust_env=False,
+    )
+
+
+class Connector(aiohttp.TCPConnector):
+    """A connector that remembers when the certificate of its far side expires."""
+
+    certificate_expires_at: float | None = None
+    _seen: asyncio.BaseTransport | None = None
+
+    async def connect(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  the signature is aiohttp's
+        """Connect, and look at the certificate when the connection is a new one."""
+        connection = await super().connect(*args, **options)
+        transport = connection.transport
+        if transport is not None and transport is not self._seen:
+            self._seen = transport
+            ssl_object = transport.get_extra_info("ssl_object")
+            self.certificate_expires_at = _expiry(ssl_object.getpeercert(binary_form=True)) if ssl_object else None
+        return connection
+
+
+def _expiry(certificate: bytes | None) -> float | None:
+    """When a certificate in DER ends, Unix seconds. The ssl module reads only those that it verified itself."""
+    from cryptography import x509  # noqa: PLC0415  ten megabytes that a fleet on plain loopback does not need
+
+    try:
+        return x509.load_der_x509_certificate(certificate or b"").not_valid_after_utc.timestamp()
+    except ValueError:
+        return None
+
+
+def _verification(tls: Tls) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
+    """How the far side is verified: its pin alone, nothing at all on explicit wish, else the chain and the name."""
+    if tls.fingerprint:
+        return aiohttp.Fingerprint(tls.fingerprint)
+    if tls.insecure:
+        return False
+    return _context(tls.ca_file) if tls.ca_file else True
+
+
+@lru_cache(maxsize=64)
+def _context(ca_file: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(ca_file))
+
+
+@asynccontextmanager
+async def as_poll_error(phase: Phase) -> AsyncIterator[None]:
+    """Name what happened to an exchange in our words; foreign texts are clipped, and hold no secret."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise Unanswered("timeout", "no whole answer within the deadline", phase=phase) from error
+    except (aiohttp.ClientConnectorDNSError, aiohttp.InvalidURL, UnicodeError) as error:
+        raise Unreachable("dns", str(error)[:200], phase=phase) from error
+    except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as error:
+        raise Unreachable("tls", _tls_detail(error), phase=phase) from error
+    except ssl.SSLError as error:  # of a connection that stood
+        raise Unanswered("tls", _tls_detail(error), phase=phase) from error
+    except aiohttp.ClientConnectorError as error:
+        raise Unreachable("connect", str(error)[:200], phase=phase) from error
+    except (aiohttp.ClientConnectionError, ConnectionError) as error:
+        raise Unanswered("connect", str(error)[:200] or type(error).__name__, phase=phase) from error
+    except aiohttp.ClientPayloadError as error:
+        if isinstance(error.__cause__, ContentEncodingError):
+            raise BadAnswer("decode", "not compressed as it says", phase=phase) from error
+        raise Unanswered("connect", "the connection broke in the middle of the answer", phase=phase) from error
+    except aiohttp.ClientError as error:
+        raise BadAnswer("decode", f"not HTTP as it should be: {type(error).__name__}", phase=phase) from error
+
+
+def _tls_detail(error: Exception) -> str:
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return f"the certificate has the fingerprint {error.got.hex()}, not the one in the configuration"
+    return str(error)[:200]
