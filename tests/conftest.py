@@ -5,6 +5,10 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.postgres import database_url, postgres_server, postgres_url
+
+__all__ = ["database_url", "postgres_server", "postgres_url"]  # fixtures, for every test
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(

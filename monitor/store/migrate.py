@@ -8,23 +8,31 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from monitor.model import StoreError
+from monitor.model import NewerDatabase
+
+_LOCKS = {
+    "sqlite": "BEGIN IMMEDIATE",  # its driver would begin no transaction for DDL: a kill could leave half of it
+    "postgresql": "SELECT pg_advisory_xact_lock(4708031)",  # any number, but the same in every version
+}
 
 
 def migrate(connection: Connection) -> None:
     """
-    Run the migrations that this database lacks.
+    Run the migrations that this database lacks, all or none; of several processes one does it, the others wait.
 
-    Raises: StoreError when the database was written by a newer version of the program.
+    Raises: NewerDatabase.
     """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    scripts = ScriptDirectory.from_config(config)
     present = MigrationContext.configure(connection).get_current_revision()
-    if present is not None and present not in known:
-        raise StoreError(
+    if present == scripts.get_current_head():
+        return
+    if present is not None and present not in {script.revision for script in scripts.walk_revisions()}:
+        raise NewerDatabase(
             f"its schema is {present}, which this version does not know: a newer version wrote it;"
             " run that version, or name another database"
         )
-    command.upgrade(config, "head")
+    connection.exec_driver_sql(_LOCKS[connection.dialect.name])
+    command.upgrade(config, "head")  # which looks again, now that nobody else can

@@ -1,6 +1,6 @@
 """The tables, as this version of the program wants them; ``migrations`` brings a database here."""
 
-from sqlalchemy import Column, Double, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -14,3 +14,42 @@ progress_marks = Table(
     Column("first_seen_at", Double, nullable=False),
 )
 """How far each image had come when it last moved (model.Mark)."""
+
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("controller", Text, primary_key=True),
+    Column("image_uuid", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""What operators wrote on images."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # given by audit_head: no gaps
+    Column("intent", BigInteger, unique=True),  # of an ending; unique: an intent ends once, whoever writes
+    Column("at", Double, nullable=False),
+    Column("controller", Text, nullable=False),
+    Column("image_uuid", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Index("audit_of_image", "image_uuid", "number"),
+)
+"""The records of the audit (audit.Record)."""
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
+    Column("number", BigInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+"""Number and hash of the last record; whoever writes locks this one row first."""
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database takes the text; PostgreSQL has no zero byte, and no encoding has half a surrogate pair."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

@@ -1,0 +1,58 @@
+"""``audit verify``: walk the whole chain of the audit, beside a running daemon or without one."""
+
+import time
+from collections.abc import Iterator
+from itertools import count
+from typing import Literal
+
+import click
+import msgspec
+from msgspec import Struct
+
+from monitor.audit import Record, faults
+from monitor.config import Config
+from monitor.model import MonitorError, StoreError
+from monitor.store.database import Database
+from monitor.store.ledger import Ledger
+
+
+class Verdict(Struct, frozen=True):
+    """What a walk found. ``number`` and ``hash``: of the last record, to be compared with the log."""
+
+    whole: bool
+    records: int
+    number: int
+    hash: str
+    faults: tuple[str, ...]
+
+
+async def verify(config: Config, output: Literal["text", "json"]) -> None:
+    """
+    Print what the chain is like.
+
+    Raises: MonitorError when it is not whole, or cannot be read.
+    """
+    database = Database(config.database, read_only=True)
+    try:
+        await database.open()
+        verdict = await Ledger(database, now=time.time).read_chain(_judge)  # noqa: TID251
+    except StoreError as error:
+        raise MonitorError(f"the audit in {database.name} cannot be read: {error}") from error
+    finally:
+        await database.close()
+    click.echo(msgspec.json.encode(verdict).decode() if output == "json" else _describe(verdict))
+    if not verdict.whole:
+        raise MonitorError("the audit is not whole")
+
+
+def _judge(records: Iterator[Record], head: tuple[int, bytes]) -> Verdict:
+    seen = count()
+    found = tuple(faults((record for record, _ in zip(records, seen, strict=False)), head))
+    return Verdict(not found, next(seen), head[0], head[1].hex(), found)
+
+
+def _describe(verdict: Verdict) -> str:
+    if not verdict.whole:
+        return "\n".join(verdict.faults)
+    plural = "s" * (verdict.records != 1)
+    return f"{verdict.records} record{plural}, whole; the last is {verdict.number}, {verdict.hash}"

@@ -1,0 +1,106 @@
+"""What differs between the databases: how SQLAlchemy is made to connect to a file, to memory and to PostgreSQL."""
+
+import logging
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+
+from monitor.model import StoreError
+
+_SQLITE = "sqlite+aiosqlite"
+
+
+def make_memory_engine() -> AsyncEngine:
+    """For a database that lives as long as its one connection, for which everybody waits."""
+    return create_async_engine(f"{_SQLITE}://", poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
+
+
+def make_file_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
+    """For a file, in which readers do not block the writer, and a commit is on the disk when it returns."""
+    engine = create_async_engine(URL.create(_SQLITE, database=str(path)))
+    _prepare(engine, (f"busy_timeout={busy_timeout_ms}", "journal_mode=WAL", "synchronous=FULL"))
+    return engine
+
+
+def make_reading_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
+    """For a file that belongs to another process; it must be there."""
+    uri = URL.create(_SQLITE, database=f"{path.absolute().as_uri()}?mode=ro", query={"uri": "true"})
+    engine = create_async_engine(uri)
+    _prepare(engine, (f"busy_timeout={busy_timeout_ms}",))
+    return engine
+
+
+def _prepare(engine: AsyncEngine, pragmas: Iterable[str]) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: ANN401  the driver's, untyped
+        try:
+            cursor = connection.cursor()
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+        except sqlite3.Error:  # or its thread would outlive the attempt
+            connection.close()
+            raise
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def release(connection: Any, _entry: ConnectionPoolEntry, _error: BaseException | None) -> None:  # noqa: ANN401
+        """Before it is closed: what still refers to a statement would keep the connection alive, and its locks."""
+        with suppress(sqlite3.Error, ValueError):  # ValueError: closed already
+            connection.rollback()
+
+
+def make_postgres_engine(url: str, *, limit_s: float) -> AsyncEngine:
+    """
+    Connect by asyncpg's own reading of the URL, in which ``sslmode``, ``passfile`` and the rest mean what they do.
+
+    Raises: StoreError when the driver is not installed.
+    """
+    try:
+        import asyncpg  # noqa: PLC0415
+    except ImportError as error:
+        raise StoreError("asyncpg is not installed; it comes with the extra `postgres`") from error
+
+    logging.getLogger("sqlalchemy.pool").setLevel(
+        logging.CRITICAL
+    )  # that a dead connection cannot be closed is no news
+
+    async def connect() -> Any:  # noqa: ANN401  the driver's, untyped
+        name = {"application_name": "avi-upgrade-monitor"}
+        try:
+            return await asyncpg.connect(url, timeout=limit_s, command_timeout=limit_s, server_settings=name)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+            raise ConnectionError(str(error)) from error  # as if the network had refused it
+
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=True)
+
+
+class Renewal:
+    """
+    Sees to it that connections from before a trouble are not used after it.
+
+    One that was opened on a file that could not be written, or to a server that has become the standby, would stay so.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._generation = 0
+        event.listen(engine.sync_engine, "connect", self._mark)
+        event.listen(engine.sync_engine, "checkout", self._check)
+
+    def demand(self) -> None:
+        """Use none of the present connections again."""
+        self._generation += 1
+
+    def _mark(self, _connection: object, entry: ConnectionPoolEntry) -> None:
+        entry.info["generation"] = self._generation
+
+    def _check(self, _connection: object, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        if entry.info["generation"] != self._generation:
+            raise DisconnectionError  # which the pool takes as a reason to connect anew

@@ -1,0 +1,63 @@
+"""Stores on real databases: opened and closed, and what tests write into them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+
+from monitor.annotations import Annotating
+from monitor.audit import Ending, Intent, faults
+from monitor.store import Store
+
+DONE = Ending(outcome="done", answer=200)
+TICKET = Annotating({"ticket": "CHG-1"})
+NOW = 1_000.5
+
+_requests = count(1)
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, now: Callable[[], float] = lambda: NOW, limit_s: float = 30.0, busy_timeout_ms: int = 1_000
+) -> AsyncIterator[Store]:
+    """
+    A store that is up, closed at the end without a last flush, as by a kill.
+
+    ``limit_s``: longer than in life, so that a slow machine is not taken for a dead database.
+    """
+    store = Store(url, now=now, limit_s=limit_s, busy_timeout_ms=busy_timeout_ms)
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def closing(store: Store) -> AsyncIterator[Store]:
+    """A store that the test opens itself, or tries to."""
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def intent(image_uuid: str = "image-1", *, controller: str = "dc1", actor: str = "alice", **asked: object) -> Intent:
+    """Somebody's wish; no two are equal."""
+    return Intent(
+        request_id=f"r-{next(_requests)}",
+        actor=actor,
+        source="192.0.2.7",
+        controller=controller,
+        image_uuid=image_uuid,
+        asked=asked,
+    )
+
+
+async def wrong_with(store: Store) -> list[str]:
+    """Every fault of the chain."""
+    return await store.ledger.read_chain(lambda records, head: list(faults(records, head)))
+
+
+def is_up(store: Store) -> bool:
+    """Whether it is, now; asked of the attribute, mypy would hold on to the first answer."""
+    return store.up

@@ -1,0 +1,97 @@
+"""``audit verify`` as people run it: beside a store that is open, on a chain that is whole and on one that is not."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from sqlalchemy import text
+
+from tests.e2e.support import output_of
+from tests.integration.stores import DONE, intent, opened
+
+COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
+
+
+@pytest.fixture
+def config(database_url: str, tmp_path: Path) -> Path:
+    return write_config(tmp_path, database_url)
+
+
+def write_config(folder: Path, database: str) -> Path:
+    path, password = folder / "config.yml", folder / "password"
+    password.write_text("not needed here")
+    controller = {"name": "dc1", "url": "https://127.0.0.1:1", "username": "svc", "password_file": str(password)}
+    path.write_text(yaml.safe_dump({"database": database, "controllers": [controller]}))
+    return path
+
+
+async def verify(config: Path, *arguments: str) -> tuple[int, str, str]:
+    """Exit status, standard output, standard error."""
+    return await output_of(*COMMAND, "audit", "verify", "--config", str(config), *arguments)
+
+
+async def test_a_whole_chain_is_called_so_with_its_last_hash(config: Path, database_url: str) -> None:
+    async with opened(database_url) as store:
+        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.ledger.intend(intent(), at=1)
+        last = await store.ledger.read_chain(lambda _, head: head[1].hex())
+        assert await verify(config) == (0, f"3 records, whole; the last is 3, {last}\n", "")
+        status, out, err = await verify(config, "--output", "json")
+        assert (status, err) == (0, "")
+        assert json.loads(out) == {"whole": True, "records": 3, "number": 3, "hash": last, "faults": []}
+        assert [entry.ending for entry in await store.ledger.entries()] == [None, DONE]
+
+
+async def test_every_fault_is_printed_and_the_status_is_1(config: Path, database_url: str) -> None:
+    async with opened(database_url) as store:
+        for _ in range(3):
+            await store.ledger.record(intent(), DONE, None, at=1)
+        async with store.database.transaction() as connection:
+            await connection.execute(text("UPDATE audit SET actor = 'mallory' WHERE number = 2"))
+            await connection.execute(text("DELETE FROM audit WHERE number = 6"))
+    faults = [
+        "record 2 was altered, or the one before it",
+        "the chain ends with record 5, but record 6 was written, or the head was altered",
+    ]
+    said = "avi-upgrade-monitor: the audit is not whole\n"
+    assert await verify(config) == (1, "\n".join(faults) + "\n", said)
+    status, out, err = await verify(config, "--output", "json")
+    assert (status, json.loads(out)["faults"], err) == (1, faults, said)
+
+
+async def test_a_database_without_an_audit_is_called_so_and_left_as_it_is(
+    config: Path, database_url: str, tmp_path: Path
+) -> None:
+    if database_url.startswith("sqlite"):
+        (tmp_path / "state.db").touch()
+    status, out, err = await verify(config)
+    assert (status, out) == (1, "")
+    assert err.endswith("cannot be read: it holds no audit; no daemon of this version has used it\n")
+    async with opened(database_url) as store:
+        assert await store.ledger.entries() == ()
+
+
+async def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    status, _, err = await verify(write_config(tmp_path, f"sqlite:///{tmp_path}/none.db"))
+    assert (status, err.count("cannot be read: unable to open database file")) == (1, 1)
+    assert not list(tmp_path.glob("none*"))  # noqa: ASYNC240  a look at a folder blocks nobody
+
+
+async def test_a_path_may_have_characters_that_mean_something_in_a_url(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/100%20&more/state.db"
+    async with opened(database) as store:
+        await store.ledger.record(intent(), DONE, None, at=1)
+    status, out, _ = await verify(write_config(tmp_path, database))
+    assert (status, out.startswith("2 records, whole;")) == (0, True)
+
+
+async def test_the_daemon_does_not_start_on_a_database_that_a_newer_version_wrote(
+    config: Path, database_url: str
+) -> None:
+    async with opened(database_url) as store, store.database.transaction() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    status, _, err = await output_of(*COMMAND, "run", "--config", str(config))
+    assert status == 1
+    assert "cannot be used: its schema is 9999, which this version does not know" in err.splitlines()[-1]

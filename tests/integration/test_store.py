@@ -1,0 +1,174 @@
+"""Marks in real databases: kept, forgotten, compared; and how a database is opened, or why it is not."""
+
+import asyncio
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from monitor.model import Mark, NewerDatabase, StoreError
+from monitor.store import Store
+from tests.integration.stores import is_up, opened
+from tests.postgres import Server
+
+EARLY = Mark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
+LATE = Mark(b"l" * 16, changed_at=200.5, first_seen_at=90.25)
+
+
+async def kept(url: str, controller: str = "dc1") -> dict[str, Mark]:
+    """What a new process finds."""
+    async with opened(url) as store:
+        return dict(store.marks.of(controller))
+
+
+async def test_marks_survive_a_restart_exactly(database_url: str) -> None:
+    async with opened(database_url) as store:
+        store.marks.settle("dc1", {"image-1": EARLY, "image-2": EARLY})
+        store.marks.settle("dc2", {"image-1": LATE})
+        await store.flush()
+        store.marks.settle("dc1", {"image-2": LATE})
+        await store.flush()
+    assert await kept(database_url, "dc1") == {"image-2": LATE}
+    assert await kept(database_url, "dc2") == {"image-1": LATE}
+
+
+async def test_more_marks_than_one_statement_takes_are_all_written(database_url: str) -> None:
+    async with opened(database_url) as store:
+        store.marks.settle("dc1", {f"image-{number}": EARLY for number in range(1_001)})
+        await store.flush()
+    assert len(await kept(database_url)) == 1_001
+
+
+async def test_what_was_settled_before_the_database_came_is_kept_over_what_it_knew(database_url: str) -> None:
+    async with opened(database_url) as store:
+        store.marks.settle("dc1", {"image-1": EARLY, "image-2": EARLY})
+        await store.flush()
+    late = Store(database_url)
+    late.marks.settle("dc1", {"image-1": LATE})
+    await late.flush()
+    await late.close()
+    assert await kept(database_url) == {"image-1": LATE, "image-2": EARLY}
+
+
+async def test_a_flush_that_is_cancelled_leaves_nothing_unwritten(database_url: str) -> None:
+    async with opened(database_url) as store:
+        store.marks.settle("dc1", {f"image-{number}": EARLY for number in range(5_000)})
+        async with asyncio.TaskGroup() as tasks:
+            flush = tasks.create_task(store.flush(), name="flush")
+            await asyncio.sleep(0)
+            flush.cancel()
+        await store.flush()
+    assert len(await kept(database_url)) == 5_000
+
+
+async def test_a_store_that_starts_well_says_nothing(database_url: str) -> None:
+    with capture_logs() as logs:
+        async with opened(database_url) as store:
+            await store.flush()
+            assert is_up(store)
+    assert not logs
+
+
+async def test_a_database_in_memory_works_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with opened("sqlite://") as store:
+        store.marks.settle("dc1", {"image-1": EARLY})
+        await store.flush()
+        assert is_up(store)
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240  a look at an empty folder blocks nobody
+
+
+def a_file_in_the_way(folder: Path) -> None:
+    (folder / "deeper").write_text("not a folder")
+
+
+def no_database(folder: Path) -> None:
+    (folder / "deeper").mkdir()
+    (folder / "deeper" / "state.db").write_bytes(b"this is no database, however long one looks at it" * 100)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        pytest.param(a_file_in_the_way, "Not a directory|File exists", id="file-in-the-way"),
+        pytest.param(no_database, "file is not a database", id="no-database"),
+    ],
+)
+async def test_a_file_that_cannot_be_opened_says_why_and_is_tried_again(
+    tmp_path: Path, prepare: Callable[[Path], None], words: str
+) -> None:
+    prepare(tmp_path)
+    store = Store(f"sqlite:///{tmp_path}/deeper/state.db")
+    with pytest.raises(StoreError, match=words):
+        await store.open()
+    assert not is_up(store)
+    (tmp_path / "deeper").rename(tmp_path / "out-of-the-way")
+    await store.flush()
+    assert is_up(store)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        pytest.param("/no-such-database?host={folder}", 'database "no-such-database" does not exist', id="database"),
+        pytest.param("/postgres?host={folder}&port=1", "No such file or directory", id="port"),
+        pytest.param("/postgres?host={folder}&sslmode=sometimes", "sslmode", id="option"),
+    ],
+)
+async def test_a_server_that_does_not_let_us_in_says_why(postgres_server: Server, address: str, words: str) -> None:
+    store = Store("postgresql://postgres:hidden@" + address.format(folder=postgres_server.folder))
+    with pytest.raises(StoreError, match=words) as raised:
+        await store.open()
+    assert "hidden" not in str(raised.value)
+    await store.close()
+
+
+async def test_without_its_driver_a_postgresql_url_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(StoreError, match="asyncpg is not installed; it comes with the extra `postgres`"):
+        await Store("postgresql://user:hidden@127.0.0.1/db").open()
+
+
+def test_the_name_of_a_store_hides_its_password() -> None:
+    assert Store("postgresql://user:hidden@db/monitor").name == "postgresql://user:***@db/monitor"
+
+
+async def test_a_database_that_a_newer_version_wrote_is_refused(database_url: str) -> None:
+    async with opened(database_url) as store, store.database.transaction() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    store = Store(database_url)
+    with pytest.raises(NewerDatabase, match=r"its schema is 9999, .* a newer version wrote it"):
+        await store.open()
+    assert not is_up(store)
+    await store.close()
+
+
+async def test_two_processes_may_bring_a_database_up_to_date_at_once(database_url: str) -> None:
+    stores = [Store(database_url, limit_s=30.0, busy_timeout_ms=30_000) for _ in range(4)]
+    async with asyncio.TaskGroup() as tasks:
+        for store in stores:
+            tasks.create_task(store.open(), name="open")
+    assert all(store.up for store in stores)
+    for store in stores:
+        await store.close()
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    """SQLite's driver begins no transaction for DDL by itself."""
+    connection = sqlite3.connect(tmp_path / "state.db")
+    connection.execute("CREATE TABLE audit_head (anything TEXT)")  # in the way of the last table
+    store = Store(f"sqlite:///{tmp_path}/state.db")
+    with pytest.raises(StoreError, match="table audit_head already exists"):
+        await store.open()
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    assert tables == [("audit_head",)]
+    connection.execute("DROP TABLE audit_head")
+    connection.close()
+    await store.flush()
+    assert is_up(store)
+    await store.close()

@@ -1,0 +1,125 @@
+"""A real PostgreSQL server for the tests: started once, in a folder of its own, reached by a socket in it."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+_numbers = count(1)
+
+# nothing here outlives the session, so nothing has to be on a disk
+_SETTINGS = "-F -c listen_addresses='' -c shared_buffers=16MB -c max_wal_size=64MB"
+
+
+def _find_programs() -> Path | None:
+    """The folder of the server's programs: on the path, or where Debian puts them, the newest first."""
+    on_path = shutil.which("postgres")
+    found = [Path(on_path).resolve()] if on_path else []
+    by_version = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: -float(path.parts[4]))
+    return next((path.parent for path in [*found, *by_version] if (path.parent / "initdb").exists()), None)
+
+
+class Server:
+    """One server. Everybody who reaches its folder may do anything."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs = programs
+        self.folder = folder
+        self._user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
+        if self._user:
+            shutil.chown(folder, self._user)
+        self._run("initdb", "-D", f"{folder}/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N", "--locale=C")
+
+    def start(self) -> None:
+        """Start it; it answers when this returns."""
+        self._control("start", "-t", "60", "-l", f"{self.folder}/log", "-o", f"{_SETTINGS} -k {self.folder}")
+
+    def stop(self) -> None:
+        """Stop it, whoever is connected."""
+        self._control("stop", "-m", "fast")
+
+    def create(self) -> str:
+        """Make a database; its name."""
+        name = f"monitor_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return name
+
+    def drop(self, name: str) -> None:
+        """Remove a database, whoever is connected."""
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def url(self, name: str) -> str:
+        """How the daemon reaches a database."""
+        return f"postgresql://postgres@/{name}?host={self.folder}"
+
+    def execute(self, statement: str, database: str = "postgres") -> str:
+        """Run one statement; the rows that it gives, as text."""
+        address = ("-h", str(self.folder), "-U", "postgres", "-d", database)
+        return self._run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *address, "-c", statement)
+
+    def _control(self, action: str, *arguments: str) -> None:
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-w", action, *arguments)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        # the server inherits standard output and error, and so would keep a pipe open for ever
+        with tempfile.TemporaryFile() as output:
+            ended = subprocess.run(
+                [self._programs / program, *arguments],
+                check=False,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                user=self._user,
+                group=self._user,
+                extra_groups=[] if self._user else None,
+            )
+            output.seek(0)
+            said = output.read().decode()
+        assert ended.returncode == 0, f"{program} failed:\n{said}"
+        return said.strip()
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server of one's own, for as long as the context lasts; skips the test where there is no such program."""
+    programs = _find_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server on this machine (Debian: the package postgresql)")
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder:  # not pytest's, which only its own user may enter
+        server = Server(programs, Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """The server that all tests share; it is not to be stopped."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Server) -> Iterator[str]:
+    """A database of this test's own."""
+    name = postgres_server.create()
+    yield postgres_server.url(name)
+    postgres_server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, of either kind: what is promised of the one holds for the other."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
