@@ -13,26 +13,30 @@ from typing import Generic, TypeVar, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
-from monitor.kinds import has_wildcard, is_loopback, parse_duration_s, parse_size, read_secret
+from monitor.access import AnonymousScope, Scope, Token, User, clashes, missing, strangers, token_of, user_of
+from monitor.kinds import has_wildcard, is_loopback, parse_duration_s, parse_size, read_secret, write_address
 from monitor.model import ConfigError, Secret
 from monitor.settings import (
     RULEBOOK,
+    Annotations,
     ControllerFile,
     ControllerSettings,
     Events,
     Log,
     Poll,
-    Scope,
     Settings,
     TlsSettings,
+    WriteSettings,
     schema,
 )
 from monitor.validation import Site, check, printable, quoted
+from monitor.webconfig import WebConfig, read_web_config
 from monitor.yamlfile import read_tree
 
 __all__ = [
-    "Config", "Controller", "Events", "Log", "Poll", "Scope", "SecretFile", "SecretSource", "SecretVariable", "Tls",
-    "load", "parse_duration_s", "parse_size", "schema",
+    "Account", "Annotations", "AnonymousScope", "Config", "Controller", "Events", "Log", "Poll", "Scope", "SecretFile",
+    "SecretSource", "SecretVariable", "Tls", "Token", "User", "WebConfig", "load", "parse_duration_s", "parse_size",
+    "schema",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -74,6 +78,13 @@ class Tls(Struct, frozen=True, kw_only=True):
     insecure: bool = False
 
 
+class Account(Struct, frozen=True):
+    """A local account of a Controller."""
+
+    username: str
+    password: SecretSource
+
+
 class Controller(Struct, frozen=True, kw_only=True):
     """One configured Avi Controller cluster. ``url``: its origin, without a slash at the end."""
 
@@ -85,6 +96,8 @@ class Controller(Struct, frozen=True, kw_only=True):
     api_version: str | None = None
     """Pins X-Avi-Version; None: the highest that both sides know."""
     tls: Tls = Tls()
+    write: Account | None = None
+    """Who adjusts images; None: the account that reads them."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -98,14 +111,25 @@ class Config(Struct, frozen=True, kw_only=True):
     poll: Poll
     log: Log
     events: Events
-    anonymous: frozenset[Scope]
     controllers: tuple[Controller, ...]
     files: tuple[Path, ...]
+    annotations: Annotations = Annotations()
+    anonymous: frozenset[AnonymousScope] | None = None
+    """What anybody may do; None: not stated, see ``anonymous_beside``."""
+    tokens: tuple[Token, ...] = ()
+    users: tuple[User, ...] = ()
+    web: WebConfig | None = None
 
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach us."""
         return is_loopback(self.listen_host)
+
+    def anonymous_beside(self, web: WebConfig | None) -> frozenset[AnonymousScope]:
+        """Tell what anybody may do; unstated: both on loopback while there are no users, else nothing."""
+        if self.anonymous is not None:
+            return self.anonymous
+        return frozenset(get_args(AnonymousScope)) if self.loopback and not (web and web.users) else frozenset()
 
 
 class _File(Struct, Generic[T], frozen=True):
@@ -119,20 +143,31 @@ class _File(Struct, Generic[T], frozen=True):
 _AnyFile = _File[Settings] | _File[ControllerFile]
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:  # noqa: TID251 the one place that reads it
+def load(
+    path: Path,
+    environ: Mapping[str, str] = os.environ,  # noqa: TID251 the one place that reads it
+    web_config: Path | None = None,
+) -> Config:
     """
-    Read the config file and the controller files it names, and look at every file and variable that they name.
+    Read the config file, the controller files it names and the web configuration, and look at all that they name.
 
     Raises: ConfigError with every problem of every file; none shows a secret.
     """
     main = _read(path, Settings, environ)
     more = tuple(_read(file, ControllerFile, environ) for file in _named_files(main))
     files: tuple[_AnyFile, ...] = (main, *more)
-    problems = (*_own_problems(files), *_name_clashes(files), *_nobody_to_watch(main, more))
+    web, unfit = read_web_config(web_config) if web_config else (None, ())
+    problems = (
+        *_own_problems(files),
+        *_name_clashes(files),
+        *_nobody_to_watch(main, more),
+        *(() if unfit else (*_unfit_callers(main, files, web), *_open_to_nobody(main, web))),
+        *unfit,
+    )
     if problems or main.content is None:
         raise ConfigError(problems)
     controllers = tuple(_controller(each, environ) for file in files for each in _controllers(file))
-    return _config(main.content, controllers, tuple(file.path for file in files))
+    return _config(main.content, controllers, tuple(file.path for file in files), web)
 
 
 def _read(path: Path, shape: type[T], environ: Mapping[str, str]) -> _File[T]:
@@ -193,7 +228,35 @@ def _nobody_to_watch(main: _File[Settings], more: Iterable[_File[ControllerFile]
     yield f"{printable(str(main.path))}: controllers: found none, expected at least one, here or in controller_files"
 
 
-def _config(settings: Settings, controllers: tuple[Controller, ...], files: tuple[Path, ...]) -> Config:
+def _unfit_callers(main: _File[Settings], files: tuple[_AnyFile, ...], web: WebConfig | None) -> Iterator[str]:
+    """What is wrong between tokens, users, controllers and the web configuration, each by itself being good."""
+    if main.content is None:
+        return
+    tokens, users = main.content.tokens, main.content.users
+    said = [*clashes("tokens", tokens, "sha256"), *clashes("users", users, "name"), *missing(users, web)]
+    if not any(file.problems for file in files):  # else a controller may be missing for another reason
+        known = {name for file in files for _, name in _names(_controllers(file))}
+        said += [*strangers("tokens", tokens, known), *strangers("users", users, known)]
+    yield from (f"{printable(str(main.path))}: {problem}" for problem in said)
+
+
+def _open_to_nobody(main: _File[Settings], web: WebConfig | None) -> Iterator[str]:
+    """Said only when all that could let somebody in is good, and does not."""
+    settings = main.content
+    if settings is None or any(problem.startswith(("listen:", "anonymous", "tokens")) for problem in main.problems):
+        return
+    if is_loopback(settings.listen[0]) or settings.anonymous is not UNSET or settings.tokens or (web and web.users):
+        return
+    yield (
+        f"{printable(str(main.path))}: anonymous: found nothing while listen is "
+        f"{quoted(write_address(settings.listen))}, expected who may come in: tokens, a web configuration with users, "
+        "or [metrics, read] here to let everybody in"
+    )
+
+
+def _config(
+    settings: Settings, controllers: tuple[Controller, ...], files: tuple[Path, ...], web: WebConfig | None
+) -> Config:
     host, port = settings.listen
     return Config(
         listen_host=host,
@@ -202,10 +265,13 @@ def _config(settings: Settings, controllers: tuple[Controller, ...], files: tupl
         poll=settings.poll,
         log=settings.log,
         events=settings.events,
-        # Unstated passes the rules on loopback only, where everybody may come in.
-        anonymous=frozenset(get_args(Scope)) if settings.anonymous is UNSET else settings.anonymous,
         controllers=controllers,
         files=files,
+        annotations=settings.annotations,
+        anonymous=_given(settings.anonymous),
+        tokens=tuple(map(token_of, settings.tokens)),
+        users=tuple(map(user_of, settings.users)),
+        web=web,
     )
 
 
@@ -218,10 +284,15 @@ def _controller(settings: ControllerSettings, environ: Mapping[str, str]) -> Con
         tenant=settings.tenant,
         api_version=None if settings.api_version == "auto" else settings.api_version,
         tls=_tls(settings.tls),
+        write=None if settings.write is UNSET else _account(settings.write, environ),
     )
 
 
-def _secret_source(settings: ControllerSettings, environ: Mapping[str, str]) -> SecretSource:
+def _account(settings: WriteSettings, environ: Mapping[str, str]) -> Account:
+    return Account(settings.username, _secret_source(settings, environ))
+
+
+def _secret_source(settings: ControllerSettings | WriteSettings, environ: Mapping[str, str]) -> SecretSource:
     if settings.password_file is not UNSET:
         return SecretFile(settings.password_file)
     name = str(settings.password_env)

@@ -26,6 +26,8 @@ _DATABASE: Final = re.compile(r"(?:sqlite|postgresql)://\S*")
 _VERSION: Final = re.compile(r"auto|[0-9]+(?:\.[0-9]+){1,3}")
 _FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_ANNOTATION: Final = re.compile(r"[a-zA-Z0-9._/-]{1,63}")
 
 _SECRET_LIMIT = 64 * 1024  # more is no password but a device or a mistake
 
@@ -168,6 +170,14 @@ def _fingerprint(text: str, _: Site) -> bytes:
     return bytes.fromhex(_whole(_FINGERPRINT, text.replace(":", "")))
 
 
+def _digest(text: str, _: Site) -> bytes:
+    return bytes.fromhex(_whole(_DIGEST, text))
+
+
+def _annotation_key(text: str, _: Site) -> str:
+    return _whole(_ANNOTATION, text)
+
+
 def _whole(pattern: re.Pattern[str], text: str) -> str:
     if not pattern.fullmatch(text):
         raise ValueError(pattern.pattern)
@@ -267,5 +277,13 @@ PASSWORD_FILE: Final = Kind(expected="a file that holds the password", parse=_pa
 PASSWORD_ENV: Final = Kind(
     expected="the name of an environment variable", parse=_password_env, pattern=_VARIABLE.pattern, shown=False
 )
+DIGEST: Final = Kind(
+    expected="the SHA-256 of the token: 64 lower-case hex digits, such as `token new` prints",
+    parse=_digest, pattern=_DIGEST.pattern, shown=False,
+)  # fmt: skip
+ANNOTATION_KEY: Final = Kind(
+    expected="the key of an annotation: 1 to 63 of letters, digits and . _ / -",
+    parse=_annotation_key, pattern=_ANNOTATION.pattern,
+)  # fmt: skip
 CA_FILE: Final = Kind(expected="a PEM file of CA certificates", parse=_ca_file)
 FILES: Final = Kind(expected="a file, or a pattern such as controllers.d/*.yml", parse=_files)

@@ -11,12 +11,10 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec import inspect as mi
 
-from monitor import kinds
-from monitor.kinds import host_of, is_loopback, write_address, write_duration
+from monitor import access, kinds
+from monitor.access import AnonymousScope, TokenSettings, UserSettings
+from monitor.kinds import host_of, is_loopback, write_duration
 from monitor.validation import Rule, Rulebook, kind, kind_of, quoted
-
-Scope = Literal["metrics", "read"]
-"""What somebody may do at our door."""
 
 Duration = Annotated[float, kind(kinds.DURATION)]
 Size = Annotated[int, kind(kinds.SIZE)]
@@ -63,6 +61,15 @@ class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 10000
 
 
+class Annotations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What becomes of annotations."""
+
+    export: Annotated[
+        frozenset[Annotated[str, kind(kinds.ANNOTATION_KEY)]],
+        Meta(description="The keys that become series of avi_image_annotation_info."),
+    ] = frozenset()
+
+
 class TlsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a Controller proves who it is; by the system's CAs when nothing is set. At most one of these."""
 
@@ -71,6 +78,25 @@ class TlsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Annotated[bytes, kind(kinds.FINGERPRINT), Meta(description="SHA-256 of its certificate.")] | UnsetType
     ) = UNSET
     insecure_skip_verify: Annotated[bool, Meta(description="Verify nothing; logged and exported.")] = False
+
+
+_ONE_PASSWORD: Final = Meta(
+    extra_json_schema={"oneOf": [{"required": ["password_file"]}, {"required": ["password_env"]}]}
+)
+
+
+class WriteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The account for adjustments. Exactly one of password_file and password_env."""
+
+    username: Annotated[str, kind(kinds.WORD), Meta(description="An account that may write images.")]
+    password_file: (
+        Annotated[Path, kind(kinds.PASSWORD_FILE), Meta(description="Its password; read again at each log-in.")]
+        | UnsetType
+    ) = UNSET
+    password_env: (
+        Annotated[str, kind(kinds.PASSWORD_ENV), Meta(description="The environment variable of its password.")]
+        | UnsetType
+    ) = UNSET
 
 
 class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,18 +117,10 @@ class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     api_version: Annotated[str, kind(kinds.API_VERSION), Meta(description="Pins X-Avi-Version.")] = "auto"
     allow_http: Annotated[bool, Meta(description="Allow http:// to another host than loopback.")] = False
     tls: TlsSettings = field(default_factory=TlsSettings)
+    write: Annotated[WriteSettings, _ONE_PASSWORD] | UnsetType = UNSET
 
 
-_Controllers = Annotated[
-    tuple[
-        Annotated[
-            ControllerSettings,
-            Meta(extra_json_schema={"oneOf": [{"required": ["password_file"]}, {"required": ["password_env"]}]}),
-        ],
-        ...,
-    ],
-    Meta(description="Whom to watch."),
-]
+_Controllers = Annotated[tuple[Annotated[ControllerSettings, _ONE_PASSWORD], ...], Meta(description="Whom to watch.")]
 
 
 class ControllerFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,18 +141,27 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     poll: Poll = field(default_factory=Poll)
     log: Log = field(default_factory=Log)
     events: Events = field(default_factory=Events)
+    annotations: Annotations = field(default_factory=Annotations)
     anonymous: (
         Annotated[
-            frozenset[Scope],
-            Meta(description="What anybody may do; both on loopback, to be stated on any other address."),
+            frozenset[AnonymousScope],
+            Meta(description="What anybody may do; both on loopback while there are no users, else nothing."),
         ]
         | UnsetType
     ) = UNSET
+    tokens: Annotated[tuple[TokenSettings, ...], Meta(description="Who may come in by a bearer token.")] = ()
+    users: Annotated[tuple[UserSettings, ...], Meta(description="What users of the web configuration may do.")] = ()
     controllers: _Controllers = ()
     controller_files: Annotated[
         tuple[Annotated[str, kind(kinds.FILES)], ...],
         Meta(description="More files with a `controllers` list: paths, or patterns which may match nothing."),
     ] = ()
+
+
+_STRUCTS: Final = (
+    Settings, Poll, Log, Events, Annotations, TlsSettings, WriteSettings, ControllerSettings, TokenSettings,
+    UserSettings,
+)  # fmt: skip
 
 
 def schema() -> dict[str, Any]:
@@ -144,7 +171,7 @@ def schema() -> dict[str, Any]:
     A text with a meaning is a number or a path in our types; here it is what it is in the file, its default too.
     """
     generated = msgspec.json.schema(Settings)
-    for struct in (Settings, Poll, Log, Events, TlsSettings, ControllerSettings):
+    for struct in _STRUCTS:
         properties = generated["$defs"][struct.__name__]["properties"]
         for each in mi.type_info(struct).fields:  # type: ignore[attr-defined]
             properties[each.encode_name] = _as_written(properties[each.encode_name], each)
@@ -187,8 +214,8 @@ def _not_one_trust(tls: TlsSettings) -> str | None:
     return None if len(names) < 2 else f"found {' and '.join(names)}, expected at most one of them"
 
 
-def _not_one_password(controller: ControllerSettings) -> str | None:
-    given = (controller.password_file is not UNSET) + (controller.password_env is not UNSET)
+def _not_one_password(account: ControllerSettings | WriteSettings) -> str | None:
+    given = (account.password_file is not UNSET) + (account.password_env is not UNSET)
     return (
         None
         if given == 1
@@ -203,16 +230,6 @@ def _in_clear(controller: ControllerSettings) -> str | None:
     return f"found http:// to {quoted(host)}, expected https://, or allow_http: true to send the password in clear"
 
 
-def _open_to_whom(settings: Settings) -> str | None:
-    if settings.anonymous is not UNSET or is_loopback(settings.listen[0]):
-        return None
-    address = quoted(write_address(settings.listen))
-    return (
-        f"found nothing while listen is {address}, expected who may come in, "
-        "such as [metrics, read] to let everybody in"
-    )
-
-
 RULEBOOK: Final = Rulebook(
     rules={
         Poll: (
@@ -224,9 +241,11 @@ RULEBOOK: Final = Rulebook(
             Rule("password_file", ("password_file", "password_env"), _not_one_password),
             Rule("url", ("url", "allow_http"), _in_clear),
         ),
-        Settings: (Rule("anonymous", ("anonymous", "listen"), _open_to_whom),),
+        WriteSettings: (Rule("password_file", ("password_file", "password_env"), _not_one_password),),
+        **access.RULES,
     },
     unknown={
         "password": "found a password in clear (not shown), expected password_file or password_env in its place",
+        "token": "found a token in clear (not shown), expected sha256 in its place",
     },
 )

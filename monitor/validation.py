@@ -143,6 +143,8 @@ class _Walk:
             return self._struct(value, shape, path)
         if isinstance(shape, mi.CollectionType) and isinstance(value, list):
             return self._list(value, shape, path)
+        if isinstance(shape, mi.DictType) and isinstance(value, dict):
+            return {key: self.read(each, shape.value_type, _join(path, key)) for key, each in value.items()}
         return value if _is_leaf(value, shape) else self._wrong(path, found(value), _expected(shape))
 
     def _text(self, value: object, meaning: Kind, path: str) -> object:

@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.config import (
+    Account,
+    Annotations,
     Config,
     Controller,
     Events,
@@ -24,6 +26,9 @@ from monitor.config import (
     SecretFile,
     SecretVariable,
     Tls,
+    Token,
+    User,
+    WebConfig,
     load,
     schema,
 )
@@ -94,6 +99,11 @@ def test_the_full_example_sets_every_key(site: Path) -> None:
     assert {key: set(tree[key]) for key in ("poll", "log", "events")} == {
         key: set(defs[key.title()]["properties"]) for key in ("poll", "log", "events")
     }
+    write = [key for each in tree["controllers"] for key in each.get("write", ())]
+    assert set(tree["annotations"]) == set(defs["Annotations"]["properties"])
+    assert {key for each in tree["tokens"] for key in each} == set(defs["TokenSettings"]["properties"])
+    assert {key for each in tree["users"] for key in each} == set(defs["UserSettings"]["properties"])
+    assert {*write, "password_file"} == set(defs["WriteSettings"]["properties"])
     assert set(controllers) == set(defs["ControllerSettings"]["properties"])
     assert set(tls) == set(defs["TlsSettings"]["properties"])
 
@@ -101,7 +111,7 @@ def test_the_full_example_sets_every_key(site: Path) -> None:
 def test_the_full_example_loads(site: Path) -> None:
     from_file = SecretFile(site / "dc1.password")
     beside = SecretFile(site / "controllers.d" / ".." / "dc1.password")
-    assert load(site / "full.yml", _ENVIRON) == Config(
+    assert load(site / "full.yml", _ENVIRON, site / "web.yaml") == Config(
         listen_host="::",
         listen_port=9973,
         database="postgresql://monitor:hunter2@db.example.net/monitor",
@@ -116,7 +126,19 @@ def test_the_full_example_loads(site: Path) -> None:
         ),
         log=Log(level="debug", format="console"),
         events=Events(detail_for_s=86400, max_series_per_image=100, max_series_per_controller=1000),
+        annotations=Annotations(export=frozenset({"change/number", "owner"})),
         anonymous=frozenset({"metrics"}),
+        tokens=(
+            Token(
+                name="alice",
+                digest=b"\x0f" * 32,
+                scopes=frozenset({"annotate"}),
+                controllers=frozenset({"dc1", "dc2"}),
+            ),
+            Token(name="alice", digest=b"\x1e" * 32, scopes=frozenset({"metrics", "read"})),
+        ),
+        users=(User(name="bob", scopes=frozenset({"admin"}), controllers=frozenset({"lab"})),),
+        web=WebConfig(path=site / "web.yaml", users={"bob": Secret(f"$2b$04${'.' * 53}")}),
         controllers=(
             Controller(
                 name="dc1",
@@ -126,6 +148,7 @@ def test_the_full_example_loads(site: Path) -> None:
                 tenant="*",
                 api_version="30.2.1",
                 tls=Tls(ca_file=site / "ca.pem"),
+                write=Account("svc-adjust", SecretVariable("AVI_PASSWORD", Secret("s3cret-in-env"))),
             ),
             Controller(
                 name="lab",
@@ -171,7 +194,11 @@ def test_the_minimal_example_has_the_defaults(site: Path) -> None:
         ),
         log=Log(level="info", format="json"),
         events=Events(detail_for_s=86400, max_series_per_image=2000, max_series_per_controller=10000),
-        anonymous=frozenset({"metrics", "read"}),
+        anonymous=None,
+        annotations=Annotations(export=frozenset()),
+        tokens=(),
+        users=(),
+        web=None,
         controllers=(
             Controller(
                 name="dc1",
@@ -181,6 +208,7 @@ def test_the_minimal_example_has_the_defaults(site: Path) -> None:
                 tenant="admin",
                 api_version=None,
                 tls=Tls(ca_file=None, fingerprint=None, insecure=False),
+                write=None,
             ),
         ),
         files=(site / "minimal.yml",),
@@ -188,7 +216,8 @@ def test_the_minimal_example_has_the_defaults(site: Path) -> None:
 
 
 def test_a_config_does_not_show_a_secret(site: Path) -> None:
-    text = repr(load(site / "full.yml", _ENVIRON))
+    text = repr(load(site / "full.yml", _ENVIRON, site / "web.yaml"))
+    assert "$2b$" not in text
     assert [secret for secret in _SECRETS if secret in text] == []
     assert "postgresql://<secret>" in text
 
@@ -212,6 +241,55 @@ def test_loopback_is_known(here: Path, listen: str, loopback: bool) -> None:
 
 def test_anonymous_can_be_nobody(here: Path) -> None:
     assert _load(here, f"anonymous: []\n{_ONE}").anonymous == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("stated", "users", "may"),
+    [
+        pytest.param("listen: 127.0.0.1:0", False, {"metrics", "read"}, id="loopback"),
+        pytest.param("listen: 127.0.0.1:0", True, set(), id="loopback-with-users"),
+        pytest.param("anonymous: [metrics]", True, {"metrics"}, id="stated-beside-users"),
+        pytest.param("listen: ':0'", True, set(), id="everywhere-with-users"),
+        pytest.param("listen: ':0'\nanonymous: [read]", False, {"read"}, id="everywhere-stated"),
+    ],
+)
+def test_what_anybody_may_do(here: Path, site: Path, stated: str, users: bool, may: set[str]) -> None:
+    (here / "config.yml").write_text(f"{stated}\n{_ONE}")
+    config = load(here / "config.yml", _ENVIRON, site / "web.yaml" if users else None)
+    assert config.anonymous_beside(config.web) == may
+
+
+def test_when_the_last_user_goes_from_another_address_than_loopback_nobody_comes_in(here: Path, site: Path) -> None:
+    (here / "config.yml").write_text(f"listen: ':0'\n{_ONE}")
+    config = load(here / "config.yml", _ENVIRON, site / "web.yaml")
+    assert config.anonymous_beside(None) == frozenset()
+
+
+def test_a_token_lets_in_on_any_address(here: Path) -> None:
+    token = f"tokens: [{{name: alice, sha256: {'0f' * 32}, scopes: [read]}}]\n"
+    assert _load(here, f"listen: ':0'\n{token}{_ONE}").anonymous_beside(None) == frozenset()
+
+
+def test_problems_of_the_config_and_of_the_web_configuration_come_at_once(here: Path) -> None:
+    (here / "config.yml").write_text(f"pol: 1\nusers: [{{name: bob, scopes: [read]}}]\n{_ONE}")
+    (here / "web.yml").write_text("basic_auth_users: {bob: hunter2}")
+    with pytest.raises(ConfigError) as caught:
+        load(here / "config.yml", _ENVIRON, here / "web.yml")
+    first, second = caught.value.problems
+    assert first.startswith(f"{here}/config.yml: pol: unknown key")
+    assert second == (
+        f"{here}/web.yml: basic_auth_users.bob: found a value (not shown), "
+        "expected a bcrypt hash, such as `htpasswd -nBC 10 NAME` prints"
+    )
+
+
+def test_a_user_whom_the_web_configuration_does_not_have_is_named(here: Path, site: Path) -> None:
+    (here / "config.yml").write_text(f"users: [{{name: eve, scopes: [read]}}]\n{_ONE}")
+    with pytest.raises(ConfigError) as caught:
+        load(here / "config.yml", _ENVIRON, site / "web.yaml")
+    assert caught.value.problems == (
+        f'{here}/config.yml: users[0].name: found "eve", expected a user of {site}/web.yaml',
+    )
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://[::1]:8080", "http://localhost"])
@@ -297,6 +375,7 @@ _TEXTS = st.text(max_size=40) | st.sampled_from(
 )
 _KEYS = st.sampled_from(
     ["listen", "poll", "timeout", "log", "level", "anonymous", "controllers", "name", "url", "username", "tls",
+     "tokens", "users", "sha256", "scopes",
      "password_file", "password_env", "password", "api_version", "fingerprint", "allow_http"]
 ) | st.text(max_size=10)  # fmt: skip
 _TREES = st.recursive(

@@ -15,6 +15,7 @@ _EXAMPLES: Final = Path(__file__).parents[1] / "data" / "config"
 _TYPES: Final[dict[str, type]] = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
 
 
+_TOKEN: Final = {"name": "alice", "sha256": "0f" * 32, "scopes": ["read"]}
 _LEAST: Final = {"name": "dc1", "url": "https://avi.example.net", "username": "svc", "password_env": "SET"}
 
 
@@ -59,12 +60,22 @@ _LEAST: Final = {"name": "dc1", "url": "https://avi.example.net", "username": "s
             "or allow_http: true to send the password in clear",
             id="http",
         ),
-        pytest.param({"listen": ":0", "anonymous": ["metrics"]}, None, id="open-to-whom-is-stated"),
         pytest.param(
-            {"listen": ":0"},
-            'anonymous: found nothing while listen is ":0", expected who may come in, '
-            "such as [metrics, read] to let everybody in",
-            id="open-to-whom",
+            {"controllers": [_LEAST | {"write": {"username": "svc"}}]},
+            "controllers[0].write.password_file: found none, expected exactly one of password_file and password_env",
+            id="no-password-to-write",
+        ),
+        pytest.param({"tokens": [_TOKEN]}, None, id="token"),
+        pytest.param({"tokens": [_TOKEN, _TOKEN | {"sha256": "1e" * 32}]}, None, id="one-name-twice"),
+        pytest.param(
+            {"tokens": [_TOKEN | {"scopes": []}]},
+            "tokens[0].scopes: found an empty list, expected at least one",
+            id="no-scope",
+        ),
+        pytest.param(
+            {"users": [{"name": "anonymous", "scopes": ["read"]}]},
+            "users[0].name: found anonymous, expected a name that tells who it is",
+            id="anonymous-by-name",
         ),
     ],
 )
@@ -107,6 +118,10 @@ def test_the_schema_accepts_what_loads(name: str) -> None:
         ("two-passwords.yml", ".controllers[0]: oneOf"),
         ("duration-unfit.yml", ".poll.idle_interval: string"),
         ("api-version-number.yml", ".controllers[0].api_version: string"),
+        ("token-unfit.yml", ".tokens[1].sha256: ^(?:[0-9a-f]{64})$"),
+        ("token-unfit.yml", ".tokens[1].scopes[1]: ['adjust', 'admin', 'annotate', 'metrics', 'read']"),
+        ("token-unfit.yml", ".users[0].scopes: required"),
+        ("write-unfit.yml", ".controllers[0].write: oneOf"),
         ("log-unfit.yml", ".log.format: ['console', 'json']"),
     ],
 )

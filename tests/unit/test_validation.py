@@ -165,3 +165,19 @@ def test_what_is_shown_stays_on_one_line() -> None:
     assert quoted("a\nb\x1b\x85\u2028ü") == '"a\\nb\\x1b\\x85\\u2028ü"'
     assert plain("x" * 81) == "x" * 79 + "…"
     assert printable("x" * 81 + "\r") == "x" * 81 + "\\r"
+
+
+class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    numbers: dict[str, Annotated[int, kind(_HIDDEN)]] = {}
+
+
+def test_a_mapping_may_have_keys_of_the_operators_own() -> None:
+    assert check({"numbers": {"a b": "2", "c": "4"}}, Named, _SITE, _BOOK) == (Named({"a b": 2, "c": 4}), ())
+
+
+def test_what_is_wrong_in_such_a_mapping_is_told_with_its_key_and_each_for_itself() -> None:
+    assert check({"numbers": {"a\n": "s3cret", "b": "2", "c": 4}}, Named, _SITE, _BOOK)[1] == (
+        "numbers.a\\n: found a value (not shown), expected a number in quotes",
+        "numbers.c: found a value (not shown), expected a number in quotes",
+    )
+    assert check({"numbers": ["a"]}, Named, _SITE, _BOOK)[1] == ("numbers: found a list, expected a mapping of keys",)

@@ -1,0 +1,270 @@
+"""The web configuration that we show as an example: promtool takes it, and with it the daemon does what it says."""
+
+import asyncio
+import datetime as dt
+import json
+import os
+import re
+import shutil
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import bcrypt
+import pytest
+import trustme
+from aiohttp import encode_basic_auth
+from structlog.testing import capture_logs
+
+from monitor.app import Daemon
+from monitor.cli.simulate import write_config
+from monitor.simulator import ControllerSpec, Simulator
+from tests.e2e.support import eventually, output_of, program, started
+from tests.integration.support import PATIENCE_S, polled, samples, watching
+
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "web-config.yml"
+CA = trustme.CA()
+STRANGER = trustme.CA()
+PASSWORD = "canary-password"
+SCRAPER = {"Authorization": encode_basic_auth("prometheus", PASSWORD)}
+COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
+
+
+def put(path: Path, issued: trustme.LeafCert) -> None:
+    """Certificate and key, each whole at once."""
+    for suffix, body in (
+        (".pem", b"".join(pem.bytes() for pem in issued.cert_chain_pems)),
+        (".key", issued.private_key_pem.bytes()),
+    ):
+        path.with_suffix(".new").write_bytes(body)
+        os.replace(path.with_suffix(".new"), path.with_suffix(suffix))  # noqa: PTH105
+
+
+def edit(path: Path, before: str, after: str) -> None:
+    """As with an editor that writes in place."""
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+def hashes(path: Path) -> list[str]:
+    return re.findall(r"\$2b\$\S+", path.read_text())
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The example as it is, with the files that it names, and a password that we know."""
+    (tmp_path / "tls").mkdir()
+    put(tmp_path / "tls" / "server", CA.issue_cert("127.0.0.1", common_name="first"))
+    CA.cert_pem.write_to_path(tmp_path / "tls" / "clients-ca.pem")
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    text, number = re.subn(r"(?m)^  prometheus: \$2b\$\S+$", lambda _: f"  prometheus: {hashed}", EXAMPLE.read_text())
+    assert number == 1
+    (tmp_path / "web-config.yml").write_text(text)
+    return tmp_path / "web-config.yml"
+
+
+@pytest.fixture
+async def daemon(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
+    monkeypatch.setattr("monitor.web.rereading._EVERY_S", 0.05)
+    async with (
+        Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator,
+        watching(simulator, tmp_path, web_config=example) as daemon,
+    ):
+        await polled(daemon, "dc1")
+        yield daemon
+
+
+def client(issued: trustme.LeafCert | None, *, trusts: trustme.CA = CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    trusts.configure_trust(context)
+    if issued:
+        issued.configure_cert(context)
+    return context
+
+
+def good() -> ssl.SSLContext:
+    return client(CA.issue_cert("prometheus.example.net"))
+
+
+async def get(daemon: Daemon, context: ssl.SSLContext, path: str = "/metrics", **headers: str) -> tuple[int, str]:
+    timeout = aiohttp.ClientTimeout(PATIENCE_S)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as http,
+        http.get(daemon.url + path, ssl=context, headers=headers) as response,
+    ):
+        return response.status, await response.text()
+
+
+async def test_promtool_accepts_the_example(example: Path) -> None:
+    status, out, errors = await output_of(program("promtool"), "check", "web-config", str(example))
+    assert (status, out + errors) == (0, f"{example} SUCCESS\n")
+
+
+async def test_check_config_accepts_the_example_and_lists_all_that_is_wrong_with_another(
+    example: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("s3cret")
+    (tmp_path / "config.yml").write_text(
+        "controllers: [{name: dc1, url: https://avi.example.net, username: svc, password_file: password}]\n"
+    )
+    check = (*COMMAND, "check-config", "--config", str(tmp_path / "config.yml"), "--web.config.file", str(example))
+    status, out, errors = await output_of(*check)
+    assert (status, errors) == (0, "")
+    assert "good, 1 controller in 1 file" in out
+    shutil.copy(tmp_path / "tls" / "server.pem", tmp_path / "tls" / "server.key")
+    edit(example, "deny", "never")
+    status, _, errors = await output_of(*check)
+    assert status == 2
+    assert [line.removeprefix(f"{example}: ").partition(": ")[0] for line in errors.splitlines()] == [
+        "tls_server_config.key_file", "http_server_config.headers.X-Frame-Options"
+    ]  # fmt: skip
+
+
+async def test_with_certificate_and_password_prometheus_scrapes(daemon: Daemon) -> None:
+    assert daemon.url.startswith("https://127.0.0.1:")
+    status, text = await get(daemon, good(), **SCRAPER)
+    assert status == 200
+    assert samples(text, "avi_controller_up", controller="dc1") == [1.0]
+
+
+async def test_the_command_serves_it(example: Path, tmp_path: Path) -> None:
+    edit(example, "  # client_allowed_sans", "  client_allowed_sans")
+    async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
+        settings = {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/state.db"}
+        config, log = write_config(simulator, tmp_path, settings), tmp_path / "log"
+        async with started(
+            *COMMAND, "run", "--config", str(config), "--web.config.file", str(example), log=log
+        ) as daemon:
+            (address,) = await eventually(lambda: addresses(log), bool)
+            async with aiohttp.ClientSession(f"https://{address}", headers=SCRAPER) as http:
+                async with http.get("/metrics", ssl=good()) as response:
+                    assert response.status == 200
+                async with http.get("/metrics", ssl=client(CA.issue_cert("grafana"))) as response:
+                    assert response.status == 403
+            daemon.terminate()
+            assert await daemon.wait() == 0
+
+
+async def addresses(log: Path) -> list[str]:
+    """Where the daemon says that it listens, once it does."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]  # noqa: ASYNC240
+    return [str(line["address"]) for line in lines if line["event"] == "started"]
+
+
+async def test_a_certificate_without_a_password_or_with_a_wrong_one_is_not_enough(daemon: Daemon) -> None:
+    context = good()
+    assert (await get(daemon, context))[0] == 401
+    assert (await get(daemon, context, Authorization=encode_basic_auth("prometheus", "wrong")))[0] == 401
+    assert (await get(daemon, context, "/api/image", **SCRAPER))[0] == 403
+    assert (await get(daemon, context, "/-/healthy"))[0] == 200
+
+
+def expired() -> trustme.LeafCert:
+    return CA.issue_cert("prometheus.example.net", not_after=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        pytest.param(client(None), id="no-certificate"),
+        pytest.param(client(STRANGER.issue_cert("prometheus.example.net")), id="of-another-ca"),
+        pytest.param(client(expired()), id="expired"),
+        pytest.param(client(CA.issue_cert("x"), trusts=STRANGER), id="a-client-that-does-not-trust-us"),
+    ],
+)
+async def test_without_a_good_certificate_not_even_health_is_told(daemon: Daemon, context: ssl.SSLContext) -> None:
+    with pytest.raises(aiohttp.ClientError):
+        await get(daemon, context, "/-/healthy")
+
+
+async def test_plain_http_to_the_tls_port_gets_no_answer(daemon: Daemon) -> None:
+    reader, writer = await asyncio.open_connection(*daemon.address)
+    writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(PATIENCE_S):
+        try:
+            answer = await reader.read()
+        except ConnectionResetError:
+            answer = b""
+    writer.close()
+    assert b"HTTP" not in answer
+
+
+async def served(daemon: Daemon) -> str:
+    """Whose certificate a new connection is shown."""
+    reader, writer = await asyncio.open_connection(*daemon.address, ssl=good())
+    certificate = writer.get_extra_info("peercert")
+    writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert (await reader.read()).endswith(b"healthy\n")
+    writer.close()
+    return str(dict(pair for group in certificate["subject"] for pair in group)["commonName"])
+
+
+async def test_a_renewed_certificate_is_served_without_a_restart_and_connections_go_on(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    async with aiohttp.ClientSession(daemon.url, connector=aiohttp.TCPConnector(ssl=good(), limit=1)) as http:
+        async with http.get("/-/healthy") as response:
+            assert response.status == 200
+        put(tmp_path / "tls" / "server", CA.issue_cert("127.0.0.1", common_name="second"))
+        assert await eventually(lambda: served(daemon), lambda name: name == "second") == "second"
+        async with http.get("/-/healthy") as response:
+            assert response.status == 200
+
+
+async def test_a_client_ca_that_is_exchanged_ends_what_the_old_one_let_in(daemon: Daemon, tmp_path: Path) -> None:
+    stranger = client(STRANGER.issue_cert("prometheus.example.net"))
+    STRANGER.cert_pem.write_to_path(tmp_path / "tls" / "clients-ca.pem")
+
+    async def healthy(context: ssl.SSLContext) -> bool:
+        try:
+            return (await get(daemon, context, "/-/healthy"))[0] == 200
+        except aiohttp.ClientError:
+            return False
+
+    assert await eventually(lambda: healthy(stranger), bool)
+    assert not await healthy(good())
+
+
+async def test_a_bad_file_keeps_what_runs_and_the_log_says_why(daemon: Daemon, example: Path) -> None:
+    with capture_logs() as logs:
+        edit(example, "prometheus: $2b$", "prometheus: ")
+
+        async def said() -> list[str]:
+            return [str(log["problems"]) for log in logs if log["event"] == "web_config_bad"]
+
+        (problems,) = await eventually(said, bool)
+    assert "basic_auth_users.prometheus: found a value (not shown)" in problems
+    assert (await get(daemon, good(), **SCRAPER))[0] == 200
+
+
+async def test_client_certificates_can_be_limited_to_names(daemon: Daemon, example: Path) -> None:
+    edit(example, "  # client_allowed_sans", "  client_allowed_sans")
+    other = client(CA.issue_cert("grafana.example.net"))
+    status, text = await eventually(lambda: get(daemon, other, **SCRAPER), lambda answer: answer[0] != 200)
+    assert status == 403
+    assert "the client certificate has none of the names that may come in" in text
+    assert (await get(daemon, other, "/-/healthy"))[0] == 403
+    assert (await get(daemon, good(), **SCRAPER))[0] == 200
+
+
+async def test_neither_key_nor_hash_nor_password_comes_out(daemon: Daemon, example: Path, tmp_path: Path) -> None:
+    key = (tmp_path / "tls" / "server.key").read_text()
+    secrets = [PASSWORD, *hashes(example), *key.splitlines()[1:-1]]
+    context = good()
+    with capture_logs() as logs:
+        answers = [
+            await get(daemon, context, path, **headers)
+            for path in ("/", "/metrics", "/api/controllers", "/none")
+            for headers in (SCRAPER, {}, {"Authorization": encode_basic_auth("prometheus", PASSWORD + "x")})
+        ]
+        (tmp_path / "tls" / "server.key").write_text(key.replace("\n", "\nx", 1))
+
+        async def said() -> bool:
+            return any(log["event"] == "web_config_bad" for log in logs)
+
+        await eventually(said, bool)
+    shown = f"{answers}{logs}{daemon.state.door.web!r}"
+    assert [secret for secret in secrets if secret in shown] == []

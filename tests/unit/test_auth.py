@@ -1,0 +1,289 @@
+"""Who passes the door, as whom, and how those are answered who do not."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import bcrypt
+import pytest
+from aiohttp import hdrs, web
+from aiohttp.test_utils import make_mocked_request
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+from structlog.testing import capture_logs
+
+from monitor.access import Scope, Token, User, digest_of
+from monitor.config import Config, Events, Log, Poll
+from monitor.model import Secret
+from monitor.own import OwnMetrics
+from monitor.web.auth import Caller, Door
+from monitor.web.problems import Problem
+from monitor.webconfig import TlsServer, WebConfig
+
+TOKENS = (
+    Token(name="alice", digest=digest_of("aum_old"), scopes=frozenset({"annotate"})),
+    Token(name="alice", digest=digest_of("aum_new"), scopes=frozenset({"adjust"}), controllers=frozenset({"dc1"})),
+    Token(name="root", digest=digest_of("aum_root"), scopes=frozenset({"admin"})),
+)
+USERS = (User(name="bob", scopes=frozenset({"read"}), controllers=frozenset({"dc2"})),)
+WEB = WebConfig(
+    path=Path("web.yml"),
+    users={
+        "bob": Secret(bcrypt.hashpw("p:ss wörd".encode(), bcrypt.gensalt(4)).decode()),
+        "carol": Secret(bcrypt.hashpw(b"carol", bcrypt.gensalt(4)).decode()),
+    },
+)
+ANYBODY = Caller("anonymous", frozenset({"metrics", "read"}))
+
+
+class House:
+    """A door, its clock and its count."""
+
+    def __init__(self, *, web: WebConfig | None = WEB) -> None:
+        self.now = 1000.0
+        self.own = OwnMetrics()
+        config = Config(
+            listen_host="127.0.0.1",
+            listen_port=0,
+            database="sqlite://",
+            poll=Poll(),
+            log=Log(),
+            events=Events(),
+            controllers=(),
+            files=(),
+            anonymous=frozenset({"metrics", "read"}),
+            tokens=TOKENS,
+            users=USERS,
+            web=web,
+        )
+        self.door = Door(config, self.own, clock=lambda: self.now)
+
+    @property
+    def failures(self) -> float | None:
+        return self.own.registry.get_sample_value("avi_upgrade_monitor_auth_failures_total")
+
+    async def admit(self, *credentials: str, source: str = "192.0.2.1") -> Caller:
+        headers = CIMultiDict((hdrs.AUTHORIZATION, each) for each in credentials)
+        return await self.door.admit(make_mocked_request("GET", "/", headers).clone(remote=source))
+
+    async def refused(self, *credentials: str, source: str = "192.0.2.1") -> Problem:
+        with pytest.raises(Problem) as caught:
+            await self.admit(*credentials, source=source)
+        return caught.value
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+
+
+def challenges(problem: Problem) -> list[str]:
+    return cast("CIMultiDict[str]", problem.headers).getall("WWW-Authenticate")
+
+
+# -- who comes in
+
+
+async def test_whoever_shows_nothing_is_anonymous() -> None:
+    assert await House().admit() == ANYBODY
+
+
+@pytest.mark.parametrize(
+    ("credential", "name", "scopes", "controllers"),
+    [
+        pytest.param("Bearer aum_old", "alice", {"annotate", "read"}, None, id="token"),
+        pytest.param("Bearer aum_new", "alice", {"adjust", "annotate", "read"}, {"dc1"}, id="its-successor"),
+        pytest.param(
+            "bEARER   aum_root ", "root", {"admin", "adjust", "annotate", "read", "metrics"}, None, id="admin"
+        ),
+        pytest.param(basic("bob", "p:ss wörd"), "bob", {"read"}, {"dc2"}, id="user"),
+        pytest.param(basic("carol", "carol"), "carol", {"metrics"}, None, id="user-not-listed"),
+    ],
+)
+async def test_a_known_credential_lets_in(
+    credential: str, name: str, scopes: set[Scope], controllers: set[str] | None
+) -> None:
+    only = None if controllers is None else frozenset(controllers)
+    house = House()
+    for _ in range(2):  # as new, and remembered
+        assert await house.admit(credential) == Caller(name, frozenset(scopes), only)
+    assert house.failures == 0
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        pytest.param(("Bearer aum_none",), id="unknown-token"),
+        pytest.param(("Bearer",), id="no-token"),
+        pytest.param(("Bearer aum_old aum_old",), id="two-tokens"),
+        pytest.param(("Bearer aum_old", "Bearer aum_old"), id="two-headers"),
+        pytest.param(("aum_old",), id="no-scheme"),
+        pytest.param(("",), id="empty"),
+        pytest.param(("Digest username=bob",), id="another-scheme"),
+        pytest.param((basic("bob", "wrong"),), id="wrong-password"),
+        pytest.param((basic("eve", "carol"),), id="unknown-user"),
+        pytest.param((basic("alice", "aum_old"),), id="token-as-password"),
+        pytest.param(("Basic !!!",), id="no-base64"),
+        pytest.param(("Basic " + b64encode(b"bob").decode(),), id="no-colon"),
+        pytest.param(("Basic " + b64encode(b"\xff:x").decode(),), id="no-utf-8"),
+    ],
+)
+async def test_any_other_credential_is_refused_and_never_taken_for_anonymous(credentials: tuple[str, ...]) -> None:
+    house = House()
+    problem = await house.refused(*credentials)
+    assert (problem.status, problem.kind) == (401, "unauthorized")
+    assert house.failures == 1
+
+
+@given(credential=st.text(st.characters(exclude_characters="\r\n\0", codec="utf-8"), max_size=40))
+def test_any_text_is_refused(credential: str) -> None:
+    with capture_logs() as logs:
+        problem = asyncio.run(House(web=None).refused(credential))
+    assert (problem.status, len(logs)) == (401, 1)
+
+
+async def test_the_challenge_names_what_there_is_each_on_a_line() -> None:
+    with_users, without = await House().refused("Bearer x"), await House(web=None).refused("Bearer x")
+    bearer = 'Bearer realm="avi-upgrade-monitor"'
+    assert challenges(without) == [bearer]
+    assert challenges(with_users) == [bearer, 'Basic realm="avi-upgrade-monitor", charset="UTF-8"']
+
+
+# -- what he may
+
+
+async def test_a_caller_may_what_the_scope_includes_and_sees_what_he_is_limited_to() -> None:
+    caller = await House().admit("Bearer aum_new")
+    assert [scope for scope in ("metrics", "read", "annotate", "adjust", "admin") if caller.may(scope)] == [
+        "read", "annotate", "adjust"
+    ]  # fmt: skip
+    assert [name for name in ("dc1", "dc2") if caller.sees(name)] == ["dc1"]
+    assert ANYBODY.sees("dc2")
+
+
+async def test_anybody_is_asked_for_a_credential_where_he_may_not() -> None:
+    with pytest.raises(Problem) as caught:
+        House().door.demand(ANYBODY, "annotate", "PATCH")
+    assert (caught.value.status, caught.value.kind) == (401, "unauthorized")
+    assert caught.value.detail == "PATCH needs the scope annotate: show a token or a password that has it"
+    assert len(challenges(caught.value)) == 2
+
+
+async def test_who_is_known_is_told_what_he_has_and_what_it_takes() -> None:
+    house = House()
+    caller = await house.admit("Bearer aum_old")
+    house.door.demand(caller, "annotate", "PATCH")
+    with pytest.raises(Problem) as caught:
+        house.door.demand(caller, "adjust", "PATCH")
+    assert (caught.value.status, caught.value.kind) == (403, "forbidden")
+    assert caught.value.detail == "PATCH needs the scope adjust; alice has annotate, read"
+
+
+# -- too many failures
+
+
+async def test_after_ten_failures_the_source_must_wait_and_no_password_is_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house, computed = House(), []
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: computed.append(1))
+    for number in range(10):
+        assert (await house.refused(basic("bob", str(number)))).status == 401
+    problem = await house.refused(basic("bob", "11"))
+    assert (problem.status, problem.kind, problem.headers["Retry-After"]) == (429, "too-many-failures", "6")
+    assert (len(computed), house.failures) == (10, 11)
+    assert (await house.refused("Bearer wrong")).status == 429
+    assert (await house.refused("Bearer wrong", source="192.0.2.2")).status == 401
+    house.now += 6.0
+    assert (await house.refused("Bearer wrong")).status == 401
+
+
+async def test_nobody_can_lock_others_out() -> None:
+    house = House()
+    await house.admit(basic("carol", "carol"))
+    for _ in range(20):
+        await house.refused("Bearer wrong")
+    assert (await house.admit(basic("carol", "carol"))).name == "carol"
+    assert (await house.admit("Bearer aum_old")).name == "alice"
+    assert await house.admit() == ANYBODY
+
+
+async def test_right_passwords_are_no_failures_however_many_come_at_once() -> None:
+    house = House()
+    async with asyncio.TaskGroup() as tasks:
+        every = [tasks.create_task(house.admit(basic("carol", "carol")), name="come") for _ in range(30)]
+    assert {task.result().name for task in every} == {"carol"}
+    for _ in range(10):
+        assert (await house.refused("Bearer wrong")).status == 401
+
+
+async def test_many_guesses_at_once_are_no_way_around_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, computed = House(), []
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: computed.append(1))
+    async with asyncio.TaskGroup() as tasks:
+        guesses = [tasks.create_task(house.refused(basic("bob", str(each))), name="guess") for each in range(50)]
+    assert sorted(task.result().status for task in guesses) == [401] * 10 + [429] * 40
+    assert len(computed) == 10
+
+
+async def test_while_too_many_passwords_wait_others_are_asked_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.web.passwords._WAITING", 0)
+    house = House()
+    async with asyncio.TaskGroup() as tasks:
+        each = [
+            tasks.create_task(house.refused(basic("bob", str(number)), source=f"192.0.2.{number}"), name="guess")
+            for number in range(5)
+        ]
+    busy = [task.result() for task in each if task.result().status == 429]
+    assert [problem.headers["Retry-After"] for problem in busy] == ["1", "1", "1"]
+
+
+async def test_each_failure_that_was_looked_at_is_one_line_that_shows_nothing_of_it() -> None:
+    house = House()
+    with capture_logs() as logs:
+        for _ in range(15):
+            await house.refused(basic("bob", "canary"))
+        await house.refused("Bearer canary", source="2001:db8::1")
+        await house.refused("Canary canary", source="2001:db8::2")
+    assert "canary" not in str(logs).lower()
+    assert logs[9:] == [
+        {"event": "auth_failed", "log_level": "warning", "source": source, "scheme": scheme}
+        for source, scheme in (("192.0.2.1", "basic"), ("2001:db8::/64", "bearer"), ("2001:db8::/64", "other"))
+    ]
+
+
+# -- another web configuration
+
+
+async def test_a_user_who_is_gone_from_the_web_configuration_is_out_at_once() -> None:
+    house = House()
+    await house.admit(basic("carol", "carol"))
+    house.door.renew(WebConfig(path=Path("web.yml"), users={"bob": WEB.users["bob"]}))
+    assert (await house.refused(basic("carol", "carol"))).status == 401
+    assert (await house.admit(basic("bob", "p:ss wörd"))).name == "bob"
+
+
+# -- client certificates
+
+
+def shown(certificate: Mapping[str, object] | None) -> web.Request:
+    request = make_mocked_request("GET", "/")
+    assert request.transport is not None
+    extra = {"peercert": certificate}
+    request.transport.get_extra_info.side_effect = lambda name, default=None: extra.get(name, default)  # type: ignore[attr-defined]
+    return request
+
+
+async def test_a_client_certificate_needs_a_name_of_the_list() -> None:
+    tls = TlsServer(cert_file=Path("c"), key_file=Path("k"), client_allowed_sans=("prometheus",))
+    door = House(web=WebConfig(path=Path("web.yml"), tls=tls)).door
+    door.inspect(shown({"subjectAltName": (("DNS", "prometheus"),)}))
+    with pytest.raises(Problem) as caught:
+        door.inspect(shown({"subjectAltName": (("DNS", "eve"),)}))
+    assert (caught.value.status, caught.value.kind) == (403, "forbidden")
+
+
+async def test_without_a_web_configuration_no_certificate_is_asked_for() -> None:
+    House(web=None).door.inspect(shown(None))
