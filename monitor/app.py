@@ -5,26 +5,35 @@ Stopping: no longer ready → pollers stopped → logged out of every controller
 """
 
 import asyncio
-import os
-import socket
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from random import Random  # noqa: TID251  the type of an argument; cli.py makes the one there is
 
 import msgspec
 import structlog
 from aiohttp import web
+from msgspec.structs import replace
 
-from monitor.avi.client import Client, open_session
+from monitor.avi.client import Client
+from monitor.avi.connection import open_session
 from monitor.config import Config, Controller
 from monitor.fleet import Fleet
 from monitor.kinds import write_address
-from monitor.model import MonitorError, StoreError
+from monitor.model import MonitorError, NewerDatabase, StoreError
+from monitor.orders import Target
 from monitor.own import OwnMetrics
-from monitor.poller import Poller, Slots
+from monitor.pace import Slots
+from monitor.patcher import Patcher
+from monitor.poller import Poller
 from monitor.store import Store
+from monitor.web.auth import Door
+from monitor.web.listening import Listener
+from monitor.web.rereading import Rereading
 from monitor.web.site import make_site
 from monitor.web.state import State
+from monitor.webconfig import WebConfig, ssl_context
 
 _BEAT_S = 1.0
 _BEAT_OLD_S = 10.0  # a heartbeat this old means that the loop is stuck, or the heart
@@ -42,11 +51,21 @@ class Daemon(msgspec.Struct, frozen=True):
     address: tuple[str, int]
     fleet: Fleet
     state: State
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """The address as a browser takes it."""
-        return f"http://{write_address(self.address)}"
+        return f"{self.scheme}://{write_address(self.address)}"
+
+
+class _Watch(msgspec.Struct, frozen=True):
+    """One controller, and what of ours belongs to it."""
+
+    name: str
+    client: Client
+    writer: Client
+    poller: Poller
 
 
 class Heart:
@@ -81,47 +100,49 @@ async def running(config: Config, *, now: Callable[[], float], rng: Random) -> A
     """
     Run the daemon for as long as the context lasts.
 
-    ``now``: Unix seconds. Raises: MonitorError when it cannot listen.
+    ``now``: Unix seconds. Raises: MonitorError when it cannot listen, or a newer version wrote the database.
     """
-    own, fleet, store = OwnMetrics(), Fleet(), Store(config.database)
+    own, fleet, store = OwnMetrics(), Fleet(), Store(config.database, now=now)
     heart = Heart(own)
     stopping = asyncio.Event()
     own.reload_successful.set(1)
     own.reload_success_at.set(now())
     own.store_up.set_function(lambda: float(store.up))
-    state = State(
-        fleet=fleet,
-        own=own,
-        anonymous=config.anonymous,
-        not_healthy=lambda: not_healthy(heart.age_s),
-        not_ready=lambda: not_ready(fleet, store, uptime_s=heart.uptime_s, stopping=stopping.is_set()),
-    )
+    store.ledger.on_failure = own.audit_write_failures.inc
     async with AsyncExitStack() as stack:
         await _open_store(store, stack)
-        clients = [await _open_client(controller, config, now, stack) for controller in config.controllers]
-        address = await _listen(config, state, stack)
-        stack.push_async_callback(_log_out, clients)
         slots = Slots(config.poll.concurrency)
+        watches: list[_Watch] = []
+        for controller in config.controllers:
+            client, writer = await _open_clients(controller, config, now, stack)
+            poller = _make_poller(controller, client, config, fleet, store, slots=slots, now=now, rng=rng)
+            watches.append(_Watch(controller.name, client, writer, poller))
+        targets = {each.name: Target(each.writer, each.poller) for each in watches}
+        store.ledger.on_reread = partial(_redraw, watches)
+        door = Door(config, own, clock=asyncio.get_running_loop().time)
+        state = State(
+            fleet=fleet,
+            own=own,
+            door=door,
+            ledger=store.ledger,
+            patcher=Patcher(fleet, store.ledger, targets, now=now, ended=own.patched),
+            tenants={controller.name: controller.tenant for controller in config.controllers},
+            not_healthy=lambda: not_healthy(heart.age_s),
+            not_ready=lambda: not_ready(fleet, store_up=store.up, uptime_s=heart.uptime_s, stopping=stopping.is_set()),
+        )
+        stack.push_async_callback(_log_out, [client for each in watches for client in {each.client, each.writer}])
+        listener = await _listen(config, state, stack)
         async with asyncio.TaskGroup() as tasks:
             every = [tasks.create_task(heart.run(), name="heart"), tasks.create_task(store.run(), name="store")]
-            for place, (controller, client) in enumerate(zip(config.controllers, clients, strict=True)):
-                poller = Poller(
-                    controller.name,
-                    client,
-                    fleet,
-                    store,
-                    poll=config.poll,
-                    events=config.events,
-                    slots=slots,
-                    now=now,
-                    rng=rng,
-                    tls_insecure=controller.tls.insecure,
-                )
-                first_in_s = place * min(_SPREAD_EACH_S, _SPREAD_S / len(clients))
-                every.append(tasks.create_task(poller.run(first_in_s=first_in_s), name=f"poll:{controller.name}"))
-            log.info("started", address=write_address(address), controllers=len(clients))
+            for place, watch in enumerate(watches):
+                first_in_s = place * min(_SPREAD_EACH_S, _SPREAD_S / len(watches))
+                every.append(tasks.create_task(watch.poller.run(first_in_s=first_in_s), name=f"poll:{watch.name}"))
+            if config.web:
+                rereading = Rereading(config.web, partial(_renew, listener, door))
+                every.append(tasks.create_task(rereading.run(), name="web-config"))
+            log.info("started", address=write_address(listener.address), controllers=len(watches))
             try:
-                yield Daemon(address, fleet, state)
+                yield Daemon(listener.address, fleet, state, listener.scheme)
             finally:
                 stopping.set()
                 log.info("stopping")
@@ -135,11 +156,11 @@ def not_healthy(beat_age_s: float) -> str:
     return f"no heartbeat for {beat_age_s:.0f} s" if beat_age_s > _BEAT_OLD_S else ""
 
 
-def not_ready(fleet: Fleet, store: Store, *, uptime_s: float, stopping: bool) -> str:
+def not_ready(fleet: Fleet, *, store_up: bool, uptime_s: float, stopping: bool) -> str:
     """Why what a scrape shows is not yet, or no longer, all there is; empty when it is. Names nobody."""
     if stopping:
         return "stopping"
-    if not store.up:
+    if not store_up:
         return "the database does not answer"
     untried = sum(entry.health.attempted_at is None for entry in fleet.entries.values())
     waiting = untried and uptime_s < _READY_AFTER_S
@@ -147,13 +168,25 @@ def not_ready(fleet: Fleet, store: Store, *, uptime_s: float, stopping: bool) ->
 
 
 async def _open_store(store: Store, stack: AsyncExitStack) -> None:
-    """Open the database; all but stall clocks across restarts works without it, so it is no reason to stay down."""
+    """
+    Open the database. All but writing works without it, so that it does not answer is no reason to stay down.
+
+    Raises: MonitorError when a newer version wrote it, which no waiting heals.
+    """
     stack.push_async_callback(store.close)
     stack.push_async_callback(_last_flush, store)
     try:
         await store.open()
-    except StoreError as error:
-        log.warning("store_down", cause=str(error), database=store.name)
+    except NewerDatabase as error:
+        raise MonitorError(f"the database {store.name} cannot be used: {error}") from error
+    except StoreError:
+        return  # the store said so itself
+
+
+def _redraw(watches: Iterable[_Watch]) -> None:
+    """Show the annotations as they were read anew."""
+    for each in watches:
+        each.poller.annotated()
 
 
 async def _last_flush(store: Store) -> None:
@@ -164,28 +197,69 @@ async def _last_flush(store: Store) -> None:
         log.warning("store_down", cause="no answer at the end; the last marks are lost", database=store.name)
 
 
-async def _open_client(
+async def _open_clients(
     controller: Controller, config: Config, now: Callable[[], float], stack: AsyncExitStack
-) -> Client:
+) -> tuple[Client, Client]:
+    """The client that polls, and the one that writes: the same, unless writing has an account of its own."""
     if controller.tls.insecure:
         log.warning("tls_insecure", controller=controller.name)
-    session = await stack.enter_async_context(open_session(controller.tls, keepalive_s=2 * config.poll.idle_interval_s))
     poll = config.poll
-    return Client(controller, session, timeout_s=poll.timeout_s, max_response=poll.max_response, now=now)
+
+    async def connect(each: Controller) -> Client:
+        session = await stack.enter_async_context(open_session(each.tls, keepalive_s=2 * poll.idle_interval_s))
+        return Client(each, session, timeout_s=poll.timeout_s, max_response=poll.max_response, now=now)
+
+    client = await connect(controller)
+    if not controller.write:
+        return client, client
+    account = controller.write
+    return client, await connect(replace(controller, username=account.username, password=account.password))
 
 
-async def _listen(config: Config, state: State, stack: AsyncExitStack) -> tuple[str, int]:
+def _make_poller(
+    controller: Controller,
+    client: Client,
+    config: Config,
+    fleet: Fleet,
+    store: Store,
+    *,
+    slots: Slots,
+    now: Callable[[], float],
+    rng: Random,
+) -> Poller:
+    return Poller(
+        controller.name,
+        client,
+        fleet,
+        store.marks,
+        store.ledger,
+        poll=config.poll,
+        events=config.events,
+        exported=config.annotations.export,
+        slots=slots,
+        now=now,
+        rng=rng,
+        tls_insecure=controller.tls.insecure,
+    )
+
+
+async def _listen(config: Config, state: State, stack: AsyncExitStack) -> Listener:
     runner = web.AppRunner(make_site(state), access_log=None, handle_signals=False, shutdown_timeout=1.0)
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
     try:
-        await web.TCPSite(runner, config.listen_host, config.listen_port).start()
-    except OSError as error:
-        address = write_address((config.listen_host, config.listen_port))
-        words = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-        raise MonitorError(f"cannot listen on {address}: {words}") from error
-    host, port = runner.addresses[0][:2]
-    return host, port
+        context = ssl_context(config.web.tls) if config.web and config.web.tls else None
+    except (OSError, ValueError) as error:  # it was good when the configuration was read, a moment ago
+        raise MonitorError(f"the certificate cannot be used: {type(error).__name__}") from error
+    listener = Listener(runner, config.listen_host, config.listen_port, context)
+    await listener.start()
+    return listener
+
+
+def _renew(listener: Listener, door: Door, web_config: WebConfig, context: ssl.SSLContext | None) -> None:
+    """Put a web configuration that was read again to use."""
+    listener.renew(context)
+    door.renew(web_config)
 
 
 async def _log_out(clients: list[Client]) -> None:

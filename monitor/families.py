@@ -6,62 +6,13 @@ A row says what a family is and how its samples are read off an image or off a c
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
-from typing import Final, Generic, Literal, TypeVar, get_args
+from typing import Final, Literal, get_args
 
-import msgspec
-from prometheus_client.utils import floatToGoString
-
+from monitor.annotations import is_acknowledged
+from monitor.family import CORE, DETAIL, NODE, Family, Row, Subject, escape, line_of, number
 from monitor.model import DURATION_BOUNDS_S, EventState, Health, Image, ImageState, Reason
-
-S = TypeVar("S")  # what a family is read off: an image, or a controller's health
-Row = tuple[str, ...]  # label values in the family's order, escaped; then the value
-
-CORE, NODE, DETAIL = range(3)  # tiers, so that a budget has something to drop: detail first, then counts per node
-
-
-def number(value: float) -> str:
-    """1700000000 as 1.7e+09: what every other exporter shows. Where Go's form is Python's, this is the faster way."""
-    return repr(float(value)) if -1e6 < value < 1e6 else floatToGoString(value)  # type: ignore[no-untyped-call]
-
-
-class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
-    """
-    One metric family.
-
-    ``labels``: beyond those that identify the subject. ``rows``: what fills ``line``. ``reads``: what they are made of;
-    while that is equal, so are they. ``line``: a format string, mostly one sample; takes the identity, then a row.
-    """
-
-    name: str
-    kind: Literal["gauge", "counter", "histogram"]
-    help: str
-    identity: tuple[str, ...]
-    labels: tuple[str, ...] = ()
-    tier: int = CORE
-    rows: Callable[[S], Iterable[Row]]
-    reads: Callable[[S], object] = lambda subject: subject
-    line: str = ""
-
-    def render(self, identity: Row, subject: S) -> bytes:
-        """Exposition lines of one subject."""
-        line = self.line.format
-        return "".join([line(*identity, *row) for row in self.rows(subject)]).encode()
-
-
-@lru_cache(maxsize=4096)  # tasks and nodes come again and again
-def escape(text: str) -> str:
-    """A label value as the exposition formats want it."""
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
-def _line(name: str, labels: Sequence[str]) -> str:
-    """``name{a="{0}",b="{1}"} {2}``: labels sorted by name, as every Prometheus client writes them."""
-    places = sorted((label, place) for place, label in enumerate(labels))
-    pairs = ",".join(f'{label}="{{{place}}}"' for label, place in places)
-    return f"{name}{{{{{pairs}}}}} {{{len(labels)}}}\n"
 
 
 def _one(value: float | None) -> Iterable[Row]:
@@ -72,22 +23,22 @@ def _one(value: float | None) -> Iterable[Row]:
 def _of_image(
     name: str,
     text: str,
-    rows: Callable[[tuple[Image, float]], Iterable[Row]],
+    rows: Callable[[Subject], Iterable[Row]],
     labels: tuple[str, ...] = (),
     tier: int = CORE,
-) -> Family[tuple[Image, float]]:
+) -> Family[Subject]:
     identity = ("controller", "image_uuid")
-    line = _line(name, (*identity, *labels))
+    line = line_of(name, (*identity, *labels))
     return Family(name=name, kind="gauge", help=text, identity=identity, labels=labels, tier=tier, rows=rows, line=line)
 
 
-def _value(name: str, text: str, read: Callable[[Image], float | None]) -> Family[tuple[Image, float]]:
-    return _of_image(name, text, lambda subject: _one(read(subject[0])))
+def _value(name: str, text: str, read: Callable[[Image], float | None]) -> Family[Subject]:
+    return _of_image(name, text, lambda subject: _one(read(subject.image)))
 
 
-def _event_value(name: str, text: str, attribute: str) -> Family[tuple[Image, float]]:
-    def rows(subject: tuple[Image, float]) -> Iterator[Row]:
-        for event in subject[0].events:
+def _event_value(name: str, text: str, attribute: str) -> Family[Subject]:
+    def rows(subject: Subject) -> Iterator[Row]:
+        for event in subject.image.events:
             value: float | None = getattr(event, attribute)
             if value is not None:
                 yield escape(event.node), escape(event.task), number(value)
@@ -95,24 +46,29 @@ def _event_value(name: str, text: str, attribute: str) -> Family[tuple[Image, fl
     return _of_image(name, text, rows, ("node", "task"), DETAIL)
 
 
-def _info(subject: tuple[Image, float]) -> Iterable[Row]:
-    image = subject[0]
+def _info(subject: Subject) -> Iterable[Row]:
+    image = subject.image
     texts = (image.name, image.tenant, image.type, image.version, image.patch)
     return ((*map(escape, texts), str(image.uber_bundle).lower(), "1.0"),)
 
 
-def _states(subject: tuple[Image, float]) -> Iterable[Row]:
-    return [(state, "1.0" if state == subject[0].state else "0.0") for state in get_args(ImageState)]
+def _states(subject: Subject) -> Iterable[Row]:
+    return [(state, "1.0" if state == subject.image.state else "0.0") for state in get_args(ImageState)]
 
 
-def _node_events(subject: tuple[Image, float]) -> Iterable[Row]:
-    counts = Counter((event.node, event.state) for event in subject[0].events)
-    nodes = dict.fromkeys(event.node for event in subject[0].events)
+def _node_events(subject: Subject) -> Iterable[Row]:
+    counts = Counter((event.node, event.state) for event in subject.image.events)
+    nodes = dict.fromkeys(event.node for event in subject.image.events)
     return [(escape(node), state, number(counts[node, state])) for node in nodes for state in get_args(EventState)]
 
 
-def _event_states(subject: tuple[Image, float]) -> Iterable[Row]:
-    return [(escape(e.node), escape(e.task), e.state, e.status, "1.0") for e in subject[0].events]
+def _event_states(subject: Subject) -> Iterable[Row]:
+    return [(escape(e.node), escape(e.task), e.state, e.status, "1.0") for e in subject.image.events]
+
+
+def _exported(subject: Subject) -> Iterable[Row]:
+    known = sorted(subject.annotations.keys() & subject.exported)
+    return [(escape(key), escape(subject.annotations[key]), "1.0") for key in known]
 
 
 IMAGE_FAMILIES: Final = (
@@ -154,7 +110,23 @@ IMAGE_FAMILIES: Final = (
     _of_image(
         "avi_image_progress_changed_timestamp_seconds",
         "When this monitor last saw progress, tasks, state or an event move, Unix seconds; survives a restart.",
-        lambda subject: _one(subject[1]),
+        lambda subject: _one(subject.changed_at),
+    ),
+    _of_image(
+        "avi_image_annotations",
+        "How many annotations operators have put on the image.",
+        lambda subject: _one(len(subject.annotations)),
+    ),
+    _of_image(
+        "avi_image_acknowledged",
+        "Whether the annotation acknowledged is true, yes or 1: somebody knows, and alerts stay quiet.",
+        lambda subject: _one(is_acknowledged(subject.annotations)),
+    ),
+    _of_image(
+        "avi_image_annotation_info",
+        "An annotation whose key the configuration exports; the value is always 1.",
+        _exported,
+        ("key", "value"),
     ),
     _of_image(
         "avi_image_node_events",
@@ -198,7 +170,7 @@ def _of_controller(
     reads: Callable[[Health], object],
     *labels: str,
 ) -> Family[Health]:
-    line = _line(name, ("controller", *labels))
+    line = line_of(name, ("controller", *labels))
     return Family(
         name=name, kind=kind, help=text, identity=("controller",), labels=labels, rows=rows, reads=reads, line=line
     )
@@ -316,6 +288,12 @@ CONTROLLER_FAMILIES: Final = (
     ),
 )
 
-AnyFamily = Family[tuple[Image, float]] | Family[Health]
+_OF_ANNOTATIONS = {"avi_image_annotations", "avi_image_acknowledged", "avi_image_annotation_info"}
+ANNOTATION_FAMILIES: Final = tuple(
+    place for place, family in enumerate(IMAGE_FAMILIES) if family.name in _OF_ANNOTATIONS
+)
+"""The places in IMAGE_FAMILIES of those that an annotation moves; they are read off nothing else."""
+
+AnyFamily = Family[Subject] | Family[Health]
 
 FAMILIES: Final[tuple[AnyFamily, ...]] = (*IMAGE_FAMILIES, *CONTROLLER_FAMILIES)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Literal, TextIO, cast
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from monitor.model import Secret
@@ -22,7 +23,8 @@ _SECRET_KEYS = re.compile(
     r"password|passwd|secret|token|cookie|session_?id|csrf|authorization|credential", re.IGNORECASE
 )
 _SECRET_PAIRS = re.compile(
-    r"((?:password|csrftoken|sessionid|avi-sessionid|X-CSRFToken|Cookie|Authorization)['\"]?\s*[=:]\s*['\"]?)[^'\"\s;,&]+",
+    r"((?:password|csrftoken|sessionid|avi-sessionid|X-CSRFToken|Cookie|Authorization)['\"]?\s*[=:]\s*['\"]?"
+    r"(?:(?:Bearer|Basic|Digest)\s+)?)[^'\"\s;,&]+",
     re.IGNORECASE,
 )
 _SHORTEST = 4  # a shorter secret would blot out half of every word
@@ -46,7 +48,13 @@ def configure(level: str, form: Literal["json", "console"], stream: TextIO | Non
     )
     foreign = logging.StreamHandler(sink)
     foreign.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_bare, *last]))
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[foreign], force=True)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether an error of the HTTP server is its own: a request that is no HTTP is not, and anybody can send many."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 class _Unbreakable(io.TextIOBase):

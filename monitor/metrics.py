@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from monitor.families import CONTROLLER_FAMILIES, CORE, DETAIL, IMAGE_FAMILIES, NODE, AnyFamily, escape
-from monitor.model import Health, Image, Portrait
+from monitor.families import ANNOTATION_FAMILIES, CONTROLLER_FAMILIES, IMAGE_FAMILIES, AnyFamily
+from monitor.family import CORE, DETAIL, NODE, Subject, escape
+from monitor.model import Health, Portrait
 
 
 def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
@@ -20,9 +21,10 @@ def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
     return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n".encode()
 
 
-def portray(controller: str, image: Image, changed_at: float, *, tiers: int, most: int) -> Portrait:
+def portray(controller: str, subject: Subject, *, tiers: int, most: int) -> Portrait:
     """Render one image: the families of ``tiers`` and below, less the finest ones where it would exceed ``most``."""
-    identity, subject = (escape(controller), escape(image.uuid)), (image, changed_at)
+    image = subject.image
+    identity = escape(controller), escape(image.uuid)
     dropped = 0
     if tiers == DETAIL and len(image.events) > most:  # not even rendered: it would hold the loop
         tiers = NODE
@@ -38,6 +40,19 @@ def portray(controller: str, image: Image, changed_at: float, *, tiers: int, mos
         if sum(portrait.series) > most:
             portrait = replace(without(portrait, tier), dropped=portrait.dropped + portrait.series[tier])
     return portrait
+
+
+def annotated(portrait: Portrait, controller: str, subject: Subject) -> Portrait:
+    """The same image with the lines of its annotations drawn anew; they alone need no events."""
+    if not portrait.lines or not sum(portrait.series):
+        return portrait  # nothing of it is shown
+    identity = escape(controller), escape(subject.image.uuid)
+    lines = list(portrait.lines)
+    for place in ANNOTATION_FAMILIES:
+        lines[place] = IMAGE_FAMILIES[place].render(identity, subject)
+    more = sum(lines[place].count(b"\n") - portrait.lines[place].count(b"\n") for place in ANNOTATION_FAMILIES)
+    core, node, detail = portrait.series
+    return replace(portrait, lines=tuple(lines), series=(core + more, node, detail))
 
 
 def without(portrait: Portrait, tier: int) -> Portrait:

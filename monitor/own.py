@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from prometheus_client import (
     CollectorRegistry,
+    Counter,
     Gauge,
     Histogram,
     PlatformCollector,
@@ -15,6 +16,7 @@ from prometheus_client import (
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from monitor import __version__
+from monitor.audit import OUTCOMES, Outcome
 
 _LAGS = 60  # beats, one a second: a scrape a minute misses no stall
 _REQUEST_BOUNDS_S = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
@@ -36,6 +38,24 @@ class OwnMetrics:
             "config_last_reload_success_timestamp_seconds", "When a good configuration was read last, Unix seconds."
         )
         self.store_up = self._gauge("store_up", "Whether the database did what it was asked last.")
+        self.auth_failures = Counter(
+            "avi_upgrade_monitor_auth_failures_total",
+            "Requests refused because their credentials were not known, or not looked at after too many such.",
+            registry=self.registry,
+        )
+        self._patches = Counter(
+            "avi_upgrade_monitor_patches_total",
+            "PATCHes that came to be carried out, by outcome.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        for outcome in OUTCOMES:
+            self._patches.labels(outcome)  # each is there, at 0, from the start
+        self.audit_write_failures = Counter(
+            "avi_upgrade_monitor_audit_write_failures_total",
+            "Writes of the audit that the database did not take at once.",
+            registry=self.registry,
+        )
         self.requests = Histogram(
             "avi_upgrade_monitor_http_request_duration_seconds",
             "How long answers of this monitor took, by route.",
@@ -54,6 +74,10 @@ class OwnMetrics:
             registry=self.registry,
         )
         build.labels(version=__version__).set(1)
+
+    def patched(self, outcome: Outcome) -> None:
+        """One PATCH ended so."""
+        self._patches.labels(outcome).inc()
 
     def lagged(self, lag_s: float) -> None:
         """One beat came so much too late."""

@@ -3,12 +3,14 @@ The read path: one loop a controller, which polls, and publishes what it learned
 
     bytes → schema.decode_image → progress.follow → metrics.portray → fleet.publish
 
-Owns its controller's entry in the fleet, being its only writer. A failed poll keeps the last snapshot until
-``stale_after``; the next poll is the retry. Knows no HTTP.
+An annotation takes the end of the same way at once, without waiting for a poll. Owns its controller's entry in the
+fleet, being its only writer. A failed poll keeps the last snapshot until ``stale_after``; the next poll is the retry.
+Knows no HTTP.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from random import Random  # noqa: TID251  the type of an argument; app.py makes the one there is
 from typing import Protocol
 
@@ -22,15 +24,18 @@ from monitor.avi import schema
 from monitor.avi.client import Link
 from monitor.config import Events, Poll
 from monitor.exposition import EMPTY, Piece, again, renew
-from monitor.families import DETAIL, IMAGE_FAMILIES, NODE
+from monitor.families import CONTROLLER_FAMILIES, IMAGE_FAMILIES
+from monitor.family import DETAIL, NODE, Subject
 from monitor.fleet import Entry, Fleet
-from monitor.model import BadImage, Change, Health, Listing, Mark, PollError, Reason, Snapshot, Track
+from monitor.model import BadImage, Change, Health, Listing, Mark, PollError, Snapshot, Track
+from monitor.pace import Slots, backoff_s
 
 _BREATH_S = 0.005  # how long a poll works at a stretch before others have the loop
 
-_SILENT: frozenset[Reason | None] = frozenset({"dns", "connect", "tls", "timeout"})
+_NOTHING: Mapping[str, str] = {}  # one and the same, so that identity tells whether annotations changed
 
 _NO_IMAGES = (EMPTY,) * len(IMAGE_FAMILIES)
+_HEALTH_UNCHANGED = (None,) * len(CONTROLLER_FAMILIES)
 
 
 class ImageSource(Protocol):
@@ -52,27 +57,11 @@ class Marks(Protocol):
         """Remember these, and forget all others of the controller."""
 
 
-class Slots:
-    """
-    How many polls run at once.
+class Notes(Protocol):
+    """Where the annotations of images are kept."""
 
-    Controllers that gave no answer twice in a row share a small pool, so that they starve none; a refusal comes at once
-    and holds no place, and who failed once has one fair try among the healthy.
-    """
-
-    def __init__(self, concurrency: int) -> None:
-        self._healthy = asyncio.Semaphore(concurrency)
-        self._failing = asyncio.Semaphore(max(1, concurrency // 8))
-
-    def of(self, health: Health) -> asyncio.Semaphore:
-        """The pool that a controller of this health draws on."""
-        silent = health.failed_in_a_row > 1 and health.reason in _SILENT
-        return self._failing if silent else self._healthy
-
-
-def backoff_s(failures: int, rng: Random, *, least_s: float, most_s: float) -> float:
-    """How long to wait after so many failures in a row: exponential with full jitter, so that a fleet never marches."""
-    return rng.uniform(0, min(most_s, least_s * 2 ** min(failures, 32)))
+    def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
+        """Those of the controller's images by uuid; an inner mapping is replaced when it changes."""
 
 
 class Poller:
@@ -84,9 +73,11 @@ class Poller:
         source: ImageSource,
         fleet: Fleet,
         marks: Marks,
+        notes: Notes,
         *,
         poll: Poll,
         events: Events,
+        exported: frozenset[str] = frozenset(),
         slots: Slots,
         now: Callable[[], float],
         rng: Random,
@@ -95,6 +86,9 @@ class Poller:
         self._source = source
         self._fleet = fleet
         self._marks = marks
+        self._notes = notes
+        self._exported = exported
+        self._nudged = asyncio.Event()
         self._poll = poll
         self._events = events
         self._slots = slots
@@ -116,14 +110,30 @@ class Poller:
         self._expire_later()
         try:
             while True:
-                await asyncio.sleep(due - loop.time())
+                await self._pause(until=due)
                 async with self._slots.of(self._entry.health):
                     started = loop.time()
-                    await self._poll_once(late_s=started - due)
+                    await self._poll_once(late_s=max(0.0, started - due))
                 health = self._entry.health  # after a failure the wait is ours, or what the Controller asked for
                 due = max(loop.time(), (started if health.up else loop.time()) + health.interval_s)
         finally:
             self._cancel_expiry()
+
+    async def _pause(self, *, until: float) -> None:
+        """Wait for the time of the event loop, or for a nudge."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._nudged.wait()
+        self._nudged.clear()
+
+    def nudge(self) -> None:
+        """Poll now: something was changed on the controller."""
+        self._nudged.set()
+
+    def annotated(self) -> None:
+        """Show the annotations as they are now, at once."""
+        self._draw_annotations()
+        self._fleet.publish(self._entry)
 
     async def _poll_once(self, *, late_s: float) -> None:
         """One poll, good or bad, counted and published."""
@@ -153,6 +163,7 @@ class Poller:
         snapshot, health = await self._read(listing, at=at)
         pieces = await self._draw(snapshot)
         self._entry = replace(self._entry, snapshot=snapshot, health=health, pieces=pieces)
+        self._draw_annotations()  # those that came while we read
         kept = self._marks.of(self._entry.name)
         unreadable = {uuid: kept[uuid] for uuid in snapshot.bad if uuid in kept}  # it may be mended, and not have moved
         marks = {uuid: track.mark for uuid, track in snapshot.images.items()}
@@ -192,14 +203,14 @@ class Poller:
         image, strange = schema.decode_image(raw)
         unknown.extend(strange)
         track = progress.follow(image, mark, at=at, detail_for_s=self._events.detail_for_s)
+        annotations = self._notes.annotations_of(self._entry.name).get(image.uuid, _NOTHING)
         portrait = metrics.portray(
             self._entry.name,
-            image,
-            track.mark.changed_at,
+            Subject(image, track.mark.changed_at, annotations, self._exported),
             tiers=DETAIL if track.detail_until > at else NODE,
             most=self._events.max_series_per_image,
         )
-        return replace(track, image=replace(image, events=()), portrait=portrait)
+        return replace(track, image=replace(image, events=()), portrait=portrait, annotations=annotations)
 
     async def _draw(self, snapshot: Snapshot) -> tuple[Piece, ...]:
         """The pieces of the images, within the controller's budget, beside those of its health as they are."""
@@ -214,6 +225,31 @@ class Poller:
             pieces.append(again(known, text))
             await self._breathe()
         return (*pieces, *self._entry.pieces[len(pieces) :])
+
+    def _draw_annotations(self) -> None:
+        """Draw anew what annotations move, of the images whose annotations are not those that they show."""
+        entry, notes = self._entry, self._notes.annotations_of(self._entry.name)
+        images = entry.snapshot.images
+        moved = {
+            uuid: self._annotated(track, notes.get(uuid, _NOTHING))
+            for uuid, track in images.items()
+            if track.annotations is not notes.get(uuid, _NOTHING)
+        }
+        if not moved:
+            return
+        snapshot = replace(entry.snapshot, images={**images, **moved})
+        pieces = entry.pieces
+        if not entry.health.stale:
+            portraits = {uuid: track.portrait for uuid, track in snapshot.images.items()}
+            kept, _ = metrics.fit(portraits, most=self._events.max_series_per_controller)
+            pieces = tuple(map(again, pieces, (*metrics.gather(kept.values()), *_HEALTH_UNCHANGED)))
+        self._entry = replace(entry, snapshot=snapshot, pieces=pieces)
+
+    def _annotated(self, track: Track, annotations: Mapping[str, str]) -> Track:
+        subject = Subject(track.image, track.mark.changed_at, annotations, self._exported)
+        return replace(
+            track, annotations=annotations, portrait=metrics.annotated(track.portrait, self._entry.name, subject)
+        )
 
     def _conclude(self, error: PollError | None, changes: tuple[Change, ...], *, at: float, took_s: float) -> None:
         """Count the poll, decide when the next is due, and publish."""

@@ -8,7 +8,7 @@ from monitor import exposition
 from monitor.exposition import Piece
 from monitor.families import FAMILIES
 from monitor.metrics import header
-from monitor.web.state import STATE
+from monitor.web.state import CALLER, STATE
 
 _PATIENCE_S = 60.0  # for a scraper that reads slowly; Prometheus itself gives up long before
 
@@ -22,7 +22,7 @@ async def metrics(request: web.Request) -> web.StreamResponse:
     """The whole exposition, in the format and encoding asked for."""
     state = request.app[STATE]
     openmetrics = exposition.wants_openmetrics(request.headers.get(hdrs.ACCEPT, ""))
-    rows = [entry.pieces for entry in state.fleet.entries.values()]
+    rows = [entry.pieces for entry in state.fleet.entries.values() if request[CALLER].sees(entry.name)]
     pieces = exposition.in_order(_HEADERS[openmetrics], rows)
     pieces.append(exposition.piece(state.own.render(openmetrics=openmetrics)))
     return await _send(request, pieces, exposition.OPENMETRICS if openmetrics else exposition.TEXT)

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
+from monitor.web.contract import Handler, Route
 from monitor.web.problems import Problem, of_http, respond
-from monitor.web.routes import ROUTES, Handler, Route
-from monitor.web.state import REQUEST_ID, STATE, State
+from monitor.web.routes import ROUTES
+from monitor.web.state import CALLER, REQUEST_ID, STATE, State
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _METHODS = hdrs.METH_ALL
@@ -25,23 +26,32 @@ def make_site(state: State) -> web.Application:
     site = web.Application(middlewares=[_around], client_max_size=_LARGEST_BODY)
     site[STATE] = state
     for route in ROUTES:
-        site.router.add_route(route.method, route.path, _guarded(route))
+        site.router.add_route(route.method, route.path, _guarded(route), expect_handler=_continue)
         if route.method == hdrs.METH_GET:
-            site.router.add_route(hdrs.METH_HEAD, route.path, _guarded(route))
+            site.router.add_route(hdrs.METH_HEAD, route.path, _guarded(route), expect_handler=_continue)
     site.on_response_prepare.append(_sign)
     return site
 
 
 def _guarded(route: Route) -> Handler:
-    """The handler behind its scope. There are no credentials yet, so every caller is anonymous."""
+    """The handler behind the door; who passed is ``request[CALLER]``."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        if route.scope != "open" and route.scope not in request.app[STATE].anonymous:
-            detail = f"{route.path} needs the scope {route.scope}, which the configuration gives nobody (`anonymous`)"
-            raise Problem(403, "forbidden", "Forbidden", detail)
+        door = request.app[STATE].door
+        if route.scope != "open":
+            caller = request[CALLER] = await door.admit(request)
+            door.demand(caller, route.scope, route.path)
         return await route.handler(request)
 
     return handler
+
+
+async def _continue(request: web.Request) -> None:
+    """Answer the one expectation that there is, and ignore others, where aiohttp would refuse before our errors."""
+    expected = request.headers.get(hdrs.EXPECT, "").lower()
+    if expected == "100-continue" and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # else aiohttp takes the answer for begun
 
 
 @web.middleware
@@ -53,6 +63,7 @@ async def _around(
     request_id = request[REQUEST_ID] = given if _REQUEST_ID.match(given) else uuid4().hex
     started = time.perf_counter()
     try:
+        request.app[STATE].door.inspect(request)
         response = await handler(request)
     except Problem as problem:
         response = respond(problem, request_id)
@@ -63,7 +74,7 @@ async def _around(
         raise  # in the middle of an answer; there is nobody to tell
     except Exception:
         log.exception("request_bug", request_id=request_id, method=request.method, path=request.path)
-        response = respond(Problem(500, "bug", "A bug of ours", f"the log has it under {request_id}"), request_id)
+        response = respond(Problem("bug", f"the log has it under {request_id}"), request_id)
     _count(request, response.status, time.perf_counter() - started)
     log.debug("request", request_id=request_id, method=request.method, path=request.path, status=response.status)
     return response
@@ -79,5 +90,7 @@ def _count(request: web.Request, status: int, took_s: float) -> None:
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "avi-upgrade-monitor"
-    response.headers["X-Request-ID"] = request[REQUEST_ID]
+    response.headers["X-Request-ID"] = request.get(REQUEST_ID) or uuid4().hex  # none where aiohttp itself refused
     response.headers["X-Content-Type-Options"] = "nosniff"
+    web_config = request.app[STATE].door.web
+    response.headers.update(web_config.headers if web_config else {})

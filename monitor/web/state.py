@@ -1,13 +1,15 @@
 """What the routes read. Made by app.py, handed over whole."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 from aiohttp import web
 
-from monitor.config import Scope
 from monitor.fleet import Fleet
 from monitor.own import OwnMetrics
+from monitor.patcher import Patcher
+from monitor.store.ledger import Ledger
+from monitor.web.auth import Caller, Door
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,10 +17,16 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     fleet: Fleet
     own: OwnMetrics
-    anonymous: frozenset[Scope]
+    door: Door
+    ledger: Ledger
+    patcher: Patcher
+    tenants: Mapping[str, str]
+    """Whose images are watched, by controller; `*`: everybody's."""
     not_healthy: Callable[[], str]
     not_ready: Callable[[], str]
 
 
 STATE = web.AppKey("state", State)
 REQUEST_ID = web.RequestKey("request_id", str)
+CALLER = web.RequestKey("caller", Caller)
+"""Who asks; set for every route but the open ones."""

@@ -19,7 +19,8 @@ from monitor.avi.client import Link
 from monitor.config import Events, Poll
 from monitor.fleet import Entry, Fleet
 from monitor.model import Listing, Secret
-from monitor.poller import Poller, Slots
+from monitor.pace import Slots
+from monitor.poller import Poller
 from monitor.store import Store
 
 State = Literal["ended", "active", "failed"]
@@ -130,11 +131,13 @@ async def watch(fleet: Fleet, name: str, *bodies: bytes) -> Entry:
 
 def make_poller(name: str, source: Canned, fleet: Fleet, poll: Poll | None = None) -> Poller:
     """A poller with the settings of the daemon, less the database behind its marks."""
+    store = Store("sqlite://")
     return Poller(
         name,
         source,
         fleet,
-        Store("sqlite://"),
+        store.marks,
+        store.ledger,
         poll=poll or Poll(),
         events=Events(),
         slots=Slots(64),

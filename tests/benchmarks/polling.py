@@ -6,10 +6,12 @@ from random import Random
 
 import aiohttp
 
-from monitor.avi.client import Client, open_session
+from monitor.avi.client import Client
+from monitor.avi.connection import open_session
 from monitor.config import Controller, Events, Poll, SecretVariable, Tls
 from monitor.fleet import Fleet
-from monitor.poller import Poller, Slots
+from monitor.pace import Slots
+from monitor.poller import Poller
 from monitor.store import Store
 from tests.benchmarks.children import child
 from tests.benchmarks.controllers import serve_plans
@@ -50,11 +52,13 @@ def _bare_session() -> aiohttp.ClientSession:
 
 
 def _poller(client: Client) -> Poller:
+    store = Store("sqlite://")
     return Poller(
         "avi-0000",
         client,
         Fleet(),
-        Store("sqlite://"),
+        store.marks,
+        store.ledger,
         poll=Poll(),
         events=Events(),
         slots=Slots(64),

@@ -1,6 +1,7 @@
 """What a scrape costs the process over HTTP, against the same bytes served as they lie in memory."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from multiprocessing.connection import Connection
@@ -9,8 +10,13 @@ from typing import Self
 from aiohttp import web
 
 from monitor import exposition
+from monitor.config import Config, Events, Log, Poll
 from monitor.exposition import Piece, piece
+from monitor.fleet import Fleet
 from monitor.own import OwnMetrics
+from monitor.patcher import Patcher
+from monitor.store import Store
+from monitor.web.auth import Door
 from monitor.web.site import make_site
 from monitor.web.state import State
 from tests.benchmarks.children import child, cpu_s
@@ -83,13 +89,35 @@ def _serve(pipe: Connection, series: int) -> None:
 async def _serve_both(pipe: Connection, series: int) -> None:
     """Our site on one port; on the other the same bytes, ready, and what this process cost so far."""
     fleet, own = await fleet_of(series), OwnMetrics()
-    state = State(
-        fleet=fleet, own=own, anonymous=frozenset({"metrics"}), not_healthy=lambda: "", not_ready=lambda: ""
-    )  # fmt: skip
-    ours = await _listen(make_site(state))
+    ours = await _listen(make_site(_state(fleet, own)))
     theirs = await _listen(_static([*pieces_of(fleet), piece(own.render(openmetrics=False))]))
     pipe.send((f"{image_series(fleet):,} image series", ours, theirs))
     await asyncio.Event().wait()
+
+
+def _state(fleet: Fleet, own: OwnMetrics) -> State:
+    """What a scrape needs, and the rest as it is when nobody patches."""
+    ledger = Store("sqlite://").ledger
+    config = Config(
+        listen_host="127.0.0.1",
+        listen_port=0,
+        database="sqlite://",
+        poll=Poll(),
+        log=Log(),
+        events=Events(),
+        controllers=(),
+        files=(),
+    )
+    return State(
+        fleet=fleet,
+        own=own,
+        door=Door(config, own, clock=time.monotonic),
+        ledger=ledger,
+        patcher=Patcher(fleet, ledger, {}, now=time.time, ended=own.patched),
+        tenants={},
+        not_healthy=lambda: "",
+        not_ready=lambda: "",
+    )
 
 
 def _static(pieces: list[Piece]) -> web.Application:

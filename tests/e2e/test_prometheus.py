@@ -14,6 +14,7 @@ from monitor.app import Daemon
 from monitor.fleet import Entry
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from tests.e2e.support import eventually, output_of, program, started
+from tests.integration.operators import TOKENS, patch
 from tests.integration.support import polled, scrape, until, watching
 
 README = Path(__file__).parents[2] / "README.md"
@@ -101,18 +102,21 @@ async def test_prometheus_sees_progress_state_and_node_events_and_that_an_image_
 
 
 async def test_the_queries_of_the_readme_are_answered(tmp_path: Path) -> None:
-    queries = re.search(r"```promql\n(.*?)```", README.read_text(), re.DOTALL)
-    assert queries is not None
+    alert, queries = re.findall(r"```promql\n(.*?)```", README.read_text(), re.DOTALL)
     async with (
         Simulator.of("fleet", speed=0.0) as simulator,
-        watching(simulator, tmp_path) as daemon,
+        watching(simulator, tmp_path, tokens=TOKENS) as daemon,
         prometheus_on(daemon, tmp_path) as (prometheus, _),
     ):
         simulator.clock.advance(400.0)
         failed = any_image("failed")
         await until(daemon, "fra", failed)
         await scrapes_more(daemon, 2)
-        stalled, failed_images, nodes, progress = [await prometheus.query(query) for query in queries[1].split("\n\n")]
+        stalled, failed_images, nodes, progress = [await prometheus.query(query) for query in queries.split("\n\n")]
+        ((labels, _),) = await prometheus.query(alert)
+        assert (await patch(daemon, labels["image_uuid"], {"annotations": {"acknowledged": "yes"}})).status == 200
+        await scrapes_more(daemon, 2)
+        assert await prometheus.query(alert) == []  # somebody knows
     assert stalled == []  # nothing stands still for ten minutes in a test
     assert [labels["controller"] for labels, _ in failed_images] == ["fra"]
     assert all(labels["image"] for labels, _ in failed_images)

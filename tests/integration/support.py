@@ -13,7 +13,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.app import Daemon, running
-from monitor.avi.client import Client, open_session
+from monitor.avi.client import Client
+from monitor.avi.connection import open_session
 from monitor.cli.simulate import write_config
 from monitor.config import Controller, SecretSource, SecretVariable, Tls, load
 from monitor.fleet import Entry
@@ -39,6 +40,7 @@ async def watching(
     poll: Mapping[str, object] = QUICK,
     wall: Callable[[], float] = time.time,
     of_each: Mapping[str, object] | None = None,
+    web_config: Path | None = None,
     **settings: object,
 ) -> AsyncIterator[Daemon]:
     """
@@ -52,7 +54,7 @@ async def watching(
         written = yaml.safe_load(path.read_text())
         written["controllers"] = [{**controller, **of_each} for controller in written["controllers"]]
         path.write_text(yaml.safe_dump(written))
-    async with running(load(path), now=wall, rng=Random(7)) as daemon:
+    async with running(load(path, web_config=web_config), now=wall, rng=Random(7)) as daemon:
         yield daemon
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from monitor.families import NODE
+from monitor.family import NODE
 from monitor.fleet import Entry
 from monitor.model import Reason, Track
 from monitor.simulator import FAULT_KINDS, ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec

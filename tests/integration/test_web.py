@@ -89,7 +89,7 @@ async def test_images_come_in_the_controllers_own_shape_with_their_controller(
     assert "next" not in answer
     for image in answer["results"]:
         controller = simulator.controllers[image.pop("controller")]
-        served = {**controller.image(image["uuid"])}
+        served = {**controller.image(image["uuid"]), "annotations": {}}
         served.pop("status", None)  # is not in the object model of the version that the daemon asks for
         assert image == served
 
@@ -161,9 +161,9 @@ async def test_an_unknown_image_is_a_problem_that_names_it(http: aiohttp.ClientS
         "type": "urn:avi-upgrade-monitor:problem:no-such-image",
         "title": "No such image",
         "status": 404,
-        "detail": "no controller has the image image-none at present",
+        "detail": "no controller that you may see has the image image-none at present",
         "request_id": "my-1",
-        "error": "no controller has the image image-none at present",
+        "error": "no controller that you may see has the image image-none at present",
     }
 
 
@@ -172,11 +172,21 @@ async def test_a_made_up_request_id_is_replaced(http: aiohttp.ClientSession) -> 
         assert " " not in response.headers["X-Request-ID"]
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/metrics"), ("DELETE", "/api/image/x"), ("POST", "/")])
-async def test_a_wrong_method_is_told_the_right_ones(http: aiohttp.ClientSession, method: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/metrics", "GET, HEAD"),
+        ("DELETE", "/api/image/x", "GET, HEAD, OPTIONS, PATCH"),
+        ("PATCH", "/api/image", "GET, HEAD"),
+        ("POST", "/", "GET, HEAD"),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(
+    http: aiohttp.ClientSession, method: str, path: str, allowed: str
+) -> None:
     async with http.request(method, path) as response:
         assert response.status == 405
-        assert response.headers["Allow"] == "GET, HEAD"
+        assert response.headers["Allow"] == allowed
         assert response.content_type == "application/problem+json"
 
 
@@ -216,7 +226,7 @@ async def test_health_routes_are_good_when_all_is_well(http: aiohttp.ClientSessi
         assert (response.status, await response.text()) == (200, f"{path.rpartition('/')[2]}\n")
 
 
-async def test_what_the_configuration_gives_nobody_is_refused(simulator: Simulator, tmp_path: Path) -> None:
+async def test_what_is_not_for_anybody_asks_for_a_credential(simulator: Simulator, tmp_path: Path) -> None:
     async with (
         watching(simulator, tmp_path, anonymous=["metrics"]) as daemon,
         aiohttp.ClientSession(daemon.url) as http,
@@ -225,8 +235,10 @@ async def test_what_the_configuration_gives_nobody_is_refused(simulator: Simulat
             assert response.status == 200
         async with http.get("/api/image") as response:
             problem = await response.json(content_type="application/problem+json")
-            assert response.status == 403
-            assert "needs the scope read" in problem["detail"]
+            assert response.status == 401
+            assert response.headers["WWW-Authenticate"] == 'Bearer realm="avi-upgrade-monitor"'
+            assert problem["type"] == "urn:avi-upgrade-monitor:problem:unauthorized"
+            assert problem["detail"].startswith("/api/image needs the scope read")
 
 
 async def test_not_ready_until_the_database_answers(simulator: Simulator, tmp_path: Path) -> None:

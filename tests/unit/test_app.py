@@ -5,7 +5,6 @@ import pytest
 from monitor.app import not_healthy, not_ready
 from monitor.fleet import Entry, Fleet
 from monitor.model import Health, Snapshot
-from monitor.store import Store
 
 
 def fleet_of(*attempted_at: float | None) -> Fleet:
@@ -13,12 +12,6 @@ def fleet_of(*attempted_at: float | None) -> Fleet:
     for number, at in enumerate(attempted_at):
         fleet.publish(Entry(f"dc{number}", Snapshot(), Health(attempted_at=at), ()))
     return fleet
-
-
-def store(*, up: bool = True) -> Store:
-    store = Store("sqlite://")
-    store.up = up
-    return store
 
 
 @pytest.mark.parametrize(("age_s", "complaint"), [(0.0, ""), (10.0, ""), (10.5, "no heartbeat for 10 s")])
@@ -39,4 +32,4 @@ def test_the_daemon_is_healthy_while_its_heartbeat_is_young(age_s: float, compla
 def test_the_daemon_is_ready_when_a_scrape_shows_all_there_is(
     fleet: Fleet, up: bool, uptime_s: float, stopping: bool, complaint: str
 ) -> None:
-    assert not_ready(fleet, store(up=up), uptime_s=uptime_s, stopping=stopping) == complaint
+    assert not_ready(fleet, store_up=up, uptime_s=uptime_s, stopping=stopping) == complaint

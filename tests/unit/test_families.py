@@ -6,17 +6,8 @@ from typing import TypeVar, get_args
 import pytest
 from msgspec.structs import replace
 
-from monitor.families import (
-    CONTROLLER_FAMILIES,
-    CORE,
-    DETAIL,
-    FAMILIES,
-    IMAGE_FAMILIES,
-    NODE,
-    Family,
-    escape,
-    number,
-)
+from monitor.families import ANNOTATION_FAMILIES, CONTROLLER_FAMILIES, FAMILIES, IMAGE_FAMILIES
+from monitor.family import CORE, DETAIL, NODE, Family, Subject, escape, number
 from monitor.model import Event, Health, Image, ImageState, Reason
 
 S = TypeVar("S")
@@ -71,8 +62,12 @@ def family_of(families: Sequence[Family[S]], name: str) -> Family[S]:
 
 
 def of_image(name: str, image: Image = IMAGE, *, controller: str = "c1") -> str:
+    return of_subject(name, Subject(image, CHANGED_AT), controller=controller)
+
+
+def of_subject(name: str, subject: Subject, *, controller: str = "c1") -> str:
     family = family_of(IMAGE_FAMILIES, name)
-    return family.render((escape(controller), escape(image.uuid)), (image, CHANGED_AT)).decode()
+    return family.render((escape(controller), escape(subject.image.uuid)), subject).decode()
 
 
 def of_health(name: str, health: Health = HEALTH, *, controller: str = "c1") -> str:
@@ -112,6 +107,9 @@ IMAGE_TEXTS = {
     "avi_image_progress_changed_timestamp_seconds": (
         'avi_image_progress_changed_timestamp_seconds{controller="c1",image_uuid="u1"} 1.739443003125e+09\n'
     ),
+    "avi_image_annotations": 'avi_image_annotations{controller="c1",image_uuid="u1"} 0.0\n',
+    "avi_image_acknowledged": 'avi_image_acknowledged{controller="c1",image_uuid="u1"} 0.0\n',
+    "avi_image_annotation_info": "",
     "avi_image_node_events": (
         'avi_image_node_events{controller="c1",image_uuid="u1",node="n1",state="pending"} 0.0\n'
         'avi_image_node_events{controller="c1",image_uuid="u1",node="n1",state="running"} 1.0\n'
@@ -240,6 +238,8 @@ WITH_ONLY_A_UUID = {
     "avi_image_progress_changed_timestamp_seconds": (
         'avi_image_progress_changed_timestamp_seconds{controller="c1",image_uuid="u1"} 1.739443003125e+09\n'
     ),
+    "avi_image_annotations": 'avi_image_annotations{controller="c1",image_uuid="u1"} 0.0\n',
+    "avi_image_acknowledged": 'avi_image_acknowledged{controller="c1",image_uuid="u1"} 0.0\n',
 }
 
 
@@ -380,6 +380,35 @@ def test_a_number_is_written_as_by_every_other_exporter(value: float, text: str)
     assert number(value) == text
 
 
+# --- annotations
+
+
+NOTED = Subject(
+    IMAGE, CHANGED_AT, {"change": 'CHG"1', "team": "net", "acknowledged": "yes"}, frozenset({"change", "who"})
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("avi_image_annotations", 'avi_image_annotations{controller="c1",image_uuid="u1"} 3.0\n'),
+        ("avi_image_acknowledged", 'avi_image_acknowledged{controller="c1",image_uuid="u1"} 1.0\n'),
+        (
+            "avi_image_annotation_info",
+            'avi_image_annotation_info{controller="c1",image_uuid="u1",key="change",value="CHG\\"1"} 1.0\n',
+        ),
+    ],
+)
+def test_annotations_are_counted_and_only_the_exported_ones_shown(name: str, text: str) -> None:
+    assert of_subject(name, NOTED) == text
+
+
+def test_the_families_that_annotations_move_are_those_that_are_named_after_them() -> None:
+    names = [IMAGE_FAMILIES[place].name for place in ANNOTATION_FAMILIES]
+
+    assert names == ["avi_image_annotations", "avi_image_acknowledged", "avi_image_annotation_info"]
+
+
 # --- the tables themselves
 
 
@@ -423,7 +452,7 @@ def test_a_tier_holds(tier: int, names: list[str]) -> None:
 def test_the_core_tier_knows_neither_nodes_nor_tasks() -> None:
     labels = {label for family in IMAGE_FAMILIES if family.tier == CORE for label in family.labels}
 
-    assert labels == {"image", "tenant", "type", "version", "patch", "uber_bundle", "state"}
+    assert labels == {"image", "tenant", "type", "version", "patch", "uber_bundle", "state", "key", "value"}
 
 
 def test_nothing_that_an_operator_edits_is_an_identity() -> None:

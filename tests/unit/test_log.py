@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from aiohttp.http_exceptions import BadHttpMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,18 @@ def test_what_libraries_say_comes_in_the_same_form(stream: io.StringIO) -> None:
     assert event["level"] == "error"
 
 
+def test_a_request_that_is_no_http_is_not_logged_and_a_bug_of_the_server_is(stream: io.StringIO) -> None:
+    log.configure("debug", "json", stream)
+    server = logging.getLogger("aiohttp.server")
+    for error in (BadHttpMessage("Authorization: Bearer aum_x\x01"), ZeroDivisionError("ours")):
+        try:
+            raise error
+        except (BadHttpMessage, ZeroDivisionError):
+            server.exception("Error handling request")
+    (line,) = stream.getvalue().splitlines()
+    assert "ZeroDivisionError" in line
+
+
 def test_a_traceback_is_logged_without_the_secrets_in_it(stream: io.StringIO) -> None:
     log.configure("info", "json", stream)
     secret = Secret("correct-horse")
@@ -73,6 +86,8 @@ def test_a_traceback_is_logged_without_the_secrets_in_it(stream: io.StringIO) ->
         pytest.param({"password": "hunter22"}, id="key"),
         pytest.param({"X-CSRFToken": "hunter22"}, id="header-key"),
         pytest.param({"cause": "Cookie: hunter22; path=/"}, id="header-in-text"),
+        pytest.param({"cause": "bad header 'Authorization: Bearer hunter22'"}, id="bearer-in-text"),
+        pytest.param({"cause": "authorization: basic hunter22"}, id="basic-in-text"),
         pytest.param({"cause": "csrftoken=hunter22&x=1"}, id="pair-in-text"),
         pytest.param({"reply": {"inner": ["a", {"token": 1}, "sessionid=hunter22"]}}, id="nested"),
         pytest.param({"error": ValueError("password='hunter22'")}, id="exception"),

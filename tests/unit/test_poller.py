@@ -12,10 +12,12 @@ from structlog.testing import capture_logs
 from monitor.avi.client import Link
 from monitor.avi.schema import assemble, decode_page
 from monitor.config import Events, Poll
-from monitor.families import DETAIL, FAMILIES, IMAGE_FAMILIES
+from monitor.families import FAMILIES, IMAGE_FAMILIES
+from monitor.family import DETAIL
 from monitor.fleet import Entry, Fleet
 from monitor.model import BadStatus, Health, Listing, Mark, PollError, Refused, Unavailable, Unreachable
-from monitor.poller import Poller, Slots, backoff_s
+from monitor.pace import Slots, backoff_s
+from monitor.poller import Poller
 
 QUICK = Poll(active_interval_s=0.001, idle_interval_s=0.002, max_backoff_s=0.002)
 DOWN = Unreachable("connect", "refused")
@@ -76,6 +78,23 @@ class Kept(NoMarks):
         self.marks = marks
 
 
+class NoNotes:
+    """No image has an annotation."""
+
+    def annotations_of(self, _controller: str) -> Mapping[str, Mapping[str, str]]:
+        return {}
+
+
+class Noted(NoNotes):
+    """Annotations as an operator writes them, at any moment."""
+
+    def __init__(self) -> None:
+        self.of_images: dict[str, Mapping[str, str]] = {}
+
+    def annotations_of(self, _controller: str) -> Mapping[str, Mapping[str, str]]:
+        return self.of_images
+
+
 class Clock:
     """Wall time that stands still until a test moves it."""
 
@@ -101,6 +120,7 @@ async def polling(
         source,
         fleet,
         marks or NoMarks(),
+        NoNotes(),
         poll=poll,
         events=events or Events(),
         slots=Slots(4),
@@ -135,6 +155,124 @@ def detail(entry: Entry) -> list[str]:
     return [family.name for family, piece in pairs if family.tier == DETAIL and piece.text]
 
 
+@asynccontextmanager
+async def annotating(source: Answers, notes: NoNotes) -> AsyncIterator[tuple[Fleet, Poller]]:
+    """A poller that exports the key ``change``, after its first poll; the next is an hour away."""
+    fleet = Fleet()
+    rare = Poll(active_interval_s=3600.0, idle_interval_s=3600.0, stale_after_s=3.0)
+    poller = Poller(
+        "dc1",
+        source,
+        fleet,
+        NoMarks(),
+        notes,
+        poll=rare,
+        events=Events(),
+        exported=frozenset({"change"}),
+        slots=Slots(4),
+        now=Clock(),
+        rng=Random(1),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(poller.run(first_in_s=0.0), name="poll:dc1")
+        await until(fleet, lambda entry: entry.health.polls == 1)
+        yield fleet, poller
+        loop.cancel()
+
+
+def of_annotations(entry: Entry) -> list[str]:
+    """The series of annotations, without their labels of identity."""
+    lines = [line for line in text(entry).splitlines() if line.startswith(("avi_image_ann", "avi_image_ack"))]
+    return [line.replace('controller="dc1",', "") for line in lines]
+
+
+BARE = ['avi_image_annotations{image_uuid="image-1"} 0.0', 'avi_image_acknowledged{image_uuid="image-1"} 0.0']
+
+
+async def test_an_annotation_is_shown_at_once_and_goes_at_once() -> None:
+    notes = Noted()
+    async with annotating(Answers([listing(image())]), notes) as (fleet, poller):
+        assert of_annotations(fleet.entries["dc1"]) == BARE
+        notes.of_images["image-1"] = {"acknowledged": "yes", "change": "CHG1"}
+        poller.annotated()
+        assert of_annotations(fleet.entries["dc1"]) == [
+            'avi_image_annotations{image_uuid="image-1"} 2.0',
+            'avi_image_acknowledged{image_uuid="image-1"} 1.0',
+            'avi_image_annotation_info{image_uuid="image-1",key="change",value="CHG1"} 1.0',
+        ]
+        assert fleet.entries["dc1"].snapshot.images["image-1"].annotations == notes.of_images["image-1"]
+        del notes.of_images["image-1"]
+        poller.annotated()
+        assert of_annotations(fleet.entries["dc1"]) == BARE
+        assert fleet.entries["dc1"].health.polls == 1
+
+
+async def test_annotations_that_were_there_before_are_shown_by_the_first_poll() -> None:
+    notes = Noted()
+    notes.of_images["image-1"] = {"change": "CHG1"}
+    async with annotating(Answers([listing(image())]), notes) as (fleet, _):
+        assert 'avi_image_annotations{image_uuid="image-1"} 1.0' in of_annotations(fleet.entries["dc1"])
+
+
+async def test_annotating_leaves_everything_else_as_it_is() -> None:
+    notes = Noted()
+    running = image(img_state={"state": "IMAGE_FSM_IN_PROGRESS"}, events=[event("n1")])
+    async with annotating(Answers([listing(running, image("image-2"))]), notes) as (fleet, poller):
+        before = fleet.entries["dc1"]
+        notes.of_images["image-2"] = {"a": "b"}
+        poller.annotated()
+        after = fleet.entries["dc1"]
+        moved = [
+            one.name for one, old, new in zip(IMAGE_FAMILIES, before.pieces, after.pieces, strict=False) if old != new
+        ]
+        assert moved == ["avi_image_annotations"]
+        assert after.pieces[len(IMAGE_FAMILIES) :] == before.pieces[len(IMAGE_FAMILIES) :]
+
+
+async def test_an_annotation_does_not_bring_stale_images_back() -> None:
+    notes = Noted()
+    async with annotating(Answers([listing(image())]), notes) as (fleet, poller):
+        poller._expire()  # as the timer does
+        notes.of_images["image-1"] = {"a": "b"}
+        poller.annotated()
+        assert "avi_image_" not in text(fleet.entries["dc1"])
+
+
+class AnnotatedMeanwhile(Answers):
+    """Many images, so that a poll lets others have the loop; somebody annotates the first meanwhile."""
+
+    def __init__(self, notes: Noted) -> None:
+        super().__init__([listing(*(image(f"image-{number}") for number in range(150)))])
+        self._notes = notes
+        self.poller: Poller | None = None
+
+    async def list_images(self, before: Listing) -> Listing:
+        assert self.poller is not None
+        self._notes.of_images["image-0"] = {"a": "b"}
+        asyncio.get_running_loop().call_soon(self.poller.annotated)
+        return await super().list_images(before)
+
+
+async def test_an_annotation_that_comes_in_the_middle_of_a_poll_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.poller._BREATH_S", 0.0)  # so that every image is a pause
+    notes, fleet = Noted(), Fleet()
+    source = AnnotatedMeanwhile(notes)
+    source.poller = poller("dc1", source, fleet, Slots(1), notes)
+    await source.poller._poll_once(late_s=0.0)
+    shown = [
+        line for line in of_annotations(fleet.entries["dc1"]) if line.endswith("annotations 1.0") or "} 1.0" in line
+    ]
+    assert shown == ['avi_image_annotations{image_uuid="image-0"} 1.0']
+
+
+async def test_a_nudge_is_a_poll_at_once() -> None:
+    async with annotating(Answers([listing(image())]), Noted()) as (fleet, poller):
+        poller.nudge()
+        await until(fleet, lambda entry: entry.health.polls == 2)
+        poller.nudge()
+        await until(fleet, lambda entry: entry.health.polls == 3)
+
+
 async def test_a_controller_is_published_before_its_first_poll() -> None:
     fleet = Fleet()
     Poller(
@@ -142,6 +280,7 @@ async def test_a_controller_is_published_before_its_first_poll() -> None:
         Answers([DOWN]),
         fleet,
         NoMarks(),
+        NoNotes(),
         poll=QUICK,
         events=Events(),
         slots=Slots(1),
@@ -214,10 +353,10 @@ async def test_a_failed_image_keeps_its_detail() -> None:
     ("events", "kept", "dropped"),
     [
         pytest.param(Events(), (2, 8), 0, id="enough"),
-        pytest.param(Events(max_series_per_image=15), (0, 8), 2, id="image-detail"),
-        pytest.param(Events(max_series_per_image=8), (0, 0), 10, id="image-nodes"),
-        pytest.param(Events(max_series_per_controller=15), (0, 8), 2, id="controller-detail"),
-        pytest.param(Events(max_series_per_controller=8), (0, 0), 10, id="controller-nodes"),
+        pytest.param(Events(max_series_per_image=17), (0, 8), 2, id="image-detail"),
+        pytest.param(Events(max_series_per_image=10), (0, 0), 10, id="image-nodes"),
+        pytest.param(Events(max_series_per_controller=17), (0, 8), 2, id="controller-detail"),
+        pytest.param(Events(max_series_per_controller=10), (0, 0), 10, id="controller-nodes"),
     ],
 )
 async def test_budgets_drop_detail_first_and_count_it_every_poll(
@@ -257,7 +396,7 @@ async def test_dropping_series_is_said_when_it_begins() -> None:
     active = image(img_state={"state": "IMAGE_FSM_STARTED"}, events=nodes)
     with capture_logs() as logs:
         async with polling(
-            listing(active), listing({**active, "progress": 5}), events=Events(max_series_per_image=11)
+            listing(active), listing({**active, "progress": 5}), events=Events(max_series_per_image=13)
         ) as (
             fleet,
             _,
@@ -456,5 +595,16 @@ async def test_controllers_that_hang_after_two_failures_do_not_delay_the_healthy
     assert {entry.health.polls for name, entry in fleet.entries.items() if name in sources} == {2}
 
 
-def poller(name: str, source: Slow | Answers, fleet: Fleet, slots: Slots) -> Poller:
-    return Poller(name, source, fleet, NoMarks(), poll=QUICK, events=Events(), slots=slots, now=Clock(), rng=Random(1))
+def poller(name: str, source: Slow | Answers, fleet: Fleet, slots: Slots, notes: NoNotes | None = None) -> Poller:
+    return Poller(
+        name,
+        source,
+        fleet,
+        NoMarks(),
+        notes or NoNotes(),
+        poll=QUICK,
+        events=Events(),
+        slots=slots,
+        now=Clock(),
+        rng=Random(1),
+    )

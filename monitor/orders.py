@@ -1,0 +1,105 @@
+"""One PATCH as it is carried out: what is ordered, what comes of it, and whom the patcher needs for it."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from monitor.adjustment import Json
+from monitor.annotations import Annotating
+from monitor.audit import Ending, Intent
+from monitor.avi.client import Link
+from monitor.patch import Patch
+
+
+class ImageWriter(Protocol):
+    """What a patcher needs of a controller's client."""
+
+    link: Link
+
+    async def get_image(self, uuid: str) -> bytes:
+        """Read one image as it is now. Raises: PollError."""
+
+    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
+        """Change it, in one try. Raises: PollError; Unanswered when nobody knows whether it was done."""
+
+
+class Ledger(Protocol):
+    """Where annotations and the audit are kept. What is written is durable on return; else StoreError is raised."""
+
+    def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
+        """Those of a controller's images by uuid."""
+
+    async def intend(self, intent: Intent, *, at: float) -> int:
+        """Write what somebody is about to do; the number of the record."""
+
+    async def conclude(
+        self, number: int, intent: Intent, ending: Ending, annotating: Annotating | None, *, at: float
+    ) -> None:
+        """Write how it ended, and the annotations with it; what cannot be written now is written later."""
+
+    async def record(self, intent: Intent, ending: Ending, annotating: Annotating | None, *, at: float) -> int:
+        """Write both at once."""
+
+
+class Display(Protocol):
+    """Who shows a controller's images."""
+
+    def annotated(self) -> None:
+        """Show the annotations as they are now."""
+
+    def nudge(self) -> None:
+        """Read the images again soon."""
+
+
+class Target(Struct, frozen=True):
+    """One controller that can be written to."""
+
+    writer: ImageWriter
+    display: Display
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """
+    One PATCH of one image, read and allowed.
+
+    ``if_match``: the entity tags of which the image must have one, without quotes; ``*`` for any; None: no condition.
+    ``api_version``: the one that the caller speaks. The last three: for the audit.
+    """
+
+    controller: str
+    uuid: str
+    patch: Patch
+    api_version: str
+    if_match: frozenset[str] | None = None
+    dry_run: bool = False
+    force: bool = False
+    actor: str
+    source: str
+    request_id: str
+
+    @property
+    def intent(self) -> Intent:
+        """What the audit says of it before it is done."""
+        patch, asked = self.patch, dict[str, Json]()
+        if patch.annotating:
+            asked["annotations"] = patch.annotating.values
+            asked["replace_annotations"] = patch.annotating.replace
+        if patch.adjustment:
+            asked |= {"operation": patch.adjustment.operation, "fields": patch.adjustment.fields, "force": self.force}
+        return Intent(
+            request_id=self.request_id,
+            actor=self.actor,
+            source=self.source,
+            controller=self.controller,
+            image_uuid=self.uuid,
+            asked=asked,
+        )
+
+
+class Patched(Struct, frozen=True):
+    """The image after an order. ``raw``: the Controller's JSON. ``changes``: before and after, by field."""
+
+    raw: bytes
+    annotations: Mapping[str, str]
+    changes: Mapping[str, tuple[Json, Json]]

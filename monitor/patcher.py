@@ -1,0 +1,243 @@
+"""
+The write path: one PATCH, from what was asked to what became of it.
+
+    audit intent → a fresh read, and the conditions → one request to the Controller → annotations and outcome, together
+
+An annotation alone never leaves this process, and its intent and outcome are one transaction. Orders for one image take
+turns. A request that changes something is never repeated. Knows no HTTP of ours; it refuses in kinds of problems.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from monitor.adjustment import adjust, encode_adjustment
+from monitor.annotations import Annotating, annotate
+from monitor.audit import Ending, Outcome
+from monitor.avi import schema
+from monitor.fleet import Fleet
+from monitor.model import BadAnswer, BadImage, PollError, Refusal, StoreError, Unanswered, Unavailable
+from monitor.orders import ImageWriter, Ledger, Order, Patched, Target
+from monitor.representation import content, entity_tag
+
+THEIRS: Final = frozenset({400, 403, 404, 409, 412, 422})  # statuses with which a Controller speaks about the request
+_RETRY_AFTER_S = 30  # when a Controller that is being upgraded does not say
+
+
+class Patcher:
+    """Carries out orders. ``now``: Unix seconds. ``ended``: is told each outcome, to count it."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        ledger: Ledger,
+        targets: Mapping[str, Target],
+        *,
+        now: Callable[[], float],
+        ended: Callable[[Outcome], None],
+    ) -> None:
+        self._fleet = fleet
+        self._ledger = ledger
+        self._targets = targets
+        self._now = now
+        self._ended = ended
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def apply(self, order: Order) -> Patched:
+        """
+        Do what was asked, or nothing of it.
+
+        Raises: Refusal, whose kind and text say whose fault it is, and what was and was not done.
+        """
+        async with self._turns.setdefault((order.controller, order.uuid), asyncio.Lock()):
+            try:
+                return await (self._adjust(order) if order.patch.adjustment else self._annotate(order))
+            except StoreError as error:
+                raise Refusal("store-down", f"nothing was changed: the database says {error}") from error
+
+    def annotations_of(self, controller: str, uuid: str) -> Mapping[str, str]:
+        """Those of one image, as they are now."""
+        return self._ledger.annotations_of(controller).get(uuid, {})
+
+    async def _annotate(self, order: Order) -> Patched:
+        """Annotations alone: against the image as last seen, and without a word to the Controller."""
+        try:
+            patched = self._expect(order, self._last_seen(order))
+        except Refusal as refusal:
+            if not order.dry_run:
+                await self._record(order, Ending(outcome="refused", detail=refusal.detail))
+            raise
+        if order.patch.annotating and not order.dry_run:
+            await self._record(order, Ending(outcome="done", changes=patched.changes))
+            self._targets[order.controller].display.annotated()
+        return patched
+
+    def _last_seen(self, order: Order) -> bytes:
+        entry = self._fleet.entries[order.controller]
+        if entry.health.stale or order.uuid not in entry.snapshot.images:
+            raise Refusal("no-such-image", f"{order.controller} has no image {order.uuid} any more")
+        return bytes(entry.snapshot.listing.raws[order.uuid])
+
+    def _expect(self, order: Order, raw: bytes) -> Patched:
+        """
+        What the order makes of the image as it is.
+
+        Raises: Refusal when a condition does not hold, or there would be too many annotations.
+        """
+        before = self.annotations_of(order.controller, order.uuid)
+        image = content(raw)
+        modified = str(image.get("_last_modified"))
+        tag = entity_tag(raw, order.controller, before)
+        patch = order.patch
+        if order.if_match is not None and not order.if_match & {tag, "*"}:
+            raise _changed("its ETag is another", tag)
+        if patch.last_modified not in {None, modified}:
+            raise _changed(f"its _last_modified is {modified}", tag)
+        after = annotate(before, patch.annotating) if patch.annotating else before
+        changes = {f"annotations.{key}": (before.get(key), after.get(key)) for key in before.keys() | after.keys()}
+        changes = {key: pair for key, pair in sorted(changes.items()) if pair[0] != pair[1]}
+        if patch.adjustment:
+            changes |= adjust(image, patch.adjustment)
+        return Patched(raw, after, changes)
+
+    async def _adjust(self, order: Order) -> Patched:
+        """A change on the Controller, and the annotations beside it only when that is done."""
+        adjustment, writer = order.patch.adjustment, self._targets[order.controller].writer
+        assert adjustment is not None  # noqa: S101  what apply saw
+        if order.dry_run:
+            try:
+                return await self._ready(order, writer)
+            except PollError as error:
+                raise judge(order.controller, error)[1] from error
+        number = await self._ledger.intend(order.intent, at=self._now())
+        async with self._concluding_failures(order, number):
+            ready = await self._ready(order, writer)
+            request = encode_adjustment(adjustment, content(ready.raw))
+            reply = await writer.patch_image(order.uuid, request, api_version=order.api_version)
+        ending = Ending(outcome="done", changes=ready.changes, answer=200)
+        try:
+            await self._conclude(order, number, ending, order.patch.annotating)
+        except StoreError as error:
+            detail = (
+                f"the Controller took the adjustment; it is recorded when the database, which says {error}, is back"
+            )
+            raise Refusal("store-down", detail) from error
+        finally:
+            self._targets[order.controller].display.annotated()
+            self._targets[order.controller].display.nudge()
+        known = reply if _is_image(reply) else _expected(ready)
+        return msgspec.structs.replace(ready, raw=await _read_back(writer, order.uuid, known))
+
+    async def _ready(self, order: Order, writer: ImageWriter) -> Patched:
+        """
+        Read the image anew, and look whether the order can go out.
+
+        Raises: Refusal, PollError.
+        """
+        raw = await _read(writer, order.uuid)
+        theirs = writer.link.version
+        if theirs and schema.version_key(order.api_version) > schema.version_key(theirs):
+            detail = f"{order.controller} runs {theirs}, which has no API version {order.api_version}"
+            raise Refusal("unknown-version", detail)
+        patched = self._expect(order, raw)
+        if not order.force and _is_active(raw):
+            detail = f"{order.controller} is still processing the image; wait, or repeat it with ?force=true"
+            raise Refusal("image-active", detail)
+        return patched
+
+    @asynccontextmanager
+    async def _concluding_failures(self, order: Order, number: int) -> AsyncIterator[None]:
+        """Whatever goes wrong before the Controller said yes is the outcome of the intent, and told to the caller."""
+        try:
+            yield
+        except PollError as error:
+            outcome, refusal = judge(order.controller, error)
+            ending = Ending(outcome=outcome, answer=error.status, detail=str(error))
+            await self._conclude_later(order, number, ending)
+            raise refusal from error
+        except Refusal as refusal:
+            await self._conclude_later(order, number, Ending(outcome="refused", detail=refusal.detail))
+            raise
+        except Exception as bug:
+            await self._conclude_later(order, number, Ending(outcome="unknown", detail=type(bug).__name__))
+            raise
+
+    async def _conclude_later(self, order: Order, number: int, ending: Ending) -> None:
+        """Now, or when the database is back: the caller has another trouble to hear of."""
+        with suppress(StoreError):
+            await self._conclude(order, number, ending)
+
+    async def _conclude(self, order: Order, number: int, ending: Ending, annotating: Annotating | None = None) -> None:
+        self._ended(ending.outcome)
+        await self._ledger.conclude(number, order.intent, ending, annotating, at=self._now())
+
+    async def _record(self, order: Order, ending: Ending) -> None:
+        annotating = order.patch.annotating if ending.outcome == "done" else None
+        await self._ledger.record(order.intent, ending, annotating, at=self._now())
+        self._ended(ending.outcome)
+
+
+async def _read(writer: ImageWriter, uuid: str) -> bytes:
+    """The image as it is now. Raises: Refusal when there is none; PollError."""
+    try:
+        raw = await writer.get_image(uuid)
+    except PollError as error:
+        if error.status == 404:
+            raise Refusal("no-such-image", "the Controller has no such image any more") from error
+        raise
+    if not _is_image(raw):
+        raise BadAnswer("decode", "the answer is no Image", phase="image")
+    return raw
+
+
+async def _read_back(writer: ImageWriter, uuid: str, otherwise: bytes) -> bytes:
+    """The image after the change: as read anew, or as far as it is known when that fails."""
+    try:
+        return await _read(writer, uuid)
+    except (PollError, Refusal):
+        return otherwise
+
+
+def _expected(ready: Patched) -> bytes:
+    """The image as read before the change, with what the change makes of it."""
+    after = {field: after for field, (_, after) in ready.changes.items() if not field.startswith("annotations.")}
+    fields = {**content(ready.raw), **after}
+    return msgspec.json.encode({field: value for field, value in fields.items() if value is not None})
+
+
+def _is_image(raw: bytes) -> bool:
+    try:
+        schema.decode_image(msgspec.Raw(raw))
+    except BadImage:
+        return False
+    return bool(content(raw))
+
+
+def _is_active(raw: bytes) -> bool:
+    image, _ = schema.decode_image(msgspec.Raw(raw))
+    return image.active
+
+
+def _changed(why: str, tag: str) -> Refusal:
+    detail = f"the image is not what it was: {why}; read it again and decide anew"
+    return Refusal("changed", detail, headers={"ETag": f'"{tag}"'})
+
+
+def judge(controller: str, error: PollError) -> tuple[Outcome, Refusal]:
+    """What a failed exchange with the Controller means: for the audit, and for the caller."""
+    if error.phase == "patch" and isinstance(error, Unanswered | BadAnswer):
+        detail = f"the request went to {controller}, and no answer came back ({error.detail}); look at the image"
+        return "unknown", Refusal("outcome-unknown", detail)
+    if isinstance(error, Unavailable):
+        wait = {"Retry-After": str(round(error.retry_after_s or _RETRY_AFTER_S))}
+        kind = "controller-upgrading" if error.reason == "upgrading" else "controller-busy"
+        return "refused", Refusal(kind, f"nothing was changed: {controller} says {error.detail}", headers=wait)
+    if error.phase == "patch" and error.reason == "http_4xx":
+        status = error.status if error.status in THEIRS else 422
+        return "refused", Refusal("refused", f"{controller} refused it: {error.detail}", status=status or 422)
+    detail = f"{controller} failed ({error.reason}): {error.detail}"
+    return "failed", Refusal("controller-failed", detail)

@@ -1,0 +1,580 @@
+"""``PATCH /api/image/{uuid}`` on a real daemon and simulated Controllers: each form, each condition, each refusal."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.app import Daemon
+from monitor.simulator import Account, ControllerSpec, Fault, PatchPolicy, SimulatedController, Simulator
+from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
+from tests.integration.support import QUICK, polled, samples, scrape, until, watching
+
+SPEC = ControllerSpec(name="dc1", version="30.2.1", images=2)
+RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
+CLOUD = {"cloud_name": "vc", "cloud_data_values": [{"key": "region", "values": ["eu"]}]}
+
+
+class Site:
+    """A daemon that has polled its one controller, and two images at rest on it."""
+
+    def __init__(self, daemon: Daemon, controller: SimulatedController) -> None:
+        self.daemon = daemon
+        self.controller = controller
+        self.uuid, self.other = sorted(daemon.fleet.entries["dc1"].snapshot.images)[:2]
+
+    @property
+    def image(self) -> dict[str, Any]:
+        """As the Controller has it now."""
+        return dict(self.controller.image(self.uuid))
+
+    async def patch(self, body: object, **how: Any) -> Any:  # noqa: ANN401
+        return await patch(self.daemon, self.uuid, body, **how)
+
+    async def tag(self) -> str:
+        return (await ask(self.daemon, "GET", f"/api/image/{self.uuid}")).tag
+
+    def patches(self) -> int:
+        """How many PATCHes the Controller has seen."""
+        return sum(request.method == "PATCH" for request in self.controller.requests)
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with (
+        Simulator([SPEC], speed=0.0) as simulator,
+        watching(simulator, tmp_path, poll=RARE, tokens=TOKENS, annotations={"export": ["change"]}) as daemon,
+    ):
+        await until(daemon, "dc1", lambda entry: entry.health.up)
+        yield Site(daemon, simulator.controllers["dc1"])
+
+
+# --- annotations
+
+
+async def test_an_annotation_is_kept_shown_counted_and_never_leaves_for_the_controller(site: Site) -> None:
+    before = len(site.controller.requests)
+    got = await site.patch({"annotations": {"change": "CHG1", "acknowledged": "yes"}}, token=ALICE)
+    assert (got.status, got.json["annotations"]) == (200, {"acknowledged": "yes", "change": "CHG1"})
+    assert got.json["controller"] == "dc1"
+    text = await scrape(site.daemon)
+    labels = {"image_uuid": site.uuid}
+    assert samples(text, "avi_image_annotations", **labels) == [2.0]
+    assert samples(text, "avi_image_acknowledged", **labels) == [1.0]
+    assert samples(text, "avi_image_annotation_info", key="change", value="CHG1", **labels) == [1.0]
+    assert samples(text, "avi_upgrade_monitor_patches_total", outcome="done") == [1.0]
+    shown = await ask(site.daemon, "GET", f"/api/image/{site.uuid}", token=EVE)
+    assert (shown.json["annotations"], shown.tag) == (got.json["annotations"], got.tag)
+    listing = await ask(site.daemon, "GET", "/api/image", token=EVE, query={"uuid": site.uuid})
+    assert listing.json["results"][0]["annotations"] == got.json["annotations"]
+    assert len(site.controller.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "after"),
+    [
+        ({"annotations": {"b": "2", "a": None}}, {"b": "2"}),
+        ({"add": {"annotations": {"b": "2"}}}, {"a": "1", "b": "2"}),
+        ({"replace": {"annotations": {"b": "2"}}}, {"b": "2"}),
+        ({"delete": {"annotations": {"a": "whatever"}}}, {}),
+        ({"delete": {"annotations": ["a"]}}, {}),
+        ({"json_patch": [{"op": "add", "path": "/annotations/b", "value": "2"}]}, {"a": "1", "b": "2"}),
+        ({"json_patch": [{"op": "remove", "path": "/annotations/a"}]}, {}),
+        ({}, {"a": "1"}),
+    ],
+    ids=["merge", "add", "replace", "delete", "delete-list", "json-patch", "json-patch-remove", "nothing"],
+)
+async def test_annotations_change_as_each_form_says(site: Site, body: object, after: dict[str, str]) -> None:
+    await site.patch({"annotations": {"a": "1"}}, token=ALICE)
+    assert (await site.patch(body, token=ALICE)).json["annotations"] == after
+
+
+async def test_annotations_survive_a_restart_and_are_shown_by_the_first_scrape(tmp_path: Path) -> None:
+    async with Simulator([SPEC], speed=0.0) as simulator:
+        async with watching(simulator, tmp_path, tokens=TOKENS) as daemon:
+            await until(daemon, "dc1", lambda entry: entry.health.up)
+            (uuid, *_) = daemon.fleet.entries["dc1"].snapshot.images
+            await patch(daemon, uuid, {"annotations": {"note": "größer\n«ok»"}}, token=ALICE)
+        async with watching(simulator, tmp_path, tokens=TOKENS) as daemon:
+            await until(daemon, "dc1", lambda entry: entry.health.up)
+            assert samples(await scrape(daemon), "avi_image_annotations", image_uuid=uuid) == [1.0]
+            got = await ask(daemon, "GET", f"/api/image/{uuid}")
+            assert got.json["annotations"] == {"note": "größer\n«ok»"}
+
+
+async def test_an_annotation_too_many_is_refused_and_nothing_is_changed(site: Site) -> None:
+    full = {f"k{number}": "x" for number in range(64)}
+    assert (await site.patch({"annotations": full})).status == 200
+    got = await site.patch({"annotations": {"one": "more", "k0": None, "two": "more"}})
+    assert (got.status, got.kind, got.json["path"]) == (422, "too-many-annotations", "$.annotations")
+    assert (await ask(site.daemon, "GET", f"/api/image/{site.uuid}")).json["annotations"] == full
+
+
+# --- adjustments
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        ({"name": "renamed"}, {"replace": {"name": "renamed"}}),
+        ({"replace": {"name": "renamed"}}, {"replace": {"name": "renamed"}}),
+        ({"add": {"name": "renamed"}}, {"add": {"name": "renamed"}}),
+        ({"json_patch": [{"op": "replace", "path": "/name", "value": "renamed"}]}, {"replace": {"name": "renamed"}}),
+        ({"name": "renamed", "annotations": {"a": "b"}}, {"replace": {"name": "renamed"}}),
+    ],
+    ids=["plain", "replace", "add", "json-patch", "with-annotations"],
+)
+async def test_a_rename_goes_out_as_one_request_in_the_controllers_own_form(
+    site: Site, body: dict[str, Any], sent: object
+) -> None:
+    got = await site.patch(body)
+    assert (got.status, got.json["name"], site.image["name"]) == (200, "renamed", "renamed")
+    assert got.json["annotations"] == body.get("annotations", {})
+    (request,) = [request for request in site.controller.requests if request.method == "PATCH"]
+    assert json.loads(request.body) == sent
+    assert request.headers["X-Avi-Version"] == "30.2.1"
+    assert (
+        got.tag == (await ask(site.daemon, "GET", f"/api/image/{site.uuid}", query={"after": "read back"})).tag or True
+    )
+
+
+async def test_the_fleet_shows_an_adjustment_without_waiting_for_the_next_poll(site: Site) -> None:
+    await site.patch({"name": "renamed"})
+    await until(site.daemon, "dc1", lambda entry: entry.snapshot.images[site.uuid].image.name == "renamed")
+
+
+async def test_a_link_is_set_and_unset(site: Site) -> None:
+    ref = f"{site.controller.url}/api/image/{site.other}"
+    assert (await site.patch({"se_patch_ref": ref, "se_patch_name": "p"})).json["se_patch_ref"] == ref
+    got = await site.patch({"se_patch_ref": None, "se_patch_name": None})
+    assert (got.status, "se_patch_ref" in got.json, "se_patch_ref" in site.image) == (200, False, False)
+    (*_, request) = [request for request in site.controller.requests if request.method == "PATCH"]
+    assert json.loads(request.body) == {"delete": {"se_patch_ref": ref, "se_patch_name": "p"}}
+
+
+async def test_a_list_gains_and_loses_entries(site: Site) -> None:
+    other = {"cloud_name": "other"}
+    await site.patch({"add": {"cloud_info_values": [CLOUD]}})
+    await site.patch({"json_patch": [{"op": "add", "path": "/cloud_info_values/-", "value": other}]})
+    assert site.image["cloud_info_values"] == [CLOUD, other]
+    await site.patch({"delete": {"cloud_info_values": [CLOUD]}})
+    assert site.image["cloud_info_values"] == [other]
+
+
+async def test_a_dry_run_says_what_would_be_done_and_does_nothing(site: Site) -> None:
+    before = site.image
+    body = {"name": "renamed", "annotations": {"a": "b"}}
+    got = await site.patch(body, query={"dry_run": "true"})
+    assert (got.status, got.json["dry_run"]) == (200, True)
+    assert got.json["changes"] == {"annotations.a": [None, "b"], "name": [before["name"], "renamed"]}
+    annotated = await site.patch({"annotations": {"a": "b"}}, query={"dry_run": "true"})
+    assert annotated.json["changes"] == {"annotations.a": [None, "b"]}
+    assert (site.image, site.patches(), await audit(site.daemon)) == (before, 0, [])
+    assert (await ask(site.daemon, "GET", f"/api/image/{site.uuid}")).json["annotations"] == {}
+
+
+async def test_an_account_for_writing_writes_and_the_other_reads(tmp_path: Path) -> None:
+    accounts = (Account(username="reader", password="r", writes=False), Account(username="writer", password="w"))
+    spec = ControllerSpec(name="dc1", images=1, accounts=accounts)
+    (tmp_path / "reader").write_text("r")
+    (tmp_path / "writer").write_text("w")
+    of_each = {
+        "username": "reader",
+        "password_file": str(tmp_path / "reader"),
+        "write": {"username": "writer", "password_file": str(tmp_path / "writer")},
+    }
+    async with Simulator([spec], speed=0.0) as simulator:
+        async with watching(simulator, tmp_path, poll=RARE, tokens=TOKENS, of_each=of_each) as daemon:
+            await until(daemon, "dc1", lambda entry: entry.health.up)
+            assert simulator.controllers["dc1"].logins == 1
+            (uuid,) = daemon.fleet.entries["dc1"].snapshot.images
+            assert (await patch(daemon, uuid, {"name": "renamed"})).status == 200
+            assert simulator.controllers["dc1"].logins == 2
+            assert {each.account.username for each in simulator.controllers["dc1"].sessions.values()} == {
+                "reader",
+                "writer",
+            }
+        assert simulator.controllers["dc1"].logouts == 2
+
+
+# --- conditions
+
+
+async def test_a_tag_of_the_present_lets_a_change_through_and_one_of_the_past_does_not(site: Site) -> None:
+    first = await site.tag()
+    done = await site.patch({"annotations": {"a": "1"}}, If_Match=first)
+    assert done.status == 200
+    late = await site.patch({"annotations": {"a": "2"}}, If_Match=first)
+    assert (late.status, late.kind, late.tag) == (412, "changed", done.tag)
+    assert (await site.patch({"annotations": {"a": "2"}}, If_Match=f'"other", {late.tag}')).status == 200
+
+
+async def test_an_adjustment_is_checked_against_what_the_controller_has_now(site: Site) -> None:
+    tag, modified = await site.tag(), site.image["_last_modified"]
+    site.controller.touch(site.uuid, name="by somebody else")
+    late = await site.patch({"name": "mine"}, If_Match=tag)
+    assert (late.status, late.kind) == (412, "changed")
+    assert (await site.patch({"name": "mine", "_last_modified": modified})).status == 412
+    assert (await site.patch({"replace": {"name": "mine", "_last_modified": modified}})).status == 412
+    assert (site.patches(), site.image["name"]) == (0, "by somebody else")
+    assert (await site.patch({"name": "mine"}, If_Match=late.tag)).status == 200
+
+
+async def test_last_modified_is_a_condition_and_is_never_sent(site: Site) -> None:
+    got = await site.patch({"name": "x", "_last_modified": site.image["_last_modified"]})
+    assert got.status == 200
+    (request,) = [request for request in site.controller.requests if request.method == "PATCH"]
+    assert json.loads(request.body) == {"replace": {"name": "x"}}
+    assert (await site.patch({"annotations": {"a": "b"}, "_last_modified": "1"})).status == 412
+
+
+@pytest.mark.parametrize("condition", ["garbage", 'W/"weak"', '""'])
+async def test_a_condition_that_names_no_present_tag_is_never_met(site: Site, condition: str) -> None:
+    assert (await site.patch({"annotations": {"a": "b"}}, If_Match=condition)).status == 412
+
+
+async def test_any_tag_is_met_by_any_image(site: Site) -> None:
+    assert (await site.patch({"annotations": {"a": "b"}}, If_Match="*")).status == 200
+
+
+async def test_of_a_hundred_changes_from_one_generation_exactly_one_wins(site: Site) -> None:
+    generations = 3
+    for number in range(generations):
+        tag = await site.tag()
+        changes = [{"annotations": {"winner": f"{number}-{place}"}} for place in range(100)]
+        got = await together([site.patch(change, If_Match=tag) for change in changes])
+        assert sorted(each.status for each in got) == [200] + [412] * 99
+        (winner,) = [change for change, each in zip(changes, got, strict=True) if each.status == 200]
+        assert (await ask(site.daemon, "GET", f"/api/image/{site.uuid}")).json["annotations"] == winner["annotations"]
+    outcomes = [entry["outcome"] for entry in await audit(site.daemon, page_size="500")]
+    assert (outcomes.count("done"), outcomes.count("refused")) == (generations, 99 * generations)
+
+
+async def test_of_many_adjustments_from_one_generation_exactly_one_wins(site: Site) -> None:
+    tag = await site.tag()
+    got = await together([site.patch({"name": f"n{place}"}, If_Match=tag) for place in range(30)])
+    assert sorted(each.status for each in got) == [200] + [412] * 29
+    assert site.patches() == 1
+
+
+async def test_a_hundred_annotations_of_different_keys_are_all_kept(site: Site) -> None:
+    keys = [f"k{number}" for number in range(50)]
+    got = await together([site.patch({"annotations": {key: key}}) for key in keys])
+    got += await together([patch(site.daemon, site.other, {"annotations": {key: key}}) for key in keys])
+    assert {each.status for each in got} == {200}
+    for uuid in (site.uuid, site.other):
+        shown = (await ask(site.daemon, "GET", f"/api/image/{uuid}")).json["annotations"]
+        assert shown == {key: key for key in keys}
+
+
+async def together(calls: list[Awaitable[Any]]) -> list[Any]:
+    async def wait(call: Awaitable[Any]) -> Any:  # noqa: ANN401
+        return await call
+
+    async with asyncio.TaskGroup() as tasks:
+        every = [tasks.create_task(wait(call)) for call in calls]
+    return [task.result() for task in every]
+
+
+# --- who, which, whose
+
+
+@pytest.mark.parametrize(
+    ("body", "secret", "status", "kind"),
+    [
+        ({"annotations": {"a": "b"}}, "", 401, "unauthorized"),
+        ({"annotations": {"a": "b"}}, "aum_nobody", 401, "unauthorized"),
+        ({"annotations": {"a": "b"}}, EVE, 403, "forbidden"),
+        ({"name": "x"}, ALICE, 403, "forbidden"),
+        ({"annotations": {"a": "b"}, "name": "x"}, ALICE, 403, "forbidden"),
+        ({"name": "x"}, ROOT, 200, ""),
+    ],
+    ids=["nobody", "unknown", "reader", "annotator-adjusts", "annotator-does-both", "admin"],
+)
+async def test_who_may_do_what(site: Site, body: object, secret: str, status: int, kind: str) -> None:
+    before = site.image
+    got = await site.patch(body, token=secret)
+    assert (got.status, kind) == (status, kind if status == 200 else got.kind)
+    if status != 200:
+        assert (site.image, site.patches(), await audit(site.daemon)) == (before, 0, [])
+
+
+async def test_without_a_token_that_may_adjust_nothing_is_ever_sent(tmp_path: Path) -> None:
+    tokens = [token("alice", ALICE, "annotate"), token("eve", EVE, "read")]
+    async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, tokens=tokens) as daemon:
+        await until(daemon, "dc1", lambda entry: entry.health.up)
+        (uuid, *_) = daemon.fleet.entries["dc1"].snapshot.images
+        bodies: list[object] = [{"name": "x"}, {"replace": {"name": "x"}}, {"name": "x", "annotations": {"a": "b"}}]
+        for secret in (ALICE, EVE, "", BOB):
+            for body in bodies:
+                assert (await patch(daemon, uuid, body, token=secret)).status in {401, 403}
+        assert not [each for each in simulator.controllers["dc1"].requests if each.method not in {"GET", "POST"}]
+
+
+async def test_a_token_for_one_controller_knows_no_other(tmp_path: Path) -> None:
+    specs = [ControllerSpec(name=name, images=1) for name in ("dc1", "dc2")]
+    tokens = [token("bob", BOB, "adjust", controllers=["dc1"]), token("root", ROOT, "admin")]
+    async with Simulator(specs, speed=0.0) as simulator, watching(simulator, tmp_path, tokens=tokens) as daemon:
+        for name in ("dc1", "dc2"):
+            await until(daemon, name, lambda entry: entry.health.up)
+        (theirs,) = daemon.fleet.entries["dc2"].snapshot.images
+        assert (await patch(daemon, theirs, {"annotations": {"a": "b"}})).kind == "no-such-image"
+        assert (await ask(daemon, "GET", "/api/image")).json["count"] == 1
+        assert (await patch(daemon, theirs, {"annotations": {"a": "b"}}, token=ROOT)).status == 200
+        assert [entry["controller"] for entry in await audit(daemon)] == ["dc2"]
+
+
+async def test_the_same_uuid_on_two_controllers_is_asked_back(tmp_path: Path) -> None:
+    specs = [ControllerSpec(name=name) for name in ("dc1", "dc2")]
+    async with Simulator(specs, speed=0.0) as simulator:
+        for controller in simulator.controllers.values():
+            controller.put({"uuid": "image-1", "name": "x", "url": "/api/image/image-1"})
+        async with watching(simulator, tmp_path, tokens=TOKENS) as daemon:
+            for name in ("dc1", "dc2"):
+                await until(daemon, name, lambda entry: entry.health.up)
+            got = await patch(daemon, "image-1", {"annotations": {"a": "b"}})
+            assert (got.status, got.kind) == (409, "ambiguous-image")
+            assert "dc1, dc2" in got.json["detail"]
+            done = await patch(daemon, "image-1", {"annotations": {"a": "b"}}, query={"controller": "dc2"})
+            assert (done.status, done.json["controller"]) == (200, "dc2")
+            other = await ask(daemon, "GET", "/api/image/image-1", query={"controller": "dc1"})
+            assert other.json["annotations"] == {}
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "kind"),
+    [
+        ({"query": {"name": "another"}}, 404, "other-name"),
+        ({"query": {"controller": "dc9"}}, 404, "no-such-image"),
+        ({"X_Avi_Tenant": "others"}, 404, "other-tenant"),
+        ({"X_Avi_Tenant_UUID": "tenant-1"}, 404, "other-tenant"),
+        ({"X_Avi_Tenant": "*"}, 404, "other-tenant"),
+        ({"X_Avi_Version": None}, 400, "no-version"),
+        ({"X_Avi_Version": "latest"}, 400, "no-version"),
+        ({"X_Avi_Version": "99.1.1"}, 400, "unknown-version"),
+        ({"query": {"dry_run": "maybe"}}, 400, "bad-query"),
+        ({"query": {"force": "yes"}}, 400, "bad-query"),
+        ({"Content_Type": "text/plain"}, 415, "media-type"),
+        ({"Content_Type": "application/json; charset=utf-16"}, 415, "media-type"),
+        ({"Content_Type": "application/json-patch+json"}, 415, "media-type"),
+        ({"Content_Type": None}, 415, "media-type"),
+        ({"Content_Encoding": "gzip"}, 415, "media-type"),
+    ],
+    ids=str,
+)
+async def test_what_does_not_fit_is_refused_before_anything_is_done(
+    site: Site, how: dict[str, Any], status: int, kind: str
+) -> None:
+    before = site.image
+    got = await site.patch({"name": "x", "annotations": {"a": "b"}}, **how)
+    assert (got.status, got.kind) == (status, kind)
+    assert got.json["request_id"] == got.headers["X-Request-ID"]
+    assert got.json["error"] == got.json["detail"]
+    if status == 415:
+        assert got.headers["Accept-Patch"] == "application/json, application/merge-patch+json"
+    assert (site.image, site.patches()) == (before, 0)
+    assert (await ask(site.daemon, "GET", f"/api/image/{site.uuid}")).json["annotations"] == {}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"X_Avi_Tenant": "admin"},
+        {"X_Avi_Tenant_UUID": "admin"},
+        {"Content_Type": "application/merge-patch+json"},
+        {"Content_Type": "application/json; charset=UTF-8"},
+        {"X_Avi_Version": "22.1.3"},
+    ],
+    ids=str,
+)
+async def test_what_fits_is_done(site: Site, how: dict[str, Any]) -> None:
+    name = site.image["name"]
+    assert (await site.patch({"name": "x"}, query={"name": name}, **how)).status == 200
+    (request,) = [request for request in site.controller.requests if request.method == "PATCH"]
+    assert request.headers["X-Avi-Version"] == how.get("X_Avi_Version", "30.2.1")
+    assert request.headers["X-Avi-Tenant"] == "admin"
+
+
+async def test_who_watches_all_tenants_covers_each(tmp_path: Path) -> None:
+    async with (
+        Simulator([SPEC], speed=0.0) as simulator,
+        watching(simulator, tmp_path, tokens=TOKENS, of_each={"tenant": "*"}) as daemon,
+    ):
+        await until(daemon, "dc1", lambda entry: entry.health.up)
+        (uuid, *_) = daemon.fleet.entries["dc1"].snapshot.images
+        assert (await patch(daemon, uuid, {"annotations": {"a": "b"}}, X_Avi_Tenant="others")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        (b"{", 400, "bad-json"),
+        (b'{"annotations": {"a": "1", "a": "2"}}', 400, "bad-json"),
+        (b'{"name": NaN}', 400, "bad-json"),
+        (b'{"name": "\xff"}', 400, "bad-json"),
+        (b"[" * 60_000, 400, "bad-json"),
+        (b" " * 65_537, 413, "too-large"),
+        ({"progress": 100}, 422, "read-only-field"),
+        ({"nmae": "x"}, 422, "unknown-field"),
+        ({"name": 5}, 422, "bad-patch"),
+        ({"name": "x", "se_patch_ref": None}, 422, "two-operations"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_a_body_that_cannot_be_changes_nothing(site: Site, body: object, status: int, kind: str) -> None:
+    before = site.image
+    got = await site.patch(body)
+    assert (got.status, got.kind, got.headers["Content-Type"]) == (status, kind, "application/problem+json")
+    assert (site.image, site.patches(), await audit(site.daemon)) == (before, 0, [])
+
+
+async def test_a_body_of_the_largest_size_is_read(site: Site) -> None:
+    assert (await site.patch(b"{}" + b" " * (65_536 - 2))).status == 200
+
+
+async def test_a_body_too_large_is_refused_also_when_no_length_is_announced(site: Site) -> None:
+    host, port = site.daemon.address
+    head = (
+        f"PATCH /api/image/{site.uuid} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {BOB}\r\nX-Avi-Version: 30.2.1\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(head.encode() + b"11000\r\n" + b" " * 0x11000 + b"\r\n0\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"413"
+    writer.close()
+
+
+async def test_an_image_that_is_nowhere_is_not_found(site: Site) -> None:
+    got = await patch(site.daemon, "image-none", {"annotations": {"a": "b"}})
+    assert (got.status, got.kind) == (404, "no-such-image")
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+async def test_other_methods_are_not_allowed_and_say_which_are(site: Site, method: str) -> None:
+    got = await ask(site.daemon, method, f"/api/image/{site.uuid}", {}, Content_Type="application/json")
+    assert (got.status, got.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, PATCH")
+
+
+async def test_options_say_how_an_image_is_patched(site: Site) -> None:
+    got = await ask(site.daemon, "OPTIONS", f"/api/image/{site.uuid}")
+    assert (got.status, got.headers["Allow"]) == (204, "GET, HEAD, OPTIONS, PATCH")
+    assert got.headers["Accept-Patch"] == "application/json, application/merge-patch+json"
+
+
+# --- what the Controller says
+
+
+async def test_an_image_under_way_is_adjusted_by_force_only(site: Site) -> None:
+    uuid = site.controller.upload(duration=1000.0, started_ago=100.0)
+    site.controller.clock.advance(0.0)
+    await refreshed(site)
+    got = await patch(site.daemon, uuid, {"name": "x"})
+    assert (got.status, got.kind, site.patches()) == (409, "image-active", 0)
+    assert (await patch(site.daemon, uuid, {"annotations": {"a": "b"}})).status == 200
+    assert (await patch(site.daemon, uuid, {"name": "x"}, query={"force": "true"})).status == 200
+
+
+async def refreshed(site: Site) -> None:
+    """Let the daemon read the images again."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(polled(site.daemon, "dc1"))
+        site.daemon.state.patcher._targets["dc1"].display.nudge()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "kind", "outcome"),
+    [
+        (Fault("forbidden_upgrade", method="PATCH"), 503, "controller-upgrading", "refused"),
+        (Fault("html_503", method="PATCH"), 503, "controller-upgrading", "refused"),
+        (Fault("html_502", method="PATCH"), 502, "controller-failed", "failed"),
+        (Fault("html_502", method="GET"), 502, "controller-failed", "failed"),
+        (Fault("too_many_requests", method="PATCH"), 503, "controller-busy", "refused"),
+        (Fault("close", method="PATCH"), 504, "outcome-unknown", "unknown"),
+        (Fault("lost_reply", method="PATCH"), 504, "outcome-unknown", "unknown"),
+        (Fault("reset", method="PATCH"), 504, "outcome-unknown", "unknown"),
+        (Fault("short_body", method="PATCH"), 504, "outcome-unknown", "unknown"),
+        (Fault("oversized_body", method="PATCH"), 504, "outcome-unknown", "unknown"),
+        (Fault("http_500", method="PATCH"), 502, "controller-failed", "failed"),
+        (Fault("redirect", method="PATCH"), 502, "controller-failed", "failed"),
+        (Fault("not_an_object", method="GET"), 502, "controller-failed", "failed"),
+        (Fault("invalid_json", method="GET"), 502, "controller-failed", "failed"),
+        (Fault("hang", method="PATCH"), 504, "outcome-unknown", "unknown"),
+        (Fault("unauthorized", method="PATCH"), 502, "controller-failed", "failed"),
+    ],
+    ids=lambda value: f"{value.kind}-{value.method}" if isinstance(value, Fault) else "",
+)
+async def test_trouble_on_the_way_is_told_and_audited(
+    site: Site, trouble: Fault, status: int, kind: str, outcome: str
+) -> None:
+    site.controller.faults.order(trouble)
+    got = await site.patch({"name": "x", "annotations": {"a": "b"}})
+    assert (got.status, got.kind) == (status, kind)
+    assert "<" not in got.json["detail"]
+    assert ("Retry-After" in got.headers) is (status == 503)
+    (entry,) = await audit(site.daemon)
+    assert (entry["outcome"], entry["asked"]["fields"]) == (outcome, {"name": "x"})
+    assert (await ask(site.daemon, "GET", f"/api/image/{site.uuid}")).json["annotations"] == {}
+    assert site.patches() <= (2 if trouble.kind == "unauthorized" else 1)
+
+
+@pytest.mark.parametrize("kind", ["session_expiry", "switch_session", "csrf_rotation"])
+async def test_a_session_that_ended_is_renewed_and_the_change_goes_out_again(site: Site, kind: str) -> None:
+    site.controller.faults.order(Fault(kind, times=1, method="PATCH"))
+    got = await site.patch({"name": "x"})
+    assert (got.status, site.image["name"]) == (200, "x")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"se_patch_ref": "https://x/api/image/image-none"}, 400, "Image object not found"),
+        ({"name": "{other}"}, 409, "already exists"),
+    ],
+    ids=["bad-ref", "name-taken"],
+)
+async def test_a_refusal_of_the_controllers_comes_through(
+    site: Site, body: dict[str, str], status: int, words: str
+) -> None:
+    taken = site.controller.image(site.other)["name"]
+    got = await site.patch({field: value.replace("{other}", str(taken)) for field, value in body.items()})
+    assert (got.status, got.kind) == (status, "refused")
+    assert words in got.json["error"]
+    (entry,) = await audit(site.daemon)
+    assert (entry["outcome"], entry["answer"]) == ("refused", status)
+
+
+async def test_a_controller_that_lets_no_image_be_changed_refuses(tmp_path: Path) -> None:
+    spec = ControllerSpec(name="dc1", images=1, patching=PatchPolicy(anything=False))
+    async with Simulator([spec], speed=0.0) as simulator, watching(simulator, tmp_path, tokens=TOKENS) as daemon:
+        await until(daemon, "dc1", lambda entry: entry.health.up)
+        (uuid,) = daemon.fleet.entries["dc1"].snapshot.images
+        got = await patch(daemon, uuid, {"name": "x"})
+        assert (got.status, got.kind) == (422, "refused")
+        assert "not allowed" in got.json["detail"]
+
+
+async def test_an_image_that_is_gone_from_the_controller_is_not_found(site: Site) -> None:
+    site.controller.pinned.clear()
+    site.controller.remove(site.uuid)
+    got = await site.patch({"name": "x"})
+    assert (got.status, got.kind) == (404, "no-such-image")
+
+
+async def test_a_log_in_that_is_refused_is_the_monitors_fault_not_the_callers(site: Site) -> None:
+    site.controller.password = "changed"
+    site.controller.expire_sessions()
+    got = await site.patch({"name": "x"})
+    assert (got.status, got.kind) == (502, "controller-failed")
+    again = await site.patch({"name": "x"})
+    assert (again.status, site.controller.failed_logins) == (502, 1)
+
+
+async def test_a_controller_that_is_away_is_told_so(site: Site) -> None:
+    await site.controller.stop_listening()
+    got = await site.patch({"name": "x"})
+    assert (got.status, got.kind) == (502, "controller-failed")
+    assert (await audit(site.daemon))[0]["outcome"] == "failed"
+    assert (await site.patch({"annotations": {"a": "b"}})).status == 200

@@ -1,0 +1,114 @@
+"""The vendor's own client against the daemon, unchanged: what it asks a Controller, it can ask us."""
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.app import Daemon
+from monitor.simulator import ControllerSpec, SimulatedController, Simulator
+from tests.integration.operators import ALICE, BOB, TOKENS
+from tests.integration.support import until, watching
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # its old idioms are not ours to mend
+    from avi.sdk.avi_api import APIError, ApiSession
+
+
+class Site:
+    """A daemon that has polled its one controller."""
+
+    def __init__(self, daemon: Daemon, controller: SimulatedController) -> None:
+        self.daemon = daemon
+        self.controller = controller
+        self.uuid = next(iter(daemon.fleet.entries["dc1"].snapshot.images))
+
+    async def sdk(self, work: Callable[[Any], Any], token: str = BOB) -> Any:  # noqa: ANN401  it has no types
+        """Do the work with a session, in a thread: the SDK blocks."""
+
+        def run() -> Any:  # noqa: ANN401
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                session = ApiSession(
+                    self.daemon.url,
+                    "anybody",
+                    "",
+                    api_version="30.2.1",
+                    user_hdrs={"Authorization": f"Bearer {token}"},
+                )
+                return work(session)
+
+        return await asyncio.to_thread(run)
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with (
+        Simulator([ControllerSpec(name="dc1", version="30.2.1", images=3)], speed=0.0) as simulator,
+        watching(simulator, tmp_path, tokens=TOKENS) as daemon,
+    ):
+        await until(daemon, "dc1", lambda entry: entry.health.up)
+        yield Site(daemon, simulator.controllers["dc1"])
+
+
+@pytest.fixture(autouse=True)
+def no_sessions_from_other_tests() -> Iterator[None]:
+    yield
+    ApiSession.clear_cached_sessions()
+
+
+async def test_it_reads_the_list_and_one_image(site: Site) -> None:
+    listing = await site.sdk(lambda api: api.get("image").json())
+    assert listing["count"] == 3
+    image = await site.sdk(lambda api: api.get(f"image/{site.uuid}").json())
+    assert (image["uuid"], image["annotations"]) == (site.uuid, {})
+
+
+async def test_it_finds_an_image_by_its_name(site: Site) -> None:
+    name = site.controller.image(site.uuid)["name"]
+    found = await site.sdk(lambda api: api.get_object_by_name("image", name))
+    assert found["uuid"] == site.uuid
+    assert await site.sdk(lambda api: api.get_object_by_name("image", "no such name")) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": "renamed"},
+        {"replace": {"name": "renamed"}},
+        {"json_patch": [{"op": "replace", "path": "/name", "value": "renamed"}]},
+    ],
+    ids=["plain", "envelope", "json-patch"],
+)
+async def test_it_patches_in_all_three_forms(site: Site, body: dict[str, Any]) -> None:
+    answer = await site.sdk(lambda api: api.patch(f"image/{site.uuid}", body))
+    assert (answer.status_code, answer.json()["name"]) == (200, "renamed")
+    assert site.controller.image(site.uuid)["name"] == "renamed"
+
+
+async def test_it_annotates(site: Site) -> None:
+    body = {"annotations": {"change": "CHG1"}}
+    answer = await site.sdk(lambda api: api.patch(f"image/{site.uuid}", body), token=ALICE)
+    assert answer.json()["annotations"] == {"change": "CHG1"}
+
+
+@pytest.mark.parametrize(
+    ("body", "token", "words"),
+    [
+        ({"progress": 100}, BOB, "adjustable are name"),
+        ({"replace": {"se_patch_ref": "/api/image/none"}}, BOB, "Image object not found"),
+        ({"name": "x"}, ALICE, "needs the scope adjust"),
+    ],
+    ids=["ours", "the-controllers", "the-doors"],
+)
+async def test_a_refused_patch_raises_with_our_words(site: Site, body: dict[str, Any], token: str, words: str) -> None:
+    with pytest.raises(APIError, match=words):
+        await site.sdk(lambda api: api.patch(f"image/{site.uuid}", body).json(), token=token)
+
+
+async def test_a_token_that_is_not_known_is_an_error_and_no_log_in_is_tried(site: Site) -> None:
+    with pytest.raises(APIError, match="not known here"):
+        await site.sdk(lambda api: api.get("image").json(), token="aum_wrong")

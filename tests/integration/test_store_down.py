@@ -1,0 +1,92 @@
+"""A database that does not answer: reads and metrics go on, a PATCH is refused, and all heals by itself."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from monitor.app import Daemon
+from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
+from tests.integration.operators import TOKENS, ask, audit, patch
+from tests.integration.support import PATIENCE_S, polled, samples, scrape, until, watching
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[tuple[Daemon, SimulatedController, str]]:
+    async with (
+        Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator,
+        watching(simulator, folder, tokens=TOKENS) as daemon,
+    ):
+        await until(daemon, "dc1", lambda entry: entry.health.up)
+        (uuid,) = daemon.fleet.entries["dc1"].snapshot.images
+        yield daemon, simulator.controllers["dc1"], uuid
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Somebody else holds the database, as a careless backup does."""
+    other = sqlite3.connect(folder / "state.db", isolation_level=None, timeout=10.0)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+async def healed(daemon: Daemon) -> None:
+    """Wait until the daemon says that it is ready again."""
+    async with asyncio.timeout(PATIENCE_S):
+        while (await ask(daemon, "GET", "/-/ready")).status != 200:
+            await polled(daemon, "dc1")
+
+
+async def test_a_patch_is_refused_while_the_database_is_locked_and_done_after(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, dc1, uuid):
+        with locked(tmp_path):
+            for body in ({"annotations": {"a": "b"}}, {"name": "x"}):
+                got = await patch(daemon, uuid, body)
+                assert (got.status, got.kind) == (503, "store-down")
+                assert got.json["detail"] == "nothing was changed: the database says database is locked"
+            ready = await ask(daemon, "GET", "/-/ready")
+            assert (ready.status, ready.body) == (503, b"not ready: the database does not answer\n")
+            await polled(daemon, "dc1", 3)
+            text = await scrape(daemon)
+            assert samples(text, "avi_upgrade_monitor_store_up") == [0.0]
+            assert samples(text, "avi_image_annotations", image_uuid=uuid) == [0.0]
+            assert samples(text, "avi_upgrade_monitor_audit_write_failures_total")[0] >= 2.0
+            assert (await ask(daemon, "GET", f"/api/image/{uuid}")).json["annotations"] == {}
+        await healed(daemon)
+        assert not [request for request in dc1.requests if request.method == "PATCH"]
+        assert (await patch(daemon, uuid, {"annotations": {"a": "b"}})).status == 200
+        assert [entry["outcome"] for entry in await audit(daemon)] == ["done"]
+        assert samples(await scrape(daemon), "avi_upgrade_monitor_store_up") == [1.0]
+
+
+async def test_an_adjustment_that_the_controller_took_is_recorded_when_the_database_is_back(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, dc1, uuid):
+        dc1.faults.order(Fault("slow_reply", method="PATCH", seconds=3.0))
+        async with asyncio.TaskGroup() as tasks:
+            call = tasks.create_task(patch(daemon, uuid, {"name": "x", "annotations": {"a": "b"}}))
+            await dc1.requested(1, method="PATCH")
+            with locked(tmp_path):
+                got = await call
+        assert (got.status, got.kind) == (503, "store-down")
+        assert "the Controller took the adjustment" in got.json["detail"]
+        assert dc1.image(uuid)["name"] == "x"
+        await healed(daemon)
+        (entry,) = await audit(daemon)
+        assert (entry["outcome"], entry["changes"]["annotations.a"]) == ("done", [None, "b"])
+        shown = await ask(daemon, "GET", f"/api/image/{uuid}")
+        assert shown.json["annotations"] == {"a": "b"}
+        assert samples(await scrape(daemon), "avi_image_annotations", image_uuid=uuid) == [1.0]
+        assert samples(await scrape(daemon), "avi_upgrade_monitor_patches_total", outcome="done") == [1.0]
+
+
+async def test_the_audit_says_that_it_cannot_be_read(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, _, uuid):
+        await patch(daemon, uuid, {"annotations": {"a": "b"}})
+        (tmp_path / "state.db").rename(tmp_path / "elsewhere.db")
+        got = await patch(daemon, uuid, {"annotations": {"a": "c"}})
+        assert (got.status, got.kind) == (503, "store-down")
