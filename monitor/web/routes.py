@@ -4,34 +4,41 @@ The table of routes: method, path, who may, what for. The page, the README and t
 The image routes answer in the Controller's own shape, so that the vendor's SDK reads them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from hashlib import blake2b
 from html import escape
-from typing import Final, Literal
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
 from monitor import __version__
-from monitor.avi.schema import PAGE_SIZE
-from monitor.config import Scope
-from monitor.fleet import Entry
-from monitor.model import Track
-from monitor.web.problems import Problem
+from monitor.web import parameters
+from monitor.web.auditing import list_audit
+from monitor.web.contract import Answer, Header, Route
+from monitor.web.controllers import list_controllers
+from monitor.web.images import get_image, list_images
+from monitor.web.openapi import document
+from monitor.web.patchbody import PATCH_BODY
+from monitor.web.patching import options_image, patch_image
 from monitor.web.scrape import metrics
+from monitor.web.shapes import AuditPage, Image, ImagePage, PollingPage, Rehearsal
 from monitor.web.state import STATE
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_TEXT = ("text/plain",)
+_ETAG = Header("ETag", "The entity tag of the image as it is.")
+_ALLOW = Header("Allow", "The methods that are allowed.")
+_ACCEPT_PATCH = Header("Accept-Patch", "The media types in which it is patched (RFC 5789).")
+_ONE_IMAGE = ("no-such-image", "no-such-route", "ambiguous-image")  # a uuid may have what no segment of a path has
 
-
-class Route(msgspec.Struct, frozen=True):
-    """One row. ``scope``: what a caller must be allowed; ``open``: everybody may."""
-
-    method: str
-    path: str
-    scope: Scope | Literal["open"]
-    summary: str
-    handler: Handler
+_AFTER = "the image after the change; of a dry run, what would be done"
+_ETAG_UNLESS_DRY = Header(
+    "ETag", "The entity tag of the image after the change; not there after a dry run.", always=False
+)
+_OF_A_PATCH = (
+    "bad-query", "bad-json", "no-version", "unknown-version", "other-name", "other-tenant", "too-slow", "image-active",
+    "changed", "too-large", "media-type", "bad-patch", "unknown-field", "read-only-field", "two-operations",
+    "too-many-annotations", "refused", "controller-failed", "store-down", "controller-upgrading", "controller-busy",
+    "outcome-unknown",
+)  # fmt: skip
 
 
 async def healthy(request: web.Request) -> web.Response:
@@ -50,109 +57,112 @@ def _word(complaint: str, word: str) -> web.Response:
     )
 
 
-async def list_images(request: web.Request) -> web.Response:
-    """
-    The Image objects as last seen, with the name of their controller.
-
-    Query: ``name``, ``uuid``, ``controller`` (equal); ``page_size`` (1 to 200, the default) and ``page``, from 1.
-    Shape: ``{"count": n, "results": [image, …], "next": url?}``.
-    """
-    wanted = {key: request.query[key] for key in ("name", "uuid", "controller") if key in request.query}
-    images = [(entry, track) for entry, track in request.app[STATE].fleet.images() if _is(entry, track, wanted)]
-    size = _number(request, "page_size", most=PAGE_SIZE) or PAGE_SIZE
-    page = _number(request, "page") or 1
-    shown = [_body(entry, track.image.uuid) for entry, track in images[(page - 1) * size : page * size]]
-    more = b""
-    if page * size < len(images):
-        more = b',"next":' + msgspec.json.encode(str(request.url.update_query(page=page + 1)))
-    body = b'{"count":%d,"results":[%b]%b}' % (len(images), b",".join(shown), more)
-    return web.Response(body=body, content_type="application/json")
-
-
-def _is(entry: Entry, track: Track, wanted: Mapping[str, str]) -> bool:
-    facts = {"name": track.image.name, "uuid": track.image.uuid, "controller": entry.name}
-    return wanted.items() <= facts.items()
-
-
-async def get_image(request: web.Request) -> web.Response:
-    """One Image object as last seen, with an ``ETag``. 409 when two controllers have the uuid and none is named."""
-    uuid, controller = request.match_info["uuid"], request.query.get("controller")
-    entries = request.app[STATE].fleet.entries.values()
-    found = [each for each in entries if not each.health.stale and uuid in each.snapshot.images]
-    if controller is not None:
-        found = [each for each in found if each.name == controller]
-    if not found:
-        raise Problem(404, "no-such-image", "No such image", f"no controller has the image {uuid} at present")
-    if len(found) > 1:
-        names = ", ".join(sorted(each.name for each in found))
-        detail = f"the image {uuid} is on {names}; name one with ?controller="
-        raise Problem(409, "ambiguous-image", "Ambiguous image", detail)
-    body = _body(found[0], uuid)
-    etag = blake2b(body, digest_size=16).hexdigest()
-    if request.if_none_match and any(known.value in {etag, "*"} for known in request.if_none_match):
-        return web.Response(status=304, headers={"ETag": f'"{etag}"'})
-    return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{etag}"'})
-
-
-def _body(entry: Entry, uuid: str) -> bytes:
-    """An image's JSON as the Controller gave it, with our members behind its own."""
-    raw = bytes(entry.snapshot.listing.raws[uuid])
-    return b'%b,"controller":%b}' % (raw[:-1], msgspec.json.encode(entry.name))
-
-
-def _number(request: web.Request, key: str, *, most: int = 1_000_000) -> int:
-    """A positive number of the query; 0 when absent."""
-    text = request.query.get(key)
-    if text is None:
-        return 0
-    if not (text.isdecimal() and len(text) < 10 and 0 < int(text) <= most):
-        detail = f"{key}: found {text[:40]!r}, expected a number from 1 to {most}"
-        raise Problem(400, "bad-query", "Bad query", detail)
-    return int(text)
-
-
-async def list_controllers(request: web.Request) -> web.Response:
-    """How polling each controller goes. Times in Unix seconds, null when never."""
-    results = [_controller(entry) for entry in request.app[STATE].fleet.entries.values()]
-    body = msgspec.json.encode({"count": len(results), "results": results})
-    return web.Response(body=body, content_type="application/json")
-
-
-def _controller(entry: Entry) -> dict[str, object]:
-    health = entry.health
-    images = [track.image for track in entry.snapshot.images.values()] if not health.stale else []
-    return {
-        "name": entry.name,
-        "up": health.up,
-        "stale": health.stale,
-        "auth_suspended": health.auth_suspended,
-        "upgrade_in_progress": health.upgrading,
-        "reason": health.reason,
-        "cause": health.cause,
-        "version": health.version,
-        "api_version": health.api_version,
-        "images": len(images),
-        "images_active": sum(image.active for image in images),
-        "last_poll_attempt_timestamp_seconds": health.attempted_at,
-        "last_poll_success_timestamp_seconds": health.succeeded_at,
-        "poll_interval_seconds": health.interval_s,
-    }
-
-
 async def page(_request: web.Request) -> web.Response:
     """The routes, for a person with a browser."""
     return web.Response(text=_PAGE, content_type="text/html", headers={"Content-Security-Policy": "default-src 'none'"})
 
 
+async def openapi(_request: web.Request) -> web.Response:
+    """This table, in the words that other programs read."""
+    return web.Response(body=_DOCUMENT, content_type="application/json")
+
+
 ROUTES: Final = (
-    Route("GET", "/", "read", "this page", page),
-    Route("GET", "/metrics", "metrics", "Prometheus metrics, as text 0.0.4 or OpenMetrics 1.0.0", metrics),
-    Route("GET", "/-/healthy", "open", "200 while the daemon's scheduler runs", healthy),
-    Route("GET", "/-/ready", "open", "200 when the store is open and every controller was tried once", ready),
-    Route("GET", "/api/image", "read", "all images as last seen, in the Controller's own shape", list_images),
-    Route("GET", "/api/image/{uuid}", "read", "one image as last seen, with its ETag", get_image),
-    Route("GET", "/api/controllers", "read", "how polling each controller goes", list_controllers),
+    Route("GET", "/", "read", "this page", page, {200: Answer("a page of HTML", (str,), ("text/html",))}),
+    Route(
+        "GET",
+        "/metrics",
+        "metrics",
+        "Prometheus metrics, as text 0.0.4 or OpenMetrics 1.0.0",
+        metrics,
+        {200: Answer("as `Accept` prefers", (str,), (*_TEXT, "application/openmetrics-text"))},
+    ),
+    Route(
+        "GET",
+        "/-/healthy",
+        "open",
+        "200 while the daemon's scheduler runs",
+        healthy,
+        {200: Answer("healthy", (str,), _TEXT), 503: Answer("not healthy, and why", (str,), _TEXT)},
+    ),
+    Route(
+        "GET",
+        "/-/ready",
+        "open",
+        "200 when the store is open and every controller was tried once",
+        ready,
+        {200: Answer("ready", (str,), _TEXT), 503: Answer("not ready, and why", (str,), _TEXT)},
+    ),
+    Route(
+        "GET",
+        "/api/image",
+        "read",
+        "all images as last seen, in the Controller's own shape",
+        list_images,
+        {200: Answer("one page of them", (ImagePage,))},
+        problems=("bad-query",),
+        takes=parameters.FILTERS,
+    ),
+    Route(
+        "GET",
+        "/api/image/{uuid}",
+        "read",
+        "one image as last seen, with its ETag",
+        get_image,
+        {200: Answer("the image", (Image,), headers=(_ETAG,)), 304: Answer("it is what it was", headers=(_ETAG,))},
+        problems=_ONE_IMAGE,
+        takes=(parameters.UUID, parameters.CONTROLLER, parameters.IF_NONE_MATCH),
+    ),
+    Route(
+        "OPTIONS",
+        "/api/image/{uuid}",
+        "read",
+        "what the image can be asked, and how it is patched",
+        options_image,
+        {204: Answer("it is in the headers", headers=(_ALLOW, _ACCEPT_PATCH))},
+        problems=("no-such-route",),
+        takes=(parameters.UUID,),
+    ),
+    Route(
+        "PATCH",
+        "/api/image/{uuid}",
+        "annotate",
+        "annotate the image, or change it on its controller",
+        patch_image,
+        {200: Answer(_AFTER, (Image, Rehearsal), headers=(_ETAG_UNLESS_DRY,))},
+        problems=(*_ONE_IMAGE, *_OF_A_PATCH),
+        takes=parameters.PATCH,
+        body=PATCH_BODY,
+    ),
+    Route(
+        "GET",
+        "/api/controllers",
+        "read",
+        "how polling each controller goes",
+        list_controllers,
+        {200: Answer("all that the caller may see", (PollingPage,))},
+    ),
+    Route(
+        "GET",
+        "/api/audit",
+        "admin",
+        "who changed what, when, and how it ended; the newest first",
+        list_audit,
+        {200: Answer("one page of it", (AuditPage,))},
+        problems=("bad-query", "store-down"),
+        takes=parameters.AUDIT,
+    ),
+    Route(
+        "GET",
+        "/api/openapi.json",
+        "read",
+        "these routes as an OpenAPI 3.1 document",
+        openapi,
+        {200: Answer("the document", (dict[str, Any],))},
+    ),
 )
+
+_DOCUMENT = msgspec.json.encode(document(ROUTES))
 
 
 def _row(route: Route) -> str:

@@ -1,0 +1,61 @@
+"""Whether an answer of the daemon is one that its OpenAPI document tells of."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from jsonschema import Draft202012Validator
+
+from monitor.web.openapi import document
+from monitor.web.problems import KINDS
+from monitor.web.routes import ROUTES
+
+DOCUMENT = document(ROUTES)
+_OF_NO_ROUTE = {"no-such-route", "method-not-allowed"}
+
+
+def require_conformance(method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """
+    Raise AssertionError when it is not; of a path that is no route the answer must be a problem that says so.
+
+    ``path``: without a query. ``headers``: in a mapping that minds no case.
+    """
+    operation = _operation(method, path)
+    if operation is None:
+        kind = _require_problem(body)
+        assert (kind in _OF_NO_ROUTE, status) == (True, KINDS[kind][0])
+        return
+    response = operation["responses"].get(str(status))
+    assert response is not None, f"{method} {path} answered {status}, which is not documented: {body[:500]!r}"
+    promised = [name for name, header in response["headers"].items() if header["required"]]
+    assert [name for name in promised if name not in headers] == []
+    _require_content(response.get("content", {}), headers.get("Content-Type", ""), body, bodiless=method == "HEAD")
+
+
+def _operation(method: str, path: str) -> Any:  # noqa: ANN401  JSON
+    documented = "get" if method == "HEAD" else method.lower()
+    for template, methods in DOCUMENT["paths"].items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^{}/]+", template), path):
+            return methods.get(documented)
+    return None
+
+
+def _require_content(content: Mapping[str, Any], content_type: str, body: bytes, *, bodiless: bool) -> None:
+    if not content or bodiless:
+        assert not body
+        return
+    media_type = content_type.partition(";")[0]
+    assert media_type in content
+    if media_type.endswith("json"):
+        _validator(content[media_type]["schema"]).validate(msgspec.json.decode(body))
+
+
+def _require_problem(body: bytes) -> str:
+    problem = msgspec.json.decode(body)
+    _validator({"$ref": "#/components/schemas/ProblemDetails"}).validate(problem)
+    return str(problem["type"]).rpartition(":")[2]
+
+
+def _validator(schema: Mapping[str, Any]) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": DOCUMENT["components"]})

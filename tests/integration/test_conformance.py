@@ -1,0 +1,163 @@
+"""Every kind of answer that a running daemon can be brought to give is one that its OpenAPI document tells of."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.app import Daemon
+from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
+from monitor.web.openapi import problems_of
+from monitor.web.problems import KINDS
+from monitor.web.routes import ROUTES
+from tests.integration.conformance import require_conformance
+from tests.integration.operators import ALICE, EVE, ROOT, TOKENS, Got, ask
+from tests.integration.support import QUICK, polled, until, watching
+
+SPEC = ControllerSpec(name="dc1", version="30.2.1", images=2, uploads=(UploadSpec(duration=60.0, started_ago=20.0),))
+IMAGE = "/api/image/{idle}"
+ANNOTATE: dict[str, Any] = {"annotations": {"a": "b"}}
+RENAME: dict[str, Any] = {"name": "renamed"}
+
+
+class Site:
+    """A daemon on one Controller that has an image under way, and others that have ended."""
+
+    def __init__(self, daemon: Daemon, controller: SimulatedController) -> None:
+        tracks = [track.image for _, track in daemon.fleet.images()]
+        self.daemon = daemon
+        self.controller = controller
+        self.idle = next(image.uuid for image in tracks if not image.active)
+        self.active = next(image.uuid for image in tracks if image.active)
+
+    async def ask(self, method: str, path: str, body: object = None, **how: Any) -> Got:  # noqa: ANN401
+        """One request, as root; the answer must be as documented."""
+        path = path.replace("{idle}", self.idle).replace("{active}", self.active)
+        got = await ask(self.daemon, method, path, body, **{"token": ROOT, **how})
+        require_conformance(method, path, got.status, got.headers, got.body)
+        return got
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with Simulator([SPEC], speed=0.0) as simulator:
+        poll = {**QUICK, "timeout": "1s"}  # for which a Controller that never answers holds its test
+        async with watching(simulator, tmp_path, tokens=TOKENS, poll=poll) as daemon:
+            await until(daemon, "dc1", lambda entry: entry.health.up)
+            yield Site(daemon, simulator.controllers["dc1"])
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+async def test_every_route_answers_as_documented_when_all_is_well(site: Site, route: Any) -> None:  # noqa: ANN401
+    await site.ask("PATCH", IMAGE, ANNOTATE | RENAME)  # something to show
+    got = await site.ask(route.method, route.path.replace("{uuid}", "{idle}"), ANNOTATE if route.body else None)
+    assert got.status in route.answers
+    if route.method == "GET":
+        assert (await site.ask("HEAD", route.path.replace("{uuid}", "{idle}"))).status == got.status
+
+
+async def test_an_image_that_is_what_it_was_is_answered_as_documented(site: Site) -> None:
+    tag = (await site.ask("GET", IMAGE)).tag
+    assert (await site.ask("GET", IMAGE, If_None_Match=tag)).status == 304
+
+
+async def test_a_dry_run_is_answered_as_documented(site: Site) -> None:
+    got = await site.ask("PATCH", IMAGE, ANNOTATE | RENAME, query={"dry_run": "true"})
+    assert (got.status, "ETag" in got.headers) == (200, False)
+
+
+REFUSED: list[tuple[int, str, tuple[Any, ...], dict[str, Any]]] = [
+    (400, "bad-query", ("GET", "/api/image"), {"query": {"page": "x"}}),
+    (400, "bad-query", ("GET", "/api/audit"), {"query": {"since": "yesterday"}}),
+    (400, "bad-query", ("PATCH", IMAGE, ANNOTATE), {"query": {"dry_run": "maybe"}}),
+    (400, "bad-json", ("PATCH", IMAGE, b"{"), {}),
+    (400, "no-version", ("PATCH", IMAGE, ANNOTATE), {"X_Avi_Version": None}),
+    (400, "unknown-version", ("PATCH", IMAGE, RENAME), {"X_Avi_Version": "99.1.1"}),
+    (400, "refused", ("PATCH", IMAGE, {"se_patch_ref": "https://x/api/image/image-none"}), {}),
+    (401, "unauthorized", ("PATCH", IMAGE, ANNOTATE), {"token": ""}),
+    (401, "unauthorized", ("GET", "/api/controllers"), {"token": "aum_nobody"}),
+    (403, "forbidden", ("PATCH", IMAGE, ANNOTATE), {"token": EVE}),
+    (403, "forbidden", ("PATCH", IMAGE, RENAME), {"token": ALICE}),
+    (403, "forbidden", ("GET", "/api/audit"), {"token": ALICE}),
+    (404, "no-such-route", ("GET", "/api/images"), {}),
+    (404, "no-such-route", ("GET", "/api/image/%7Bx%7D"), {}),
+    (404, "no-such-image", ("GET", "/api/image/image-none"), {}),
+    (404, "no-such-image", ("PATCH", "/api/image/image-none", ANNOTATE), {}),
+    (404, "other-name", ("PATCH", IMAGE, ANNOTATE), {"query": {"name": "another"}}),
+    (404, "other-tenant", ("PATCH", IMAGE, ANNOTATE), {"X_Avi_Tenant": "others"}),
+    (405, "method-not-allowed", ("DELETE", IMAGE), {}),
+    (405, "method-not-allowed", ("OPTIONS", "/metrics"), {}),
+    (409, "image-active", ("PATCH", "/api/image/{active}", RENAME), {}),
+    (412, "changed", ("PATCH", IMAGE, ANNOTATE), {"If_Match": '"another"'}),
+    (413, "too-large", ("PATCH", IMAGE, b" " * 65_537), {}),
+    (415, "media-type", ("PATCH", IMAGE, ANNOTATE), {"Content_Type": "text/plain"}),
+    (422, "bad-patch", ("PATCH", IMAGE, {"name": 5}), {}),
+    (422, "unknown-field", ("PATCH", IMAGE, {"nam": "x"}), {}),
+    (422, "read-only-field", ("PATCH", IMAGE, {"progress": 5}), {}),
+    (422, "two-operations", ("PATCH", IMAGE, {"name": "x", "se_patch_ref": None}), {}),
+    (422, "too-many-annotations", ("PATCH", IMAGE, {"annotations": {f"k{each}": "x" for each in range(65)}}), {}),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "what", "how"), REFUSED, ids=lambda value: str(value)[:50])
+async def test_what_is_refused_is_answered_as_documented(
+    site: Site, status: int, kind: str, what: tuple[Any, ...], how: dict[str, Any]
+) -> None:
+    got = await site.ask(*what, **how)
+    assert (got.status, got.kind) == (status, kind)
+
+
+FAILED = [
+    ("html_502", 502, "controller-failed"),
+    ("forbidden_upgrade", 503, "controller-upgrading"),
+    ("too_many_requests", 503, "controller-busy"),
+    ("lost_reply", 504, "outcome-unknown"),
+]
+
+
+@pytest.mark.parametrize(("fault", "status", "kind"), FAILED, ids=str)
+async def test_trouble_of_the_controllers_is_answered_as_documented(
+    site: Site, fault: str, status: int, kind: str
+) -> None:
+    site.controller.faults.order(Fault(fault, method="PATCH"))
+    got = await site.ask("PATCH", IMAGE, RENAME)
+    assert (got.status, got.kind) == (status, kind)
+
+
+async def test_too_many_failures_are_answered_as_documented(site: Site) -> None:
+    answers = [await site.ask("GET", "/api/image", token="aum_nobody") for _ in range(12)]
+    assert {got.kind for got in answers} == {"unauthorized", "too-many-failures"}
+
+
+async def test_an_ambiguous_uuid_is_answered_as_documented(tmp_path: Path) -> None:
+    specs = [ControllerSpec(name=name, images=1, uploads=SPEC.uploads) for name in ("dc1", "dc2")]
+    async with Simulator(specs, speed=0.0) as simulator, watching(simulator, tmp_path, tokens=TOKENS) as daemon:
+        await polled(daemon, "dc1")
+        await polled(daemon, "dc2")
+        site = Site(daemon, simulator.controllers["dc1"])
+        simulator.controllers["dc2"].put(dict(site.controller.image(site.idle)))
+        await until(daemon, "dc2", lambda entry: site.idle in entry.snapshot.images)
+        kinds = {(await site.ask("GET", IMAGE)).kind, (await site.ask("PATCH", IMAGE, ANNOTATE)).kind}
+        assert kinds == {"ambiguous-image"}
+
+
+async def test_an_odd_host_is_no_bug_of_ours(site: Site) -> None:
+    got = await site.ask("GET", "/api/image", query={"page_size": "1"}, Host="dc1:99999")
+    assert (got.status, got.kind) == (400, "bad-query")
+
+
+async def test_an_expectation_that_nobody_knows_is_ignored(site: Site) -> None:
+    assert (await site.ask("GET", "/api/image", Expect="miracles")).status == 200
+
+
+def test_every_problem_is_brought_about_here_but_those_that_need_more() -> None:
+    elsewhere = {
+        "bug",  # there is none
+        "too-slow",  # takes half a minute
+        "store-down",  # test_store_trouble.py
+    }
+    here = {kind for _, kind, *_ in REFUSED} | {kind for *_, kind in FAILED}
+    here |= {"too-many-failures", "ambiguous-image"}
+    assert here == KINDS.keys() - elsewhere
+    assert elsewhere <= {kind for route in ROUTES for kind in problems_of(route)}
