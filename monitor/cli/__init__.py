@@ -1,27 +1,25 @@
 """
 The command line: arguments in, one call out.
 
-Exit codes: 0 done, 1 it could not be done (the log or the last line says why), 2 the configuration or the command line
-is wrong (every problem is listed).
+Exit codes: 0 done; 1 it could not be done, or nobody knows whether it was (the log or the last line says why); 2 the
+configuration or the command line is wrong (every problem is listed); 4 a running daemon refused it, or has nothing of
+the name (what it says is shown).
 """
 
-import asyncio
-import sys
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, ParamSpec
+from typing import Literal, get_args
 
 import click
 import msgspec
 
 from monitor import __version__, log
-from monitor.config import Config, load, parse_duration_s, schema
+from monitor.access import ANONYMOUS, Scope
+from monitor.cli.arguments import Duration
+from monitor.cli.frame import complaining, run_loop
+from monitor.cli.options import output_option
+from monitor.cli.people import COMMANDS
+from monitor.config import Config, load, schema
 from monitor.families import FAMILIES
-from monitor.model import ConfigError, MonitorError
-
-P = ParamSpec("P")
 
 DEFAULT_CONFIG = Path("/etc/avi-upgrade-monitor/config.yml")
 
@@ -33,49 +31,16 @@ config_option = click.option(
     show_default=True,
     help="The configuration, YAML.",
 )
+web_option = click.option(
+    "--web.config.file",
+    "web_config_file",
+    type=click.Path(path_type=Path),
+    help="TLS, passwords and headers of our own door, as every Prometheus exporter takes them.",
+)
 level_option = click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="The least important that is logged."
 )
 format_option = click.option("--log-format", type=click.Choice(["json", "console"]), help="For machines or for people.")
-
-
-class Duration(click.ParamType[float]):
-    """``30s``, ``5m``, ``1h30m``: seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
-        """Read it, or say what it should look like."""
-        try:
-            return value if isinstance(value, float) else parse_duration_s(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a duration such as 300ms, 30s or 5m", param, ctx)
-
-
-def complaining(command: Callable[P, None]) -> Callable[P, None]:
-    """Errors that we raise on purpose become lines on standard error and an exit code, never a traceback."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except ConfigError as error:
-            click.echo("\n".join(error.problems), err=True)
-            sys.exit(2)
-        except MonitorError as error:
-            click.echo(f"avi-upgrade-monitor: {error}", err=True)
-            sys.exit(1)
-
-    return wrapped
-
-
-def run_loop(main: Coroutine[Any, Any, None]) -> None:
-    """Run on the fastest event loop that is installed."""
-    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    with suppress(ImportError):
-        from uvloop import new_event_loop as factory  # noqa: PLC0415  the extra `speed`
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -84,16 +49,26 @@ def main() -> None:
     """Watch image uploads on Avi Load Balancer Controllers, and export them to Prometheus."""
 
 
+for each in COMMANDS:
+    main.add_command(each)
+
+
 @main.command()
 @config_option
+@web_option
 @level_option
 @format_option
 @complaining
-def run(config_file: Path, log_level: str | None, log_format: Literal["json", "console"] | None) -> None:
+def run(
+    config_file: Path,
+    web_config_file: Path | None,
+    log_level: str | None,
+    log_format: Literal["json", "console"] | None,
+) -> None:
     """Run the daemon."""
     from monitor.cli import daemon  # noqa: PLC0415  the other commands start faster without it
 
-    config = load(config_file)
+    config = load(config_file, web_config=web_config_file)
     log.configure(log_level or config.log.level, log_format or config.log.format)
     run_loop(daemon.run(config))
 
@@ -144,11 +119,12 @@ def simulate_command(  # noqa: PLR0917  one argument an option
 
 @main.command()
 @config_option
+@web_option
 @click.option("--probe", is_flag=True, help="Also log in to every controller, and read its images once.")
 @complaining
-def check_config(config_file: Path, probe: bool) -> None:
+def check_config(config_file: Path, web_config_file: Path | None, probe: bool) -> None:
     """Say whether a configuration is good; nothing is started."""
-    config = load(config_file)
+    config = load(config_file, web_config=web_config_file)
     click.echo(f"{config_file}: good, {_controllers(config)}")
     if probe:
         from monitor.cli import probe as prober  # noqa: PLC0415
@@ -174,3 +150,50 @@ def metrics() -> None:
     for family in FAMILIES:
         labels = ", ".join((*family.identity, *family.labels))
         click.echo(f"{family.name}\n    {family.kind}; {labels}\n    {family.help}")
+
+
+def _caller_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """As the config takes it."""
+    if not 0 < len(name) <= 63 or not name.isprintable() or name == ANONYMOUS:
+        raise click.BadParameter(f"expected 1 to 63 printable characters, and not {ANONYMOUS}")
+    return name
+
+
+@main.group("token")
+def token_group() -> None:
+    """Tokens with which to come in at the daemon's own door."""
+
+
+@token_group.command("new")
+@click.option("--name", required=True, callback=_caller_name, help="Who it is for, as the audit will name him.")
+@click.option(
+    "--scope", "scopes", required=True, multiple=True, type=click.Choice(get_args(Scope)), help="What it may do."
+)
+@click.option("--controller", "controllers", multiple=True, help="Only this one; more than one can be named.")
+@output_option
+def token_new(
+    name: str, scopes: tuple[Scope, ...], controllers: tuple[str, ...], output: Literal["text", "json"]
+) -> None:
+    """Print a new token, once, and the line of the config that lets it in."""
+    from monitor.cli import token  # noqa: PLC0415
+
+    token.new(name, scopes, controllers, output)
+
+
+@main.group("audit")
+def audit_group() -> None:
+    """The record of who changed what."""
+
+
+@audit_group.command("verify")
+@config_option
+@web_option
+@output_option
+@complaining
+def audit_verify(config_file: Path, web_config_file: Path | None, output: Literal["text", "json"]) -> None:
+    """Look for records that were altered or removed; a running daemon is not disturbed."""
+    from monitor.cli import audit  # noqa: PLC0415
+
+    config = load(config_file, web_config=web_config_file)
+    log.configure("error", "console")
+    run_loop(audit.verify(config, output))

@@ -13,6 +13,7 @@ from monitor.app import running
 from monitor.cli.daemon import stop_on_signals
 from monitor.cli.screen import show
 from monitor.cli.simulate import write_config
+from monitor.cli.token import entry_of, make
 from monitor.config import load
 from monitor.simulator import Simulator
 
@@ -20,16 +21,34 @@ _PAST_S = 900.0  # their clocks start in the past, else fast ones would soon tel
 _POLL = {"active_interval": "500ms", "idle_interval": "2s"}  # the simulated clocks run fast, so the daemon has to
 
 
+_TRY = "An upload on fra will fail. Put a change number on it and acknowledge it (the token is for this demo alone):"
+
+
+def _curl(url: str, uuid: str, token: str) -> str:
+    """A line to paste into another terminal."""
+    headers = (f"Authorization: Bearer {token}", "X-Avi-Version: 22.1.6", "Content-Type: application/json")
+    body = '{"annotations": {"change": "CHG0042", "acknowledged": "true"}}'
+    return " ".join(("curl -X PATCH", f"{url}/api/image/{uuid}", *(f"-H '{each}'" for each in headers), f"-d '{body}'"))
+
+
 async def run(*, listen: str, for_s: float | None, speed: float, seed: int) -> None:
     """Show the fleet until Ctrl-C, or for so long."""
     stop = stop_on_signals(asyncio.get_running_loop())
     with TemporaryDirectory(prefix="avi-demo-") as folder:
         async with Simulator.of("fleet", seed=seed, speed=speed, start=time.time() - _PAST_S) as simulator:  # noqa: TID251
-            settings = {"listen": listen, "database": f"sqlite:///{folder}/state.db", "poll": _POLL}
+            token = make()
+            settings = {
+                "listen": listen,
+                "database": f"sqlite:///{folder}/state.db",
+                "poll": _POLL,
+                "tokens": [entry_of(token, "demo", ["admin"])],
+            }
             config = load(write_config(simulator, Path(folder), settings))
             async with running(config, now=time.time, rng=Random(seed)) as daemon:  # noqa: TID251, S311
                 click.echo(f"{len(config.controllers)} simulated Controllers; the daemon listens at {daemon.url}/")
                 click.echo(f"Metrics: {daemon.url}/metrics   Images: {daemon.url}/api/image   Ctrl-C ends.\n")
+                (*_, uuid) = simulator.controllers["fra"].images.names(simulator.clock.now())
+                click.echo(f"{_TRY}\n{_curl(daemon.url, uuid, token)}\n")
                 async with show(daemon.fleet, now=time.time):  # noqa: TID251
                     with suppress(TimeoutError):
                         async with asyncio.timeout(for_s):

@@ -1,0 +1,40 @@
+"""What stands around every command: its errors become lines and an exit status; its event loop."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import wraps
+from typing import Any, ParamSpec
+
+import click
+
+from monitor.model import ConfigError, MonitorError
+
+P = ParamSpec("P")
+
+
+def complaining(command: Callable[P, None]) -> Callable[P, None]:
+    """Errors that we raise on purpose become lines on standard error and an exit code, never a traceback."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except ConfigError as error:
+            click.echo("\n".join(error.problems), err=True)
+            sys.exit(2)
+        except MonitorError as error:
+            click.echo(f"avi-upgrade-monitor: {error}", err=True)
+            sys.exit(1)
+
+    return wrapped
+
+
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run on the fastest event loop that is installed."""
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with suppress(ImportError):
+        from uvloop import new_event_loop as factory  # noqa: PLC0415  the extra `speed`
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)
