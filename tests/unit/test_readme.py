@@ -1,7 +1,9 @@
 """The README is true: its tables name what there is, its config loads, its commands exist."""
 
 import ast
+import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import get_args
@@ -11,12 +13,17 @@ import pytest
 import yaml
 from prometheus_client.metrics_core import Metric
 
+from monitor.access import Scope
+from monitor.adjustment import ADJUSTABLE
+from monitor.annotations import MOST_ANNOTATIONS
 from monitor.cli import main
 from monitor.cli.certificate import make_certificate
 from monitor.config import load, schema
 from monitor.families import FAMILIES
 from monitor.model import Reason
 from monitor.own import OwnMetrics
+from monitor.patch import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
+from monitor.web.problems import KINDS
 from monitor.web.routes import ROUTES
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +54,10 @@ def code(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
+PATCH_BODIES = [code(row[0])[0] for row in rows("### PATCH") if row[0].startswith("`{")]
+PATCH_BODIES += re.findall(r"curl -X PATCH .*?-d '(.*?)'", README, re.DOTALL)
+
+
 def test_every_family_stands_in_the_table_as_it_is_and_no_other() -> None:
     expected = [
         [
@@ -64,9 +75,14 @@ def test_the_daemons_own_families_stand_in_the_table_with_their_types_and_labels
     own = OwnMetrics()
     own.requests.labels("/metrics", "GET", "200").observe(0.1)
     ours = [family for family in own.registry.collect() if family.name.startswith("avi_upgrade_monitor_")]
-    expected = {family.name: (family.type, _labels(family)) for family in ours}
+    expected = {_name(family): (family.type, _labels(family)) for family in ours}
     table = {code(row[0])[0]: (row[1], set(code(row[2]))) for row in rows("### Metrics of the daemon itself")}
     assert table == expected
+
+
+def _name(family: Metric) -> str:
+    """As a scrape has it."""
+    return f"{family.name}_total" if family.type == "counter" else family.name
 
 
 def _labels(family: Metric) -> set[str]:
@@ -74,7 +90,7 @@ def _labels(family: Metric) -> set[str]:
 
 
 def test_every_metric_named_anywhere_exists() -> None:
-    known = {family.name for family in FAMILIES} | {family.name for family in OwnMetrics().registry.collect()}
+    known = {family.name for family in FAMILIES} | {_name(family) for family in OwnMetrics().registry.collect()}
     named = set(re.findall(r"\bavi_(?:image|controller|upgrade_monitor)_\w+", README))
     assert named - known == set()
 
@@ -113,14 +129,60 @@ def _written(default: object) -> str | None:
 
 
 def test_every_route_stands_in_the_table_and_no_other() -> None:
-    table = [code(row[0])[0] for row in rows("### Routes")]
-    assert table == [f"{route.method} {route.path}" for route in ROUTES]
+    table = [(code(row[0])[0], row[1].strip("`")) for row in rows("### Routes")]
+    assert table == [(f"{route.method} {route.path}", route.scope) for route in ROUTES]
+
+
+def test_every_scope_stands_in_the_table_and_no_other() -> None:
+    assert [code(row[0])[0] for row in rows("### Scopes")] == list(get_args(Scope))
+
+
+def test_every_problem_stands_in_the_table_with_its_status_and_no_other() -> None:
+    table = {code(row[0])[0]: int(row[1]) for row in rows("### Problem types")}
+    assert table == {kind: status for kind, (status, _) in KINDS.items()}
+
+
+def test_the_adjustable_fields_and_the_limits_are_as_the_code_has_them() -> None:
+    (stated,) = re.findall(r"The fields that can be changed are (.*?);", section("### PATCH"), re.DOTALL)
+    assert code(stated) == list(ADJUSTABLE)
+    assert f"at most {MOST_ANNOTATIONS} an image" in section("### PATCH")
+    assert f"at most {LARGEST_BODY // 1024} KiB" in section("### PATCH")
+    assert all(f"`{media_type}`" in section("### PATCH") for media_type in MEDIA_TYPES)
+
+
+@pytest.mark.parametrize("body", PATCH_BODIES)
+def test_every_body_that_is_shown_is_one_that_is_taken(body: str) -> None:
+    decode_patch(body.replace("{…}", "{}").encode())
+
+
+def test_bodies_are_shown_in_every_form() -> None:
+    forms = {key for body in PATCH_BODIES for key in json.loads(body.replace("{…}", "{}"))}
+    assert forms >= {"annotations", "name", *FORMS}
 
 
 def test_every_command_stands_in_the_table_with_all_its_options() -> None:
     table = {code(row[0])[0]: set(code(row[1])) for row in rows("### Commands")}
-    expected = {f"avi-upgrade-monitor {name}": options(command) for name, command in main.commands.items()}
-    assert table == expected
+    assert table == {name: options(command) for name, command in commands(main, "avi-upgrade-monitor")}
+
+
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+@pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines() if "monitor " in line])
+def test_every_command_that_is_shown_is_one_that_is_understood(line: str) -> None:
+    command: click.Command = main
+    program, *words = shlex.split(line)
+    assert program == "avi-upgrade-monitor"
+    while isinstance(command, click.Group):
+        command = command.commands[words.pop(0)]
+    with command.make_context(program, words):  # raises for an option or an argument that is none
+        pass
 
 
 def options(command: click.Command) -> set[str]:
@@ -159,7 +221,7 @@ def texts(node: ast.expr) -> list[str]:
 
 
 def test_the_config_of_the_how_to_loads(tmp_path: Path) -> None:
-    (config,) = [block for block in blocks("yaml") if "controllers:" in block]
+    (config,) = [block for block in blocks("yaml") if "\ncontrollers:\n" in block]
     for name in re.findall(r"/etc/avi-upgrade-monitor/([\w.-]+)", config):
         (tmp_path / name).write_text("secret")
     make_certificate("127.0.0.1", tmp_path / "dc1-ca.pem")
