@@ -14,7 +14,6 @@ from functools import lru_cache
 from typing import Literal, TextIO, cast
 
 import structlog
-from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from monitor.model import Secret
@@ -48,13 +47,7 @@ def configure(level: str, form: Literal["json", "console"], stream: TextIO | Non
     )
     foreign = logging.StreamHandler(sink)
     foreign.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_bare, *last]))
-    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[foreign], force=True)
-
-
-def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether an error of the HTTP server is its own: a request that is no HTTP is not, and anybody can send many."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 class _Unbreakable(io.TextIOBase):

@@ -1,5 +1,6 @@
 """The aiohttp application: the routes, and what happens around every request."""
 
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -7,6 +8,7 @@ from uuid import uuid4
 
 import structlog
 from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from monitor.web.contract import Handler, Route
 from monitor.web.problems import Problem, of_http, respond
@@ -23,6 +25,7 @@ log = structlog.get_logger()
 
 def make_site(state: State) -> web.Application:
     """The application; it owns nothing, so it can be made for every test."""
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     site = web.Application(middlewares=[_around], client_max_size=_LARGEST_BODY)
     site[STATE] = state
     for route in ROUTES:
@@ -31,6 +34,11 @@ def make_site(state: State) -> web.Application:
             site.router.add_route(hdrs.METH_HEAD, route.path, _guarded(route), expect_handler=_continue)
     site.on_response_prepare.append(_sign)
     return site
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether an error of the HTTP server is its own: a request that is no HTTP is not, and anybody can send many."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _guarded(route: Route) -> Handler:

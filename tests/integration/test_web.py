@@ -289,3 +289,12 @@ async def test_a_scraper_that_does_not_read_is_cut_off_and_costs_no_other(
             await asyncio.sleep(0.01)
     writer.close()
     reader.feed_eof()
+
+
+async def test_what_is_no_http_is_refused_and_fills_no_log(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+    for nonsense in (b"GET / HTTP/1.1\r\nAuthorization: Bearer aum_x\x01\r\n\r\n", b"\x16\x03\x01 hello\r\n\r\n"):
+        reader, writer = await asyncio.open_connection(*daemon.address)
+        writer.write(nonsense)
+        assert (await reader.readline()).split()[1] == b"400"
+        writer.close()
+    assert caplog.records == []
