@@ -43,8 +43,10 @@ def check_annotations(values: Mapping[str, object] | list[object], kind: Any, pa
     Look at keys and values one by one, so that the one that is wrong is named.
 
     ``kind``: the type of the values; a list has only keys.
-    Raises: Refusal (bad-patch).
+    Raises: Refusal (bad-patch, too-many-annotations).
     """
+    if len(values) > 2 * MOST_ANNOTATIONS:  # as many new ones as may be, beside as many to be removed
+        raise Refusal("too-many-annotations", f"found {len(values)} keys, {MOST_ANNOTATIONS} are the most", path)
     for key in values:
         if not _is(key, Key):
             detail = f"found the key {str(key)[:80]!r}, expected 1 to 63 characters of a-z A-Z 0-9 . _ / -"

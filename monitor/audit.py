@@ -16,7 +16,7 @@ from msgspec import Struct
 Outcome = Literal["done", "refused", "failed", "unknown"]
 """
 How an intent ended. ``refused``: by us or by the Controller, nothing was changed. ``failed``: nothing was changed, as
-the Controller or the way to it failed. ``unknown``: it was sent and no answer came, or we died before one did.
+the way to the Controller failed. ``unknown``: it was sent and no answer came, or one that tells nothing, or we died.
 """
 
 OUTCOMES: Final = get_args(Outcome)

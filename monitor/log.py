@@ -17,6 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from monitor.model import Secret
+from monitor.validation import printable
 
 _SECRET_KEYS = re.compile(
     r"password|passwd|secret|token|cookie|session_?id|csrf|authorization|credential", re.IGNORECASE
@@ -38,7 +39,7 @@ def configure(level: str, form: Literal["json", "console"], stream: TextIO | Non
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    last: list[Processor] = [structlog.processors.format_exc_info, mask, _renderer(form, sink)]
+    last: list[Processor] = [structlog.processors.format_exc_info, mask, *_renderers(form, sink)]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -102,10 +103,16 @@ def _masked(value: object, heads: Mapping[str, Collection[str]]) -> object:
     return text
 
 
-def _renderer(form: Literal["json", "console"], stream: TextIO) -> Processor:
+def _renderers(form: Literal["json", "console"], stream: TextIO) -> tuple[Processor, ...]:
     if form == "json":
-        return structlog.processors.JSONRenderer(sort_keys=False)
-    return structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        return (structlog.processors.JSONRenderer(sort_keys=False),)
+    return _tame, structlog.dev.ConsoleRenderer(colors=stream.isatty())
+
+
+def _tame(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Escape what moves the cursor of a terminal; a traceback alone has lines."""
+    texts = (key for key, value in event.items() if isinstance(value, str) and key != "exception")
+    return {**event, **{key: printable(event[key]) for key in texts}}
 
 
 def _bare(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

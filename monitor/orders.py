@@ -1,6 +1,6 @@
 """One PATCH as it is carried out: what is ordered, what comes of it, and whom the patcher needs for it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -48,8 +48,8 @@ class Display(Protocol):
     def annotated(self) -> None:
         """Show the annotations as they are now."""
 
-    def nudge(self) -> None:
-        """Read the images again soon."""
+    def replaced(self, raw: bytes) -> None:
+        """Show this image as it was read just now, and read all of them again soon."""
 
 
 class Target(Struct, frozen=True):
@@ -64,7 +64,7 @@ class Order(Struct, frozen=True, kw_only=True):
     One PATCH of one image, read and allowed.
 
     ``if_match``: the entity tags of which the image must have one, without quotes; ``*`` for any; None: no condition.
-    ``api_version``: the one that the caller speaks. The last three: for the audit.
+    ``api_version``: the one that the caller speaks. ``actor``, ``source``, ``request_id``: for the audit.
     """
 
     controller: str
@@ -77,6 +77,8 @@ class Order(Struct, frozen=True, kw_only=True):
     actor: str
     source: str
     request_id: str
+    wanted: Callable[[], bool] = lambda: True
+    """Whether the caller is still there to hear of it."""
 
     @property
     def intent(self) -> Intent:

@@ -117,8 +117,9 @@ class _Object(dict[str, Json]):
 
     def __init__(self, pairs: list[tuple[str, Json]]) -> None:
         super().__init__(pairs)
-        keys = [key for key, _ in pairs]
-        self.doubled = next((key for key in self if keys.count(key) > 1), None) if len(self) < len(keys) else None
+        seen: set[str] = set()
+        twice = (key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        self.doubled = next(twice, None) if len(self) < len(pairs) else None
 
 
 def _require_single_keys(tree: Json, path: str, depth: int) -> None:
@@ -246,10 +247,12 @@ def _annotation(key: str, step: Mapping[str, Json], path: str) -> dict[str, str 
 
 def _operation(field: str, rest: list[str], step: Mapping[str, Json], path: str) -> Operation:
     """Which operation of the Controller's says what the step says."""
-    if field not in ADJUSTABLE:
+    if field not in ADJUSTABLE and field != "annotations":
         refusal = _no_such(field, "$")
         raise Refusal(refusal.kind, refusal.detail, path)
-    if step["op"] == "remove":
+    if field == "annotations":
+        pass  # one at a time, by key
+    elif step["op"] == "remove":
         if not rest:
             return "delete"
     elif "value" not in step:

@@ -25,6 +25,7 @@ from monitor.orders import ImageWriter, Ledger, Order, Patched, Target
 from monitor.representation import content, entity_tag
 
 THEIRS: Final = frozenset({400, 403, 404, 409, 412, 422})  # statuses with which a Controller speaks about the request
+_TURN_S = 30.0  # for the changes of one image that came before
 _RETRY_AFTER_S = 30  # when a Controller that is being upgraded does not say
 
 
@@ -46,6 +47,10 @@ class Patcher:
         self._now = now
         self._ended = ended
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
 
     async def apply(self, order: Order) -> Patched:
         """
@@ -53,11 +58,47 @@ class Patcher:
 
         Raises: Refusal, whose kind and text say whose fault it is, and what was and was not done.
         """
-        async with self._turns.setdefault((order.controller, order.uuid), asyncio.Lock()):
+        async with self._turn(order):
             try:
                 return await (self._adjust(order) if order.patch.adjustment else self._annotate(order))
             except StoreError as error:
                 raise Refusal("store-down", f"nothing was changed: the database says {error}") from error
+
+    async def drain(self, *, limit_s: float) -> None:
+        """Take no more orders, and wait until those under way have ended, at most so long."""
+        self._closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._idle.wait()
+
+    @asynccontextmanager
+    async def _turn(self, order: Order) -> AsyncIterator[None]:
+        """
+        One order an image at a time, in the order in which they came.
+
+        Raises: Refusal when it takes too long to come to it, when we end, and when the caller has given up: whoever
+        repeats what timed out would else have it done twice.
+        """
+        lock = self._turns.setdefault((order.controller, order.uuid), asyncio.Lock())
+        try:
+            async with asyncio.timeout(_TURN_S):
+                await lock.acquire()
+        except TimeoutError as error:
+            detail = "nothing was changed: other changes of the image are under way"
+            raise Refusal("image-busy", detail, headers={"Retry-After": str(_RETRY_AFTER_S)}) from error
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            if self._closing:
+                raise Refusal("stopping", "nothing was changed: the monitor ends", headers={"Retry-After": "5"})
+            if not order.wanted():
+                raise Refusal("caller-gone", "nothing was changed: the caller has gone")
+            yield
+        finally:
+            lock.release()
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
     def annotations_of(self, controller: str, uuid: str) -> Mapping[str, str]:
         """Those of one image, as they are now."""
@@ -73,12 +114,19 @@ class Patcher:
             raise
         if order.patch.annotating and not order.dry_run:
             await self._record(order, Ending(outcome="done", changes=patched.changes))
-            self._targets[order.controller].display.annotated()
+            self._target(order).display.annotated()
         return patched
 
+    def _target(self, order: Order) -> Target:
+        """Raises: Refusal when the controller is watched no more, since a reload."""
+        target = self._targets.get(order.controller)
+        if target is None:
+            raise Refusal("no-such-image", f"the controller {order.controller} is watched no more")
+        return target
+
     def _last_seen(self, order: Order) -> bytes:
-        entry = self._fleet.entries[order.controller]
-        if entry.health.stale or order.uuid not in entry.snapshot.images:
+        entry = self._fleet.entries.get(order.controller)
+        if entry is None or entry.health.stale or order.uuid not in entry.snapshot.images:
             raise Refusal("no-such-image", f"{order.controller} has no image {order.uuid} any more")
         return bytes(entry.snapshot.listing.raws[order.uuid])
 
@@ -106,7 +154,8 @@ class Patcher:
 
     async def _adjust(self, order: Order) -> Patched:
         """A change on the Controller, and the annotations beside it only when that is done."""
-        adjustment, writer = order.patch.adjustment, self._targets[order.controller].writer
+        adjustment, target = order.patch.adjustment, self._target(order)
+        writer = target.writer
         assert adjustment is not None  # noqa: S101  what apply saw
         if order.dry_run:
             try:
@@ -118,6 +167,7 @@ class Patcher:
             ready = await self._ready(order, writer)
             request = encode_adjustment(adjustment, content(ready.raw))
             reply = await writer.patch_image(order.uuid, request, api_version=order.api_version)
+        raw = await _read_back(writer, order.uuid, reply if _is_image(reply) else _expected(ready))
         ending = Ending(outcome="done", changes=ready.changes, answer=200)
         try:
             await self._conclude(order, number, ending, order.patch.annotating)
@@ -125,12 +175,10 @@ class Patcher:
             detail = (
                 f"the Controller took the adjustment; it is recorded when the database, which says {error}, is back"
             )
-            raise Refusal("store-down", detail) from error
+            raise Refusal("not-recorded", detail) from error
         finally:
-            self._targets[order.controller].display.annotated()
-            self._targets[order.controller].display.nudge()
-        known = reply if _is_image(reply) else _expected(ready)
-        return msgspec.structs.replace(ready, raw=await _read_back(writer, order.uuid, known))
+            target.display.replaced(raw)
+        return msgspec.structs.replace(ready, raw=raw)
 
     async def _ready(self, order: Order, writer: ImageWriter) -> Patched:
         """
@@ -239,5 +287,7 @@ def judge(controller: str, error: PollError) -> tuple[Outcome, Refusal]:
     if error.phase == "patch" and error.reason == "http_4xx":
         status = error.status if error.status in THEIRS else 422
         return "refused", Refusal("refused", f"{controller} refused it: {error.detail}", status=status or 422)
-    detail = f"{controller} failed ({error.reason}): {error.detail}"
-    return "failed", Refusal("controller-failed", detail)
+    if error.phase == "patch" and error.reason == "http_5xx":  # a gateway's 502 tells nothing of who is behind it
+        detail = f"{controller} failed ({error.detail}), and may have made the change or not; look at the image"
+        return "unknown", Refusal("controller-failed", detail)
+    return "failed", Refusal("controller-failed", f"{controller} failed ({error.reason}): {error.detail}")

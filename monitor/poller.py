@@ -21,14 +21,14 @@ from msgspec.structs import replace
 from monitor import health as healths
 from monitor import journal, metrics, progress
 from monitor.avi import schema
-from monitor.avi.client import Link
+from monitor.avi.client import MOST_DEADLINES, Link
 from monitor.config import Events, Poll
 from monitor.exposition import EMPTY, Piece, again, renew
 from monitor.families import CONTROLLER_FAMILIES, IMAGE_FAMILIES
 from monitor.family import DETAIL, NODE, Subject
 from monitor.fleet import Entry, Fleet
 from monitor.model import BadImage, Change, Health, Listing, Mark, PollError, Snapshot, Track
-from monitor.pace import Slots, backoff_s
+from monitor.pace import Pulse, Slots, backoff_s
 
 _BREATH_S = 0.005  # how long a poll works at a stretch before others have the loop
 
@@ -82,6 +82,7 @@ class Poller:
         now: Callable[[], float],
         rng: Random,
         tls_insecure: bool = False,
+        known: Entry | None = None,
     ) -> None:
         self._source = source
         self._fleet = fleet
@@ -89,9 +90,11 @@ class Poller:
         self._notes = notes
         self._exported = exported
         self._nudged = asyncio.Event()
+        self._retired = False
         self._poll = poll
         self._events = events
         self._slots = slots
+        self._pulse = Pulse()
         self._now = now
         self._rng = rng
         self._log = structlog.get_logger().bind(controller=name)
@@ -99,24 +102,36 @@ class Poller:
         self._breath_ends = 0.0
         self._expiry: asyncio.TimerHandle | None = None
         self._shown = Health(tls_insecure=tls_insecure)  # what the pieces say of our health
-        pieces = _NO_IMAGES + renew((), metrics.render_health(name, self._shown))
-        self._entry = Entry(name, Snapshot(), self._shown, pieces)
-        self._publish(self._shown)
+        self._afresh = known is not None
+        """Whether all images are to be rendered anew at the next poll, whatever came of them."""
+        pieces = renew((), metrics.render_health(name, self._shown))
+        self._entry = Entry(name, Snapshot(), self._shown, _NO_IMAGES + pieces)
+        if known:  # the same controller, as it was watched with other settings
+            images = known.pieces[: len(_NO_IMAGES)]
+            self._entry = replace(self._entry, snapshot=known.snapshot, pieces=images + pieces)
+        self._publish(replace(known.health, tls_insecure=tls_insecure) if known else self._shown)
 
     async def run(self, *, first_in_s: float) -> None:
-        """Poll for ever. A poll is due an interval after the *start* of the one before, so that starts stay spread."""
+        """Poll until retired. A poll is due an interval after the *start* of the one before: so starts stay spread."""
         loop = asyncio.get_running_loop()
         due = loop.time() + first_in_s
         self._expire_later()
         try:
             while True:
+                self._pulse.rests(until=due)
                 await self._pause(until=due)
-                async with self._slots.of(self._entry.health):
+                if self._retired:
+                    return
+                pool = self._slots.of(self._entry.health)
+                self._pulse.queues(pool, limit_s=MOST_DEADLINES * self._poll.timeout_s)
+                async with pool:
+                    self._pulse.polls()
                     started = loop.time()
                     await self._poll_once(late_s=max(0.0, started - due))
                 health = self._entry.health  # after a failure the wait is ours, or what the Controller asked for
                 due = max(loop.time(), (started if health.up else loop.time()) + health.interval_s)
         finally:
+            self._pulse.rests(until=loop.time())  # whoever still counts on us is to notice
             self._cancel_expiry()
 
     async def _pause(self, *, until: float) -> None:
@@ -126,8 +141,23 @@ class Poller:
                 await self._nudged.wait()
         self._nudged.clear()
 
+    def renew(self, poll: Poll, events: Events, exported: frozenset[str], slots: Slots) -> None:
+        """Go by these settings from now on; the next poll comes when it was due."""
+        self._afresh |= (events, exported) != (self._events, self._exported)
+        self._poll, self._events, self._exported, self._slots = poll, events, exported, slots
+
+    @property
+    def overdue_s(self) -> float:
+        """For how long the loop has stood still when it should have gone on; a poll that fails goes on."""
+        return self._pulse.overdue_s
+
     def nudge(self) -> None:
         """Poll now: something was changed on the controller."""
+        self._nudged.set()
+
+    def retire(self) -> None:
+        """Poll no more, once the poll that is under way has ended: cut off, a log-in would leave a session behind."""
+        self._retired = True
         self._nudged.set()
 
     def annotated(self) -> None:
@@ -158,9 +188,11 @@ class Poller:
     async def _learn(self, listing: Listing, *, at: float) -> tuple[Change, ...]:
         """A complete listing came: read what is new of it, and take it for the truth. Published by the caller."""
         known = self._entry.snapshot
-        if listing is known.listing and at < known.detail_ends_at and not self._entry.health.stale:
+        unchanged = listing is known.listing and at < known.detail_ends_at and not self._entry.health.stale
+        if unchanged and not self._afresh:
             return ()
-        snapshot, health = await self._read(listing, at=at)
+        afresh, self._afresh = self._afresh, False
+        snapshot, health = await self._read(listing, at=at, afresh=afresh)
         pieces = await self._draw(snapshot)
         self._entry = replace(self._entry, snapshot=snapshot, health=health, pieces=pieces)
         self._draw_annotations()  # those that came while we read
@@ -170,7 +202,7 @@ class Poller:
         self._marks.settle(self._entry.name, unreadable | marks)
         return progress.changes(known.images, snapshot.images)
 
-    async def _read(self, listing: Listing, *, at: float) -> tuple[Snapshot, Health]:
+    async def _read(self, listing: Listing, *, at: float, afresh: bool) -> tuple[Snapshot, Health]:
         """Snapshot and counts after a listing. An image whose bytes are what they were is kept, undecoded."""
         known, marks = self._entry.snapshot, self._marks.of(self._entry.name)
         images: dict[str, Track] = {}
@@ -179,7 +211,7 @@ class Poller:
         for uuid, raw in listing.raws.items():
             track = known.images.get(uuid)
             try:
-                if known.listing.raws.get(uuid) != raw:
+                if afresh or known.listing.raws.get(uuid) != raw:
                     mark = track.mark if track else marks.get(uuid)
                     images[uuid] = self._read_image(raw, mark, unknown, at=at)
                 elif track:
@@ -226,6 +258,33 @@ class Poller:
             await self._breathe()
         return (*pieces, *self._entry.pieces[len(pieces) :])
 
+    def replaced(self, raw: bytes) -> None:
+        """Show this image as it was read just now, and poll soon: it was changed on the controller."""
+        self.nudge()
+        entry, snapshot = self._entry, self._entry.snapshot
+        unknown: list[str] = []
+        try:
+            image, _ = schema.decode_image(Raw(raw))
+            known = snapshot.images[image.uuid]
+            track = self._read_image(Raw(raw), known.mark, unknown, at=self._now())
+        except (BadImage, KeyError):
+            return  # the poll will tell
+        images = {**snapshot.images, image.uuid: track}
+        listing = replace(snapshot.listing, raws={**snapshot.listing.raws, image.uuid: Raw(raw)})
+        self._entry = replace(entry, snapshot=replace(snapshot, images=images, listing=listing))
+        self._redraw()
+        self._fleet.publish(self._entry, progress.changes(snapshot.images, images))
+
+    def _redraw(self) -> None:
+        """The pieces of the images as they are, all at once; for a change of a few of them."""
+        entry = self._entry
+        if entry.health.stale:
+            return
+        portraits = {uuid: track.portrait for uuid, track in entry.snapshot.images.items()}
+        kept, _ = metrics.fit(portraits, most=self._events.max_series_per_controller)
+        texts = (*metrics.gather(kept.values()), *_HEALTH_UNCHANGED)
+        self._entry = replace(entry, pieces=tuple(map(again, entry.pieces, texts)))
+
     def _draw_annotations(self) -> None:
         """Draw anew what annotations move, of the images whose annotations are not those that they show."""
         entry, notes = self._entry, self._notes.annotations_of(self._entry.name)
@@ -237,13 +296,8 @@ class Poller:
         }
         if not moved:
             return
-        snapshot = replace(entry.snapshot, images={**images, **moved})
-        pieces = entry.pieces
-        if not entry.health.stale:
-            portraits = {uuid: track.portrait for uuid, track in snapshot.images.items()}
-            kept, _ = metrics.fit(portraits, most=self._events.max_series_per_controller)
-            pieces = tuple(map(again, pieces, (*metrics.gather(kept.values()), *_HEALTH_UNCHANGED)))
-        self._entry = replace(entry, snapshot=snapshot, pieces=pieces)
+        self._entry = replace(entry, snapshot=replace(entry.snapshot, images={**images, **moved}))
+        self._redraw()
 
     def _annotated(self, track: Track, annotations: Mapping[str, str]) -> Track:
         subject = Subject(track.image, track.mark.changed_at, annotations, self._exported)

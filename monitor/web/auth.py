@@ -2,7 +2,7 @@
 The door: who a caller is, and what he may do. The only reader of ``Authorization``.
 
 Whoever shows a credential that is not known is refused, never taken for anonymous. Wrong ones are limited by source;
-a right one always comes in, so that nobody can lock others out.
+a right token, and a password that was right before, always come in, so that nobody can lock those out.
 """
 
 import math
@@ -69,10 +69,14 @@ class Door:
     """Made once; ``renew`` gives it another web configuration. ``clock``: seconds that never go back."""
 
     def __init__(self, config: Config, own: OwnMetrics, *, clock: Callable[[], float]) -> None:
-        self._config = config
         self._own = own
         self._failures = Failures(clock)
         self._passwords = Passwords()
+        self.adopt(config)
+
+    def adopt(self, config: Config) -> None:
+        """Let in those of this configuration from now on."""
+        self._config = config
         self._callers = {each.name: _caller(each) for each in config.users}
         self._tokens = [(each.digest, _caller(each)) for each in config.tokens]
         self.renew(config.web)

@@ -1,6 +1,7 @@
 """``PATCH /api/image/{uuid}``: who, which image and what, out of the request; what became of it, into the response."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -16,6 +17,10 @@ from monitor.web.problems import Problem
 from monitor.web.state import CALLER, REQUEST_ID, STATE
 
 _PATIENCE_S = 30.0  # for a body of at most 64 KiB
+_STRONG_TAG = re.compile(r'(?<!/)"([^"]*)"')
+QUERY = ("name", "controller", "dry_run", "force")
+"""What may stand in the query of a PATCH."""
+
 _ACCEPT_PATCH = {"Accept-Patch": ", ".join(MEDIA_TYPES)}
 TRUTHS: Mapping[str, bool] = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
 
@@ -27,6 +32,7 @@ async def patch_image(request: web.Request) -> web.Response:
     Answers 200 with the whole Image after the change and its ``ETag``; with ``?dry_run=true`` as it would be, and
     ``changes``: before and after of each field.
     """
+    _require_known_query(request)
     api_version = _api_version(request)
     flags = {name: _flag(request, name) for name in ("dry_run", "force")}
     body = await _body(request)
@@ -59,20 +65,39 @@ def _respond(controller: str, patched: Patched, *, dry_run: bool) -> web.Respons
 
 
 def _order(request: web.Request, entry: Entry, patch: Patch, api_version: str, *, dry_run: bool, force: bool) -> Order:
-    tags = request.if_match
     return Order(
         controller=entry.name,
         uuid=request.match_info["uuid"],
         patch=patch,
         api_version=api_version,
-        # a weak tag never matches strongly (RFC 9110, 13.1.1)
-        if_match=None if tags is None else frozenset(tag.value for tag in tags if not tag.is_weak),
+        if_match=_if_match(request),
         dry_run=dry_run,
         force=force,
         actor=request[CALLER].name,
         source=request.remote or "",
         request_id=request[REQUEST_ID],
+        wanted=lambda: request.transport is not None and not request.transport.is_closing(),
     )
+
+
+def _require_known_query(request: web.Request) -> None:
+    """A misspelt guard or dry run must not be a change."""
+    for key in request.query:
+        if key not in QUERY:
+            raise Problem("bad-query", f"found {key[:40]!r}, expected none but {', '.join(QUERY)}")
+        if len(request.query.getall(key)) > 1:
+            raise Problem("bad-query", f"{key}: found it twice, expected it once")
+
+
+def _if_match(request: web.Request) -> frozenset[str] | None:
+    """The tags that may be; ``*`` for any, None without the header. A weak one never matches (RFC 9110, 13.1.1)."""
+    headers = request.headers.getall(hdrs.IF_MATCH, ())
+    if not headers:
+        return None
+    text = ",".join(headers)
+    if text.strip() == "*":
+        return frozenset("*")
+    return frozenset(_STRONG_TAG.findall(text)) - {"*"}
 
 
 def _api_version(request: web.Request) -> str:

@@ -22,6 +22,9 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "other-tenant": (404, "The tenant is not watched"),
     "method-not-allowed": (405, "Method not allowed"),
     "ambiguous-image": (409, "Ambiguous image"),
+    "image-busy": (503, "The image is being changed"),
+    "stopping": (503, "The monitor ends"),
+    "caller-gone": (499, "The caller has gone"),
     "image-active": (409, "The image is being processed"),
     "too-slow": (408, "The body came too slowly"),
     "changed": (412, "The image is not what it was"),
@@ -31,11 +34,13 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "unknown-field": (422, "No such field"),
     "read-only-field": (422, "The field is the Controller's own"),
     "two-operations": (422, "More than one operation"),
+    "bad-config": (422, "The configuration is not good"),
     "too-many-annotations": (422, "Too many annotations"),
     "too-many-failures": (429, "Too many failures"),
     "bug": (500, "A bug of ours"),
     "controller-failed": (502, "The Controller failed"),
     "store-down": (503, "The database does not answer"),
+    "not-recorded": (500, "Done, but not recorded yet"),
     "controller-upgrading": (503, "The Controller is being upgraded"),
     "controller-busy": (503, "The Controller takes no more requests"),
     "outcome-unknown": (504, "Nobody knows whether it was done"),
@@ -59,7 +64,7 @@ class ProblemDetails(Struct, frozen=True, kw_only=True):
     """
     What was wrong (RFC 9457). ``error``: the same as ``detail``, for the vendor's SDK, which shows it.
 
-    ``path``: the JSON path of the member of the body that is wrong.
+    ``path``: the JSON path of the member of the body that is wrong. ``problems``: of a configuration, all of them.
     """
 
     type: str
@@ -67,6 +72,7 @@ class ProblemDetails(Struct, frozen=True, kw_only=True):
     status: int
     detail: str
     path: str | UnsetType = UNSET
+    problems: tuple[str, ...] | UnsetType = UNSET
     request_id: str
     error: str
 
@@ -80,13 +86,21 @@ class Problem(Exception):
     """
 
     def __init__(
-        self, kind: str, detail: str, *, headers: Mapping[str, str] | None = None, path: str = "", status: int = 0
+        self,
+        kind: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        path: str = "",
+        status: int = 0,
+        problems: tuple[str, ...] = (),
     ) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.headers = headers or {}
         self.path = path
+        self.problems = problems
         self.status = status or KINDS[kind][0]
 
 
@@ -98,6 +112,7 @@ def respond(problem: Problem, request_id: str) -> web.Response:
         status=problem.status,
         detail=problem.detail,
         path=problem.path or UNSET,
+        problems=problem.problems or UNSET,
         request_id=request_id,
         error=problem.detail,
     )

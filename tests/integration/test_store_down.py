@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from monitor.app import Daemon
@@ -72,7 +72,7 @@ async def test_an_adjustment_that_the_controller_took_is_recorded_when_the_datab
             await dc1.requested(1, method="PATCH")
             with locked(tmp_path):
                 got = await call
-        assert (got.status, got.kind) == (503, "store-down")
+        assert (got.status, got.kind) == (500, "not-recorded")
         assert "the Controller took the adjustment" in got.json["detail"]
         assert dc1.image(uuid)["name"] == "x"
         await healed(daemon)
@@ -90,3 +90,28 @@ async def test_the_audit_says_that_it_cannot_be_read(tmp_path: Path) -> None:
         (tmp_path / "state.db").rename(tmp_path / "elsewhere.db")
         got = await patch(daemon, uuid, {"annotations": {"a": "c"}})
         assert (got.status, got.kind) == (503, "store-down")
+
+
+async def test_a_daemon_that_starts_beside_another_watches_and_changes_nothing_until_that_has_ended(
+    tmp_path: Path,
+) -> None:
+    database = f"sqlite:///{tmp_path}/state.db"
+    (tmp_path / "new").mkdir()
+    async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator, AsyncExitStack() as new:
+        async with watching(simulator, tmp_path, database=database, tokens=TOKENS) as first:
+            await until(first, "dc1", lambda entry: entry.health.up)
+            (uuid,) = first.fleet.entries["dc1"].snapshot.images
+            assert (await patch(first, uuid, {"annotations": {"a": "b"}})).status == 200
+            starting = watching(simulator, tmp_path / "new", database=database, tokens=TOKENS)
+            second = await new.enter_async_context(starting)
+            await until(second, "dc1", lambda entry: entry.health.up)
+            got = await patch(second, uuid, {"annotations": {"a": "c"}})
+            assert (got.status, got.kind) == (503, "store-down")
+            assert "the database says another monitor writes to it" in got.json["detail"]
+            assert (await ask(second, "GET", "/-/ready")).status == 503
+            assert samples(await scrape(second), "avi_image_annotations", image_uuid=uuid) == [0.0]
+            assert (await patch(first, uuid, {"annotations": {"a": "d"}})).status == 200
+        await healed(second)
+        assert (await ask(second, "GET", f"/api/image/{uuid}")).json["annotations"] == {"a": "d"}
+        assert (await patch(second, uuid, {"annotations": {"a": "c"}})).status == 200
+        assert [entry["outcome"] for entry in await audit(second)] == ["done"] * 3

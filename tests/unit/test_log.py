@@ -41,6 +41,13 @@ def test_console_is_for_people(stream: io.StringIO) -> None:
     assert "address=127.0.0.1:9972" in stream.getvalue()
 
 
+def test_what_strangers_send_does_not_move_the_cursor_of_a_console(stream: io.StringIO) -> None:
+    log.configure("info", "console", stream)
+    structlog.get_logger().info("request", path="/\x1b[31mred\x1b]0;title\x07", words=["\x1b[2J"], line="a\nb")
+    assert "\x1b" not in stream.getvalue()
+    assert len(stream.getvalue().splitlines()) == 1
+
+
 def test_less_important_events_than_the_level_are_not_logged(stream: io.StringIO) -> None:
     log.configure("warning", "json", stream)
     structlog.get_logger().info("started")

@@ -1,5 +1,6 @@
 """One order at a time, with a Controller and a ledger that do as told: what ends as what, and who is told."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -108,8 +109,8 @@ class Display:
     def annotated(self) -> None:
         self.told.append("annotated")
 
-    def nudge(self) -> None:
-        self.told.append("nudge")
+    def replaced(self, _raw: bytes) -> None:
+        self.told.append("replaced")
 
 
 def fleet(*images: Mapping[str, object], stale: bool = False) -> Fleet:
@@ -152,7 +153,7 @@ async def test_an_adjustment_is_intended_sent_concluded_and_the_poller_is_nudged
     bench = Bench()
     patched = await bench.apply(RENAME)
     assert (msgspec.json.decode(patched.raw)["name"], patched.changes) == ("new", {"name": ("old", "new")})
-    assert (bench.ended, bench.display.told) == (["done"], ["annotated", "nudge"])
+    assert (bench.ended, bench.display.told) == (["done"], ["replaced"])
     assert bench.ledger.intents[0].asked == {"operation": "replace", "fields": {"name": "new"}, "force": False}
 
 
@@ -175,6 +176,51 @@ async def test_a_bug_in_the_middle_is_an_unknown_outcome_and_goes_up() -> None:
     assert [(ending.outcome, ending.detail) for ending in bench.ledger.endings] == [("unknown", "ZeroDivisionError")]
 
 
+async def test_whoever_waits_too_long_for_a_turn_is_told_that_nothing_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.patcher._TURN_S", 0.0)
+    slow = Slow()
+    bench = Bench(slow)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(bench.apply(RENAME))
+        await slow.began.wait()
+        refusal = await bench.refused(NOTE)
+        slow.goes_on.set()
+    assert (refusal.kind, bench.ended) == ("image-busy", ["done"])
+
+
+class Slow(Writer):
+    """A Controller that answers when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
+        self.began.set()
+        await self.goes_on.wait()
+        return await super().patch_image(uuid, body, api_version=api_version)
+
+
+async def test_whoever_has_gone_has_nothing_done() -> None:
+    bench = Bench()
+    assert (await bench.refused(RENAME, wanted=lambda: False)).kind == "caller-gone"
+    assert (bench.ledger.intents, bench.writer.sent) == ([], [])
+
+
+async def test_at_the_end_the_one_under_way_is_waited_for_and_no_other_is_taken() -> None:
+    slow = Slow()
+    bench = Bench(slow)
+    async with asyncio.TaskGroup() as tasks:
+        order = tasks.create_task(bench.apply(RENAME))
+        await slow.began.wait()
+        await bench.patcher.drain(limit_s=0.0)
+        waiting = tasks.create_task(bench.refused(NOTE))
+        end = tasks.create_task(bench.patcher.drain(limit_s=10.0))
+        slow.goes_on.set()
+    assert order.result().changes == {"name": ("old", "new")}
+    assert (waiting.result().kind, end.done(), bench.ended) == ("stopping", True, ["done"])
+
+
 async def test_without_an_intent_nothing_is_sent() -> None:
     bench = Bench(ledger=Written("intend"))
     assert (await bench.refused(RENAME)).kind == "store-down"
@@ -191,9 +237,9 @@ async def test_an_outcome_that_cannot_be_written_does_not_hide_the_controllers_r
 async def test_a_success_that_cannot_be_written_says_that_it_was_done() -> None:
     bench = Bench(ledger=Written("conclude"))
     refusal = await bench.refused(RENAME)
-    assert refusal.kind == "store-down"
+    assert refusal.kind == "not-recorded"
     assert "the Controller took the adjustment" in refusal.detail
-    assert (bench.ended, bench.display.told) == (["done"], ["annotated", "nudge"])
+    assert (bench.ended, bench.display.told) == (["done"], ["replaced"])
 
 
 @pytest.mark.parametrize("known", [fleet(), fleet(IMAGE, stale=True)], ids=["vanished", "stale"])
@@ -254,7 +300,8 @@ async def test_what_is_no_image_is_not_changed(body: bytes) -> None:
         (BadStatus("http_4xx", "x", phase="patch", status=400), "refused", "refused", 400),
         (BadStatus("http_4xx", "x", phase="patch", status=405), "refused", "refused", 422),
         (BadStatus("http_4xx", "x", phase="image", status=400), "failed", "controller-failed", 0),
-        (BadStatus("http_5xx", "x", phase="patch", status=500), "failed", "controller-failed", 0),
+        (BadStatus("http_5xx", "x", phase="patch", status=502), "unknown", "controller-failed", 0),
+        (BadStatus("http_5xx", "x", phase="image", status=500), "failed", "controller-failed", 0),
         (BadStatus("auth", "x", phase="patch", status=401), "failed", "controller-failed", 0),
         (BadStatus("redirect", "x", phase="patch", status=302), "failed", "controller-failed", 0),
     ],

@@ -229,6 +229,29 @@ async def test_annotating_leaves_everything_else_as_it_is() -> None:
         assert after.pieces[len(IMAGE_FAMILIES) :] == before.pieces[len(IMAGE_FAMILIES) :]
 
 
+async def test_an_image_that_was_changed_is_shown_at_once_and_read_again() -> None:
+    running = image(events=[event("n1")])
+    async with annotating(Answers([listing(running, image("image-2"))]), Noted()) as (fleet, poller):
+        seen: list[object] = []
+        fleet.subscribe(lambda _entry, changes: seen.extend(changes))
+        poller.replaced(msgspec.json.encode({**running, "name": "renamed"}))
+        entry = fleet.entries["dc1"]
+        assert 'image="renamed"' in text(entry)
+        assert [type(change).__name__ for change in seen] == ["Altered"]
+        assert b"renamed" in bytes(entry.snapshot.listing.raws["image-1"])
+        await until(fleet, lambda entry: entry.health.polls == 2)
+        assert 'image="renamed"' in text(fleet.entries["dc1"]), "the list is older than what was read"
+
+
+@pytest.mark.parametrize("raw", [b"[]", b'{"uuid": "image-9"}', b'{"uuid": "image-1", "name": 5}'])
+async def test_what_cannot_be_shown_at_once_waits_for_the_poll(raw: bytes) -> None:
+    async with annotating(Answers([listing(image())]), Noted()) as (fleet, poller):
+        before = fleet.entries["dc1"]
+        poller.replaced(raw)
+        assert fleet.entries["dc1"] is before
+        await until(fleet, lambda entry: entry.health.polls == 2)
+
+
 async def test_an_annotation_does_not_bring_stale_images_back() -> None:
     notes = Noted()
     async with annotating(Answers([listing(image())]), notes) as (fleet, poller):
