@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar, get_args
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from monitor.access import AnonymousScope, Scope, Token, User, clashes, missing, strangers, token_of, user_of
 from monitor.kinds import has_wildcard, is_loopback, parse_duration_s, parse_size, read_secret, write_address
@@ -29,6 +30,7 @@ from monitor.settings import (
     WriteSettings,
     schema,
 )
+from monitor.supervisor import Supervisor, supervisor_of
 from monitor.validation import Site, check, printable, quoted
 from monitor.webconfig import WebConfig, read_web_config
 from monitor.yamlfile import read_tree
@@ -113,6 +115,8 @@ class Config(Struct, frozen=True, kw_only=True):
     events: Events
     controllers: tuple[Controller, ...]
     files: tuple[Path, ...]
+    controller_files: tuple[str, ...] = ()
+    """The paths and patterns of the key of this name, as they were written."""
     annotations: Annotations = Annotations()
     anonymous: frozenset[AnonymousScope] | None = None
     """What anybody may do; None: not stated, see ``anonymous_beside``."""
@@ -147,13 +151,15 @@ def load(
     path: Path,
     environ: Mapping[str, str] = os.environ,  # noqa: TID251 the one place that reads it
     web_config: Path | None = None,
+    listen: tuple[str, int] | None = None,
 ) -> Config:
     """
     Read the config file, the controller files it names and the web configuration, and look at all that they name.
 
+    ``listen``: where we listen already, in place of what the file says; what must hold there, must hold here.
     Raises: ConfigError with every problem of every file; none shows a secret.
     """
-    main = _read(path, Settings, environ)
+    main = _listening_at(listen, _read(path, Settings, environ))
     more = tuple(_read(file, ControllerFile, environ) for file in _named_files(main))
     files: tuple[_AnyFile, ...] = (main, *more)
     web, unfit = read_web_config(web_config) if web_config else (None, ())
@@ -170,6 +176,17 @@ def load(
     return _config(main.content, controllers, tuple(file.path for file in files), web)
 
 
+def supervise(environ: Mapping[str, str] = os.environ) -> Supervisor:  # noqa: TID251 this is the place
+    """Tell who started us and what he wants."""
+    return supervisor_of(environ, pid=os.getpid())
+
+
+def _listening_at(listen: tuple[str, int] | None, main: _File[Settings]) -> _File[Settings]:
+    if listen is None or main.content is None:
+        return main
+    return replace(main, content=replace(main.content, listen=listen))
+
+
 def _read(path: Path, shape: type[T], environ: Mapping[str, str]) -> _File[T]:
     tree, doubled = read_tree(path)
     if tree is None:
@@ -182,6 +199,13 @@ def _named_files(main: _File[Settings]) -> tuple[Path, ...]:
     """Expand ``controller_files`` against the directory of the main file, each pattern sorted, each file once."""
     patterns: Iterable[object] = main.content.controller_files if main.content else ()
     found = (path for pattern in patterns if isinstance(pattern, str) for path in _expand(main.path.parent, pattern))
+    return tuple(dict.fromkeys(found))
+
+
+def find_controller_files(config: Config) -> tuple[Path, ...]:
+    """The files that ``controller_files`` names at this moment."""
+    directory = config.files[0].parent
+    found = (path for pattern in config.controller_files for path in _expand(directory, pattern))
     return tuple(dict.fromkeys(found))
 
 
@@ -267,6 +291,7 @@ def _config(
         events=settings.events,
         controllers=controllers,
         files=files,
+        controller_files=settings.controller_files,
         annotations=settings.annotations,
         anonymous=_given(settings.anonymous),
         tokens=tuple(map(token_of, settings.tokens)),

@@ -42,6 +42,10 @@ class Fleet:
         for listener in self._listeners:
             listener(entry, changes)
 
+    def remove(self, name: str) -> None:
+        """Know this controller no more. Listeners are not told: nothing happened to its images."""
+        self._entries = {other: entry for other, entry in self._entries.items() if other != name}
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` at every publication, until the function that this returns is called."""
         self._listeners = (*self._listeners, listener)

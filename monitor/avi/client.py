@@ -25,7 +25,7 @@ from monitor.model import BadAnswer, Listing, Page, Phase, PollError, Refused, S
 
 _MOST_PAGES: Final = 100  # 20,000 images; a Controller that names more is lying, and would hold a poll for ever
 _MOST_COOKIES: Final = 32  # a Controller has three; a proxy that sets ever new ones must not fill our requests
-_MOST_DEADLINES: Final = 10  # one poll takes no longer than so many requests may
+MOST_DEADLINES: Final = 10  # one poll takes no longer than so many requests may
 _SESSION_COOKIES: Final = ("sessionid", "avi-sessionid")  # older and newer name; the vendor's SDK sends both, too
 _KEPT_COOKIES: Final = frozenset({"csrftoken", *_SESSION_COOKIES})
 _INVALID_VERSION: Final = b"Invalid version"  # in the words of the 400 that answers a version above the Controller's
@@ -72,6 +72,12 @@ class Client:
         self._version_doubtful = False
         self.link = Link()
 
+    def renew(self, *, timeout_s: float, max_response: int) -> None:
+        """Go by these limits from now on; and try a secret again that was refused, as an operator looked at it."""
+        self._timeout_s = timeout_s
+        self._max_response = max_response
+        self._refused = None
+
     async def list_images(self, before: Listing) -> Listing:
         """
         Read all images. A page whose bytes are what they were is not read again; ``before`` itself when all are.
@@ -79,7 +85,7 @@ class Client:
         Raises: PollError; ``incomplete`` when pages twice in a row did not fit together.
         """
         try:
-            async with asyncio.timeout(self._timeout_s * _MOST_DEADLINES):
+            async with asyncio.timeout(self._timeout_s * MOST_DEADLINES):
                 await self.log_in()
                 if self._version_doubtful:
                     await self._read_version()
@@ -89,7 +95,7 @@ class Client:
             raise
         except TimeoutError as error:
             self._version_doubtful = True
-            raise Unreachable("timeout", f"no whole list within {_MOST_DEADLINES} deadlines") from error
+            raise Unreachable("timeout", f"no whole list within {MOST_DEADLINES} deadlines") from error
 
     async def _read_listing(self, before: Listing) -> Listing | None:
         """One read of all pages; None when images came or went between them."""

@@ -6,6 +6,7 @@ configuration or the command line is wrong (every problem is listed); 4 a runnin
 the name (what it says is shown).
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -68,9 +69,12 @@ def run(
     """Run the daemon."""
     from monitor.cli import daemon  # noqa: PLC0415  the other commands start faster without it
 
-    config = load(config_file, web_config=web_config_file)
+    passed = daemon.inherit()
+    listen = passed.getsockname()[:2] if passed else None
+    read = partial(load, config_file, web_config=web_config_file, listen=listen)
+    config = read()
     log.configure(log_level or config.log.level, log_format or config.log.format)
-    run_loop(daemon.run(config))
+    run_loop(daemon.run(config, read, passed))
 
 
 @main.command("demo")

@@ -4,10 +4,13 @@ import asyncio
 import resource
 import signal
 import time
+from collections.abc import Callable
 from random import Random  # noqa: TID251  the one rng of the process
+from socket import socket
 
 from monitor.app import running
-from monitor.config import Config
+from monitor.config import Config, supervise
+from monitor.web.listening import inherited
 
 
 def stop_on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
@@ -18,10 +21,19 @@ def stop_on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
     return stop
 
 
-async def run(config: Config) -> None:
-    """Serve until a signal says stop, then end cleanly."""
-    stop = stop_on_signals(asyncio.get_running_loop())
+def inherit() -> socket | None:
+    """Take the socket that a service manager opened for us, if one did. Raises: MonitorError."""
+    return inherited(supervise().sockets)
+
+
+async def run(config: Config, load: Callable[[], Config], passed: socket | None = None) -> None:
+    """Serve until a signal says stop, then end cleanly; read the configuration again at SIGHUP."""
+    loop = asyncio.get_running_loop()
+    stop = stop_on_signals(loop)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the usual 1,024 are too few for a thousand controllers
-    async with running(config, now=time.time, rng=Random()):  # noqa: TID251, S311  the one clock; jitter is no secret
+    now, rng = time.time, Random()  # noqa: TID251, S311  the one clock; jitter is no secret
+    everything = running(config, now=now, rng=rng, load=load, supervisor=supervise(), passed=passed)
+    async with everything as daemon:
+        loop.add_signal_handler(signal.SIGHUP, daemon.reloading.soon)
         await stop.wait()

@@ -45,7 +45,7 @@ The token; it is shown this once and kept nowhere:
 
     {token}
 
-To let it in, put this under `tokens:` in the config and restart the daemon:
+To let it in, put this under `tokens:` in the config and reload the daemon (SIGHUP):
 
     - {line}
 """

@@ -1,22 +1,36 @@
-"""Where the daemon listens, and TLS there: exchanged while it runs, for every connection that comes after."""
+"""Where the daemon listens, be it handed to us, and TLS there: exchanged while it runs, for all who come after."""
 
 import os
 import socket
 import ssl
+from contextlib import suppress
 from typing import Self
 
 from aiohttp import web
 
 from monitor.kinds import write_address
 from monitor.model import MonitorError
+from monitor.supervisor import FIRST_SOCKET
 
 
 class Listener:
-    """One address for one runner. ``context``: None for plain HTTP, which only a restart changes."""
+    """
+    One address for one runner.
 
-    def __init__(self, runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None) -> None:
+    ``context``: None for plain HTTP, which only a restart changes. ``passed``: listens already, or will; else we bind.
+    """
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        host: str,
+        port: int,
+        context: ssl.SSLContext | None,
+        passed: socket.socket | None = None,
+    ) -> None:
         self._runner = runner
         self._wanted = host, port
+        self._passed = passed
         self._context = _Turning(context) if context else None
 
     @property
@@ -33,7 +47,10 @@ class Listener:
     async def start(self) -> None:
         """Take connections. Raises: MonitorError."""
         try:
-            await web.TCPSite(self._runner, *self._wanted, ssl_context=self._context).start()
+            if self._passed:
+                await web.SockSite(self._runner, self._passed, ssl_context=self._context).start()
+            else:
+                await web.TCPSite(self._runner, *self._wanted, ssl_context=self._context).start()
         except OSError as error:
             words = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
             raise MonitorError(f"cannot listen on {write_address(self._wanted)}: {words}") from error
@@ -42,6 +59,25 @@ class Listener:
         """Speak so with whoever comes from now on; those who are connected go on as they are."""
         if self._context and context:
             self._context.current = context
+
+
+def inherited(count: int) -> socket.socket | None:
+    """
+    Take the socket that a service manager opened for us; None when there is none. Called once.
+
+    Raises: MonitorError when there are several, or it is none for TCP.
+    """
+    if not count:
+        return None
+    if count > 1:
+        raise MonitorError(f"found {count} sockets from the service manager, expected one: a single ListenStream=")
+    with suppress(OSError):  # the descriptor may not even be open
+        passed = socket.socket(fileno=FIRST_SOCKET)
+        passed.set_inheritable(False)
+        if passed.type == socket.SOCK_STREAM and passed.family in {socket.AF_INET, socket.AF_INET6}:
+            return passed
+        passed.detach()
+    raise MonitorError("what the service manager passed is no TCP socket: expected ListenStream= with a port")
 
 
 class _Turning(ssl.SSLContext):

@@ -15,7 +15,7 @@ _EVERY_S = 1.0
 log = structlog.get_logger()
 
 Apply = Callable[[WebConfig, ssl.SSLContext | None], None]
-_Marks = tuple[tuple[int, int, int] | None, ...]
+Marks = tuple[tuple[int, int, int] | None, ...]
 
 
 class Rereading:
@@ -29,7 +29,7 @@ class Rereading:
     def __init__(self, web: WebConfig, apply: Apply) -> None:
         self._web = web
         self._apply = apply
-        self._seen = self._read = _marks(web.files)
+        self._seen = self._read = marks(web.files)
         self._problems: tuple[str, ...] = ()
 
     async def run(self) -> None:
@@ -40,7 +40,7 @@ class Rereading:
 
     async def look(self) -> None:
         """Look once; not on the loop, as the files may lie on a network."""
-        before, self._seen = self._seen, await asyncio.to_thread(_marks, self._web.files)
+        before, self._seen = self._seen, await asyncio.to_thread(marks, self._web.files)
         if self._seen == before and (self._seen != self._read or self._problems):
             await self._reread()
 
@@ -52,7 +52,7 @@ class Rereading:
         self._problems = problems
         if web is not None:
             if web.files != self._web.files:
-                self._seen = self._read = await asyncio.to_thread(_marks, web.files)
+                self._seen = self._read = await asyncio.to_thread(marks, web.files)
             self._web = web
             self._apply(web, context)
             log.info("web_config_reread", file=str(web.path))
@@ -71,7 +71,7 @@ def _ready(before: WebConfig) -> tuple[WebConfig | None, ssl.SSLContext | None, 
         return None, None, (f"{web.path}: tls_server_config: cannot be used: {type(error).__name__}",)
 
 
-def _marks(files: Iterable[Path]) -> _Marks:
+def marks(files: Iterable[Path]) -> Marks:
     """What changes when a file is written, replaced, or a link to it is turned; None where there is none."""
     return tuple(_mark(file) for file in files)
 

@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from monitor import __version__
+from monitor.watches import Difference
 from monitor.web import parameters
 from monitor.web.auditing import list_audit
 from monitor.web.contract import Answer, Header, Route
@@ -19,6 +20,7 @@ from monitor.web.images import get_image, list_images
 from monitor.web.openapi import document
 from monitor.web.patchbody import PATCH_BODY
 from monitor.web.patching import options_image, patch_image
+from monitor.web.reload import reload
 from monitor.web.scrape import metrics
 from monitor.web.shapes import AuditPage, Image, ImagePage, PollingPage, Rehearsal
 from monitor.web.state import STATE
@@ -36,8 +38,8 @@ _ETAG_UNLESS_DRY = Header(
 _OF_A_PATCH = (
     "bad-query", "bad-json", "no-version", "unknown-version", "other-name", "other-tenant", "too-slow", "image-active",
     "changed", "too-large", "media-type", "bad-patch", "unknown-field", "read-only-field", "two-operations",
-    "too-many-annotations", "refused", "controller-failed", "store-down", "controller-upgrading", "controller-busy",
-    "outcome-unknown",
+    "too-many-annotations", "image-busy", "stopping", "caller-gone", "not-recorded", "refused", "controller-failed",
+    "store-down", "controller-upgrading", "controller-busy", "outcome-unknown",
 )  # fmt: skip
 
 
@@ -92,6 +94,15 @@ ROUTES: Final = (
         "200 when the store is open and every controller was tried once",
         ready,
         {200: Answer("ready", (str,), _TEXT), 503: Answer("not ready, and why", (str,), _TEXT)},
+    ),
+    Route(
+        "POST",
+        "/-/reload",
+        "admin",
+        "read the configuration again, all or nothing",
+        reload,
+        {200: Answer("the controllers that were added, changed and removed", (Difference,))},
+        problems=("bad-config",),
     ),
     Route(
         "GET",

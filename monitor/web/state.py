@@ -1,6 +1,6 @@
 """What the routes read. Made by app.py, handed over whole."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from aiohttp import web
@@ -9,6 +9,7 @@ from monitor.fleet import Fleet
 from monitor.own import OwnMetrics
 from monitor.patcher import Patcher
 from monitor.store.ledger import Ledger
+from monitor.watches import Difference
 from monitor.web.auth import Caller, Door
 
 
@@ -22,6 +23,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     patcher: Patcher
     tenants: Mapping[str, str]
     """Whose images are watched, by controller; `*`: everybody's."""
+    reload: Callable[[], Awaitable[Difference]]
+    """Raises: ConfigError."""
     not_healthy: Callable[[], str]
     not_ready: Callable[[], str]
 

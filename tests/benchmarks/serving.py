@@ -16,6 +16,7 @@ from monitor.fleet import Fleet
 from monitor.own import OwnMetrics
 from monitor.patcher import Patcher
 from monitor.store import Store
+from monitor.watches import Difference
 from monitor.web.auth import Door
 from monitor.web.site import make_site
 from monitor.web.state import State
@@ -115,9 +116,14 @@ def _state(fleet: Fleet, own: OwnMetrics) -> State:
         ledger=ledger,
         patcher=Patcher(fleet, ledger, {}, now=time.time, ended=own.patched),
         tenants={},
+        reload=_no_reload,
         not_healthy=lambda: "",
         not_ready=lambda: "",
     )
+
+
+async def _no_reload() -> Difference:
+    raise NotImplementedError
 
 
 def _static(pieces: list[Piece]) -> web.Application:

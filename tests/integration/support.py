@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import get_args
@@ -54,7 +55,8 @@ async def watching(
         written = yaml.safe_load(path.read_text())
         written["controllers"] = [{**controller, **of_each} for controller in written["controllers"]]
         path.write_text(yaml.safe_dump(written))
-    async with running(load(path, web_config=web_config), now=wall, rng=Random(7)) as daemon:
+    read = partial(load, path, web_config=web_config)
+    async with running(read(), now=wall, rng=Random(7), load=read) as daemon:
         yield daemon
 
 

@@ -56,7 +56,7 @@ async def ended(running: asyncio.subprocess.Process) -> int:
     return running.returncode
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["TERM", "INT", "HUP"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 async def test_a_signal_ends_the_daemon_cleanly_and_logs_it_out(tmp_path: Path, number: signal.Signals) -> None:
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
@@ -68,6 +68,27 @@ async def test_a_signal_ends_the_daemon_cleanly_and_logs_it_out(tmp_path: Path, 
             daemon.send_signal(number)
             assert await ended(daemon) == 0
         assert simulator.controllers["dc1"].logouts == 1
+
+
+async def test_a_hang_up_reads_the_configuration_again(tmp_path: Path) -> None:
+    specs = [ControllerSpec(name=name, images=1) for name in ("dc1", "dc2")]
+    async with Simulator(specs, speed=0.0) as simulator:
+        config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
+        whole = config.read_text()
+        both = yaml.safe_load(whole)
+        config.write_text(yaml.safe_dump({**both, "controllers": both["controllers"][:1]}))
+        async with process("run", "--config", str(config)) as daemon:
+            await line_with(daemon.stderr, "images_listed")
+            config.write_text("controllers: [")
+            daemon.send_signal(signal.SIGHUP)
+            assert "not YAML" in await line_with(daemon.stderr, "reload_failed")
+            config.write_text(whole)
+            daemon.send_signal(signal.SIGHUP)
+            assert json.loads(await line_with(daemon.stderr, '"reloaded"'))["added"] == ["dc2"]
+            await line_with(daemon.stderr, "images_listed")
+            daemon.send_signal(signal.SIGTERM)
+            assert await ended(daemon) == 0
+        assert [simulator.controllers[name].logouts for name in ("dc1", "dc2")] == [1, 1]
 
 
 async def test_a_controller_that_hangs_does_not_keep_the_daemon_from_ending(tmp_path: Path) -> None:

@@ -406,7 +406,7 @@ async def test_a_session_that_is_switched_for_ever_is_a_failure_after_one_more_t
 async def test_a_poll_has_a_deadline_of_its_own_beyond_those_of_its_requests(
     dc1: SimulatedController, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.avi.client._MOST_DEADLINES", 0.01)  # so that it comes before that of the request
+    monkeypatch.setattr("monitor.avi.client.MOST_DEADLINES", 0.01)  # so that it comes before that of the request
     dc1.faults.order(Fault("hang"))
     error = await the_error(client)
     assert (type(error), error.reason) == (Unreachable, "timeout")

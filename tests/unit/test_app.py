@@ -14,9 +14,20 @@ def fleet_of(*attempted_at: float | None) -> Fleet:
     return fleet
 
 
-@pytest.mark.parametrize(("age_s", "complaint"), [(0.0, ""), (10.0, ""), (10.5, "no heartbeat for 10 s")])
-def test_the_daemon_is_healthy_while_its_heartbeat_is_young(age_s: float, complaint: str) -> None:
-    assert not_healthy(age_s) == complaint
+@pytest.mark.parametrize(
+    ("age_s", "overdue_s", "complaint"),
+    [
+        (0.0, 0.0, ""),
+        (10.0, 30.0, ""),
+        (10.5, 0.0, "no heartbeat for 10 s"),
+        (0.0, 30.6, "a poller is overdue by 31 s"),
+        (12.0, 40.0, "no heartbeat for 12 s"),
+    ],
+)
+def test_the_daemon_is_healthy_while_its_heartbeat_is_young_and_its_pollers_go_on(
+    age_s: float, overdue_s: float, complaint: str
+) -> None:
+    assert not_healthy(age_s, overdue_s) == complaint
 
 
 @pytest.mark.parametrize(

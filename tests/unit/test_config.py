@@ -173,6 +173,7 @@ def test_the_full_example_loads(site: Path) -> None:
             Controller(name="dc2", url="https://dc2.example.net", username="svc", password=beside),
             Controller(name="dc3", url="https://dc3.example.net", username="svc", password=beside),
         ),
+        controller_files=("controllers.d/*.yml",),
         files=(site / "full.yml", site / "controllers.d" / "dc2.yml", site / "controllers.d" / "dc3.yml"),
     )
 

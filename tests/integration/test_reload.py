@@ -1,0 +1,291 @@
+"""A configuration that is read again: all or nothing, and nobody is disturbed who is as he was."""
+
+import asyncio
+import gc
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+from structlog.testing import capture_logs
+
+from monitor.app import Daemon
+from monitor.model import ConfigError
+from monitor.simulator import ControllerSpec, SimulatedController, Simulator
+from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, patch, token
+from tests.integration.support import QUICK, exposition, failed, image_uuids, polled, samples, scrape, until, watching
+
+Settings = dict[str, Any]
+RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
+FLEET = tuple(ControllerSpec(name=f"dc{number}", images=2) for number in (1, 2, 3))
+
+
+class Site:
+    """A daemon that watches dc1 and dc2 of three Controllers, and the files that it reads."""
+
+    def __init__(self, daemon: Daemon, simulator: Simulator, folder: Path) -> None:
+        self.daemon = daemon
+        self.controllers = simulator.controllers
+        self._folder = folder
+        self._whole: Settings = yaml.safe_load((folder / "config.yml").read_text())
+
+    def edit(self, change: Callable[[Settings], object]) -> None:
+        """Change the config that names all three, and write it."""
+        whole = yaml.safe_load(yaml.safe_dump(self._whole))
+        change(whole)
+        self.write(yaml.safe_dump(whole))
+
+    def write(self, text: str) -> None:
+        (self._folder / "config.yml").write_text(text)
+
+    async def reload(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        difference = await self.daemon.reloading.reload()
+        return difference.added, difference.changed, difference.removed
+
+
+def only(*names: str) -> Callable[[Settings], None]:
+    """Watch these, and no others."""
+
+    def change(settings: Settings) -> None:
+        settings["controllers"] = [each for each in settings["controllers"] if each["name"] in names]
+
+    return change
+
+
+@asynccontextmanager
+async def sited(folder: Path, poll: dict[str, Any] = RARE, **settings: Any) -> AsyncIterator[Site]:  # noqa: ANN401  of `watching`
+    async with (
+        Simulator(FLEET, speed=0.0) as simulator,
+        watching(simulator, folder, poll=poll, tokens=TOKENS, **settings) as daemon,
+    ):
+        site = Site(daemon, simulator, folder)
+        site.edit(only("dc1", "dc2"))
+        await site.reload()
+        for name in ("dc1", "dc2"):
+            await until(daemon, name, lambda entry: entry.health.up)
+        yield site
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with sited(tmp_path) as site:
+        yield site
+
+
+def doings(controller: SimulatedController) -> tuple[int, int, int]:
+    """What a Controller has seen of us."""
+    return controller.logins, controller.logouts, len(controller.requests)
+
+
+async def test_a_controller_is_added_and_another_removed_and_the_third_notices_nothing(site: Site) -> None:
+    before, entry = doings(site.controllers["dc1"]), site.daemon.fleet.entries["dc1"]
+    site.edit(only("dc1", "dc3"))
+    assert await site.reload() == (("dc3",), (), ("dc2",))
+    await until(site.daemon, "dc3", lambda entry: entry.health.up)
+    series = await exposition(site.daemon)
+    assert {dict(labels).get("controller") for _, labels in series} == {None, "dc1", "dc3"}
+    assert site.controllers["dc2"].sessions == {}, "it was logged out of"
+    assert (doings(site.controllers["dc1"]), site.daemon.fleet.entries["dc1"]) == (before, entry)
+
+
+async def test_a_controller_that_is_changed_keeps_its_images_until_the_next_poll_and_its_counters(site: Site) -> None:
+    def change(settings: Settings) -> None:
+        only("dc1", "dc2")(settings)
+        settings["controllers"][0]["api_version"] = "22.1.3"
+
+    before = site.daemon.fleet.entries["dc1"]
+    seen: list[int] = []
+    unsubscribe = site.daemon.fleet.subscribe(lambda entry, _: seen.append(len(entry.snapshot.images)))
+    site.edit(change)
+    assert await site.reload() == ((), ("dc1",), ())
+    entry = await until(site.daemon, "dc1", lambda entry: entry.health.api_version == "22.1.3" and entry.health.up)
+    await until(site.daemon, "dc1", lambda entry: entry.health.polls == before.health.polls + 1)
+    unsubscribe()
+    assert set(seen) == {2}
+    assert len(entry.snapshot.images) == 2
+    assert (site.controllers["dc1"].logins, len(site.controllers["dc1"].sessions)) == (2, 1)
+
+
+async def test_a_controller_that_is_somebody_else_now_begins_anew(site: Site) -> None:
+    def change(settings: Settings) -> None:
+        dc3 = settings["controllers"][2]
+        only("dc1")(settings)
+        settings["controllers"][0] |= {key: dc3[key] for key in ("url", "username", "password_file")}
+
+    theirs = set(site.daemon.fleet.entries["dc1"].snapshot.images)
+    site.edit(change)
+    assert await site.reload() == ((), ("dc1",), ("dc2",))
+    entry = await until(site.daemon, "dc1", lambda entry: entry.health.up)
+    assert not theirs & set(entry.snapshot.images)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("controllers: [", "not YAML"),
+        ("controllers: []", "found none, expected at least one"),
+        ("{}", "controllers: found none"),
+    ],
+    ids=["syntax", "nobody", "empty"],
+)
+async def test_a_bad_file_changes_nothing_and_says_why_everywhere(site: Site, text: str, words: str) -> None:
+    before = {name: doings(controller) for name, controller in site.controllers.items()}
+    site.write(text)
+    with capture_logs() as logs:
+        got = await ask(site.daemon, "POST", "/-/reload", token=ROOT)
+    assert (got.status, got.kind) == (422, "bad-config")
+    assert any(words in problem for problem in got.json["problems"])
+    (said,) = [log for log in logs if log["event"] == "reload_failed"]
+    assert (said["log_level"], list(said["problems"])) == ("warning", got.json["problems"])
+    shown = await scrape(site.daemon)
+    assert samples(shown, "avi_upgrade_monitor_config_last_reload_successful") == [0.0]
+    assert {name: doings(controller) for name, controller in site.controllers.items()} == before
+    site.edit(only("dc1", "dc2"))
+    assert (await ask(site.daemon, "POST", "/-/reload", token=ROOT)).json == {"added": [], "changed": [], "removed": []}
+    assert samples(await scrape(site.daemon), "avi_upgrade_monitor_config_last_reload_successful") == [1.0]
+
+
+@pytest.mark.parametrize("secret", ["", ALICE, BOB, EVE])
+async def test_only_an_admin_may_reload(site: Site, secret: str) -> None:
+    assert (await ask(site.daemon, "POST", "/-/reload", token=secret)).status in {401, 403}
+
+
+async def test_a_token_is_rotated_without_a_restart(site: Site) -> None:
+    new = "aum_alice_2"
+    (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+
+    async def statuses() -> list[int]:
+        body = {"annotations": {"a": "b"}}
+        return [(await patch(site.daemon, uuid, body, token=secret)).status for secret in (ALICE, new)]
+
+    assert await statuses() == [200, 401]
+    site.edit(lambda settings: settings["tokens"].append(token("alice", new, "annotate")))
+    await site.reload()
+    assert await statuses() == [200, 200]
+    site.edit(lambda settings: settings.update(tokens=[token("alice", new, "annotate")]))
+    await site.reload()
+    assert await statuses() == [401, 200]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("listen", "127.0.0.1:1"),
+        ("database", "sqlite:////elsewhere.db"),
+        ("log", {"level": "debug"}),
+    ],
+)
+async def test_what_needs_a_restart_is_refused(site: Site, key: str, value: object) -> None:
+    site.edit(lambda settings: settings.update({key: value}))
+    with pytest.raises(ConfigError, match=f"{key}: found .* that changes with a restart only"):
+        await site.reload()
+
+
+async def test_what_is_exported_changes_with_the_next_poll(tmp_path: Path) -> None:
+    async with sited(tmp_path, poll=dict(QUICK)) as site:
+        (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+        await patch(site.daemon, uuid, {"annotations": {"change": "CHG1"}})
+        site.edit(lambda settings: settings.update(annotations={"export": ["change"]}))
+        await site.reload()
+        await polled(site.daemon, "dc1", 2)
+        assert samples(await scrape(site.daemon), "avi_image_annotation_info", value="CHG1") == [1.0]
+        assert site.controllers["dc1"].logins == 1
+
+
+async def test_a_refused_password_is_tried_once_more_after_a_reload(tmp_path: Path) -> None:
+    async with sited(tmp_path, poll=dict(QUICK)) as site:
+        dc1 = site.controllers["dc1"]
+        password, dc1.password = dc1.password, "changed"
+        dc1.expire_sessions()
+        await failed(site.daemon, "dc1", "auth", 3)
+        assert dc1.failed_logins == 1
+        await site.reload()
+        await failed(site.daemon, "dc1", "auth", 3)
+        assert dc1.failed_logins == 2
+        dc1.password = password
+        await site.reload()
+        await until(site.daemon, "dc1", lambda entry: entry.health.up)
+
+
+async def test_a_new_file_of_controllers_is_found_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.reloading._LOOK_EVERY_S", 0.05)
+    async with sited(tmp_path, controller_files=["more/*.yml"]) as site:
+        whole = yaml.safe_load((tmp_path / "config.yml").read_text())
+        (tmp_path / "more").mkdir()
+        template = whole["controllers"][0]
+        dc3 = site.controllers["dc3"]
+        entry = {**template, "name": "dc3", "url": dc3.url, "password_file": str(tmp_path / "dc3.password")}
+        (tmp_path / "more" / "dc3.yml").write_text(yaml.safe_dump({"controllers": [entry]}))
+        await until(site.daemon, "dc3", lambda entry: entry.health.up)
+        (tmp_path / "more" / "dc3.yml").unlink()
+        while "dc3" in site.daemon.fleet.entries:
+            await ask(site.daemon, "GET", "/-/healthy")
+
+
+@pytest.mark.timeout(300)
+async def test_a_storm_of_reloads_disturbs_nobody_and_leaks_nothing(tmp_path: Path) -> None:
+    rng = Random(7)
+    async with sited(tmp_path, poll=dict(QUICK)) as site:
+        dc1 = site.controllers["dc1"]
+        uuids = set(site.daemon.fleet.entries["dc1"].snapshot.images)
+        stop = asyncio.Event()
+
+        async def scrapes() -> int:
+            number = 0
+            while not stop.is_set():
+                assert image_uuids(await exposition(site.daemon), "dc1") == uuids, "a gap in what nobody touched"
+                number += 1
+            return number
+
+        async def edits() -> None:
+            for _ in range(200):
+                others = rng.sample(["dc2", "dc3"], rng.randint(0, 2))
+                pinned = rng.choice(["auto", "22.1.3", "30.2.1"])
+                if rng.random() < 0.3:
+                    site.write(rng.choice(["controllers: [", "{}", "listen: 5", ""]))
+                else:
+                    site.edit(partial(_shuffle, others=others, pinned=pinned))
+                try:
+                    await site.reload()
+                except ConfigError:
+                    continue
+
+        await steady(site)
+        before = measured()
+        async with asyncio.TaskGroup() as tasks:
+            scraping = tasks.create_task(scrapes())
+            await edits()
+            stop.set()
+        assert scraping.result() > 10
+        assert dc1.logins == 1
+        await steady(site)
+        assert measured() == before
+        for name in ("dc1", "dc2"):
+            assert len(site.controllers[name].sessions) == 1
+        assert site.controllers["dc3"].sessions == {}
+
+
+def _shuffle(settings: Settings, *, others: list[str], pinned: str) -> None:
+    only("dc1", *others)(settings)
+    for each in settings["controllers"][1:]:
+        each["api_version"] = pinned
+
+
+async def steady(site: Site) -> None:
+    """Watch dc1 and dc2 as at the start, and let what ends end."""
+    site.edit(only("dc1", "dc2"))
+    await site.reload()
+    for name in ("dc1", "dc2"):
+        await polled(site.daemon, name, 2)
+    gc.collect()
+
+
+def measured() -> tuple[int, set[str]]:
+    """How many files are open, and which tasks there are by name, but those of single connections."""
+    names = {task.get_name() for task in asyncio.all_tasks() if not task.get_name().startswith("Task-")}
+    return len(os.listdir("/proc/self/fd")), names  # noqa: PTH208  it changes while it is read
