@@ -3,7 +3,9 @@
 # Those tests are then skipped with the reason; with CI=true a skip is a failure (tests/conftest.py).
 set -eu
 missing=""
-for pair in prometheus:prometheus promtool:prometheus curl:curl chromium:chromium; do
+for pair in prometheus:prometheus promtool:prometheus \
+    prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager curl:curl chromium:chromium \
+    systemd-analyze:systemd shellcheck:shellcheck; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 # Debian keeps the server's programs off the path
