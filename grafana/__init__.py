@@ -1,0 +1,1 @@
+"""The program that writes ``dashboards/*.json``, run as ``python -m grafana``. Knows nothing of ``monitor``."""

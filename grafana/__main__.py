@@ -1,0 +1,3 @@
+from grafana.build import write
+
+write()

@@ -1,0 +1,198 @@
+"""*Fleet*: all images of all Controllers on one page; from here one goes to *Image*."""
+
+from typing import Final
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana import frame, looks
+from grafana.frame import CONTROLLERS, Marked, Section, choices
+from grafana.looks import BLUE, GREEN, ORANGE, RED, YELLOW
+from grafana.panels import Ask, Head, Panel, lines, numbers, timeline
+from grafana.promql import IMAGE, Scope, count, is_in, of
+from grafana.tables import Column, columns, label, labels_of, value
+
+OF: Final = Scope('controller=~"$controller"')
+ACTIVE, FAILED = OF.active(), OF.failed()
+NAME = "{{controller}} · {{image}}"
+
+_TO: Final = f"/d/{frame.IMAGE}?${{datasource:queryparam}}&${{__url_time_range}}"
+FROM_CELL: Final = looks.linked(
+    "This image", f"{_TO}&var-controller=${{__data.fields.controller}}&var-image=${{__data.fields.image_uuid}}"
+)
+FROM_SERIES: Final = looks.linked(
+    "This image", f"{_TO}&var-controller=${{__field.labels.controller}}&var-image=${{__field.labels.image_uuid}}"
+)
+IDENTITY: Final = (
+    label("controller", "Controller", *looks.width(140)),
+    label("image", "Image", *FROM_CELL),
+    label("image_uuid", "uuid", *looks.HIDDEN),
+)
+
+
+def dashboard() -> Dashboard:
+    """The whole of it."""
+    return frame.framed(
+        frame.FLEET,
+        "Avi images: Fleet",
+        "Image uploads on all Avi Load Balancer Controllers: what is under way, what failed, how the Controllers are.",
+        variables=[choices("controller", "Controller", CONTROLLERS, all_value=".+")],
+        annotations=_annotations(),
+        sections=(
+            Section("Now", _glance()),
+            Section("Uploads in flight", (_in_flight(), _progress(), _states())),
+            Section("Failures", (_failed_images(), _failed_tasks())),
+            Section("Controllers", (_controllers(), _health(), _poll_failures())),
+        ),
+        refresh="10s",
+        since="now-1h",
+    )
+
+
+def _annotations() -> list[Marked]:
+    changed = f"{OF.each('avi_image_state_changed_timestamp_seconds')} * 1000"
+    ended = {"failed": (RED, FAILED), "completed": (GREEN, f"({OF.each('avi_image_state', is_in('completed'))} == 1)")}
+    marks = [
+        Marked(
+            f"Upload {state}",
+            color=color,
+            query=OF.named(f"({of(changed, whose)})"),
+            title=f"{NAME} {state}",
+            tags="controller",
+            at_value=True,
+        )
+        for state, (color, whose) in ended.items()
+    ]
+    upgrading = OF.each("avi_controller_upgrade_in_progress", by="controller")
+    return [*marks, Marked("Upgrade", color=BLUE, query=upgrading, title="{{controller}} is being upgraded")]
+
+
+def _glance() -> tuple[Panel, ...]:
+    every = f"group by (controller) ({OF('avi_controller_polls_total')})"
+    down = f"{OF.each('avi_controller_up', by='controller')} == 0"
+    standing = of(f"({OF.standing()} > 600)", ACTIVE)
+    acknowledged = f"({OF.each('avi_image_acknowledged')} == 1)"
+    unseen = f"{FAILED} unless on ({IMAGE}) {acknowledged}"
+    bad_nodes = f"{OF.each('avi_image_node_events', is_in('failed'), by='controller, image_uuid, node')} > 0"
+    rows = (
+        ("Controllers watched", "How many Controllers are watched by the monitor.", f"count({every})", ()),
+        ("Controllers down", "Controllers whose last poll failed.", count(down), ((1, RED),)),
+        ("In flight", "Images that are being processed.", count(ACTIVE), ((1, BLUE),)),
+        ("Standing still", "Uploads in flight that have not moved for ten minutes.", count(standing), ((1, RED),)),
+        ("Failed, unseen", "Failed images that nobody has acknowledged.", count(unseen), ((1, RED),)),
+        ("Nodes with failures", "Nodes on which a task of an image failed.", count(bad_nodes), ((1, ORANGE),)),
+    )
+    return tuple(
+        numbers(Head(title, text, 4, 4), Ask(query, ""), unit="none", steps=steps, base="text")
+        for title, text, query, steps in rows
+    )
+
+
+def _in_flight() -> Panel:
+    text = "Every upload that is being processed; the image leads to its page. Time left goes by the pace so far."
+    rows: tuple[Column, ...] = (
+        *IDENTITY,
+        value("State", of(OF.named(OF.image_code()), ACTIVE), *looks.colored(*looks.IMAGE_STATES), *looks.width(120)),
+        value("Progress", of(OF.each("avi_image_progress_ratio"), ACTIVE), *looks.bar()),
+        value("Done", of(OF.each("avi_image_tasks_completed"), ACTIVE), *looks.width(70)),
+        value("Tasks", of(OF.each("avi_image_tasks"), ACTIVE), *looks.width(70)),
+        value("Time left", of(OF.time_left(), ACTIVE), *looks.unit("s", 0), *looks.width(110)),
+        value("No move for", of(OF.standing(), ACTIVE), *looks.unit("s", 0), *looks.warned(*looks.STALL)),
+    )
+    return columns(Head("Uploads in flight", text, 24, 8), *rows, by="Progress", descending=True)
+
+
+def _progress() -> Panel:
+    text = "Progress of the uploads in flight; one that stands still is a flat line. A series leads to its image."
+    query = of(OF.named(OF.each("avi_image_progress_ratio")), ACTIVE)
+    panel = lines(Head("Progress", text, 12, 9), Ask(query, NAME), unit="percentunit").max(1)
+    return panel.override_by_regexp(".*", list(FROM_SERIES))
+
+
+def _states() -> Panel:
+    text = "States of the images that were in flight or failed at some time of the range. A row leads to its image."
+    seen = OF("avi_image_state", is_in("started|in_progress|failed"))
+    moved = f"(max by ({IMAGE}) (max_over_time({seen}[$__range] @ end())) == 1)"
+    query = of(OF.named(OF.image_code()), moved)
+    panel = timeline(Head("States", text, 12, 9), Ask(query, NAME), looks.IMAGE_STATES, rows=12)
+    return panel.override_by_regexp(".*", list(FROM_SERIES))
+
+
+def _failed_images() -> Panel:
+    text = "Failed images that are still there; an acknowledged one is known to somebody, and its alert is quiet."
+    since = of(f"{OF.each('avi_image_state_changed_timestamp_seconds')} * 1000", FAILED)
+    acknowledged = of(OF.each("avi_image_acknowledged"), FAILED)
+    rows = (
+        *IDENTITY,
+        labels_of(OF.named(FAILED)),
+        value("Failed", since, *looks.unit("dateTimeFromNow"), *looks.width(140)),
+        value("Acknowledged", acknowledged, *looks.colored(*looks.NOTED), *looks.width(120)),
+        value("Annotations", of(OF.each("avi_image_annotations"), FAILED), *looks.width(100)),
+    )
+    return columns(Head("Failed images", text, 12, 8), *rows, by="Failed", descending=True).no_value("None failed")
+
+
+def _failed_tasks() -> Panel:
+    text = "Which task failed on which node, and the Controller's own word for it."
+    by = f"{IMAGE}, node, task, status"
+    query = OF.named(OF.each("avi_image_node_event_state", is_in("failed"), by=by))
+    rows = (
+        *IDENTITY,
+        label("node", "Node", *looks.width(130)),
+        label("task", "Task"),
+        label("status", "Status"),
+        labels_of(query),
+    )
+    return columns(Head("Failed tasks", text, 12, 8), *rows, by="Controller").no_value("None failed")
+
+
+def _flag(title: str, family: str, *shades: looks.Shade) -> Column:
+    return value(title, OF.each(family, by="controller"), *looks.colored(*shades), *looks.width(130))
+
+
+def _controllers() -> Panel:
+    text = (
+        "What the monitor knows of each Controller. Stale: so long without a good poll that its images were withdrawn."
+    )
+    ago = f"clamp_min(time() - {OF.each('avi_controller_last_poll_success_timestamp_seconds', by='controller')}, 0)"
+    expires = f"{OF.each('avi_controller_tls_certificate_expiry_timestamp_seconds', by='controller')} - time()"
+    info = f"topk by (controller) (1, max by (controller, version, api_version) ({OF('avi_controller_info')}))"
+    rows = (
+        label("controller", "Controller"),
+        _flag("Up", "avi_controller_up", *looks.GOOD),
+        label("version", "Version"),
+        label("api_version", "API version"),
+        labels_of(info),
+        value("Last good poll", ago, *looks.unit("s", 0), *looks.warned((120.0, YELLOW), (300.0, RED))),
+        value("Interval", OF.each("avi_controller_poll_interval_seconds", by="controller"), *looks.unit("s")),
+        _flag("Stale", "avi_controller_stale", *looks.BAD),
+        _flag("Log-in suspended", "avi_controller_auth_suspended", *looks.BAD),
+        _flag("Upgrading", "avi_controller_upgrade_in_progress", *looks.BUSY),
+        _flag("TLS unverified", "avi_controller_tls_insecure", *looks.BAD),
+        value(
+            "Certificate ends in", expires, *looks.unit("s", 0), *looks.ends((7 * 86400.0, RED), (30 * 86400.0, ORANGE))
+        ),
+    )
+    return columns(Head("Controllers", text, 24, 8), *rows, by="Controller")
+
+
+def _health() -> Panel:
+    text = "The worst that is known of each Controller, over time; of two daemons the better view counts."
+    worst = " == 1)\n  or ".join(
+        f"{code} * ({OF(family)}"
+        for code, family in (
+            (5, "avi_controller_auth_suspended"),
+            (2, "avi_controller_upgrade_in_progress"),
+            (4, "avi_controller_stale"),
+        )
+    )
+    up = OF("avi_controller_up")
+    query = f"min by (controller) (\n  {worst} == 1)\n  or 3 * ({up} == 0)\n  or 1 * ({up} == 1)\n)"
+    return timeline(Head("Health", text, 12, 9), Ask(query, "{{controller}}"), looks.HEALTH)
+
+
+def _poll_failures() -> Panel:
+    text = "Polls that failed, by reason. On the night of an upgrade, connect and upgrading are what is to be expected."
+    failures = OF("avi_controller_poll_failures_total")
+    query = f"sum by (controller, reason) (increase({failures}[$__rate_interval])) > 0"
+    panel = lines(Head("Poll failures", text, 12, 9), Ask(query, "{{controller}} · {{reason}}"), unit="short")
+    return panel.no_value("None failed")

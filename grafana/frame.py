@@ -1,0 +1,97 @@
+"""What the three dashboards have around their panels: variables, links to each other, annotations, the grid."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import dashboard as model
+
+from grafana.panels import SOURCE, Panel
+
+TAG: Final = "avi-upgrade-monitor"
+FLEET, IMAGE, MONITOR = f"{TAG}-fleet", f"{TAG}-image", f"{TAG}-monitor"  # uids; links and bookmarks name them
+
+CONTROLLERS: Final = "label_values(avi_controller_polls_total, controller)"  # a series of every one, at every time
+DATASOURCE: Final = build.DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+class Section(NamedTuple):
+    """A row of the dashboard, and the panels below it from left to right."""
+
+    title: str
+    panels: Sequence[Panel]
+
+
+class Marked(model.AnnotationQuery, Builder[model.AnnotationQuery]):
+    """An annotation query of Prometheus, whose own keys the SDK does not know."""
+
+    def __init__(
+        self, name: str, *, color: str, query: str, title: str, tags: str = "", at_value: bool = False
+    ) -> None:
+        super().__init__(name=name, datasource=SOURCE, enable=True, icon_color=color, expr=query)
+        self._own = {"titleFormat": title, "tagKeys": tags, "step": "15s", "useValueForTime": at_value}
+        self._target = {"expr": query, "refId": "Anno", "interval": "15s"}
+
+    def to_json(self) -> dict[str, object]:
+        """With what Prometheus' annotations need beside."""
+        return super().to_json() | self._own | {"target": self._target}
+
+    def build(self) -> model.AnnotationQuery:
+        """It is its own builder."""
+        return self
+
+
+def choice(name: str, title: str, query: str, *, regex: str = "", ordered: bool = True) -> build.QueryVariable:
+    """A variable that Prometheus gives the values of, asked anew with every time range: images come and go."""
+    variable = build.QueryVariable(name).label(title).datasource(SOURCE).query(query)
+    sort = model.VariableSort.NATURAL_ASC if ordered else model.VariableSort.DISABLED
+    return variable.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(sort).regex(regex)
+
+
+def choices(name: str, title: str, query: str, *, all_value: str = "") -> build.QueryVariable:
+    """A variable of which several values may be chosen, all of them at first; ``all_value`` empty: a list of them."""
+    every = model.VariableOption(selected=True, text=["All"], value=["$__all"])
+    variable = choice(name, title, query).multi(True).include_all(True).current(every)
+    return variable.all_value(all_value) if all_value else variable
+
+
+def framed(
+    uid: str,
+    title: str,
+    text: str,
+    *,
+    variables: Sequence[build.QueryVariable],
+    annotations: Sequence[Marked],
+    sections: Sequence[Section],
+    refresh: str,
+    since: str,
+) -> model.Dashboard:
+    """The whole dashboard; panels are numbered from 1 in the order in which they stand."""
+    board = build.Dashboard(title).uid(uid).description(text).tags([TAG]).refresh(refresh).time(since, "now")
+    board.timezone("browser").tooltip(model.DashboardCursorSync.CROSSHAIR).editable().link(_others())
+    board.with_variable(DATASOURCE)
+    for variable in variables:
+        board.with_variable(variable)
+    for mark in annotations:
+        board.annotation(mark)
+    _fill(board, sections)
+    return _numbered(board.build())
+
+
+def _fill(board: build.Dashboard, sections: Sequence[Section]) -> None:
+    for section in sections:
+        board.with_row(build.Row(section.title))
+        for panel in section.panels:
+            board.with_panel(panel)
+
+
+def _numbered(board: model.Dashboard) -> model.Dashboard:
+    for number, panel in enumerate(board.panels or (), 1):
+        panel.id_val = number
+    return board
+
+
+def _others() -> build.DashboardLink:
+    link = build.DashboardLink("Avi images").type(model.DashboardLinkType.DASHBOARDS).tags([TAG])
+    return link.include_vars(True).keep_time(True)

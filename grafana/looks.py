@@ -1,0 +1,131 @@
+"""What values look like: texts and colours of states, thresholds, and the properties of single columns."""
+
+from typing import Final, NamedTuple
+
+from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
+from grafana_foundation_sdk.models.dashboard import (
+    DynamicConfigValue,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMapping,
+    ValueMappingResult,
+)
+
+GREEN, YELLOW, ORANGE, RED = "green", "yellow", "orange", "red"
+BLUE, PALE, PURPLE, GREY = "blue", "light-blue", "purple", "#808080"
+
+
+class Shade(NamedTuple):
+    """How one value is shown."""
+
+    value: int
+    text: str
+    color: str
+
+
+IMAGE_STATES: Final = (
+    Shade(1, "unknown", PURPLE),
+    Shade(2, "started", PALE),
+    Shade(3, "in progress", BLUE),
+    Shade(4, "completed", GREEN),
+    Shade(5, "failed", RED),
+)
+EVENT_STATES: Final = (
+    Shade(1, "pending", GREY),
+    Shade(2, "running", BLUE),
+    Shade(3, "succeeded", GREEN),
+    Shade(4, "failed", RED),
+)
+HEALTH: Final = (
+    Shade(1, "up", GREEN),
+    Shade(2, "upgrading", BLUE),
+    Shade(3, "down", ORANGE),
+    Shade(4, "stale", RED),
+    Shade(5, "log-in suspended", PURPLE),
+)
+GOOD: Final = (Shade(0, "no", RED), Shade(1, "yes", GREEN))
+BAD: Final = (Shade(0, "no", "transparent"), Shade(1, "YES", RED))
+BUSY: Final = (Shade(0, "no", "transparent"), Shade(1, "yes", BLUE))
+STORE: Final = (Shade(0, "down", RED), Shade(1, "up", GREEN))
+CONFIG: Final = (Shade(0, "bad", RED), Shade(1, "good", GREEN))
+NOTED: Final = (Shade(0, "no", ORANGE), Shade(1, "yes", GREEN))  # not a fault, but somebody has to look
+
+STALL: Final = ((300.0, YELLOW), (600.0, RED))  # seconds without a move; ten minutes are those of the README's query
+
+
+def mapped(shades: tuple[Shade, ...]) -> list[ValueMapping]:
+    """For the whole panel."""
+    results = {
+        str(shade.value): ValueMappingResult(text=shade.text, color=shade.color, index=place)
+        for place, shade in enumerate(shades)
+    }
+    return [ValueMap(options=results)]
+
+
+def thresholds(*steps: tuple[float, str], base: str = GREEN) -> ThresholdsConfig:
+    """``base`` below the first step; each step is a value and the colour from there on."""
+    first = Threshold(value=None, color=base)
+    rest = (Threshold(value=value, color=color) for value, color in steps)
+    return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps([first, *rest])
+
+
+def prop(name: str, value: object) -> DynamicConfigValue:
+    """One property of a column or series."""
+    return DynamicConfigValue(id_val=name, value=value)
+
+
+def unit(name: str, decimals: int | None = None) -> tuple[DynamicConfigValue, ...]:
+    """Grafana's name of the unit, and how many places are shown."""
+    return (prop("unit", name), *(() if decimals is None else (prop("decimals", decimals),)))
+
+
+def colored(*shades: Shade) -> tuple[DynamicConfigValue, ...]:
+    """A cell with a state: text instead of the number, the colour behind it."""
+    return prop("mappings", mapped(shades)), _cell("color-background"), prop("custom.align", "center")
+
+
+def warned(*steps: tuple[float, str]) -> tuple[DynamicConfigValue, ...]:
+    """A cell whose text takes a colour from a value on."""
+    return prop("thresholds", thresholds(*steps, base="text").build()), _cell("color-text")
+
+
+def ends(*steps: tuple[float, str]) -> tuple[DynamicConfigValue, ...]:
+    """A cell whose text has a colour below a value: the first step's at the bottom, none from the last on."""
+    colors = [color for _, color in steps]
+    above = zip((limit for limit, _ in steps), (*colors[1:], "text"), strict=True)
+    return prop("thresholds", thresholds(*above, base=colors[0]).build()), _cell("color-text")
+
+
+def bar(color: str = BLUE) -> tuple[DynamicConfigValue, ...]:
+    """A cell with a bar from 0 to 1."""
+    return (
+        *unit("percentunit", 0),
+        prop("min", 0),
+        prop("max", 1),
+        prop("custom.cellOptions", {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}),
+        prop("color", {"mode": "fixed", "fixedColor": color}),
+        prop("custom.minWidth", 200),
+    )
+
+
+def series_color(color: str) -> list[DynamicConfigValue]:
+    """For one series of a graph."""
+    return [prop("color", {"mode": "fixed", "fixedColor": color})]
+
+
+def linked(title: str, url: str) -> tuple[DynamicConfigValue, ...]:
+    """A cell that leads somewhere."""
+    return (prop("links", [{"title": title, "url": url}]),)
+
+
+HIDDEN: Final = (prop("custom.hidden", value=True),)  # there for the links, which name its field
+
+
+def width(pixels: int) -> tuple[DynamicConfigValue, ...]:
+    """So that long texts get the room that numbers do not need."""
+    return (prop("custom.width", pixels),)
+
+
+def _cell(kind: str) -> DynamicConfigValue:
+    return prop("custom.cellOptions", {"type": kind})

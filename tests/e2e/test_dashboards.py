@@ -1,0 +1,215 @@
+"""A real Prometheus scrapes the demo fleet and is asked every query of every dashboard, its variables filled in."""
+
+import re
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+import yaml
+
+from monitor.app import Daemon
+from monitor.simulator import Simulator
+from monitor.simulator.faults import Fault
+from tests.dashboards import Asked, Json, asked, boards, filled, promql_of, variables
+from tests.e2e.support import eventually, program, started
+from tests.e2e.test_prometheus import Prometheus, _free_port, any_image, scrapes_more
+from tests.integration.operators import TOKENS, ask, patch
+from tests.integration.support import polled, until, watching
+
+MAY_BE_EMPTY = {
+    "fleet/panel/Controllers/I": "the simulated Controllers speak plain HTTP, and have no certificate that could expire"
+}
+LONG_AGO_S = 900.0  # longer than the ten minutes after which an upload stands still
+GRAFANAS_OWN = {"__rate_interval": "4s", "__range": "1m"}  # as it counts them when a scrape is a second
+
+Selection = Mapping[str, str]
+
+
+class Wall:
+    """The daemon's clock, which a test can leave behind."""
+
+    behind_s = LONG_AGO_S
+
+    def __call__(self) -> float:
+        return time.time() - self.behind_s
+
+
+class Series(msgspec.Struct, frozen=True):
+    """One series of an answer; its last value."""
+
+    labels: dict[str, str]
+    value: float
+
+
+class Grafana:
+    """Asks a Prometheus what Grafana would ask it."""
+
+    def __init__(self, prometheus: Prometheus, session: aiohttp.ClientSession) -> None:
+        self._url = prometheus._url
+        self._session = session
+
+    async def answer(self, query: str, *, instant: bool = True) -> list[Series]:
+        """For now, or for the last seconds; one that Prometheus does not take fails the test."""
+        now = time.time()
+        span = {"time": str(now)} if instant else {"start": str(now - 3.0), "end": str(now), "step": "1"}
+        path = "query" if instant else "query_range"
+        async with self._session.post(f"{self._url}/api/v1/{path}", data={"query": query, **span}) as response:
+            told = await response.json()
+        assert told["status"] == "success", (query, told)
+        result = told["data"]["result"]
+        return [Series(each["metric"], float((each.get("value") or each["values"][-1])[1])) for each in result]
+
+    async def selections(self, board: Json) -> list[Selection]:
+        """All that a person can choose on the dashboard; of a variable of several values all at once."""
+        chosen: list[Selection] = [GRAFANAS_OWN]
+        for variable in variables(board):
+            name = variable["name"]
+            chosen = [{**each, name: value} for each in chosen for value in await self._values(variable, each)]
+        return chosen
+
+    async def _values(self, variable: Json, chosen: Selection) -> Iterable[str]:
+        series = await self.answer(filled(promql_of(variable["query"]), chosen))
+        values = [value for each in series for value in _taken(variable, each.labels)]
+        if not variable.get("multi"):
+            return values
+        return [variable.get("allValue") or f"({'|'.join(map(re.escape, values))})".replace("\\", "\\\\")]
+
+
+def _taken(variable: Json, labels: Mapping[str, str]) -> list[str]:
+    """The value that a series gives the variable: its one label, or what the pattern finds in its text."""
+    if not variable["regex"]:
+        return list(labels.values())
+    text = ",".join(f'{name}="{labels[name]}"' for name in sorted(labels))
+    found = re.search(variable["regex"].strip("/").replace("(?<", "(?P<"), f"{{{text}}}")
+    assert found, text
+    return [found["value"]]
+
+
+@asynccontextmanager
+async def prometheus_on(daemon: Daemon, folder: Path, jobs: Iterable[str]) -> AsyncIterator[Prometheus]:
+    """A Prometheus that scrapes the daemon once a second for each job."""
+    targets = [{"targets": [daemon.url.removeprefix("http://")]}]
+    scrapes = [{"job_name": job, "static_configs": targets} for job in jobs]
+    settings = {"global": {"scrape_interval": "1s"}, "scrape_configs": scrapes}
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    address = f"127.0.0.1:{_free_port()}"
+    options = ("config.file", folder / "prometheus.yml"), ("storage.tsdb.path", folder / "tsdb")
+    flags = [f"--{name}={value}" for name, value in (*options, ("web.listen-address", address))]
+    async with (
+        started(program("prometheus"), *flags, log=folder / "prometheus.log"),
+        aiohttp.ClientSession() as session,
+    ):
+        prometheus = Prometheus(f"http://{address}", session)
+        await eventually(prometheus.ready, bool)
+        yield prometheus
+
+
+@asynccontextmanager
+async def an_eventful_night(folder: Path, jobs: Iterable[str]) -> AsyncIterator[Grafana]:
+    """
+    The demo fleet when it is most interesting, seen by a Prometheus.
+
+    One upload has failed and is annotated, one has stood still for long, others move; one Controller answers nothing
+    but errors, one says a word that nobody knows, and somebody came with a wrong token.
+    """
+    wall = Wall()
+    start = time.time() - LONG_AGO_S  # else what comes up later would have begun in the future
+    async with Simulator.of("fleet", speed=0.0, start=start) as simulator, aiohttp.ClientSession() as session:
+        simulator.clock.advance(400.0)
+        annotations = {"export": ["change"]}
+        async with (
+            watching(simulator, folder, tokens=TOKENS, annotations=annotations, wall=wall) as daemon,
+            prometheus_on(daemon, folder, jobs) as prometheus,
+        ):
+            await happen(simulator, daemon, wall)
+            await scrapes_more(daemon, 3)
+            yield Grafana(prometheus, session)
+
+
+async def happen(simulator: Simulator, daemon: Daemon, wall: Wall) -> None:
+    """The night takes its course; everything that was seen until now was seen long ago."""
+    entry = await until(daemon, "fra", any_image("failed"))
+    for name in simulator.controllers:
+        await polled(daemon, name)
+    wall.behind_s = 0.0
+    simulator.clock.advance(10.0)
+    (failed,) = (uuid for uuid, track in entry.snapshot.images.items() if track.image.state == "failed")
+    assert (await patch(daemon, failed, {"annotations": {"change": "CHG0042"}})).status == 200
+    assert (await ask(daemon, "GET", "/api/image", token="wrong")).status == 401
+    simulator.controllers["ams"].faults.order(Fault("unknown_enum", times=1))
+    await until(daemon, "ams", lambda entry: bool(entry.health.unknown_values))
+    simulator.controllers["lab"].faults.order(Fault("html_502"))
+    await until(daemon, "lab", lambda entry: not entry.health.up)
+
+
+async def unanswered(grafana: Grafana, boards: Mapping[str, Json]) -> set[str]:
+    """The queries that nothing came for, whatever is chosen."""
+    chosen = {name: await grafana.selections(board) for name, board in boards.items()}
+    every = [query for name, board in boards.items() for query in asked(name, board)]
+    return {str(query) for query in every if not await found(grafana, query, chosen[query.board])}
+
+
+async def found(grafana: Grafana, query: Asked, chosen: Iterable[Selection]) -> bool:
+    """Whether some choice has an answer; all are asked, because none may be an error."""
+    answers = [await grafana.answer(filled(query.query, each), instant=query.instant) for each in chosen]
+    labels = set(re.findall(r"\{\{(\w+)\}\}", query.legend))
+    assert all(labels <= series.labels.keys() for answer in answers for series in answer), query
+    return any(answers)
+
+
+@pytest.mark.parametrize(
+    "jobs", [("avi",), ("avi", "second")], ids=["one daemon", "every series twice, as with a pair"]
+)
+async def test_every_query_of_every_dashboard_is_answered(tmp_path: Path, jobs: tuple[str, ...]) -> None:
+    async with an_eventful_night(tmp_path, jobs) as grafana:
+        missing = await eventually(lambda: unanswered(grafana, boards()), lambda none: none == MAY_BE_EMPTY.keys())
+        assert missing == MAY_BE_EMPTY.keys()
+        await tell_the_numbers(grafana)
+        await tell_what_stands_still(grafana)
+
+
+async def tell_the_numbers(grafana: Grafana) -> None:
+    """What stands at the top of *Fleet*."""
+    told = await numbers(grafana)
+    assert told == {
+        "Controllers watched": 5.0,
+        "Controllers down": 1.0,
+        "In flight": 3.0,
+        "Standing still": 1.0,
+        "Failed, unseen": 1.0,
+        "Nodes with failures": 1.0,
+    }
+
+
+async def numbers(grafana: Grafana) -> dict[str, float]:
+    board = boards()["fleet"]
+    (chosen,) = await grafana.selections(board)
+    stats = {panel["title"]: panel["targets"][0]["expr"] for panel in board["panels"] if panel["type"] == "stat"}
+    answers = {title: await grafana.answer(filled(query, chosen)) for title, query in stats.items()}
+    return {title: series.value for title, (series,) in answers.items()}
+
+
+async def tell_what_stands_still(grafana: Grafana) -> None:
+    """The table of the uploads in flight: one row an upload in every column, and the one that stands is on ``sin``."""
+    board = boards()["fleet"]
+    (chosen,) = await grafana.selections(board)
+    table = next(panel for panel in board["panels"] if panel["type"] == "table")
+    assert table["title"] == "Uploads in flight"
+    titles = dict(
+        next(each for each in table["transformations"] if each["id"] == "organize")["options"]["renameByName"]
+    )
+    columns = {
+        titles[f"Value #{target['refId']}"]: {
+            (series.labels["controller"], series.labels["image_uuid"]): series.value
+            for series in await grafana.answer(filled(target["expr"], chosen))
+        }
+        for target in table["targets"]
+    }
+    assert len({frozenset(rows) for rows in columns.values()}) == 1
+    assert [controller for (controller, _), still_s in columns["No move for"].items() if still_s > 600.0] == ["sin"]
+    assert all(0.0 < ratio < 1.0 for ratio in columns["Progress"].values())
+    assert all(left_s > 0.0 for left_s in columns["Time left"].values())
