@@ -25,6 +25,7 @@ from monitor.own import OwnMetrics
 from monitor.patch import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
 from monitor.web.problems import KINDS
 from monitor.web.routes import ROUTES
+from tests.rules import alerts, rules
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -150,6 +151,16 @@ def test_the_adjustable_fields_and_the_limits_are_as_the_code_has_them() -> None
     assert all(f"`{media_type}`" in section("### PATCH") for media_type in MEDIA_TYPES)
 
 
+def test_every_alert_stands_in_the_table_with_its_severity_and_no_other() -> None:
+    table = [(code(row[0])[0], row[1]) for row in rows("### Alerts") if len(row) == 3]
+    assert table == [(name, alert["labels"]["severity"]) for name, alert in alerts().items()]
+
+
+def test_every_recording_rule_stands_in_the_table_and_no_other() -> None:
+    table = [code(row[0])[0] for row in rows("### Alerts") if len(row) == 2]
+    assert table == [rule["record"] for rule in rules() if "record" in rule]
+
+
 @pytest.mark.parametrize("body", PATCH_BODIES)
 def test_every_body_that_is_shown_is_one_that_is_taken(body: str) -> None:
     decode_patch(body.replace("{…}", "{}").encode())
@@ -174,11 +185,12 @@ def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command
             yield f"{path} {name}", command
 
 
-@pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines() if "monitor " in line])
+@pytest.mark.parametrize(
+    "line", [line for block in blocks("sh") for line in block.splitlines() if line.startswith("avi-")]
+)
 def test_every_command_that_is_shown_is_one_that_is_understood(line: str) -> None:
     command: click.Command = main
     program, *words = shlex.split(line)
-    assert program == "avi-upgrade-monitor"
     while isinstance(command, click.Group):
         command = command.commands[words.pop(0)]
     with command.make_context(program, words):  # raises for an option or an argument that is none
