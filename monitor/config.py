@@ -8,6 +8,7 @@ hold between them is checked. Knows no network: what the config says is not trie
 import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Generic, TypeVar, get_args
 
@@ -75,6 +76,8 @@ class Tls(Struct, frozen=True, kw_only=True):
     """How a Controller proves who it is; by the system's CAs when nothing is set. At most one is."""
 
     ca_file: Path | None = None
+    ca_digest: bytes = b""
+    """SHA-256 of what is in ``ca_file``: with another content it is another trust."""
     fingerprint: bytes | None = None
     """SHA-256 of its certificate, 32 bytes."""
     insecure: bool = False
@@ -325,11 +328,21 @@ def _secret_source(settings: ControllerSettings | WriteSettings, environ: Mappin
 
 
 def _tls(settings: TlsSettings) -> Tls:
+    ca_file = _given(settings.ca_file)
     return Tls(
-        ca_file=_given(settings.ca_file),
+        ca_file=ca_file,
+        ca_digest=_digest(ca_file) if ca_file else b"",
         fingerprint=_given(settings.fingerprint),
         insecure=settings.insecure_skip_verify,
     )
+
+
+def _digest(path: Path) -> bytes:
+    """Of a file that was there a moment ago; of none if it is not any more, and the connection will tell."""
+    try:
+        return sha256(path.read_bytes()).digest()
+    except OSError:
+        return b""
 
 
 def _given(value: T | UnsetType) -> T | None:

@@ -72,11 +72,11 @@ def _verification(tls: Tls) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
         return aiohttp.Fingerprint(tls.fingerprint)
     if tls.insecure:
         return False
-    return _context(tls.ca_file) if tls.ca_file else True
+    return _context(tls.ca_file, tls.ca_digest) if tls.ca_file else True
 
 
 @lru_cache(maxsize=64)
-def _context(ca_file: Path) -> ssl.SSLContext:
+def _context(ca_file: Path, _digest: bytes) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file))
 
 

@@ -11,12 +11,14 @@ from random import Random
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 from structlog.testing import capture_logs
 
 from monitor.app import Daemon
 from monitor.model import ConfigError
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
+from tests.integration.conformance import require_conformance
 from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, patch, token
 from tests.integration.support import QUICK, exposition, failed, image_uuids, polled, samples, scrape, until, watching
 
@@ -111,6 +113,21 @@ async def test_a_controller_that_is_changed_keeps_its_images_until_the_next_poll
     assert (site.controllers["dc1"].logins, len(site.controllers["dc1"].sessions)) == (2, 1)
 
 
+async def test_another_authority_in_the_same_file_is_another_trust(site: Site, tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.pem"
+
+    def trust(settings: Settings) -> None:
+        only("dc1", "dc2")(settings)
+        settings["controllers"][0]["tls"] = {"ca_file": str(ca_file)}
+
+    trustme.CA().cert_pem.write_to_path(ca_file)
+    site.edit(trust)
+    assert await site.reload() == ((), ("dc1",), ())
+    assert await site.reload() == ((), (), ())
+    trustme.CA().cert_pem.write_to_path(ca_file)
+    assert await site.reload() == ((), ("dc1",), ())
+
+
 async def test_a_controller_that_is_somebody_else_now_begins_anew(site: Site) -> None:
     def change(settings: Settings) -> None:
         dc3 = settings["controllers"][2]
@@ -139,6 +156,7 @@ async def test_a_bad_file_changes_nothing_and_says_why_everywhere(site: Site, te
     with capture_logs() as logs:
         got = await ask(site.daemon, "POST", "/-/reload", token=ROOT)
     assert (got.status, got.kind) == (422, "bad-config")
+    require_conformance("POST", "/-/reload", got.status, got.headers, got.body)
     assert any(words in problem for problem in got.json["problems"])
     (said,) = [log for log in logs if log["event"] == "reload_failed"]
     assert (said["log_level"], list(said["problems"])) == ("warning", got.json["problems"])

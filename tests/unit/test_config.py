@@ -6,6 +6,7 @@ The config as an operator meets it: files in, one Config out, or lines to read.
 
 import os
 import shutil
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -147,7 +148,7 @@ def test_the_full_example_loads(site: Path) -> None:
                 password=from_file,
                 tenant="*",
                 api_version="30.2.1",
-                tls=Tls(ca_file=site / "ca.pem"),
+                tls=Tls(ca_file=site / "ca.pem", ca_digest=sha256((site / "ca.pem").read_bytes()).digest()),
                 write=Account("svc-adjust", SecretVariable("AVI_PASSWORD", Secret("s3cret-in-env"))),
             ),
             Controller(
