@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 PATIENCE_S = 20.0
 
@@ -25,6 +25,15 @@ class Manager:
         heard: list[str] = []
         while not any(each.startswith(line) for each in heard):
             heard += await self.hears()
+        return heard
+
+    async def rest(self, *, within_s: float) -> list[str]:
+        """All lines that it hears within this time."""
+        heard: list[str] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while True:
+                    heard += await self.hears()
         return heard
 
     def forgets(self) -> None:

@@ -54,6 +54,8 @@ HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
     "changed": {"ETag": "The present one."},
     "media-type": {"Accept-Patch": "The media types that can be sent (RFC 5789)."},
     "too-many-failures": {"Retry-After": "After how many seconds to come again."},
+    "image-busy": {"Retry-After": "After how many seconds to come again."},
+    "stopping": {"Retry-After": "After how many seconds to come again."},
     "controller-upgrading": {"Retry-After": "After how many seconds to come again."},
     "controller-busy": {"Retry-After": "After how many seconds to come again."},
 }

@@ -206,5 +206,5 @@ def _config(origins: list[str], scale: Scale, folder: Path) -> Config:
         events=Events(),
         anonymous=frozenset({"metrics"}),
         controllers=tuple(controllers),
-        files=(),
+        files=(folder / "config.yml",),
     )

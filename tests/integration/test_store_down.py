@@ -8,6 +8,7 @@ from pathlib import Path
 
 from monitor.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
+from tests.integration.conformance import require_conformance
 from tests.integration.operators import TOKENS, ask, audit, patch
 from tests.integration.support import PATIENCE_S, polled, samples, scrape, until, watching
 
@@ -73,6 +74,7 @@ async def test_an_adjustment_that_the_controller_took_is_recorded_when_the_datab
             with locked(tmp_path):
                 got = await call
         assert (got.status, got.kind) == (500, "not-recorded")
+        require_conformance("PATCH", f"/api/image/{uuid}", got.status, got.headers, got.body)
         assert "the Controller took the adjustment" in got.json["detail"]
         assert dc1.image(uuid)["name"] == "x"
         await healed(daemon)
