@@ -2,12 +2,13 @@
 The database: what must outlive the process. Progress marks, annotations and the audit.
 
 Reads and metrics never wait for it: marks and annotations are served from memory. A database that is locked, full,
-read-only or gone is said once, retried for ever, and of one mind with memory again when it is back.
+read-only, gone or another monitor's is said once, retried for ever, and of one mind with memory again when it is back.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from monitor.model import StoreError
 from monitor.store.database import LIMIT_S, Database
@@ -58,11 +59,9 @@ class Store:
 
         Raises: StoreError; what could not be written stays to be written.
         """
-        if not self.database.is_open:
-            await self.open()
-            return
-        self.database.look()
-        await self._write()
+        with suppress(StoreError):  # it was said; what is lost is opened anew at once
+            await self.database.probe()
+        await (self._write() if self.database.is_open else self.open())
 
     async def run(self) -> None:
         """Write behind for ever."""
@@ -72,18 +71,19 @@ class Store:
 
     async def try_flush(self) -> None:
         """Flush; a database that does not answer is said once, not raised."""
-        try:
+        with suppress(StoreError):
             await self.flush()
-        except StoreError:
-            return
 
     async def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database, within about two seconds."""
         await self.database.close()
 
     async def _write(self) -> None:
-        await self.marks.flush()
-        if not self.database.up:
-            self.ledger.doubt()  # makes it write something in any case, be it nothing new: only that shows that it can
-        await self.ledger.heal()
+        try:
+            await self.marks.flush()
+            if not self.database.up:
+                self.ledger.doubt()  # makes it write something in any case, be it nothing new: that shows that it can
+            await self.ledger.heal()
+        except StoreError as error:
+            raise self.database.fall(error) from error  # of what the database holds, too: nobody else would say it
         self.database.rise()

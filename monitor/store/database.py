@@ -1,13 +1,13 @@
 """
-One database by URL: connected, migrated, and asked in transactions that end in time.
+One database by URL: connected, migrated, ours alone to write to, and asked in transactions that end in time.
 
-Owns the engine and the knowledge whether the database is there. Whatever a driver raises leaves as a StoreError in the
-database's own words. Knows no table.
+Owns the engine, the lock, and the knowledge whether the database is there. Whatever a driver raises leaves as a
+StoreError in the database's own words. Knows no table.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -18,10 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from monitor.model import StoreError
 from monitor.store import engines
 from monitor.store.engines import Renewal
+from monitor.store.locks import FileLock, Lock, NoLock, ServerLock
 from monitor.store.migrate import migrate
+from monitor.store.threads import Threads
 
 LIMIT_S = 5.0  # of one transaction: a caller of ours waits for it, and what takes longer is as good as down
 _OPENING = 4  # times as long: connecting and migrating are many waits in a row
+_CLOSING_S = 2.0  # at most; an ended process may not wait for a dead disk
 
 _FOREIGN = (SQLAlchemyError, OSError)  # OSError: also TimeoutError, and every failure to connect
 
@@ -32,6 +35,9 @@ class Database:
 
     ``up``: whether the last thing asked of it was done; that it is not is said here, that it is again by `rise`.
     ``cause``: why it is not. ``read_only``: look at a database that another process owns, and change nothing.
+
+    It is written to by one process. Another that has it open keeps it from being opened here, and so also from being
+    read: what is kept in memory could be wrong a moment later.
     """
 
     def __init__(
@@ -45,28 +51,34 @@ class Database:
         self._read_only = read_only
         self._engine: AsyncEngine | None = None
         self._renewal: Renewal | None = None
+        self._threads = Threads()
+        self._lock: Lock = NoLock()
         self._place: tuple[int, int] | None = None
         self.name = self._url.render_as_string(hide_password=True)
         self._log = structlog.get_logger().bind(database=self.name)
         self._said_down = False
         self.is_open = False
-        """Whether it may be asked: not before `open`, and not after its file went."""
+        """Whether it may be asked: not before `open`, and not after its file or its lock went."""
         self.up = False
         self.cause = "it was not opened yet"
 
     async def open(self) -> None:
         """
-        Connect, and bring the schema up to date.
+        Connect, take the lock, and bring the schema up to date.
 
-        Raises: StoreError; NewerDatabase.
+        Raises: StoreError, also while another process has the lock; NewerDatabase.
         """
         try:
             engine = self._prepare()
-            async with asyncio.timeout(_OPENING * self.limit_s), engine.begin() as connection:
-                if not self._read_only:
-                    await connection.run_sync(migrate)
+            async with asyncio.timeout(_OPENING * self.limit_s):
+                await self._threads.wait()
+                await self._lock.take()
+                async with engine.begin() as connection:
+                    if not self._read_only:
+                        await connection.run_sync(migrate)
         except (StoreError, *_FOREIGN) as error:
-            raise self._fall(error) from error
+            await self._lock.release()  # whoever can use it may have it
+            raise self.fall(error) from error
         self._place = self._find()
         self.is_open = True
 
@@ -75,26 +87,43 @@ class Database:
         """
         All or nothing, and durable at the end.
 
-        ``limited``: whether it must end in time. Raises: StoreError; whether it was committed is then not known.
+        ``limited``: whether it must end in time. Raises: StoreError; whether it was committed is then not known, and
+        not decided before the next transaction begins: that waits for what was left behind.
         """
-        if self._engine is None or not self.is_open:
+        engine = self._engine
+        if engine is None or not self.is_open:
             raise StoreError(self.cause)
         try:
-            async with asyncio.timeout(self.limit_s if limited else None), self._engine.begin() as connection:
-                yield connection
+            async with asyncio.timeout(self.limit_s if limited else None):
+                await self._threads.wait()
+                self.look()  # as late as can be
+                async with engine.begin() as connection:
+                    yield connection
         except _FOREIGN as error:
-            raise self._fall(error) from error
+            raise self.fall(error) from error
         self.look()
 
     def look(self) -> None:
         """
-        See whether the file that we write is still the one that others find; without a name it dies with us.
+        See whether the file that we write is still the one that others find, and the lock ours.
 
-        Raises: StoreError; it is then to be opened anew.
+        Without a name the file dies with us. Raises: StoreError; it is then to be opened anew.
         """
-        if self.is_open and self._find() != self._place:
+        lost = self._lock.lost()
+        if self._find() != self._place:
+            lost = "its file is gone, or another has taken its place"
+        if self.is_open and lost:
             self.is_open = False
-            raise self._fall(StoreError("its file is gone, or another has taken its place"))
+            raise self.fall(StoreError(lost))
+
+    async def probe(self) -> None:
+        """As `look`, but asks where a look shows nothing. Raises: StoreError."""
+        try:
+            async with asyncio.timeout(self.limit_s):
+                await self._lock.probe()
+        except _FOREIGN as error:
+            raise self.fall(error) from error
+        self.look()
 
     def require_up(self) -> None:
         """Raises: StoreError at once when it is known to be down."""
@@ -107,12 +136,31 @@ class Database:
             self._log.warning("store_up")
         self._said_down, self.up, self.cause = False, True, ""
 
+    def fall(self, error: Exception) -> StoreError:
+        """The error as ours, said when it is news. Afterwards connections are made anew."""
+        self.cause = _words(error)
+        if not self._said_down:
+            self._log.warning("store_down", cause=self.cause)
+        self._said_down, self.up = True, False
+        self.is_open = self.is_open and not self._lock.lost()
+        if self._renewal and (self._path or not self._is_sqlite):  # a database in memory would go with its connection
+            self._renewal.demand()
+        return error if isinstance(error, StoreError) else StoreError(self.cause)
+
     async def close(self) -> None:
-        """Let go of the database."""
+        """
+        Let go of the database, soon.
+
+        The lock stays taken while a thread may still write: until the process ends, or this is called again.
+        """
         self.is_open = False
-        if self._engine is not None:
-            engine, self._engine = self._engine, None
-            await engine.dispose()
+        engine, self._engine = self._engine, None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(_CLOSING_S, self.limit_s)):
+                if engine is not None:
+                    await engine.dispose()
+                await self._threads.wait()
+                await self._lock.release()
 
     @property
     def _is_sqlite(self) -> bool:
@@ -125,6 +173,7 @@ class Database:
         if self._engine is None:
             self._engine = self._make_engine()
             self._renewal = Renewal(self._engine)
+            self._lock = self._make_lock(self._engine)
         return self._engine
 
     def _make_engine(self) -> AsyncEngine:
@@ -133,7 +182,12 @@ class Database:
         if self._path is None:
             return engines.make_memory_engine()
         make = engines.make_reading_engine if self._read_only else engines.make_file_engine
-        return make(self._path, busy_timeout_ms=self._busy_timeout_ms)
+        return make(self._path, self._threads, busy_timeout_ms=self._busy_timeout_ms)
+
+    def _make_lock(self, engine: AsyncEngine) -> Lock:
+        if self._read_only or (self._is_sqlite and self._path is None):
+            return NoLock()
+        return FileLock(self._path) if self._path else ServerLock(engine)
 
     def _find(self) -> tuple[int, int] | None:
         """Device and inode of the file; None without one."""
@@ -142,16 +196,6 @@ class Database:
         except OSError:
             return None
         return (status.st_dev, status.st_ino) if status else None
-
-    def _fall(self, error: Exception) -> StoreError:
-        """The error as ours, said when it is news. Afterwards connections are made anew."""
-        self.cause = _words(error)
-        if not self._said_down:
-            self._log.warning("store_down", cause=self.cause)
-        self._said_down, self.up = True, False
-        if self._renewal and (self._path or not self._is_sqlite):  # a database in memory would go with its connection
-            self._renewal.demand()
-        return error if isinstance(error, StoreError) else StoreError(self.cause)
 
 
 def _words(error: Exception) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 from monitor.model import StoreError
+from monitor.store.threads import Threads
 
 _SQLITE = "sqlite+aiosqlite"
 
@@ -23,17 +24,18 @@ def make_memory_engine() -> AsyncEngine:
     return create_async_engine(f"{_SQLITE}://", poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
 
 
-def make_file_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
+def make_file_engine(path: Path, threads: Threads, *, busy_timeout_ms: int) -> AsyncEngine:
     """For a file, in which readers do not block the writer, and a commit is on the disk when it returns."""
-    engine = create_async_engine(URL.create(_SQLITE, database=str(path)))
+    url = URL.create(_SQLITE, database=str(path))
+    engine = create_async_engine(url, connect_args={"async_creator_fn": threads.connect})
     _prepare(engine, (f"busy_timeout={busy_timeout_ms}", "journal_mode=WAL", "synchronous=FULL"))
     return engine
 
 
-def make_reading_engine(path: Path, *, busy_timeout_ms: int) -> AsyncEngine:
+def make_reading_engine(path: Path, threads: Threads, *, busy_timeout_ms: int) -> AsyncEngine:
     """For a file that belongs to another process; it must be there."""
     uri = URL.create(_SQLITE, database=f"{path.absolute().as_uri()}?mode=ro", query={"uri": "true"})
-    engine = create_async_engine(uri)
+    engine = create_async_engine(uri, connect_args={"async_creator_fn": threads.connect})
     _prepare(engine, (f"busy_timeout={busy_timeout_ms}",))
     return engine
 
@@ -49,6 +51,12 @@ def _prepare(engine: AsyncEngine, pragmas: Iterable[str]) -> None:
         except sqlite3.Error:  # or its thread would outlive the attempt
             connection.close()
             raise
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check(connection: Any, _entry: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401
+        """The pool is not told of every connection that was left behind."""
+        if not connection.driver_connection.usable:
+            raise DisconnectionError
 
     @event.listens_for(engine.sync_engine, "invalidate")
     def release(connection: Any, _entry: ConnectionPoolEntry, _error: BaseException | None) -> None:  # noqa: ANN401

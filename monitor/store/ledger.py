@@ -40,10 +40,6 @@ class _Conclusion(Struct, frozen=True):
     at: float
 
 
-class _HasEnded(StoreError):
-    """The intent has an ending, and not this one. To write it later would not help."""
-
-
 class Ledger:
     """
     Who did what to which image, and what operators wrote on it.
@@ -96,7 +92,7 @@ class Ledger:
         self, number: int, intent: Intent, ending: Ending, annotating: Annotating | None, *, at: float
     ) -> None:
         """
-        Write how an intent ended, and the annotations with it, in one transaction.
+        Write how an intent ended, once, and the annotations with it, in one transaction.
 
         Raises: StoreError; it is then kept, and written when the database is back.
         """
@@ -106,9 +102,6 @@ class Ledger:
             async with self._writing(number):
                 await self._conclude(conclusion)
             written = True
-        except _HasEnded:
-            written = True
-            raise
         finally:
             if not written:  # also when cancelled
                 self._pending.append(conclusion)
@@ -164,6 +157,7 @@ class Ledger:
     async def _writing(self, number: int | None = None) -> AsyncIterator[None]:
         """One write of the audit, alone. What ended badly may have been committed all the same."""
         try:
+            self._database.require_up()  # or it would wait for whoever finds out that it is down
             async with self._lock:
                 self._database.require_up()
                 await self._heal()
@@ -182,7 +176,7 @@ class Ledger:
             return
         await self._reread()
         while self._pending:
-            await self._conclude_again(self._pending[0])
+            await self._conclude(self._pending[0], again=True)
             self._pending.popleft()
         await self._end_what_is_open()
         self._doubtful = bool(self._pending)  # of one who went while we were at it
@@ -200,13 +194,6 @@ class Ledger:
     def _keep(self, controller: str, uuid: str, found: Mapping[str, str]) -> Mapping[str, str]:
         known = self.annotations_of(controller).get(uuid)
         return known if known == found and known is not None else found
-
-    async def _conclude_again(self, each: _Conclusion) -> None:
-        try:
-            await self._conclude(each, again=True)
-        except _HasEnded as error:  # another process took us for dead
-            self._in_flight.discard(each.number)
-            self._log.error("audit_write_failed", number=each.number, cause=str(error))
 
     async def _conclude(self, each: _Conclusion, *, again: bool = False) -> None:
         async with self._database.transaction() as connection:
@@ -268,22 +255,21 @@ async def _annotate(
     return await statements.apply(connection, intent.controller, intent.image_uuid, annotating)
 
 
-def _missing(
-    each: _Conclusion, begun: Record | None, ended: Record | None, head: Head, *, again: bool
-) -> tuple[Record, ...]:
+def _missing(each: _Conclusion, begun: object, ended: object, head: Head, *, again: bool) -> tuple[Record, ...]:
     """
     Which records of a conclusion the database lacks.
 
-    ``again``: it may have all, as the commit of the first try may have been done. Raises: _HasEnded.
+    The intent is written anew where the database has it not, or has another ending for it: that of a monitor which
+    took us for dead. ``begun``, ``ended``: the texts that it has. ``again``: it may have all, as the first try may have
+    been committed.
     """
-    if begun is None or begun.text != write(each.intent):  # it is not the database that took the intent
-        return draft_pair(each.intent, each.ending, number=head[0] + 1, at=each.at)
     ending = draft(each.ending, each.intent, ends=each.number, at=each.at)
-    if ended is None:
-        return (ending,)
-    if again and ended.text == ending.text:
-        return ()
-    raise _HasEnded(f"intent {each.number} has ended before: {ended.text[:100]}")
+    if begun == write(each.intent):
+        if ended is None:
+            return (ending,)
+        if again and ended == ending.text:
+            return ()
+    return draft_pair(each.intent, each.ending, number=head[0] + 1, at=each.at)
 
 
 def _request_id(intent: Record) -> str:

@@ -6,9 +6,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from monitor.model import NewerDatabase
+from monitor.model import NewerDatabase, StoreError
 
 _LOCKS = {
     "sqlite": "BEGIN IMMEDIATE",  # its driver would begin no transaction for DDL: a kill could leave half of it
@@ -20,8 +21,15 @@ def migrate(connection: Connection) -> None:
     """
     Run the migrations that this database lacks, all or none; of several processes one does it, the others wait.
 
-    Raises: NewerDatabase.
+    Raises: NewerDatabase; StoreError when the table in which the schema is noted cannot be right.
     """
+    try:
+        _migrate(connection)
+    except CommandError as error:
+        raise StoreError(f"its table alembic_version cannot be right: {error}") from error
+
+
+def _migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection

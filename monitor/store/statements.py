@@ -2,9 +2,11 @@
 What the ledger asks of the database, statement by statement, on its caller's transaction.
 
 A transaction that writes begins with `lock`: whoever holds the head of the chain is alone, on either database, and so
-reads what nobody changes under it.
+reads what nobody changes under it. What has to be read before anything can be written is read as far as it can be: a
+record that was altered is for whoever looks at the audit, and must not keep it from going on.
 """
 
+import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypedDict
 
@@ -18,6 +20,7 @@ from monitor.model import StoreError
 from monitor.store.tables import annotations, audit, audit_head, is_storable
 
 _BATCH = 200  # keys a statement; SQLite takes no more than 999 variables in its oldest builds
+_BREATH = 20  # entries decoded without one; each can have 60 KB, which take 0.2 ms
 _STRIDE = 500  # records read at once: half a MiB, and a few ms of hashing
 _FIRST = -(2**63)  # whoever tampers may have written any number
 _LAST = 2**63 - 1
@@ -64,9 +67,12 @@ async def lock(connection: AsyncConnection) -> Head:
     Take the chain for this transaction, as its first statement; `append` completes the change.
 
     A real change, because SQLite writes nothing for one that is none; so even an empty `append` shows that it can.
+    Raises: StoreError when there is no head that a chain could go on from.
     """
     await connection.execute(update(audit_head).values(number=audit_head.c.number + 1))
-    row = (await connection.execute(select(audit_head.c.number, audit_head.c.hash))).one()
+    row = (await connection.execute(select(audit_head.c.number, audit_head.c.hash))).one_or_none()
+    if row is None or not isinstance(row.number, int) or not isinstance(row.hash, bytes):
+        raise StoreError("the head of the audit is gone or was altered, so that nothing can be added to it")
     return row.number - 1, row.hash
 
 
@@ -84,23 +90,40 @@ async def append(connection: AsyncConnection, head: Head, *drafts: Record) -> tu
     return tuple(sealed)
 
 
-async def find_pair(connection: AsyncConnection, number: int) -> tuple[Record | None, Record | None]:
-    """The record of this number, and that which ends it."""
-    query = select(audit).where((audit.c.number == number) | (audit.c.intent == number))
-    found = [_record(row) for row in await connection.execute(query)]
-    first = next((record for record in found if record.number == number), None)
-    return first, next((record for record in found if record.intent == number), None)
+async def find_pair(connection: AsyncConnection, number: int) -> tuple[object, object]:
+    """The text of the record of this number, and of that which ends it; None where there is none."""
+    query = select(audit.c.number, audit.c.text).where((audit.c.number == number) | (audit.c.intent == number))
+    found = (await connection.execute(query)).all()
+    begun = next((row.text for row in found if row.number == number), None)
+    return begun, next((row.text for row in found if row.number != number), None)
 
 
 async def find_open(connection: AsyncConnection) -> tuple[Record, ...]:
-    """The intents that have no ending."""
+    """The intents that have no ending, as far as they can be read; without their hashes."""
     query = (
         select(_intents)
         .outerjoin(_endings, _endings.c.intent == _intents.c.number)
         .where(_intents.c.intent.is_(None), _endings.c.number.is_(None))
         .order_by(_intents.c.number)
     )
-    return tuple(_record(row) for row in await connection.execute(query))
+    return tuple(_legible(row) for row in await connection.execute(query))
+
+
+def _legible(row: Row[tuple[object, ...]]) -> Record:
+    return Record(
+        number=row.number,
+        intent=None,
+        at=0.0,
+        controller=_text(row.controller),
+        image_uuid=_text(row.image_uuid),
+        actor=_text(row.actor),
+        text=_text(row.text),
+    )
+
+
+def _text(value: object) -> str:
+    """SQLite keeps values of any type, if somebody puts them there."""
+    return value if isinstance(value, str) else ""
 
 
 async def apply(connection: AsyncConnection, controller: str, image_uuid: str, change: Annotating) -> Mapping[str, str]:
@@ -148,7 +171,12 @@ async def search(connection: AsyncConnection, wanted: Search) -> tuple[Entry, ..
         .order_by(_intents.c.number.desc())
         .limit(wanted.get("most", 50))
     )
-    return tuple(_entry(row) for row in await connection.execute(query))
+    entries: list[Entry] = []
+    for row in await connection.execute(query):
+        if len(entries) % _BREATH == 0:
+            await asyncio.sleep(0)
+        entries.append(_entry(row))
+    return tuple(entries)
 
 
 def _conditions(wanted: Search) -> Iterator[ColumnElement[bool]]:

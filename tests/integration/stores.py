@@ -1,14 +1,24 @@
-"""Stores on real databases: opened and closed, and what tests write into them."""
+"""Stores on real databases: opened and closed, in trouble and healed, and what tests write into them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
+from pathlib import Path
+
+import asyncpg
+from sqlalchemy import text
 
 from monitor.annotations import Annotating
 from monitor.audit import Ending, Intent, faults
 from monitor.store import Store
+from tests.integration.support import PATIENCE_S
 
 DONE = Ending(outcome="done", answer=200)
+UNKNOWN = Ending(
+    outcome="unknown", detail="the monitor ended while it was under way; look at the image before you repeat it"
+)
+NOT_BEGUN = Ending(outcome="failed", detail="nothing was done: the database did not answer in time")
 TICKET = Annotating({"ticket": "CHG-1"})
 NOW = 1_000.5
 
@@ -61,3 +71,30 @@ async def wrong_with(store: Store) -> list[str]:
 def is_up(store: Store) -> bool:
     """Whether it is, now; asked of the attribute, mypy would hold on to the first answer."""
     return store.up
+
+
+async def run(store: Store, statement: str, **values: object) -> None:
+    """Do to the database what nobody should."""
+    async with store.database.transaction() as connection:
+        await connection.execute(text(statement), values)
+
+
+async def heal(store: Store) -> None:
+    """Flush as the daemon does, until the database is back."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not is_up(store):
+            await store.try_flush()
+
+
+async def lose_lock(store: Store, url: str) -> None:
+    """Take the lock away from a store: as whoever tidies files up, or the sessions of a server."""
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///") + "-lock").unlink()  # noqa: ASYNC240  it blocks nobody
+        return
+    killer = await asyncpg.connect(url)
+    ours = "locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    await killer.execute(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE {ours}")  # noqa: S608  our own
+    async with asyncio.timeout(PATIENCE_S):
+        while not store.database._lock.lost():
+            await killer.execute("SELECT 1")
+    await killer.close()

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from monitor.model import Mark, NewerDatabase, StoreError
 from monitor.store import Store
-from tests.integration.stores import is_up, opened
+from tests.integration.stores import closing, is_up, opened, run
 from tests.postgres import Server
 
 EARLY = Mark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
@@ -148,14 +148,13 @@ async def test_a_database_that_a_newer_version_wrote_is_refused(database_url: st
     await store.close()
 
 
-async def test_two_processes_may_bring_a_database_up_to_date_at_once(database_url: str) -> None:
-    stores = [Store(database_url, limit_s=30.0, busy_timeout_ms=30_000) for _ in range(4)]
-    async with asyncio.TaskGroup() as tasks:
-        for store in stores:
-            tasks.create_task(store.open(), name="open")
-    assert all(store.up for store in stores)
-    for store in stores:
-        await store.close()
+async def test_a_database_that_notes_two_schemas_says_so(database_url: str) -> None:
+    async with opened(database_url) as store:
+        await run(store, "INSERT INTO alembic_version VALUES ('0001')")
+    async with closing(Store(database_url)) as store:
+        with pytest.raises(StoreError, match="its table alembic_version cannot be right"):
+            await store.open()
+        assert not is_up(store)
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

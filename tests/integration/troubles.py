@@ -32,10 +32,18 @@ class Place(NamedTuple):
     def name(self) -> str:
         return self.url.partition("@/")[2].partition("?")[0]
 
+    def watch(self) -> sqlite3.Connection:
+        """Somebody who has the file open, so that its write-ahead log stays when the last store goes."""
+        watcher = sqlite3.connect(self.file if self.at is None else ":memory:")
+        watcher.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        return watcher
+
     def disconnect(self) -> None:
-        """End all sessions; settings of the database hold for new ones."""
+        """End all sessions but the one with the lock; settings of the database hold for new ones."""
         ours = f"datname = '{self.name}'"
-        self.server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")  # noqa: S608  our own
+        but = "pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        self.server.execute(f"{end} WHERE {ours} AND {but}")
 
 
 class Trouble(NamedTuple):
