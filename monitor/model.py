@@ -175,6 +175,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     started_at: float | None = None
     ended_at: float | None = None
     duration_s: float | None = None
+    message: str = ""
+    """What the Controller says of it, free text."""
 
 
 class Image(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -222,6 +224,28 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     first_seen_at: float
 
 
+class Forecast(msgspec.Struct, frozen=True, gc=False):
+    """When an upload should be done: the moment that is promised, and the range; Unix seconds of our clock."""
+
+    ends_at: float
+    earliest: float
+    latest: float
+    why: str = ""
+    """Why the promise is another than before; empty while it is the first."""
+
+
+class Course(msgspec.Struct, frozen=True, gc=False):
+    """
+    How an upload that is under way goes, as we saw it.
+
+    ``since``: from when on, Unix seconds of our clock. ``done``: the share of the work that was done then, 0 to 1.
+    """
+
+    since: float
+    done: float
+    forecast: Forecast | None = None
+
+
 class Portrait(msgspec.Struct, frozen=True, gc=False):
     """
     One image as exposition text, kept until the image changes.
@@ -243,6 +267,8 @@ class Track(msgspec.Struct, frozen=True, gc=False):
     mark: Mark
     detail_until: float
     """Until when its per-task series are exported, Unix seconds; ``inf`` while it is active or failed."""
+    course: Course | None = None
+    """How it goes while it is under way; None when it is not, or when the Controller gives nothing to tell by."""
     portrait: Portrait = Portrait()
     annotations: Mapping[str, str] = {}
     """Those that ``portrait`` shows."""

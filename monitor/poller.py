@@ -18,16 +18,17 @@ import structlog
 from msgspec import Raw
 from msgspec.structs import replace
 
+from monitor import eta, journal, metrics, progress
 from monitor import health as healths
-from monitor import journal, metrics, progress
 from monitor.avi import schema
 from monitor.avi.client import MOST_DEADLINES, Link
 from monitor.config import Events, Poll
+from monitor.eta import Earlier, Usual
 from monitor.exposition import EMPTY, Piece, again, renew
 from monitor.families import CONTROLLER_FAMILIES, IMAGE_FAMILIES
 from monitor.family import DETAIL, NODE, Subject
 from monitor.fleet import Entry, Fleet
-from monitor.model import BadImage, Change, Health, Listing, Mark, PollError, Snapshot, Track
+from monitor.model import BadImage, Change, Course, Health, Image, Listing, Mark, PollError, Snapshot, Track
 from monitor.pace import Pulse, Slots, backoff_s
 
 _BREATH_S = 0.005  # how long a poll works at a stretch before others have the loop
@@ -57,6 +58,16 @@ class Marks(Protocol):
         """Remember these, and forget all others of the controller."""
 
 
+class Past(Protocol):
+    """What is known of uploads that are over."""
+
+    def usual(self, controller: str, kind: str) -> Usual:
+        """What earlier uploads of this kind have in common there."""
+
+    def remember(self, controller: str, image: Image, upload: Earlier) -> None:
+        """One more is complete."""
+
+
 class Notes(Protocol):
     """Where the annotations of images are kept."""
 
@@ -75,6 +86,7 @@ class Poller:
         marks: Marks,
         notes: Notes,
         *,
+        past: Past,
         poll: Poll,
         events: Events,
         exported: frozenset[str] = frozenset(),
@@ -88,6 +100,7 @@ class Poller:
         self._fleet = fleet
         self._marks = marks
         self._notes = notes
+        self._past = past
         self._exported = exported
         self._nudged = asyncio.Event()
         self._retired = False
@@ -212,8 +225,7 @@ class Poller:
             track = known.images.get(uuid)
             try:
                 if afresh or known.listing.raws.get(uuid) != raw:
-                    mark = track.mark if track else marks.get(uuid)
-                    images[uuid] = self._read_image(raw, mark, unknown, at=at)
+                    images[uuid] = self._read_image(raw, track, marks.get(uuid), unknown, at=at)
                 elif track:
                     images[uuid] = _without_old_detail(track, at=at)
             except BadImage as error:
@@ -230,11 +242,13 @@ class Poller:
         )
         return progress.snapshot(listing, images, frozenset(listing.raws.keys() - images.keys()), at=at), health
 
-    def _read_image(self, raw: Raw, mark: Mark | None, unknown: list[str], *, at: float) -> Track:
-        """The whole way of one image. Its events are let go once they are rendered."""
+    def _read_image(self, raw: Raw, known: Track | None, mark: Mark | None, unknown: list[str], *, at: float) -> Track:
+        """The whole way of one image. ``mark``: the database's. Its events are let go once they are rendered."""
         image, strange = schema.decode_image(raw)
         unknown.extend(strange)
+        mark = known.mark if known else mark
         track = progress.follow(image, mark, at=at, detail_for_s=self._events.detail_for_s)
+        course = self._foresee(image, known, at=at, moved=track.mark is not mark)
         annotations = self._notes.annotations_of(self._entry.name).get(image.uuid, _NOTHING)
         portrait = metrics.portray(
             self._entry.name,
@@ -242,7 +256,15 @@ class Poller:
             tiers=DETAIL if track.detail_until > at else NODE,
             most=self._events.max_series_per_image,
         )
-        return replace(track, image=replace(image, events=()), portrait=portrait, annotations=annotations)
+        return replace(
+            track, image=replace(image, events=()), course=course, portrait=portrait, annotations=annotations
+        )
+
+    def _foresee(self, image: Image, known: Track | None, *, at: float, moved: bool) -> Course | None:
+        """Learn from an upload that is complete; of one under way, tell how it goes."""
+        if image.state == "completed" and (moved or not known):
+            self._past.remember(self._entry.name, image, eta.lesson(known, image, at=at))
+        return eta.foresee(known, image, self._past.usual(self._entry.name, image.type), at=at, moved=moved)
 
     async def _draw(self, snapshot: Snapshot) -> tuple[Piece, ...]:
         """The pieces of the images, within the controller's budget, beside those of its health as they are."""
@@ -266,7 +288,7 @@ class Poller:
         try:
             image, _ = schema.decode_image(Raw(raw))
             known = snapshot.images[image.uuid]
-            track = self._read_image(Raw(raw), known.mark, unknown, at=self._now())
+            track = self._read_image(Raw(raw), known, None, unknown, at=self._now())
         except (BadImage, KeyError):
             return  # the poll will tell
         images = {**snapshot.images, image.uuid: track}

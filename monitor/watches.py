@@ -153,6 +153,7 @@ class Watches:
             self._fleet,
             self._store.marks,
             self._store.ledger,
+            past=self._store.past,
             poll=config.poll,
             events=config.events,
             exported=config.annotations.export,

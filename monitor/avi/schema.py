@@ -27,6 +27,7 @@ UNKNOWN_FIELDS: Final = ("type", "img_state", "progress", "tasks", "duration", "
 PAGE_SIZE: Final = 200  # the most a Controller gives; more is refused
 
 _LABEL_LENGTH = 200  # free text that becomes a label is clipped, so that no Controller can bloat a scrape
+_MESSAGE_LENGTH = 10_000  # no label, but shown to people, who ask for one image at a time
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  of times without a zone, which are UTC; sooner done than giving them one
 _LARGEST_SALVAGE = 1024 * 1024  # bytes; more would hold the loop
 _MOST_EVENTS = 5000  # far beyond any budget of series; reading more would hold the loop for a Controller that lies
@@ -328,6 +329,7 @@ def _event(task: str, theirs: wire.Event, unknown: list[str]) -> Event:
         started_at,
         ended_at,
         _duration(theirs.duration, unknown),
+        (theirs.message or "")[:_MESSAGE_LENGTH],
     )
 
 

@@ -38,6 +38,7 @@ class Event(Wire):
     end_time: str | None = None
     duration: float | None = None
     status: str | None = None
+    message: str | None = None
 
 
 class Events(Wire):

@@ -1,5 +1,5 @@
 """
-The database: what must outlive the process. Progress marks, annotations and the audit.
+The database: what must outlive the process. Progress marks, what earlier uploads took, annotations and the audit.
 
 Reads and metrics never wait for it: marks and annotations are served from memory. A database that is locked, full,
 read-only, gone or another monitor's is said once, retried for ever, and of one mind with memory again when it is back.
@@ -14,6 +14,7 @@ from monitor.model import StoreError
 from monitor.store.database import LIMIT_S, Database
 from monitor.store.ledger import Ledger
 from monitor.store.marks import Marks
+from monitor.store.past import Past
 
 ROUND_S = 2.0  # how often marks are written: the most that a kill -9 can lose, and that only restarts a stall clock
 
@@ -36,6 +37,7 @@ class Store:
         self.database = Database(url, busy_timeout_ms=busy_timeout_ms, limit_s=limit_s)
         self.name = self.database.name
         self.marks = Marks(self.database)
+        self.past = Past(self.database)
         self.ledger = Ledger(self.database, now=now)
 
     @property
@@ -51,6 +53,7 @@ class Store:
         """
         await self.database.open()
         self.marks.doubt()
+        self.past.doubt()
         await self._write()
 
     async def flush(self) -> None:
@@ -81,6 +84,7 @@ class Store:
     async def _write(self) -> None:
         try:
             await self.marks.flush()
+            await self.past.flush()
             if not self.database.up:
                 self.ledger.doubt()  # makes it write something in any case, be it nothing new: that shows that it can
             await self.ledger.heal()

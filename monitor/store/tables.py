@@ -15,6 +15,18 @@ progress_marks = Table(
 )
 """How far each image had come when it last moved (model.Mark)."""
 
+earlier_uploads = Table(
+    "earlier_uploads",
+    metadata,
+    Column("controller", Text, primary_key=True),
+    Column("image_uuid", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("ended_at", Double, nullable=False),  # Unix seconds of the Controller's clock
+    Column("tasks", Text, nullable=False),  # JSON: seconds by task
+    Column("took_s", Double),  # null: not seen from its beginning
+)
+"""What the last few completed uploads of each kind took (eta.Earlier)."""
+
 annotations = Table(
     "annotations",
     metadata,

@@ -138,6 +138,7 @@ def make_poller(name: str, source: Canned, fleet: Fleet, poll: Poll | None = Non
         fleet,
         store.marks,
         store.ledger,
+        past=store.past,
         poll=poll or Poll(),
         events=Events(),
         slots=Slots(64),

@@ -59,6 +59,7 @@ def _poller(client: Client) -> Poller:
         Fleet(),
         store.marks,
         store.ledger,
+        past=store.past,
         poll=Poll(),
         events=Events(),
         slots=Slots(64),

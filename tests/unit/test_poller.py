@@ -12,10 +12,11 @@ from structlog.testing import capture_logs
 from monitor.avi.client import Link
 from monitor.avi.schema import assemble, decode_page
 from monitor.config import Events, Poll
+from monitor.eta import UNKNOWN, Earlier, Usual
 from monitor.families import FAMILIES, IMAGE_FAMILIES
 from monitor.family import DETAIL
 from monitor.fleet import Entry, Fleet
-from monitor.model import BadStatus, Health, Listing, Mark, PollError, Refused, Unavailable, Unreachable
+from monitor.model import BadStatus, Health, Image, Listing, Mark, PollError, Refused, Unavailable, Unreachable
 from monitor.pace import Slots, backoff_s
 from monitor.poller import Poller
 
@@ -63,6 +64,19 @@ class NoMarks:
 
     def settle(self, _controller: str, _marks: Mapping[str, Mark]) -> None:
         return
+
+
+class NoPast:
+    """No upload has ended yet; what was learned of those that did."""
+
+    def __init__(self) -> None:
+        self.learned: list[tuple[str, Earlier]] = []
+
+    def usual(self, _controller: str, _kind: str) -> Usual:
+        return UNKNOWN
+
+    def remember(self, _controller: str, image: Image, upload: Earlier) -> None:
+        self.learned.append((image.uuid, upload))
 
 
 class Kept(NoMarks):
@@ -121,6 +135,7 @@ async def polling(
         fleet,
         marks or NoMarks(),
         NoNotes(),
+        past=NoPast(),
         poll=poll,
         events=events or Events(),
         slots=Slots(4),
@@ -166,6 +181,7 @@ async def annotating(source: Answers, notes: NoNotes) -> AsyncIterator[tuple[Fle
         fleet,
         NoMarks(),
         notes,
+        past=NoPast(),
         poll=rare,
         events=Events(),
         exported=frozenset({"change"}),
@@ -304,6 +320,7 @@ async def test_a_controller_is_published_before_its_first_poll() -> None:
         fleet,
         NoMarks(),
         NoNotes(),
+        past=NoPast(),
         poll=QUICK,
         events=Events(),
         slots=Slots(1),
@@ -625,6 +642,7 @@ def poller(name: str, source: Slow | Answers, fleet: Fleet, slots: Slots, notes:
         fleet,
         NoMarks(),
         notes or NoNotes(),
+        past=NoPast(),
         poll=QUICK,
         events=Events(),
         slots=slots,

@@ -81,7 +81,7 @@ def test_the_seed_document_is_read_without_an_error() -> None:
             tasks=0,
             tasks_completed=0,
             duration_s=0.0,
-            events=(Event("string", "string", "failed", "other", duration_s=0.0),),
+            events=(Event("string", "string", "failed", "other", duration_s=0.0, message="string"),),
         ),
         ("type", "img_state", *["time"] * 7),
     )
@@ -149,6 +149,7 @@ def test_an_image_under_way_is_read_whole() -> None:
                     1739442991.0,
                     1739443000.0,
                     9.0,
+                    message="connection reset",
                 ),
             ),
         ),

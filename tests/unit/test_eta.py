@@ -1,0 +1,256 @@
+"""When an upload will be done: what is said, when it is moved, and when nothing is said."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from monitor.eta import UNKNOWN, Earlier, Usual, foresee, left, lesson, share, stalled_s, usual
+from monitor.model import Course, Event, EventState, Forecast, Image, Mark, Track
+
+SLOW, QUICK = 300.0, 100.0
+USUAL = Usual({"Extract": SLOW, "Copy": QUICK}, took_s=800.0)
+
+
+def event(
+    task: str, state: EventState = "succeeded", node: str = "n1", span: tuple[float, float] | None = None
+) -> Event:
+    begin, end = span or (None, None)
+    return Event(task, node, state, "", begin, end)
+
+
+def upload(ratio: float | None = None, *events: Event, tasks: int | None = None, completed: int | None = None) -> Image:
+    return Image(
+        uuid="u1", state="in_progress", progress_ratio=ratio, tasks=tasks, tasks_completed=completed, events=events
+    )
+
+
+def track(image: Image, course: Course | None, *, at: float) -> Track:
+    return Track(image, Mark(b"", changed_at=at, first_seen_at=0.0), 0.0, course=course)
+
+
+def watched(steps: Sequence[tuple[float, float]], usually: Usual = UNKNOWN) -> list[Course | None]:
+    """The courses of an upload that is seen at these times with this progress, and moves each time."""
+    known, courses = None, list[Course | None]()
+    for at, ratio in steps:
+        image = upload(ratio)
+        course = foresee(known, image, usually, at=at, moved=True)
+        known = track(image, course, at=at)
+        courses.append(course)
+    return courses
+
+
+def forecast_of(course: Course | None) -> Forecast:
+    assert course
+    assert course.forecast
+    return course.forecast
+
+
+# The share of the work
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        pytest.param(upload(0.4), 0.4, id="progress"),
+        pytest.param(upload(0.4, tasks=4, completed=3), 0.4, id="progress before tasks"),
+        pytest.param(upload(tasks=4, completed=3), 0.75, id="tasks"),
+        pytest.param(upload(tasks=4), 0.0, id="no task yet"),
+        pytest.param(upload(tasks=4, completed=9), 1.0, id="more tasks than there are"),
+        pytest.param(upload(tasks=0), None, id="no tasks"),
+        pytest.param(upload(), None, id="nothing"),
+    ],
+)
+def test_without_earlier_uploads_the_share_is_what_the_controller_says(image: Image, expected: float | None) -> None:
+    assert share(image, {}) == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        pytest.param(upload(0.9, event("Extract", "running")), 0.75, id="not beyond the task under way"),
+        pytest.param(upload(0.5, event("Extract"), event("Copy", "running")), 0.75, id="not before what is done"),
+        pytest.param(upload(0.8, event("Extract"), event("Copy", "running")), 0.8, id="between"),
+        pytest.param(upload(None, event("Extract", "running")), 0.375, id="half of what is under way"),
+        pytest.param(upload(0.9, event("Extract"), event("Extract", "pending", "n2")), 0.75, id="one node waits"),
+        pytest.param(upload(0.9, event("Extract", "failed")), 0.75, id="a failed one is not done"),
+        pytest.param(upload(0.4, event("Extract", "pending")), 0.0, id="none has begun"),
+        pytest.param(upload(0.4, event("Unheard of")), 0.0, id="one that is new weighs nothing"),
+        pytest.param(upload(0.4), 0.4, id="no events"),
+    ],
+)
+def test_earlier_uploads_tell_how_much_the_finished_tasks_are(image: Image, expected: float) -> None:
+    assert share(image, USUAL.tasks) == pytest.approx(expected)
+
+
+@given(
+    ratio=st.none() | st.floats(0, 1),
+    states=st.lists(st.sampled_from(["succeeded", "running", "pending", "failed"]), max_size=6),
+    tasks=st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1e6)),
+)
+def test_a_share_is_a_share(ratio: float | None, states: list[EventState], tasks: Mapping[str, float]) -> None:
+    image = upload(ratio, *(event("abcdef"[place], state) for place, state in enumerate(states)))
+    found = share(image, tasks)
+    assert found is None or 0 <= found <= 1
+
+
+# What is foreseen
+
+
+def test_nothing_is_said_before_enough_was_seen() -> None:
+    first, second, third = watched([(0.0, 0.0), (10.0, 0.02), (20.0, 0.04)])
+    assert first == Course(0.0, 0.0)
+    assert second == Course(0.0, 0.0)
+    assert forecast_of(third).ends_at == pytest.approx(500.0)
+
+
+def test_an_upload_that_goes_evenly_keeps_its_promise() -> None:
+    courses = watched([(at, at / 1000) for at in range(0, 1000, 50)])
+    assert {round(forecast_of(course).ends_at) for course in courses[1:]} == {1000}
+    assert {forecast_of(course).why for course in courses[1:]} == {""}
+
+
+def test_the_range_narrows_and_holds_the_promise() -> None:
+    forecasts = [forecast_of(course) for course in watched([(at, at / 1000) for at in range(0, 1000, 50)])[1:]]
+    widths = [each.latest - each.earliest for each in forecasts]
+    assert widths == sorted(widths, reverse=True)
+    assert all(each.earliest <= each.ends_at <= each.latest for each in forecasts)
+
+
+@pytest.mark.parametrize(
+    ("at", "ratio", "why"),
+    [
+        pytest.param(1000.0, 0.55, "it stood still for 500 s", id="stood still"),
+        pytest.param(559.0, 0.95, "it goes faster than before", id="faster"),
+    ],
+)
+def test_a_promise_that_cannot_be_kept_is_moved_with_a_reason(at: float, ratio: float, why: str) -> None:
+    before, after = watched([(0.0, 0.0), (500.0, 0.5), (at, ratio)])[1:]
+    assert forecast_of(after).ends_at != forecast_of(before).ends_at
+    assert forecast_of(after).why == why
+
+
+def test_what_goes_slower_step_by_step_is_said_to() -> None:
+    *_, last = watched([(0.0, 0.0), (50.0, 0.5), *((50.0 + 50 * step, 0.5 + step / 100) for step in range(1, 10))])
+    assert forecast_of(last).why == "it goes slower than before"
+
+
+def test_a_promise_that_was_moved_says_so_until_it_is_moved_again() -> None:
+    moved, kept = watched([(0.0, 0.0), (500.0, 0.5), (1000.0, 0.55), (1010.0, 0.56)])[2:]
+    assert forecast_of(kept).why == forecast_of(moved).why
+    assert forecast_of(kept).ends_at == forecast_of(moved).ends_at
+
+
+@given(
+    steps=st.lists(st.tuples(st.floats(0.1, 1000, allow_nan=False), st.floats(-0.2, 0.3)), min_size=1, max_size=30),
+    usually=st.sampled_from([UNKNOWN, USUAL]),
+)
+def test_a_promise_is_never_put_off_without_a_reason(steps: list[tuple[float, float]], usually: Usual) -> None:
+    at, ratio = 0.0, 0.0
+    seen = [(at, ratio)]
+    for wait, gain in steps:
+        at, ratio = at + wait, min(1.0, max(0.0, ratio + gain))
+        seen.append((at, ratio))
+    before: Forecast | None = None
+    for (now, _), course in zip(seen, watched(seen, usually), strict=True):
+        forecast = course.forecast if course else None
+        if before and forecast and forecast.ends_at != before.ends_at:
+            assert forecast.why
+        if forecast:
+            assert forecast.earliest <= forecast.ends_at <= forecast.latest
+            assert forecast.latest >= now
+        before = forecast
+
+
+def test_work_that_began_anew_is_a_new_course() -> None:
+    *_, last = watched([(0.0, 0.1), (100.0, 0.5), (110.0, 0.0)])
+    assert last == Course(110.0, 0.0)
+    *_, last = watched([(0.0, 0.1), (100.0, 0.5), (110.0, 0.0)], USUAL)
+    assert forecast_of(last).why == "its work began anew"
+
+
+def test_progress_that_flickers_is_no_new_beginning() -> None:
+    *_, last = watched([(0.0, 0.1), (100.0, 0.095), (200.0, 0.3)])
+    assert last
+    assert last.since == 0.0
+
+
+def test_what_did_not_move_is_foreseen_as_it_was() -> None:
+    course = Course(0.0, 0.0, Forecast(1.0, 1.0, 1.0))
+    known = track(upload(0.5), course, at=5.0)
+    assert foresee(known, upload(0.5), UNKNOWN, at=9.0, moved=False) is course
+
+
+def test_an_upload_that_a_restart_finds_under_way_is_measured_from_then_on() -> None:
+    assert foresee(None, upload(0.5), UNKNOWN, at=9.0, moved=False) == Course(9.0, 0.5)
+    known = track(replace(upload(), state="completed"), None, at=5.0)
+    assert foresee(known, upload(0.5), UNKNOWN, at=9.0, moved=True) == Course(9.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    "image", [replace(upload(0.5), state="completed"), replace(upload(0.5), state="failed"), upload()]
+)
+def test_nothing_is_foreseen_of_what_is_over_or_tells_nothing(image: Image) -> None:
+    known = track(upload(0.4), Course(0.0, 0.0), at=5.0)
+    assert foresee(known, image, USUAL, at=9.0, moved=True) is None
+
+
+def test_how_long_earlier_ones_took_is_said_from_the_beginning() -> None:
+    (course,) = watched([(0.0, 0.0)], Usual(took_s=800.0))
+    assert forecast_of(course).ends_at == pytest.approx(800.0)
+
+
+def test_the_pace_of_the_upload_itself_soon_counts_for_more() -> None:
+    *_, last = watched([(0.0, 0.0), (1000.0, 0.5)], Usual(took_s=800.0))
+    assert forecast_of(last).ends_at == pytest.approx(1000 + 0.5 * (1000 + 80) / 0.6)
+
+
+# What is left
+
+
+def test_what_is_left_counts_down_and_ends_when_it_is_overdue() -> None:
+    known = track(upload(0.5), Course(0.0, 0.0, Forecast(100.0, 80.0, 130.0)), at=5.0)
+    for now, expected in ((60.0, (40.0, 20.0, 70.0)), (90.0, (10.0, 0.0, 40.0)), (130.0, (0.0, 0.0, 0.0))):
+        found = left(known, now=now)
+        assert found
+        assert (found.likely_s, found.least_s, found.most_s) == expected
+    assert left(known, now=131.0) is None
+    assert left(track(upload(0.5), Course(0.0, 0.5), at=5.0), now=1.0) is None
+    assert left(track(upload(0.5), None, at=5.0), now=1.0) is None
+
+
+def test_how_long_it_has_not_moved_is_told_of_what_is_under_way() -> None:
+    assert stalled_s(track(upload(0.5), None, at=5.0), now=65.0) == 60.0
+    assert stalled_s(track(upload(0.5), None, at=5.0), now=4.0) == 0.0, "a clock that was set back"
+    assert stalled_s(track(replace(upload(), state="failed"), None, at=5.0), now=65.0) is None
+
+
+# What completed ones teach
+
+
+def test_a_task_takes_from_its_first_start_to_its_last_end() -> None:
+    image = upload(
+        1.0,
+        event("Extract", span=(10.0, 40.0)),
+        event("Extract", node="n2", span=(5.0, 30.0)),
+        event("Copy", span=(50.0, 51.0)),
+        event("Copy", node="n2"),
+        event("Odd", span=(9.0, 8.0)),
+    )
+    assert lesson(None, replace(image, ended_at=60.0), at=99.0) == Earlier(60.0, {"Extract": 35.0, "Copy": 1.0})
+
+
+@pytest.mark.parametrize(("done", "took_s"), [(0.0, 90.0), (0.05, 90.0), (0.06, None)])
+def test_how_long_all_of_it_took_is_known_of_what_was_seen_from_its_beginning(
+    done: float, took_s: float | None
+) -> None:
+    known = track(upload(0.9), Course(10.0, done), at=50.0)
+    assert lesson(known, upload(1.0), at=100.0) == Earlier(100.0, {}, took_s)
+
+
+def test_what_is_usual_is_the_median() -> None:
+    assert usual([]) == UNKNOWN
+    uploads = [Earlier(1.0, {"a": 1.0}, 10.0), Earlier(2.0, {"a": 3.0, "b": 5.0}), Earlier(3.0, {"a": 2.0}, 30.0)]
+    assert usual(uploads) == Usual({"a": 2.0, "b": 5.0}, 20.0)
