@@ -28,6 +28,7 @@ from monitor.store import Store
 from monitor.supervisor import Supervisor
 from monitor.watches import Difference, Watches
 from monitor.web.auth import Door
+from monitor.web.feed import Feed
 from monitor.web.listening import Listener
 from monitor.web.rereading import Rereading
 from monitor.web.site import make_site
@@ -111,9 +112,11 @@ async def running(
     watches = Watches(fleet, store, now=now, rng=rng)
     store.ledger.on_reread = watches.redraw
     door = Door(config, own, clock=asyncio.get_running_loop().time)
+    feed = Feed(fleet, now=now)
 
     async def apply(renewed: Config) -> Difference:
         door.adopt(renewed)
+        feed.recall()
         return await watches.renew(renewed)
 
     def ailing() -> str:
@@ -132,6 +135,8 @@ async def running(
         tenants=watches.tenants,
         reload=reloading.reload,
         not_healthy=ailing,
+        feed=feed,
+        now=now,
         not_ready=lambda: not_ready(fleet, store_up=store.up, uptime_s=heart.uptime_s, stopping=stopping.is_set()),
     )
     async with AsyncExitStack() as stack:
@@ -146,7 +151,7 @@ async def running(
             every.append(tasks.create_task(notifier.run(), name="notify"))
             watches.start(tasks)
             if config.web:
-                rereading = Rereading(config.web, partial(_renew, listener, door))
+                rereading = Rereading(config.web, partial(_renew, listener, door, feed))
                 every.append(tasks.create_task(rereading.run(), name="web-config"))
             log.info("started", address=write_address(listener.address), controllers=len(watches))
             notifier.ready()
@@ -154,6 +159,7 @@ async def running(
                 yield Daemon(listener.address, fleet, state, reloading, listener.scheme)
             finally:
                 stopping.set()
+                feed.close()
                 log.info("stopping")
                 notifier.stopping()
                 watches.stop()
@@ -217,7 +223,8 @@ async def _listen(config: Config, state: State, stack: AsyncExitStack, passed: s
     return listener
 
 
-def _renew(listener: Listener, door: Door, web_config: WebConfig, context: ssl.SSLContext | None) -> None:
+def _renew(listener: Listener, door: Door, feed: Feed, web_config: WebConfig, context: ssl.SSLContext | None) -> None:
     """Put a web configuration that was read again to use."""
     listener.renew(context)
     door.renew(web_config)
+    feed.recall()

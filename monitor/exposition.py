@@ -87,27 +87,44 @@ def in_order(headers: Sequence[Piece], rows: Sequence[Sequence[Piece]]) -> list[
 def identity(pieces: Iterable[Piece]) -> tuple[int, Iterator[bytes]]:
     """The body as it is: its length, and chunks of about 32 KiB."""
     texts = [piece.text for piece in pieces]
-    return sum(map(len, texts)), _chunks(texts)
+    return sum(map(len, texts)), chunks(texts)
 
 
 def gzipped(pieces: Sequence[Piece]) -> tuple[int, Iterator[bytes]]:
     """The body as one gzip stream: its length, and chunks of about 32 KiB. Nothing is compressed here."""
     length = len(_GZIP_HEADER) + sum([len(piece.deflated) for piece in pieces]) + len(_LAST_BLOCK) + 8
-    return length, _chunks(_gzip_stream(pieces))
+    return length, chunks(_gzip_stream(pieces))
+
+
+class Gzip:
+    """One gzip stream: the header, then pieces, then the end. The checksum is taken as the pieces go out."""
+
+    HEADER: Final = _GZIP_HEADER
+
+    def __init__(self) -> None:
+        self._crc = self._size = 0
+
+    def add(self, part: Piece) -> bytes:
+        """The bytes of one piece."""
+        self._crc = codec.crc32(part.text, self._crc)
+        self._size += len(part.text)
+        return part.deflated
+
+    def end(self) -> bytes:
+        """The bytes after the last piece."""
+        return _LAST_BLOCK + self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def _gzip_stream(pieces: Iterable[Piece]) -> Iterator[bytes]:
-    """The checksum is taken as the pieces go out, so that the loop is never held for all of them."""
-    crc = size = 0
-    yield _GZIP_HEADER
-    for part in pieces:
-        crc = codec.crc32(part.text, crc)
-        size += len(part.text)
-        yield part.deflated
-    yield _LAST_BLOCK + crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
+    """By and by, so that the loop is never held for all of them."""
+    stream = Gzip()
+    yield stream.HEADER
+    yield from map(stream.add, pieces)
+    yield stream.end()
 
 
-def _chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
+def chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Parts put together, about 32 KiB at a time; a part that is larger stays whole."""
     held: list[bytes] = []
     size = 0
     for part in parts:

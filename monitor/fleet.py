@@ -30,6 +30,7 @@ class Fleet:
     def __init__(self) -> None:
         self._entries: Mapping[str, Entry] = {}
         self._listeners: tuple[Listener, ...] = ()
+        self.on_remove: Callable[[str], None] = lambda _name: None
 
     @property
     def entries(self) -> Mapping[str, Entry]:
@@ -43,8 +44,9 @@ class Fleet:
             listener(entry, changes)
 
     def remove(self, name: str) -> None:
-        """Know this controller no more. Listeners are not told: nothing happened to its images."""
+        """Know this controller no more. Listeners are not told: nothing happened to its images. ``on_remove`` is."""
         self._entries = {other: entry for other, entry in self._entries.items() if other != name}
+        self.on_remove(name)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` at every publication, until the function that this returns is called."""

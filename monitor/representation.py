@@ -5,10 +5,14 @@ from hashlib import blake2b
 
 import msgspec
 
+_NONE: Mapping[str, float | None] = {}
 
-def represent(raw: bytes, controller: str, annotations: Mapping[str, str]) -> bytes:
-    """The object as it came, with ``annotations`` and ``controller``. ``raw``: a JSON object."""
-    ours = msgspec.json.encode({"annotations": annotations, "controller": controller})
+
+def represent(
+    raw: bytes, controller: str, annotations: Mapping[str, str], estimates: Mapping[str, float | None] = _NONE
+) -> bytes:
+    """The object as it came, with ``annotations``, ``controller`` and ``estimates``. ``raw``: a JSON object."""
+    ours = msgspec.json.encode({"annotations": annotations, "controller": controller, **estimates})
     whole = raw.rstrip()[:-1].rstrip()
     return whole + (b"" if whole.endswith(b"{") else b",") + ours[1:]
 
@@ -18,6 +22,7 @@ def entity_tag(raw: bytes, controller: str, annotations: Mapping[str, str]) -> s
     The ETag of a representation, without quotes.
 
     The same for the same content in whatever order a Controller writes it: its list and its single object may differ.
+    Estimates are not part of it: the clock moves them, and a change that hangs on a tag means what was read.
     """
     whole = msgspec.json.encode([content(raw) or raw, controller, annotations], order="sorted")
     return blake2b(whole, digest_size=16).hexdigest()

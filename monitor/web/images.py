@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp import web
 
+from monitor import eta
 from monitor.avi.schema import PAGE_SIZE
 from monitor.fleet import Entry
 from monitor.model import Track
@@ -28,7 +29,8 @@ async def list_images(request: web.Request) -> web.Response:
     images = [(entry, track) for entry, track in seen if _is(entry, track, wanted)]
     size = number(request, "page_size", most=PAGE_SIZE) or PAGE_SIZE
     page = number(request, "page") or 1
-    shown = [_body(entry, track) for entry, track in images[(page - 1) * size : page * size]]
+    now = request.app[STATE].now()
+    shown = [_body(entry, track, now=now) for entry, track in images[(page - 1) * size : page * size]]
     more = b""
     if page * size < len(images):
         more = b',"next":' + msgspec.json.encode(other_page(request, page=page + 1))
@@ -44,10 +46,11 @@ def _is(entry: Entry, track: Track, wanted: Mapping[str, str]) -> bool:
 async def get_image(request: web.Request) -> web.Response:
     """One Image object as last seen, with an ``ETag``. 409 when two controllers have the uuid and none is named."""
     entry, track = find_image(request)
-    tag = entity_tag(_raw(entry, track), entry.name, track.annotations)
+    tag = entity_tag(raw_of(entry, track), entry.name, track.annotations)
     if request.if_none_match and any(known.value in {tag, "*"} for known in request.if_none_match):
         return web.Response(status=304, headers={"ETag": f'"{tag}"'})
-    return web.Response(body=_body(entry, track), content_type="application/json", headers={"ETag": f'"{tag}"'})
+    body = _body(entry, track, now=request.app[STATE].now())
+    return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})
 
 
 def find_image(request: web.Request) -> tuple[Entry, Track]:
@@ -69,12 +72,25 @@ def find_image(request: web.Request) -> tuple[Entry, Track]:
     return found[0], found[0].snapshot.images[uuid]
 
 
-def _raw(entry: Entry, track: Track) -> bytes:
+def raw_of(entry: Entry, track: Track) -> bytes:
+    """The object as its controller gave it."""
     return bytes(entry.snapshot.listing.raws[track.image.uuid])
 
 
-def _body(entry: Entry, track: Track) -> bytes:
-    return represent(_raw(entry, track), entry.name, track.annotations)
+def _body(entry: Entry, track: Track, *, now: float) -> bytes:
+    return represent(raw_of(entry, track), entry.name, track.annotations, _estimates(track, now=now))
+
+
+def _estimates(track: Track, *, now: float) -> Mapping[str, float | None]:
+    """Of what is under way: what it still takes, and for how long it has not moved."""
+    left = eta.left(track, now=now)
+    numbers = {
+        "eta_seconds": left.likely_s if left else None,
+        "eta_seconds_min": left.least_s if left else None,
+        "eta_seconds_max": left.most_s if left else None,
+        "stalled_seconds": eta.stalled_s(track, now=now),
+    }
+    return {name: None if number is None else round(number, 1) for name, number in numbers.items()}
 
 
 def number(request: web.Request, key: str, *, most: int = LARGEST_PAGE_NUMBER) -> int:

@@ -29,6 +29,9 @@ FILTERS: Final = (
 )
 IF_NONE_MATCH: Final = Parameter("header", "If-None-Match", "Entity tags; 304 when the image has one of them.")
 
+LAST_EVENT_ID: Final = Parameter("header", "Last-Event-ID", "Only what came after it, where that is still known.")
+FILE: Final = Parameter("path", "file", "One of the page's files.", required=True)
+
 PATCH: Final = (
     UUID,
     CONTROLLER,

@@ -37,6 +37,7 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "bad-config": (422, "The configuration is not good"),
     "too-many-annotations": (422, "Too many annotations"),
     "too-many-failures": (429, "Too many failures"),
+    "too-many-readers": (503, "Too many readers"),
     "bug": (500, "A bug of ours"),
     "controller-failed": (502, "The Controller failed"),
     "store-down": (503, "The database does not answer"),
@@ -54,6 +55,7 @@ HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
     "changed": {"ETag": "The present one."},
     "media-type": {"Accept-Patch": "The media types that can be sent (RFC 5789)."},
     "too-many-failures": {"Retry-After": "After how many seconds to come again."},
+    "too-many-readers": {"Retry-After": "After how many seconds to come again."},
     "image-busy": {"Retry-After": "After how many seconds to come again."},
     "stopping": {"Retry-After": "After how many seconds to come again."},
     "controller-upgrading": {"Retry-After": "After how many seconds to come again."},
@@ -133,7 +135,7 @@ def of_http(error: web.HTTPException, path: str) -> Problem:
         detail = f"{error.method} is not allowed on {path}; allowed: {allowed}"
         return Problem("method-not-allowed", detail, headers={"Allow": allowed})
     if error.status == 404:
-        return Problem("no-such-route", f"there is nothing at {path}; GET / names the routes")
+        return Problem("no-such-route", f"there is nothing at {path}; GET /api/openapi.json names the routes")
     if error.status == 413:
         return Problem("too-large", "the body has more than 64 KiB")
     return Problem("bad-query", error.text or error.reason, status=error.status)

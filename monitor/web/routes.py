@@ -1,32 +1,35 @@
 """
-The table of routes: method, path, who may, what for. The page, the README and the tests are checked against it.
+The table of routes: method, path, who may, what for. The README and the tests are checked against it.
 
 The image routes answer in the Controller's own shape, so that the vendor's SDK reads them.
 """
 
-from html import escape
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
-from monitor import __version__
 from monitor.watches import Difference
 from monitor.web import parameters
 from monitor.web.auditing import list_audit
 from monitor.web.contract import Answer, Header, Route
 from monitor.web.controllers import list_controllers
+from monitor.web.events import stream_events
 from monitor.web.images import get_image, list_images
+from monitor.web.nodes import list_nodes
 from monitor.web.openapi import document
+from monitor.web.pages import FILE_TYPES, get_file, get_page
 from monitor.web.patchbody import PATCH_BODY
 from monitor.web.patching import options_image, patch_image
 from monitor.web.reload import reload
 from monitor.web.scrape import metrics
-from monitor.web.shapes import AuditPage, Image, ImagePage, PollingPage, Rehearsal
+from monitor.web.shapes import AuditPage, Image, ImagePage, NodePage, PollingPage, Rehearsal
 from monitor.web.state import STATE
 
 _TEXT = ("text/plain",)
 _ETAG = Header("ETag", "The entity tag of the image as it is.")
+_FILE_TAG = Header("ETag", "The entity tag of the file.")
+_SAME_FILE = {304: Answer("it is what it was", headers=(_FILE_TAG,))}
 _ALLOW = Header("Allow", "The methods that are allowed.")
 _ACCEPT_PATCH = Header("Accept-Patch", "The media types in which it is patched (RFC 5789).")
 _ONE_IMAGE = ("no-such-image", "no-such-route", "ambiguous-image")  # a uuid may have what no segment of a path has
@@ -41,6 +44,9 @@ _OF_A_PATCH = (
     "too-many-annotations", "image-busy", "stopping", "caller-gone", "not-recorded", "refused", "controller-failed",
     "store-down", "controller-upgrading", "controller-busy", "outcome-unknown",
 )  # fmt: skip
+
+
+_STREAM = "`event: state` with a LiveState, then `event: change` with a LiveChange each; comments while nothing happens"
 
 
 async def healthy(request: web.Request) -> web.Response:
@@ -59,18 +65,33 @@ def _word(complaint: str, word: str) -> web.Response:
     )
 
 
-async def page(_request: web.Request) -> web.Response:
-    """The routes, for a person with a browser."""
-    return web.Response(text=_PAGE, content_type="text/html", headers={"Content-Security-Policy": "default-src 'none'"})
-
-
 async def openapi(_request: web.Request) -> web.Response:
     """This table, in the words that other programs read."""
     return web.Response(body=_DOCUMENT, content_type="application/json")
 
 
 ROUTES: Final = (
-    Route("GET", "/", "read", "this page", page, {200: Answer("a page of HTML", (str,), ("text/html",))}),
+    Route(
+        "GET",
+        "/",
+        "open",
+        "the live page; all that it shows comes from the routes below, with the credential that they need",
+        get_page,
+        {200: Answer("a page of HTML", (str,), ("text/html",), (_FILE_TAG,)), **_SAME_FILE},
+    ),
+    Route(
+        "GET",
+        "/page/{file}",
+        "open",
+        "the page's scripts and styles",
+        get_file,
+        {
+            200: Answer("the file", (str,), FILE_TYPES, (_FILE_TAG,)),
+            **_SAME_FILE,
+        },
+        problems=("no-such-route",),
+        takes=(parameters.FILE,),
+    ),
     Route(
         "GET",
         "/metrics",
@@ -125,6 +146,16 @@ ROUTES: Final = (
         takes=(parameters.UUID, parameters.CONTROLLER, parameters.IF_NONE_MATCH),
     ),
     Route(
+        "GET",
+        "/api/image/{uuid}/nodes",
+        "read",
+        "what each node did for each task of the image",
+        list_nodes,
+        {200: Answer("one event a task and node", (NodePage,))},
+        problems=_ONE_IMAGE,
+        takes=(parameters.UUID, parameters.CONTROLLER),
+    ),
+    Route(
         "OPTIONS",
         "/api/image/{uuid}",
         "read",
@@ -155,6 +186,16 @@ ROUTES: Final = (
     ),
     Route(
         "GET",
+        "/api/events",
+        "read",
+        "the fleet live, as Server-Sent Events: first the whole state, then changes",
+        stream_events,
+        {200: Answer(_STREAM, (str,), ("text/event-stream",))},
+        problems=("too-many-readers",),
+        takes=(parameters.LAST_EVENT_ID,),
+    ),
+    Route(
+        "GET",
         "/api/audit",
         "admin",
         "who changed what, when, and how it ended; the newest first",
@@ -174,25 +215,3 @@ ROUTES: Final = (
 )
 
 _DOCUMENT = msgspec.json.encode(document(ROUTES))
-
-
-def _row(route: Route) -> str:
-    path = escape(route.path)
-    link = path if "{" in path else f'<a href="{path}">{path}</a>'
-    return f"<tr><td>{route.method}</td><td>{link}</td><td>{escape(route.summary)}</td></tr>"
-
-
-_ROWS = "\n".join(map(_row, ROUTES))
-_PAGE = f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>avi-upgrade-monitor</title>
-<h1>avi-upgrade-monitor {__version__}</h1>
-<p>Watches the image objects of Avi Load Balancer Controllers.</p>
-<table>
-<tr><th align="left">Method</th><th align="left">Route</th><th align="left">What it gives</th></tr>
-{_ROWS}
-</table>
-</html>
-"""

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from monitor.audit import Outcome
 from monitor.avi import wire
-from monitor.model import Reason
+from monitor.model import EventState, Reason
 
 Json = Any
 Next = Annotated[str, Meta(description="The URL of the next page; not there on the last one.")]
@@ -26,6 +26,33 @@ class Image(wire.Image, kw_only=True):
 
     annotations: Annotated[Mapping[str, str], Meta(description="What operators wrote on it.")]
     controller: Annotated[str, Meta(description="The name of the controller that it is on.")]
+    eta_seconds: Annotated[float | None, Meta(description="What it still takes; null when that is not known.")] = None
+    eta_seconds_min: Annotated[float | None, Meta(description="The least that it should take.")] = None
+    eta_seconds_max: Annotated[float | None, Meta(description="The most that it should take.")] = None
+    stalled_seconds: Annotated[
+        float | None, Meta(description="For how long it has not moved; null when it is not under way.")
+    ] = None
+
+
+class NodeEvent(Struct, frozen=True):
+    """What one node did for one task. Times by the Controller's clock; ``duration_seconds``: as it reports it."""
+
+    task: str
+    node: str
+    state: EventState
+    status: str
+    message: str
+    started_at: float | None
+    ended_at: float | None
+    duration_seconds: float | None
+
+
+class NodePage(Struct, frozen=True):
+    """An image's processing. ``tasks``: in the Controller's order. ``nodes``: sorted."""
+
+    tasks: list[str]
+    nodes: list[str]
+    events: list[NodeEvent]
 
 
 class ImagePage(Struct, frozen=True):

@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from monitor.web.contract import Handler, Route
 from monitor.web.problems import Problem, of_http, respond
 from monitor.web.routes import ROUTES
-from monitor.web.state import CALLER, REQUEST_ID, STATE, State
+from monitor.web.state import ANSWERED_AT, CALLER, REQUEST_ID, STATE, State
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _METHODS = hdrs.METH_ALL
@@ -78,12 +78,13 @@ async def _around(
     except web.HTTPException as error:
         response = respond(of_http(error, request.path), request_id)
     except ConnectionError:
-        _count(request, _CALLER_GONE, time.perf_counter() - started)
+        gone = 200 if ANSWERED_AT in request else _CALLER_GONE  # who follows for hours goes when he likes
+        _count(request, gone, request.get(ANSWERED_AT, time.perf_counter()) - started)
         raise  # in the middle of an answer; there is nobody to tell
     except Exception:
         log.exception("request_bug", request_id=request_id, method=request.method, path=request.path)
         response = respond(Problem("bug", f"the log has it under {request_id}"), request_id)
-    _count(request, response.status, time.perf_counter() - started)
+    _count(request, response.status, request.get(ANSWERED_AT, time.perf_counter()) - started)
     log.debug("request", request_id=request_id, method=request.method, path=request.path, status=response.status)
     return response
 

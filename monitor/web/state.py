@@ -11,6 +11,7 @@ from monitor.patcher import Patcher
 from monitor.store.ledger import Ledger
 from monitor.watches import Difference
 from monitor.web.auth import Caller, Door
+from monitor.web.feed import Feed
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,15 +22,20 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     door: Door
     ledger: Ledger
     patcher: Patcher
+    feed: Feed
     tenants: Mapping[str, str]
     """Whose images are watched, by controller; `*`: everybody's."""
     reload: Callable[[], Awaitable[Difference]]
     """Raises: ConfigError."""
     not_healthy: Callable[[], str]
     not_ready: Callable[[], str]
+    now: Callable[[], float]
+    """Unix seconds."""
 
 
 STATE = web.AppKey("state", State)
 REQUEST_ID = web.RequestKey("request_id", str)
 CALLER = web.RequestKey("caller", Caller)
 """Who asks; set for every route but the open ones."""
+ANSWERED_AT = web.RequestKey("answered_at", float)
+"""When an answer that goes on for long had begun, by ``time.perf_counter``: that is how long the request took."""

@@ -18,6 +18,7 @@ from monitor.patcher import Patcher
 from monitor.store import Store
 from monitor.watches import Difference
 from monitor.web.auth import Door
+from monitor.web.feed import Feed
 from monitor.web.site import make_site
 from monitor.web.state import State
 from tests.benchmarks.children import child, cpu_s
@@ -114,6 +115,8 @@ def _state(fleet: Fleet, own: OwnMetrics) -> State:
         own=own,
         door=Door(config, own, clock=time.monotonic),
         ledger=ledger,
+        feed=Feed(fleet, now=time.time),
+        now=time.time,
         patcher=Patcher(fleet, ledger, {}, now=time.time, ended=own.patched),
         tenants={},
         reload=_no_reload,

@@ -98,6 +98,7 @@ def _idle(daemon: Daemon) -> tuple[str, ...]:
 def _schema(body: Mapping[str, Any] | None = None) -> OpenApiSchema:
     """The document as schemathesis reads it. ``body``: instead of the one of PATCH."""
     raw = document(ROUTES)
+    del raw["paths"]["/api/events"]  # whose answer has no end; test_events.py reads it
     if body:
         for content in raw["paths"][PATCH_ROUTE]["patch"]["requestBody"]["content"].values():
             content["schema"] = body

@@ -1,7 +1,9 @@
 """The routes over a real socket: what they give, and how they refuse."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from importlib.resources import files
 from pathlib import Path
 
 import aiohttp
@@ -9,12 +11,12 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from structlog.testing import capture_logs
+from yarl import URL
 
 from monitor.app import Daemon
 from monitor.fleet import Entry
 from monitor.model import Health, Snapshot
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
-from monitor.web.routes import ROUTES
 from tests.integration.support import PATIENCE_S, polled, until, watching
 
 FLEET = (
@@ -89,6 +91,8 @@ async def test_images_come_in_the_controllers_own_shape_with_their_controller(
     assert "next" not in answer
     for image in answer["results"]:
         controller = simulator.controllers[image.pop("controller")]
+        assert image.pop("stalled_seconds") is None or image["img_state"]["state"] == "IMAGE_FSM_IN_PROGRESS"
+        assert [image.pop(name) for name in ("eta_seconds", "eta_seconds_min", "eta_seconds_max")] == [None] * 3
         served = {**controller.image(image["uuid"]), "annotations": {}}
         served.pop("status", None)  # is not in the object model of the version that the daemon asks for
         assert image == served
@@ -213,11 +217,38 @@ async def test_controllers_tell_how_polling_them_goes(http: aiohttp.ClientSessio
     ]
 
 
-async def test_the_page_names_every_route(http: aiohttp.ClientSession) -> None:
+async def test_the_page_is_made_of_its_own_files_and_runs_nothing_else(http: aiohttp.ClientSession) -> None:
     async with http.get("/") as response:
         page = await response.text()
-    assert [route.path for route in ROUTES if route.path not in page] == []
-    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page)
+    paths = re.findall(r'(?:src|href)="(/?page/[^"#]+)"', page)
+    assert {path.rpartition(".")[2] for path in paths} >= {"css", "js"}
+    for path in paths:
+        async with http.get(f"/{path.removeprefix('/')}") as response:
+            assert response.status == 200, path
+            assert response.headers["Content-Security-Policy"] == policy
+            assert response.headers["Cache-Control"] == "no-cache"
+        async with http.get(response.url, headers={"If-None-Match": response.headers["ETag"]}) as again:
+            assert again.status == 304
+
+
+@pytest.mark.parametrize("name", ["none.js", "..%2Froutes.py", "__init__.py", ""])
+async def test_nothing_but_the_pages_files_is_served(http: aiohttp.ClientSession, name: str) -> None:
+    async with http.get(URL(f"/page/{name}", encoded=True)) as response:
+        assert (response.status, (await response.json())["type"].rpartition(":")[2]) == (404, "no-such-route")
+
+
+async def test_every_script_that_the_page_imports_is_there(http: aiohttp.ClientSession) -> None:
+    folder = files("monitor.web") / "page"
+    scripts = {each.name: each.read_text() for each in folder.iterdir() if each.name.endswith(".js")}
+    imported = {name for text in scripts.values() for name in re.findall(r'from "\./([\w.-]+)"', text)}
+    assert imported <= scripts.keys()
+    for name in scripts:
+        async with http.get(f"/page/{name}") as response:
+            assert (response.status, response.content_type) == (200, "text/javascript")
 
 
 @pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])

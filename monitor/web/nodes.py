@@ -1,0 +1,38 @@
+"""``GET /api/image/{uuid}/nodes``: what each node did for each task of one image."""
+
+import asyncio
+
+import msgspec
+from aiohttp import web
+
+from monitor.avi.schema import decode_image
+from monitor.model import Event
+from monitor.web.images import find_image, raw_of
+from monitor.web.shapes import NodeEvent, NodePage
+
+
+async def list_nodes(request: web.Request) -> web.Response:
+    """
+    The events of one image, one a (task, node). Decoded when asked for: they are not kept.
+
+    Raises: Problem (no-such-image, ambiguous-image).
+    """
+    raw = msgspec.Raw(raw_of(*find_image(request)))
+    image, _ = await asyncio.to_thread(decode_image, raw)  # it may have thousands
+    tasks = dict.fromkeys(event.task for event in image.events)
+    nodes = sorted({event.node for event in image.events})
+    page = NodePage(list(tasks), nodes, [_shown(event) for event in image.events])
+    return web.Response(body=msgspec.json.encode(page), content_type="application/json")
+
+
+def _shown(event: Event) -> NodeEvent:
+    return NodeEvent(
+        event.task,
+        event.node,
+        event.state,
+        event.status,
+        event.message,
+        event.started_at,
+        event.ended_at,
+        event.duration_s,
+    )

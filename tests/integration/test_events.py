@@ -1,0 +1,307 @@
+"""``GET /api/events`` of a real daemon: first everything, then what changed, to whoever may see it."""
+
+import asyncio
+import gzip
+import json
+import socket
+import time
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import yaml
+
+from monitor.app import Daemon
+from monitor.simulator import ControllerSpec, Simulator, UploadSpec
+from monitor.web import events as module
+from monitor.web import feed as feeds
+from tests.integration.conformance import require_conformance
+from tests.integration.events import Reader, reading
+from tests.integration.operators import ALICE, EVE, ROOT, TOKENS, ask, patch, token
+from tests.integration.support import PATIENCE_S, QUICK, failed, polled, scrape, until, watching
+
+SPECS = [
+    ControllerSpec(name="dc1", images=2, uploads=(UploadSpec(duration=600.0, started_ago=100.0),)),
+    ControllerSpec(name="dc2", images=1),
+]
+NARROW = "aum_narrow"
+
+
+@asynccontextmanager
+async def serving(
+    tmp_path: Path, *, speed: float = 0.0, poll: Mapping[str, object] = QUICK
+) -> AsyncIterator[tuple[Daemon, Simulator]]:
+    """A daemon that has polled both controllers once."""
+    tokens = [*TOKENS, token("narrow", NARROW, "read", controllers=["dc2"])]
+    async with (
+        Simulator(SPECS, speed=speed) as simulator,
+        watching(simulator, tmp_path, tokens=tokens, poll=poll, anonymous=["metrics", "read"]) as daemon,
+    ):
+        for name in simulator.controllers:
+            await polled(daemon, name)
+        yield daemon, simulator
+
+
+def active(daemon: Daemon) -> str:
+    return next(track.image.uuid for _, track in daemon.fleet.images() if track.image.active)
+
+
+async def test_the_first_event_tells_everything(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, _), reading(daemon) as reader:
+        assert reader.response.status == 200
+        assert reader.response.content_type == "text/event-stream"
+        assert reader.response.headers["Cache-Control"] == "no-store"
+        require_conformance("GET", "/api/events", reader.response.status, reader.response.headers, b"")
+        state = await reader.next()
+        assert state
+        assert reader.kinds == ["state"]
+        assert abs(state["now"] - time.time()) < PATIENCE_S
+        assert reader.controllers.keys() == {"dc1", "dc2"}
+        assert {uuid for _, uuid in reader.images} == {track.image.uuid for _, track in daemon.fleet.images()}
+        image = reader.image(active(daemon))
+        assert (image["state"], image["tasks"], image["eta"], image["annotations"]) == ("in_progress", 6, None, {})
+
+
+async def test_then_come_changes_alone_until_what_is_known_is_what_is(tmp_path: Path) -> None:
+    async with serving(tmp_path, speed=200.0) as (daemon, simulator), reading(daemon) as reader:
+        uuid = active(daemon)
+        await reader.until(lambda reader: reader.image(uuid).get("eta") is not None)
+        await reader.until(lambda reader: reader.image(uuid)["state"] == "completed")
+        assert reader.image(uuid)["eta"] is None
+        assert set(reader.kinds[1:]) == {"change"}
+        simulator.controllers["dc1"].remove(uuid)
+        await reader.until(lambda reader: not reader.image(uuid))
+
+
+async def test_annotations_move_at_once_and_health_when_it_changes(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, simulator), reading(daemon) as reader:
+        uuid = active(daemon)
+        await reader.next()
+        await patch(daemon, uuid, {"annotations": {"change": "CHG-1", "acknowledged": "yes"}})
+        await reader.until(lambda reader: reader.image(uuid)["acknowledged"])
+        assert reader.image(uuid)["annotations"] == {"change": "CHG-1", "acknowledged": "yes"}
+        await simulator.controllers["dc2"].stop_listening()
+        await failed(daemon, "dc2", "connect")
+        await reader.until(lambda reader: not reader.controllers["dc2"]["up"])
+        assert reader.controllers["dc2"]["reason"] == "connect"
+        assert reader.controllers["dc2"]["seen_at"]
+        told = len(reader.kinds)
+        await failed(daemon, "dc2", "connect", times=5)
+        await patch(daemon, uuid, {"annotations": {"change": "CHG-2"}})
+        await reader.until(lambda reader: reader.image(uuid)["annotations"]["change"] == "CHG-2")
+        assert len(reader.kinds) == told + 1, "nothing is said of polls that tell nothing new"
+
+
+async def test_whoever_comes_back_gets_what_he_missed_and_no_more(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, _):
+        uuid = active(daemon)
+        async with reading(daemon) as reader:
+            await reader.next()
+        await patch(daemon, uuid, {"annotations": {"a": "b"}})
+        async with reading(daemon, Last_Event_ID=reader.last_id) as again:
+            await again.until(lambda reader: reader.image(uuid).get("annotations") == {"a": "b"})
+            assert again.kinds == ["change"]
+
+
+@pytest.mark.parametrize("known", ["0-0", "nonsense", "ffffffff-99999999", "-", ""])
+async def test_whoever_knows_something_else_gets_everything(tmp_path: Path, known: str) -> None:
+    async with serving(tmp_path) as (daemon, _), reading(daemon, Last_Event_ID=known) as reader:
+        await reader.next()
+        assert reader.kinds == ["state"]
+
+
+async def test_a_reader_that_falls_behind_gets_a_fresh_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "_MOST_FRAMES", 3)
+    async with serving(tmp_path) as (daemon, _):
+        uuid = active(daemon)
+        async with reading(daemon) as reader:
+            await reader.next()
+        feed = daemon.state.feed
+        for number in range(5):
+            before = feed.number
+            await patch(daemon, uuid, {"annotations": {"n": str(number)}})
+            await feed.news(before, feed.generation)
+        async with reading(daemon, Last_Event_ID=reader.last_id) as again:
+            await again.next()
+            assert again.kinds == ["state"]
+            assert again.image(uuid)["annotations"] == {"n": "4"}
+
+
+async def test_a_stream_that_is_compressed_is_one_and_ends_well(tmp_path: Path) -> None:
+    """Read as it comes, not at its end: a reader waits for every event."""
+    async with serving(tmp_path) as (daemon, _):
+        uuid = active(daemon)
+        inflate, text = zlib.decompressobj(16 + zlib.MAX_WBITS), b""
+        raw = aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=PATIENCE_S))
+        async with raw as http, http.get(f"{daemon.url}/api/events", headers={"Accept-Encoding": "gzip"}) as response:
+            assert response.headers["Content-Encoding"] == "gzip"
+            while uuid.encode() not in text:
+                text += inflate.decompress(await response.content.readany())
+            daemon.state.feed.recall()
+            whole = await response.content.read()
+            text += inflate.decompress(whole)
+            assert inflate.eof, "with its checksum, which zlib has compared"
+        assert text.startswith(b"event: state\nid: ")
+        assert gzip.decompress(gzip.compress(text)) == text
+
+
+async def test_a_reader_sees_the_controllers_that_he_may_see(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, simulator), reading(daemon, token=NARROW) as reader:
+        await reader.next()
+        assert reader.controllers.keys() == {"dc2"}
+        assert {name for name, _ in reader.images} == {"dc2"}
+        await patch(daemon, active(daemon), {"annotations": {"a": "b"}})
+        await simulator.controllers["dc2"].stop_listening()
+        await reader.until(lambda reader: not reader.controllers["dc2"]["up"])
+        assert reader.kinds == ["state", "change"]
+
+
+async def test_who_may_not_read_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, _), reading(daemon, token="aum_nobody") as reader:
+        assert reader.response.status == 401
+        assert reader.response.content_type == "application/problem+json"
+
+
+async def test_a_reload_ends_the_stream_and_a_controller_that_is_gone_goes(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, _):
+        async with reading(daemon, token=EVE) as reader:
+            await reader.next()
+            path = tmp_path / "config.yml"
+            written = yaml.safe_load(path.read_text())
+            written["controllers"] = [each for each in written["controllers"] if each["name"] != "dc2"]
+            written["tokens"] = [each for each in written["tokens"] if each["name"] not in {"eve", "narrow"}]
+            path.write_text(yaml.safe_dump(written))
+            assert (await ask(daemon, "POST", "/-/reload", token=ROOT)).status == 200
+            while await reader.next():
+                pass
+        async with reading(daemon, token=EVE, Last_Event_ID=reader.last_id) as refused:
+            assert refused.response.status == 401, "who may not read any more does not"
+        async with reading(daemon, token=ALICE, Last_Event_ID=reader.last_id) as again:
+            await again.until(lambda reader: "dc2" not in reader.controllers)
+
+
+async def test_a_stop_ends_every_stream_cleanly(tmp_path: Path) -> None:
+    readers: list[Reader] = []
+
+    async def follow(daemon: Daemon) -> None:
+        async with reading(daemon) as reader:
+            readers.append(reader)
+            while await reader.next():  # a body that is cut off would raise
+                pass
+
+    async with asyncio.TaskGroup() as tasks, serving(tmp_path) as (daemon, _):
+        for _ in range(5):
+            tasks.create_task(follow(daemon), name="reader")
+        async with asyncio.timeout(PATIENCE_S):
+            while len(readers) < 5 or not all(reader.kinds for reader in readers):
+                await polled(daemon, "dc1")
+    assert [reader.kinds[0] for reader in readers] == ["state"] * 5
+
+
+async def test_silence_is_broken_by_heartbeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_HEARTBEAT_S", 0.01)
+    async with serving(tmp_path) as (daemon, _), reading(daemon) as reader:
+        await reader.next()
+        async with asyncio.timeout(PATIENCE_S):
+            while (await reader.response.content.readline()) != b": \n":
+                pass
+
+
+async def test_one_reader_too_many_is_told_to_come_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_HEARTBEAT_S", 0.1)  # at the latest then it is noticed that a reader has gone
+    monkeypatch.setattr(feeds, "MOST_READERS", 1)
+    async with serving(tmp_path) as (daemon, _):
+        async with reading(daemon) as reader:
+            await reader.next()
+            got = await ask(daemon, "GET", "/api/events", token=ROOT)
+            assert (got.status, got.kind, got.headers["Retry-After"]) == (503, "too-many-readers", "5")
+            require_conformance("GET", "/api/events", got.status, got.headers, got.body)
+        async with asyncio.timeout(PATIENCE_S):
+            while daemon.state.feed.readers:
+                await polled(daemon, "dc1")
+        async with reading(daemon) as reader:
+            assert await reader.next()
+
+
+async def test_a_reader_that_takes_nothing_is_let_go_and_costs_the_others_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE_S", 0.5)
+    async with serving(tmp_path, poll={**QUICK, "active_interval": "500ms", "idle_interval": "500ms"}) as (
+        daemon,
+        simulator,
+    ):
+        dc1 = simulator.controllers["dc1"]
+        long = "x" * 200
+        build = {"controller_info": {"build": {"version": long, "patch_version": long}}}
+        big = {"name": long, "tenant_ref": long, "type": long, "img_state": {"reason": long}, **build}
+        for number in range(4000):  # more than the kernel's buffers take
+            dc1.put({**big, "uuid": f"image-{number}"})
+        await until(daemon, "dc1", lambda entry: len(entry.snapshot.images) > 4000)
+        frozen = socket.create_connection(daemon.address)
+        frozen.sendall(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with reading(daemon) as reader:
+            await reader.next()
+            await patch(daemon, active(daemon), {"annotations": {"a": "b"}})
+            await reader.until(lambda reader: reader.image(active(daemon))["annotations"] == {"a": "b"})
+            async with asyncio.timeout(PATIENCE_S):
+                while daemon.state.feed.readers > 1:
+                    await polled(daemon, "dc1")
+        frozen.close()
+
+
+async def test_a_request_that_goes_on_for_hours_is_counted_by_how_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_HEARTBEAT_S", 0.1)
+    async with serving(tmp_path) as (daemon, _):
+        async with reading(daemon) as reader:
+            await reader.next()
+        name = "avi_upgrade_monitor_http_request_duration_seconds_count"
+        wanted = f'{name}{{code="200",method="GET",route="/api/events"}} 1.0'
+        async with asyncio.timeout(PATIENCE_S):
+            while wanted not in await scrape(daemon):
+                await polled(daemon, "dc1")
+
+
+async def test_head_tells_what_get_would_begin_with(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, _):
+        got = await ask(daemon, "HEAD", "/api/events", token=ROOT)
+        assert (got.status, got.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
+
+
+async def test_the_nodes_of_an_image_are_told_task_by_task(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, _):
+        got = await ask(daemon, "GET", f"/api/image/{active(daemon)}/nodes", token=ROOT)
+        assert got.status == 200
+        assert got.json["tasks"][0] == "Validate package"
+        assert got.json["nodes"] == sorted(got.json["nodes"])
+        assert len(got.json["nodes"]) == 3
+        first = got.json["events"][0]
+        assert (first["task"], first["state"], first["status"]) == ("Validate package", "succeeded", "SYSERR_SUCCESS")
+        assert first["started_at"] < first["ended_at"]
+        assert (await ask(daemon, "GET", "/api/image/none/nodes", token=ROOT)).kind == "no-such-image"
+
+
+async def test_estimates_stand_beside_the_image_and_not_in_its_tag(tmp_path: Path) -> None:
+    async with serving(tmp_path, speed=20.0) as (daemon, _):
+        path = f"/api/image/{active(daemon)}"
+        await until(
+            daemon,
+            "dc1",
+            lambda entry: any(track.course and track.course.forecast for track in entry.snapshot.images.values()),
+        )
+        (listed,) = [
+            each
+            for each in (await ask(daemon, "GET", "/api/image", token=ROOT)).json["results"]
+            if each["stalled_seconds"] is not None
+        ]
+        assert path.endswith(listed["uuid"])
+        assert listed["eta_seconds_min"] <= listed["eta_seconds"] <= listed["eta_seconds_max"]
+        idle = [track.image.uuid for _, track in daemon.fleet.images() if not track.image.active]
+        one = await ask(daemon, "GET", f"/api/image/{idle[0]}", token=ROOT)
+        assert [one.json[name] for name in one.json if name.endswith("_seconds")] == [None, None]
+        assert json.loads(one.body)["eta_seconds"] is None
