@@ -96,8 +96,36 @@ def gzipped(pieces: Sequence[Piece]) -> tuple[int, Iterator[bytes]]:
     return length, chunks(_gzip_stream(pieces))
 
 
+class Bundle:
+    """
+    Pieces that go out together, to many: put together once, and their checksum taken once.
+
+    Whatever stands before them, the checksum of both is a linear function of its own: ``crc_after``.
+    """
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.text = b"".join([each.text for each in pieces])
+        self.deflated = b"".join([each.deflated for each in pieces])
+        self._crc = codec.crc32(self.text)
+        self._shift: tuple[int, ...] = ()
+
+    def crc_after(self, crc: int) -> int:
+        """The CRC-32 of this text behind one whose CRC-32 is given."""
+        if not self._shift:
+            zeros = bytes(len(self.text))
+            base = codec.crc32(zeros)
+            self._shift = tuple(codec.crc32(zeros, 1 << bit) ^ base for bit in range(32))
+        found, bit = self._crc, 0
+        while crc:
+            if crc & 1:
+                found ^= self._shift[bit]
+            crc >>= 1
+            bit += 1
+        return found
+
+
 class Gzip:
-    """One gzip stream: the header, then pieces, then the end. The checksum is taken as the pieces go out."""
+    """One gzip stream: the header, then pieces and bundles, then the end. The checksum is taken as they go out."""
 
     HEADER: Final = _GZIP_HEADER
 
@@ -109,6 +137,12 @@ class Gzip:
         self._crc = codec.crc32(part.text, self._crc)
         self._size += len(part.text)
         return part.deflated
+
+    def add_bundle(self, bundle: Bundle) -> bytes:
+        """The bytes of a bundle, which costs the same however much it is."""
+        self._crc = bundle.crc_after(self._crc)
+        self._size += len(bundle.text)
+        return bundle.deflated
 
     def end(self) -> bytes:
         """The bytes after the last piece."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from aiohttp import hdrs, web
 
 from monitor import exposition
-from monitor.exposition import CHUNK, Gzip, Piece
+from monitor.exposition import CHUNK, Bundle, Gzip, Piece
 from monitor.web.feed import MOST_READERS, Feed
 from monitor.web.problems import Problem
 from monitor.web.state import ANSWERED_AT, CALLER, STATE
@@ -56,15 +56,16 @@ def _gzip(request: web.Request) -> bool:
 async def _follow(feed: Feed, request: web.Request, response: web.StreamResponse) -> None:
     """Send what is new for as long as there is somebody to send it to, and something to tell."""
     writer = _Writer(response, Gzip() if _gzip(request) else None, request)
-    caller, generation = request[CALLER], feed.generation
+    only, generation = request[CALLER].controllers, feed.generation
     number = feed.number_of(request.headers.get("Last-Event-ID", ""))
     while not feed.closed and generation == feed.generation:
-        newer = None if number is None else feed.after(number, caller.sees)
-        if number is None or newer is None:
-            number, newer = await feed.state(caller.sees)
+        newer = None if number is None else feed.after(number, only)
+        if newer is None:
+            number, state = await feed.state(only)
+            await writer.write(state)
         else:
             number = feed.number
-        await writer.write(newer)
+            await writer.write_bundle(newer)
         try:
             async with asyncio.timeout(_HEARTBEAT_S):
                 await feed.news(number, generation)
@@ -87,10 +88,17 @@ class _Writer:
         for chunk in exposition.chunks(self._parts(pieces)):
             await self._write(chunk)
 
+    async def write_bundle(self, bundle: Bundle) -> None:
+        """Raises: ConnectionError, as `write`."""
+        await self._write(self._begin() + (self._gzip.add_bundle(bundle) if self._gzip else bundle.text))
+
+    def _begin(self) -> bytes:
+        """What stands before everything else, once."""
+        begun, self._begun = self._begun, True
+        return self._gzip.HEADER if self._gzip and not begun else b""
+
     def _parts(self, pieces: Iterable[Piece]) -> Iterator[bytes]:
-        if self._gzip and not self._begun:
-            self._begun = True
-            yield self._gzip.HEADER
+        yield self._begin()
         yield from map(self._gzip.add, pieces) if self._gzip else (each.text for each in pieces)
 
     async def end(self) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from monitor import __version__
-from monitor.exposition import Piece, piece
+from monitor.exposition import Bundle, Piece, piece
 from monitor.fleet import Entry, Fleet
 from monitor.model import Change
 from monitor.web import live
@@ -25,11 +25,9 @@ from monitor.web.live import NOTHING, LiveChange, Part, Seen
 
 BEAT_S: Final = 0.2  # what changes within it goes out at once: nobody sees the difference, and writes cost
 MOST_READERS: Final = 1000
+_AT_ONCE: Final = 32  # readers; each takes some 50 us of the loop
 _MOST_FRAMES: Final = 4096
 _MOST_BYTES: Final = 4 * 1024 * 1024  # of kept text; the same again compressed
-
-Sees = Callable[[str], bool]
-"""Whether a reader may see a controller."""
 
 
 class Frame(Struct, frozen=True):
@@ -55,10 +53,12 @@ class Feed:
         self._frames: deque[Frame] = deque()
         self._bytes = 0
         self._known: dict[str, Seen] = {}
+        self._bundles: dict[tuple[int, frozenset[str] | None], Bundle] = {}
+        """Of the frames up to the last one, until there is another."""
         self._wholes: dict[str, tuple[Seen, Piece]] = {}
         self._dirty: dict[str, None] = dict.fromkeys(fleet.entries)
         self._beat: asyncio.TimerHandle | None = None
-        self._news = asyncio.Event()
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._unsubscribe = fleet.subscribe(self._heard)
         fleet.on_remove = self._touch
         self.number = 0
@@ -93,7 +93,9 @@ class Feed:
     async def news(self, number: int, generation: int) -> None:
         """Wait until there is a frame after this one, or a reason to go."""
         while self.number <= number and generation == self.generation and not self.closed:
-            await self._news.wait()
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
 
     def number_of(self, last_event_id: str) -> int | None:
         """The number of the frame that an id is of; None when all since then is not known any more."""
@@ -103,18 +105,24 @@ class Feed:
         number = int(text)
         return number if self._oldest - 1 <= number <= self.number else None
 
-    def after(self, number: int, sees: Sees) -> list[Piece] | None:
-        """The events after a frame, for a reader; None when some of them are not kept any more."""
+    def after(self, number: int, only: frozenset[str] | None) -> Bundle | None:
+        """
+        The events after a frame; None when some of them are not kept any more.
+
+        ``only``: the controllers that the reader may see; None: all. Readers who may see the same get the same object.
+        """
         if number < self._oldest - 1:
             return None
-        newer = islice(reversed(self._frames), self.number - number)
-        pieces = [frame.piece for frame in newer if sees(frame.controller)]
-        pieces.reverse()
-        return pieces
+        bundle = self._bundles.get((number, only))
+        if bundle is None:
+            newer = islice(reversed(self._frames), self.number - number)
+            pieces = [frame.piece for frame in newer if only is None or frame.controller in only]
+            bundle = self._bundles[number, only] = Bundle(pieces[::-1])
+        return bundle
 
-    async def state(self, sees: Sees) -> tuple[int, list[Piece]]:
+    async def state(self, only: frozenset[str] | None) -> tuple[int, list[Piece]]:
         """
-        One event that tells all, for a reader, and the number of the frame that it follows.
+        One event that tells all that a reader may see (``only``: as `after`), and the number of the frame it follows.
 
         A part may be newer than that: what comes again after it says the same.
         """
@@ -122,8 +130,8 @@ class Feed:
         number = self.number
         head = f'{{"now":{self._now()!r},"version":"{__version__}","parts":['
         pieces = [piece(f"event: state\nid: {self._epoch}-{number}\ndata: {head}".encode())]
-        for name in filter(sees, tuple(self._known)):
-            if whole := await self._whole(name):
+        for name in tuple(self._known):
+            if (only is None or name in only) and (whole := await self._whole(name)):
                 pieces += [*([_COMMA] if len(pieces) > 1 else ()), whole]
         return number, [*pieces, _END]
 
@@ -158,6 +166,7 @@ class Feed:
             if part := self._difference(name):
                 self._add(part)
         if self.number > before:
+            self._bundles.clear()
             self._wake()
 
     def _difference(self, name: str) -> Part | None:
@@ -181,8 +190,18 @@ class Feed:
             self._bytes -= len(self._frames.popleft().piece.text)
 
     def _wake(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+        """Wake who waits now, some at a time: others have the loop in between."""
+        waiting, self._waiting = self._waiting, deque()
+        _wake_some(asyncio.get_running_loop(), waiting)
+
+
+def _wake_some(loop: asyncio.AbstractEventLoop, waiting: deque[asyncio.Future[None]]) -> None:
+    for _ in range(min(_AT_ONCE, len(waiting))):
+        waiter = waiting.popleft()
+        if not waiter.done():
+            waiter.set_result(None)
+    if waiting:
+        loop.call_soon(_wake_some, loop, waiting)
 
 
 _COMMA: Final = piece(b",")

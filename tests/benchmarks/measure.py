@@ -26,6 +26,10 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """How many controllers the memory is measured with."""
     controllers: int
     """How many the whole daemon watches."""
+    readers: int
+    """How many follow the events."""
+    changing: int
+    """Of how many controllers all images change at once."""
     interval_s: float
     watched_s: float
     """For how long it is watched once every controller was polled."""
@@ -39,6 +43,8 @@ FULL = Scale(
     polls=60,
     remembered=1_000,
     controllers=1_000,
+    readers=500,
+    changing=50,
     interval_s=10.0,
     watched_s=20.0,
 )
@@ -50,6 +56,8 @@ TINY = Scale(
     polls=2,
     remembered=3,
     controllers=3,
+    readers=2,
+    changing=2,
     interval_s=0.2,
     watched_s=1.0,
 )

@@ -156,6 +156,14 @@ async def fleet_of(series: int) -> Fleet:
     return fleet
 
 
+async def busy_fleet(controllers: int) -> Fleet:
+    """Controllers of which each has images under way."""
+    fleet = Fleet()
+    for number in range(controllers):
+        await _watch_busy(fleet, number)
+    return fleet
+
+
 async def _watch_busy(fleet: Fleet, number: int) -> None:
     name = f"avi-{number:04}"
     await watch(fleet, name, body([image(name, place, state) for place, state in enumerate(BUSY)]))

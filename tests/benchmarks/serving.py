@@ -91,13 +91,13 @@ def _serve(pipe: Connection, series: int) -> None:
 async def _serve_both(pipe: Connection, series: int) -> None:
     """Our site on one port; on the other the same bytes, ready, and what this process cost so far."""
     fleet, own = await fleet_of(series), OwnMetrics()
-    ours = await _listen(make_site(_state(fleet, own)))
-    theirs = await _listen(_static([*pieces_of(fleet), piece(own.render(openmetrics=False))]))
+    ours = await listen(make_site(state_of(fleet, own)))
+    theirs = await listen(_static([*pieces_of(fleet), piece(own.render(openmetrics=False))]))
     pipe.send((f"{image_series(fleet):,} image series", ours, theirs))
     await asyncio.Event().wait()
 
 
-def _state(fleet: Fleet, own: OwnMetrics) -> State:
+def state_of(fleet: Fleet, own: OwnMetrics) -> State:
     """What a scrape needs, and the rest as it is when nobody patches."""
     ledger = Store("sqlite://").ledger
     config = Config(
@@ -148,7 +148,8 @@ def _static(pieces: list[Piece]) -> web.Application:
     return bare
 
 
-async def _listen(application: web.Application) -> int:
+async def listen(application: web.Application) -> int:
+    """Serve it; the port."""
     runner = web.AppRunner(application, access_log=None, handle_signals=False)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -16,6 +16,8 @@ from monitor.exposition import (
     EMPTY,
     OPENMETRICS,
     TEXT,
+    Bundle,
+    Gzip,
     Piece,
     gzipped,
     identity,
@@ -205,6 +207,20 @@ def test_any_small_bytes_unpack_to_themselves(texts: list[bytes]) -> None:
     _, chunks = gzipped([piece(text) for text in texts])
 
     assert gzip.decompress(b"".join(chunks)) == b"".join(texts)
+
+
+@given(st.lists(st.tuples(st.booleans(), pieces_drawn), max_size=6))
+def test_a_stream_of_pieces_and_bundles_unpacks_to_all_of_them(parts: list[tuple[bool, list[Piece]]]) -> None:
+    stream, body = Gzip(), [Gzip.HEADER]
+    for together, pieces in parts:
+        body += [stream.add_bundle(Bundle(pieces))] if together else map(stream.add, pieces)
+    whole = b"".join([*body, stream.end()])
+    assert gzip.decompress(whole) == b"".join(each.text for _, pieces in parts for each in pieces)
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
+def test_the_checksum_behind_another_is_that_of_both(text: bytes, crc: int) -> None:
+    assert Bundle([piece(text)]).crc_after(crc) == zlib.crc32(text, crc)
 
 
 @pytest.mark.parametrize("first", SIZES)
