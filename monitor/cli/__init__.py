@@ -2,8 +2,8 @@
 The command line: arguments in, one call out.
 
 Exit codes: 0 done; 1 it could not be done, or nobody knows whether it was (the log or the last line says why); 2 the
-configuration or the command line is wrong (every problem is listed); 4 a running daemon refused it, or has nothing of
-the name (what it says is shown).
+configuration or the command line is wrong (every problem is listed); 3 what was waited for has not come in the time
+there was; 4 a running daemon refused it, or has nothing of the name (what it says is shown).
 """
 
 from functools import partial

@@ -1,9 +1,13 @@
 """
-What a daemon answers, from bytes to our nouns; and the two ways in which it is no answer. Pure.
+What a daemon answers, from bytes to our nouns; and the ways in which it is not what was asked for. Pure.
 
     MonitorError
-    ├── Unserved   no good answer came; of a change it may be that nobody knows whether it was done → exit 1
-    └── Denied     what was asked is not done, and will not be unless it is asked otherwise          → exit 4
+    └── Failure
+        ├── Unserved   no good answer came; of a change it may be that nobody knows whether it was done → exit 1
+        │   └── Lost   the connection broke, or there is none; it may be there again                    → watch tries
+        ├── Missed     what was waited for cannot come any more                                         → exit 1
+        ├── Late       what was waited for has not come in the time there was                           → exit 3
+        └── Denied     what was asked is not done, and will not be unless it is asked otherwise         → exit 4
 """
 
 import json
@@ -52,17 +56,33 @@ class Failure(MonitorError):
 
     def __init__(self, text: str, problem: bytes = b"") -> None:
         super().__init__(text)
-        self._problem = problem
+        self.problem = problem
 
     def as_json(self) -> str:
         """One problem object."""
-        return show_json(self._problem or msgspec.json.encode({"detail": str(self)}))
+        return show_json(self.problem or msgspec.json.encode({"detail": str(self)}))
 
 
 class Unserved(Failure):
     """No good answer came: from the daemon, from a Controller through it, or from whatever stands there instead."""
 
     exit_status = 1
+
+
+class Lost(Unserved):
+    """The daemon cannot be reached, has gone away, or has no place for us now."""
+
+
+class Missed(Failure):
+    """What was waited for ended in another way."""
+
+    exit_status = 1
+
+
+class Late(Failure):
+    """The time is over."""
+
+    exit_status = 3
 
 
 class Denied(Failure):

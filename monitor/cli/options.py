@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 from msgspec import Struct
 
-from monitor.cli.answers import Denied, Unserved
+from monitor.cli.answers import Failure
 from monitor.cli.arguments import CaFile, Duration, Origin
 from monitor.cli.frame import complaining, run_loop
 from monitor.kinds import is_loopback, read_secret
@@ -27,17 +27,21 @@ Output = Literal["text", "json"]
 _TOKEN: Final = "AVI_UPGRADE_MONITOR_TOKEN"  # noqa: S105  the name of a variable
 
 
+REQUEST_S: Final = 30.0  # three heartbeats of a stream, and more than any answer of a daemon that lives takes
+
+
 class Access(Struct, frozen=True, kw_only=True):
     """
     Where the daemon is, and what opens it.
 
-    ``url``: its origin. ``ca_file``: trusted instead of the system's. ``timeout_s``: of each request.
+    ``url``: its origin. ``ca_file``: trusted instead of the system's. ``timeout_s``: of each request, and of the
+    silence in an answer that goes on for long.
     """
 
     url: str
     token: Secret | None = None
     ca_file: Path | None = None
-    timeout_s: float = 30.0
+    timeout_s: float = REQUEST_S
 
 
 class Variable(click.Option):
@@ -63,7 +67,7 @@ output_option = click.option(
     help="For people or for programs.",
 )
 
-_OPTIONS: Final = (
+_WHERE: Final = (
     click.option(
         "--url",
         type=Origin(),
@@ -82,8 +86,9 @@ _OPTIONS: Final = (
     ),
     click.option("--token", cls=Variable, envvar=_TOKEN, help="The token itself, where no file holds it."),
     click.option("--ca-file", type=CaFile(), help="Trust this CA instead of the system's; PEM."),
-    click.option("--timeout", "timeout_s", type=Duration(), default="30s", show_default=True, help="Of each request."),
-    output_option,
+)
+_timeout_option = click.option(
+    "--timeout", "timeout_s", type=Duration(), default=f"{REQUEST_S:g}s", show_default=True, help="Of each request."
 )
 
 Asking = Callable[..., Coroutine[Any, Any, None]]
@@ -95,6 +100,11 @@ def asking(command: Asking) -> Callable[..., None]:
 
     Errors go to standard error: as lines, or as one problem object (RFC 9457) where JSON is wanted.
     """
+    return _timeout_option(following(command))
+
+
+def following(command: Asking) -> Callable[..., None]:
+    """As ``asking``, for a command that goes on for long: ``--timeout`` is its own, and may mean the whole."""
 
     @wraps(command)
     @complaining
@@ -103,15 +113,15 @@ def asking(command: Asking) -> Callable[..., None]:
         token_file: Path | None,
         token: str | None,
         ca_file: Path | None,
-        timeout_s: float,
         output: Output,
+        timeout_s: float = REQUEST_S,
         **own: Any,  # noqa: ANN401  what the command itself takes
     ) -> None:
         secret = _read_token(url, token_file, token)
         access = Access(url=url, token=secret, ca_file=ca_file, timeout_s=timeout_s)
         try:
             run_loop(command(access, output, **own))
-        except (Denied, Unserved) as error:
+        except Failure as error:
             click.echo(error.as_json() if output == "json" else f"avi-upgrade-monitor: {error}", err=True)
             sys.exit(error.exit_status)
         except OSError as error:  # nobody takes what is printed
@@ -119,7 +129,7 @@ def asking(command: Asking) -> Callable[..., None]:
                 raise  # click ends in silence then, as `head` wants it
             raise MonitorError(error.strerror or type(error).__name__) from error
 
-    for option in reversed(_OPTIONS):
+    for option in reversed((*_WHERE, output_option)):
         wrapped = option(wrapped)
     return wrapped
 

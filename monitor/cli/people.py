@@ -1,13 +1,13 @@
 """The commands for people at a terminal: they ask a daemon that runs, and change what it lets them change."""
 
 from collections.abc import Coroutine
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import click
 
 from monitor.adjustment import Json
-from monitor.cli.arguments import Note, NoteType, Setting, SettingType, Text, Version
-from monitor.cli.options import Access, Output, asking
+from monitor.cli.arguments import Duration, Note, NoteType, Setting, SettingType, Text, Version
+from monitor.cli.options import Access, Output, asking, following
 from monitor.model import ImageState
 
 Doing = Coroutine[Any, Any, None]
@@ -44,6 +44,35 @@ def image_command(access: Access, output: Output, *, image: str, controller: str
     from monitor.cli import looking  # noqa: PLC0415
 
     return looking.show_image(access, output, text=image, controller=controller)
+
+
+@click.command("watch")
+@click.option("--image", type=Text(), default="", help="Only this one: its uuid, or its name.")
+@click.option("--controller", type=Text(), default="", help="Only the images of this one.")
+@click.option("--until", type=click.Choice(["completed", "failed"]), help="End when the image is in this state.")
+@click.option("--timeout", "patience_s", type=Duration(), help="How long in all.  [default: for ever]")
+@following
+def watch_command(
+    access: Access,
+    output: Output,
+    *,
+    image: str,
+    controller: str,
+    until: Literal["completed", "failed"] | None,
+    patience_s: float | None,
+) -> Doing:
+    """
+    Show the images of all controllers as they change; or wait for one of them.
+
+    With --until it ends with 0 once the image has come to that state, with 1 when it cannot any more, and with 3 when
+    the time is over. An image that is not there yet is waited for.
+    """
+    from monitor.cli import wanted, watch  # noqa: PLC0415
+
+    if until and not image:
+        raise click.UsageError("--until: say of which image, with --image")
+    order = watch.Order(wanted.Wanted(image, controller), until, patience_s)
+    return watch.watch(access, output, order)
 
 
 @click.command("annotate")
@@ -131,4 +160,4 @@ def _once(pairs: "tuple[Note, ...] | tuple[Setting, ...] | list[tuple[str, Json]
     return found
 
 
-COMMANDS = (images_command, image_command, annotate_command, patch_command)
+COMMANDS = (images_command, image_command, watch_command, annotate_command, patch_command)

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ from yarl import URL
 from monitor import __version__
 from monitor.avi.connection import as_poll_error
 from monitor.avi.resolver import Resolver
-from monitor.cli.answers import DOUBT, Answer, Controllers, Listing, Seen, Unserved, decode, decode_seen, judge
+from monitor.cli.answers import DOUBT, Answer, Controllers, Listing, Lost, Seen, Unserved, decode, decode_seen, judge
 from monitor.cli.options import Access
 from monitor.model import BadAnswer, PollError, Reason, Unanswered, Unreachable
 from monitor.validation import printable
@@ -109,9 +110,7 @@ class Remote:
         """One request. What is not GET is taken for a change."""
         changing = method != "GET"
         request_id = uuid4().hex
-        token = self._access.token
-        sent = {"X-Request-ID": request_id, **(headers or {})}
-        sent |= {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+        sent = self._headers(request_id, headers or {})
         url = URL(f"{self._access.url}{path}", encoded=True).with_query(query or {})
         try:
             answer = await self._send(method, url, sent, body)
@@ -121,20 +120,63 @@ class Remote:
             raise failure
         return answer
 
+    @asynccontextmanager
+    async def listening(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
+        """
+        An answer that goes on for long: a function that waits for its next bytes; none: it has ended.
+
+        Raises: Lost, also from that function, when there is no connection (any more) and there may be one later.
+        """
+        sent = self._headers(uuid4().hex, headers)
+        with self._losing():
+            response = await self._open(URL(f"{self._access.url}{path}", encoded=True), sent)
+        try:
+            yield partial(self._next, response)
+        finally:
+            response.close()
+
+    async def _open(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """The head of a stream of events. What is none is read whole and told as what it is."""
+        async with as_poll_error("images"), asyncio.timeout(self._access.timeout_s):
+            response = await self._session.get(url, headers=headers, allow_redirects=False)
+            if response.status == 200 and response.content_type == "text/event-stream":
+                return response
+            async with response:
+                answer = await _answer_of(response)
+        if answer.status == 404:
+            raise Unserved(f"the daemon has no {url.path}: it is older than this command")
+        failure = judge(answer, changing=False) or Unserved(f"{url.path} is no stream of events: is this the daemon?")
+        raise Lost(str(failure), failure.problem) if answer.status >= 500 else failure
+
+    async def _next(self, response: aiohttp.ClientResponse) -> bytes:
+        with self._losing():
+            async with as_poll_error("images"), asyncio.timeout(self._access.timeout_s):
+                return await response.content.readany()
+
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        """What happens to the connection is Lost; what is not what it says it is stays Unserved."""
+        try:
+            yield
+        except Unreachable as error:
+            silent = error.reason == "timeout"
+            words = f"nothing came for {self._access.timeout_s:g} s" if silent else str(self._unserved(error, ""))
+            raise Lost(words) from error
+        except PollError as error:
+            raise self._unserved(error, "") from error
+
+    def _headers(self, request_id: str, more: Mapping[str, str]) -> dict[str, str]:
+        token = self._access.token
+        credential = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+        return {"X-Request-ID": request_id, **more, **credential}
+
     async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
         async with (
             as_poll_error("images"),
             asyncio.timeout(self._access.timeout_s),
             self._session.request(method, url, headers=headers, data=body, allow_redirects=False) as response,
         ):
-            return Answer(
-                response.status,
-                response.reason or "",
-                response.headers.get("Content-Type", ""),
-                response.headers.get("Location", ""),
-                response.headers.get("ETag", ""),
-                await _read(response),
-            )
+            return await _answer_of(response)
 
     def _unserved(self, error: PollError, doubt: str) -> Unserved:
         """``doubt``: what is said beside it when the request may have gone out."""
@@ -155,6 +197,17 @@ def _detail(error: PollError) -> str:
             return words
         case _:
             return error.detail
+
+
+async def _answer_of(response: aiohttp.ClientResponse) -> Answer:
+    return Answer(
+        response.status,
+        response.reason or "",
+        response.headers.get("Content-Type", ""),
+        response.headers.get("Location", ""),
+        response.headers.get("ETag", ""),
+        await _read(response),
+    )
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

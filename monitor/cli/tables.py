@@ -29,18 +29,26 @@ _EVENT_STYLES: Final[Mapping[EventState, str]] = {
     "succeeded": "green", "failed": "bold red", "running": "cyan", "pending": "dim",
 }  # fmt: skip
 _ORDER: Final[tuple[ImageState, ...]] = ("failed", "in_progress", "started", "unknown", "completed")
+_STILL = 0.5  # place of what stands still in this order
 _BAR = 30  # columns
-_SIZES = ((_BAR, 2), (20, 2), (12, 2), (12, 1), (6, 1), (4, 1), (0, 1))  # bars and gaps: the widest that fit are drawn
+_SIZES = ((_BAR, 2, 0), (20, 2, 0), (12, 2, 0), (12, 1, 0), (6, 1, 0), (4, 1, 0), (4, 1, 10), (0, 1, 10))
+"""Columns of bars, of gaps, and of remarks that are folded; the first that fit are drawn. Without bars, names fold."""
+_LONGEST_S = timedelta.max.total_seconds() - 1
 _ENDLESS = 1000  # columns of what is no terminal: who reads on with another program wants nothing cut
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One image in the table. ``acknowledged``: somebody knows of its trouble. ``remark``: its last column."""
+    """
+    One image in the table. ``acknowledged``: somebody knows of its trouble. ``remark``: its last column.
+
+    ``still``: it has not moved for a while, and should.
+    """
 
     controller: str
     image: Image
     acknowledged: bool = False
     remark: Text = Text()
+    still: bool = False
 
 
 class Fitting:
@@ -57,8 +65,7 @@ class Fitting:
 
 def put(*drawings: RenderableType) -> None:
     """Print on standard output, whatever its encoding."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    bear_any_text()
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         console.print(*drawings, sep="\n")
@@ -69,6 +76,12 @@ def put(*drawings: RenderableType) -> None:
     click.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
+def bear_any_text() -> None:
+    """What the encoding of standard output has no bytes for is escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def said(text: str, style: str = "") -> Text:
     """A stranger's text, on one line."""
     return Text(printable(text), style)
@@ -76,26 +89,30 @@ def said(text: str, style: str = "") -> Text:
 
 def image_table(rows: Iterable[Row], *, remark: str = "") -> Fitting:
     """
-    The failed ones first, of these the ones that nobody acknowledged, then those under way.
+    The failed ones first, of these the ones that nobody acknowledged, then those that stand still, and those under way.
 
     ``remark``: the heading of the last column.
     """
-    rows = sorted(rows, key=_urgency)
+    rows = sorted(rows, key=urgency)
     return Fitting(*(_image_table(rows, remark, *size) for size in _SIZES))
 
 
-def _image_table(rows: Sequence[Row], remark: str, length: int, gap: int) -> Table:
+def _image_table(rows: Sequence[Row], remark: str, length: int, gap: int, most: int) -> Table:
     remarks = [remark] if any(row.remark for row in rows) else []
     grid = _grid("Controller", "Image", "State", "Progress", "Tasks", *remarks, gap=gap)
     if not length:
         grid.columns[1].no_wrap, grid.columns[1].overflow = False, "fold"
+    for column in grid.columns[5:] if most else ():
+        column.no_wrap, column.overflow, column.max_width = False, "fold", most
     for row in rows:
         grid.add_row(*_cells(row, length, gap), *([row.remark] if remarks else []))
     return grid
 
 
-def _urgency(row: Row) -> tuple[object, ...]:
-    return _ORDER.index(row.image.state), row.acknowledged, row.controller, row.image.name
+def urgency(row: Row) -> tuple[object, ...]:
+    """By which rows are sorted: the failed ones first."""
+    rank = _STILL if row.still else _ORDER.index(row.image.state)
+    return rank, row.acknowledged, row.controller, row.image.name
 
 
 def _cells(row: Row, length: int, gap: int) -> Iterable[RenderableType]:
@@ -143,8 +160,10 @@ def fact_table(facts: Iterable[tuple[str, RenderableType]]) -> Table:
     return grid
 
 
-def facts_of(controller: str, image: Image, *, acknowledged: bool) -> Table:
-    """What an image is, and how far it has come."""
+def facts_of(
+    controller: str, image: Image, *, acknowledged: bool, more: Iterable[tuple[str, RenderableType]] = ()
+) -> Table:
+    """What an image is, and how far it has come; ``more``: further names and values."""
     state = state_of(image, acknowledged=acknowledged)
     if image.state_changed_at is not None:
         state.append(f" since {moment(image.state_changed_at)}", "default")
@@ -161,8 +180,9 @@ def facts_of(controller: str, image: Image, *, acknowledged: bool) -> Table:
             ("tasks", tasks(image)),
             ("started", _moment(image.started_at)),
             ("ended", _moment(image.ended_at)),
-            ("took", "" if image.duration_s is None else str(timedelta(seconds=round(image.duration_s)))),
+            ("took", _lasting(image.duration_s)),
             ("changed", _moment(image.last_modified_at)),
+            *more,
         )
     )
 
@@ -229,6 +249,10 @@ def _grid(*headings: str, gap: int = 2) -> Table:
 def moment(at: float) -> str:
     """Unix seconds as a date and a time, UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _lasting(duration_s: float | None) -> str:
+    return "" if duration_s is None else str(timedelta(seconds=round(min(duration_s, _LONGEST_S))))
 
 
 def _moment(at: float | None) -> str:

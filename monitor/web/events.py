@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from aiohttp import hdrs, web
 
@@ -32,8 +33,9 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
         response = _response(request)
         await response.prepare(request)
         request[ANSWERED_AT] = time.perf_counter()
-        if request.method != hdrs.METH_HEAD:
-            await _follow(feed, request, response)
+        with suppress(ConnectionError):  # he goes when he likes
+            if request.method != hdrs.METH_HEAD:
+                await _follow(feed, request, response)
         return response
 
 

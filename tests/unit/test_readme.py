@@ -13,6 +13,7 @@ import pytest
 import yaml
 from prometheus_client.metrics_core import Metric
 
+from monitor import eta
 from monitor.access import Scope
 from monitor.adjustment import ADJUSTABLE
 from monitor.annotations import MOST_ANNOTATIONS
@@ -23,6 +24,8 @@ from monitor.families import FAMILIES
 from monitor.model import Reason
 from monitor.own import OwnMetrics
 from monitor.patch import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
+from monitor.store import past
+from monitor.web import events, feed, live
 from monitor.web.problems import KINDS
 from monitor.web.routes import ROUTES
 from tests.rules import alerts, rules
@@ -159,6 +162,30 @@ def test_every_alert_stands_in_the_table_with_its_severity_and_no_other() -> Non
 def test_every_recording_rule_stands_in_the_table_and_no_other() -> None:
     table = [code(row[0])[0] for row in rows("### Alerts") if len(row) == 2]
     assert table == [rule["record"] for rule in rules() if "record" in rule]
+
+
+def test_the_limits_of_the_stream_and_of_estimates_are_as_the_code_has_them() -> None:
+    stream = section("### Events")
+    assert f"within {feed.BEAT_S:g} s" in stream
+    assert f"({feed._MOST_FRAMES:,} changes or {feed._MOST_BYTES >> 20} MiB)" in stream
+    assert f"Every {events._HEARTBEAT_S:.0f} s without" in stream
+    assert f"takes nothing for {events._PATIENCE_S:.0f} s" in stream
+    assert (feed.MOST_READERS, "A thousand may" in stream) == (1000, True)
+    estimates = section("### Estimates")
+    assert f"once {eta._LEAST:.0%}".replace("%", " %") in estimates
+    assert (past._MOST, "the last five" in estimates) == (5, True)
+    assert (eta._PRIOR, "a tenth of this upload" in estimates) == (0.1, True)
+
+
+def test_the_events_that_are_shown_have_the_members_that_there_are() -> None:
+    (shown,) = [block for block in blocks("text") if "event: state" in block]
+    kinds = {"state": live.LiveState, "change": live.LiveChange}
+    for kind, data in re.findall(r"event: (\w+)\n.*\ndata: (.*)", shown):
+        message = json.loads(re.sub(r", …|{…}|…", lambda cut: "{}" if cut[0] == "{…}" else "", data))
+        assert list(message) == list(kinds[kind].__struct_fields__)
+        for part in message.get("parts", [message.get("part")]):
+            assert part.keys() <= set(live.Part.__struct_fields__)
+            assert all(image.keys() <= set(live.LiveImage.__struct_fields__) for image in part["images"])
 
 
 @pytest.mark.parametrize("body", PATCH_BODIES)
