@@ -1,6 +1,6 @@
 """``GET /api/image`` and one of them: the Image objects as last seen, in the Controller's own shape."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from aiohttp import web
@@ -61,15 +61,22 @@ def find_image(request: web.Request) -> tuple[Entry, Track]:
     """
     uuid, controller = request.match_info["uuid"], request.query.get("controller")
     entries = [each for each in request.app[STATE].fleet.entries.values() if request[CALLER].sees(each.name)]
-    found = [each for each in entries if not each.health.stale and uuid in each.snapshot.images]
-    if controller is not None:
-        found = [each for each in found if each.name == controller]
+    known = [each for each in entries if uuid in each.snapshot.images and controller in {None, each.name}]
+    found = [each for each in known if not each.health.stale]
     if not found:
-        raise Problem("no-such-image", f"no controller that you may see has the image {uuid[:200]} at present")
+        raise Problem("no-such-image", _absence(uuid, known))
     if len(found) > 1:
         names = ", ".join(sorted(each.name for each in found))
         raise Problem("ambiguous-image", f"the image {uuid} is on {names}; name one with ?controller=")
     return found[0], found[0].snapshot.images[uuid]
+
+
+def _absence(uuid: str, stale: Sequence[Entry]) -> str:
+    """Why an image is not there: nobody has it, or nobody knows whether it is there still."""
+    if not stale:
+        return f"no controller that you may see has the image {uuid[:200]} at present"
+    names = ", ".join(f"{each.name} ({each.health.reason})" for each in stale)
+    return f"{names} had the image {uuid[:200]}, but cannot be read for too long now; come again when it can"
 
 
 def raw_of(entry: Entry, track: Track) -> bytes:

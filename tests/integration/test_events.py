@@ -305,3 +305,33 @@ async def test_estimates_stand_beside_the_image_and_not_in_its_tag(tmp_path: Pat
         one = await ask(daemon, "GET", f"/api/image/{idle[0]}", token=ROOT)
         assert [one.json[name] for name in one.json if name.endswith("_seconds")] == [None, None]
         assert json.loads(one.body)["eta_seconds"] is None
+
+
+async def test_a_controller_that_is_stale_is_told_with_its_images_and_their_absence_elsewhere_is_explained(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path, poll={**QUICK, "timeout": "300ms", "stale_after": "500ms"}) as (daemon, simulator):
+        uuid = active(daemon)
+        await simulator.controllers["dc1"].stop_listening()
+        async with reading(daemon) as reader:
+            await reader.until(lambda reader: reader.controllers.get("dc1", {}).get("stale", False))
+            assert reader.image(uuid)["state"] == "in_progress"
+            assert reader.controllers["dc1"]["seen_at"] < time.time()
+        for path in (f"/api/image/{uuid}", f"/api/image/{uuid}/nodes"):
+            got = await ask(daemon, "GET", path, token=ROOT)
+            assert (got.status, got.kind) == (404, "no-such-image")
+            assert got.json["detail"].startswith(f"dc1 (connect) had the image {uuid}, but cannot be read for too long")
+
+
+async def test_a_reader_who_leaves_is_no_error_of_anybodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_HEARTBEAT_S", 0.05)
+    async with serving(tmp_path) as (daemon, _):
+        for encoding in ("identity", "gzip"):
+            async with reading(daemon, Accept_Encoding=encoding) as reader:
+                await reader.response.content.readany()
+            async with asyncio.timeout(PATIENCE_S):
+                while daemon.state.feed.readers:
+                    await polled(daemon, "dc1")
+    assert not caplog.records
