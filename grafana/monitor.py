@@ -30,7 +30,7 @@ def dashboard() -> Dashboard:
         annotations=_annotations(),
         sections=(
             Section("Now", _glance()),
-            Section("Scrapes and requests", (_requests(), _scrape_time(), _answers())),
+            Section("Scrapes and requests", (_requests(), _scrape_time(), _answers(), _readers())),
             Section("Polls", (_polls(), _failures(), _poll_time(), _lateness(), _logins(), _intervals())),
             Section("What came from the Controllers", (_unreadable(), _unknown_values(), _dropped())),
             Section("Changes and access", (_patches(), _refused(), _audit())),
@@ -95,21 +95,27 @@ def _glance() -> tuple[Panel, ...]:
 def _requests() -> Panel:
     text = "Requests answered a second, by route; /metrics is the scrapes."
     ask = Ask(_rate(f"{_HTTP}_count", by="route, method"), "{{method}} {{route}}")
-    return lines(Head("Requests", text, 8, 8), ask, unit="reqps")
+    return lines(Head("Requests", text, 6, 8), ask, unit="reqps")
 
 
 def _scrape_time() -> Panel:
     text = "How long scrapes took; nothing is computed for one, so that it grows with the size of the body alone."
     route = 'route="/metrics"'
     asks = (Ask(_quantile(share, _HTTP, route), f"{name} {WHO}") for share, name in ((0.5, "half"), (0.99, "99 %")))
-    return lines(Head("Scrape time", text, 8, 8), *asks, unit="s")
+    return lines(Head("Scrape time", text, 6, 8), *asks, unit="s")
 
 
 def _answers() -> Panel:
     text = "Requests answered a second, by status: 4xx are callers' mistakes, 5xx are to be looked into."
     return stacked(
-        lines(Head("Answers", text, 8, 8), Ask(_rate(f"{_HTTP}_count", by="code"), "{{code}}"), unit="reqps")
+        lines(Head("Answers", text, 6, 8), Ask(_rate(f"{_HTTP}_count", by="code"), "{{code}}"), unit="reqps")
     )
+
+
+def _readers() -> Panel:
+    text = "Who follows the events live: open pages, and programs such as watch. A thousand are the most."
+    ask = Ask(OF.each("avi_upgrade_monitor_event_readers", by="instance"), WHO)
+    return lines(Head("Live readers", text, 6, 8), ask, unit="short")
 
 
 def _polls() -> Panel:

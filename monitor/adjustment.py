@@ -14,20 +14,25 @@ from msgspec import Meta, Struct
 Operation = Literal["add", "replace", "delete"]
 Json = Any  # what a field of the Controller's may hold
 
-Text = Annotated[str, Meta(min_length=1, max_length=1024)]
+# as in annotations.Key, `$` alone would let a newline pass at the end
+PLAIN: Final = r"^[^\x00-\x1f\x7f-\x9f]*$(?!\n)"
+"""What every text that goes out is: control characters would be carried out by terminals, and break lines of logs."""
+
+Line = Annotated[str, Meta(pattern=PLAIN)]
+Text = Annotated[str, Meta(min_length=1, max_length=1024, pattern=PLAIN)]
 
 
 class CloudValues(Struct, frozen=True, forbid_unknown_fields=True):
     """One parameter of a cloud."""
 
-    key: str
-    values: list[str] = []
+    key: Line
+    values: list[Line] = []
 
 
 class CloudInfo(Struct, frozen=True, forbid_unknown_fields=True):
     """What is particular to one cloud."""
 
-    cloud_name: str
+    cloud_name: Line
     cloud_data_values: list[CloudValues] = []
 
 

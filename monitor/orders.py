@@ -51,6 +51,9 @@ class Display(Protocol):
     def replaced(self, raw: bytes) -> None:
         """Show this image as it was read just now, and read all of them again soon."""
 
+    def nudge(self) -> None:
+        """Read all images again soon: something may have been changed on the controller."""
+
 
 class Target(Struct, frozen=True):
     """One controller that can be written to."""

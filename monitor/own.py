@@ -38,6 +38,7 @@ class OwnMetrics:
             "config_last_reload_success_timestamp_seconds", "When a good configuration was read last, Unix seconds."
         )
         self.store_up = self._gauge("store_up", "Whether the database did what it was asked last.")
+        self.event_readers = self._gauge("event_readers", "How many follow the events at present.")
         self.auth_failures = Counter(
             "avi_upgrade_monitor_auth_failures_total",
             "Requests refused because their credentials were not known, or not looked at after too many such.",

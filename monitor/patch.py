@@ -9,19 +9,20 @@ adjustment goes out as one request in the Controller's own, so a body that would
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal, cast, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, convert, defstruct
 
-from monitor.adjustment import ADJUSTABLE, LISTS, OWNED, Adjustment, CloudInfo, Json, Operation
-from monitor.annotations import Annotating, Key, Value, check_annotations
+from monitor.adjustment import ADJUSTABLE, LISTS, OWNED, PLAIN, Adjustment, CloudInfo, Json, Operation
+from monitor.annotations import Annotating, Key, Value, check_annotations, fault_of_key, fault_of_value, member, quoted
 from monitor.model import Refusal
 
 MEDIA_TYPES: Final = ("application/json", "application/merge-patch+json")
 LARGEST_BODY: Final = 64 * 1024  # bytes
 
 _DEEPEST = 16  # an adjustable field is at most 6 deep
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _shape(name: str, doc: str, fields: Iterable[tuple[str, Any]], annotations: Any) -> type[Struct]:  # noqa: ANN401
@@ -49,17 +50,21 @@ Change = _shape("Change", "Values to set. `add`: lists gain entries.", ADJUSTABL
 Delete = _shape(
     "Delete",
     "Fields to unset, whatever their value; a list loses the entries given; annotations go by key.",
-    ((field, Json) for field in ADJUSTABLE),
+    ((field, kind | None if field in LISTS else Json) for field, kind in ADJUSTABLE.items()),
     dict[Key, Json] | list[Key],
 )
 _Beside = _shape("Beside", "What stands beside an operation.", (), _TO_MERGE)
 
 
+_POINTER = "^/"
+_StepName = Literal["add", "replace", "remove"]
+
+
 class Step(Struct, frozen=True, forbid_unknown_fields=True):
     """One entry of ``json_patch``. ``path``: ``/field``, ``/cloud_info_values/-`` or ``/annotations/key``."""
 
-    op: Literal["add", "replace", "remove"]
-    path: Annotated[str, Meta(pattern="^/")]
+    op: _StepName
+    path: Annotated[str, Meta(pattern=_POINTER)]
     value: Json = None
 
 
@@ -100,15 +105,18 @@ def decode_patch(body: bytes) -> Patch:
 
 
 def _decode_json(body: bytes) -> Json:
-    """Strict JSON: UTF-8, no NaN, no key twice in one object, not deeper than any Image."""
+    """Strict JSON: UTF-8, whole characters, no NaN, no key twice in one object, not deeper than any Image."""
     try:
-        msgspec.json.decode(body)
         tree = json.loads(body.decode(), object_pairs_hook=_Object)
+        _inspect(tree, "$", 0)
+        msgspec.json.decode(body)
+    except UnicodeDecodeError as error:
+        detail = f"the body is not UTF-8: byte {error.start} is 0x{body[error.start]:02x}, where it cannot stand"
+        raise Refusal("bad-json", detail) from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise Refusal("bad-json", f"the body is no JSON: {error}") from error
     except RecursionError:
         raise _too_deep() from None
-    _require_single_keys(tree, "$", 0)
     return tree
 
 
@@ -122,17 +130,29 @@ class _Object(dict[str, Json]):
         self.doubled = next(twice, None) if len(self) < len(pairs) else None
 
 
-def _require_single_keys(tree: Json, path: str, depth: int) -> None:
+def _inspect(tree: Json, path: str, depth: int) -> None:
     if depth > _DEEPEST:
         raise _too_deep()
     if isinstance(tree, _Object):
+        for key in tree:
+            _require_characters(key, path)  # before any of them stands in what we say
         if tree.doubled is not None:
-            raise Refusal("bad-json", f"the key {_quoted(tree.doubled)} stands twice in one object", path)
+            raise Refusal("bad-json", f"the key {quoted(tree.doubled)} stands twice in one object", path)
         for key, value in tree.items():
-            _require_single_keys(value, f"{path}.{key[:63]}", depth + 1)
+            _inspect(value, member(path, key), depth + 1)
     elif isinstance(tree, list):
         for place, value in enumerate(tree):
-            _require_single_keys(value, f"{path}[{place}]", depth + 1)
+            _inspect(value, f"{path}[{place}]", depth + 1)
+    elif isinstance(tree, str):
+        _require_characters(tree, path)
+
+
+def _require_characters(text: str, path: str) -> None:
+    """Half of a surrogate pair (RFC 8259, 8.2) is none."""
+    half = _SURROGATE.search(text)
+    if half:
+        detail = f"found \\u{ord(half[0]):04x} alone, which is half of a character, expected it with its other half"
+        raise Refusal("bad-json", detail, path)
 
 
 def _too_deep() -> Refusal:
@@ -152,28 +172,41 @@ def _check(tree: Json, shape: Any, path: str) -> None:  # noqa: ANN401  any type
     except msgspec.ValidationError as error:
         words, _, place = str(error).rpartition(" - at `$")
         where = path + place.removesuffix("`") if words else path
-        raise Refusal("bad-patch", words or str(error), where) from error
+        raise Refusal("bad-patch", _advice(words or str(error), where, shape), where) from error
+
+
+def _advice(words: str, where: str, shape: Any) -> str:  # noqa: ANN401
+    """What msgspec says, or where it does not say what was expected, that."""
+    if words.startswith(_NO_CHOICE):
+        choices = get_args(_CHOICES.get(where.rpartition(".")[2], shape))
+        return f"found {words.removeprefix(_NO_CHOICE)[:80]}, expected {', '.join(choices[:-1])} or {choices[-1]}"
+    return next((advice for pattern, advice in _ADVICE.items() if words.endswith(repr(pattern))), words)
+
+
+_ADVICE: Final = {
+    PLAIN: "found a control character, expected a text without one",
+    _POINTER: "found no JSON pointer, expected one such as /name",
+}
+_NO_CHOICE: Final = "Invalid enum value "
+_CHOICES: Final[Mapping[str, Any]] = {"type": ADJUSTABLE["type"], "op": _StepName}
 
 
 def _no_such(key: str, path: str) -> Refusal:
-    where = f"{path}.{key[:63]}"
+    where = member(path, key)
     if key in OWNED:
         detail = f"{key} is not an operator's to change; adjustable are {', '.join(ADJUSTABLE)}"
         return Refusal("read-only-field", detail, where)
-    detail = f"an Image has no field {_quoted(key)} to change; adjustable are {', '.join(ADJUSTABLE)}, and annotations"
+    detail = f"an Image has no field {quoted(key)} to change; adjustable are {', '.join(ADJUSTABLE)}, and annotations"
     return Refusal("unknown-field", detail, where)
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text[:63])
 
 
 def _read_form(form: str, inner: Json) -> Patch:
     _check(inner, FORMS[form], f"$.{form}")
     if form == "json_patch":
         return _translate(inner)
-    fields = {field: inner[field] for field in inner if field in ADJUSTABLE}
     operation = cast("Operation", form)
+    named = operation == "delete"  # the value of what is unset means nothing, but for the entries of a list
+    fields = {field: None if named and field not in LISTS else inner[field] for field in inner if field in ADJUSTABLE}
     annotating = None
     if "annotations" in inner:
         values = inner["annotations"]
@@ -220,7 +253,7 @@ def _translate(steps: list[dict[str, Json]]) -> Patch:
         path = f"$.json_patch[{place}].path"
         field, *rest = _pointer(step["path"])
         if field == "annotations" and len(rest) == 1:
-            annotations |= _annotation(rest[0], step, path)
+            annotations |= _annotation(rest[0], step, path.removesuffix(".path"))
             continue
         operation = _operation(field, rest, step, path)
         appends = operation == "add"
@@ -240,9 +273,19 @@ def _pointer(path: str) -> list[str]:
 
 
 def _annotation(key: str, step: Mapping[str, Json], path: str) -> dict[str, str | None]:
-    change = {key: None if step["op"] == "remove" else step.get("value")}
-    check_annotations(change, Value | None if step["op"] == "remove" else Value, path.removesuffix(".path"))
-    return change
+    if fault := fault_of_key(key):
+        raise Refusal("bad-patch", fault, f"{path}.path")
+    if step["op"] == "remove":
+        return {key: None}
+    _require_value(step, path)
+    if fault := fault_of_value(step["value"], Value):
+        raise Refusal("bad-patch", fault, f"{path}.value")
+    return {key: step["value"]}
+
+
+def _require_value(step: Mapping[str, Json], path: str) -> None:
+    if "value" not in step:
+        raise Refusal("bad-patch", f"found no value, expected one for {step['op']}", path)
 
 
 def _operation(field: str, rest: list[str], step: Mapping[str, Json], path: str) -> Operation:
@@ -255,13 +298,13 @@ def _operation(field: str, rest: list[str], step: Mapping[str, Json], path: str)
     elif step["op"] == "remove":
         if not rest:
             return "delete"
-    elif "value" not in step:
-        raise Refusal("bad-patch", f"found no value, expected one for {step['op']}", path.removesuffix(".path"))
-    elif not rest:
-        return "replace"
-    elif rest == ["-"] and step["op"] == "add" and field in LISTS:
-        return "add"
-    detail = f"found {_quoted(str(step['path']))}, expected /field, /cloud_info_values/- to add, or /annotations/key"
+    else:
+        _require_value(step, path.removesuffix(".path"))
+        if not rest:
+            return "replace"
+        if rest == ["-"] and step["op"] == "add" and field in LISTS:
+            return "add"
+    detail = f"found {quoted(str(step['path']))}, expected /field, /cloud_info_values/- to add, or /annotations/key"
     raise Refusal("bad-patch", detail, path)
 
 

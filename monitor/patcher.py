@@ -21,7 +21,7 @@ from monitor.audit import Ending, Outcome
 from monitor.avi import schema
 from monitor.fleet import Fleet
 from monitor.model import BadAnswer, BadImage, PollError, Refusal, StoreError, Unanswered, Unavailable
-from monitor.orders import ImageWriter, Ledger, Order, Patched, Target
+from monitor.orders import Display, ImageWriter, Ledger, Order, Patched, Target
 from monitor.representation import content, entity_tag
 
 THEIRS: Final = frozenset({400, 403, 404, 409, 412, 422})  # statuses with which a Controller speaks about the request
@@ -158,16 +158,13 @@ class Patcher:
         writer = target.writer
         assert adjustment is not None  # noqa: S101  what apply saw
         if order.dry_run:
-            try:
-                return await self._ready(order, writer)
-            except PollError as error:
-                raise judge(order.controller, error)[1] from error
+            return await self._rehearse(order, writer)
         number = await self._ledger.intend(order.intent, at=self._now())
-        async with self._concluding_failures(order, number):
+        async with self._concluding_failures(order, number, target.display):
             ready = await self._ready(order, writer)
             request = encode_adjustment(adjustment, content(ready.raw))
             reply = await writer.patch_image(order.uuid, request, api_version=order.api_version)
-        raw = await _read_back(writer, order.uuid, reply if _is_image(reply) else _expected(ready))
+        raw = await _read_back(writer, order.uuid, reply)
         ending = Ending(outcome="done", changes=ready.changes, answer=200)
         try:
             await self._conclude(order, number, ending, order.patch.annotating)
@@ -177,8 +174,16 @@ class Patcher:
             )
             raise Refusal("not-recorded", detail) from error
         finally:
-            target.display.replaced(raw)
-        return msgspec.structs.replace(ready, raw=raw)
+            _show(raw, target.display)
+        return msgspec.structs.replace(ready, raw=raw or _expected(ready))
+
+    async def _rehearse(self, order: Order, writer: ImageWriter) -> Patched:
+        """The image as an adjustment would leave it, as far as we know."""
+        try:
+            ready = await self._ready(order, writer)
+        except PollError as error:
+            raise judge(order.controller, error)[1] from error
+        return msgspec.structs.replace(ready, raw=_expected(ready))
 
     async def _ready(self, order: Order, writer: ImageWriter) -> Patched:
         """
@@ -198,19 +203,26 @@ class Patcher:
         return patched
 
     @asynccontextmanager
-    async def _concluding_failures(self, order: Order, number: int) -> AsyncIterator[None]:
-        """Whatever goes wrong before the Controller said yes is the outcome of the intent, and told to the caller."""
+    async def _concluding_failures(self, order: Order, number: int, display: Display) -> AsyncIterator[None]:
+        """
+        Whatever goes wrong before the Controller said yes is the outcome of the intent, and told to the caller.
+
+        Where nobody knows whether it was done, a poll is to tell.
+        """
         try:
             yield
         except PollError as error:
             outcome, refusal = judge(order.controller, error)
             ending = Ending(outcome=outcome, answer=error.status, detail=str(error))
+            if outcome == "unknown":
+                display.nudge()
             await self._conclude_later(order, number, ending)
             raise refusal from error
         except Refusal as refusal:
             await self._conclude_later(order, number, Ending(outcome="refused", detail=refusal.detail))
             raise
         except Exception as bug:
+            display.nudge()
             await self._conclude_later(order, number, Ending(outcome="unknown", detail=type(bug).__name__))
             raise
 
@@ -242,16 +254,24 @@ async def _read(writer: ImageWriter, uuid: str) -> bytes:
     return raw
 
 
-async def _read_back(writer: ImageWriter, uuid: str, otherwise: bytes) -> bytes:
-    """The image after the change: as read anew, or as far as it is known when that fails."""
+async def _read_back(writer: ImageWriter, uuid: str, reply: bytes) -> bytes | None:
+    """The image after the change: as read anew, or as the Controller replied; None when neither is an image."""
     try:
         return await _read(writer, uuid)
     except (PollError, Refusal):
-        return otherwise
+        return reply if _is_image(reply) else None
+
+
+def _show(raw: bytes | None, display: Display) -> None:
+    """What the Controller sent, and nothing that we made up; else a poll is to tell."""
+    if raw is None:
+        display.nudge()
+    else:
+        display.replaced(raw)
 
 
 def _expected(ready: Patched) -> bytes:
-    """The image as read before the change, with what the change makes of it."""
+    """The image as read before the change, with what the change makes of it; for the caller, never to be shown."""
     after = {field: after for field, (_, after) in ready.changes.items() if not field.startswith("annotations.")}
     fields = {**content(ready.raw), **after}
     return msgspec.json.encode({field: value for field, value in fields.items() if value is not None})

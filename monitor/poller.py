@@ -104,6 +104,8 @@ class Poller:
         self._exported = exported
         self._nudged = asyncio.Event()
         self._retired = False
+        self._overtaken = False
+        """Whether something is on display that is newer than the listing that is being read."""
         self._poll = poll
         self._events = events
         self._slots = slots
@@ -185,6 +187,7 @@ class Poller:
         before = self._entry.health
         error: PollError | None = None
         changes: tuple[Change, ...] = ()
+        self._overtaken = False
         try:
             listing = await self._source.list_images(self._entry.snapshot.listing)
             changes = await self._learn(listing, at=at)
@@ -199,14 +202,21 @@ class Poller:
         journal.images(self._log, changes, first=before.succeeded_at is None)
 
     async def _learn(self, listing: Listing, *, at: float) -> tuple[Change, ...]:
-        """A complete listing came: read what is new of it, and take it for the truth. Published by the caller."""
+        """
+        A complete listing came: read what is new of it, and take it for the truth. Published by the caller.
+
+        Nothing of it is taken when it is older than what `replaced` put on display; the poll that was nudged tells.
+        """
         known = self._entry.snapshot
         unchanged = listing is known.listing and at < known.detail_ends_at and not self._entry.health.stale
-        if unchanged and not self._afresh:
+        if self._is_old() or (unchanged and not self._afresh):
             return ()
         afresh, self._afresh = self._afresh, False
         snapshot, health = await self._read(listing, at=at, afresh=afresh)
         pieces = await self._draw(snapshot)
+        if self._is_old():  # since we began to read it
+            self._afresh |= afresh
+            return ()
         self._entry = replace(self._entry, snapshot=snapshot, health=health, pieces=pieces)
         self._draw_annotations()  # those that came while we read
         kept = self._marks.of(self._entry.name)
@@ -214,6 +224,10 @@ class Poller:
         marks = {uuid: track.mark for uuid, track in snapshot.images.items()}
         self._marks.settle(self._entry.name, unreadable | marks)
         return progress.changes(known.images, snapshot.images)
+
+    def _is_old(self) -> bool:
+        """Whether the listing in hand would undo what is on display; images that are withdrawn are not."""
+        return self._overtaken and not self._entry.health.stale
 
     async def _read(self, listing: Listing, *, at: float, afresh: bool) -> tuple[Snapshot, Health]:
         """Snapshot and counts after a listing. An image whose bytes are what they were is kept, undecoded."""
@@ -294,6 +308,7 @@ class Poller:
         images = {**snapshot.images, image.uuid: track}
         listing = replace(snapshot.listing, raws={**snapshot.listing.raws, image.uuid: Raw(raw)})
         self._entry = replace(entry, snapshot=replace(snapshot, images=images, listing=listing))
+        self._overtaken = True
         self._redraw()
         self._fleet.publish(self._entry, progress.changes(snapshot.images, images))
 

@@ -1,16 +1,65 @@
-"""Where the daemon listens, be it handed to us, and TLS there: exchanged while it runs, for all who come after."""
+"""
+Where the daemon listens, be it handed to us, and TLS there: exchanged while it runs, for all who come after.
+
+And that whoever speaks no HTTP there is answered in words of ours.
+"""
 
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
 from monitor.kinds import write_address
 from monitor.model import MonitorError
 from monitor.supervisor import FIRST_SOCKET
+
+Answer = Callable[[int], web.Response]
+
+
+class Runner(web.AppRunner):
+    """
+    Runs a site. ``answer``: what is answered instead of aiohttp's own words, by status, where no handler is asked.
+
+    aiohttp 3.14 has no other way than these three: it tells of what is no HTTP to no middleware and no signal.
+    """
+
+    def __init__(self, site: web.Application, answer: Answer, **how: Any) -> None:  # noqa: ANN401  as AppRunner's
+        super().__init__(site, **how)
+        self._answer = answer
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        made = _Server(server.request_handler, request_factory=server.request_factory, **server._kwargs)  # noqa: SLF001
+        made.answer = self._answer
+        return made
+
+
+class _Server(web.Server):
+    answer: Answer
+
+    def __call__(self) -> web.RequestHandler:
+        connection = _Connection(self, loop=self._loop, **self._kwargs)
+        connection.answer = self.answer
+        return connection
+
+
+class _Connection(web.RequestHandler):
+    __slots__ = ("answer",)
+
+    answer: Answer
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """As aiohttp's, which logs it and raises when an answer has begun; but for its text, which tells of headers."""
+        super().handle_error(request, status, exc, message)
+        response = self.answer(status)
+        response.force_close()
+        return response
 
 
 class Listener:

@@ -26,7 +26,7 @@ changed with its own call, so that the vendor's SDK works against this daemon un
 Whatever answers GET answers HEAD. Errors are `application/problem+json` (RFC 9457). `x-scope` is what a caller must \
 be allowed; `open`: everybody may. Where the security says so, the configuration may let in callers who show nothing.
 """
-_EVERYWHERE: Final = ("forbidden", "bug")  # a client certificate that is nobody's; and whatever we did not think of
+_EVERYWHERE: Final = ("bad-request", "forbidden", "bug")  # no HTTP; a client certificate that is nobody's; our own
 _AT_THE_DOOR: Final = ("unauthorized", "too-many-failures")
 _REQUEST_ID: Final = Header("X-Request-ID", "The request's id, in the log and in the audit: the caller's own, or ours.")
 

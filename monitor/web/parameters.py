@@ -41,6 +41,7 @@ PATCH: Final = (
     Parameter("header", "X-Avi-Version", "The API version of the body, such as 30.2.1.", _ApiVersion, required=True),
     Parameter("header", "X-Avi-Tenant", "404 when the images of this tenant are not watched."),
     Parameter("header", "X-Avi-Tenant-UUID", "The same, by uuid."),
+    Parameter("header", "X-CSRFToken", "Accepted and not needed: here is no session, but a credential each request."),
     Parameter("header", "If-Match", "Entity tags; 412 when the image has none of them."),
 )
 

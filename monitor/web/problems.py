@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 TYPE: Final = "urn:avi-upgrade-monitor:problem:"
 
 KINDS: Final[Mapping[str, tuple[int, str]]] = {
+    "bad-request": (400, "No HTTP request"),
     "bad-query": (400, "Bad query"),
     "bad-json": (400, "The body is no JSON"),
     "no-version": (400, "X-Avi-Version is needed"),

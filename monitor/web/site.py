@@ -18,6 +18,7 @@ from monitor.web.state import ANSWERED_AT, CALLER, REQUEST_ID, STATE, State
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _METHODS = hdrs.METH_ALL
 _LARGEST_BODY = 64 * 1024
+_BAD_REQUEST = 400
 _CALLER_GONE = 499  # no status of HTTP, but what servers commonly count such requests under
 
 log = structlog.get_logger()
@@ -37,8 +38,12 @@ def make_site(state: State) -> web.Application:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether an error of the HTTP server is its own: a request that is no HTTP is not, and anybody can send many."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """
+    Whether an error of the HTTP server is its own.
+
+    A request that is no HTTP is not, nor a caller who goes in the middle of an answer; and anybody can do that often.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionError))
 
 
 def _guarded(route: Route) -> Handler:
@@ -78,8 +83,7 @@ async def _around(
     except web.HTTPException as error:
         response = respond(of_http(error, request.path), request_id)
     except ConnectionError:
-        gone = 200 if ANSWERED_AT in request else _CALLER_GONE  # who follows for hours goes when he likes
-        _count(request, gone, request.get(ANSWERED_AT, time.perf_counter()) - started)
+        _count(request, _CALLER_GONE, time.perf_counter() - started)
         raise  # in the middle of an answer; there is nobody to tell
     except Exception:
         log.exception("request_bug", request_id=request_id, method=request.method, path=request.path)
@@ -98,8 +102,28 @@ def _count(request: web.Request, status: int, took_s: float) -> None:
 
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
+    request_id = request.get(REQUEST_ID) or uuid4().hex  # none where aiohttp itself refused
+    _sign_with(request_id, request.app[STATE], response)
+
+
+def _sign_with(request_id: str, state: State, response: web.StreamResponse) -> None:
+    """Give it the headers that every answer has."""
     response.headers["Server"] = "avi-upgrade-monitor"
-    response.headers["X-Request-ID"] = request.get(REQUEST_ID) or uuid4().hex  # none where aiohttp itself refused
+    response.headers["X-Request-ID"] = request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
-    web_config = request.app[STATE].door.web
-    response.headers.update(web_config.headers if web_config else {})
+    response.headers.update(state.door.web.headers if state.door.web else {})
+
+
+def answer_none(state: State, status: int) -> web.Response:
+    """
+    The answer where no request came to be, or aiohttp failed beside one.
+
+    Fixed: what was sent may be a credential with one wrong character.
+    """
+    request_id = uuid4().hex
+    detail = "what came is no HTTP request: a header has at most 8,190 bytes and no control characters"
+    problem = Problem("bad-request", detail) if status == _BAD_REQUEST else Problem("bug", "the log has a traceback")
+    log.debug("request", request_id=request_id, method="none", path="", status=problem.status)
+    response = respond(problem, request_id)
+    _sign_with(request_id, state, response)
+    return response

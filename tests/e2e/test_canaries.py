@@ -13,6 +13,7 @@ import aiohttp
 import bcrypt
 import trustme
 import yaml
+from yarl import URL
 
 from monitor.cli.simulate import write_config
 from monitor.simulator import Account, ControllerSpec, Fault, SimulatedController, Simulator
@@ -95,7 +96,10 @@ async def provoke(url: str, uuid: str, controller: SimulatedController, ca: trus
     tls = ssl.create_default_context()
     ca.configure_trust(tls)
     said: list[str] = []
-    paths = ("/", "/metrics", "/-/ready", "/api/image", f"/api/image/{uuid}", "/api/controllers", "/api/audit", "/none")
+    paths = (
+        "/", "/metrics", "/-/ready", "/api/image", f"/api/image/{uuid}", "/api/controllers", "/api/audit",
+        "/api/openapi.json", "/none",
+    )  # fmt: skip
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
 
         async def ask(method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> None:
@@ -112,7 +116,30 @@ async def provoke(url: str, uuid: str, controller: SimulatedController, ca: trus
         for authorization in authorizations():
             for path in paths:
                 await ask("GET", path, {"Authorization": authorization} if authorization else {})
+            await ask("POST", "/-/reload", {"Authorization": authorization} if authorization else {})
+            said += [await answer_to(url, nonsense, tls) for nonsense in no_http(authorization)]
     return said
+
+
+def no_http(authorization: str) -> Iterator[bytes]:
+    """Requests with a credential, which no server can read."""
+    head = f"GET /api/image HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}"
+    yield f"{head}\x01\r\n\r\n".encode()
+    yield f"{head}{'x' * 9_000}\r\n\r\n".encode()
+    yield f"{head}\r\nContent-Length: {authorization}.\r\n\r\n".encode()
+    yield f"NO {authorization}\r\n\r\n".encode()
+
+
+async def answer_to(url: str, sent: bytes, tls: ssl.SSLContext) -> str:
+    """All that is answered to these bytes before the connection is closed."""
+    address = URL(url)
+    reader, writer = await asyncio.open_connection(address.host, address.port, ssl=tls)
+    async with asyncio.timeout(20.0):
+        writer.write(sent)
+        answer = (await reader.read()).decode()
+    writer.close()
+    assert "400" in answer.partition("\r\n")[0]
+    return answer
 
 
 async def test_no_secret_is_seen_anywhere(tmp_path: Path) -> None:

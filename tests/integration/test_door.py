@@ -149,6 +149,15 @@ async def test_the_headers_of_the_web_configuration_are_on_every_response(http: 
             assert response.headers.getall("Content-Security-Policy") == ["default-src x"]
 
 
+async def test_they_are_also_on_what_is_answered_to_no_http(daemon: Daemon) -> None:
+    reader, writer = await asyncio.open_connection(*daemon.address)
+    async with asyncio.timeout(PATIENCE_S):
+        writer.write(b"GET / HTTP/1.1\r\nAuthorization: Bearer \x01\r\n\r\n")
+        answer = await reader.read()
+    writer.close()
+    assert b"\r\nX-Frame-Options: deny\r\n" in answer
+
+
 async def test_too_many_failures_are_answered_429_and_counted_and_lock_nobody_out(http: aiohttp.ClientSession) -> None:
     assert await status(http, "/metrics", headers=basic("prometheus", PASSWORDS["prometheus"])) == 200
     statuses = [await status(http, "/metrics", headers=basic("prometheus", str(guess))) for guess in range(12)]

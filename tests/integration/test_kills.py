@@ -92,6 +92,8 @@ async def verdict(life: Life, controller: SimulatedController, uuid: str, number
     if status == 200:
         assert mine is not None, "what was acknowledged is recorded"
         assert mine["outcome"] == "done", "what was acknowledged is there"
+        adjusted = mine["asked"].get("fields", {})
+        assert {field: controller.image(uuid)[field] for field in adjusted} == adjusted, "and on the Controller"
 
 
 @pytest.mark.timeout(400)

@@ -228,8 +228,8 @@ async def test_an_image_shows_its_facts_its_events_its_annotations_and_its_audit
 
 async def test_an_image_as_json_is_the_daemons_own(tmp_path: Path) -> None:
     async with people(tmp_path) as they:
-        got = await ask(they.daemon, "GET", f"/api/image/{they.uuids['running']}")
-        for named in ("running", they.uuids["running"]):
+        got = await ask(they.daemon, "GET", f"/api/image/{they.uuids['broken']}")  # which no clock moves
+        for named in ("broken", they.uuids["broken"]):
             result = await they("image", named, "--output", "json")
             assert (result.exit_code, result.stdout) == (0, got.body.decode() + "\n")
 
@@ -331,7 +331,9 @@ async def test_a_refusal_names_the_path_and_the_request(tmp_path: Path, output: 
             assert problem["type"] == "urn:avi-upgrade-monitor:problem:bad-patch"
         else:
             first, path, request = result.stderr.splitlines()
-            assert first.startswith("avi-upgrade-monitor: 422 The body is not what can be patched: found str")
+            assert first.startswith(
+                "avi-upgrade-monitor: 422 The body is not what can be patched: found 1,025 characters, 1,024 are the most"
+            )
             assert path == "  path: $.annotations.a"
             assert request.startswith("  request: ")
 
@@ -666,7 +668,13 @@ async def test_no_text_of_a_stranger_moves_the_cursor_or_is_markup(tmp_path: Pat
         commands = (
             ["annotate", "image-1", f"note={HOSTILE}", "--dry-run"],
             ["annotate", "image-1", f"note={HOSTILE}"],
-            ["patch", "image-1", "--set", f"name={HOSTILE}2", "--dry-run"],
+            [
+                "patch",
+                "image-1",
+                "--set",
+                "name=[bold]b[/bold]\u202emoc",
+                "--dry-run",
+            ],  # of the rest, no request has it
             ["images"],
             ["image", "image-1"],
             ["images", "--output", "json"],

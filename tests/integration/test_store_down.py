@@ -9,7 +9,7 @@ from pathlib import Path
 from monitor.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
 from tests.integration.conformance import require_conformance
-from tests.integration.operators import TOKENS, ask, audit, patch
+from tests.integration.operators import ROOT, TOKENS, ask, audit, patch
 from tests.integration.support import PATIENCE_S, polled, samples, scrape, until, watching
 
 
@@ -92,6 +92,10 @@ async def test_the_audit_says_that_it_cannot_be_read(tmp_path: Path) -> None:
         (tmp_path / "state.db").rename(tmp_path / "elsewhere.db")
         got = await patch(daemon, uuid, {"annotations": {"a": "c"}})
         assert (got.status, got.kind) == (503, "store-down")
+        read = await ask(daemon, "GET", "/api/audit", token=ROOT)
+        assert (read.status, read.kind) == (503, "store-down")
+        assert read.json["detail"].startswith("the audit cannot be read: the database says ")
+        require_conformance("GET", "/api/audit", read.status, read.headers, read.body)
 
 
 async def test_a_daemon_that_starts_beside_another_watches_and_changes_nothing_until_that_has_ended(

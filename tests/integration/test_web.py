@@ -7,7 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pytest
+from aiohttp import web
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from structlog.testing import capture_logs
@@ -17,6 +19,8 @@ from monitor.app import Daemon
 from monitor.fleet import Entry
 from monitor.model import Health, Snapshot
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
+from monitor.web.routes import ROUTES
+from monitor.web.site import make_site
 from tests.integration.support import PATIENCE_S, polled, until, watching
 
 FLEET = (
@@ -299,7 +303,7 @@ async def test_a_bug_in_a_route_is_a_problem_that_names_the_log_line(
 
 
 async def test_a_scraper_that_does_not_read_is_cut_off_and_costs_no_other(
-    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, simulator: Simulator
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("monitor.web.scrape._PATIENCE_S", 0.2)
     flood = [{"task_name": f"task {n}", "nodes_events": [{"ip": {"addr": "x" * 150}}]} for n in range(1_900)]
@@ -320,12 +324,61 @@ async def test_a_scraper_that_does_not_read_is_cut_off_and_costs_no_other(
             await asyncio.sleep(0.01)
     writer.close()
     reader.feed_eof()
+    assert not caplog.records, "it is the scraper's trouble, and there can be many"
 
 
 async def test_what_is_no_http_is_refused_and_fills_no_log(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
     for nonsense in (b"GET / HTTP/1.1\r\nAuthorization: Bearer aum_x\x01\r\n\r\n", b"\x16\x03\x01 hello\r\n\r\n"):
-        reader, writer = await asyncio.open_connection(*daemon.address)
-        writer.write(nonsense)
-        assert (await reader.readline()).split()[1] == b"400"
-        writer.close()
+        assert (await answer_to(daemon, nonsense)).startswith(b"HTTP/1.0 400 ")
     assert caplog.records == []
+
+
+async def answer_to(daemon: Daemon, sent: bytes) -> bytes:
+    """All that is answered to these bytes before the connection is closed."""
+    reader, writer = await asyncio.open_connection(*daemon.address)
+    async with asyncio.timeout(PATIENCE_S):
+        writer.write(sent)
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /api/image HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer CANARY\x01\r\n\r\n",
+        b"GET /api/image HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + b"CANARY" * 1_500 + b"\r\n\r\n",
+        b"PATCH /api/image/x HTTP/1.1\r\nHost: x\r\nContent-Length: CANARY\r\n\r\n",
+        b"GET /CANARY" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CANARY\r\n\r\n",
+    ],
+    ids=["character", "header-too-long", "length", "path-too-long", "no-http"],
+)
+async def test_what_is_no_http_is_a_problem_that_repeats_nothing_of_it(daemon: Daemon, sent: bytes) -> None:
+    head, _, body = (await answer_to(daemon, sent)).partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines[1:])
+    problem = msgspec.json.decode(body)
+    assert (lines[0], headers["Content-Type"]) == ("HTTP/1.0 400 Bad Request", "application/problem+json")
+    assert (headers["Server"], headers["X-Content-Type-Options"]) == ("avi-upgrade-monitor", "nosniff")
+    assert problem == {
+        "type": "urn:avi-upgrade-monitor:problem:bad-request",
+        "title": "No HTTP request",
+        "status": 400,
+        "detail": "what came is no HTTP request: a header has at most 8,190 bytes and no control characters",
+        "request_id": headers["X-Request-ID"],
+        "error": problem["detail"],
+    }
+    assert b"CANARY" not in head + body
+
+
+def routes_of(site: web.Application) -> set[tuple[str, str]]:
+    return {(route.method, route.resource.canonical) for route in site.router.routes() if route.resource}
+
+
+async def test_the_application_has_the_routes_of_the_table_and_no_others(daemon: Daemon) -> None:
+    table = {(route.method, route.path) for route in ROUTES}
+    heads = {("HEAD", path) for method, path in table if method == "GET"}
+    site = make_site(daemon.state)
+    assert routes_of(site) == table | heads
+    assert len(site.router.routes()) == len(table | heads), "none without a path"

@@ -61,6 +61,31 @@ def test_these_do_not(text: str) -> None:
 
 def test_values_are_named_by_their_key() -> None:
     check_annotations({"a/b.c-d_e": "x" * 1024}, Value, "$")
-    with pytest.raises(Refusal, match="found int, expected a text") as refusal:
+    with pytest.raises(Refusal, match="found a number, expected a text") as refusal:
         check_annotations({"good": "x", "bad": 5}, Value, "$.here")
     assert refusal.value.path == "$.here.bad"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "detail", "path"),
+    [
+        ({"k" * 64: "x"}, "found a key of 64 characters, 63 are the most", f'$.annotations["{"k" * 63}…"]'),
+        ({"a b": "x"}, 'found "a b" for a key, expected 1 to 63 characters of a-z A-Z', '$.annotations["a b"]'),
+        ({"": "x"}, 'found "" for a key', '$.annotations[""]'),
+        ({'q"\n': "x"}, r'found "q\"\n" for a key', r'$.annotations["q\"\n"]'),
+        (["a", 5], "found a number for a key", "$.annotations[1]"),
+        ({"a.b": "x" * 1025}, "found 1,025 characters, 1,024 are the most", '$.annotations["a.b"]'),
+        ({"a": "\0"}, "found a zero byte, expected a text without one", "$.annotations.a"),
+        ({"a": None}, "found null, expected a text", "$.annotations.a"),
+        ({"a": {}}, "found an object, expected a text", "$.annotations.a"),
+        ({"a": True}, "found a boolean, expected a text", "$.annotations.a"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_wrong_is_named_by_its_path_and_the_detail_says_what_may_be(
+    annotations: dict[str, object] | list[object], detail: str, path: str
+) -> None:
+    with pytest.raises(Refusal) as refusal:
+        check_annotations(annotations, Value, "$.annotations")
+    assert (refusal.value.kind, refusal.value.path) == ("bad-patch", path)
+    assert refusal.value.detail.startswith(detail)

@@ -105,6 +105,14 @@ def pattern_of(name: str, rows: tuple[Parameter, ...]) -> str:
     return str(meta.pattern)
 
 
+def test_the_headers_of_the_vendors_call_are_those_of_a_patch() -> None:
+    seed = {"X-Avi-Tenant", "X-Avi-Tenant-UUID", "X-Avi-Version", "X-CSRFToken"}
+    rows = {each.name: each for each in parameters.PATCH if each.place == "header"}
+    assert seed <= rows.keys()
+    assert {name for name in seed if rows[name].required} == {"X-Avi-Version"}
+    assert "not needed" in rows["X-CSRFToken"].description
+
+
 VERSION = pattern_of("X-Avi-Version", parameters.PATCH)
 
 

@@ -11,6 +11,7 @@ from monitor.adjustment import ADJUSTABLE, OWNED, Adjustment
 from monitor.annotations import Annotating
 from monitor.model import Refusal
 from monitor.patch import Patch, decode_patch, is_version
+from tests.unit.strategies import BOUNDED
 
 CLOUD = {"cloud_name": "vc", "cloud_data_values": [{"key": "region", "values": ["eu"]}]}
 NAME = Adjustment("replace", {"name": "x"})
@@ -38,7 +39,7 @@ def refused(body: object) -> Refusal:
         ({"name": "x", "_last_modified": "5"}, Patch(None, NAME, "5")),
         ({"replace": {"name": "x"}}, Patch(adjustment=NAME)),
         ({"add": {"cloud_info_values": [CLOUD]}}, Patch(adjustment=Adjustment("add", {"cloud_info_values": [CLOUD]}))),
-        ({"delete": {"se_patch_name": "any"}}, Patch(adjustment=Adjustment("delete", {"se_patch_name": "any"}))),
+        ({"delete": {"se_patch_name": "any"}}, Patch(adjustment=Adjustment("delete", {"se_patch_name": None}))),
         ({"replace": {"annotations": {"a": "b"}}}, Patch(Annotating({"a": "b"}, replace=True))),
         ({"add": {"annotations": {"a": "b"}}}, Patch(Annotating({"a": "b"}))),
         ({"delete": {"annotations": {"a": 5}}}, Patch(Annotating({"a": None}))),
@@ -100,7 +101,9 @@ def test_a_json_patch_becomes_one_operation_of_the_controllers_own(steps: list[A
         (b'{"name": NaN}', "bad-json", ""),
         (b'{"name": "\xff"}', "bad-json", ""),
         (b"\xff\xfe{\x00}\x00", "bad-json", ""),
-        (b'{"name": "\\ud800x"}', "bad-json", ""),
+        (b'{"name": "\\ud800x"}', "bad-json", "$.name"),
+        (b'{"\\udc00": "x"}', "bad-json", "$"),
+        (b'{"\\udc00": "x", "\\udc00": "y"}', "bad-json", "$"),
         (b'{"name": 1e999}', "bad-json", ""),
         (b"[" * 30_000, "bad-json", ""),
         (b'{"a":' * 20 + b"1" + b"}" * 20, "bad-json", ""),
@@ -117,6 +120,34 @@ def test_a_json_patch_becomes_one_operation_of_the_controllers_own(steps: list[A
         ({"name": 5}, "bad-patch", "$.name"),
         ({"name": ""}, "bad-patch", "$.name"),
         ({"name": "x" * 1025}, "bad-patch", "$.name"),
+        ({"name": "\0"}, "bad-patch", "$.name"),
+        ({"se_patch_name": "a\nb\x1b[31m"}, "bad-patch", "$.se_patch_name"),
+        ({"replace": {"name": "a\n"}}, "bad-patch", "$.replace.name"),
+        ({"add": {"controller_patch_ref": "\x7f"}}, "bad-patch", "$.add.controller_patch_ref"),
+        ({"json_patch": [{"op": "add", "path": "/name", "value": "\x9b"}]}, "bad-patch", "$.json_patch[0].value"),
+        ({"cloud_info_values": [{"cloud_name": "\t"}]}, "bad-patch", "$.cloud_info_values[0].cloud_name"),
+        (
+            {"delete": {"cloud_info_values": [{"cloud_name": "\r"}]}},
+            "bad-patch",
+            "$.delete.cloud_info_values[0].cloud_name",
+        ),
+        ({"delete": {"cloud_info_values": "x"}}, "bad-patch", "$.delete.cloud_info_values"),
+        (
+            {"add": {"cloud_info_values": [{"cloud_name": "x", "cloud_data_values": [{"key": "\0"}]}]}},
+            "bad-patch",
+            "$.add.cloud_info_values[0].cloud_data_values[0].key",
+        ),
+        (
+            {"cloud_info_values": [{"cloud_name": "x", "cloud_data_values": [{"key": "k", "values": ["\0"]}]}]},
+            "bad-patch",
+            "$.cloud_info_values[0].cloud_data_values[0].values[0]",
+        ),
+        (
+            {"json_patch": [{"op": "add", "path": "/cloud_info_values/-", "value": {"cloud_name": "\0"}}]},
+            "bad-patch",
+            "$.json_patch[0].value.cloud_name",
+        ),
+        ({"a b": "x"}, "unknown-field", '$["a b"]'),
         ({"uber_bundle": "yes"}, "bad-patch", "$.uber_bundle"),
         ({"type": "IMAGE_TYPE_NONE"}, "bad-patch", "$.type"),
         ({"cloud_info_values": [{"cloud_name": 5}]}, "bad-patch", "$.cloud_info_values[0].cloud_name"),
@@ -129,15 +160,15 @@ def test_a_json_patch_becomes_one_operation_of_the_controllers_own(steps: list[A
         ({"replace": {"annotations": {}}, "annotations": {}}, "two-operations", "$.annotations"),
         ({"replace": {"_last_modified": "1"}, "_last_modified": "1"}, "two-operations", "$._last_modified"),
         ({"annotations": []}, "bad-patch", "$.annotations"),
-        ({"annotations": {"a b": "x"}}, "bad-patch", "$.annotations"),
-        ({"annotations": {"a\n": "x"}}, "bad-patch", "$.annotations"),
-        ({"annotations": {"": "x"}}, "bad-patch", "$.annotations"),
-        ({"annotations": {"k" * 64: "x"}}, "bad-patch", "$.annotations"),
+        ({"annotations": {"a b": "x"}}, "bad-patch", '$.annotations["a b"]'),
+        ({"annotations": {"a\n": "x"}}, "bad-patch", r'$.annotations["a\n"]'),
+        ({"annotations": {"": "x"}}, "bad-patch", '$.annotations[""]'),
+        ({"annotations": {"k" * 64: "x"}}, "bad-patch", f'$.annotations["{"k" * 63}…"]'),
         ({"annotations": {"a": 1}}, "bad-patch", "$.annotations.a"),
         ({"annotations": {"a": "x" * 1025}}, "bad-patch", "$.annotations.a"),
         ({"annotations": {"a": "\0"}}, "bad-patch", "$.annotations.a"),
         ({"replace": {"annotations": {"a": None}}}, "bad-patch", "$.replace.annotations.a"),
-        ({"delete": {"annotations": [5]}}, "bad-patch", "$.delete.annotations"),
+        ({"delete": {"annotations": ["a", 5]}}, "bad-patch", "$.delete.annotations[1]"),
         ({"delete": {"annotations": "a"}}, "bad-patch", "$.delete.annotations"),
         ({"json_patch": {}}, "bad-patch", "$.json_patch"),
         ({"json_patch": [{"op": "test", "path": "/name", "value": "x"}]}, "bad-patch", "$.json_patch[0].op"),
@@ -151,8 +182,13 @@ def test_a_json_patch_becomes_one_operation_of_the_controllers_own(steps: list[A
         ({"annotations": {f"k{number}": "x" for number in range(129)}}, "too-many-annotations", "$.annotations"),
         ({"json_patch": [{"op": "remove", "path": "/cloud_info_values/0"}]}, "bad-patch", "$.json_patch[0].path"),
         ({"json_patch": [{"op": "add", "path": "/name/-", "value": "x"}]}, "bad-patch", "$.json_patch[0].path"),
-        ({"json_patch": [{"op": "add", "path": "/annotations/a b", "value": "x"}]}, "bad-patch", "$.json_patch[0]"),
-        ({"json_patch": [{"op": "add", "path": "/annotations/a"}]}, "bad-patch", "$.json_patch[0].a"),
+        (
+            {"json_patch": [{"op": "add", "path": "/annotations/a b", "value": "x"}]},
+            "bad-patch",
+            "$.json_patch[0].path",
+        ),
+        ({"json_patch": [{"op": "add", "path": "/annotations/a", "value": 5}]}, "bad-patch", "$.json_patch[0].value"),
+        ({"json_patch": [{"op": "add", "path": "/annotations/a"}]}, "bad-patch", "$.json_patch[0]"),
         (
             {"json_patch": [{"op": "add", "path": "/name", "value": "x"}, {"op": "remove", "path": "/se_patch_ref"}]},
             "two-operations",
@@ -164,6 +200,7 @@ def test_a_json_patch_becomes_one_operation_of_the_controllers_own(steps: list[A
 def test_what_cannot_be_is_refused_with_its_place(body: object, kind: str, path: str) -> None:
     refusal = refused(body)
     assert (refusal.kind, refusal.path) == (kind, path)
+    assert refusal.detail.encode(), "it can be sent"
 
 
 @pytest.mark.parametrize("field", sorted(OWNED))
@@ -180,10 +217,42 @@ def test_every_adjustable_field_can_be_unset_in_every_form(field: str) -> None:
     assert [patch(form).adjustment for form in forms] == [Adjustment("delete", {field: None})] * 3
 
 
+TYPES = "expected IMAGE_TYPE_SYSTEM, IMAGE_TYPE_PATCH or IMAGE_TYPE_MUST_CHECK"
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"type": "X"}, f"found 'X', {TYPES}"),
+        ({"replace": {"type": "X"}}, f"found 'X', {TYPES}"),
+        ({"json_patch": [{"op": "add", "path": "/type", "value": "X"}]}, f"found 'X', {TYPES}"),
+        ({"json_patch": [{"op": "move", "path": "/type"}]}, "found 'move', expected add, replace or remove"),
+        ({"json_patch": [{"op": "add", "path": "name"}]}, "found no JSON pointer, expected one such as /name"),
+        ({"type": "X" * 9000}, f"found '{'X' * 79}, {TYPES}"),
+        ({"name": "a\x1b[31m"}, "found a control character, expected a text without one"),
+        ({"name": "x" * 1025}, "Expected `str` of length <= 1024"),
+        (b'{"name": "\\ud800x"}', r"found \ud800 alone, which is half of a character, expected it with its other half"),
+        (b'{"name": "\xff"}', "the body is not UTF-8: byte 10 is 0xff, where it cannot stand"),
+        ('{"name": "ü"}'.encode("latin-1"), "the body is not UTF-8: byte 10 is 0xfc, where it cannot stand"),
+        (b"", "the body is no JSON: Expecting value: line 1 column 1 (char 0)"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_the_words_of_a_refusal_say_what_it_is_and_what_was_expected(body: object, detail: str) -> None:
+    assert refused(body).detail == detail
+
+
+def test_a_character_of_two_surrogates_is_whole() -> None:
+    assert decode_patch(b'{"name": "\\ud83d\\ude00"}') == Patch(
+        adjustment=Adjustment("replace", {"name": "\U0001f600"})
+    )
+
+
 def test_the_words_of_a_refusal_name_what_can_be_changed() -> None:
     assert "adjustable are name, controller_patch_ref" in refused({"progress": 5}).detail
 
 
+@BOUNDED
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_patch_or_a_refusal(body: bytes) -> None:
     try:
@@ -202,6 +271,7 @@ KEYS = st.sampled_from(
 )
 
 
+@BOUNDED
 @given(st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=3), max_size=3))
 def test_any_json_is_a_patch_that_asks_for_one_operation_or_a_refusal(body: dict[str, Any]) -> None:
     try:

@@ -29,8 +29,11 @@ GOOD: Mapping[str, Any] = {"type": "IMAGE_TYPE_PATCH", "cloud_info_values": [CLO
     ("uber_bundle", "fips_mode_transition_applicable"), True
 )
 ODD: tuple[Any, ...] = (
-    "x", "", "x" * 1024, "x" * 1025, "a\0", "a\n", None, True, 0, 1.5, CLOUD, [], [CLOUD], [CLOUD | {"more": 1}],
-    [{"cloud_name": 5}], [{"cloud_data_values": []}], {}, {"a": "x"}, {"a": None}, ["a"], [5],
+    "x", "", "x" * 1024, "x" * 1025, "a\0", "a\n", "\x1b[31m", "\x7f", "\x9b", "é\u00a0", None, True, 0, 1.5, CLOUD, [],
+    [CLOUD], [CLOUD | {"more": 1}], [{"cloud_name": 5}], [{"cloud_name": "a\n"}], [{"cloud_data_values": []}],
+    [{"cloud_name": "x", "cloud_data_values": [{"key": "\0", "values": []}]}],
+    [{"cloud_name": "x", "cloud_data_values": [{"key": "k", "values": ["\x1b"]}]}],
+    {}, {"a": "x"}, {"a": None}, ["a"], [5],
 )  # fmt: skip
 KEYS = ("a", "a/b", "A.b_c-d", "k" * 63, "k" * 64, "a b", "a\n", "é", "")
 OTHER_PATHS = (

@@ -105,12 +105,17 @@ class Display:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.shown: list[dict[str, Any]] = []
 
     def annotated(self) -> None:
         self.told.append("annotated")
 
-    def replaced(self, _raw: bytes) -> None:
+    def replaced(self, raw: bytes) -> None:
         self.told.append("replaced")
+        self.shown.append(msgspec.json.decode(raw))
+
+    def nudge(self) -> None:
+        self.told.append("nudged")
 
 
 def fleet(*images: Mapping[str, object], stale: bool = False) -> Fleet:
@@ -163,6 +168,31 @@ async def test_a_dry_run_of_a_controller_that_is_away_is_told_and_not_recorded()
     assert (bench.ledger.intents, bench.ended) == ([], [])
 
 
+@pytest.mark.parametrize(
+    ("adjustment", "after"),
+    [
+        (Adjustment("replace", {"name": "new", "type": "T"}), {**IMAGE, "name": "new", "type": "T"}),
+        (Adjustment("delete", {"se_patch_ref": None}), IMAGE),
+        (
+            Adjustment("add", {"cloud_info_values": [{"cloud_name": "a"}]}),
+            {**IMAGE, "cloud_info_values": [{"cloud_name": "a"}]},
+        ),
+    ],
+    ids=["set", "unset", "gain"],
+)
+async def test_a_dry_run_answers_the_image_as_it_would_be(adjustment: Adjustment, after: dict[str, Any]) -> None:
+    bench = Bench()
+    bench.writer.image |= {"se_patch_ref": "p"} if adjustment.operation == "delete" else {}
+    patched = await bench.apply(Patch(Annotating({"a": "b"}), adjustment), dry_run=True)
+    image = msgspec.json.decode(patched.raw)
+    assert (image, patched.annotations) == (after, {"a": "b"})
+    assert {key: after for key, (_, after) in patched.changes.items()} == {
+        "annotations.a": "b",
+        **{field: image.get(field) for field in adjustment.fields},
+    }
+    assert (bench.writer.sent, bench.display.told) == ([], [])
+
+
 async def test_a_dry_run_whose_condition_does_not_hold_is_told_and_not_recorded() -> None:
     bench = Bench()
     assert (await bench.refused(NOTE, dry_run=True, if_match=frozenset({"x"}))).kind == "changed"
@@ -174,6 +204,26 @@ async def test_a_bug_in_the_middle_is_an_unknown_outcome_and_goes_up() -> None:
     with pytest.raises(ZeroDivisionError):
         await bench.apply(RENAME)
     assert [(ending.outcome, ending.detail) for ending in bench.ledger.endings] == [("unknown", "ZeroDivisionError")]
+    assert bench.display.told == ["nudged"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Unanswered("timeout", "x", phase="patch"), ["nudged"]),
+        (BadStatus("http_5xx", "x", phase="patch", status=502), ["nudged"]),
+        (BadStatus("http_4xx", "x", phase="patch", status=400), []),
+        (Unreachable("connect", "x", phase="patch"), []),
+    ],
+    ids=["no-answer", "gateway", "refused", "never-sent"],
+)
+@pytest.mark.parametrize("down", [(), ("conclude",)], ids=["recorded", "database-down"])
+async def test_where_nobody_knows_whether_it_was_done_a_poll_is_to_tell(
+    error: PollError, told: list[str], down: tuple[str, ...]
+) -> None:
+    bench = Bench(Writer(patch=error), Written(*down))
+    await bench.refused(RENAME)
+    assert bench.display.told == told
 
 
 async def test_whoever_waits_too_long_for_a_turn_is_told_that_nothing_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +306,9 @@ async def test_when_the_image_cannot_be_read_back_the_controllers_answer_is_show
                 raise Unreachable("connect", "gone", phase="image")
             return await super().get_image(uuid)
 
-    assert msgspec.json.decode((await Bench(Once()).apply(RENAME)).raw)["name"] == "new"
+    bench = Bench(Once())
+    assert msgspec.json.decode((await bench.apply(RENAME)).raw)["name"] == "new"
+    assert [image["name"] for image in bench.display.shown] == ["new"]
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b"<html>", b'{"name": "x', b"\xff"])
@@ -271,8 +323,10 @@ async def test_an_answer_that_is_no_image_is_never_shown_for_one(answer: bytes) 
             await super().patch_image(uuid, body, api_version=api_version)
             return answer
 
-    patched = await Bench(Odd()).apply(RENAME)
-    assert msgspec.json.decode(patched.raw) == {**IMAGE, "name": "new"}
+    bench = Bench(Odd())
+    patched = await bench.apply(RENAME)
+    assert msgspec.json.decode(patched.raw) == {**IMAGE, "name": "new"}, "as far as the caller can be told"
+    assert bench.display.told == ["nudged"], "nothing that no Controller sent is put on display"
 
 
 @pytest.mark.parametrize("body", [b"[]", b"5", b"<html>", b'{"name": 5}', b"{}"])

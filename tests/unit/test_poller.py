@@ -268,6 +268,85 @@ async def test_what_cannot_be_shown_at_once_waits_for_the_poll(raw: bytes) -> No
         await until(fleet, lambda entry: entry.health.polls == 2)
 
 
+class Overtaken(Answers):
+    """A source whose second answer is of before a change, and comes when the change is on display."""
+
+    def __init__(self, *answers: Answer, change: Mapping[str, object]) -> None:
+        super().__init__(answers)
+        self._change = change
+        self._polls = 0
+        self.poller: Poller | None = None
+
+    async def list_images(self, before: Listing) -> Listing:
+        answer = await super().list_images(before)
+        self._polls += 1
+        if self._polls == 2:
+            self._overtake()
+        return answer
+
+    def _overtake(self) -> None:
+        assert self.poller is not None
+        self.poller.replaced(msgspec.json.encode(self._change))
+
+
+class OvertakenLater(Overtaken):
+    """The same, while the listing is being read, which a pause for every image lets happen."""
+
+    def _overtake(self) -> None:
+        asyncio.get_running_loop().call_soon(super()._overtake)
+
+
+OVERTAKEN = pytest.mark.parametrize("kind", [Overtaken, OvertakenLater], ids=["on-its-way", "being-read"])
+
+
+@OVERTAKEN
+async def test_a_poll_under_way_does_not_undo_a_change_that_is_on_display(
+    kind: type[Overtaken], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.poller._BREATH_S", 0.0)
+    old, renamed = image(), image(name="renamed")
+    source = kind(listing(old), listing(old, image("image-2")), listing(renamed, image("image-2")), change=renamed)
+    async with annotating(source, Noted()) as (fleet, poller):
+        source.poller, names = poller, ["30.2.1"]
+
+        def follow(entry: Entry, _changes: object) -> None:
+            names.append(entry.snapshot.images["image-1"].image.name)
+
+        fleet.subscribe(follow)
+        poller.nudge()
+        await until(fleet, lambda entry: "image-2" in entry.snapshot.images)
+        assert fleet.entries["dc1"].health.polls == 3
+        assert sorted(names) == names, "first the one, then the other"
+        assert names[-1] == "renamed"
+
+
+async def test_images_that_are_not_on_display_cannot_be_undone() -> None:
+    fleet, source = Fleet(), Overtaken(listing(image()), change=image(name="renamed"))
+    source.poller = poller("dc1", source, fleet, Slots(1))
+    await source.poller._poll_once(late_s=0.0)
+    source.poller._expire()  # as the timer does
+    await source.poller._poll_once(late_s=0.0)
+    assert 'avi_image_info{controller="dc1"' in text(fleet.entries["dc1"])
+    source.poller._cancel_expiry()
+
+
+@OVERTAKEN
+async def test_settings_that_came_with_a_listing_that_is_thrown_away_are_put_to_use_with_the_next(
+    kind: type[Overtaken], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.poller._BREATH_S", 0.0)
+    notes = Noted()
+    notes.of_images["image-2"] = {"owner": "net-ops"}
+    fleet, source = Fleet(), kind(listing(image(), image("image-2")), change=image(name="renamed"))
+    source.poller = poller("dc1", source, fleet, Slots(1), notes)
+    await source.poller._poll_once(late_s=0.0)
+    source.poller.renew(QUICK, Events(), frozenset({"owner"}), Slots(1))
+    await source.poller._poll_once(late_s=0.0)
+    assert 'value="net-ops"' not in text(fleet.entries["dc1"])
+    await source.poller._poll_once(late_s=0.0)
+    assert 'value="net-ops"' in text(fleet.entries["dc1"])
+
+
 async def test_an_annotation_does_not_bring_stale_images_back() -> None:
     notes = Noted()
     async with annotating(Answers([listing(image())]), notes) as (fleet, poller):
