@@ -119,6 +119,14 @@ class Clock:
         return self.now
 
 
+class Ticking(Clock):
+    """Wall time that goes on by a second whenever somebody looks."""
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
 @asynccontextmanager
 async def polling(
     *answers: Answer,
@@ -126,6 +134,7 @@ async def polling(
     events: Events | None = None,
     clock: Clock | None = None,
     marks: NoMarks | None = None,
+    past: NoPast | None = None,
 ) -> AsyncIterator[tuple[Fleet, Answers]]:
     """A poller that runs as long as the context."""
     fleet, source = Fleet(), Answers(answers)
@@ -135,7 +144,7 @@ async def polling(
         fleet,
         marks or NoMarks(),
         NoNotes(),
-        past=NoPast(),
+        past=past or NoPast(),
         poll=poll,
         events=events or Events(),
         slots=Slots(4),
@@ -496,6 +505,34 @@ async def test_an_active_image_makes_polls_frequent_and_its_end_makes_them_rare(
     async with polling(active, active, listing(image())) as (fleet, _):
         assert (await until(fleet, lambda entry: entry.health.up)).health.interval_s == QUICK.active_interval_s
         assert (await until(fleet, lambda entry: entry.health.polls == 3)).health.interval_s == QUICK.idle_interval_s
+
+
+def uploaded(percent: int, state: str = "IN_PROGRESS") -> Listing:
+    span = {"start_time": "2025-02-13 10:00:00", "end_time": "2025-02-13 10:00:30", "status": "SYSERR_SUCCESS"}
+    return listing(image(progress=percent, img_state={"state": f"IMAGE_FSM_{state}"}, events=[event("n1", **span)]))
+
+
+async def test_how_an_upload_goes_is_followed_and_what_it_took_is_learned_once() -> None:
+    past, steps = NoPast(), [uploaded(percent) for percent in range(0, 100, 10)]
+    async with polling(*steps, uploaded(100, "COMPLETED"), clock=Ticking(), past=past) as (fleet, _):
+        (track,) = (await until(fleet, lambda entry: entry.health.polls == len(steps))).snapshot.images.values()
+        assert track.course
+        assert track.course.forecast
+        assert track.course.since < track.mark.changed_at < track.course.forecast.ends_at
+        entry = await until(fleet, lambda entry: entry.health.polls == len(steps) + 3)
+    assert [track.course for track in entry.snapshot.images.values()] == [None]
+    ((uuid, upload),) = past.learned
+    assert (uuid, upload.tasks) == ("image-1", {"Extract": 30.0})
+    assert upload.took_s
+    assert upload.took_s > len(steps)
+
+
+async def test_a_completed_upload_that_is_there_from_the_start_teaches_what_its_tasks_took() -> None:
+    past = NoPast()
+    async with polling(uploaded(100, "COMPLETED"), past=past) as (fleet, _):
+        await until(fleet, lambda entry: entry.health.polls == 2)
+    ((_, upload),) = past.learned
+    assert (upload.tasks, upload.took_s) == ({"Extract": 30.0}, None)
 
 
 async def test_a_retry_after_is_waited_for() -> None:
