@@ -907,3 +907,10 @@ def test_no_more_events_are_read_than_any_budget_could_take() -> None:
     assert len(image.events) == 5_000
     image, _ = decode_image(msgspec.Raw(msgspec.json.encode({"uuid": "image-1", "events": flood[-1:]})))
     assert len(image.events) == 5_000
+
+
+def test_a_message_is_kept_to_its_ten_thousandth_character() -> None:
+    event = {"ip": {"addr": "n1"}, "message": "x" * 10_001}
+    raw = dumps({"uuid": "u1", "events": [{"task_name": "Extract", "nodes_events": [event]}]})
+    ((kept,),) = (image.events for image, _ in [decode_image(msgspec.Raw(raw))])
+    assert kept.message == "x" * 10_000
