@@ -14,7 +14,6 @@ from socket import socket
 
 import msgspec
 import structlog
-from aiohttp import web
 
 from monitor.config import Config
 from monitor.fleet import Fleet
@@ -29,9 +28,9 @@ from monitor.supervisor import Supervisor
 from monitor.watches import Difference, Watches
 from monitor.web.auth import Door
 from monitor.web.feed import Feed
-from monitor.web.listening import Listener
+from monitor.web.listening import Listener, Runner
 from monitor.web.rereading import Rereading
-from monitor.web.site import make_site
+from monitor.web.site import answer_none, make_site
 from monitor.web.state import State
 from monitor.webconfig import WebConfig, ssl_context
 
@@ -113,6 +112,7 @@ async def running(
     store.ledger.on_reread = watches.redraw
     door = Door(config, own, clock=asyncio.get_running_loop().time)
     feed = Feed(fleet, now=now)
+    own.event_readers.set_function(lambda: float(feed.readers))
 
     async def apply(renewed: Config) -> Difference:
         door.adopt(renewed)
@@ -144,7 +144,7 @@ async def running(
         stack.push_async_callback(watches.close)
         await watches.renew(config)
         listener = await _listen(config, state, stack, passed)
-        stack.push_async_callback(state.patcher.drain, limit_s=_MOST_REQUESTS * config.poll.timeout_s)
+        stack.push_async_callback(lambda: state.patcher.drain(limit_s=_MOST_REQUESTS * watches.timeout_s))
         async with asyncio.TaskGroup() as tasks:
             every = [tasks.create_task(heart.run(), name="heart"), tasks.create_task(store.run(), name="store")]
             every.append(tasks.create_task(reloading.run(), name="reload"))
@@ -211,7 +211,8 @@ async def _last_flush(store: Store) -> None:
 
 
 async def _listen(config: Config, state: State, stack: AsyncExitStack, passed: socket | None) -> Listener:
-    runner = web.AppRunner(make_site(state), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    answer = partial(answer_none, state)
+    runner = Runner(make_site(state), answer, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
     try:

@@ -7,8 +7,8 @@ hold between them is checked. Knows no network: what the config says is not trie
 
 import glob
 import os
+import ssl
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Generic, TypeVar, get_args
 
@@ -34,7 +34,7 @@ from monitor.settings import (
 from monitor.supervisor import Supervisor, supervisor_of
 from monitor.validation import Site, check, printable, quoted
 from monitor.webconfig import WebConfig, read_web_config
-from monitor.yamlfile import read_tree
+from monitor.yamlfile import read_tree, reason
 
 __all__ = [
     "Account", "Annotations", "AnonymousScope", "Config", "Controller", "Events", "Log", "Poll", "Scope", "SecretFile",
@@ -75,9 +75,8 @@ SecretSource = SecretFile | SecretVariable
 class Tls(Struct, frozen=True, kw_only=True):
     """How a Controller proves who it is; by the system's CAs when nothing is set. At most one is."""
 
-    ca_file: Path | None = None
-    ca_digest: bytes = b""
-    """SHA-256 of what is in ``ca_file``: with another content it is another trust."""
+    authorities: str | None = None
+    """What is in ``ca_file``, PEM, good when it was read. The file is not read again: another text is another trust."""
     fingerprint: bytes | None = None
     """SHA-256 of its certificate, 32 bytes."""
     insecure: bool = False
@@ -165,9 +164,11 @@ def load(
     main = _listening_at(listen, _read(path, Settings, environ))
     more = tuple(_read(file, ControllerFile, environ) for file in _named_files(main))
     files: tuple[_AnyFile, ...] = (main, *more)
+    trusted, distrusted = _read_authorities(files)
     web, unfit = read_web_config(web_config) if web_config else (None, ())
     problems = (
         *_own_problems(files),
+        *distrusted,
         *_name_clashes(files),
         *_nobody_to_watch(main, more),
         *(() if unfit else (*_unfit_callers(main, files, web), *_open_to_nobody(main, web))),
@@ -175,7 +176,7 @@ def load(
     )
     if problems or main.content is None:
         raise ConfigError(problems)
-    controllers = tuple(_controller(each, environ) for file in files for each in _controllers(file))
+    controllers = tuple(_controller(each, environ, trusted) for file in files for each in _controllers(file))
     return _config(main.content, controllers, tuple(file.path for file in files), web)
 
 
@@ -247,6 +248,40 @@ def _controllers(file: _AnyFile) -> tuple[ControllerSettings, ...]:
     return file.content.controllers if file.content else ()
 
 
+def _read_authorities(files: Iterable[_AnyFile]) -> tuple[Mapping[Path, str], tuple[str, ...]]:
+    """
+    What is in each ``ca_file`` of files that are good so far, and the problems of what is in them.
+
+    Each was good a moment ago; it is what is read here that is trusted later, so this is what has to be good.
+    """
+    trusted: dict[Path, str] = {}
+    problems = []
+    for file in files:
+        for place, controller in enumerate(() if file.problems else _controllers(file)):
+            path = controller.tls.ca_file
+            if path is UNSET or path in trusted:
+                continue
+            try:
+                trusted[path] = _read_pem(path)
+            except ValueError as error:
+                where = f"{printable(str(file.path))}: controllers[{place}].tls.ca_file"
+                problems.append(f"{where}: found {quoted(str(path))}, expected a PEM file of CA certificates: {error}")
+    return trusted, tuple(problems)
+
+
+def _read_pem(path: Path) -> str:
+    """Raises: ValueError that says what is wrong with it."""
+    try:
+        text = path.read_bytes().decode("ascii", "ignore")  # what is not ASCII are comments
+    except OSError as error:
+        raise ValueError(reason(error)) from error
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError("there is none in it, or one that is not whole") from error
+    return text
+
+
 def _nobody_to_watch(main: _File[Settings], more: Iterable[_File[ControllerFile]]) -> Iterator[str]:
     """Said only when it is not for another problem that none were found."""
     excused = main.content is None or any(problem.startswith("controller") for problem in main.problems)
@@ -303,7 +338,7 @@ def _config(
     )
 
 
-def _controller(settings: ControllerSettings, environ: Mapping[str, str]) -> Controller:
+def _controller(settings: ControllerSettings, environ: Mapping[str, str], trusted: Mapping[Path, str]) -> Controller:
     return Controller(
         name=settings.name,
         url=settings.url,
@@ -311,7 +346,7 @@ def _controller(settings: ControllerSettings, environ: Mapping[str, str]) -> Con
         password=_secret_source(settings, environ),
         tenant=settings.tenant,
         api_version=None if settings.api_version == "auto" else settings.api_version,
-        tls=_tls(settings.tls),
+        tls=_tls(settings.tls, trusted),
         write=None if settings.write is UNSET else _account(settings.write, environ),
     )
 
@@ -327,22 +362,13 @@ def _secret_source(settings: ControllerSettings | WriteSettings, environ: Mappin
     return SecretVariable(name, Secret(environ[name].rstrip("\r\n")))
 
 
-def _tls(settings: TlsSettings) -> Tls:
+def _tls(settings: TlsSettings, trusted: Mapping[Path, str]) -> Tls:
     ca_file = _given(settings.ca_file)
     return Tls(
-        ca_file=ca_file,
-        ca_digest=_digest(ca_file) if ca_file else b"",
+        authorities=trusted[ca_file] if ca_file else None,
         fingerprint=_given(settings.fingerprint),
         insecure=settings.insecure_skip_verify,
     )
-
-
-def _digest(path: Path) -> bytes:
-    """Of a file that was there a moment ago; of none if it is not any more, and the connection will tell."""
-    try:
-        return sha256(path.read_bytes()).digest()
-    except OSError:
-        return b""
 
 
 def _given(value: T | UnsetType) -> T | None:

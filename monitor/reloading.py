@@ -2,11 +2,14 @@
 Reads the configuration again, all or nothing: when told to, and when a file of controllers changes.
 
 A bad configuration changes nothing; why it is bad is said in the log, in the reply to whoever asked, and in a metric.
+What nobody asked for is tried again while it is bad, since any file that it names may be the one that is mended; the
+log says each trouble once.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import structlog
 
@@ -21,12 +24,14 @@ _LOOK_EVERY_S = 5.0
 
 log = structlog.get_logger()
 
+_Seen = tuple[tuple[Path, ...], Marks]
+
 
 class Reloading:
     """
     ``load``: reads the files; may block. ``apply``: puts a good configuration to use, and must not fail.
 
-    ``begins``, ``ends``: are told of each reload, good or bad.
+    ``begins``, ``ends``: are told of each reload that was asked for, good or bad, and of each other that is good.
     """
 
     def __init__(
@@ -49,6 +54,11 @@ class Reloading:
         self._ends = ends
         self._turn = asyncio.Lock()
         self._asked = asyncio.Event()
+        self._told: tuple[str, ...] = ()
+        """The problems that the log has said already."""
+        self._seen: _Seen | None = None
+        self._taken: _Seen | None = None
+        """The files as they were at the last good reload; None: there was none since they changed."""
         self._succeeded()
 
     def soon(self) -> None:
@@ -62,16 +72,28 @@ class Reloading:
         Raises: ConfigError with every problem; what was in use stays.
         """
         async with self._turn:
-            self._begins()
+            self._told = ()  # whoever asks is told again
+            with self._reported():
+                return await self._use(await self._read())
+
+    async def _reload_unasked(self) -> None:
+        """Raises: ConfigError; then it is tried again."""
+        async with self._turn:
             try:
                 config = await self._read()
-                difference = await self._apply(config)
-            finally:
-                self._ends()
-            self._config = config
-            self._succeeded()
-        log.info("reloaded", added=difference.added, changed=difference.changed, removed=difference.removed)
-        return difference
+            except ConfigError:
+                self._taken = None
+                raise
+            with self._reported():
+                await self._use(config)
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        self._begins()
+        try:
+            yield
+        finally:
+            self._ends()
 
     async def _read(self) -> Config:
         try:
@@ -79,33 +101,55 @@ class Reloading:
             _require_same(self._config, config)
         except ConfigError as error:
             self._own.reload_successful.set(0)
-            log.warning("reload_failed", problems=error.problems)
+            if error.problems != self._told:
+                log.warning("reload_failed", problems=error.problems)
+            self._told = error.problems
             raise
         return config
 
+    async def _use(self, config: Config) -> Difference:
+        difference = await self._apply(config)
+        self._config = config
+        self._succeeded()
+        log.info("reloaded", added=difference.added, changed=difference.changed, removed=difference.removed)
+        return difference
+
     async def run(self) -> None:
         """Reload for ever: when asked to, and when the files of controllers have changed and then stood still."""
-        seen = read = await self._look()
+        self._seen = self._taken = await self._look()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await self._asked.wait()
-            before, seen = seen, await self._look()
-            if self._asked.is_set() or (seen == before and seen != read):
-                self._asked.clear()
-                read = seen
-                with suppress(ConfigError):  # it has been said
-                    await self.reload()
+            try:
+                await self._look_and_reload()
+            except ConfigError:  # it has been said
+                continue
+            except Exception:  # decision 5: the configuration that is in use is better than no daemon
+                self._own.reload_successful.set(0)
+                log.exception("reload_bug")
 
-    async def _look(self) -> tuple[tuple[object, ...], Marks]:
+    async def _look_and_reload(self) -> None:
+        asked = self._asked.is_set()
+        self._asked.clear()
+        before, self._seen = self._seen, await self._look()
+        if asked:
+            await self.reload()
+            self._taken = self._seen
+        elif self._seen == before and self._seen != self._taken:
+            self._taken = self._seen  # whatever a bug makes of it: it would else be said every few seconds, for ever
+            await self._reload_unasked()
+
+    async def _look(self) -> _Seen:
         return await asyncio.to_thread(_look, self._config)
 
     def _succeeded(self) -> None:
+        self._told = ()
         self._own.reload_successful.set(1)
         self._own.reload_success_at.set(self._now())
 
 
-def _look(config: Config) -> tuple[tuple[object, ...], Marks]:
+def _look(config: Config) -> _Seen:
     files = find_controller_files(config)
     return files, marks(files)
 

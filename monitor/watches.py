@@ -5,18 +5,19 @@ Owns clients, pollers and their tasks, and the mapping of targets that the patch
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from random import Random  # noqa: TID251  the type of an argument; app.py makes the one there is
 
 import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from monitor.avi.client import Client
+from monitor.avi.client import MOST_DEADLINES, Client
 from monitor.avi.connection import open_session
 from monitor.config import Config, Controller
 from monitor.fleet import Entry, Fleet
+from monitor.model import Refusal
 from monitor.orders import Target
 from monitor.pace import Slots
 from monitor.poller import Poller
@@ -29,15 +30,99 @@ _SPREAD_EACH_S = 0.02  # and those of a small one over this much a controller
 log = structlog.get_logger()
 
 
-class _Watch(Struct):
-    """One controller, and what of ours belongs to it. ``client`` polls; ``writer`` is the same, or another account."""
+class _Client(Client):
+    """
+    Knows whether an order is under way, so that no session is closed beneath it.
+
+    An order makes several requests, each in the very step in which the one before is answered: whoever waits for
+    ``idle`` wakes up later, and sees the next one.
+    """
+
+    _under_way = 0
+    _left = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request of an order is under way."""
+        return self._under_way > 0
+
+    async def idle(self) -> None:
+        """Wait until no order is under way any more."""
+        while self._under_way:
+            await self._ended.wait()
+
+    def leave(self) -> None:
+        """Begin nothing more for orders: the session ends."""
+        self._left = True
+
+    async def get_image(self, uuid: str) -> bytes:
+        """As :meth:`Client.get_image`. Raises: Refusal, too, after ``leave``."""
+        with self._order():
+            return await super().get_image(uuid)
+
+    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
+        """As :meth:`Client.patch_image`. Raises: Refusal, too, after ``leave``."""
+        with self._order():
+            return await super().patch_image(uuid, body, api_version=api_version)
+
+    @contextmanager
+    def _order(self) -> Iterator[None]:
+        if self._left:
+            detail = "nothing was changed: a reload has just changed how the controller is watched; come again"
+            raise Refusal("controller-busy", detail, headers={"Retry-After": "1"})
+        if not self._under_way:
+            self._ended = asyncio.Event()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._ended.set()
+
+
+class _Watch(Struct, eq=False):
+    """
+    One controller, and what of ours belongs to it. ``client`` polls; ``writer`` is the same, or another account.
+
+    ``timeout_s``: of each of its requests. ``parting``: closes it when an order that was under way has ended.
+    """
 
     controller: Controller
-    client: Client
-    writer: Client
+    client: _Client
+    writer: _Client
     poller: Poller
     sessions: AsyncExitStack
+    timeout_s: float
     task: asyncio.Task[None] | None = None
+    parting: asyncio.Task[None] | None = None
+
+
+class _Display:
+    """
+    Shows the images of a controller as it is watched now: a reload may have replaced who watched it at first.
+
+    Shows nothing of one that is watched no more, or is somebody else by now.
+    """
+
+    def __init__(self, watches: "Watches", controller: Controller) -> None:
+        self._watches = watches
+        self._controller = controller
+
+    def annotated(self) -> None:
+        if poller := self._poller():
+            poller.annotated()
+
+    def replaced(self, raw: bytes) -> None:
+        if poller := self._poller():
+            poller.replaced(raw)
+
+    def nudge(self) -> None:
+        if poller := self._poller():
+            poller.nudge()
+
+    def _poller(self) -> Poller | None:
+        return self._watches.poller_of(self._controller)
 
 
 class Difference(Struct, frozen=True):
@@ -75,19 +160,33 @@ class Watches:
 
     def stop(self) -> None:
         """End all polling; sessions stay, for changes under way."""
-        for watch in self._watches.values():
-            _cancel(watch)
+        self._tasks = None
+        polling = [watch.task for watch in self._watches.values()]
+        waiting = [watch.parting for watch in self._leaving if watch.writer.busy]  # the others log out, which is short
+        for task in filter(None, polling + waiting):
+            task.cancel()
+
+    @property
+    def timeout_s(self) -> float:
+        """The deadline of a request now; the longest, where some are left that began under another."""
+        return max((watch.timeout_s for watch in (*self._watches.values(), *self._leaving)), default=0.0)
 
     @property
     def overdue_s(self) -> float:
         """For how long the one that is furthest behind has stood still; 0 while all go as they should."""
         return max((watch.poller.overdue_s for watch in self._watches.values()), default=0.0)
 
+    def poller_of(self, controller: Controller) -> Poller | None:
+        """Who polls this controller now; None when nobody does, or its name is that of another one."""
+        watch = self._watches.get(controller.name)
+        return watch.poller if watch and _is_same(watch.controller, controller) else None
+
     async def renew(self, config: Config) -> Difference:
         """
         Watch the controllers of this configuration from now on, in its way. Who is as he was is not disturbed.
 
-        Whoever is changed keeps what is known of him, unless he is somebody else now: another URL or tenant.
+        Whoever is changed keeps what is known of him, unless he is somebody else now: another URL or tenant. An order
+        that is under way is carried out as it was begun; its session ends after it, and nobody waits for that here.
         """
         wanted = {controller.name: controller for controller in config.controllers}
         kept = {name for name, watch in self._watches.items() if wanted.get(name) == watch.controller}
@@ -103,9 +202,9 @@ class Watches:
                 self._watches[name] = await self._open(controller, config, known)
         self._forget(gone.keys() - wanted.keys())
         self._watches = {name: self._watches[name] for name in wanted}
-        self.targets |= {name: Target(watch.writer, watch.poller) for name, watch in self._watches.items()}
+        self.targets |= {name: self._target(watch) for name, watch in self._watches.items() if name not in kept}
         self.tenants |= {name: controller.tenant for name, controller in wanted.items()}
-        await _close(self._leaving)
+        await self._part()
         new = wanted.keys() - kept
         changed = tuple(sorted(new & gone.keys()))
         return Difference(tuple(sorted(new - gone.keys())), changed, tuple(sorted(gone.keys() - wanted.keys())))
@@ -119,22 +218,56 @@ class Watches:
         """Leave no session behind on any controller, as far as they let us in the time there is."""
         self._leaving.extend(self._watches.values())
         self._watches.clear()
-        await _close(self._leaving)
+        await self._close(tuple(self._leaving))
 
     def _run(self, watch: _Watch, *, first_in_s: float) -> None:
         if self._tasks:
             name = f"poll:{watch.controller.name}"
             watch.task = self._tasks.create_task(watch.poller.run(first_in_s=first_in_s), name=name)
 
+    def _target(self, watch: _Watch) -> Target:
+        return Target(watch.writer, _Display(self, watch.controller))
+
+    async def _part(self) -> None:
+        """Close those who leave: now, or when their order has ended; when we end first, that is left to ``close``."""
+        busy = [watch for watch in self._leaving if watch.parting or watch.writer.busy]
+        for watch in busy:
+            if self._tasks and not watch.parting:
+                name = f"part:{watch.controller.name}"
+                watch.parting = self._tasks.create_task(self._outlast(watch), name=name)
+        await self._close([watch for watch in self._leaving if watch not in busy])
+
+    async def _outlast(self, watch: _Watch) -> None:
+        """Close one whose order is under way, after it; its requests have their deadlines."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOST_DEADLINES * watch.timeout_s):
+                await watch.writer.idle()
+        await self._close([watch])
+
+    async def _close(self, watches: Collection[_Watch]) -> None:
+        """Log out everywhere at once, then let go of the connections; who is done is no more among those who leave."""
+        for watch in watches:
+            watch.writer.leave()
+        try:
+            async with asyncio.timeout(_FAREWELL_S), asyncio.TaskGroup() as tasks:
+                for client in _clients(watches):
+                    tasks.create_task(client.log_out(), name="log-out")
+        except TimeoutError:
+            log.warning("log_out_incomplete", after_s=_FAREWELL_S)
+        for watch in watches:
+            await watch.sessions.aclose()
+            self._leaving.remove(watch)
+
     def _adapt(self, watch: _Watch, config: Config) -> None:
         poll = config.poll
+        watch.timeout_s = poll.timeout_s
         for client in (watch.client, watch.writer):
             client.renew(timeout_s=poll.timeout_s, max_response=poll.max_response)
         watch.poller.renew(poll, config.events, config.annotations.export, self._slots)
 
     def _inheritance(self, gone: _Watch | None, controller: Controller) -> Entry | None:
         """What is known of the controller from before, when it is the same with other settings."""
-        if gone is None or (gone.controller.url, gone.controller.tenant) != (controller.url, controller.tenant):
+        if gone is None or not _is_same(gone.controller, controller):
             return None
         return self._fleet.entries[controller.name]
 
@@ -163,14 +296,14 @@ class Watches:
             tls_insecure=controller.tls.insecure,
             known=known,
         )
-        watch = _Watch(controller, client, writer, poller, sessions)
+        watch = _Watch(controller, client, writer, poller, sessions, config.poll.timeout_s)
         self._run(watch, first_in_s=0.0)
         return watch
 
-    async def _connect(self, controller: Controller, config: Config, sessions: AsyncExitStack) -> Client:
+    async def _connect(self, controller: Controller, config: Config, sessions: AsyncExitStack) -> _Client:
         poll = config.poll
         session = await sessions.enter_async_context(open_session(controller.tls, keepalive_s=2 * poll.idle_interval_s))
-        return Client(controller, session, timeout_s=poll.timeout_s, max_response=poll.max_response, now=self._now)
+        return _Client(controller, session, timeout_s=poll.timeout_s, max_response=poll.max_response, now=self._now)
 
     def _forget(self, names: set[str]) -> None:
         for name in names:
@@ -178,9 +311,9 @@ class Watches:
             del self.targets[name], self.tenants[name]
 
 
-def _cancel(watch: _Watch) -> None:
-    if watch.task:
-        watch.task.cancel()
+def _is_same(one: Controller, other: Controller) -> bool:
+    """Whether they are the same controller, whatever else was set."""
+    return (one.url, one.tenant) == (other.url, other.tenant)
 
 
 async def _end(watches: list[_Watch]) -> None:
@@ -194,19 +327,6 @@ async def _end(watches: list[_Watch]) -> None:
         await asyncio.wait(tasks)
 
 
-async def _close(watches: list[_Watch]) -> None:
-    """Log out everywhere at once, then let go of the connections; who is done leaves the list."""
-    try:
-        async with asyncio.timeout(_FAREWELL_S), asyncio.TaskGroup() as tasks:
-            for client in _clients(watches):
-                tasks.create_task(client.log_out(), name="log-out")
-    except TimeoutError:
-        log.warning("log_out_incomplete", after_s=_FAREWELL_S)
-    while watches:
-        await watches[-1].sessions.aclose()
-        watches.pop()
-
-
-def _clients(watches: list[_Watch]) -> Iterator[Client]:
+def _clients(watches: Iterable[_Watch]) -> Iterator[Client]:
     for watch in watches:
         yield from {watch.client, watch.writer}

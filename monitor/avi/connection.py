@@ -9,7 +9,6 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -72,12 +71,13 @@ def _verification(tls: Tls) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
         return aiohttp.Fingerprint(tls.fingerprint)
     if tls.insecure:
         return False
-    return _context(tls.ca_file, tls.ca_digest) if tls.ca_file else True
+    return _context(tls.authorities) if tls.authorities is not None else True
 
 
 @lru_cache(maxsize=64)
-def _context(ca_file: Path, _digest: bytes) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca_file))
+def _context(authorities: str) -> ssl.SSLContext:
+    assert authorities, "of nothing it would be the system's"  # noqa: S101  the config has looked
+    return ssl.create_default_context(cadata=authorities)
 
 
 @asynccontextmanager

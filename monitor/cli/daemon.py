@@ -22,7 +22,13 @@ def stop_on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
 
 
 def inherit() -> socket | None:
-    """Take the socket that a service manager opened for us, if one did. Raises: MonitorError."""
+    """
+    Take the socket that a service manager opened for us, if one did.
+
+    From here on a SIGHUP waits until ``run`` is ready.
+    Raises: MonitorError.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # it would end us, and may only ask for a reload
     return inherited(supervise().sockets)
 
 
@@ -36,4 +42,5 @@ async def run(config: Config, load: Callable[[], Config], passed: socket | None 
     everything = running(config, now=now, rng=rng, load=load, supervisor=supervise(), passed=passed)
     async with everything as daemon:
         loop.add_signal_handler(signal.SIGHUP, daemon.reloading.soon)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         await stop.wait()

@@ -40,7 +40,8 @@ sed -e '/^ *--hash=/d' -e 's/ *\\$//' "$repository/tests/requirements.txt" >"$wo
 "$python" -m pip download --quiet --disable-pip-version-check --only-binary=:all: --python-version "$version" \
     --constraint "$work/constraints.txt" --dest "$work/wheels" hatchling editables 2>"$work/pip.log" ||
     { cat "$work/pip.log"; exit 1; }
-"$python" -m hatchling build --target wheel --directory "$work/built" >/dev/null 2>&1
+(cd "$repository" && "$python" -m hatchling build --target wheel --directory "$work/built") >"$work/hatchling.log" 2>&1 ||
+    { cat "$work/hatchling.log"; exit 1; }
 "$python" -m pip download --quiet --disable-pip-version-check --only-binary=:all: --python-version "$version" \
     --constraint "$work/constraints.txt" --dest "$work/wheels" \
     "$(ls "$work"/built/*.whl)[speed,postgres]" 2>"$work/pip.log" || { cat "$work/pip.log"; exit 1; }
@@ -87,10 +88,10 @@ environment=$(buildah inspect --type image --format '{{range .Docker.Config.Env}
 run() {
     # shellcheck disable=SC2086  # the environment is words without spaces
     unshare --mount --propagation private sh -eu "$work/inside.sh" "$mounted" "$work/config" "$work/state" \
-        $environment AVI_UPGRADE_MONITOR_URL=http://127.0.0.1:9987 "$@"
+        $environment AVI_UPGRADE_MONITOR_URL=http://127.0.0.1:9987 http_proxy=http://127.0.0.1:1 "$@"
 }
 healthy() {
-    run python -c "import os, urllib.request as ask; ask.urlopen(os.environ['AVI_UPGRADE_MONITOR_URL'] + '/-/healthy', timeout=5)" \
+    run python -c "import os, urllib.request as ask; ask.build_opener(ask.ProxyHandler({})).open(os.environ['AVI_UPGRADE_MONITOR_URL'] + '/-/healthy', timeout=5)" \
         2>/dev/null
 }
 echo "== run: $(run avi-upgrade-monitor --version)"
@@ -117,6 +118,6 @@ wait "$daemon" || fail "it ended with $?"
 tail -n 1 "$work/daemon.log"
 stat -c '%A %u %n' "$work/state/state.db" | sed "s#$work##"
 
-echo "== the demo, as in compose.yaml"
+echo "== the demo"
 run avi-upgrade-monitor demo --listen 127.0.0.1:9987 --for 5s --speed 200 | tail -n 1
 echo "all as it should be"

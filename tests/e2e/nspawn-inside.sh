@@ -53,7 +53,7 @@ echo "$(value ActiveState), $(value SubState): $(value StatusText)"
 main=$(value MainPID)
 test "$(stat -c %u "/proc/$main")" -gt 60000 || fail "no user of its own"
 echo "runs as user $(stat -c %u "/proc/$main"), $(grep -E '^(CapEff|NoNewPrivs|Seccomp):' "/proc/$main/status" | tr '\n' ' ')"
-grep 'Max open files' "/proc/$main/limits"
+grep -E 'Max (core file size|open files)' "/proc/$main/limits"
 eventually 'scraped "^avi_image_state"'
 eventually 'scraped "^process_resident_memory_bytes"'
 echo "scraped through the socket of systemd: $(curl --silent http://127.0.0.1:9972/metrics | grep -c '^avi_') series"

@@ -3,7 +3,7 @@
 # As root, with debootstrap, systemd-nspawn (package systemd-container) and the Debian archive: `tests/e2e/nspawn.sh`.
 # A root that was made before is used again: `ROOT=/var/tmp/root tests/e2e/nspawn.sh`.
 set -eu
-repository=$(dirname -- "$(realpath -- "$0")")/../..
+repository=$(realpath -- "$(dirname -- "$(realpath -- "$0")")/../..")
 python=${PYTHON:-$repository/.venv/bin/python}
 work=$(mktemp -d)
 root=${ROOT:-$work/root}
@@ -26,7 +26,8 @@ if ! test -e "$root/usr/bin/python3"; then
 fi
 version=$(chroot "$root" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 mkdir -p "$work/wheels"
-"$python" -m hatchling build --target wheel --directory "$work/wheels" >/dev/null 2>&1
+(cd "$repository" && "$python" -m hatchling build --target wheel --directory "$work/wheels") >"$work/hatchling.log" 2>&1 ||
+    { cat "$work/hatchling.log"; exit 1; }
 # The wheels are fetched here: the container has no network.
 "$python" -m pip download --quiet --disable-pip-version-check --only-binary=:all: --python-version "$version" \
     --dest "$work/wheels" "$(ls "$work"/wheels/avi_upgrade_monitor-*.whl)[speed]" 2>"$work/pip.log" ||

@@ -1,5 +1,6 @@
 """The container files as far as they can be judged without an engine; ``tests/e2e/buildah.sh`` builds and runs them."""
 
+import json
 import re
 import shlex
 import sys
@@ -7,9 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 from click.testing import CliRunner
 
+from monitor.app import _MOST_REQUESTS
 from monitor.cli import main
+from monitor.config import Poll
+from monitor.simulator import SCENARIOS
 from tests.e2e.support import output_of
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +36,43 @@ def test_what_runs_needs_no_shell_and_is_not_root() -> None:
     assert [name for name, _ in instructions] == ["USER", "CMD", "ENTRYPOINT", "CMD"]
     assert instructions[0][1] == "65532:65532"
     assert all(arguments.startswith("[") for _, arguments in instructions[1:])
+
+
+def health_check() -> list[str]:
+    """The program of the image's health check, and its arguments."""
+    (command,) = re.findall(r"^HEALTHCHECK .*\n +CMD (\[.*\])$", CONTAINERFILE, re.MULTILINE)
+    found: list[str] = json.loads(command)
+    return found
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_the_health_check_asks_the_daemon_itself_whatever_proxy_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response(status=status if request.path == "/-/healthy" else 404)
+
+    async with RawTestServer(answer) as daemon:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.setenv("AVI_UPGRADE_MONITOR_URL", str(daemon.make_url("")).rstrip("/"))
+        program, *arguments = health_check()
+        assert program == "python"
+        ended, _, errors = await output_of(sys.executable, *arguments)
+    assert (ended == 0) == (status == 200), errors
+
+
+def test_the_script_that_runs_the_image_asks_as_the_image_does() -> None:
+    assert f'run python -c "{health_check()[-1]}"' in (ROOT / "tests" / "e2e" / "buildah.sh").read_text()
+
+
+def test_a_patch_under_way_has_the_time_that_the_daemon_gives_it_before_an_engine_ends_both() -> None:
+    runs = re.findall(r"^docker run (.*)$", (DEPLOY / "README.md").read_text(), re.MULTILINE)
+    given = [re.search(r"--stop-timeout (\d+)", run) for run in runs] + [
+        re.fullmatch(r"(\d+)s", SERVICES["monitor"]["stop_grace_period"])
+    ]
+    assert len(given) == 2
+    assert all(each and int(each[1]) >= _MOST_REQUESTS * Poll().timeout_s + 10 for each in given)
 
 
 def test_everything_that_is_copied_from_the_checkout_is_there_and_not_ignored() -> None:
@@ -75,6 +118,9 @@ def test_the_command_of_the_compose_file_is_one_of_ours() -> None:
     name, *options = SERVICES["monitor"]["command"]
     wanted = main.commands[name].make_context(name, options)
     assert wanted.params["listen"] == "127.0.0.1:9972"
+    uploads = [upload for spec in SCENARIOS["fleet"].controllers for upload in spec.uploads]
+    lasts_s = max(upload.duration - upload.started_ago for upload in uploads) / wanted.params["speed"]
+    assert lasts_s >= 600.0, "a dashboard shows what Prometheus has scraped some times"
     assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
 
 

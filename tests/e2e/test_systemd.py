@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.config import SecretFile, load
+from monitor.app import _MOST_REQUESTS
+from monitor.config import Poll, SecretFile, load
 from tests.e2e.support import output_of, program
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,15 @@ async def test_the_service_is_confined_as_far_as_promised() -> None:
     assert (status, errors) == (0, ""), out
     (exposure,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", out)
     assert 0.0 < float(exposure) <= MOST_EXPOSED
+
+
+def test_a_patch_under_way_has_the_time_that_the_daemon_gives_it_before_systemd_ends_both() -> None:
+    (given,) = re.findall(r"^TimeoutStopSec=(\d+)s$", SERVICE.read_text(), re.MULTILINE)
+    assert int(given) >= _MOST_REQUESTS * Poll().timeout_s + 10
+
+
+def test_a_service_that_the_watchdog_ends_leaves_no_core() -> None:
+    assert "\nLimitCORE=0\n" in SERVICE.read_text()
 
 
 def test_the_socket_unit_listens_where_the_daemon_does_by_default() -> None:

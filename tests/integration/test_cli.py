@@ -19,6 +19,7 @@ from monitor.cli.simulate import write_config
 from monitor.families import FAMILIES
 from monitor.simulator import SCENARIOS, ControllerSpec, Fault, Simulator
 from tests.e2e.support import output_of
+from tests.integration.operators import BOB, TOKENS
 from tests.integration.support import PATIENCE_S
 
 COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
@@ -89,6 +90,49 @@ async def test_a_hang_up_reads_the_configuration_again(tmp_path: Path) -> None:
             daemon.send_signal(signal.SIGTERM)
             assert await ended(daemon) == 0
         assert [simulator.controllers[name].logouts for name in ("dc1", "dc2")] == [1, 1]
+
+
+async def test_a_hang_up_while_the_daemon_starts_is_heeded_when_it_has_started(tmp_path: Path) -> None:
+    async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
+        settings = {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"}
+        config = write_config(simulator, tmp_path, settings)
+        pipe = tmp_path / "pipe.yml"
+        os.mkfifo(pipe)
+        async with process("run", "--config", str(pipe)) as daemon:
+            with await asyncio.to_thread(pipe.open, "w") as reader:  # which waits until the daemon reads
+                daemon.send_signal(signal.SIGHUP)
+                reader.write(config.read_text())
+            await line_with(daemon.stderr, '"started"')
+            await asyncio.to_thread(pipe.write_text, config.read_text())
+            await line_with(daemon.stderr, '"reloaded"')
+            daemon.send_signal(signal.SIGTERM)
+            assert await ended(daemon) == 0
+
+
+async def test_a_patch_under_way_is_answered_before_the_daemon_ends_for_as_long_as_its_deadlines_allow(
+    tmp_path: Path,
+) -> None:
+    """They are those of the last reload: with the ones of the start it would be cut off after two seconds."""
+    async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
+        dc1 = simulator.controllers["dc1"]
+        settings = {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db", "tokens": TOKENS}
+        config = write_config(simulator, tmp_path, {**settings, "poll": {"timeout": "200ms"}})
+        (uuid,) = dc1.images.names(simulator.clock.now())
+        async with process("run", "--config", str(config)) as daemon:
+            url = "http://" + json.loads(await line_with(daemon.stderr, '"started"'))["address"]
+            await line_with(daemon.stderr, "images_listed")
+            config.write_text(config.read_text().replace("timeout: 200ms", "timeout: 10s"))
+            daemon.send_signal(signal.SIGHUP)
+            await line_with(daemon.stderr, '"reloaded"')
+            dc1.faults.order(Fault("slow_reply", method="PATCH", seconds=4.0))
+            headers = {"Authorization": f"Bearer {BOB}", "X-Avi-Version": "30.2.1"}
+            async with aiohttp.ClientSession(headers=headers) as http, asyncio.TaskGroup() as tasks:
+                answer = tasks.create_task(http.patch(f"{url}/api/image/{uuid}", json={"name": "renamed"}))
+                await dc1.requested(1, method="PATCH")
+                daemon.send_signal(signal.SIGTERM)
+            assert answer.result().status == 200
+            assert await ended(daemon) == 0
+        assert (dc1.logouts, dc1.sessions) == (1, {})
 
 
 async def test_a_controller_that_hangs_does_not_keep_the_daemon_from_ending(tmp_path: Path) -> None:

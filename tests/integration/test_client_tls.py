@@ -54,6 +54,11 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture(scope="module")
+def trust(authority: trustme.CA) -> Tls:
+    return Tls(authorities=authority.cert_pem.bytes().decode())
+
+
+@pytest.fixture(scope="module")
 def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("authority") / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
@@ -87,8 +92,8 @@ async def swap(dc1: SimulatedController, certificate: Certificate) -> None:
 # -- by an authority
 
 
-async def test_a_certificate_of_the_authority_lets_us_in(certificate: Certificate, ca_file: Path) -> None:
-    async with showing(certificate) as dc1, connected(dc1, tls=Tls(ca_file=ca_file)) as client:
+async def test_a_certificate_of_the_authority_lets_us_in(certificate: Certificate, trust: Tls) -> None:
+    async with showing(certificate) as dc1, connected(dc1, tls=trust) as client:
         assert len((await client.list_images(NOTHING)).raws) == 1
         assert client.link.certificate_expires_at == certificate.expires_at
         await client.list_images(NOTHING)
@@ -122,11 +127,11 @@ UNTRUSTED = {
 @pytest.mark.parametrize(("made", "words"), UNTRUSTED.values(), ids=UNTRUSTED)
 async def test_a_certificate_that_does_not_verify_keeps_the_password_at_home(
     authority: trustme.CA,
-    ca_file: Path,
+    trust: Tls,
     made: Made,
     words: str,
 ) -> None:
-    async with showing(made(authority)) as dc1, connected(dc1, tls=Tls(ca_file=ca_file)) as client:
+    async with showing(made(authority)) as dc1, connected(dc1, tls=trust) as client:
         with pytest.raises(Unreachable, match=words) as caught:
             await client.list_images(NOTHING)
         assert (caught.value.reason, caught.value.phase) == ("tls", "login")
@@ -280,7 +285,7 @@ async def test_a_plain_http_controller_has_no_expiry(tmp_path: Path) -> None:
 async def test_a_ca_file_emptied_under_way_changes_nothing(
     authority: trustme.CA, certificate: Certificate, tmp_path: Path
 ) -> None:
-    """It is read once, at start."""
+    """It is read once, with the configuration; what was read is what is trusted."""
     ca_file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
     simulator = Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0, tls=certificate.context)

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import os
+import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,11 +17,13 @@ import trustme
 import yaml
 from structlog.testing import capture_logs
 
-from monitor.app import Daemon
-from monitor.model import ConfigError
-from monitor.simulator import ControllerSpec, SimulatedController, Simulator
+from monitor.app import Daemon, running
+from monitor.cli.simulate import write_config
+from monitor.config import Config, load
+from monitor.model import ConfigError, Refusal
+from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
 from tests.integration.conformance import require_conformance
-from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, patch, token
+from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
 from tests.integration.support import QUICK, exposition, failed, image_uuids, polled, samples, scrape, until, watching
 
 Settings = dict[str, Any]
@@ -59,6 +63,18 @@ def only(*names: str) -> Callable[[Settings], None]:
     return change
 
 
+def pin(settings: Settings) -> None:
+    """Have dc1 asked for another version than before."""
+    only("dc1", "dc2")(settings)
+    settings["controllers"][0]["api_version"] = "22.1.3"
+
+
+def trust(settings: Settings, ca_file: Path) -> None:
+    """Have dc1 verified by the authorities of this file."""
+    only("dc1", "dc2")(settings)
+    settings["controllers"][0]["tls"] = {"ca_file": str(ca_file)}
+
+
 @asynccontextmanager
 async def sited(folder: Path, poll: dict[str, Any] = RARE, **settings: Any) -> AsyncIterator[Site]:  # noqa: ANN401  of `watching`
     async with (
@@ -96,14 +112,10 @@ async def test_a_controller_is_added_and_another_removed_and_the_third_notices_n
 
 
 async def test_a_controller_that_is_changed_keeps_its_images_until_the_next_poll_and_its_counters(site: Site) -> None:
-    def change(settings: Settings) -> None:
-        only("dc1", "dc2")(settings)
-        settings["controllers"][0]["api_version"] = "22.1.3"
-
     before = site.daemon.fleet.entries["dc1"]
     seen: list[int] = []
     unsubscribe = site.daemon.fleet.subscribe(lambda entry, _: seen.append(len(entry.snapshot.images)))
-    site.edit(change)
+    site.edit(pin)
     assert await site.reload() == ((), ("dc1",), ())
     entry = await until(site.daemon, "dc1", lambda entry: entry.health.api_version == "22.1.3" and entry.health.up)
     await until(site.daemon, "dc1", lambda entry: entry.health.polls == before.health.polls + 1)
@@ -113,17 +125,126 @@ async def test_a_controller_that_is_changed_keeps_its_images_until_the_next_poll
     assert (site.controllers["dc1"].logins, len(site.controllers["dc1"].sessions)) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [(pin, ((), ("dc1",), ())), (only("dc2"), ((), (), ("dc1",)))],
+    ids=["changed", "removed"],
+)
+async def test_a_patch_under_way_is_carried_out_though_its_controller_is_changed_or_removed(
+    site: Site, change: Callable[[Settings], object], difference: tuple[tuple[str, ...], ...]
+) -> None:
+    dc1 = site.controllers["dc1"]
+    (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+    dc1.faults.order(Fault("hang", method="PATCH"))
+    async with asyncio.TaskGroup() as tasks:
+        patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
+        await dc1.requested(1, method="PATCH")
+        site.edit(change)
+        assert await site.reload() == difference, "which waits for nobody's PATCH"
+        assert not patching.done()
+        site.edit(lambda settings: (change(settings), settings.update(events={"detail_for": "1h"})))
+        assert await site.reload() == ((), (), ()), "nor does the next one"
+        dc1.faults.clear()
+    got = patching.result()
+    assert (got.status, got.json["name"]) == (200, "renamed")
+    assert [entry["outcome"] for entry in await audit(site.daemon)] == ["done"]
+    assert len(await dc1.requested(1, method="PATCH")) == 1
+    await dc1.requested(1, path="/logout", answered=True)
+    watched = "dc1" in site.daemon.state.tenants
+    assert ("dc1" in site.daemon.fleet.entries, len(dc1.sessions)) == (watched, int(watched))
+
+
+async def test_a_patch_whose_controller_is_changed_before_the_change_is_sent_is_carried_out_too(site: Site) -> None:
+    dc1 = site.controllers["dc1"]
+    (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+    dc1.faults.order(Fault("hang", method="GET", path=f"/api/image/{uuid}"))
+    async with asyncio.TaskGroup() as tasks:
+        patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
+        await dc1.requested(1, method="GET", path=f"/api/image/{uuid}")
+        site.edit(pin)
+        await site.reload()
+        dc1.faults.clear()
+        dc1.faults.order(Fault("hang", method="PATCH"))
+        await dc1.requested(1, method="PATCH")
+        for _ in range(3):
+            await site.reload()
+        assert (patching.done(), dc1.logouts) == (False, 0)
+        dc1.faults.clear()
+    assert patching.result().status == 200
+
+
+async def test_an_image_that_was_changed_is_not_shown_as_that_of_whoever_has_the_name_now(site: Site) -> None:
+    def change(settings: Settings) -> None:
+        dc3 = settings["controllers"][2]
+        only("dc1")(settings)
+        settings["controllers"][0] |= {key: dc3[key] for key in ("url", "username", "password_file")}
+
+    dc1, dc3 = site.controllers["dc1"], site.controllers["dc3"]
+    (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+    dc3.put({"uuid": uuid, "name": "a copy"})
+    dc1.faults.order(Fault("hang", method="PATCH"))
+    names: set[str] = set()
+    async with asyncio.TaskGroup() as tasks:
+        patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
+        await dc1.requested(1, method="PATCH")
+        site.edit(change)
+        await site.reload()
+        await until(site.daemon, "dc1", lambda entry: uuid in entry.snapshot.images)
+        unsubscribe = site.daemon.fleet.subscribe(
+            lambda entry, _: names.update(track.image.name for track in entry.snapshot.images.values())
+        )
+        dc1.faults.clear()
+    assert patching.result().status == 200
+    await site.reload()
+    unsubscribe()
+    assert "renamed" not in names
+
+
+async def test_a_patch_outlives_a_reload_and_the_end_after_it(tmp_path: Path) -> None:
+    async with sited(tmp_path) as site, asyncio.TaskGroup() as tasks:
+        dc1 = site.controllers["dc1"]
+        (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+        dc1.faults.order(Fault("slow_reply", method="PATCH", seconds=0.5))
+        patching = asyncio.get_running_loop().create_task(patch(site.daemon, uuid, {"name": "renamed"}))
+        tasks.create_task(dc1.requested(1, method="PATCH"))
+        site.edit(only("dc2"))
+        await dc1.requested(1, method="PATCH")
+        await site.reload()
+    assert (await patching).status == 200
+    assert (dc1.logins, dc1.logouts, dc1.sessions) == (1, 1, {})
+
+
+async def test_an_order_that_comes_too_late_for_the_session_it_was_meant_for_is_turned_away(site: Site) -> None:
+    """It has its writer, and waits for the database, while a reload ends the session."""
+    (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+    writer = site.daemon.state.patcher._targets["dc1"].writer
+    site.edit(pin)
+    await site.reload()
+    with pytest.raises(Refusal, match="nothing was changed: a reload") as caught:
+        await writer.get_image(uuid)
+    assert caught.value.kind == "controller-busy"
+    assert len(site.controllers["dc1"].sessions) == 1
+
+
 async def test_another_authority_in_the_same_file_is_another_trust(site: Site, tmp_path: Path) -> None:
     ca_file = tmp_path / "ca.pem"
 
-    def trust(settings: Settings) -> None:
-        only("dc1", "dc2")(settings)
-        settings["controllers"][0]["tls"] = {"ca_file": str(ca_file)}
-
     trustme.CA().cert_pem.write_to_path(ca_file)
-    site.edit(trust)
+    site.edit(partial(trust, ca_file=ca_file))
     assert await site.reload() == ((), ("dc1",), ())
     assert await site.reload() == ((), (), ())
+    trustme.CA().cert_pem.write_to_path(ca_file)
+    assert await site.reload() == ((), ("dc1",), ())
+
+
+async def test_an_authority_that_is_being_written_changes_nothing(site: Site, tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(ca_file)
+    ca_file.write_text(ca_file.read_text()[:200])
+    site.edit(partial(trust, ca_file=ca_file))
+    with pytest.raises(ConfigError, match=r"controllers\[0\].tls.ca_file: found .*, expected a PEM file"):
+        await site.reload()
+    assert site.daemon.fleet.entries["dc1"].health.up
     trustme.CA().cert_pem.write_to_path(ca_file)
     assert await site.reload() == ((), ("dc1",), ())
 
@@ -245,6 +366,76 @@ async def test_a_new_file_of_controllers_is_found_by_itself(tmp_path: Path, monk
             await ask(site.daemon, "GET", "/-/healthy")
 
 
+def file_of(site: Site, folder: Path, password_file: Path) -> str:
+    """A file of controllers that has dc3."""
+    whole = yaml.safe_load((folder / "config.yml").read_text())
+    dc3 = {"name": "dc3", "url": site.controllers["dc3"].url, "password_file": str(password_file)}
+    return yaml.safe_dump({"controllers": [{**whole["controllers"][0], **dc3}]})
+
+
+async def test_a_file_of_controllers_that_is_edited_in_place_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.reloading._LOOK_EVERY_S", 0.05)
+    more = tmp_path / "more.yml"
+    more.write_text("controllers: []  # none yet\n")
+    async with sited(tmp_path, controller_files=["more.yml"]) as site:
+        with more.open("r+") as file:
+            file.write(file_of(site, tmp_path, tmp_path / "dc3.password"))
+        await until(site.daemon, "dc3", lambda entry: entry.health.up)
+
+
+async def test_what_a_file_of_controllers_names_may_come_later_and_until_then_the_trouble_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.reloading._LOOK_EVERY_S", 0.05)
+    async with sited(tmp_path, poll=dict(QUICK), controller_files=["more/*.yml"]) as site:
+        (tmp_path / "more").mkdir()
+        late = tmp_path / "late.password"
+        with capture_logs() as logs:
+            (tmp_path / "more" / "dc3.yml").write_text(file_of(site, tmp_path, late))
+            for words in ("No such file or directory", "it is empty"):
+                while not any(words in str(line.get("problems")) for line in logs):
+                    await polled(site.daemon, "dc1")
+                await polled(site.daemon, "dc1", 5)  # so that it is looked at again, and found as it was
+                late.touch()
+            late.write_text(site.controllers["dc3"].password)
+            await until(site.daemon, "dc3", lambda entry: entry.health.up)
+    assert [line["event"] for line in logs if line["event"].startswith("reload")] == [
+        "reload_failed",
+        "reload_failed",
+        "reloaded",
+    ]
+
+
+async def test_a_bug_in_a_reload_leaves_the_daemon_as_it_was_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.reloading._LOOK_EVERY_S", 0.05)
+    troubles = [RuntimeError("a bug")]
+
+    def reading(path: Path) -> Config:
+        if troubles:
+            raise troubles.pop()
+        return load(path)
+
+    async with Simulator(FLEET[:1], speed=0.0) as simulator:
+        settings = {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db", "poll": dict(QUICK)}
+        path = write_config(simulator, tmp_path, settings)
+        with capture_logs() as logs:
+            async with running(load(path), now=time.time, rng=Random(7), load=partial(reading, path)) as daemon:
+                daemon.reloading.soon()
+                while not any(line["event"] == "reload_bug" for line in logs):
+                    await polled(daemon, "dc1")
+                assert samples(await scrape(daemon), "avi_upgrade_monitor_config_last_reload_successful") == [0.0]
+                daemon.reloading.soon()
+                while not any(line["event"] == "reloaded" for line in logs):
+                    await polled(daemon, "dc1")
+                assert samples(await scrape(daemon), "avi_upgrade_monitor_config_last_reload_successful") == [1.0]
+    (bug,) = [line for line in logs if line["event"] == "reload_bug"]
+    assert (bug["log_level"], bug["exc_info"]) == ("error", True)
+
+
 @pytest.mark.timeout(300)
 async def test_a_storm_of_reloads_disturbs_nobody_and_leaks_nothing(tmp_path: Path) -> None:
     rng = Random(7)
@@ -268,18 +459,23 @@ async def test_a_storm_of_reloads_disturbs_nobody_and_leaks_nothing(tmp_path: Pa
                     site.write(rng.choice(["controllers: [", "{}", "listen: 5", ""]))
                 else:
                     site.edit(partial(_shuffle, others=others, pinned=pinned))
-                try:
-                    await site.reload()
-                except ConfigError:
-                    continue
+                told = len(logs)
+                for _ in range(rng.randint(1, 3)):
+                    os.kill(os.getpid(), signal.SIGHUP)
+                while not any(line["event"] in {"reloaded", "reload_failed"} for line in logs[told:]):
+                    await ask(site.daemon, "GET", "/-/healthy")
 
         await steady(site)
         before = measured()
-        async with asyncio.TaskGroup() as tasks:
-            scraping = tasks.create_task(scrapes())
-            await edits()
-            stop.set()
-        assert scraping.result() > 10
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, site.daemon.reloading.soon)
+        with capture_logs() as logs:
+            async with asyncio.TaskGroup() as tasks:
+                scraping = [tasks.create_task(scrapes()) for _ in range(4)]
+                await edits()
+                stop.set()
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        assert {line["event"] for line in logs} >= {"reloaded", "reload_failed"}
+        assert min(task.result() for task in scraping) > 10
         assert dc1.logins == 1
         await steady(site)
         assert measured() == before

@@ -6,7 +6,6 @@ The config as an operator meets it: files in, one Config out, or lines to read.
 
 import os
 import shutil
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -148,7 +147,7 @@ def test_the_full_example_loads(site: Path) -> None:
                 password=from_file,
                 tenant="*",
                 api_version="30.2.1",
-                tls=Tls(ca_file=site / "ca.pem", ca_digest=sha256((site / "ca.pem").read_bytes()).digest()),
+                tls=Tls(authorities=(site / "ca.pem").read_text()),
                 write=Account("svc-adjust", SecretVariable("AVI_PASSWORD", Secret("s3cret-in-env"))),
             ),
             Controller(
@@ -209,12 +208,39 @@ def test_the_minimal_example_has_the_defaults(site: Path) -> None:
                 password=SecretFile(site / "dc1.password"),
                 tenant="admin",
                 api_version=None,
-                tls=Tls(ca_file=None, fingerprint=None, insecure=False),
+                tls=Tls(authorities=None, fingerprint=None, insecure=False),
                 write=None,
             ),
         ),
         files=(site / "minimal.yml",),
     )
+
+
+class _Meddling(dict[str, str]):
+    """An environment, and somebody who writes a file whenever a variable is looked up."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        super().__init__(_ENVIRON)
+        self._path, self._text = path, text
+
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]
+        self._path.write_text(self._text)
+        return super().get(name, default)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.5], ids=["emptied", "half", "one-and-a-half"])
+def test_a_ca_file_that_is_written_while_it_is_read_is_a_problem_like_any_other(here: Path, share: float) -> None:
+    pem = (here / "ca.pem").read_text()
+    (here / "config.yml").write_text(
+        "controllers:\n"
+        "- {name: a, url: https://a.example, username: u, tls: {ca_file: ca.pem}, password_env: AVI_PASSWORD}\n"
+    )
+    meddling = _Meddling(here / "ca.pem", (2 * pem)[: int(share * len(pem))])
+    with pytest.raises(ConfigError) as caught:
+        load(here / "config.yml", meddling)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{here}/config.yml: controllers[0].tls.ca_file: found ")
+    assert problem.endswith(", expected a PEM file of CA certificates: there is none in it, or one that is not whole")
 
 
 def test_a_config_does_not_show_a_secret(site: Path) -> None:
