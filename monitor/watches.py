@@ -6,7 +6,7 @@ Owns clients, pollers and their tasks, and the mapping of targets that the patch
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from random import Random  # noqa: TID251  the type of an argument; app.py makes the one there is
 
 import structlog
@@ -17,68 +17,17 @@ from monitor.avi.client import MOST_DEADLINES, Client
 from monitor.avi.connection import open_session
 from monitor.config import Config, Controller
 from monitor.fleet import Entry, Fleet
-from monitor.model import Refusal
 from monitor.orders import Target
 from monitor.pace import Slots
 from monitor.poller import Poller
 from monitor.store import Store
+from monitor.writer import Writer
 
 _FAREWELL_S = 2.0  # for all log-outs together; an ended process may not wait for a dead controller
 _SPREAD_S = 10.0  # the first polls of a large fleet are spread over this
 _SPREAD_EACH_S = 0.02  # and those of a small one over this much a controller
 
 log = structlog.get_logger()
-
-
-class _Client(Client):
-    """
-    Knows whether an order is under way, so that no session is closed beneath it.
-
-    An order makes several requests, each in the very step in which the one before is answered: whoever waits for
-    ``idle`` wakes up later, and sees the next one.
-    """
-
-    _under_way = 0
-    _left = False
-
-    @property
-    def busy(self) -> bool:
-        """Whether a request of an order is under way."""
-        return self._under_way > 0
-
-    async def idle(self) -> None:
-        """Wait until no order is under way any more."""
-        while self._under_way:
-            await self._ended.wait()
-
-    def leave(self) -> None:
-        """Begin nothing more for orders: the session ends."""
-        self._left = True
-
-    async def get_image(self, uuid: str) -> bytes:
-        """As :meth:`Client.get_image`. Raises: Refusal, too, after ``leave``."""
-        with self._order():
-            return await super().get_image(uuid)
-
-    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
-        """As :meth:`Client.patch_image`. Raises: Refusal, too, after ``leave``."""
-        with self._order():
-            return await super().patch_image(uuid, body, api_version=api_version)
-
-    @contextmanager
-    def _order(self) -> Iterator[None]:
-        if self._left:
-            detail = "nothing was changed: a reload has just changed how the controller is watched; come again"
-            raise Refusal("controller-busy", detail, headers={"Retry-After": "1"})
-        if not self._under_way:
-            self._ended = asyncio.Event()
-        self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._ended.set()
 
 
 class _Watch(Struct, eq=False):
@@ -89,8 +38,8 @@ class _Watch(Struct, eq=False):
     """
 
     controller: Controller
-    client: _Client
-    writer: _Client
+    client: Writer
+    writer: Writer
     poller: Poller
     sessions: AsyncExitStack
     timeout_s: float
@@ -300,10 +249,10 @@ class Watches:
         self._run(watch, first_in_s=0.0)
         return watch
 
-    async def _connect(self, controller: Controller, config: Config, sessions: AsyncExitStack) -> _Client:
+    async def _connect(self, controller: Controller, config: Config, sessions: AsyncExitStack) -> Writer:
         poll = config.poll
         session = await sessions.enter_async_context(open_session(controller.tls, keepalive_s=2 * poll.idle_interval_s))
-        return _Client(controller, session, timeout_s=poll.timeout_s, max_response=poll.max_response, now=self._now)
+        return Writer(controller, session, timeout_s=poll.timeout_s, max_response=poll.max_response, now=self._now)
 
     def _forget(self, names: set[str]) -> None:
         for name in names:
