@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from tests.benchmarks import following, polling, remembering, scraping, serving, watching
+from tests.benchmarks import browsing, following, polling, remembering, scraping, serving, watching
 from tests.benchmarks.children import hush
 from tests.benchmarks.measure import FULL, TINY, Row, Scale, table
 
@@ -19,6 +19,7 @@ MEASURES: Final[Mapping[str, Callable[[Scale], AsyncIterator[Row]]]] = {
     "memory": remembering.measure,
     "fleet": watching.measure,
     "readers": following.measure,
+    "page": browsing.measure,
 }
 
 _MIX = """\

@@ -30,6 +30,8 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """How many follow the events."""
     changing: int
     """Of how many controllers all images change at once."""
+    browsed: int
+    """How many controllers the page shows."""
     interval_s: float
     watched_s: float
     """For how long it is watched once every controller was polled."""
@@ -45,6 +47,7 @@ FULL = Scale(
     controllers=1_000,
     readers=500,
     changing=50,
+    browsed=250,
     interval_s=10.0,
     watched_s=20.0,
 )
@@ -58,6 +61,7 @@ TINY = Scale(
     controllers=3,
     readers=2,
     changing=2,
+    browsed=2,
     interval_s=0.2,
     watched_s=1.0,
 )

@@ -1,6 +1,6 @@
 /** Tells screen readers what changed, and no more than they can say: the one polite live region of the page. */
 
-import { clip } from "./words.js";
+import { clip, many } from "./words.js";
 
 const REST_MS = 4000; // about what it takes to say one sentence
 const MOST = 3; // sentences at once; the others are counted
@@ -39,7 +39,7 @@ export class Announcer {
     const said = this.#waiting.slice(0, MOST);
     const more = this.#waiting.length - said.length;
     this.#waiting = [];
-    this.region.textContent = `${said.join(". ")}${more ? `. And ${more} more changes` : ""}.`;
+    this.region.textContent = `${said.join(". ")}${more ? `. And ${many(more, "more change")}` : ""}.`;
     this.#timer = setTimeout(() => this.#speak(), REST_MS);
   }
 }

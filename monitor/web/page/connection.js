@@ -81,7 +81,7 @@ export class Connection {
   #found() {
     this.#toldLost = false;
     say(this.#alert, "");
-    this.announcer.say("Connected again");
+    this.announcer.say("Connected again", true);
   }
 
   #drawLocked(status) {
@@ -92,6 +92,7 @@ export class Connection {
     } else if (this.#locked !== status.problem) {
       this.#locked = status.problem;
       this.locked.replaceChildren(this.#ask(status.problem));
+      show(this.locked, true); // what is hidden takes no focus
       this.locked.querySelector("input").focus();
     }
     show(this.locked, Boolean(this.#locked));
@@ -101,7 +102,7 @@ export class Connection {
     return h(
       "section",
       { class: "panel narrow", "aria-labelledby": "locked-title" },
-      h("h2", { id: "locked-title", text: "A token is needed" }),
+      h("h1", { id: "locked-title", text: "A token is needed" }),
       h("p", { text: "The daemon lets in nobody whom it does not know. It says:" }),
       problemBox(new Refused(problem, null)),
       signInForm(this.signIn),

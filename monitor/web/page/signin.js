@@ -20,13 +20,18 @@ export function signInForm(done, { submit = "Use this token" } = {}) {
     required: true,
     "aria-describedby": `${id}-hint`,
   });
-  const hint = "It is kept for this tab alone, until you close it. `avi-upgrade-monitor token new` makes one.";
   const form = h(
     "form",
     { class: "stack" },
     h("label", { for: id, text: "Token" }),
     h("div", { class: "line" }, input, h("button", { type: "submit", class: "primary", text: submit })),
-    h("p", { id: `${id}-hint`, class: "hint", text: hint }),
+    h(
+      "p",
+      { id: `${id}-hint`, class: "hint" },
+      "It is kept for this tab alone, until you close it. ",
+      h("code", { text: "avi-upgrade-monitor token new" }),
+      " makes one.",
+    ),
     isExposed()
       ? h("p", { class: "warning", text: "This page came over plain HTTP: whoever is on the way can read the token." })
       : null,

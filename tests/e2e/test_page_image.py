@@ -1,0 +1,231 @@
+"""The view of one image in a real browser: what each node did, and the ways to change it, as far as the Controller."""
+
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, expect
+
+from monitor.app import Daemon
+from tests.e2e.browser import REFUSED, address, fleet, keep, newest, of_module, opened, row, sign_in
+from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, Got, ask, audit, patch
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+browser = pytest_asyncio.fixture(of_module, scope="module", loop_scope="module")
+
+OPEN = {"tokens": TOKENS, "anonymous": ["metrics", "read"]}
+FAILED_S = 900.0  # simulated: by then the upload on fra has failed
+
+
+async def test_the_view_of_a_failed_image_shows_what_each_node_did_and_said(browser: Browser, tmp_path: Path) -> None:
+    """Would find a matrix that mixes nodes up, and a message that nobody can get at."""
+    async with fleet(tmp_path, at_s=FAILED_S, **OPEN) as (daemon, simulator):
+        uuid = newest(simulator.controllers["fra"])
+        async with opened(browser, daemon.url, address("fra", uuid)) as page:
+            matrix = page.get_by_role("table", name="State of each task on each node")
+            await expect(matrix.locator("tbody tr")).to_have_count(3)
+            await expect(matrix.locator("td[data-state=failed]")).to_have_count(1)
+            await expect(matrix.locator("td[data-state=succeeded]")).to_have_count(9)
+            await expect(matrix.locator("td[data-state=none]")).to_have_count(2)
+            failed = matrix.locator('tr[data-node="10.16.1.13"] td[data-state=failed]')
+            await failed.get_by_text("message").click()
+            await expect(failed).to_contain_text("Insufficient disk space: 10 GB needed, 3 GB free")
+            await expect(failed).to_contain_text("SYSERR_MC_DISK_INSUFFICIENT_ERR")
+            await require_timeline(page, "10.16.1.13", "Copy to repository")
+            await expect(region(page, "State")).to_contain_text("Copy to repository failed on 10.16.1.13")
+            await expect(region(page, "Package")).to_contain_text("30.1.2, build 9642")
+            await expect(region(page, "Audit")).to_contain_text("whose token has the scope admin")
+            await region(page, "Raw object").get_by_text("Show it here").click()
+            await expect(page.locator("pre.raw")).to_contain_text(f'"uuid": "{uuid}"')
+            await keep(page, "image-failed")
+
+
+async def require_timeline(page: Page, node: str, failed_task: str) -> None:
+    """As a drawing and as text."""
+    drawing = page.get_by_role("img", name="The tasks of 3 nodes over")
+    await expect(drawing.locator(f'g[data-node="{node}"] rect')).to_have_count(3)
+    await expect(drawing.locator(f'g[data-task="{failed_task}"] rect[data-state=failed]')).to_have_count(1)
+    await page.get_by_text("The timeline as text").click()
+    await expect(region(page, "Timeline").locator("li").filter(has_text=f"{failed_task}:").last).to_contain_text(
+        "failed"
+    )
+
+
+async def test_the_view_of_an_image_under_way_moves_with_it(browser: Browser, tmp_path: Path) -> None:
+    """Would find a matrix that is read once and then left."""
+    async with fleet(tmp_path, at_s=60.0, **OPEN) as (daemon, simulator):
+        uuid = newest(simulator.controllers["ams"])
+        async with opened(browser, daemon.url, address("ams", uuid)) as page:
+            running = page.locator("table.matrix td[data-state=running]")
+            succeeded = page.locator("table.matrix td[data-state=succeeded]")
+            await expect(running.first).to_be_visible()
+            before = await succeeded.count()
+            await keep(page, "image-under-way")
+            simulator.clock.advance(120.0)
+            await expect(succeeded).not_to_have_count(before)
+            simulator.clock.advance(600.0)
+            await expect(running).to_have_count(0)
+            await expect(region(page, "State")).to_contain_text("completed")
+            await keep(page, "image-completed")
+
+
+def region(page: Page, name: str) -> Locator:
+    """A part of the view, by its heading."""
+    return page.get_by_role("region", name=name, exact=True)
+
+
+async def test_an_annotation_is_rehearsed_then_made_then_shown_because_the_stream_says_so(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Would find a dry run that changes something, and a page that shows what it hopes for."""
+    async with fleet(tmp_path, at_s=FAILED_S, **OPEN) as (daemon, simulator):
+        uuid = newest(simulator.controllers["fra"])
+        async with opened(browser, daemon.url, address("fra", uuid)) as page:
+            await sign_in(page, ALICE)
+            dialog = await annotate(page, "change", "CHG0042")
+            change = dialog.locator('tr[data-field="annotations.change"]')
+            await expect(change.locator("td[data-label=before]")).to_have_text("not there")
+            await expect(change.locator("td[data-label=after]")).to_have_text("CHG0042")
+            await keep(page, "dialog-dry-run", whole=False)
+            assert await annotations(daemon, uuid) == {}
+            await dialog.get_by_role("button", name="Confirm").click()
+            await expect(dialog.get_by_role("status")).to_contain_text("Done.")
+            await keep(page, "dialog-done", whole=False)
+            await dialog.get_by_role("button", name="Close").click()
+            await expect(page.locator("tr[data-annotation=change]")).to_contain_text("CHG0042")
+            assert await annotations(daemon, uuid) == {"change": "CHG0042"}
+            await page.get_by_role("button", name="Remove change").click()
+            await expect(change.locator("td[data-label=after]")).to_have_text("not there")
+            await dialog.get_by_role("button", name="Confirm").click()
+            await expect(page.locator("tr[data-annotation=change]")).to_have_count(0)
+            assert await annotations(daemon, uuid) == {}
+
+
+async def annotate(page: Page, key: str, value: str) -> Locator:
+    """Fill in the dialog and ask for the dry run; the dialog."""
+    await page.get_by_role("button", name="Annotate").click()
+    dialog = page.locator("#dialog")
+    await dialog.get_by_role("textbox", name="Key").fill(key)
+    await dialog.get_by_role("textbox", name="Value").fill(value)
+    await dialog.get_by_role("button", name="Dry run").click()
+    return dialog
+
+
+async def annotations(daemon: Daemon, uuid: str) -> dict[str, str]:
+    """As the daemon has them."""
+    got = await ask(daemon, "GET", f"/api/image/{uuid}")
+    return dict(got.json["annotations"])
+
+
+async def test_a_failed_upload_is_acknowledged_from_the_list_and_leaves_the_top(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Would find an acknowledgement that only this tab knows of, and one that cannot be taken back."""
+    async with (
+        fleet(tmp_path, at_s=FAILED_S, **OPEN) as (daemon, simulator),
+        opened(browser, daemon.url) as page,
+        opened(browser, daemon.url) as other,
+    ):
+        uuid = newest(simulator.controllers["fra"])
+        await sign_in(page, ALICE)
+        await row(page, uuid).get_by_role("button", name="Acknowledge").click()
+        await page.locator("#dialog").get_by_role("button", name="Confirm").click()
+        for each in (page, other):
+            await expect(row(each, uuid)).to_have_attribute("data-standing", "acknowledged")
+        assert await annotations(daemon, uuid) == {"acknowledged": "true"}
+        await page.get_by_role("button", name="Close").click()
+        await keep(page, "fleet-acknowledged")
+        await row(page, uuid).get_by_role("link").click()
+        await page.get_by_role("button", name="Take acknowledgement back").click()
+        await page.locator("#dialog").get_by_role("button", name="Confirm").click()
+        await expect(row(other, uuid)).to_have_attribute("data-standing", "failed")
+
+
+async def test_an_image_is_renamed_on_the_controller_and_the_audit_tells_by_whom(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Would find a form that sends what was not altered, or without what the daemon asks for with a PATCH."""
+    async with fleet(tmp_path, at_s=FAILED_S, **OPEN) as (daemon, simulator):
+        fra = simulator.controllers["fra"]
+        uuid = newest(fra)
+        async with opened(browser, daemon.url, address("fra", uuid)) as page:
+            await sign_in(page, ROOT)
+            await page.get_by_role("button", name="Adjust").click()
+            dialog = page.get_by_role("dialog", name="Adjust on the Controller")
+            await dialog.get_by_label("name", exact=True).fill("renamed by hand")
+            await keep(page, "dialog-adjust", whole=False)
+            await dialog.get_by_role("button", name="Dry run").click()
+            await expect(dialog.locator("tr[data-field=name] td[data-label=after]")).to_have_text("renamed by hand")
+            await dialog.get_by_role("button", name="Confirm").click()
+            await expect(dialog.get_by_role("status")).to_contain_text("Done.")
+            await dialog.get_by_role("button", name="Close").click()
+            await expect(page.get_by_role("heading", level=1)).to_have_text("renamed by hand")
+            await expect(region(page, "Audit").get_by_role("table", name="Audit records")).to_contain_text("root")
+            assert fra.image(uuid)["name"] == "renamed by hand"
+            (record,) = await audit(daemon, image=uuid)
+            assert list(record["changes"]) == ["name"]
+            await keep(page, "image-renamed")
+
+
+@pytest.mark.parametrize(
+    ("token", "key", "status"),
+    [
+        pytest.param(EVE, "change", 403, id="a-token-that-may-only-read"),
+        pytest.param("", "change", 401, id="no-token"),
+        pytest.param(ALICE, "not a key", 422, id="a-key-that-is-none"),
+    ],
+)
+async def test_a_refusal_is_shown_as_the_daemon_worded_it(
+    browser: Browser, tmp_path: Path, token: str, key: str, status: int
+) -> None:
+    """Would find “something went wrong”, and a person who has to begin anew with another token."""
+    async with fleet(tmp_path, at_s=FAILED_S, **OPEN) as (daemon, simulator):
+        uuid = newest(simulator.controllers["fra"])
+        refusal = await patch(daemon, uuid, {"annotations": {key: "x"}}, token=token, query={"dry_run": "true"})
+        assert refusal.status == status
+        async with opened(browser, daemon.url, address("fra", uuid), allow=[REFUSED], token=token) as page:
+            dialog = await annotate(page, key, "x")
+            await require_worded(dialog, refusal)
+            await keep(page, f"dialog-refused-{status}", whole=False)
+            assert await annotations(daemon, uuid) == {}
+            if status == 422:
+                return
+            await use(dialog, "aum_nobody")
+            await expect(dialog.locator(".problem-title")).to_contain_text("(401)")
+            await use(dialog, BOB)
+            await expect(dialog.locator("td[data-label=after]")).to_have_text("x")
+
+
+async def use(dialog: Locator, token: str) -> None:
+    """Enter another token where one was refused."""
+    await dialog.get_by_role("textbox", name="Token").fill(token)
+    await dialog.get_by_role("button", name="Use it and try again").click()
+
+
+async def require_worded(dialog: Locator, refusal: Got) -> None:
+    """The problem stands there as it came."""
+    problem = dialog.get_by_role("alert").filter(has=dialog.page.locator(".problem-title"))
+    await expect(problem.locator(".problem-title")).to_have_text(f"{refusal.json['title']} ({refusal.status})")
+    await expect(problem).to_contain_text(refusal.json["detail"])
+    if path := refusal.json.get("path"):
+        await expect(problem).to_contain_text(path)
+
+
+async def test_what_the_controller_refuses_is_shown_too(browser: Browser, tmp_path: Path) -> None:
+    """Would find a change that is said to be done because our own daemon had nothing against it."""
+    async with fleet(tmp_path, at_s=FAILED_S, **OPEN) as (daemon, simulator):
+        fra = simulator.controllers["fra"]
+        uuid = newest(fra)
+        async with opened(browser, daemon.url, address("fra", uuid), allow=[r"status of [45]\d\d"]) as page:
+            await sign_in(page, BOB)
+            await page.get_by_role("button", name="Adjust").click()
+            dialog = page.get_by_role("dialog", name="Adjust on the Controller")
+            await dialog.get_by_label("name", exact=True).fill("renamed by hand")
+            await dialog.get_by_role("button", name="Dry run").click()
+            await expect(dialog.get_by_role("button", name="Confirm")).to_be_visible()
+            fra.upgrading = True
+            await dialog.get_by_role("button", name="Confirm").click()
+            await expect(dialog.locator(".problem-title")).to_be_visible()
+            await expect(dialog.get_by_role("button", name="Dry run again")).to_be_visible()
+            await keep(page, "dialog-controller-refused", whole=False)
+            assert fra.image(uuid)["name"] != "renamed by hand"
