@@ -300,16 +300,46 @@ def _plausible(seconds: float, unknown: list[str]) -> float | None:
 
 def _events(tasks: Iterable[wire.Events], unknown: list[str]) -> tuple[Event, ...]:
     """One event a (task, node): the one that started last, then the worse one. A duplicate fails a scrape."""
-    kept: dict[tuple[str, str], Event] = {}
+    return tuple(max(parts, key=_precedence) for parts in _parts(tasks, unknown))
+
+
+def _parts(tasks: Iterable[wire.Events], unknown: list[str]) -> Iterable[list[Event]]:
+    """The events of each (task, node), of which a Controller may tell several."""
+    parts: dict[tuple[str, str], list[Event]] = {}
     for task in tasks:
         name = _clip(task.task_name or "unknown")
-        if len(kept) >= _MOST_EVENTS:
+        if len(parts) >= _MOST_EVENTS:
             break
         for theirs in (*(task.nodes_events or ()), *(task.sub_events or ()))[:_MOST_EVENTS]:
             event = _event(name, theirs, unknown)
-            key = event.task, event.node
-            kept[key] = max(kept[key], event, key=_precedence) if key in kept else event
-    return tuple(kept.values())
+            parts.setdefault((event.task, event.node), []).append(event)
+    return parts.values()
+
+
+def decode_spans(raw: msgspec.Raw) -> tuple[Event, ...]:
+    """
+    What each node did for each task of one image, from its first start to its last end, sub-events and all.
+
+    Raises: BadImage, as `decode_image`.
+    """
+    decode_image(raw)
+    return tuple(map(_span, _parts(_image.decode(raw).events or (), [])))
+
+
+def _span(parts: list[Event]) -> Event:
+    """The event that stands for all of them, as long as all of them."""
+    event = max(parts, key=_precedence)
+    starts = [part.started_at for part in parts if part.started_at is not None]
+    ends = [part.ended_at for part in parts if part.ended_at is not None]
+    durations = [part.duration_s for part in parts if part.duration_s is not None]
+    messages = [part.message for part in parts if part.message]
+    return msgspec.structs.replace(
+        event,
+        started_at=min(starts, default=None),
+        ended_at=event.ended_at and max(ends, default=None),
+        duration_s=max(durations, default=None),
+        message=event.message or next(iter(messages), ""),
+    )
 
 
 def _precedence(event: Event) -> tuple[float, int, str]:

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 from aiohttp import web
 
-from monitor.avi.schema import decode_image
+from monitor.avi.schema import decode_spans
 from monitor.model import Event
 from monitor.web.images import find_image, raw_of
 from monitor.web.shapes import NodeEvent, NodePage
@@ -18,10 +18,10 @@ async def list_nodes(request: web.Request) -> web.Response:
     Raises: Problem (no-such-image, ambiguous-image).
     """
     raw = msgspec.Raw(raw_of(*find_image(request)))
-    image, _ = await asyncio.to_thread(decode_image, raw)  # it may have thousands
-    tasks = dict.fromkeys(event.task for event in image.events)
-    nodes = sorted({event.node for event in image.events})
-    page = NodePage(list(tasks), nodes, [_shown(event) for event in image.events])
+    events = await asyncio.to_thread(decode_spans, raw)  # it may have thousands
+    tasks = dict.fromkeys(event.task for event in events)
+    nodes = sorted({event.node for event in events})
+    page = NodePage(list(tasks), nodes, [_shown(event) for event in events])
     return web.Response(body=msgspec.json.encode(page), content_type="application/json")
 
 

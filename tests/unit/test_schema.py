@@ -19,6 +19,7 @@ from monitor.avi.schema import (
     decode_image,
     decode_page,
     decode_session_cookie_name,
+    decode_spans,
     decode_version,
     parse_time,
     version_key,
@@ -914,3 +915,27 @@ def test_a_message_is_kept_to_its_ten_thousandth_character() -> None:
     raw = dumps({"uuid": "u1", "events": [{"task_name": "Extract", "nodes_events": [event]}]})
     ((kept,),) = (image.events for image, _ in [decode_image(msgspec.Raw(raw))])
     assert kept.message == "x" * 10_000
+
+
+def test_what_a_node_did_for_a_task_is_as_long_as_all_its_parts() -> None:
+    first = {"ip": {"addr": "n1"}, "start_time": "2025-02-13 10:00:00", "status": "SYSERR_SUCCESS", "duration": 108}
+    whole = {**first, "end_time": "2025-02-13 10:01:48"}
+    step = {**first, "start_time": "2025-02-13 10:01:12", "end_time": "2025-02-13 10:01:48", "message": "scripts"}
+    waits = {"ip": {"addr": "n2"}}
+    raw = dumps(
+        {"uuid": "u1", "events": [{"task_name": "Extract", "nodes_events": [whole, waits], "sub_events": [step]}]}
+    )
+    done, waiting = decode_spans(msgspec.Raw(raw))
+    assert (done.state, done.message, done.duration_s) == ("succeeded", "scripts", 108.0)
+    assert done.ended_at
+    assert done.started_at
+    assert done.ended_at - done.started_at == 108.0
+    assert waiting == Event("Extract", "n2", "pending", "")
+
+
+def test_a_task_one_step_of_which_runs_has_no_end_yet() -> None:
+    done = {"ip": {"addr": "n1"}, "start_time": "2025-02-13 10:00:00", "end_time": "2025-02-13 10:00:09"}
+    runs = {"ip": {"addr": "n1"}, "start_time": "2025-02-13 10:00:09", "status": "SYSERR_PENDING"}
+    raw = dumps({"uuid": "u1", "events": [{"nodes_events": [{**done, "status": "SYSERR_SUCCESS"}, runs]}]})
+    (event,) = decode_spans(msgspec.Raw(raw))
+    assert (event.state, event.ended_at, event.task) == ("running", None, "unknown")

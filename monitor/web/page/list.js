@@ -7,7 +7,7 @@ import { h, say, show } from "./dom.js";
 import { Row } from "./row.js";
 import { count } from "./words.js";
 
-const FIRST = 25; // rows: a large screen, so that a key that is pressed costs no more than one sees
+const FIRST = 12; // rows: what one sees at first; the others follow a frame later, so that a key waits for none of them
 const STEP = 25; // rows a frame while one scrolls
 const PRESSED = 100; // rows when one asks for more
 const SPARE = 200; // rows that are made and not shown

@@ -114,7 +114,8 @@ export class Row {
     mark(this.#eta.parentElement, "data-label", active ? "ends" : ""); // a card has no head of the column
     say(this.#range, end.range);
     const still = stillFor(image, health, now);
-    setTime(this.#moved, image.changed_at, still > STILL_S ? `no move for ${rough(still)}` : this.#ago(image, now));
+    const at = lastMove(image);
+    setTime(this.#moved, at, still > STILL_S ? `no move for ${rough(still)}` : ago(at, now));
     mark(this.#moved, "data-still", still > STILL_S);
     mark(this.#moved.parentElement, "data-label", still > STILL_S ? "" : "moved");
     const reason = image.state === "failed" ? image.reason : active && end.why ? `ETA: ${end.why}` : "";
@@ -123,13 +124,18 @@ export class Row {
     say(this.#old, old);
     mark(this.element, "data-old", Boolean(old));
   }
+}
 
-  #ago(image, now) {
-    if (!isKnown(image.changed_at)) return "";
-    const gone = now - image.changed_at;
-    if (gone < 5) return "just now"; // calm, where something moves at every poll
-    return `${rough(gone)} ago`;
-  }
+/** Of one that has ended, its end: it may have been long before the daemon first saw it. */
+function lastMove(image) {
+  return isActive(image) ? image.changed_at : (image.ended_at ?? image.changed_at);
+}
+
+function ago(at, now) {
+  if (!isKnown(at)) return "";
+  const gone = now - at;
+  if (gone < 5) return "just now"; // calm, where something moves at every poll
+  return `${rough(gone)} ago`;
 }
 
 function metaOf({ image, controller }) {
