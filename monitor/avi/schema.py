@@ -333,11 +333,12 @@ def _span(parts: list[Event]) -> Event:
     ends = [part.ended_at for part in parts if part.ended_at is not None]
     durations = [part.duration_s for part in parts if part.duration_s is not None]
     messages = [part.message for part in parts if part.message]
+    ended = event.ended_at is not None
     return msgspec.structs.replace(
         event,
         started_at=min(starts, default=None),
-        ended_at=event.ended_at and max(ends, default=None),
-        duration_s=max(durations, default=None),
+        ended_at=max(ends) if ended else None,
+        duration_s=max(durations, default=None) if ended else event.duration_s,
         message=event.message or next(iter(messages), ""),
     )
 

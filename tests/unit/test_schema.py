@@ -934,8 +934,8 @@ def test_what_a_node_did_for_a_task_is_as_long_as_all_its_parts() -> None:
 
 
 def test_a_task_one_step_of_which_runs_has_no_end_yet() -> None:
-    done = {"ip": {"addr": "n1"}, "start_time": "2025-02-13 10:00:00", "end_time": "2025-02-13 10:00:09"}
+    done = {"ip": {"addr": "n1"}, "start_time": "2025-02-13 10:00:00", "end_time": "2025-02-13 10:00:09", "duration": 9}
     runs = {"ip": {"addr": "n1"}, "start_time": "2025-02-13 10:00:09", "status": "SYSERR_PENDING"}
     raw = dumps({"uuid": "u1", "events": [{"nodes_events": [{**done, "status": "SYSERR_SUCCESS"}, runs]}]})
     (event,) = decode_spans(msgspec.Raw(raw))
-    assert (event.state, event.ended_at, event.task) == ("running", None, "unknown")
+    assert (event.state, event.ended_at, event.duration_s, event.task) == ("running", None, None, "unknown")
