@@ -87,6 +87,9 @@ def write(content: Intent | Ending) -> str:
     return msgspec.json.encode(content, order="deterministic").decode()
 
 
+_NO_ANCHORS: Mapping[int, bytes] = {}
+
+
 def seal(record: Record, before: bytes) -> Record:
     """The record with its hash. ``before``: the hash of the record before it."""
     return msgspec.structs.replace(record, hash=_hash(record, before))
@@ -99,21 +102,27 @@ def _hash(record: Record, before: bytes) -> bytes:
     return hashlib.sha256(before + msgspec.json.encode(fields)).digest()
 
 
-def faults(records: Iterable[Record], head: tuple[int, bytes]) -> Iterator[str]:
+def faults(
+    records: Iterable[Record], head: tuple[int, bytes], anchors: Mapping[int, bytes] = _NO_ANCHORS
+) -> Iterator[str]:
     """
     Everything that is wrong with the whole chain, in words; nothing when it is whole.
 
-    ``head``: number and hash of the last record, as kept beside them; (0, GENESIS) before the first.
+    ``head``: number and hash of the last record, as kept beside them; (0, GENESIS) before the first. ``anchors``: the
+    hashes of some records by number, as they are known from elsewhere: only these show that the chain is not another.
     """
-    number, before = 0, GENESIS
+    number, before, left = 0, GENESIS, dict(anchors)
     open_intents: set[int] = set()
     for record in records:
         if record.number != number + 1:
             yield f"records {number + 1} to {record.number - 1} are missing"
         elif record.hash != _hash(record, before):
             yield f"record {record.number} was altered, or the one before it"
+        if left.pop(record.number, record.hash) != record.hash:
+            yield f"record {record.number} is another than the one that is known from elsewhere"
         yield from _pairing(record, open_intents)
         number, before = record.number, record.hash
+    yield from (f"record {each} is missing, which is known from elsewhere" for each in sorted(left))
     if (number, before) != head:
         yield f"the chain ends with record {number}, but record {head[0]} was written, or the head was altered"
 

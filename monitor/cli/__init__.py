@@ -15,7 +15,7 @@ import msgspec
 
 from monitor import __version__, log
 from monitor.access import ANONYMOUS, Scope
-from monitor.cli.arguments import Duration
+from monitor.cli.arguments import Anchor, Duration
 from monitor.cli.frame import complaining, run_loop
 from monitor.cli.options import output_option
 from monitor.cli.people import COMMANDS
@@ -192,12 +192,24 @@ def audit_group() -> None:
 @audit_group.command("verify")
 @config_option
 @web_option
+@click.option(
+    "--anchor",
+    "anchors",
+    multiple=True,
+    type=Anchor(),
+    help="A record that must be there as it was, from the log: NUMBER:HASH; more than one can be given.",
+)
 @output_option
 @complaining
-def audit_verify(config_file: Path, web_config_file: Path | None, output: Literal["text", "json"]) -> None:
+def audit_verify(
+    config_file: Path,
+    web_config_file: Path | None,
+    output: Literal["text", "json"],
+    anchors: tuple[tuple[int, bytes], ...],
+) -> None:
     """Look for records that were altered or removed; a running daemon is not disturbed."""
     from monitor.cli import audit  # noqa: PLC0415
 
     config = load(config_file, web_config=web_config_file)
     log.configure("error", "console")
-    run_loop(audit.verify(config, output))
+    run_loop(audit.verify(config, output, dict(anchors)))

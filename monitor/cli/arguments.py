@@ -1,5 +1,6 @@
 """What may stand on a command line: texts with a meaning, each read once, or refused with what it should look like."""
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +39,23 @@ class Duration(click.ParamType[float]):
             return value if isinstance(value, float) else parse_duration_s(value)
         except ValueError:
             self.fail(f"{value!r} is not a duration such as 300ms, 30s or 5m", param, ctx)
+
+
+class Anchor(click.ParamType[tuple[int, bytes]]):
+    """``204:152ad51f…``: the number and the hash of a record of the audit, as its event in the log has them."""
+
+    name = "number:hash"
+
+    def convert(  # noqa: D102
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[int, bytes]:
+        found = re.fullmatch(r"([1-9][0-9]{0,17}):([0-9a-fA-F]{64})", str(value))
+        if not found:
+            self.fail(f"found {quoted(str(value))}, expected a number, a colon and 64 hexadecimal digits", param, ctx)
+        return int(found[1]), bytes.fromhex(found[2])
 
 
 class Origin(click.ParamType[str]):

@@ -1,7 +1,8 @@
 """``audit verify``: walk the whole chain of the audit, beside a running daemon or without one."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import count
 from typing import Literal
 
@@ -26,16 +27,16 @@ class Verdict(Struct, frozen=True):
     faults: tuple[str, ...]
 
 
-async def verify(config: Config, output: Literal["text", "json"]) -> None:
+async def verify(config: Config, output: Literal["text", "json"], anchors: Mapping[int, bytes]) -> None:
     """
-    Print what the chain is like.
+    Print what the chain is like. ``anchors``: hashes by number, as the log has them.
 
     Raises: MonitorError when it is not whole, or cannot be read.
     """
     database = Database(config.database, read_only=True)
     try:
         await database.open()
-        verdict = await Ledger(database, now=time.time).read_chain(_judge)  # noqa: TID251
+        verdict = await Ledger(database, now=time.time).read_chain(partial(_judge, anchors))  # noqa: TID251
     except StoreError as error:
         raise MonitorError(f"the audit in {database.name} cannot be read: {error}") from error
     finally:
@@ -45,9 +46,9 @@ async def verify(config: Config, output: Literal["text", "json"]) -> None:
         raise MonitorError("the audit is not whole")
 
 
-def _judge(records: Iterator[Record], head: tuple[int, bytes]) -> Verdict:
+def _judge(anchors: Mapping[int, bytes], records: Iterator[Record], head: tuple[int, bytes]) -> Verdict:
     seen = count()
-    found = tuple(faults((record for record, _ in zip(records, seen, strict=False)), head))
+    found = tuple(faults((record for record, _ in zip(records, seen, strict=False)), head, anchors))
     return Verdict(not found, next(seen), head[0], head[1].hex(), found)
 
 

@@ -45,10 +45,9 @@ class Feed:
     ``generation``: another number once readers have to come again, because who may read what may be other now.
     """
 
-    def __init__(self, fleet: Fleet, *, now: Callable[[], float], beat_s: float = BEAT_S) -> None:
+    def __init__(self, fleet: Fleet, *, now: Callable[[], float]) -> None:
         self._fleet = fleet
         self._now = now
-        self._beat_s = beat_s
         self._epoch = uuid4().hex[:8]
         self._frames: deque[Frame] = deque()
         self._bytes = 0
@@ -138,10 +137,12 @@ class Feed:
     async def _whole(self, name: str) -> Piece | None:
         """All of one controller, made anew when it is another; None when it is gone meanwhile."""
         seen, known = self._known.get(name), self._wholes.get(name)
-        if seen and (known is None or known[0] is not seen):
+        if seen is None:
+            return None
+        if known is None or known[0] is not seen:
             known = self._wholes[name] = seen, piece(msgspec.json.encode(live.whole(self._fleet.entries[name])))
             await asyncio.sleep(0)  # others have the loop: there may be a thousand of them
-        return known and known[1] if seen else None
+        return known[1]
 
     @property
     def _oldest(self) -> int:
@@ -153,7 +154,7 @@ class Feed:
     def _touch(self, name: str) -> None:
         self._dirty[name] = None
         if self._beat is None and not self.closed:
-            self._beat = asyncio.get_running_loop().call_later(self._beat_s, self._tell)
+            self._beat = asyncio.get_running_loop().call_later(BEAT_S, self._tell)
 
     def _tell(self) -> None:
         """Make frames of what changed since the last time."""

@@ -95,3 +95,19 @@ async def test_the_daemon_does_not_start_on_a_database_that_a_newer_version_wrot
     status, _, err = await output_of(*COMMAND, "run", "--config", str(config))
     assert status == 1
     assert "cannot be used: its schema is 9999, which this version does not know" in err.splitlines()[-1]
+
+
+async def test_a_record_that_the_log_knows_must_be_there(config: Path, database_url: str) -> None:
+    async with opened(database_url) as store:
+        await store.ledger.record(intent(), DONE, None, at=1)
+        last = await store.ledger.read_chain(lambda _, head: head[1].hex())
+    assert (await verify(config, "--anchor", f"2:{last}"))[0] == 0
+    for anchor, fault in (
+        (f"2:{'0' * 64}", "record 2 is another than the one that is known from elsewhere"),
+        (f"3:{last}", "record 3 is missing, which is known from elsewhere"),
+    ):
+        status, out, _ = await verify(config, "--anchor", anchor)
+        assert (status, out) == (1, f"{fault}\n")
+    status, _, err = await verify(config, "--anchor", "2:beef")
+    assert status == 2
+    assert "expected a number, a colon and 64 hexadecimal digits" in err

@@ -120,5 +120,5 @@ async def test_a_kill_at_any_point_loses_nothing_acknowledged_and_does_nothing_t
             await verdict(life, controller, uuid, number, status)
             entries = (await life.get("/api/audit?page_size=500"))["results"]
         assert all(entry["outcome"] for entry in entries)
-        await verify(load(config), "text")  # raises when the chain is not whole
+        await verify(load(config), "text", {})  # raises when the chain is not whole
     assert kills >= (30 if kind == "annotation" else 60), "so many points has a PATCH at least"

@@ -163,3 +163,15 @@ def test_any_records_that_are_missing_show(records: list[Record], seed: int) -> 
     rng = Random(seed)
     left = tuple(rng.sample(chain, rng.randrange(len(chain))))
     assert list(faults(sorted(left, key=lambda record: record.number), head(chain)))
+
+
+def test_a_chain_that_was_cut_off_or_made_anew_is_found_by_what_is_known_from_elsewhere() -> None:
+    """Whoever can write the database can write a whole chain with a head that fits."""
+    known = {CHAIN[0].number: CHAIN[0].hash, CHAIN[-1].number: CHAIN[-1].hash}
+    assert not list(faults(CHAIN, head(CHAIN), known))
+    cut = CHAIN[:-1]
+    assert list(faults(cut, head(cut), known)) == [f"record {len(CHAIN)} is missing, which is known from elsewhere"]
+    anew = chained([replace(CHAIN[0], actor="nobody"), *CHAIN[1:]])
+    assert list(faults(anew, head(anew), known)) == [
+        f"record {number} is another than the one that is known from elsewhere" for number in known
+    ]
