@@ -12,14 +12,13 @@ from msgspec.structs import replace
 from monitor.fleet import Entry
 from monitor.model import Track
 from monitor.own import OwnMetrics
-from monitor.web.feed import Feed
+from monitor.web.feed import BEAT_S, Feed
 from monitor.web.site import make_site
 from tests.benchmarks.children import Child, child, cpu_s, resident
 from tests.benchmarks.measure import Cost, Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import IMAGES, busy_fleet
 from tests.benchmarks.serving import listen, state_of
 
-_PACE_S = 1.0
 _GZIP = b"GET %b HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: gzip\r\n\r\n"
 _FROZEN = "frozen"
 
@@ -76,6 +75,7 @@ class _Server:
     def __init__(self, pipe: Connection, scale: Scale) -> None:
         self._pipe = pipe
         self._scale = scale
+        self._pace_s = min(1.0, 2 * BEAT_S + scale.interval_s)
         self._bytes = b""
         self._due = asyncio.Event()
         self._bare_readers = 0
@@ -106,7 +106,7 @@ class _Server:
         number, started = self._feed.number, cpu_s()
         for entry in self._fleet.entries.values():
             self._fleet.publish(_moved(entry))
-        await asyncio.sleep(_PACE_S)
+        await asyncio.sleep(self._pace_s)
         cost = cpu_s() - started
         news = self._feed.after(number, None)
         assert news
@@ -117,7 +117,7 @@ class _Server:
         started = cpu_s()
         due, self._due = self._due, asyncio.Event()
         due.set()
-        await asyncio.sleep(_PACE_S)
+        await asyncio.sleep(self._pace_s)
         return cpu_s() - started, 0.0
 
     async def _tell(self) -> tuple[float, float]:
