@@ -1,6 +1,7 @@
 """``demo``: the daemon on simulated Controllers, and what it sees as bars."""
 
 import asyncio
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -46,8 +47,8 @@ async def run(*, listen: str, for_s: float | None, speed: float, seed: int) -> N
             config = load(write_config(simulator, Path(folder), settings))
             async with running(config, now=time.time, rng=Random(seed)) as daemon:  # noqa: TID251, S311
                 click.echo(f"{len(config.controllers)} simulated Controllers; the daemon listens at {daemon.url}/")
-                click.echo("Open that in a browser, or watch it with `avi-upgrade-monitor watch`; ", nl=False)
-                click.echo(f"metrics are at {daemon.url}/metrics. Ctrl-C ends.\n")
+                click.echo(f"Open that in a browser, or run `{sys.argv[0]} watch --url {daemon.url}`; Ctrl-C ends.")
+                click.echo(f"Metrics: {daemon.url}/metrics\n")
                 (*_, uuid) = simulator.controllers["fra"].images.names(simulator.clock.now())
                 click.echo(f"{_TRY}\n{_curl(daemon.url, uuid, token)}\n")
                 async with show(daemon.fleet, now=time.time):  # noqa: TID251
