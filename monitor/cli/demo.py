@@ -8,11 +8,9 @@ from pathlib import Path
 from random import Random  # noqa: TID251  the one rng of the process
 from tempfile import TemporaryDirectory
 
-import click
-
 from monitor.app import running
 from monitor.cli.daemon import stop_on_signals
-from monitor.cli.screen import show
+from monitor.cli.screen import show, tell
 from monitor.cli.simulate import write_config
 from monitor.cli.token import entry_of, make
 from monitor.config import load
@@ -32,6 +30,18 @@ def _curl(url: str, uuid: str, token: str) -> str:
     return " ".join(("curl -X PATCH", f"{url}/api/image/{uuid}", *(f"-H '{each}'" for each in headers), f"-d '{body}'"))
 
 
+def _introduction(url: str, controllers: int, uuid: str, token: str) -> str:
+    return "\n".join(
+        (
+            f"{controllers} simulated Controllers; the daemon listens at {url}/",
+            f"Open that in a browser, or run `{sys.argv[0]} watch --url {url}`; Ctrl-C ends.",
+            f"Metrics: {url}/metrics\n",
+            _TRY,
+            f"{_curl(url, uuid, token)}\n",
+        )
+    )
+
+
 async def run(*, listen: str, for_s: float | None, speed: float, seed: int) -> None:
     """Show the fleet until Ctrl-C, or for so long."""
     stop = stop_on_signals(asyncio.get_running_loop())
@@ -46,13 +56,10 @@ async def run(*, listen: str, for_s: float | None, speed: float, seed: int) -> N
             }
             config = load(write_config(simulator, Path(folder), settings))
             async with running(config, now=time.time, rng=Random(seed)) as daemon:  # noqa: TID251, S311
-                click.echo(f"{len(config.controllers)} simulated Controllers; the daemon listens at {daemon.url}/")
-                click.echo(f"Open that in a browser, or run `{sys.argv[0]} watch --url {daemon.url}`; Ctrl-C ends.")
-                click.echo(f"Metrics: {daemon.url}/metrics\n")
                 (*_, uuid) = simulator.controllers["fra"].images.names(simulator.clock.now())
-                click.echo(f"{_TRY}\n{_curl(daemon.url, uuid, token)}\n")
-                async with show(daemon.fleet, now=time.time):  # noqa: TID251
+                tell(_introduction(daemon.url, len(config.controllers), uuid, token), stop.set)
+                async with show(daemon.fleet, now=time.time, gone=stop.set):  # noqa: TID251
                     with suppress(TimeoutError):
                         async with asyncio.timeout(for_s):
                             await stop.wait()
-    click.echo("\nEnded." if stop.is_set() else f"\nEnded after {for_s:g} s, as asked.")
+    tell("\nEnded." if stop.is_set() else f"\nEnded after {for_s:g} s, as asked.", stop.set)

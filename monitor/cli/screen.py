@@ -1,8 +1,10 @@
 """The fleet's images as progress bars on a terminal; as plain lines elsewhere."""
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import assert_never
 
 from rich.console import Console
@@ -18,12 +20,28 @@ from monitor.validation import printable
 _STILL_S = 5.0  # beyond it is worth a word; between two moves of a healthy upload of the demo lies less
 
 
+def tell(text: str, gone: Callable[[], None]) -> None:
+    """
+    Print some lines.
+
+    ``gone``: is called when nobody reads them any more; whatever is printed from then on goes nowhere.
+    """
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        gone()
+
+
 @asynccontextmanager
-async def show(fleet: Fleet, *, now: Callable[[], float]) -> AsyncIterator[None]:
-    """Show the fleet as it changes, for as long as the context lasts. ``now``: Unix seconds."""
+async def show(
+    fleet: Fleet, *, now: Callable[[], float], gone: Callable[[], None] = lambda: None
+) -> AsyncIterator[None]:
+    """Show the fleet as it changes, for as long as the context lasts. ``now``: Unix seconds. ``gone``: as `tell`."""
     console = Console()
     if not console.is_terminal:
-        unsubscribe = fleet.subscribe(_print_changes)
+        unsubscribe = fleet.subscribe(partial(_print_changes, gone))
         try:
             yield
         finally:
@@ -47,10 +65,9 @@ def _stall(track: Track, *, now: float) -> Text:
     return Text(f"no move for {still_s:.0f} s" if track.image.active and still_s > _STILL_S else "", style="yellow")
 
 
-def _print_changes(entry: Entry, changes: Iterable[Change]) -> None:
+def _print_changes(gone: Callable[[], None], entry: Entry, changes: Iterable[Change]) -> None:
     for change in changes:
-        sys.stdout.write(f"{entry.name}  {_line(change)}\n")
-    sys.stdout.flush()
+        tell(f"{entry.name}  {_line(change)}", gone)
 
 
 def _line(change: Change) -> str:

@@ -266,3 +266,15 @@ async def test_no_secret_is_in_the_log_at_its_most_talkative(tmp_path: Path) -> 
     assert sessions
     assert [canary for canary in ("canary-3f81", *sessions) if canary in log.decode() + arguments.decode()] == []
     assert os.linesep in log.decode()
+
+
+async def test_the_demo_ends_when_nobody_reads_it_any_more() -> None:
+    """As ``demo | head`` has it."""
+    pipe = asyncio.subprocess.PIPE
+    demo = await asyncio.create_subprocess_exec(*COMMAND, "demo", "--listen", "127.0.0.1:0", stdout=pipe, stderr=pipe)
+    assert demo.stdout
+    async with asyncio.timeout(PATIENCE_S):
+        await demo.stdout.readline()
+        demo.stdout._transport.close()  # type: ignore[attr-defined]  # there is no other way to hang up
+        _, errors = await demo.communicate()
+    assert (demo.returncode, errors) == (0, b"")
