@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from monitor.model import Refusal
+from monitor.model.errors import Refusal
 
 MOST_ANNOTATIONS: Final = 64  # of one image
 _LONGEST_KEY = 63
@@ -17,8 +17,6 @@ _LONGEST_VALUE = 1024
 # `$` alone would let a newline pass at the end, and `\Z` is no pattern of JSON schema's
 Key = Annotated[str, Meta(pattern=rf"^[a-zA-Z0-9._/-]{{1,{_LONGEST_KEY}}}$(?!\n)")]
 Value = Annotated[str, Meta(max_length=_LONGEST_VALUE, pattern=r"^[^\x00]*$")]  # a zero byte is no text to a database
-
-_TRUE: Final = frozenset({"true", "yes", "1"})
 
 
 class Annotating(Struct, frozen=True):
@@ -110,8 +108,3 @@ def _is(value: object, kind: Any) -> bool:  # noqa: ANN401  any type that msgspe
     except msgspec.ValidationError:
         return False
     return True
-
-
-def is_acknowledged(annotations: Mapping[str, str]) -> bool:
-    """Whether somebody said that they know of the trouble."""
-    return annotations.get("acknowledged", "").lower() in _TRUE

@@ -18,7 +18,7 @@ import structlog
 from monitor.config import Config
 from monitor.fleet import Fleet
 from monitor.kinds import write_address
-from monitor.model import MonitorError, NewerDatabase, StoreError
+from monitor.model.errors import MonitorError, NewerDatabase, StoreError
 from monitor.notify import Notifier
 from monitor.own import OwnMetrics
 from monitor.patcher import Patcher

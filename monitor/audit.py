@@ -8,18 +8,13 @@ that follow.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-Outcome = Literal["done", "refused", "failed", "unknown"]
-"""
-How an intent ended. ``refused``: by us or by the Controller, nothing was changed. ``failed``: nothing was changed, as
-the way to the Controller failed. ``unknown``: it was sent and no answer came, or one that tells nothing, or we died.
-"""
+from monitor.model.outcome import Outcome
 
-OUTCOMES: Final = get_args(Outcome)
 GENESIS: Final = bytes(32)
 """What the first record has for the hash before it."""
 

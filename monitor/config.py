@@ -17,7 +17,8 @@ from msgspec.structs import replace
 
 from monitor.access import AnonymousScope, Scope, Token, User, clashes, missing, strangers, token_of, user_of
 from monitor.kinds import has_wildcard, is_loopback, parse_duration_s, parse_size, read_secret, write_address
-from monitor.model import ConfigError, Secret
+from monitor.model.errors import ConfigError
+from monitor.model.secret import Secret
 from monitor.settings import (
     RULEBOOK,
     Annotations,

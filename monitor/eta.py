@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from monitor.model import Course, Event, Forecast, Image, Track
+from monitor.model.image import Course, Event, Forecast, Image, Track
 
 _FROM_THE_START = 0.05  # of the work: what may be done when it is first seen
 _LEAST = 0.03  # of the work must have been seen being done: progress comes in whole percents, at polls

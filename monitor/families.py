@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from typing import Final, Literal, get_args
 
-from monitor.annotations import is_acknowledged
 from monitor.family import CORE, DETAIL, NODE, Family, Row, Subject, escape, line_of, number
-from monitor.model import DURATION_BOUNDS_S, EventState, Health, Image, ImageState, Reason
+from monitor.model.errors import Reason
+from monitor.model.health import DURATION_BOUNDS_S, Health
+from monitor.model.image import EventState, Image, ImageState, is_acknowledged
 
 
 def _one(value: float | None) -> Iterable[Row]:

@@ -7,7 +7,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 import msgspec
 from prometheus_client.utils import floatToGoString
 
-from monitor.model import Image
+from monitor.model.image import Image
 
 S = TypeVar("S")  # what a family is read off: an image, or a controller's health
 Row = tuple[str, ...]  # label values in the family's order, escaped; then the value

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from monitor.exposition import Piece
-from monitor.model import Change, Health, Snapshot, Track
+from monitor.model.health import Health
+from monitor.model.image import Track
+from monitor.model.snapshot import Change, Snapshot
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from monitor.model import DURATION_BOUNDS_S, Health, PollError, Reason, Refused
+from monitor.model.errors import PollError, Reason, Refused
+from monitor.model.health import DURATION_BOUNDS_S, Health
 
 K = TypeVar("K", bound=str)
 

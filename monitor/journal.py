@@ -9,7 +9,9 @@ from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
 
-from monitor.model import Altered, Appeared, Change, Health, Image, Vanished
+from monitor.model.health import Health
+from monitor.model.image import Image
+from monitor.model.snapshot import Altered, Appeared, Change, Vanished
 
 
 def poll(log: FilteringBoundLogger, before: Health, after: Health, *, took_s: float, late_s: float) -> None:

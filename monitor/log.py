@@ -16,7 +16,7 @@ from typing import Literal, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from monitor.model import Secret
+from monitor.model.secret import Secret
 from monitor.validation import printable
 
 _SECRET_KEYS = re.compile(

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from monitor.families import ANNOTATION_FAMILIES, CONTROLLER_FAMILIES, IMAGE_FAMILIES, AnyFamily
 from monitor.family import CORE, DETAIL, NODE, Subject, escape
-from monitor.model import Health, Portrait
+from monitor.model.health import Health
+from monitor.model.image import Portrait
 
 
 def header(family: AnyFamily, *, openmetrics: bool) -> bytes:

@@ -16,7 +16,7 @@ from prometheus_client import (
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from monitor import __version__
-from monitor.audit import OUTCOMES, Outcome
+from monitor.model.outcome import OUTCOMES, Outcome
 
 _LAGS = 60  # beats, one a second: a scrape a minute misses no stall
 _REQUEST_BOUNDS_S = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0)

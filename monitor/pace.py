@@ -5,7 +5,8 @@ from math import inf
 from random import Random  # noqa: TID251  the type of an argument; app.py makes the one there is
 from typing import Literal
 
-from monitor.model import Health, Reason
+from monitor.model.errors import Reason
+from monitor.model.health import Health
 
 _SILENT: frozenset[Reason | None] = frozenset({"dns", "connect", "tls", "timeout"})
 

@@ -17,10 +17,11 @@ import msgspec
 
 from monitor.adjustment import adjust, encode_adjustment
 from monitor.annotations import Annotating, annotate
-from monitor.audit import Ending, Outcome
+from monitor.audit import Ending
 from monitor.avi import schema
 from monitor.fleet import Fleet
-from monitor.model import BadAnswer, BadImage, PollError, Refusal, StoreError, Unanswered, Unavailable
+from monitor.model.errors import BadAnswer, BadImage, PollError, Refusal, StoreError, Unanswered, Unavailable
+from monitor.model.outcome import Outcome
 from monitor.orders import Display, ImageWriter, Ledger, Order, Patched, Target
 from monitor.representation import content, entity_tag
 

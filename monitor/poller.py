@@ -28,7 +28,10 @@ from monitor.exposition import EMPTY, Piece, again, renew
 from monitor.families import CONTROLLER_FAMILIES, IMAGE_FAMILIES
 from monitor.family import DETAIL, NODE, Subject
 from monitor.fleet import Entry, Fleet
-from monitor.model import BadImage, Change, Course, Health, Image, Listing, Mark, PollError, Snapshot, Track
+from monitor.model.errors import BadImage, PollError
+from monitor.model.health import Health
+from monitor.model.image import Course, Image, Mark, Track
+from monitor.model.snapshot import Change, Listing, Snapshot
 from monitor.pace import Pulse, Slots, backoff_s
 
 _BREATH_S = 0.005  # how long a poll works at a stretch before others have the loop

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from math import inf
 
-from monitor.model import Altered, Appeared, Change, Image, Listing, Mark, Snapshot, Track, Vanished
+from monitor.model.image import Image, Mark, Track
+from monitor.model.snapshot import Altered, Appeared, Change, Listing, Snapshot, Vanished
 
 
 def fingerprint(image: Image) -> bytes:

@@ -15,7 +15,7 @@ import structlog
 
 from monitor.config import Config, find_controller_files
 from monitor.kinds import write_address
-from monitor.model import ConfigError
+from monitor.model.errors import ConfigError
 from monitor.own import OwnMetrics
 from monitor.watches import Difference
 from monitor.web.rereading import Marks, marks

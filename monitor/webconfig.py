@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
 from monitor import kinds
-from monitor.model import Secret
+from monitor.model.secret import Secret
 from monitor.validation import Kind, Rule, Rulebook, Site, Wrong, check, kind, printable
 from monitor.yamlfile import read_tree, reason
 

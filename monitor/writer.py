@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from monitor.avi.client import Client
-from monitor.model import Refusal
+from monitor.model.errors import Refusal
 
 
 class Writer(Client):

@@ -21,7 +21,9 @@ from monitor.avi import schema
 from monitor.avi.connection import Connector, as_poll_error
 from monitor.avi.replies import Reply, discreet, judge
 from monitor.config import Controller
-from monitor.model import BadAnswer, Listing, Page, Phase, PollError, Refused, Secret, Unreachable
+from monitor.model.errors import BadAnswer, Phase, PollError, Refused, Unreachable
+from monitor.model.secret import Secret
+from monitor.model.snapshot import Listing, Page
 
 _MOST_PAGES: Final = 100  # 20,000 images; a Controller that names more is lying, and would hold a poll for ever
 _MOST_COOKIES: Final = 32  # a Controller has three; a proxy that sets ever new ones must not fill our requests

@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import ContentEncodingError
 from monitor import __version__
 from monitor.avi.resolver import Resolver
 from monitor.config import Tls
-from monitor.model import BadAnswer, Phase, Unanswered, Unreachable
+from monitor.model.errors import BadAnswer, Phase, Unanswered, Unreachable
 
 
 def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:

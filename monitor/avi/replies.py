@@ -13,7 +13,8 @@ from urllib.parse import quote, quote_plus
 import msgspec
 
 from monitor.avi.schema import decode_error
-from monitor.model import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Secret, Unavailable
+from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
+from monitor.model.secret import Secret
 
 _UPGRADING = "disallowed during upgrade"  # in the words of the 403 that answers a write during an upgrade
 _MOST_PATIENT_S = 3600.0  # a Retry-After beyond an hour is not obeyed: nobody would see the Controller come back

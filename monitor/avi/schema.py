@@ -16,7 +16,9 @@ from typing import Final, get_args
 import msgspec
 
 from monitor.avi import wire
-from monitor.model import BadAnswer, BadImage, Event, EventState, Image, ImageState, Listing, Page
+from monitor.model.errors import BadAnswer, BadImage
+from monitor.model.image import Event, EventState, Image, ImageState
+from monitor.model.snapshot import Listing, Page
 
 HIGHEST_VERSION: Final = "32.2.1"
 """The newest object model that this file was written against; a newer Controller is asked for this one."""

@@ -18,7 +18,8 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from monitor.avi.schema import decode_image
-from monitor.model import BadImage, Image, MonitorError, Reason
+from monitor.model.errors import BadImage, MonitorError, Reason
+from monitor.model.image import Image
 from monitor.validation import printable
 
 T = TypeVar("T")

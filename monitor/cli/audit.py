@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from monitor.audit import Record, faults
 from monitor.config import Config
-from monitor.model import MonitorError, StoreError
+from monitor.model.errors import MonitorError, StoreError
 from monitor.store.database import Database
 from monitor.store.ledger import Ledger
 

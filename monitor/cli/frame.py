@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 
 import click
 
-from monitor.model import ConfigError, MonitorError
+from monitor.model.errors import ConfigError, MonitorError
 
 P = ParamSpec("P")
 

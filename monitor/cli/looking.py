@@ -4,7 +4,6 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from monitor.annotations import is_acknowledged
 from monitor.avi.schema import PAGE_SIZE
 from monitor.cli.answers import (
     Audit,
@@ -32,7 +31,7 @@ from monitor.cli.tables import (
     put,
     said,
 )
-from monitor.model import ImageState
+from monitor.model.image import ImageState, is_acknowledged
 from monitor.validation import printable, quoted
 
 _RECORDS = 5  # of the audit; all of them are the audit's own matter

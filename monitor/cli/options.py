@@ -19,7 +19,8 @@ from monitor.cli.answers import Failure
 from monitor.cli.arguments import CaFile, Duration, Origin
 from monitor.cli.frame import complaining, run_loop
 from monitor.kinds import is_loopback, read_secret
-from monitor.model import MonitorError, Secret
+from monitor.model.errors import MonitorError
+from monitor.model.secret import Secret
 from monitor.yamlfile import reason
 
 Output = Literal["text", "json"]

@@ -8,7 +8,7 @@ import click
 from monitor.adjustment import Json
 from monitor.cli.arguments import Duration, Note, NoteType, Setting, SettingType, Text, Version
 from monitor.cli.options import Access, Output, asking, following
-from monitor.model import ImageState
+from monitor.model.image import ImageState
 
 Doing = Coroutine[Any, Any, None]
 

@@ -8,7 +8,8 @@ import click
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
 from monitor.config import Config, Controller
-from monitor.model import Listing, MonitorError, PollError
+from monitor.model.errors import MonitorError, PollError
+from monitor.model.snapshot import Listing
 
 
 async def probe(config: Config) -> None:

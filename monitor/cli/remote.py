@@ -21,7 +21,7 @@ from monitor.avi.connection import as_poll_error
 from monitor.avi.resolver import Resolver
 from monitor.cli.answers import DOUBT, Answer, Controllers, Listing, Lost, Seen, Unserved, decode, decode_seen, judge
 from monitor.cli.options import Access
-from monitor.model import BadAnswer, PollError, Reason, Unanswered, Unreachable
+from monitor.model.errors import BadAnswer, PollError, Reason, Unanswered, Unreachable
 from monitor.validation import printable
 
 _LARGEST: Final = 64 * 1024 * 1024  # bytes; a page of 200 images has a few million

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from monitor.annotations import is_acknowledged
 from monitor.cli.tables import Fitting, Row, image_table, percent, tasks
 from monitor.fleet import Entry, Fleet
-from monitor.model import Altered, Appeared, Change, Track, Vanished
+from monitor.model.image import Track, is_acknowledged
+from monitor.model.snapshot import Altered, Appeared, Change, Vanished
 from monitor.validation import printable
 
 _STILL_S = 5.0  # beyond it is worth a word; between two moves of a healthy upload of the demo lies less

@@ -10,7 +10,7 @@ import yaml
 
 from monitor.cli.certificate import make_certificate
 from monitor.cli.daemon import stop_on_signals
-from monitor.model import MonitorError
+from monitor.model.errors import MonitorError
 from monitor.simulator import SCENARIOS, Simulator
 
 

@@ -19,7 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from monitor.model import Event, EventState, Image, ImageState
+from monitor.model.image import Event, EventState, Image, ImageState
 from monitor.validation import printable
 
 _STYLES: Final[Mapping[ImageState, str]] = {

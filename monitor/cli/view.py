@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from monitor.cli.answers import Moment, decode
 from monitor.cli.stream import Event
-from monitor.model import Image
+from monitor.model.image import Image
 
 Foreign = Annotated[float, Meta(ge=-62135596800, le=253402300799)]  # a Controller's Unix seconds: what a date can show
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from monitor.model import StoreError
+from monitor.model.errors import StoreError
 from monitor.store.database import LIMIT_S, Database
 from monitor.store.ledger import Ledger
 from monitor.store.marks import Marks

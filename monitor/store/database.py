@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from monitor.model import StoreError
+from monitor.model.errors import StoreError
 from monitor.store import engines
 from monitor.store.engines import Renewal
 from monitor.store.locks import FileLock, Lock, NoLock, ServerLock

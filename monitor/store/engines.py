@@ -13,7 +13,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
-from monitor.model import StoreError
+from monitor.model.errors import StoreError
 from monitor.store.threads import Threads
 
 _SQLITE = "sqlite+aiosqlite"

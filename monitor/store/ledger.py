@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.annotations import Annotating
 from monitor.audit import Ending, Entry, Intent, Record, write
-from monitor.model import StoreError
+from monitor.model.errors import StoreError
 from monitor.store import statements
 from monitor.store.database import Database
 from monitor.store.statements import Head, Search, draft, draft_pair

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from monitor.model import StoreError
+from monitor.model.errors import StoreError
 
 TAKEN = "another monitor writes to it; this one does as soon as that has ended"
 

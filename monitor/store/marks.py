@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.model import Mark
+from monitor.model.image import Mark
 from monitor.store.database import Database
 from monitor.store.tables import is_storable, progress_marks
 

@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from monitor.model import NewerDatabase, StoreError
+from monitor.model.errors import NewerDatabase, StoreError
 
 _LOCKS = {
     "sqlite": "BEGIN IMMEDIATE",  # its driver would begin no transaction for DDL: a kill could leave half of it

@@ -8,7 +8,7 @@ from sqlalchemy import Row, delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.eta import UNKNOWN, Earlier, Usual, usual
-from monitor.model import Image
+from monitor.model.image import Image
 from monitor.store.database import Database
 from monitor.store.tables import earlier_uploads, is_storable
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.annotations import Annotating
 from monitor.audit import Ending, Entry, Intent, Record, seal, write
-from monitor.model import StoreError
+from monitor.model.errors import StoreError
 from monitor.store.tables import annotations, audit, audit_head, is_storable
 
 _BATCH = 200  # keys a statement; SQLite takes no more than 999 variables in its oldest builds

@@ -7,7 +7,7 @@ from aiohttp import web
 from msgspec import UNSET
 
 from monitor.audit import Entry
-from monitor.model import StoreError
+from monitor.model.errors import StoreError
 from monitor.web.images import number, other_page
 from monitor.web.problems import Problem
 from monitor.web.shapes import Audited, AuditPage

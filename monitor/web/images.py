@@ -8,7 +8,7 @@ from aiohttp import web
 from monitor import eta
 from monitor.avi.schema import PAGE_SIZE
 from monitor.fleet import Entry
-from monitor.model import Track
+from monitor.model.image import Track
 from monitor.representation import entity_tag, represent
 from monitor.web.problems import Problem
 from monitor.web.state import CALLER, STATE

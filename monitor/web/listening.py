@@ -14,7 +14,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from monitor.kinds import write_address
-from monitor.model import MonitorError
+from monitor.model.errors import MonitorError
 from monitor.supervisor import FIRST_SOCKET
 
 Answer = Callable[[int], web.Response]

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from monitor.annotations import is_acknowledged
 from monitor.fleet import Entry
-from monitor.model import Forecast, ImageState, Reason, Track
+from monitor.model.errors import Reason
+from monitor.model.image import Forecast, ImageState, Track, is_acknowledged
 
 
 class LiveImage(Struct, frozen=True, kw_only=True, gc=False):

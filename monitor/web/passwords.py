@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 import bcrypt
 
-from monitor.model import Secret
+from monitor.model.secret import Secret
 
 _REMEMBERED = 128  # credentials; a scrape every few seconds must not cost 50 ms of a core each
 _AT_ONCE = 2  # bcrypt is made to cost; the other threads are for files and names

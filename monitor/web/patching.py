@@ -8,7 +8,8 @@ import msgspec
 from aiohttp import hdrs, web
 
 from monitor.fleet import Entry
-from monitor.model import Refusal, Track
+from monitor.model.errors import Refusal
+from monitor.model.image import Track
 from monitor.orders import Order, Patched
 from monitor.patch import LARGEST_BODY, MEDIA_TYPES, Patch, decode_patch, is_version
 from monitor.representation import entity_tag, represent

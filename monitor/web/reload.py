@@ -3,7 +3,7 @@
 import msgspec
 from aiohttp import web
 
-from monitor.model import ConfigError
+from monitor.model.errors import ConfigError
 from monitor.web.problems import Problem
 from monitor.web.state import STATE
 

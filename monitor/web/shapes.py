@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from monitor.audit import Outcome
 from monitor.avi import wire
-from monitor.model import EventState, Reason
+from monitor.model.errors import Reason
+from monitor.model.image import EventState
+from monitor.model.outcome import Outcome
 
 Json = Any
 Next = Annotated[str, Meta(description="The URL of the next page; not there on the last one.")]

@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from monitor.fleet import Entry
-from monitor.model import Track
+from monitor.model.image import Track
 from monitor.own import OwnMetrics
 from monitor.web.feed import BEAT_S, Feed
 from monitor.web.site import make_site

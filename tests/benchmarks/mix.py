@@ -18,7 +18,8 @@ from monitor.avi import schema
 from monitor.avi.client import Link
 from monitor.config import Events, Poll
 from monitor.fleet import Entry, Fleet
-from monitor.model import Listing, Secret
+from monitor.model.secret import Secret
+from monitor.model.snapshot import Listing
 from monitor.pace import Slots
 from monitor.poller import Poller
 from monitor.store import Store

@@ -20,7 +20,7 @@ from monitor import log
 from monitor.app import Daemon, running
 from monitor.config import Config, Controller, Events, Log, Poll, SecretVariable
 from monitor.fleet import Entry
-from monitor.model import Change
+from monitor.model.snapshot import Change
 from tests.benchmarks.children import child, cpu_s, nowhere, resident
 from tests.benchmarks.controllers import BUSY_EVERY, serve_fleet
 from tests.benchmarks.measure import Row, Scale

@@ -19,7 +19,8 @@ from monitor.avi.connection import open_session
 from monitor.cli.simulate import write_config
 from monitor.config import Controller, SecretSource, SecretVariable, Tls, load
 from monitor.fleet import Entry
-from monitor.model import Reason, Secret
+from monitor.model.errors import Reason
+from monitor.model.secret import Secret
 from monitor.simulator import SimulatedController, Simulator
 
 QUICK: Mapping[str, object] = {

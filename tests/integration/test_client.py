@@ -13,11 +13,9 @@ from monitor import __version__
 from monitor.avi.client import Client
 from monitor.avi.schema import decode_image
 from monitor.config import SecretFile
-from monitor.model import (
+from monitor.model.errors import (
     BadAnswer,
     BadStatus,
-    Image,
-    Listing,
     PollError,
     Reason,
     Refused,
@@ -25,6 +23,8 @@ from monitor.model import (
     Unavailable,
     Unreachable,
 )
+from monitor.model.image import Image
+from monitor.model.snapshot import Listing
 from monitor.simulator import ControllerSpec, Fault, Request, SimulatedController, Simulator, UploadSpec
 from tests.integration.support import connected, rewrite
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
 from monitor.config import Controller, SecretFile
-from monitor.model import Listing
+from monitor.model.snapshot import Listing
 
 Serve = Callable[[Callable[[web.Request], Awaitable[web.Response]]], Awaitable[tuple[Client, list[dict[str, str]]]]]
 

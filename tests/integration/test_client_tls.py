@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 
 from monitor.avi.client import Client
 from monitor.config import Tls
-from monitor.model import Listing, PollError, Unreachable
+from monitor.model.errors import PollError, Unreachable
+from monitor.model.snapshot import Listing
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
 from tests.integration.support import connected, exposition, failed, polled, rewrite, samples, scrape, watching
 

@@ -13,7 +13,8 @@ import pytest
 
 from monitor.family import NODE
 from monitor.fleet import Entry
-from monitor.model import Reason, Track
+from monitor.model.errors import Reason
+from monitor.model.image import Track
 from monitor.simulator import FAULT_KINDS, ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
 from tests.integration.support import (
     QUICK,

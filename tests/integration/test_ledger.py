@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from monitor.annotations import Annotating
 from monitor.audit import Ending, Entry
-from monitor.model import StoreError
+from monitor.model.errors import StoreError
 from monitor.store import Store
 from tests.integration.stores import DONE, NOW, TICKET, UNKNOWN, closing, intent, opened, run, wrong_with
 

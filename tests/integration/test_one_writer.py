@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.annotations import Annotating
-from monitor.model import Mark, NewerDatabase, StoreError
+from monitor.model.errors import NewerDatabase, StoreError
+from monitor.model.image import Mark
 from monitor.store import Store
 from tests.integration.stores import (
     DONE,

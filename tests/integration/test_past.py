@@ -4,7 +4,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.eta import UNKNOWN, Earlier, Usual
-from monitor.model import Image, StoreError
+from monitor.model.errors import StoreError
+from monitor.model.image import Image
 from tests.integration.stores import opened, run
 
 TASKS = {"Extract": 30.0, "Copy": 10.0}

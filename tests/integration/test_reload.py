@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from monitor.app import Daemon, running
 from monitor.cli.simulate import write_config
 from monitor.config import Config, load
-from monitor.model import ConfigError, Refusal
+from monitor.model.errors import ConfigError, Refusal
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
 from tests.integration.conformance import require_conformance
 from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token

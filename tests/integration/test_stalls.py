@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from monitor.model import Mark, StoreError
+from monitor.model.errors import StoreError
+from monitor.model.image import Mark
 from monitor.store import Store
 from tests.integration.slowdisk import SlowDisk, disk
 from tests.integration.stores import DONE, NOT_BEGUN, TICKET, closing, heal, intent, is_up, opened, wrong_with

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from monitor.model import Mark, NewerDatabase, StoreError
+from monitor.model.errors import NewerDatabase, StoreError
+from monitor.model.image import Mark
 from monitor.store import Store
 from tests.integration.stores import closing, is_up, opened, run
 from tests.postgres import Server

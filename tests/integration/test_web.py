@@ -17,7 +17,8 @@ from yarl import URL
 
 from monitor.app import Daemon
 from monitor.fleet import Entry
-from monitor.model import Health, Snapshot
+from monitor.model.health import Health
+from monitor.model.snapshot import Snapshot
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from monitor.web.routes import ROUTES
 from monitor.web.site import make_site

@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from monitor.avi.schema import UNKNOWN_FIELDS
-from monitor.model import DURATION_BOUNDS_S, Health, Reason
+from monitor.model.errors import Reason
+from monitor.model.health import DURATION_BOUNDS_S, Health
 
 T = TypeVar("T")
 

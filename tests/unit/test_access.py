@@ -21,7 +21,7 @@ from monitor.access import (
     token_of,
     user_of,
 )
-from monitor.model import Secret
+from monitor.model.secret import Secret
 from monitor.webconfig import WebConfig
 
 ALICE = TokenSettings(name="alice", digest=b"a" * 32, scopes=frozenset({"annotate"}))

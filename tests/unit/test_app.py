@@ -4,7 +4,8 @@ import pytest
 
 from monitor.app import not_healthy, not_ready
 from monitor.fleet import Entry, Fleet
-from monitor.model import Health, Snapshot
+from monitor.model.health import Health
+from monitor.model.snapshot import Snapshot
 
 
 def fleet_of(*attempted_at: float | None) -> Fleet:

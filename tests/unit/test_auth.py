@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from monitor.access import Scope, Token, User, digest_of
 from monitor.config import Config, Events, Log, Poll
-from monitor.model import Secret
+from monitor.model.secret import Secret
 from monitor.own import OwnMetrics
 from monitor.web.auth import Caller, Door
 from monitor.web.problems import Problem

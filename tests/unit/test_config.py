@@ -32,7 +32,8 @@ from monitor.config import (
     load,
     schema,
 )
-from monitor.model import ConfigError, Secret
+from monitor.model.errors import ConfigError
+from monitor.model.secret import Secret
 
 _EXAMPLES: Final = Path(__file__).parents[1] / "data" / "config"
 _INVALID: Final = sorted(path.name for path in _EXAMPLES.glob("*.yml") if path.read_text().startswith("#: "))

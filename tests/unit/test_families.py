@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from monitor.families import ANNOTATION_FAMILIES, CONTROLLER_FAMILIES, FAMILIES, IMAGE_FAMILIES
 from monitor.family import CORE, DETAIL, NODE, Family, Subject, escape, number
-from monitor.model import Event, Health, Image, ImageState, Reason
+from monitor.model.errors import Reason
+from monitor.model.health import Health
+from monitor.model.image import Event, Image, ImageState
 
 S = TypeVar("S")
 

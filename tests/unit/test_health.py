@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from monitor.health import count, failed, polled, succeeded
-from monitor.model import BadStatus, Health, PollError, Reason, Refused, Unavailable, Unreachable
+from monitor.model.errors import BadStatus, PollError, Reason, Refused, Unavailable, Unreachable
+from monitor.model.health import Health
 from tests.unit.strategies import BOUNDED
 
 Step = Callable[[Health], Health]

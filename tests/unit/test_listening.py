@@ -11,7 +11,7 @@ import trustme
 import uvloop
 from aiohttp import web
 
-from monitor.model import MonitorError
+from monitor.model.errors import MonitorError
 from monitor.web.listening import Listener
 
 CA = trustme.CA()

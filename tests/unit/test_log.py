@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import log
-from monitor.model import Secret
+from monitor.model.secret import Secret
 
 
 @pytest.fixture

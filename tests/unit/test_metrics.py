@@ -21,7 +21,9 @@ from monitor.exposition import identity, in_order, piece
 from monitor.families import CONTROLLER_FAMILIES, FAMILIES, IMAGE_FAMILIES
 from monitor.family import CORE, DETAIL, NODE, Family, Subject
 from monitor.metrics import annotated, fit, gather, header, portray, render_health, render_health_again, without
-from monitor.model import DURATION_BOUNDS_S, Event, Health, Image, ImageState, Portrait, Reason
+from monitor.model.errors import Reason
+from monitor.model.health import DURATION_BOUNDS_S, Health
+from monitor.model.image import Event, Image, ImageState, Portrait
 from tests.unit.strategies import BOUNDED, FEW, Seen, fleets, healths
 
 AT = 1739443003.125

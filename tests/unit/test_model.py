@@ -3,23 +3,22 @@
 import msgspec
 import pytest
 
-from monitor.model import (
+from monitor.model.errors import (
     BadAnswer,
     BadImage,
     BadStatus,
     ConfigError,
-    Health,
-    Image,
-    ImageState,
     MonitorError,
     PollError,
     Refused,
-    Secret,
-    Snapshot,
     StoreError,
     Unavailable,
     Unreachable,
 )
+from monitor.model.health import Health
+from monitor.model.image import Image, ImageState
+from monitor.model.secret import Secret
+from monitor.model.snapshot import Snapshot
 
 
 @pytest.mark.parametrize("error", [ConfigError, StoreError, BadImage, PollError], ids=lambda error: error.__name__)

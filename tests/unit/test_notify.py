@@ -11,7 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.fleet import Entry, Fleet
-from monitor.model import Health, Image, ImageState, Mark, Snapshot, Track
+from monitor.model.health import Health
+from monitor.model.image import Image, ImageState, Mark, Track
+from monitor.model.snapshot import Snapshot
 from monitor.notify import Notifier, Tally
 from monitor.supervisor import supervisor_of
 from tests.manager import Manager, manager_at

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from monitor.model import Health
+from monitor.model.health import Health
 from monitor.pace import Pulse, Slots
 
 

@@ -6,7 +6,7 @@ import threading
 import bcrypt
 import pytest
 
-from monitor.model import Secret
+from monitor.model.secret import Secret
 from monitor.web import passwords
 from monitor.web.passwords import Passwords
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from monitor.adjustment import ADJUSTABLE, OWNED, Adjustment
 from monitor.annotations import Annotating
-from monitor.model import Refusal
+from monitor.model.errors import Refusal
 from monitor.patch import Patch, decode_patch, is_version
 from tests.unit.strategies import BOUNDED
 

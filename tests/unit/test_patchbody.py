@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from schemathesis import Case, GenerationMode
 
 from monitor.adjustment import ADJUSTABLE, OWNED, Adjustment
-from monitor.model import Refusal
+from monitor.model.errors import Refusal
 from monitor.patch import FORMS, decode_patch
 from monitor.web.openapi import document
 from monitor.web.patchbody import PATCH_BODY, REF

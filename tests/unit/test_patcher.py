@@ -13,21 +13,19 @@ from monitor.audit import Ending, Intent
 from monitor.avi.client import Link
 from monitor.avi.schema import assemble, decode_image, decode_page
 from monitor.fleet import Entry, Fleet
-from monitor.model import (
+from monitor.model.errors import (
     BadAnswer,
     BadStatus,
-    Health,
-    Listing,
-    Mark,
     PollError,
     Refusal,
-    Snapshot,
     StoreError,
-    Track,
     Unanswered,
     Unavailable,
     Unreachable,
 )
+from monitor.model.health import Health
+from monitor.model.image import Mark, Track
+from monitor.model.snapshot import Listing, Snapshot
 from monitor.orders import Order, Target
 from monitor.patch import Patch
 from monitor.patcher import Patcher, judge

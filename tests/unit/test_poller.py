@@ -16,7 +16,10 @@ from monitor.eta import UNKNOWN, Earlier, Usual
 from monitor.families import FAMILIES, IMAGE_FAMILIES
 from monitor.family import DETAIL
 from monitor.fleet import Entry, Fleet
-from monitor.model import BadStatus, Health, Image, Listing, Mark, PollError, Refused, Unavailable, Unreachable
+from monitor.model.errors import BadStatus, PollError, Refused, Unavailable, Unreachable
+from monitor.model.health import Health
+from monitor.model.image import Image, Mark
+from monitor.model.snapshot import Listing
 from monitor.pace import Slots, backoff_s
 from monitor.poller import Poller
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from monitor.avi.schema import decode_image
-from monitor.model import Altered, Appeared, Event, Image, ImageState, Listing, Mark, Track, Vanished
+from monitor.model.image import Event, Image, ImageState, Mark, Track
+from monitor.model.snapshot import Altered, Appeared, Listing, Vanished
 from monitor.progress import any_active, changes, fingerprint, follow, snapshot
 from tests.unit.strategies import BOUNDED, FEW, dumps, images
 
@@ -23,7 +24,7 @@ IMAGE = Image(
 
 FOLLOW_ELSEWHERE = """
 import sys, msgspec
-from monitor.model import Image
+from monitor.model.image import Image
 from monitor.progress import fingerprint
 image = msgspec.json.decode(sys.stdin.buffer.read(), type=Image)
 sys.stdout.write(fingerprint(image).hex())

@@ -21,7 +21,7 @@ from monitor.cli import main
 from monitor.cli.certificate import make_certificate
 from monitor.config import load, schema
 from monitor.families import FAMILIES
-from monitor.model import Reason
+from monitor.model.errors import Reason
 from monitor.own import OwnMetrics
 from monitor.patch import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
 from monitor.store import past

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.avi.replies import Reply, discreet, judge, retry_after_s
-from monitor.model import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Secret, Unavailable
+from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
+from monitor.model.secret import Secret
 from tests.unit.strategies import BOUNDED, texts
 
 NOW = 1_740_000_000.0  # Wed, 19 Feb 2025 21:20:00 GMT

@@ -24,7 +24,9 @@ from monitor.avi.schema import (
     parse_time,
     version_key,
 )
-from monitor.model import BadAnswer, BadImage, Event, EventState, Image, ImageState, Page
+from monitor.model.errors import BadAnswer, BadImage
+from monitor.model.image import Event, EventState, Image, ImageState
+from monitor.model.snapshot import Page
 from tests.unit.strategies import BOUNDED, FEW, dumps, event_maps, images, json_values
 
 DATA = Path(__file__).parents[1] / "data"

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.model import Secret
+from monitor.model.secret import Secret
 from monitor.webconfig import TlsServer, WebConfig, allows, read_web_config, ssl_context
 
 HASH = "$2y$10$" + "s3cret" + "." * 47
