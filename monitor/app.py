@@ -18,9 +18,9 @@ import structlog
 from monitor.config import Config
 from monitor.fleet import Fleet
 from monitor.kinds import write_address
+from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.errors import MonitorError, NewerDatabase, StoreError
 from monitor.notify import Notifier
-from monitor.own import OwnMetrics
 from monitor.patcher import Patcher
 from monitor.reloading import Reloading
 from monitor.store import Store

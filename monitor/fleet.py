@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from monitor.exposition import Piece
+from monitor.metrics.pieces import Piece
 from monitor.model.health import Health
 from monitor.model.image import Track
 from monitor.model.snapshot import Change, Snapshot

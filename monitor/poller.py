@@ -1,7 +1,7 @@
 """
 The read path: one loop a controller, which polls, and publishes what it learned.
 
-    bytes → schema.decode_image → progress.follow → metrics.portray → fleet.publish
+    bytes → schema.decode_image → progress.follow → render.portray → fleet.publish
 
 An annotation takes the end of the same way at once, without waiting for a poll. Owns its controller's entry in the
 fleet, being its only writer. A failed poll keeps the last snapshot until ``stale_after``; the next poll is the retry.
@@ -18,16 +18,18 @@ import structlog
 from msgspec import Raw
 from msgspec.structs import replace
 
-from monitor import eta, journal, metrics, progress
+from monitor import eta, journal, progress
 from monitor import health as healths
 from monitor.avi import schema
 from monitor.avi.client import MOST_DEADLINES, Link
 from monitor.config import Events, Poll
 from monitor.eta import Earlier, Usual
-from monitor.exposition import EMPTY, Piece, again, renew
-from monitor.families import CONTROLLER_FAMILIES, IMAGE_FAMILIES
-from monitor.family import DETAIL, NODE, Subject
 from monitor.fleet import Entry, Fleet
+from monitor.metrics import render
+from monitor.metrics.controller import CONTROLLER_FAMILIES
+from monitor.metrics.family import DETAIL, NODE, Subject
+from monitor.metrics.image import IMAGE_FAMILIES
+from monitor.metrics.pieces import EMPTY, Piece, again, renew
 from monitor.model.errors import BadImage, PollError
 from monitor.model.health import Health
 from monitor.model.image import Course, Image, Mark, Track
@@ -122,7 +124,7 @@ class Poller:
         self._shown = Health(tls_insecure=tls_insecure)  # what the pieces say of our health
         self._afresh = known is not None
         """Whether all images are to be rendered anew at the next poll, whatever came of them."""
-        pieces = renew((), metrics.render_health(name, self._shown))
+        pieces = renew((), render.render_health(name, self._shown))
         self._entry = Entry(name, Snapshot(), self._shown, _NO_IMAGES + pieces)
         if known:  # the same controller, as it was watched with other settings
             images = known.pieces[: len(_NO_IMAGES)]
@@ -267,7 +269,7 @@ class Poller:
         track = progress.follow(image, mark, at=at, detail_for_s=self._events.detail_for_s)
         course = self._foresee(image, known, at=at, moved=track.mark is not mark)
         annotations = self._notes.annotations_of(self._entry.name).get(image.uuid, _NOTHING)
-        portrait = metrics.portray(
+        portrait = render.portray(
             self._entry.name,
             Subject(image, track.mark.changed_at, annotations, self._exported),
             tiers=DETAIL if track.detail_until > at else NODE,
@@ -286,13 +288,13 @@ class Poller:
     async def _draw(self, snapshot: Snapshot) -> tuple[Piece, ...]:
         """The pieces of the images, within the controller's budget, beside those of its health as they are."""
         portraits = {uuid: track.portrait for uuid, track in snapshot.images.items()}
-        kept, dropped = metrics.fit(portraits, most=self._events.max_series_per_controller)
+        kept, dropped = render.fit(portraits, most=self._events.max_series_per_controller)
         dropped += sum(portrait.dropped for portrait in portraits.values())
         if dropped and not self._dropped:
             self._log.warning("series_dropped", series=dropped)
         self._dropped = dropped
         pieces: list[Piece] = []
-        for known, text in zip(self._entry.pieces, metrics.gather(kept.values()), strict=False):
+        for known, text in zip(self._entry.pieces, render.gather(kept.values()), strict=False):
             pieces.append(again(known, text))
             await self._breathe()
         return (*pieces, *self._entry.pieces[len(pieces) :])
@@ -321,8 +323,8 @@ class Poller:
         if entry.health.stale:
             return
         portraits = {uuid: track.portrait for uuid, track in entry.snapshot.images.items()}
-        kept, _ = metrics.fit(portraits, most=self._events.max_series_per_controller)
-        texts = (*metrics.gather(kept.values()), *_HEALTH_UNCHANGED)
+        kept, _ = render.fit(portraits, most=self._events.max_series_per_controller)
+        texts = (*render.gather(kept.values()), *_HEALTH_UNCHANGED)
         self._entry = replace(entry, pieces=tuple(map(again, entry.pieces, texts)))
 
     def _draw_annotations(self) -> None:
@@ -342,7 +344,7 @@ class Poller:
     def _annotated(self, track: Track, annotations: Mapping[str, str]) -> Track:
         subject = Subject(track.image, track.mark.changed_at, annotations, self._exported)
         return replace(
-            track, annotations=annotations, portrait=metrics.annotated(track.portrait, self._entry.name, subject)
+            track, annotations=annotations, portrait=render.annotated(track.portrait, self._entry.name, subject)
         )
 
     def _conclude(self, error: PollError | None, changes: tuple[Change, ...], *, at: float, took_s: float) -> None:
@@ -374,7 +376,7 @@ class Poller:
             logins=link.logins,
             certificate_expires_at=link.certificate_expires_at,
         )
-        texts = metrics.render_health_again(before.name, self._shown, health)
+        texts = render.render_health_again(before.name, self._shown, health)
         self._shown = health
         of_images, of_health = before.pieces[: len(_NO_IMAGES)], before.pieces[len(_NO_IMAGES) :]
         self._entry = replace(before, health=health, pieces=of_images + renew(of_health, texts))
@@ -406,4 +408,4 @@ def _without_old_detail(track: Track, *, at: float) -> Track:
     """The same image, less its per-task series when their time is over."""
     if track.detail_until > at or not track.portrait.series[DETAIL]:
         return track
-    return replace(track, portrait=metrics.without(track.portrait, DETAIL))
+    return replace(track, portrait=render.without(track.portrait, DETAIL))

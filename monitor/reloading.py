@@ -15,8 +15,8 @@ import structlog
 
 from monitor.config import Config, find_controller_files
 from monitor.kinds import write_address
+from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.errors import ConfigError
-from monitor.own import OwnMetrics
 from monitor.watches import Difference
 from monitor.web.rereading import Marks, marks
 

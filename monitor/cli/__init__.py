@@ -20,7 +20,7 @@ from monitor.cli.frame import complaining, run_loop
 from monitor.cli.options import output_option
 from monitor.cli.people import COMMANDS
 from monitor.config import Config, load, schema
-from monitor.families import FAMILIES
+from monitor.metrics.families import FAMILIES
 
 DEFAULT_CONFIG = Path("/etc/avi-upgrade-monitor/config.yml")
 

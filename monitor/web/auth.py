@@ -20,7 +20,7 @@ from multidict import CIMultiDict
 
 from monitor.access import ANONYMOUS, Scope, Token, User, closure
 from monitor.config import Config
-from monitor.own import OwnMetrics
+from monitor.metrics.self_metrics import OwnMetrics
 from monitor.web.failures import Failures, source_of
 from monitor.web.passwords import Passwords
 from monitor.web.problems import Problem

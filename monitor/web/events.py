@@ -7,15 +7,15 @@ from contextlib import suppress
 
 from aiohttp import hdrs, web
 
-from monitor import exposition
-from monitor.exposition import CHUNK, Bundle, Gzip, Piece
+from monitor.metrics import exposition
+from monitor.metrics.pieces import CHUNK, Bundle, Gzip, Piece, chunks, piece
 from monitor.web.feed import MOST_READERS, Feed
 from monitor.web.problems import Problem
 from monitor.web.state import ANSWERED_AT, CALLER, STATE
 
 _HEARTBEAT_S = 10.0  # whoever hears nothing for three of them may take the connection for dead
 _PATIENCE_S = 30.0  # for a reader that takes nothing; what he misses he gets as one state, when he comes again
-_HEARTBEAT = exposition.piece(b": \n\n")
+_HEARTBEAT = piece(b": \n\n")
 _RETRY_AFTER_S = "5"
 
 
@@ -87,7 +87,7 @@ class _Writer:
 
     async def write(self, pieces: Iterable[Piece]) -> None:
         """Raises: ConnectionError when he is gone, or takes nothing for too long."""
-        for chunk in exposition.chunks(self._parts(pieces)):
+        for chunk in chunks(self._parts(pieces)):
             await self._write(chunk)
 
     async def write_bundle(self, bundle: Bundle) -> None:

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from monitor import __version__
-from monitor.exposition import Bundle, Piece, piece
 from monitor.fleet import Entry, Fleet
+from monitor.metrics.pieces import Bundle, Piece, piece
 from monitor.model.snapshot import Change
 from monitor.web import live
 from monitor.web.live import NOTHING, LiveChange, Part, Seen

@@ -4,16 +4,16 @@ import asyncio
 
 from aiohttp import hdrs, web
 
-from monitor import exposition
-from monitor.exposition import Piece
-from monitor.families import FAMILIES
-from monitor.metrics import header
+from monitor.metrics import exposition
+from monitor.metrics.families import FAMILIES
+from monitor.metrics.pieces import Piece, piece
+from monitor.metrics.render import header
 from monitor.web.state import CALLER, STATE
 
 _PATIENCE_S = 60.0  # for a scraper that reads slowly; Prometheus itself gives up long before
 
 _HEADERS = {
-    openmetrics: tuple(exposition.piece(header(family, openmetrics=openmetrics)) for family in FAMILIES)
+    openmetrics: tuple(piece(header(family, openmetrics=openmetrics)) for family in FAMILIES)
     for openmetrics in (False, True)
 }
 
@@ -24,7 +24,7 @@ async def metrics(request: web.Request) -> web.StreamResponse:
     openmetrics = exposition.wants_openmetrics(request.headers.get(hdrs.ACCEPT, ""))
     rows = [entry.pieces for entry in state.fleet.entries.values() if request[CALLER].sees(entry.name)]
     pieces = exposition.in_order(_HEADERS[openmetrics], rows)
-    pieces.append(exposition.piece(state.own.render(openmetrics=openmetrics)))
+    pieces.append(piece(state.own.render(openmetrics=openmetrics)))
     return await _send(request, pieces, exposition.OPENMETRICS if openmetrics else exposition.TEXT)
 
 

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.fleet import Fleet
-from monitor.own import OwnMetrics
+from monitor.metrics.self_metrics import OwnMetrics
 from monitor.patcher import Patcher
 from monitor.store.ledger import Ledger
 from monitor.watches import Difference

@@ -9,7 +9,7 @@ from typing import Final
 
 from playwright.async_api import Browser, Page
 
-from monitor.own import OwnMetrics
+from monitor.metrics.self_metrics import OwnMetrics
 from monitor.web.site import make_site
 from tests.benchmarks.children import child
 from tests.benchmarks.measure import Row, Scale, spoken

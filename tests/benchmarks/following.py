@@ -10,8 +10,8 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from monitor.fleet import Entry
+from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.image import Track
-from monitor.own import OwnMetrics
 from monitor.web.feed import BEAT_S, Feed
 from monitor.web.site import make_site
 from tests.benchmarks.children import Child, child, cpu_s, resident

@@ -9,11 +9,11 @@ from typing import Self
 
 from aiohttp import web
 
-from monitor import exposition
 from monitor.config import Config, Events, Log, Poll
-from monitor.exposition import Piece, piece
 from monitor.fleet import Fleet
-from monitor.own import OwnMetrics
+from monitor.metrics import exposition
+from monitor.metrics.pieces import Piece, piece
+from monitor.metrics.self_metrics import OwnMetrics
 from monitor.patcher import Patcher
 from monitor.store import Store
 from monitor.watches import Difference

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from monitor.cli import main
-from monitor.families import FAMILIES
-from monitor.own import OwnMetrics
+from monitor.metrics.families import FAMILIES
+from monitor.metrics.self_metrics import OwnMetrics
 from tests.e2e.support import output_of, program
 from tests.rules import PROMETHEUS, RULES, RUNBOOKS, TESTS, alerts, expectations, hurried, promtool_tests, rules
 

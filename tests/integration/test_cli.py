@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from monitor import __version__
 from monitor.cli.simulate import write_config
-from monitor.families import FAMILIES
+from monitor.metrics.families import FAMILIES
 from monitor.simulator import SCENARIOS, ControllerSpec, Fault, Simulator
 from tests.e2e.support import output_of
 from tests.integration.operators import BOB, TOKENS

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from monitor.family import NODE
 from monitor.fleet import Entry
+from monitor.metrics.family import NODE
 from monitor.model.errors import Reason
 from monitor.model.image import Track
 from monitor.simulator import FAULT_KINDS, ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec

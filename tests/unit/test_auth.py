@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 
 from monitor.access import Scope, Token, User, digest_of
 from monitor.config import Config, Events, Log, Poll
+from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.secret import Secret
-from monitor.own import OwnMetrics
 from monitor.web.auth import Caller, Door
 from monitor.web.problems import Problem
 from monitor.webconfig import TlsServer, WebConfig

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from grafana.build import DASHBOARDS, text, write
-from monitor.families import FAMILIES
-from monitor.own import OwnMetrics
+from monitor.metrics.families import FAMILIES
+from monitor.metrics.self_metrics import OwnMetrics
 from tests.dashboards import FILES, GRAFANA, Asked, Json, asked, boards, filled, panels, placeholders, variables
 
 BOARDS = boards()

@@ -11,22 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.exposition import (
-    CHUNK,
-    EMPTY,
-    OPENMETRICS,
-    TEXT,
-    Bundle,
-    Gzip,
-    Piece,
-    gzipped,
-    identity,
-    in_order,
-    piece,
-    renew,
-    wants_gzip,
-    wants_openmetrics,
-)
+from monitor.metrics.exposition import OPENMETRICS, TEXT, gzipped, identity, in_order, wants_gzip, wants_openmetrics
+from monitor.metrics.pieces import CHUNK, EMPTY, Bundle, Gzip, Piece, piece, renew
 from tests.unit.strategies import BOUNDED
 
 SIZES = (0, 1, 2, 199, 200, 201, 4096, 32767, 32768, 32769, 65535, 65536, 65537, 200_000)

@@ -6,8 +6,10 @@ from typing import TypeVar, get_args
 import pytest
 from msgspec.structs import replace
 
-from monitor.families import ANNOTATION_FAMILIES, CONTROLLER_FAMILIES, FAMILIES, IMAGE_FAMILIES
-from monitor.family import CORE, DETAIL, NODE, Family, Subject, escape, number
+from monitor.metrics.controller import CONTROLLER_FAMILIES
+from monitor.metrics.families import FAMILIES
+from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape, number
+from monitor.metrics.image import ANNOTATION_FAMILIES, IMAGE_FAMILIES
 from monitor.model.errors import Reason
 from monitor.model.health import Health
 from monitor.model.image import Event, Image, ImageState

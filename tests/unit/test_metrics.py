@@ -17,10 +17,22 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.registry import Collector
 
 from monitor.avi.schema import assemble, decode_image, decode_page
-from monitor.exposition import identity, in_order, piece
-from monitor.families import CONTROLLER_FAMILIES, FAMILIES, IMAGE_FAMILIES
-from monitor.family import CORE, DETAIL, NODE, Family, Subject
-from monitor.metrics import annotated, fit, gather, header, portray, render_health, render_health_again, without
+from monitor.metrics.controller import CONTROLLER_FAMILIES
+from monitor.metrics.exposition import identity, in_order
+from monitor.metrics.families import FAMILIES
+from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject
+from monitor.metrics.image import IMAGE_FAMILIES
+from monitor.metrics.pieces import piece
+from monitor.metrics.render import (
+    annotated,
+    fit,
+    gather,
+    header,
+    portray,
+    render_health,
+    render_health_again,
+    without,
+)
 from monitor.model.errors import Reason
 from monitor.model.health import DURATION_BOUNDS_S, Health
 from monitor.model.image import Event, Image, ImageState, Portrait

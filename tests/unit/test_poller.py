@@ -13,9 +13,10 @@ from monitor.avi.client import Link
 from monitor.avi.schema import assemble, decode_page
 from monitor.config import Events, Poll
 from monitor.eta import UNKNOWN, Earlier, Usual
-from monitor.families import FAMILIES, IMAGE_FAMILIES
-from monitor.family import DETAIL
 from monitor.fleet import Entry, Fleet
+from monitor.metrics.families import FAMILIES
+from monitor.metrics.family import DETAIL
+from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.model.errors import BadStatus, PollError, Refused, Unavailable, Unreachable
 from monitor.model.health import Health
 from monitor.model.image import Image, Mark

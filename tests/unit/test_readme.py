@@ -20,9 +20,9 @@ from monitor.annotations import MOST_ANNOTATIONS
 from monitor.cli import main
 from monitor.cli.certificate import make_certificate
 from monitor.config import load, schema
-from monitor.families import FAMILIES
+from monitor.metrics.families import FAMILIES
+from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.errors import Reason
-from monitor.own import OwnMetrics
 from monitor.patch import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
 from monitor.store import past
 from monitor.web import events, feed, live

@@ -33,6 +33,11 @@ def number(value: float) -> str:
     return repr(float(value)) if -1e6 < value < 1e6 else floatToGoString(value)  # type: ignore[no-untyped-call]
 
 
+def optional(value: float | None) -> Iterable[Row]:
+    """One sample, or none: absent beats invented."""
+    return () if value is None else ((number(value),),)
+
+
 class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     """
     One metric family.

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from monitor.families import ANNOTATION_FAMILIES, CONTROLLER_FAMILIES, IMAGE_FAMILIES, AnyFamily
-from monitor.family import CORE, DETAIL, NODE, Subject, escape
+from monitor.metrics.controller import CONTROLLER_FAMILIES
+from monitor.metrics.families import AnyFamily
+from monitor.metrics.family import CORE, DETAIL, NODE, Subject, escape
+from monitor.metrics.image import ANNOTATION_FAMILIES, IMAGE_FAMILIES
 from monitor.model.health import Health
 from monitor.model.image import Portrait
 

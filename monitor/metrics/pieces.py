@@ -1,14 +1,12 @@
 """
-Ready bytes, put together: pieces to one scrape, in the format and encoding that the scraper asks for. Pure.
+Pieces of text that are rendered and compressed once, and strung together many times. Pure.
 
-A piece is rendered, and compressed, when its text changes. A scrape only strings pieces together, also a compressed
-one: each piece is a run of whole deflate blocks that refers to nothing outside itself, so pieces in any order between
-one gzip header and one trailer are one valid gzip stream (RFC 1951, RFC 1952).
+Each compressed piece is a run of whole deflate blocks that refers to nothing outside itself, so pieces in any order
+between one gzip header and one trailer are one valid gzip stream (RFC 1951, RFC 1952).
 
 Several gzip members in a row would be legal too, but curl and Chromium silently stop after the first.   # decision 3
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Final
@@ -23,9 +21,6 @@ except ImportError:  # pragma: no cover
     import zlib as codec  # type: ignore[no-redef]
 
     _LEVEL = 5  # less is larger; more is slower and no smaller
-
-TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
-OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 CHUNK: Final = 32 * 1024  # bytes of one write: still in the processor's nearest caches when the kernel takes them
 _STORED_BELOW = 200  # bytes; below it a deflate block is no smaller than the text with five bytes of header
@@ -70,32 +65,6 @@ def renew(before: Sequence[Piece], texts: Iterable[bytes | None]) -> tuple[Piece
     return tuple(map(again, before or repeat(EMPTY), texts))
 
 
-def in_order(headers: Sequence[Piece], rows: Sequence[Sequence[Piece]]) -> list[Piece]:
-    """
-    All pieces of a scrape: each family's header, then that family's piece of every controller.
-
-    ``rows``: one a controller, as long as ``headers``.
-    """
-    pieces: list[Piece] = []
-    columns: Iterable[Iterable[Piece]] = zip(*rows, strict=True) if rows else repeat(())
-    for header, column in zip(headers, columns, strict=False):
-        pieces.append(header)
-        pieces.extend(column)
-    return pieces
-
-
-def identity(pieces: Iterable[Piece]) -> tuple[int, Iterator[bytes]]:
-    """The body as it is: its length, and chunks of about 32 KiB."""
-    texts = [piece.text for piece in pieces]
-    return sum(map(len, texts)), chunks(texts)
-
-
-def gzipped(pieces: Sequence[Piece]) -> tuple[int, Iterator[bytes]]:
-    """The body as one gzip stream: its length, and chunks of about 32 KiB. Nothing is compressed here."""
-    length = len(_GZIP_HEADER) + sum([len(piece.deflated) for piece in pieces]) + len(_LAST_BLOCK) + 8
-    return length, chunks(_gzip_stream(pieces))
-
-
 class Bundle:
     """
     Pieces that go out together, to many: put together once, and their checksum taken once.
@@ -128,6 +97,7 @@ class Gzip:
     """One gzip stream: the header, then pieces and bundles, then the end. The checksum is taken as they go out."""
 
     HEADER: Final = _GZIP_HEADER
+    OVERHEAD: Final = len(_GZIP_HEADER) + len(_LAST_BLOCK) + 8  # bytes; the last 8 are checksum and size
 
     def __init__(self) -> None:
         self._crc = self._size = 0
@@ -149,14 +119,6 @@ class Gzip:
         return _LAST_BLOCK + self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
 
 
-def _gzip_stream(pieces: Iterable[Piece]) -> Iterator[bytes]:
-    """By and by, so that the loop is never held for all of them."""
-    stream = Gzip()
-    yield stream.HEADER
-    yield from map(stream.add, pieces)
-    yield stream.end()
-
-
 def chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Parts put together, about 32 KiB at a time; a part that is larger stays whole."""
     held: list[bytes] = []
@@ -170,34 +132,3 @@ def chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
             size = 0
     if held:
         yield b"".join(held)
-
-
-def wants_openmetrics(accept: str) -> bool:
-    """Whether ``Accept`` prefers OpenMetrics 1.0.0 to the text format, by q-value; the text format wins a tie."""
-    openmetrics = text = 0.0
-    for kind, parameters, quality in _preferences(accept):
-        if kind in {"application/openmetrics-text", "application/*"}:
-            known = parameters.get("version", "1.0.0") == "1.0.0"
-            openmetrics = max(openmetrics, quality if known else 0.0)
-        elif kind in {"text/plain", "text/*", "*/*"}:
-            text = max(text, quality)
-    return openmetrics > text
-
-
-def wants_gzip(accept_encoding: str) -> bool:
-    """Whether ``Accept-Encoding`` takes gzip at least as gladly as nothing (RFC 9110, 12.5.3)."""
-    stated = {coding: quality for coding, _, quality in _preferences(accept_encoding)}
-    gzip = stated.get("gzip", stated.get("x-gzip", stated.get("*", 0.0)))
-    return gzip > 0 and gzip >= stated.get("identity", 0.0)
-
-
-_QUALITY: Final = re.compile(r"(0(\.[0-9]{0,3})?|1(\.0{0,3})?)\Z")
-
-
-def _preferences(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Each element of an Accept header: value, parameters, q; 1 when unstated, 0 when unreadable."""
-    for element in header.lower().split(","):
-        value, *rest = (part.strip() for part in element.split(";"))
-        parameters = {key.strip(): text.strip() for key, _, text in (part.partition("=") for part in rest)}
-        quality = parameters.pop("q", "1")
-        yield value, parameters, float(quality) if _QUALITY.match(quality) else 0.0

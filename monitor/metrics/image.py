@@ -1,0 +1,148 @@
+"""The metric families of an image: each row says how the samples of one are read off a `Subject`. Pure."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, get_args
+
+from monitor.metrics.family import CORE, DETAIL, NODE, Family, Row, Subject, escape, line_of, number, optional
+from monitor.model.image import EventState, Image, ImageState, is_acknowledged
+
+
+def _of_image(
+    name: str,
+    text: str,
+    rows: Callable[[Subject], Iterable[Row]],
+    labels: tuple[str, ...] = (),
+    tier: int = CORE,
+) -> Family[Subject]:
+    identity = ("controller", "image_uuid")
+    line = line_of(name, (*identity, *labels))
+    return Family(name=name, kind="gauge", help=text, identity=identity, labels=labels, tier=tier, rows=rows, line=line)
+
+
+def _value(name: str, text: str, read: Callable[[Image], float | None]) -> Family[Subject]:
+    return _of_image(name, text, lambda subject: optional(read(subject.image)))
+
+
+def _event_value(name: str, text: str, attribute: str) -> Family[Subject]:
+    def rows(subject: Subject) -> Iterator[Row]:
+        for event in subject.image.events:
+            value: float | None = getattr(event, attribute)
+            if value is not None:
+                yield escape(event.node), escape(event.task), number(value)
+
+    return _of_image(name, text, rows, ("node", "task"), DETAIL)
+
+
+def _info(subject: Subject) -> Iterable[Row]:
+    image = subject.image
+    texts = (image.name, image.tenant, image.type, image.version, image.patch)
+    return ((*map(escape, texts), str(image.uber_bundle).lower(), "1.0"),)
+
+
+def _states(subject: Subject) -> Iterable[Row]:
+    return [(state, "1.0" if state == subject.image.state else "0.0") for state in get_args(ImageState)]
+
+
+def _node_events(subject: Subject) -> Iterable[Row]:
+    counts = Counter((event.node, event.state) for event in subject.image.events)
+    nodes = dict.fromkeys(event.node for event in subject.image.events)
+    return [(escape(node), state, number(counts[node, state])) for node in nodes for state in get_args(EventState)]
+
+
+def _event_states(subject: Subject) -> Iterable[Row]:
+    return [(escape(e.node), escape(e.task), e.state, e.status, "1.0") for e in subject.image.events]
+
+
+def _exported(subject: Subject) -> Iterable[Row]:
+    known = sorted(subject.annotations.keys() & subject.exported)
+    return [(escape(key), escape(subject.annotations[key]), "1.0") for key in known]
+
+
+IMAGE_FAMILIES: Final = (
+    _of_image(
+        "avi_image_info",
+        "What the image is; the value is always 1. Join it on controller and image_uuid.",
+        _info,
+        ("image", "tenant", "type", "version", "patch", "uber_bundle"),
+    ),
+    _value(
+        "avi_image_progress_ratio", "Share of the image's processing that is done, 0 to 1.", lambda i: i.progress_ratio
+    ),
+    _value("avi_image_tasks", "How many tasks the Controller's processing of the image has.", lambda i: i.tasks),
+    _value("avi_image_tasks_completed", "How many of these tasks are done.", lambda i: i.tasks_completed),
+    _of_image("avi_image_state", "State of the image; exactly one state is 1.", _states, ("state",)),
+    _value(
+        "avi_image_state_changed_timestamp_seconds",
+        "When the state changed last, as the Controller says, Unix seconds.",
+        lambda i: i.state_changed_at,
+    ),
+    _value(
+        "avi_image_start_timestamp_seconds",
+        "When processing began, as the Controller says, Unix seconds.",
+        lambda i: i.started_at,
+    ),
+    _value(
+        "avi_image_end_timestamp_seconds",
+        "When processing ended, as the Controller says, Unix seconds.",
+        lambda i: i.ended_at,
+    ),
+    _value(
+        "avi_image_last_modified_timestamp_seconds",
+        "When the image object was written last, as the Controller says, Unix seconds.",
+        lambda i: i.last_modified_at,
+    ),
+    _value(
+        "avi_image_duration_seconds", "How long processing took, as the Controller reports it.", lambda i: i.duration_s
+    ),
+    _of_image(
+        "avi_image_progress_changed_timestamp_seconds",
+        "When this monitor last saw progress, tasks, state or an event move, Unix seconds; survives a restart.",
+        lambda subject: optional(subject.changed_at),
+    ),
+    _of_image(
+        "avi_image_annotations",
+        "How many annotations operators have put on the image.",
+        lambda subject: optional(len(subject.annotations)),
+    ),
+    _of_image(
+        "avi_image_acknowledged",
+        "Whether the annotation acknowledged is true, yes or 1: somebody knows, and alerts stay quiet.",
+        lambda subject: optional(is_acknowledged(subject.annotations)),
+    ),
+    _of_image(
+        "avi_image_annotation_info",
+        "An annotation whose key the configuration exports; the value is always 1.",
+        _exported,
+        ("key", "value"),
+    ),
+    _of_image(
+        "avi_image_node_events",
+        "How many events of the node are in the state.",
+        _node_events,
+        ("node", "state"),
+        NODE,
+    ),
+    _of_image(
+        "avi_image_node_event_state",
+        "State of one task on one node, with the Controller's raw status; the value is always 1.",
+        _event_states,
+        ("node", "task", "state", "status"),
+        DETAIL,
+    ),
+    _event_value(
+        "avi_image_node_event_start_timestamp_seconds", "When the task began on the node, Unix seconds.", "started_at"
+    ),
+    _event_value(
+        "avi_image_node_event_end_timestamp_seconds", "When the task ended on the node, Unix seconds.", "ended_at"
+    ),
+    _event_value(
+        "avi_image_node_event_duration_seconds", "How long the task took on the node, as reported.", "duration_s"
+    ),
+)
+
+_OF_ANNOTATIONS = {"avi_image_annotations", "avi_image_acknowledged", "avi_image_annotation_info"}
+ANNOTATION_FAMILIES: Final = tuple(
+    place for place, family in enumerate(IMAGE_FAMILIES) if family.name in _OF_ANNOTATIONS
+)
+"""The places in IMAGE_FAMILIES of those that an annotation moves; they are read off nothing else."""
