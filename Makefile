@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-CORE   := monitor/model/*,monitor/avi/wire.py,monitor/avi/schema.py,monitor/avi/replies.py,monitor/progress.py,monitor/eta.py,monitor/health.py,monitor/metrics/family.py,monitor/metrics/families.py,monitor/metrics/render.py,monitor/metrics/exposition.py,monitor/adjustment.py,monitor/annotations.py,monitor/audit.py,monitor/patch.py,monitor/representation.py
+CORE   := monitor/model/*,monitor/avi/wire.py,monitor/avi/image.py,monitor/avi/errors.py,monitor/polling/changes.py,monitor/polling/eta.py,monitor/polling/health.py,monitor/metrics/family.py,monitor/metrics/families.py,monitor/metrics/render.py,monitor/metrics/exposition.py,monitor/patching/fields.py,monitor/patching/annotations.py,monitor/patching/audit.py,monitor/patching/body.py,monitor/patching/representation.py
 
 .PHONY: demo test lint bench requirements clean
 

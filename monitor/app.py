@@ -15,13 +15,14 @@ from socket import socket
 import msgspec
 import structlog
 
-from monitor.config import Config
-from monitor.fleet import Fleet
-from monitor.kinds import write_address
+from monitor.config.load import Config
+from monitor.config.values import write_address
+from monitor.config.web_config import WebConfig, ssl_context
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.errors import MonitorError, NewerDatabase, StoreError
 from monitor.notify import Notifier
-from monitor.patcher import Patcher
+from monitor.patching.patcher import Patcher
+from monitor.polling.fleet import Fleet
 from monitor.reloading import Reloading
 from monitor.store import Store
 from monitor.supervisor import Supervisor
@@ -32,7 +33,6 @@ from monitor.web.listening import Listener, Runner
 from monitor.web.rereading import Rereading
 from monitor.web.site import answer_none, make_site
 from monitor.web.state import State
-from monitor.webconfig import WebConfig, ssl_context
 
 _BEAT_S = 1.0
 _BEAT_OLD_S = 10.0  # a heartbeat this old means that the loop is stuck, or the heart

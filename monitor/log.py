@@ -16,8 +16,8 @@ from typing import Literal, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from monitor.config.validation import printable
 from monitor.model.secret import Secret
-from monitor.validation import printable
 
 _SECRET_KEYS = re.compile(
     r"password|passwd|secret|token|cookie|session_?id|csrf|authorization|credential", re.IGNORECASE

@@ -14,8 +14,8 @@ from socket import AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, socket
 
 import structlog
 
-from monitor.fleet import Entry, Fleet
 from monitor.model.snapshot import Snapshot
+from monitor.polling.fleet import Entry, Fleet
 from monitor.supervisor import Supervisor
 
 _EVERY_S = 10.0  # the status is for people; a watchdog that waits less than twice as long is told more often

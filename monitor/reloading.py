@@ -13,8 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from monitor.config import Config, find_controller_files
-from monitor.kinds import write_address
+from monitor.config.load import Config, find_controller_files
+from monitor.config.values import write_address
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.errors import ConfigError
 from monitor.watches import Difference

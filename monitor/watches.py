@@ -15,13 +15,13 @@ from msgspec.structs import replace
 
 from monitor.avi.client import MOST_DEADLINES, Client
 from monitor.avi.connection import open_session
-from monitor.config import Config, Controller
-from monitor.fleet import Entry, Fleet
-from monitor.orders import Target
-from monitor.pace import Slots
-from monitor.poller import Poller
+from monitor.config.load import Config, Controller
+from monitor.patching.client import Writer
+from monitor.patching.request import Target
+from monitor.polling.fleet import Entry, Fleet
+from monitor.polling.poller import Poller
+from monitor.polling.schedule import Slots
 from monitor.store import Store
-from monitor.writer import Writer
 
 _FAREWELL_S = 2.0  # for all log-outs together; an ended process may not wait for a dead controller
 _SPREAD_S = 10.0  # the first polls of a large fleet are spread over this

@@ -17,10 +17,10 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from monitor.avi import schema
+from monitor.avi import image as schema
 from monitor.avi.connection import Connector, as_poll_error
-from monitor.avi.replies import Reply, discreet, judge
-from monitor.config import Controller
+from monitor.avi.errors import Reply, discreet, judge
+from monitor.config.load import Controller
 from monitor.model.errors import BadAnswer, Phase, PollError, Refused, Unreachable
 from monitor.model.secret import Secret
 from monitor.model.snapshot import Listing, Page

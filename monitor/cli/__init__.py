@@ -14,12 +14,12 @@ import click
 import msgspec
 
 from monitor import __version__, log
-from monitor.access import ANONYMOUS, Scope
 from monitor.cli.arguments import Anchor, Duration
 from monitor.cli.frame import complaining, run_loop
 from monitor.cli.options import output_option
 from monitor.cli.people import COMMANDS
-from monitor.config import Config, load, schema
+from monitor.config.access import ANONYMOUS, Scope
+from monitor.config.load import Config, load, schema
 from monitor.metrics.families import FAMILIES
 
 DEFAULT_CONFIG = Path("/etc/avi-upgrade-monitor/config.yml")

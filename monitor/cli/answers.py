@@ -17,10 +17,10 @@ from typing import Annotated, Any, ClassVar, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct, field
 
-from monitor.avi.schema import decode_image
+from monitor.avi.image import decode_image
+from monitor.config.validation import printable
 from monitor.model.errors import BadImage, MonitorError, Reason
 from monitor.model.image import Image
-from monitor.validation import printable
 
 T = TypeVar("T")
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
-from monitor.adjustment import ADJUSTABLE, LISTS, Json
-from monitor.config import parse_duration_s
-from monitor.kinds import CA_FILE, ORIGIN
-from monitor.patch import is_version
-from monitor.validation import Site, Wrong, printable, quoted
+from monitor.config.load import parse_duration_s
+from monitor.config.validation import Site, Wrong, printable, quoted
+from monitor.config.values import CA_FILE, ORIGIN
+from monitor.patching.body import is_version
+from monitor.patching.fields import ADJUSTABLE, LISTS, Json
 
 
 class Text(click.ParamType[str]):

@@ -10,11 +10,11 @@ import click
 import msgspec
 from msgspec import Struct
 
-from monitor.audit import Record, faults
-from monitor.config import Config
+from monitor.config.load import Config
 from monitor.model.errors import MonitorError, StoreError
+from monitor.patching.audit import Record, faults
+from monitor.store.audit_log import Ledger
 from monitor.store.database import Database
-from monitor.store.ledger import Ledger
 
 
 class Verdict(Struct, frozen=True):

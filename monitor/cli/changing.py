@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import msgspec
 from rich.text import Text
 
-from monitor.adjustment import Json
-from monitor.avi.schema import HIGHEST_VERSION
+from monitor.avi.image import HIGHEST_VERSION
 from monitor.cli.answers import Answer, DryRun, Seen, Unserved, decode, decode_seen
 from monitor.cli.looking import annotations_of, find, put_json
 from monitor.cli.options import Access, Output
 from monitor.cli.remote import Remote, calling, path_of
 from monitor.cli.tables import change_table, put, said, value_table
+from monitor.patching.fields import Json
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from random import Random  # noqa: TID251  the one rng of the process
 from socket import socket
 
 from monitor.app import running
-from monitor.config import Config, supervise
+from monitor.config.load import Config, supervise
 from monitor.web.listening import inherited
 
 

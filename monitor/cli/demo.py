@@ -13,7 +13,7 @@ from monitor.cli.daemon import stop_on_signals
 from monitor.cli.screen import show, tell
 from monitor.cli.simulate import write_config
 from monitor.cli.token import entry_of, make
-from monitor.config import load
+from monitor.config.load import load
 from monitor.simulator import Simulator
 
 _PAST_S = 900.0  # their clocks start in the past, else fast ones would soon tell of times to come

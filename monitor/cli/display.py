@@ -19,7 +19,7 @@ from monitor.cli.tables import bear_any_text
 from monitor.cli.view import Change, ControllerGone, Health, HealthTold, ImageGone, ImageTold, Key, Known, View
 from monitor.cli.wanted import Scene
 from monitor.cli.words import absence_of, line_of
-from monitor.validation import printable
+from monitor.config.validation import printable
 
 
 class Display(Protocol):

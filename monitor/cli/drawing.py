@@ -13,7 +13,7 @@ from monitor.cli.tables import Row, annotation_table, facts_of, image_table, sai
 from monitor.cli.view import Change, Known, Watched
 from monitor.cli.wanted import Scene, Wanted
 from monitor.cli.words import absence_of, going, is_still, lasting, left
-from monitor.validation import quoted
+from monitor.config.validation import quoted
 
 _DRAWINGS = 2  # a second: each costs some 30 ms with a full screen
 

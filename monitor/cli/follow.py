@@ -12,7 +12,7 @@ from monitor.cli.answers import Lost, Unserved
 from monitor.cli.remote import Remote
 from monitor.cli.stream import Event, Parser, TooLarge
 from monitor.cli.view import Message, decode_message
-from monitor.pace import backoff_s
+from monitor.polling.schedule import backoff_s
 
 PATH: Final = "/api/events"
 

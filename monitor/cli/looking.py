@@ -4,7 +4,7 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from monitor.avi.schema import PAGE_SIZE
+from monitor.avi.image import PAGE_SIZE
 from monitor.cli.answers import (
     Audit,
     Controllers,
@@ -31,8 +31,8 @@ from monitor.cli.tables import (
     put,
     said,
 )
+from monitor.config.validation import printable, quoted
 from monitor.model.image import ImageState, is_acknowledged
-from monitor.validation import printable, quoted
 
 _RECORDS = 5  # of the audit; all of them are the audit's own matter
 

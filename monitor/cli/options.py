@@ -18,10 +18,10 @@ from msgspec import Struct
 from monitor.cli.answers import Failure
 from monitor.cli.arguments import CaFile, Duration, Origin
 from monitor.cli.frame import complaining, run_loop
-from monitor.kinds import is_loopback, read_secret
+from monitor.config.values import is_loopback, read_secret
+from monitor.config.yaml_reader import reason
 from monitor.model.errors import MonitorError
 from monitor.model.secret import Secret
-from monitor.yamlfile import reason
 
 Output = Literal["text", "json"]
 

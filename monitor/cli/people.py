@@ -5,10 +5,10 @@ from typing import Any, Literal, get_args
 
 import click
 
-from monitor.adjustment import Json
 from monitor.cli.arguments import Duration, Note, NoteType, Setting, SettingType, Text, Version
 from monitor.cli.options import Access, Output, asking, following
 from monitor.model.image import ImageState
+from monitor.patching.fields import Json
 
 Doing = Coroutine[Any, Any, None]
 

@@ -21,8 +21,8 @@ from monitor.avi.connection import as_poll_error
 from monitor.avi.resolver import Resolver
 from monitor.cli.answers import DOUBT, Answer, Controllers, Listing, Lost, Seen, Unserved, decode, decode_seen, judge
 from monitor.cli.options import Access
+from monitor.config.validation import printable
 from monitor.model.errors import BadAnswer, PollError, Reason, Unanswered, Unreachable
-from monitor.validation import printable
 
 _LARGEST: Final = 64 * 1024 * 1024  # bytes; a page of 200 images has a few million
 _WORDS: Final[Mapping[Reason, str]] = {

@@ -12,10 +12,10 @@ from rich.live import Live
 from rich.text import Text
 
 from monitor.cli.tables import Fitting, Row, image_table, percent, tasks
-from monitor.fleet import Entry, Fleet
+from monitor.config.validation import printable
 from monitor.model.image import Track, is_acknowledged
 from monitor.model.snapshot import Altered, Appeared, Change, Vanished
-from monitor.validation import printable
+from monitor.polling.fleet import Entry, Fleet
 
 _STILL_S = 5.0  # beyond it is worth a word; between two moves of a healthy upload of the demo lies less
 

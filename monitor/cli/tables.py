@@ -19,8 +19,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from monitor.config.validation import printable
 from monitor.model.image import Event, EventState, Image, ImageState
-from monitor.validation import printable
 
 _STYLES: Final[Mapping[ImageState, str]] = {
     "completed": "green", "failed": "bold red", "in_progress": "cyan", "started": "cyan", "unknown": "dim",

@@ -7,7 +7,7 @@ from typing import Literal
 import click
 import msgspec
 
-from monitor.access import Scope, digest_of
+from monitor.config.access import Scope, digest_of
 
 _PREFIX = "aum_"  # so that a scanner of leaked secrets, and whoever finds one, knows whose it is
 _BYTES = 32

@@ -12,7 +12,7 @@ from msgspec import Struct
 from monitor.cli.answers import Denied, Late, Missed
 from monitor.cli.view import Change, ControllerGone, HealthTold, ImageGone, ImageTold, Key, View, Watched
 from monitor.cli.words import absence_of, line_of
-from monitor.validation import printable, quoted
+from monitor.config.validation import printable, quoted
 
 Until: TypeAlias = Literal["completed", "failed"]
 

@@ -19,7 +19,7 @@ from monitor.cli.options import Access, Output
 from monitor.cli.remote import calling
 from monitor.cli.view import Change, Message, apply
 from monitor.cli.wanted import Scene, Until, Wanted, concerns, find, late, reached
-from monitor.validation import quoted
+from monitor.config.validation import quoted
 
 
 class Order(Struct, frozen=True):

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from monitor.model.errors import StoreError
+from monitor.store.audit_log import Ledger
 from monitor.store.database import LIMIT_S, Database
-from monitor.store.ledger import Ledger
-from monitor.store.marks import Marks
-from monitor.store.past import Past
+from monitor.store.progress_marks import Marks
+from monitor.store.upload_history import Past
 
 ROUND_S = 2.0  # how often marks are written: the most that a kill -9 can lose, and that only restarts a stall clock
 

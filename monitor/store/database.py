@@ -20,7 +20,7 @@ from monitor.store import engines
 from monitor.store.engines import Renewal
 from monitor.store.locks import FileLock, Lock, NoLock, ServerLock
 from monitor.store.migrate import migrate
-from monitor.store.threads import Threads
+from monitor.store.sqlite_threads import Threads
 
 LIMIT_S = 5.0  # of one transaction: a caller of ours waits for it, and what takes longer is as good as down
 _OPENING = 4  # times as long: connecting and migrating are many waits in a row

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 from monitor.model.errors import StoreError
-from monitor.store.threads import Threads
+from monitor.store.sqlite_threads import Threads
 
 _SQLITE = "sqlite+aiosqlite"
 

@@ -6,8 +6,8 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET
 
-from monitor.audit import Entry
 from monitor.model.errors import StoreError
+from monitor.patching.audit import Entry
 from monitor.web.images import number, other_page
 from monitor.web.problems import Problem
 from monitor.web.shapes import Audited, AuditPage

@@ -18,13 +18,13 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 from multidict import CIMultiDict
 
-from monitor.access import ANONYMOUS, Scope, Token, User, closure
-from monitor.config import Config
+from monitor.config.access import ANONYMOUS, Scope, Token, User, closure
+from monitor.config.load import Config
+from monitor.config.web_config import WebConfig, allows
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.web.failures import Failures, source_of
 from monitor.web.passwords import Passwords
 from monitor.web.problems import Problem
-from monitor.webconfig import WebConfig, allows
 
 _REALM: Final = 'realm="avi-upgrade-monitor"'
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from aiohttp import web
 from msgspec import Struct
 
-from monitor.access import Scope
+from monitor.config.access import Scope
 
 Json = Any
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -3,7 +3,7 @@
 import msgspec
 from aiohttp import web
 
-from monitor.fleet import Entry
+from monitor.polling.fleet import Entry
 from monitor.web.shapes import Polling, PollingPage
 from monitor.web.state import CALLER, STATE
 

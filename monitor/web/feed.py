@@ -17,9 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from monitor import __version__
-from monitor.fleet import Entry, Fleet
 from monitor.metrics.pieces import Bundle, Piece, piece
 from monitor.model.snapshot import Change
+from monitor.polling.fleet import Entry, Fleet
 from monitor.web import live
 from monitor.web.live import NOTHING, LiveChange, Part, Seen
 

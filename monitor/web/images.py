@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from aiohttp import web
 
-from monitor import eta
-from monitor.avi.schema import PAGE_SIZE
-from monitor.fleet import Entry
+from monitor.avi.image import PAGE_SIZE
 from monitor.model.image import Track
-from monitor.representation import entity_tag, represent
+from monitor.patching.representation import entity_tag, represent
+from monitor.polling import eta
+from monitor.polling.fleet import Entry
 from monitor.web.problems import Problem
 from monitor.web.state import CALLER, STATE
 

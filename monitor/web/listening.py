@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from monitor.kinds import write_address
+from monitor.config.values import write_address
 from monitor.model.errors import MonitorError
 from monitor.supervisor import FIRST_SOCKET
 

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from monitor.fleet import Entry
 from monitor.model.errors import Reason
 from monitor.model.image import Forecast, ImageState, Track, is_acknowledged
+from monitor.polling.fleet import Entry
 
 
 class LiveImage(Struct, frozen=True, kw_only=True, gc=False):

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 from aiohttp import web
 
-from monitor.avi.schema import decode_spans
+from monitor.avi.image import decode_spans
 from monitor.model.image import Event
 from monitor.web.images import find_image, raw_of
 from monitor.web.shapes import NodeEvent, NodePage

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from monitor import __version__
-from monitor.access import AnonymousScope
-from monitor.patcher import THEIRS
+from monitor.config.access import AnonymousScope
+from monitor.patching.patcher import THEIRS
 from monitor.web.contract import Answer, Header, Parameter, Route
 from monitor.web.patchbody import REF
 from monitor.web.problems import HEADERS, KINDS, TYPE, ProblemDetails

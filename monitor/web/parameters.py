@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from monitor.avi.schema import PAGE_SIZE
+from monitor.avi.image import PAGE_SIZE
 from monitor.web import auditing
 from monitor.web.contract import Parameter
 from monitor.web.images import LARGEST_PAGE_NUMBER

@@ -1,5 +1,5 @@
 """
-The JSON schema of a PATCH's body: what ``monitor.patch`` takes, put together from the types with which it decodes.
+The JSON schema of a PATCH body, put together from the types with which ``monitor.patching.body`` decodes.
 
 What JSON schema cannot say is left to the answers 400 and 422: that no key stands twice, that nothing is nested deeper
 than any Image, that the steps of a ``json_patch`` can be one operation, that an image has no more annotations than it
@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.adjustment import ADJUSTABLE, LISTS, CloudInfo
-from monitor.annotations import Value
-from monitor.patch import FORMS, MEDIA_TYPES, Change, Delete, Merge
+from monitor.patching.annotations import Value
+from monitor.patching.body import FORMS, MEDIA_TYPES, Change, Delete, Merge
+from monitor.patching.fields import ADJUSTABLE, LISTS, CloudInfo
 from monitor.web.contract import Body
 
 Json = Any

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp import hdrs, web
 
-from monitor.fleet import Entry
 from monitor.model.errors import Refusal
 from monitor.model.image import Track
-from monitor.orders import Order, Patched
-from monitor.patch import LARGEST_BODY, MEDIA_TYPES, Patch, decode_patch, is_version
-from monitor.representation import entity_tag, represent
+from monitor.patching.body import LARGEST_BODY, MEDIA_TYPES, Patch, decode_patch, is_version
+from monitor.patching.representation import entity_tag, represent
+from monitor.patching.request import Order, Patched
+from monitor.polling.fleet import Entry
 from monitor.web.images import find_image
 from monitor.web.problems import Problem
 from monitor.web.state import CALLER, REQUEST_ID, STATE

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from monitor.webconfig import WebConfig, read_web_config, ssl_context
+from monitor.config.web_config import WebConfig, read_web_config, ssl_context
 
 _EVERY_S = 1.0
 

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from aiohttp import web
 
-from monitor.fleet import Fleet
 from monitor.metrics.self_metrics import OwnMetrics
-from monitor.patcher import Patcher
-from monitor.store.ledger import Ledger
+from monitor.patching.patcher import Patcher
+from monitor.polling.fleet import Fleet
+from monitor.store.audit_log import Ledger
 from monitor.watches import Difference
 from monitor.web.auth import Caller, Door
 from monitor.web.feed import Feed

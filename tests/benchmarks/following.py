@@ -9,9 +9,9 @@ from statistics import quantiles
 from aiohttp import web
 from msgspec.structs import replace
 
-from monitor.fleet import Entry
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.image import Track
+from monitor.polling.fleet import Entry
 from monitor.web.feed import BEAT_S, Feed
 from monitor.web.site import make_site
 from tests.benchmarks.children import Child, child, cpu_s, resident

@@ -14,14 +14,14 @@ from uuid import UUID
 
 import msgspec
 
-from monitor.avi import schema
+from monitor.avi import image as schema
 from monitor.avi.client import Link
-from monitor.config import Events, Poll
-from monitor.fleet import Entry, Fleet
+from monitor.config.load import Events, Poll
 from monitor.model.secret import Secret
 from monitor.model.snapshot import Listing
-from monitor.pace import Slots
-from monitor.poller import Poller
+from monitor.polling.fleet import Entry, Fleet
+from monitor.polling.poller import Poller
+from monitor.polling.schedule import Slots
 from monitor.store import Store
 
 State = Literal["ended", "active", "failed"]

@@ -8,10 +8,10 @@ import aiohttp
 
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
-from monitor.config import Controller, Events, Poll, SecretVariable, Tls
-from monitor.fleet import Fleet
-from monitor.pace import Slots
-from monitor.poller import Poller
+from monitor.config.load import Controller, Events, Poll, SecretVariable, Tls
+from monitor.polling.fleet import Fleet
+from monitor.polling.poller import Poller
+from monitor.polling.schedule import Slots
 from monitor.store import Store
 from tests.benchmarks.children import child
 from tests.benchmarks.controllers import serve_plans

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from itertools import count, product
 from multiprocessing.connection import Connection
 
-from monitor.fleet import Fleet
+from monitor.polling.fleet import Fleet
 from tests.benchmarks.children import child, resident
 from tests.benchmarks.controllers import BUSY_EVERY
 from tests.benchmarks.measure import Row, Scale

@@ -9,12 +9,12 @@ from typing import Self
 
 from aiohttp import web
 
-from monitor.config import Config, Events, Log, Poll
-from monitor.fleet import Fleet
+from monitor.config.load import Config, Events, Log, Poll
 from monitor.metrics import exposition
 from monitor.metrics.pieces import Piece, piece
 from monitor.metrics.self_metrics import OwnMetrics
-from monitor.patcher import Patcher
+from monitor.patching.patcher import Patcher
+from monitor.polling.fleet import Fleet
 from monitor.store import Store
 from monitor.watches import Difference
 from monitor.web.auth import Door

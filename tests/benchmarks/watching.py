@@ -18,9 +18,9 @@ from structlog.typing import EventDict, WrappedLogger
 
 from monitor import log
 from monitor.app import Daemon, running
-from monitor.config import Config, Controller, Events, Log, Poll, SecretVariable
-from monitor.fleet import Entry
+from monitor.config.load import Config, Controller, Events, Log, Poll, SecretVariable
 from monitor.model.snapshot import Change
+from monitor.polling.fleet import Entry
 from tests.benchmarks.children import child, cpu_s, nowhere, resident
 from tests.benchmarks.controllers import BUSY_EVERY, serve_fleet
 from tests.benchmarks.measure import Row, Scale

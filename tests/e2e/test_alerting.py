@@ -18,8 +18,8 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
 from monitor.app import Daemon
-from monitor.fleet import Entry
-from monitor.progress import any_active
+from monitor.polling.changes import any_active
+from monitor.polling.fleet import Entry
 from monitor.simulator import Simulator
 from tests.e2e.support import PATIENCE_S, eventually, program, started
 from tests.e2e.test_prometheus import any_image

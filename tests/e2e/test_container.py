@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from monitor.app import _MOST_REQUESTS
 from monitor.cli import main
-from monitor.config import Poll
+from monitor.config.load import Poll
 from monitor.simulator import SCENARIOS
 from tests.e2e.support import output_of
 

@@ -11,7 +11,7 @@ import aiohttp
 import yaml
 
 from monitor.app import Daemon
-from monitor.fleet import Entry
+from monitor.polling.fleet import Entry
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from tests.e2e.support import eventually, output_of, program, started
 from tests.integration.operators import TOKENS, patch

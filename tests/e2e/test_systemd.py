@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from monitor.app import _MOST_REQUESTS
-from monitor.config import Poll, SecretFile, load
+from monitor.config.load import Poll, SecretFile, load
 from tests.e2e.support import output_of, program
 
 ROOT = Path(__file__).parents[2]

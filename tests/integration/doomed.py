@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from monitor.app import running
-from monitor.config import load
+from monitor.config.load import load
 
 T = TypeVar("T")
 

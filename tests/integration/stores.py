@@ -9,8 +9,8 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy import text
 
-from monitor.annotations import Annotating
-from monitor.audit import Ending, Intent, faults
+from monitor.patching.annotations import Annotating
+from monitor.patching.audit import Ending, Intent, faults
 from monitor.store import Store
 from tests.integration.support import PATIENCE_S
 

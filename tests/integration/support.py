@@ -17,10 +17,10 @@ from monitor.app import Daemon, running
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
 from monitor.cli.simulate import write_config
-from monitor.config import Controller, SecretSource, SecretVariable, Tls, load
-from monitor.fleet import Entry
+from monitor.config.load import Controller, SecretSource, SecretVariable, Tls, load
 from monitor.model.errors import Reason
 from monitor.model.secret import Secret
+from monitor.polling.fleet import Entry
 from monitor.simulator import SimulatedController, Simulator
 
 QUICK: Mapping[str, object] = {

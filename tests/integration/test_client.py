@@ -11,8 +11,8 @@ import pytest
 
 from monitor import __version__
 from monitor.avi.client import Client
-from monitor.avi.schema import decode_image
-from monitor.config import SecretFile
+from monitor.avi.image import decode_image
+from monitor.config.load import SecretFile
 from monitor.model.errors import (
     BadAnswer,
     BadStatus,

@@ -13,8 +13,8 @@ import pytest
 import structlog
 from aiohttp import encode_basic_auth
 
-from monitor.access import digest_of
 from monitor.app import Daemon
+from monitor.config.access import digest_of
 from monitor.log import configure
 from monitor.simulator import ControllerSpec, Simulator
 from monitor.web.routes import ROUTES

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from monitor.fleet import Entry
 from monitor.metrics.family import NODE
 from monitor.model.errors import Reason
 from monitor.model.image import Track
+from monitor.polling.fleet import Entry
 from monitor.simulator import FAULT_KINDS, ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
 from tests.integration.support import (
     QUICK,

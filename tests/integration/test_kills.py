@@ -17,7 +17,7 @@ import pytest
 
 from monitor.cli.audit import verify
 from monitor.cli.simulate import write_config
-from monitor.config import load
+from monitor.config.load import load
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
 from tests.integration import doomed
 from tests.integration.operators import BOB, ROOT, TOKENS

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from monitor.annotations import Annotating
-from monitor.audit import Ending, Entry
 from monitor.model.errors import StoreError
+from monitor.patching.annotations import Annotating
+from monitor.patching.audit import Ending, Entry
 from monitor.store import Store
 from tests.integration.stores import DONE, NOW, TICKET, UNKNOWN, closing, intent, opened, run, wrong_with
 

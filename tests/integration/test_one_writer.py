@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.annotations import Annotating
 from monitor.model.errors import NewerDatabase, StoreError
 from monitor.model.image import Mark
+from monitor.patching.annotations import Annotating
 from monitor.store import Store
 from tests.integration.stores import (
     DONE,

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from structlog.testing import capture_logs
 
 from monitor.app import Daemon
-from monitor.patch import decode_patch
+from monitor.patching.body import decode_patch
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from monitor.web.openapi import document
 from monitor.web.patchbody import PATCH_BODY, REF

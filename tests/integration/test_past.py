@@ -3,9 +3,9 @@
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.eta import UNKNOWN, Earlier, Usual
 from monitor.model.errors import StoreError
 from monitor.model.image import Image
+from monitor.polling.eta import UNKNOWN, Earlier, Usual
 from tests.integration.stores import opened, run
 
 TASKS = {"Extract": 30.0, "Copy": 10.0}

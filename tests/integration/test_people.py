@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
 from monitor.app import Daemon
-from monitor.avi.schema import HIGHEST_VERSION
+from monitor.avi.image import HIGHEST_VERSION
 from monitor.cli import main
 from monitor.simulator import ControllerSpec, Fault, Simulator, UploadSpec
 from tests.e2e.support import output_of

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from monitor.app import Daemon, running
 from monitor.cli.simulate import write_config
-from monitor.config import Config, load
+from monitor.config.load import Config, load
 from monitor.model.errors import ConfigError, Refusal
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
 from tests.integration.conformance import require_conformance

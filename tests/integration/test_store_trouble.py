@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.annotations import Annotating
 from monitor.model.errors import StoreError
 from monitor.model.image import Mark
+from monitor.patching.annotations import Annotating
 from monitor.store import Store
 from tests.integration.stores import DONE, NOT_BEGUN, NOW, TICKET, closing, heal, intent, is_up, opened, wrong_with
 from tests.integration.troubles import OF_FILES, OF_SERVERS, Place, Trouble, read_only_file

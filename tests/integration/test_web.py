@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from monitor.app import Daemon
-from monitor.fleet import Entry
 from monitor.model.health import Health
 from monitor.model.snapshot import Snapshot
+from monitor.polling.fleet import Entry
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from monitor.web.routes import ROUTES
 from monitor.web.site import make_site

@@ -8,7 +8,7 @@ from typing import TypeVar, get_args
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from monitor.avi.schema import UNKNOWN_FIELDS
+from monitor.avi.image import UNKNOWN_FIELDS
 from monitor.model.errors import Reason
 from monitor.model.health import DURATION_BOUNDS_S, Health
 

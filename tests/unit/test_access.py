@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from msgspec import UNSET
 
-from monitor.access import (
+from monitor.config.access import (
     AnonymousScope,
     Scope,
     Token,
@@ -21,8 +21,8 @@ from monitor.access import (
     token_of,
     user_of,
 )
+from monitor.config.web_config import WebConfig
 from monitor.model.secret import Secret
-from monitor.webconfig import WebConfig
 
 ALICE = TokenSettings(name="alice", digest=b"a" * 32, scopes=frozenset({"annotate"}))
 BOB = UserSettings(name="bob", scopes=frozenset({"read"}), controllers=frozenset({"dc1"}))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from monitor.adjustment import ADJUSTABLE, OWNED, Adjustment, Json, adjust, encode_adjustment
+from monitor.patching.fields import ADJUSTABLE, OWNED, Adjustment, Json, adjust, encode_adjustment
 
 A, B, C = ({"cloud_name": name} for name in "abc")
 IMAGE = {"name": "old", "se_patch_ref": "/api/image/p", "cloud_info_values": [A, B]}

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.annotations import MOST_ANNOTATIONS, Annotating, Value, annotate, check_annotations
 from monitor.model.errors import Refusal
 from monitor.model.image import is_acknowledged
+from monitor.patching.annotations import MOST_ANNOTATIONS, Annotating, Value, annotate, check_annotations
 
 TEXTS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["", "1", "2"]))
 CHANGES = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([None, "", "1", "2"]))

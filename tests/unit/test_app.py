@@ -3,9 +3,9 @@
 import pytest
 
 from monitor.app import not_healthy, not_ready
-from monitor.fleet import Entry, Fleet
 from monitor.model.health import Health
 from monitor.model.snapshot import Snapshot
+from monitor.polling.fleet import Entry, Fleet
 
 
 def fleet_of(*attempted_at: float | None) -> Fleet:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.audit import GENESIS, Ending, Intent, Record, faults, seal, write
+from monitor.patching.audit import GENESIS, Ending, Intent, Record, faults, seal, write
 from tests.unit.strategies import BOUNDED, texts
 
 INTENT = Intent(

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from structlog.testing import capture_logs
 
-from monitor.access import Scope, Token, User, digest_of
-from monitor.config import Config, Events, Log, Poll
+from monitor.config.access import Scope, Token, User, digest_of
+from monitor.config.load import Config, Events, Log, Poll
+from monitor.config.web_config import TlsServer, WebConfig
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.secret import Secret
 from monitor.web.auth import Caller, Door
 from monitor.web.problems import Problem
-from monitor.webconfig import TlsServer, WebConfig
 
 TOKENS = (
     Token(name="alice", digest=digest_of("aum_old"), scopes=frozenset({"annotate"})),

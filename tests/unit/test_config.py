@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.config import (
+from monitor.config.load import (
     Account,
     Annotations,
     Config,

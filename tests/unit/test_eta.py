@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.eta import UNKNOWN, Earlier, Usual, foresee, left, lesson, share, stalled_s, usual
 from monitor.model.image import Course, Event, EventState, Forecast, Image, Mark, Track
+from monitor.polling.eta import UNKNOWN, Earlier, Usual, foresee, left, lesson, share, stalled_s, usual
 
 SLOW, QUICK = 300.0, 100.0
 USUAL = Usual({"Extract": SLOW, "Copy": QUICK}, took_s=800.0)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.health import count, failed, polled, succeeded
 from monitor.model.errors import BadStatus, PollError, Reason, Refused, Unavailable, Unreachable
 from monitor.model.health import Health
+from monitor.polling.health import count, failed, polled, succeeded
 from tests.unit.strategies import BOUNDED
 
 Step = Callable[[Health], Health]

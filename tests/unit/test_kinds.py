@@ -7,8 +7,9 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor import kinds
-from monitor.kinds import (
+from monitor.config import values
+from monitor.config.validation import Kind, Site, Wrong
+from monitor.config.values import (
     DatabaseUrl,
     host_of,
     is_loopback,
@@ -19,7 +20,6 @@ from monitor.kinds import (
     write_duration,
     write_size,
 )
-from monitor.validation import Kind, Site, Wrong
 
 _FINGERPRINT = "0f" * 32
 
@@ -89,35 +89,35 @@ def test_a_size_that_is_written_is_read_again(size: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
     [
-        pytest.param(kinds.DURATION, "5s", 5.0, id="duration"),
-        pytest.param(kinds.SIZE, "1KiB", 1024, id="size"),
-        pytest.param(kinds.ADDRESS, "127.0.0.1:9972", ("127.0.0.1", 9972), id="address"),
-        pytest.param(kinds.ADDRESS, "[::1]:0", ("::1", 0), id="address-ipv6"),
-        pytest.param(kinds.ADDRESS, ":9972", ("", 9972), id="address-of-every-interface"),
-        pytest.param(kinds.ADDRESS, "localhost:65535", ("localhost", 65535), id="address-by-name"),
-        pytest.param(kinds.ORIGIN, "https://avi.example.net/", "https://avi.example.net", id="origin"),
-        pytest.param(kinds.ORIGIN, "HTTP://[::1]:8080", "http://[::1]:8080", id="origin-ipv6"),
-        pytest.param(kinds.DATABASE, "sqlite:////var/lib/x/state.db", "sqlite:////var/lib/x/state.db", id="sqlite"),
-        pytest.param(kinds.DATABASE, "postgresql://u:p@h/db", "postgresql://u:p@h/db", id="postgresql"),
-        pytest.param(kinds.NAME, "d" * 63, "d" * 63, id="name"),
-        pytest.param(kinds.NAME, "Zürich 1", "Zürich 1", id="name-beyond-ascii"),
-        pytest.param(kinds.WORD, "*", "*", id="word"),
-        pytest.param(kinds.API_VERSION, "auto", "auto", id="version-auto"),
-        pytest.param(kinds.API_VERSION, "30.2.1", "30.2.1", id="version"),
-        pytest.param(kinds.FINGERPRINT, _FINGERPRINT.upper(), b"\x0f" * 32, id="fingerprint"),
-        pytest.param(kinds.FINGERPRINT, ":".join(["0f"] * 32), b"\x0f" * 32, id="fingerprint-with-colons"),
-        pytest.param(kinds.DIGEST, _FINGERPRINT, b"\x0f" * 32, id="digest"),
-        pytest.param(kinds.ANNOTATION_KEY, "Change/number-1._", "Change/number-1._", id="annotation-key"),
-        pytest.param(kinds.PASSWORD_ENV, "SET", "SET", id="password-env"),
-        pytest.param(kinds.FILES, "c.d/*.yml", "c.d/*.yml", id="pattern"),
-        pytest.param(kinds.FILES, "ca.pem", "ca.pem", id="file"),
+        pytest.param(values.DURATION, "5s", 5.0, id="duration"),
+        pytest.param(values.SIZE, "1KiB", 1024, id="size"),
+        pytest.param(values.ADDRESS, "127.0.0.1:9972", ("127.0.0.1", 9972), id="address"),
+        pytest.param(values.ADDRESS, "[::1]:0", ("::1", 0), id="address-ipv6"),
+        pytest.param(values.ADDRESS, ":9972", ("", 9972), id="address-of-every-interface"),
+        pytest.param(values.ADDRESS, "localhost:65535", ("localhost", 65535), id="address-by-name"),
+        pytest.param(values.ORIGIN, "https://avi.example.net/", "https://avi.example.net", id="origin"),
+        pytest.param(values.ORIGIN, "HTTP://[::1]:8080", "http://[::1]:8080", id="origin-ipv6"),
+        pytest.param(values.DATABASE, "sqlite:////var/lib/x/state.db", "sqlite:////var/lib/x/state.db", id="sqlite"),
+        pytest.param(values.DATABASE, "postgresql://u:p@h/db", "postgresql://u:p@h/db", id="postgresql"),
+        pytest.param(values.NAME, "d" * 63, "d" * 63, id="name"),
+        pytest.param(values.NAME, "Zürich 1", "Zürich 1", id="name-beyond-ascii"),
+        pytest.param(values.WORD, "*", "*", id="word"),
+        pytest.param(values.API_VERSION, "auto", "auto", id="version-auto"),
+        pytest.param(values.API_VERSION, "30.2.1", "30.2.1", id="version"),
+        pytest.param(values.FINGERPRINT, _FINGERPRINT.upper(), b"\x0f" * 32, id="fingerprint"),
+        pytest.param(values.FINGERPRINT, ":".join(["0f"] * 32), b"\x0f" * 32, id="fingerprint-with-colons"),
+        pytest.param(values.DIGEST, _FINGERPRINT, b"\x0f" * 32, id="digest"),
+        pytest.param(values.ANNOTATION_KEY, "Change/number-1._", "Change/number-1._", id="annotation-key"),
+        pytest.param(values.PASSWORD_ENV, "SET", "SET", id="password-env"),
+        pytest.param(values.FILES, "c.d/*.yml", "c.d/*.yml", id="pattern"),
+        pytest.param(values.FILES, "ca.pem", "ca.pem", id="file"),
     ],
 )
 def test_a_text_means(site: Site, kind: Kind, text: str, value: object) -> None:
     assert kind.parse(text, site) == value
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kinds.PASSWORD_FILE, "password"), (kinds.CA_FILE, "ca.pem")])
+@pytest.mark.parametrize(("kind", "name"), [(values.PASSWORD_FILE, "password"), (values.CA_FILE, "ca.pem")])
 def test_a_path_is_relative_to_the_file_that_names_it(site: Site, kind: Kind, name: str) -> None:
     assert kind.parse(name, site) == site.directory / name
     assert kind.parse(str(site.directory / name), site) == site.directory / name
@@ -126,45 +126,45 @@ def test_a_path_is_relative_to_the_file_that_names_it(site: Site, kind: Kind, na
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        pytest.param(kinds.DURATION, "0s", id="duration-zero"),
-        pytest.param(kinds.SIZE, "0KiB", id="size-zero"),
-        pytest.param(kinds.ADDRESS, "9972", id="address-without-host"),
-        pytest.param(kinds.ADDRESS, "::1:9972", id="address-without-brackets"),
-        pytest.param(kinds.ADDRESS, "[localhost]:9972", id="address-name-in-brackets"),
-        pytest.param(kinds.ADDRESS, "[::1::]:9972", id="address-unfit-ipv6"),
-        pytest.param(kinds.ADDRESS, "localhost:65536", id="address-port"),
-        pytest.param(kinds.ORIGIN, "//avi", id="origin-without-scheme"),
-        pytest.param(kinds.ORIGIN, "https://avi?x", id="origin-query"),
-        pytest.param(kinds.ORIGIN, "https://a@avi", id="origin-user"),
-        pytest.param(kinds.ORIGIN, "https://avi\n", id="origin-newline"),
-        pytest.param(kinds.ORIGIN, "https://[127.0.0.1]", id="origin-ipv4-in-brackets"),
-        pytest.param(kinds.ORIGIN, "https://[:]", id="origin-unfit-ipv6"),
-        pytest.param(kinds.DATABASE, "sqlite:state.db", id="database"),
-        pytest.param(kinds.DATABASE, "sqlite://state.db", id="database-host"),
-        pytest.param(kinds.DATABASE, "sqlite:///state.db?mode=ro", id="database-query"),
-        pytest.param(kinds.DATABASE, "postgresql://user@host:port/db", id="database-port"),
-        pytest.param(kinds.DATABASE, "postgresql+asyncpg://h/db", id="database-driver"),
-        pytest.param(kinds.NAME, "n" * 64, id="name-long"),
-        pytest.param(kinds.NAME, "", id="name-empty"),
-        pytest.param(kinds.WORD, "a\nb", id="word-newline"),
-        pytest.param(kinds.WORD, "w" * 256, id="word-long"),
-        pytest.param(kinds.API_VERSION, "30", id="version"),
-        pytest.param(kinds.FINGERPRINT, "0f" * 20, id="fingerprint-of-sha-1"),
-        pytest.param(kinds.DIGEST, _FINGERPRINT.upper(), id="digest-upper-case"),
-        pytest.param(kinds.DIGEST, _FINGERPRINT[1:], id="digest-short"),
-        pytest.param(kinds.ANNOTATION_KEY, "a" * 64, id="annotation-key-long"),
-        pytest.param(kinds.ANNOTATION_KEY, "a\n", id="annotation-key-newline"),
-        pytest.param(kinds.PASSWORD_FILE, "empty", id="password-file-empty"),
-        pytest.param(kinds.PASSWORD_FILE, "a\0b", id="password-file-null-byte"),
-        pytest.param(kinds.PASSWORD_FILE, "huge", id="password-file-huge"),
-        pytest.param(kinds.PASSWORD_ENV, "NOT_SET", id="password-env-unset"),
-        pytest.param(kinds.PASSWORD_ENV, "EMPTY", id="password-env-empty"),
-        pytest.param(kinds.PASSWORD_ENV, "$SET", id="password-env-no-name"),
-        pytest.param(kinds.CA_FILE, "password", id="ca-file-without-certificate"),
-        pytest.param(kinds.CA_FILE, "missing", id="ca-file-missing"),
-        pytest.param(kinds.FILES, "missing.yml", id="file-missing"),
-        pytest.param(kinds.FILES, "n" * 300, id="file-name-too-long"),
-        pytest.param(kinds.FILES, "a\0/*", id="pattern-null-byte"),
+        pytest.param(values.DURATION, "0s", id="duration-zero"),
+        pytest.param(values.SIZE, "0KiB", id="size-zero"),
+        pytest.param(values.ADDRESS, "9972", id="address-without-host"),
+        pytest.param(values.ADDRESS, "::1:9972", id="address-without-brackets"),
+        pytest.param(values.ADDRESS, "[localhost]:9972", id="address-name-in-brackets"),
+        pytest.param(values.ADDRESS, "[::1::]:9972", id="address-unfit-ipv6"),
+        pytest.param(values.ADDRESS, "localhost:65536", id="address-port"),
+        pytest.param(values.ORIGIN, "//avi", id="origin-without-scheme"),
+        pytest.param(values.ORIGIN, "https://avi?x", id="origin-query"),
+        pytest.param(values.ORIGIN, "https://a@avi", id="origin-user"),
+        pytest.param(values.ORIGIN, "https://avi\n", id="origin-newline"),
+        pytest.param(values.ORIGIN, "https://[127.0.0.1]", id="origin-ipv4-in-brackets"),
+        pytest.param(values.ORIGIN, "https://[:]", id="origin-unfit-ipv6"),
+        pytest.param(values.DATABASE, "sqlite:state.db", id="database"),
+        pytest.param(values.DATABASE, "sqlite://state.db", id="database-host"),
+        pytest.param(values.DATABASE, "sqlite:///state.db?mode=ro", id="database-query"),
+        pytest.param(values.DATABASE, "postgresql://user@host:port/db", id="database-port"),
+        pytest.param(values.DATABASE, "postgresql+asyncpg://h/db", id="database-driver"),
+        pytest.param(values.NAME, "n" * 64, id="name-long"),
+        pytest.param(values.NAME, "", id="name-empty"),
+        pytest.param(values.WORD, "a\nb", id="word-newline"),
+        pytest.param(values.WORD, "w" * 256, id="word-long"),
+        pytest.param(values.API_VERSION, "30", id="version"),
+        pytest.param(values.FINGERPRINT, "0f" * 20, id="fingerprint-of-sha-1"),
+        pytest.param(values.DIGEST, _FINGERPRINT.upper(), id="digest-upper-case"),
+        pytest.param(values.DIGEST, _FINGERPRINT[1:], id="digest-short"),
+        pytest.param(values.ANNOTATION_KEY, "a" * 64, id="annotation-key-long"),
+        pytest.param(values.ANNOTATION_KEY, "a\n", id="annotation-key-newline"),
+        pytest.param(values.PASSWORD_FILE, "empty", id="password-file-empty"),
+        pytest.param(values.PASSWORD_FILE, "a\0b", id="password-file-null-byte"),
+        pytest.param(values.PASSWORD_FILE, "huge", id="password-file-huge"),
+        pytest.param(values.PASSWORD_ENV, "NOT_SET", id="password-env-unset"),
+        pytest.param(values.PASSWORD_ENV, "EMPTY", id="password-env-empty"),
+        pytest.param(values.PASSWORD_ENV, "$SET", id="password-env-no-name"),
+        pytest.param(values.CA_FILE, "password", id="ca-file-without-certificate"),
+        pytest.param(values.CA_FILE, "missing", id="ca-file-missing"),
+        pytest.param(values.FILES, "missing.yml", id="file-missing"),
+        pytest.param(values.FILES, "n" * 300, id="file-name-too-long"),
+        pytest.param(values.FILES, "a\0/*", id="pattern-null-byte"),
     ],
 )
 def test_a_text_is_refused(site: Site, kind: Kind, text: str) -> None:
@@ -173,7 +173,7 @@ def test_a_text_is_refused(site: Site, kind: Kind, text: str) -> None:
 
 
 def test_a_password_under_the_wrong_key_is_not_shown(site: Site) -> None:
-    for kind in (kinds.PASSWORD_FILE, kinds.PASSWORD_ENV):
+    for kind in (values.PASSWORD_FILE, values.PASSWORD_ENV):
         with pytest.raises(Wrong) as caught:
             kind.parse("hunter2", site)
         assert "hunter2" not in caught.value.expected + caught.value.found
@@ -202,7 +202,7 @@ def test_the_host_of_an_origin(origin: str, host: str) -> None:
 
 @pytest.mark.parametrize("text", ["127.0.0.1:9972", "[::1]:9972", ":0"])
 def test_an_address_that_is_written_is_what_was_read(site: Site, text: str) -> None:
-    address = kinds.ADDRESS.parse(text, site)
+    address = values.ADDRESS.parse(text, site)
     assert isinstance(address, tuple)
     assert write_address(address) == text
 
@@ -223,9 +223,9 @@ def test_a_database_url_is_masked_where_it_is_shown(url: str, shown: str) -> Non
 @pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example.net", "1.2.3.999", "1.2.3"])
 def test_a_host_that_cannot_be_one_is_no_origin(site: Site, host: str) -> None:
     with pytest.raises(Wrong):
-        kinds.ORIGIN.parse(f"https://{host}", site)
+        values.ORIGIN.parse(f"https://{host}", site)
 
 
 def test_a_database_file_is_relative_to_the_file_that_names_it(site: Site) -> None:
-    assert kinds.DATABASE.parse("sqlite:///state.db", site) == f"sqlite:///{site.directory.absolute()}/state.db"
-    assert kinds.DATABASE.parse("sqlite://", site) == "sqlite://"
+    assert values.DATABASE.parse("sqlite:///state.db", site) == f"sqlite:///{site.directory.absolute()}/state.db"
+    assert values.DATABASE.parse("sqlite://", site) == "sqlite://"

@@ -10,11 +10,11 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.fleet import Entry, Fleet
 from monitor.model.health import Health
 from monitor.model.image import Image, ImageState, Mark, Track
 from monitor.model.snapshot import Snapshot
 from monitor.notify import Notifier, Tally
+from monitor.polling.fleet import Entry, Fleet
 from monitor.supervisor import supervisor_of
 from tests.manager import Manager, manager_at
 

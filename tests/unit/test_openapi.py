@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from monitor import __version__
-from monitor.access import Scope
-from monitor.patch import MEDIA_TYPES, is_version
+from monitor.config.access import Scope
+from monitor.patching.body import MEDIA_TYPES, is_version
 from monitor.web import parameters
 from monitor.web.contract import Parameter, Route
 from monitor.web.openapi import document, problems_of, statuses

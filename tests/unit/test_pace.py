@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from monitor.model.health import Health
-from monitor.pace import Pulse, Slots
+from monitor.polling.schedule import Pulse, Slots
 
 
 def now() -> float:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.adjustment import ADJUSTABLE, OWNED, Adjustment
-from monitor.annotations import Annotating
 from monitor.model.errors import Refusal
-from monitor.patch import Patch, decode_patch, is_version
+from monitor.patching.annotations import Annotating
+from monitor.patching.body import Patch, decode_patch, is_version
+from monitor.patching.fields import ADJUSTABLE, OWNED, Adjustment
 from tests.unit.strategies import BOUNDED
 
 CLOUD = {"cloud_name": "vc", "cloud_data_values": [{"key": "region", "values": ["eu"]}]}

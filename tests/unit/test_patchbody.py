@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from schemathesis import Case, GenerationMode
 
-from monitor.adjustment import ADJUSTABLE, OWNED, Adjustment
 from monitor.model.errors import Refusal
-from monitor.patch import FORMS, decode_patch
+from monitor.patching.body import FORMS, decode_patch
+from monitor.patching.fields import ADJUSTABLE, OWNED, Adjustment
 from monitor.web.openapi import document
 from monitor.web.patchbody import PATCH_BODY, REF
 from monitor.web.routes import ROUTES

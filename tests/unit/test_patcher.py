@@ -7,12 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.adjustment import Adjustment
-from monitor.annotations import Annotating
-from monitor.audit import Ending, Intent
 from monitor.avi.client import Link
-from monitor.avi.schema import assemble, decode_image, decode_page
-from monitor.fleet import Entry, Fleet
+from monitor.avi.image import assemble, decode_image, decode_page
 from monitor.model.errors import (
     BadAnswer,
     BadStatus,
@@ -26,9 +22,13 @@ from monitor.model.errors import (
 from monitor.model.health import Health
 from monitor.model.image import Mark, Track
 from monitor.model.snapshot import Listing, Snapshot
-from monitor.orders import Order, Target
-from monitor.patch import Patch
-from monitor.patcher import Patcher, judge
+from monitor.patching.annotations import Annotating
+from monitor.patching.audit import Ending, Intent
+from monitor.patching.body import Patch
+from monitor.patching.fields import Adjustment
+from monitor.patching.patcher import Patcher, judge
+from monitor.patching.request import Order, Target
+from monitor.polling.fleet import Entry, Fleet
 
 IMAGE = {"uuid": "image-1", "name": "old", "_last_modified": "5", "img_state": {"state": "IMAGE_FSM_COMPLETED"}}
 RENAME = Patch(adjustment=Adjustment("replace", {"name": "new"}))
@@ -225,7 +225,7 @@ async def test_where_nobody_knows_whether_it_was_done_a_poll_is_to_tell(
 
 
 async def test_whoever_waits_too_long_for_a_turn_is_told_that_nothing_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.patcher._TURN_S", 0.0)
+    monkeypatch.setattr("monitor.patching.patcher._TURN_S", 0.0)
     slow = Slow()
     bench = Bench(slow)
     async with asyncio.TaskGroup() as tasks:

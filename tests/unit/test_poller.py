@@ -10,10 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.avi.client import Link
-from monitor.avi.schema import assemble, decode_page
-from monitor.config import Events, Poll
-from monitor.eta import UNKNOWN, Earlier, Usual
-from monitor.fleet import Entry, Fleet
+from monitor.avi.image import assemble, decode_page
+from monitor.config.load import Events, Poll
 from monitor.metrics.families import FAMILIES
 from monitor.metrics.family import DETAIL
 from monitor.metrics.image import IMAGE_FAMILIES
@@ -21,8 +19,10 @@ from monitor.model.errors import BadStatus, PollError, Refused, Unavailable, Unr
 from monitor.model.health import Health
 from monitor.model.image import Image, Mark
 from monitor.model.snapshot import Listing
-from monitor.pace import Slots, backoff_s
-from monitor.poller import Poller
+from monitor.polling.eta import UNKNOWN, Earlier, Usual
+from monitor.polling.fleet import Entry, Fleet
+from monitor.polling.poller import Poller
+from monitor.polling.schedule import Slots, backoff_s
 
 QUICK = Poll(active_interval_s=0.001, idle_interval_s=0.002, max_backoff_s=0.002)
 DOWN = Unreachable("connect", "refused")
@@ -316,7 +316,7 @@ OVERTAKEN = pytest.mark.parametrize("kind", [Overtaken, OvertakenLater], ids=["o
 async def test_a_poll_under_way_does_not_undo_a_change_that_is_on_display(
     kind: type[Overtaken], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.poller._BREATH_S", 0.0)
+    monkeypatch.setattr("monitor.polling.poller._BREATH_S", 0.0)
     old, renamed = image(), image(name="renamed")
     source = kind(listing(old), listing(old, image("image-2")), listing(renamed, image("image-2")), change=renamed)
     async with annotating(source, Noted()) as (fleet, poller):
@@ -347,7 +347,7 @@ async def test_images_that_are_not_on_display_cannot_be_undone() -> None:
 async def test_settings_that_came_with_a_listing_that_is_thrown_away_are_put_to_use_with_the_next(
     kind: type[Overtaken], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.poller._BREATH_S", 0.0)
+    monkeypatch.setattr("monitor.polling.poller._BREATH_S", 0.0)
     notes = Noted()
     notes.of_images["image-2"] = {"owner": "net-ops"}
     fleet, source = Fleet(), kind(listing(image(), image("image-2")), change=image(name="renamed"))
@@ -385,7 +385,7 @@ class AnnotatedMeanwhile(Answers):
 
 
 async def test_an_annotation_that_comes_in_the_middle_of_a_poll_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.poller._BREATH_S", 0.0)  # so that every image is a pause
+    monkeypatch.setattr("monitor.polling.poller._BREATH_S", 0.0)  # so that every image is a pause
     notes, fleet = Noted(), Fleet()
     source = AnnotatedMeanwhile(notes)
     source.poller = poller("dc1", source, fleet, Slots(1), notes)

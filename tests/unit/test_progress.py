@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.avi.schema import decode_image
+from monitor.avi.image import decode_image
 from monitor.model.image import Event, Image, ImageState, Mark, Track
 from monitor.model.snapshot import Altered, Appeared, Listing, Vanished
-from monitor.progress import any_active, changes, fingerprint, follow, snapshot
+from monitor.polling.changes import any_active, changes, fingerprint, follow, snapshot
 from tests.unit.strategies import BOUNDED, FEW, dumps, images
 
 EVENT = Event("Extract", "10.0.0.11", "running", "SYSERR_PENDING", 100.0, None, 5.0)
@@ -25,7 +25,7 @@ IMAGE = Image(
 FOLLOW_ELSEWHERE = """
 import sys, msgspec
 from monitor.model.image import Image
-from monitor.progress import fingerprint
+from monitor.polling.changes import fingerprint
 image = msgspec.json.decode(sys.stdin.buffer.read(), type=Image)
 sys.stdout.write(fingerprint(image).hex())
 """

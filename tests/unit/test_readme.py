@@ -13,18 +13,18 @@ import pytest
 import yaml
 from prometheus_client.metrics_core import Metric
 
-from monitor import eta
-from monitor.access import Scope
-from monitor.adjustment import ADJUSTABLE
-from monitor.annotations import MOST_ANNOTATIONS
 from monitor.cli import main
 from monitor.cli.certificate import make_certificate
-from monitor.config import load, schema
+from monitor.config.access import Scope
+from monitor.config.load import load, schema
 from monitor.metrics.families import FAMILIES
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.errors import Reason
-from monitor.patch import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
-from monitor.store import past
+from monitor.patching.annotations import MOST_ANNOTATIONS
+from monitor.patching.body import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
+from monitor.patching.fields import ADJUSTABLE
+from monitor.polling import eta
+from monitor.store import upload_history
 from monitor.web import events, feed, live
 from monitor.web.problems import KINDS
 from monitor.web.routes import ROUTES
@@ -173,7 +173,7 @@ def test_the_limits_of_the_stream_and_of_estimates_are_as_the_code_has_them() ->
     assert (feed.MOST_READERS, "A thousand may" in stream) == (1000, True)
     estimates = section("### Estimates")
     assert f"once {eta._LEAST:.0%}".replace("%", " %") in estimates
-    assert (past._MOST, "the last five" in estimates) == (5, True)
+    assert (upload_history._MOST, "the last five" in estimates) == (5, True)
     assert (eta._PRIOR, "a tenth of this upload" in estimates) == (0.1, True)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.avi.replies import Reply, discreet, judge, retry_after_s
+from monitor.avi.errors import Reply, discreet, judge, retry_after_s
 from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
 from monitor.model.secret import Secret
 from tests.unit.strategies import BOUNDED, texts

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from monitor.representation import entity_tag, represent
+from monitor.patching.representation import entity_tag, represent
 
 
 @pytest.mark.parametrize("raw", [b"{}", b'{"name":"x"}', b' { "name" : "x" } \n', b"{ }"])

@@ -11,8 +11,8 @@ import pytest
 import trustme
 from structlog.testing import capture_logs
 
+from monitor.config.web_config import TlsServer, WebConfig, read_web_config
 from monitor.web.rereading import Rereading
-from monitor.webconfig import TlsServer, WebConfig, read_web_config
 
 HASH = f"$2b$04${'.' * 53}"
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"

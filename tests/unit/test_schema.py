@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from monitor.avi.schema import (
+from monitor.avi.image import (
     HIGHEST_VERSION,
     UNKNOWN_FIELDS,
     api_version,

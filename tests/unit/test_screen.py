@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 
 from monitor.cli.screen import show, table
-from monitor.fleet import Entry, Fleet
 from monitor.model.health import Health
 from monitor.model.image import Image, Mark, Track
 from monitor.model.snapshot import Altered, Appeared, Listing, Snapshot, Vanished
+from monitor.polling.fleet import Entry, Fleet
 
 ACTIVE = Image(uuid="image-1", name="31.1.1", state="in_progress", progress_ratio=0.42, tasks=6, tasks_completed=2)
 FAILED = Image(uuid="image-2", name="31.1.2", state="failed", progress_ratio=0.7)

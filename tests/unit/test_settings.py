@@ -8,8 +8,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from monitor.settings import RULEBOOK, Settings, schema
-from monitor.validation import Site, check
+from monitor.config.settings import RULEBOOK, Settings, schema
+from monitor.config.validation import Site, check
 
 _EXAMPLES: Final = Path(__file__).parents[1] / "data" / "config"
 _TYPES: Final[dict[str, type]] = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}

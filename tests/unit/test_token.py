@@ -8,9 +8,9 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from monitor.access import Token, digest_of
 from monitor.cli import main
-from monitor.config import load
+from monitor.config.access import Token, digest_of
+from monitor.config.load import load
 
 
 def run(*arguments: str) -> Result:

@@ -8,7 +8,20 @@ import pytest
 from msgspec import UNSET, Meta, UnsetType
 from msgspec import inspect as mi
 
-from monitor.validation import Kind, Rule, Rulebook, Site, Wrong, check, found, kind, kind_of, plain, printable, quoted
+from monitor.config.validation import (
+    Kind,
+    Rule,
+    Rulebook,
+    Site,
+    Wrong,
+    check,
+    found,
+    kind,
+    kind_of,
+    plain,
+    printable,
+    quoted,
+)
 
 _SITE: Final = Site(Path("/"), {})
 

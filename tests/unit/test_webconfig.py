@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monitor.config.web_config import TlsServer, WebConfig, allows, read_web_config, ssl_context
 from monitor.model.secret import Secret
-from monitor.webconfig import TlsServer, WebConfig, allows, read_web_config, ssl_context
 
 HASH = "$2y$10$" + "s3cret" + "." * 47
 _EXAMPLES: Final = Path(__file__).parents[1] / "data" / "web-config"

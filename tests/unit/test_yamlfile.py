@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor import yamlfile
-from monitor.yamlfile import read_tree
+from monitor.config import yaml_reader
+from monitor.config.yaml_reader import read_tree
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"])
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both parsers of PyYAML: the second is what a Python without libyaml takes."""
-    monkeypatch.setattr(yamlfile, "_LOADER", getattr(yaml, request.param))
+    monkeypatch.setattr(yaml_reader, "_LOADER", getattr(yaml, request.param))
     return str(request.param)
 
 
@@ -147,4 +147,4 @@ def test_a_path_is_refused_for(tmp_path: Path, name: str, problem: str) -> None:
     ],
 )
 def test_a_reason_shows_neither_path_nor_content(error: Exception, text: str) -> None:
-    assert yamlfile.reason(error) == text
+    assert yaml_reader.reason(error) == text

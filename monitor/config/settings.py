@@ -11,13 +11,13 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec import inspect as mi
 
-from monitor import access, kinds
-from monitor.access import AnonymousScope, TokenSettings, UserSettings
-from monitor.kinds import host_of, is_loopback, write_duration
-from monitor.validation import Rule, Rulebook, kind, kind_of, quoted
+from monitor.config import access, values
+from monitor.config.access import AnonymousScope, TokenSettings, UserSettings
+from monitor.config.validation import Rule, Rulebook, kind, kind_of, quoted
+from monitor.config.values import host_of, is_loopback, write_duration
 
-Duration = Annotated[float, kind(kinds.DURATION)]
-Size = Annotated[int, kind(kinds.SIZE)]
+Duration = Annotated[float, kind(values.DURATION)]
+Size = Annotated[int, kind(values.SIZE)]
 
 
 class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +65,7 @@ class Annotations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """What becomes of annotations."""
 
     export: Annotated[
-        frozenset[Annotated[str, kind(kinds.ANNOTATION_KEY)]],
+        frozenset[Annotated[str, kind(values.ANNOTATION_KEY)]],
         Meta(description="The keys that become series of avi_image_annotation_info."),
     ] = frozenset()
 
@@ -73,9 +73,9 @@ class Annotations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class TlsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a Controller proves who it is; by the system's CAs when nothing is set. At most one of these."""
 
-    ca_file: Annotated[Path, kind(kinds.CA_FILE), Meta(description="CA certificates, PEM.")] | UnsetType = UNSET
+    ca_file: Annotated[Path, kind(values.CA_FILE), Meta(description="CA certificates, PEM.")] | UnsetType = UNSET
     fingerprint: (
-        Annotated[bytes, kind(kinds.FINGERPRINT), Meta(description="SHA-256 of its certificate.")] | UnsetType
+        Annotated[bytes, kind(values.FINGERPRINT), Meta(description="SHA-256 of its certificate.")] | UnsetType
     ) = UNSET
     insecure_skip_verify: Annotated[bool, Meta(description="Verify nothing; logged and exported.")] = False
 
@@ -88,13 +88,13 @@ _ONE_PASSWORD: Final = Meta(
 class WriteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The account for adjustments. Exactly one of password_file and password_env."""
 
-    username: Annotated[str, kind(kinds.WORD), Meta(description="An account that may write images.")]
+    username: Annotated[str, kind(values.WORD), Meta(description="An account that may write images.")]
     password_file: (
-        Annotated[Path, kind(kinds.PASSWORD_FILE), Meta(description="Its password; read again at each log-in.")]
+        Annotated[Path, kind(values.PASSWORD_FILE), Meta(description="Its password; read again at each log-in.")]
         | UnsetType
     ) = UNSET
     password_env: (
-        Annotated[str, kind(kinds.PASSWORD_ENV), Meta(description="The environment variable of its password.")]
+        Annotated[str, kind(values.PASSWORD_ENV), Meta(description="The environment variable of its password.")]
         | UnsetType
     ) = UNSET
 
@@ -102,19 +102,19 @@ class WriteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One Avi Controller cluster. Exactly one of password_file and password_env."""
 
-    name: Annotated[str, kind(kinds.NAME), Meta(description="The label `controller` of all its series.")]
-    url: Annotated[str, kind(kinds.ORIGIN), Meta(description="Scheme, host and port of its API.")]
-    username: Annotated[str, kind(kinds.WORD), Meta(description="An account that may read images.")]
+    name: Annotated[str, kind(values.NAME), Meta(description="The label `controller` of all its series.")]
+    url: Annotated[str, kind(values.ORIGIN), Meta(description="Scheme, host and port of its API.")]
+    username: Annotated[str, kind(values.WORD), Meta(description="An account that may read images.")]
     password_file: (
-        Annotated[Path, kind(kinds.PASSWORD_FILE), Meta(description="Its password; read again at each log-in.")]
+        Annotated[Path, kind(values.PASSWORD_FILE), Meta(description="Its password; read again at each log-in.")]
         | UnsetType
     ) = UNSET
     password_env: (
-        Annotated[str, kind(kinds.PASSWORD_ENV), Meta(description="The environment variable of its password.")]
+        Annotated[str, kind(values.PASSWORD_ENV), Meta(description="The environment variable of its password.")]
         | UnsetType
     ) = UNSET
-    tenant: Annotated[str, kind(kinds.WORD), Meta(description="Whose images; `*` for all.")] = "admin"
-    api_version: Annotated[str, kind(kinds.API_VERSION), Meta(description="Pins X-Avi-Version.")] = "auto"
+    tenant: Annotated[str, kind(values.WORD), Meta(description="Whose images; `*` for all.")] = "admin"
+    api_version: Annotated[str, kind(values.API_VERSION), Meta(description="Pins X-Avi-Version.")] = "auto"
     allow_http: Annotated[bool, Meta(description="Allow http:// to another host than loopback.")] = False
     tls: TlsSettings = field(default_factory=TlsSettings)
     write: Annotated[WriteSettings, _ONE_PASSWORD] | UnsetType = UNSET
@@ -133,10 +133,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The config file of avi-upgrade-monitor. Relative paths are relative to the file that names them."""
 
     listen: Annotated[
-        tuple[str, int], kind(kinds.ADDRESS), Meta(description="Where to serve; port 0 takes a free one.")
+        tuple[str, int], kind(values.ADDRESS), Meta(description="Where to serve; port 0 takes a free one.")
     ] = ("127.0.0.1", 9972)
     database: Annotated[
-        str, kind(kinds.DATABASE), Meta(description="Where annotations, audit and progress are kept.")
+        str, kind(values.DATABASE), Meta(description="Where annotations, audit and progress are kept.")
     ] = "sqlite:////var/lib/avi-upgrade-monitor/state.db"
     poll: Poll = field(default_factory=Poll)
     log: Log = field(default_factory=Log)
@@ -153,7 +153,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     users: Annotated[tuple[UserSettings, ...], Meta(description="What users of the web configuration may do.")] = ()
     controllers: _Controllers = ()
     controller_files: Annotated[
-        tuple[Annotated[str, kind(kinds.FILES)], ...],
+        tuple[Annotated[str, kind(values.FILES)], ...],
         Meta(description="More files with a `controllers` list: paths, or patterns which may match nothing."),
     ] = ()
 

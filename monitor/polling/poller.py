@@ -18,13 +18,9 @@ import structlog
 from msgspec import Raw
 from msgspec.structs import replace
 
-from monitor import eta, journal, progress
-from monitor import health as healths
-from monitor.avi import schema
+from monitor.avi import image as schema
 from monitor.avi.client import MOST_DEADLINES, Link
-from monitor.config import Events, Poll
-from monitor.eta import Earlier, Usual
-from monitor.fleet import Entry, Fleet
+from monitor.config.load import Events, Poll
 from monitor.metrics import render
 from monitor.metrics.controller import CONTROLLER_FAMILIES
 from monitor.metrics.family import DETAIL, NODE, Subject
@@ -34,7 +30,12 @@ from monitor.model.errors import BadImage, PollError
 from monitor.model.health import Health
 from monitor.model.image import Course, Image, Mark, Track
 from monitor.model.snapshot import Change, Listing, Snapshot
-from monitor.pace import Pulse, Slots, backoff_s
+from monitor.polling import changes as track_changes
+from monitor.polling import eta, poll_log
+from monitor.polling import health as healths
+from monitor.polling.eta import Earlier, Usual
+from monitor.polling.fleet import Entry, Fleet
+from monitor.polling.schedule import Pulse, Slots, backoff_s
 
 _BREATH_S = 0.005  # how long a poll works at a stretch before others have the loop
 
@@ -203,8 +204,8 @@ class Poller:
             error = PollError("internal", type(bug).__name__)
         took_s = loop.time() - started
         self._conclude(error, changes, at=at, took_s=took_s)
-        journal.poll(self._log, before, self._entry.health, took_s=took_s, late_s=late_s)
-        journal.images(self._log, changes, first=before.succeeded_at is None)
+        poll_log.poll(self._log, before, self._entry.health, took_s=took_s, late_s=late_s)
+        poll_log.images(self._log, changes, first=before.succeeded_at is None)
 
     async def _learn(self, listing: Listing, *, at: float) -> tuple[Change, ...]:
         """
@@ -228,7 +229,7 @@ class Poller:
         unreadable = {uuid: kept[uuid] for uuid in snapshot.bad if uuid in kept}  # it may be mended, and not have moved
         marks = {uuid: track.mark for uuid, track in snapshot.images.items()}
         self._marks.settle(self._entry.name, unreadable | marks)
-        return progress.changes(known.images, snapshot.images)
+        return track_changes.changes(known.images, snapshot.images)
 
     def _is_old(self) -> bool:
         """Whether the listing in hand would undo what is on display; images that are withdrawn are not."""
@@ -252,21 +253,21 @@ class Poller:
             await self._breathe()
         nameless = listing.nameless if listing is not known.listing else 0
         newly_nameless = nameless if not known.listing.nameless else 0
-        journal.bad_images(self._log, {u: bad[u] for u in bad if u not in known.bad}, nameless=newly_nameless)
+        poll_log.bad_images(self._log, {u: bad[u] for u in bad if u not in known.bad}, nameless=newly_nameless)
         health = self._entry.health
         health = replace(
             health,
             bad_images=health.bad_images + len(bad) + nameless,
             unknown_values=healths.count(health.unknown_values, unknown),
         )
-        return progress.snapshot(listing, images, frozenset(listing.raws.keys() - images.keys()), at=at), health
+        return track_changes.snapshot(listing, images, frozenset(listing.raws.keys() - images.keys()), at=at), health
 
     def _read_image(self, raw: Raw, known: Track | None, mark: Mark | None, unknown: list[str], *, at: float) -> Track:
         """The whole way of one image. ``mark``: the database's. Its events are let go once they are rendered."""
         image, strange = schema.decode_image(raw)
         unknown.extend(strange)
         mark = known.mark if known else mark
-        track = progress.follow(image, mark, at=at, detail_for_s=self._events.detail_for_s)
+        track = track_changes.follow(image, mark, at=at, detail_for_s=self._events.detail_for_s)
         course = self._foresee(image, known, at=at, moved=track.mark is not mark)
         annotations = self._notes.annotations_of(self._entry.name).get(image.uuid, _NOTHING)
         portrait = render.portray(
@@ -315,7 +316,7 @@ class Poller:
         self._entry = replace(entry, snapshot=replace(snapshot, images=images, listing=listing))
         self._overtaken = True
         self._redraw()
-        self._fleet.publish(self._entry, progress.changes(snapshot.images, images))
+        self._fleet.publish(self._entry, track_changes.changes(snapshot.images, images))
 
     def _redraw(self) -> None:
         """The pieces of the images as they are, all at once; for a change of a few of them."""
@@ -363,7 +364,7 @@ class Poller:
             self._publish(replace(health, interval_s=max(delay_s, least_s, error.retry_after_s)))
 
     def _interval_s(self) -> float:
-        active = progress.any_active(self._entry.snapshot.images)
+        active = track_changes.any_active(self._entry.snapshot.images)
         return self._poll.active_interval_s if active else self._poll.idle_interval_s
 
     def _publish(self, health: Health, changes: tuple[Change, ...] = ()) -> None:

@@ -15,15 +15,15 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from monitor.adjustment import adjust, encode_adjustment
-from monitor.annotations import Annotating, annotate
-from monitor.audit import Ending
-from monitor.avi import schema
-from monitor.fleet import Fleet
+from monitor.avi import image as schema
 from monitor.model.errors import BadAnswer, BadImage, PollError, Refusal, StoreError, Unanswered, Unavailable
 from monitor.model.outcome import Outcome
-from monitor.orders import Display, ImageWriter, Ledger, Order, Patched, Target
-from monitor.representation import content, entity_tag
+from monitor.patching.annotations import Annotating, annotate
+from monitor.patching.audit import Ending
+from monitor.patching.fields import adjust, encode_adjustment
+from monitor.patching.representation import content, entity_tag
+from monitor.patching.request import Display, ImageWriter, Ledger, Order, Patched, Target
+from monitor.polling.fleet import Fleet
 
 THEIRS: Final = frozenset({400, 403, 404, 409, 412, 422})  # statuses with which a Controller speaks about the request
 _TURN_S = 30.0  # for the changes of one image that came before

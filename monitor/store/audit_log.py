@@ -17,12 +17,12 @@ import structlog
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.annotations import Annotating
-from monitor.audit import Ending, Entry, Intent, Record, write
 from monitor.model.errors import StoreError
-from monitor.store import statements
+from monitor.patching.annotations import Annotating
+from monitor.patching.audit import Ending, Entry, Intent, Record, write
+from monitor.store import audit_queries
+from monitor.store.audit_queries import Head, Search, draft, draft_pair
 from monitor.store.database import Database
-from monitor.store.statements import Head, Search, draft, draft_pair
 
 T = TypeVar("T")
 
@@ -79,10 +79,10 @@ class Ledger:
         """
         record = draft(intent, intent, at=at)
         async with self._writing(), self._database.transaction() as connection:
-            head = await statements.lock(connection)
+            head = await audit_queries.lock(connection)
             number = head[0] + 1
             self._given_up[number] = record.text
-            written = await statements.append(connection, head, record)
+            written = await audit_queries.append(connection, head, record)
         del self._given_up[number]
         self._in_flight.add(number)
         self._say(intent.request_id, *written)
@@ -114,9 +114,9 @@ class Ledger:
         Returns: the number of the intent. Raises: StoreError; nothing is kept.
         """
         async with self._writing(), self._database.transaction() as connection:
-            head = await statements.lock(connection)
+            head = await audit_queries.lock(connection)
             pair = draft_pair(intent, ending, number=head[0] + 1, at=at)
-            written = await statements.append(connection, head, *pair)
+            written = await audit_queries.append(connection, head, *pair)
             after = await _annotate(connection, intent, annotating)
         self._adopt(intent, after)
         self._say(intent.request_id, *written)
@@ -129,7 +129,7 @@ class Ledger:
         Raises: StoreError.
         """
         async with self._database.transaction() as connection:
-            return await statements.search(connection, search)
+            return await audit_queries.search(connection, search)
 
     async def read_chain(self, judge: Callable[[Iterator[Record], Head], T]) -> T:
         """
@@ -138,7 +138,7 @@ class Ledger:
         Raises: StoreError.
         """
         async with self._database.transaction(limited=False) as connection:
-            return await connection.run_sync(lambda held: judge(*statements.walk(held)))
+            return await connection.run_sync(lambda held: judge(*audit_queries.walk(held)))
 
     def doubt(self) -> None:
         """Take nothing in memory for written; `heal` reads it again."""
@@ -185,7 +185,7 @@ class Ledger:
     async def _reread(self) -> None:
         """Take the annotations from the database; an image's that are as they were stay the same object."""
         async with self._database.transaction() as connection:
-            found = await statements.read_annotations(connection)
+            found = await audit_queries.read_annotations(connection)
         self._annotations = {
             controller: {uuid: self._keep(controller, uuid, theirs) for uuid, theirs in images.items()}
             for controller, images in found.items()
@@ -197,10 +197,10 @@ class Ledger:
 
     async def _conclude(self, each: _Conclusion, *, again: bool = False) -> None:
         async with self._database.transaction() as connection:
-            head = await statements.lock(connection)
-            begun, ended = await statements.find_pair(connection, each.number)
+            head = await audit_queries.lock(connection)
+            begun, ended = await audit_queries.find_pair(connection, each.number)
             drafts = _missing(each, begun, ended, head, again=again)
-            written = await statements.append(connection, head, *drafts)
+            written = await audit_queries.append(connection, head, *drafts)
             after = await _annotate(connection, each.intent, each.annotating if drafts else None)
         self._in_flight.discard(each.number)
         self._adopt(each.intent, after)
@@ -209,10 +209,10 @@ class Ledger:
     async def _end_what_is_open(self) -> None:
         """Write the outcome of every intent that nobody in this process will conclude."""
         async with self._database.transaction() as connection:
-            head = await statements.lock(connection)
-            left = [each for each in await statements.find_open(connection) if each.number not in self._in_flight]
+            head = await audit_queries.lock(connection)
+            left = [each for each in await audit_queries.find_open(connection) if each.number not in self._in_flight]
             drafts = [draft(self._judge(each), each, ends=each.number, at=self._now()) for each in left]
-            written = await statements.append(connection, head, *drafts)
+            written = await audit_queries.append(connection, head, *drafts)
         self._given_up.clear()
         for begun, ended in zip(left, written, strict=True):
             self._say(_request_id(begun), ended)
@@ -252,7 +252,7 @@ async def _annotate(
     """Change the annotations of the image; as they are then. None: nothing to change."""
     if annotating is None:
         return None
-    return await statements.apply(connection, intent.controller, intent.image_uuid, annotating)
+    return await audit_queries.apply(connection, intent.controller, intent.image_uuid, annotating)
 
 
 def _missing(each: _Conclusion, begun: object, ended: object, head: Head, *, again: bool) -> tuple[Record, ...]:

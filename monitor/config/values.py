@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from monitor.validation import Kind, Site, Wrong, quoted
-from monitor.yamlfile import reason
+from monitor.config.validation import Kind, Site, Wrong, quoted
+from monitor.config.yaml_reader import reason
 
 _SECONDS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _BYTES: Final = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024, "B": 1}

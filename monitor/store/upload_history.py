@@ -7,8 +7,8 @@ import msgspec
 from sqlalchemy import Row, delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.eta import UNKNOWN, Earlier, Usual, usual
 from monitor.model.image import Image
+from monitor.polling.eta import UNKNOWN, Earlier, Usual, usual
 from monitor.store.database import Database
 from monitor.store.tables import earlier_uploads, is_storable
 

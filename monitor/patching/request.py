@@ -5,11 +5,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from monitor.adjustment import Json
-from monitor.annotations import Annotating
-from monitor.audit import Ending, Intent
 from monitor.avi.client import Link
-from monitor.patch import Patch
+from monitor.patching.annotations import Annotating
+from monitor.patching.audit import Ending, Intent
+from monitor.patching.body import Patch
+from monitor.patching.fields import Json
 
 
 class ImageWriter(Protocol):

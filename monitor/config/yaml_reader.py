@@ -13,7 +13,7 @@ from typing import Final, cast
 
 import yaml
 
-from monitor.validation import plain, quoted
+from monitor.config.validation import plain, quoted
 
 _LIMIT = 16 * 1024 * 1024  # some 50,000 controllers; more is a device or a mistake
 _DEPTH = 16  # our keys go four deep

@@ -14,9 +14,9 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, delete, false, func, insert, inspect, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.annotations import Annotating
-from monitor.audit import Ending, Entry, Intent, Record, seal, write
 from monitor.model.errors import StoreError
+from monitor.patching.annotations import Annotating
+from monitor.patching.audit import Ending, Entry, Intent, Record, seal, write
 from monitor.store.tables import annotations, audit, audit_head, is_storable
 
 _BATCH = 200  # keys a statement; SQLite takes no more than 999 variables in its oldest builds

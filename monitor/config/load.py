@@ -15,11 +15,8 @@ from typing import Generic, TypeVar, get_args
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from monitor.access import AnonymousScope, Scope, Token, User, clashes, missing, strangers, token_of, user_of
-from monitor.kinds import has_wildcard, is_loopback, parse_duration_s, parse_size, read_secret, write_address
-from monitor.model.errors import ConfigError
-from monitor.model.secret import Secret
-from monitor.settings import (
+from monitor.config.access import AnonymousScope, Scope, Token, User, clashes, missing, strangers, token_of, user_of
+from monitor.config.settings import (
     RULEBOOK,
     Annotations,
     ControllerFile,
@@ -32,10 +29,20 @@ from monitor.settings import (
     WriteSettings,
     schema,
 )
+from monitor.config.validation import Site, check, printable, quoted
+from monitor.config.values import (
+    has_wildcard,
+    is_loopback,
+    parse_duration_s,
+    parse_size,
+    read_secret,
+    write_address,
+)
+from monitor.config.web_config import WebConfig, read_web_config
+from monitor.config.yaml_reader import read_tree, reason
+from monitor.model.errors import ConfigError
+from monitor.model.secret import Secret
 from monitor.supervisor import Supervisor, supervisor_of
-from monitor.validation import Site, check, printable, quoted
-from monitor.webconfig import WebConfig, read_web_config
-from monitor.yamlfile import read_tree, reason
 
 __all__ = [
     "Account", "Annotations", "AnonymousScope", "Config", "Controller", "Events", "Log", "Poll", "Scope", "SecretFile",

@@ -11,9 +11,9 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec import field as key_of
 
-from monitor import kinds
-from monitor.validation import Rule, kind, printable, quoted
-from monitor.webconfig import WebConfig
+from monitor.config import values
+from monitor.config.validation import Rule, kind, printable, quoted
+from monitor.config.web_config import WebConfig
 
 Scope = Literal["metrics", "read", "annotate", "adjust", "admin"]
 """What somebody may do at our door."""
@@ -53,7 +53,7 @@ class User(Struct, frozen=True, kw_only=True):
 
 _Scopes = Annotated[frozenset[Scope], Meta(min_length=1, description="What it may do.")]
 _Only = Annotated[
-    frozenset[Annotated[str, kind(kinds.NAME)]],
+    frozenset[Annotated[str, kind(values.NAME)]],
     Meta(min_length=1, description="The controllers that it is for; all when not given."),
 ]
 
@@ -61,8 +61,8 @@ _Only = Annotated[
 class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One bearer token. Two of one name may live at once, so that one can follow the other."""
 
-    name: Annotated[str, kind(kinds.NAME), Meta(description="Who has it, as the audit names him.")]
-    digest: Annotated[bytes, kind(kinds.DIGEST), Meta(description="The SHA-256 of the token.")] = key_of(name="sha256")
+    name: Annotated[str, kind(values.NAME), Meta(description="Who has it, as the audit names him.")]
+    digest: Annotated[bytes, kind(values.DIGEST), Meta(description="The SHA-256 of the token.")] = key_of(name="sha256")
     scopes: _Scopes
     controllers: _Only | UnsetType = UNSET
 
@@ -70,7 +70,7 @@ class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class UserSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One user of the web configuration; one that is not listed has the scope metrics."""
 
-    name: Annotated[str, kind(kinds.NAME), Meta(description="As in `basic_auth_users` of the web configuration.")]
+    name: Annotated[str, kind(values.NAME), Meta(description="As in `basic_auth_users` of the web configuration.")]
     scopes: _Scopes
     controllers: _Only | UnsetType = UNSET
 

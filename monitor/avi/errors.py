@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from monitor.avi.schema import decode_error
+from monitor.avi.image import decode_error
 from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
 from monitor.model.secret import Secret
 

@@ -14,9 +14,18 @@ from typing import Annotated, Any, Final, Literal, cast, get_args
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, convert, defstruct
 
-from monitor.adjustment import ADJUSTABLE, LISTS, OWNED, PLAIN, Adjustment, CloudInfo, Json, Operation
-from monitor.annotations import Annotating, Key, Value, check_annotations, fault_of_key, fault_of_value, member, quoted
 from monitor.model.errors import Refusal
+from monitor.patching.annotations import (
+    Annotating,
+    Key,
+    Value,
+    check_annotations,
+    fault_of_key,
+    fault_of_value,
+    member,
+    quoted,
+)
+from monitor.patching.fields import ADJUSTABLE, LISTS, OWNED, PLAIN, Adjustment, CloudInfo, Json, Operation
 
 MEDIA_TYPES: Final = ("application/json", "application/merge-patch+json")
 LARGEST_BODY: Final = 64 * 1024  # bytes

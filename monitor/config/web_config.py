@@ -14,10 +14,10 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
-from monitor import kinds
+from monitor.config import values
+from monitor.config.validation import Kind, Rule, Rulebook, Site, Wrong, check, kind, printable
+from monitor.config.yaml_reader import read_tree, reason
 from monitor.model.secret import Secret
-from monitor.validation import Kind, Rule, Rulebook, Site, Wrong, check, kind, printable
-from monitor.yamlfile import read_tree, reason
 
 _BCRYPT: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _HEADER: Final = re.compile(r"[\x20-\x7e]{1,4096}")
@@ -77,7 +77,7 @@ _FILE: Final = kind(Kind(expected="a PEM file", parse=_file))
 _HASH: Final = kind(Kind(expected="a bcrypt hash, such as `htpasswd -nBC 10 NAME` prints", parse=_bcrypt, shown=False))
 _TEXT: Final = kind(Kind(expected="1 to 4096 printable ASCII characters", parse=_header))
 _CIPHER: Final = kind(Kind(expected="a cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", parse=_cipher))
-_WORD: Final = kind(kinds.WORD)
+_WORD: Final = kind(values.WORD)
 
 TlsVersion = Literal["TLS12", "TLS13"]  # OpenSSL serves nothing older
 
@@ -88,7 +88,7 @@ class TlsServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cert_file: Annotated[Path, _FILE]
     key_file: Annotated[Path, _FILE]
     client_auth_type: Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"] = "NoClientCert"
-    client_ca_file: Annotated[Path, kind(kinds.CA_FILE)] | UnsetType = UNSET
+    client_ca_file: Annotated[Path, kind(values.CA_FILE)] | UnsetType = UNSET
     client_allowed_sans: tuple[Annotated[str, _WORD], ...] = ()
     min_version: TlsVersion = "TLS12"
     max_version: TlsVersion = "TLS13"
