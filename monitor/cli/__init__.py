@@ -13,13 +13,14 @@ from typing import Literal, get_args
 import click
 import msgspec
 
-from monitor import __version__, log
-from monitor.cli.arguments import Anchor, Duration
-from monitor.cli.frame import complaining, run_loop
+from monitor import __version__
 from monitor.cli.options import output_option
-from monitor.cli.people import COMMANDS
+from monitor.cli.params import Anchor, Duration
+from monitor.cli.commands import COMMANDS
+from monitor.cli.runner import complaining, run_loop
 from monitor.config.access import ANONYMOUS, Scope
 from monitor.config.load import Config, load, schema
+from monitor.daemon import logging as log
 from monitor.metrics.families import FAMILIES
 
 DEFAULT_CONFIG = Path("/etc/avi-upgrade-monitor/config.yml")
@@ -67,7 +68,7 @@ def run(
     log_format: Literal["json", "console"] | None,
 ) -> None:
     """Run the daemon."""
-    from monitor.cli import daemon  # noqa: PLC0415  the other commands start faster without it
+    from monitor.cli.commands import run as daemon  # noqa: PLC0415  the other commands start faster without it
 
     passed = daemon.inherit()
     listen = passed.getsockname()[:2] if passed else None
@@ -86,7 +87,7 @@ def run(
 @complaining
 def demo_command(listen: str, for_s: float | None, speed: float, seed: int, log_level: str | None) -> None:
     """Show it working: the daemon on a fleet of simulated Controllers."""
-    from monitor.cli import demo  # noqa: PLC0415
+    from monitor.cli.commands import demo  # noqa: PLC0415
 
     log.configure(log_level or "error", "console")
     run_loop(demo.run(listen=listen, for_s=for_s, speed=speed, seed=seed))
@@ -113,7 +114,7 @@ def simulate_command(  # noqa: PLR0917  one argument an option
     config_dir: Path | None,
 ) -> None:
     """Run simulated Controllers, to try the daemon or a script on."""
-    from monitor.cli import simulate  # noqa: PLC0415
+    from monitor.cli.commands import simulate  # noqa: PLC0415
 
     if list_scenarios:
         click.echo(simulate.describe())
@@ -131,7 +132,7 @@ def check_config(config_file: Path, web_config_file: Path | None, probe: bool) -
     config = load(config_file, web_config=web_config_file)
     click.echo(f"{config_file}: good, {_controllers(config)}")
     if probe:
-        from monitor.cli import probe as prober  # noqa: PLC0415
+        from monitor.cli.commands import check_config as prober  # noqa: PLC0415
 
         log.configure("error", "console")
         run_loop(prober.probe(config))
@@ -179,7 +180,7 @@ def token_new(
     name: str, scopes: tuple[Scope, ...], controllers: tuple[str, ...], output: Literal["text", "json"]
 ) -> None:
     """Print a new token, once, and the line of the config that lets it in."""
-    from monitor.cli import token  # noqa: PLC0415
+    from monitor.cli.commands import token  # noqa: PLC0415
 
     token.new(name, scopes, controllers, output)
 
@@ -208,7 +209,7 @@ def audit_verify(
     anchors: tuple[tuple[int, bytes], ...],
 ) -> None:
     """Look for records that were altered or removed; a running daemon is not disturbed."""
-    from monitor.cli import audit  # noqa: PLC0415
+    from monitor.cli.commands import audit  # noqa: PLC0415
 
     config = load(config_file, web_config=web_config_file)
     log.configure("error", "console")

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import click
 from msgspec import Struct
 
-from monitor.cli.answers import Failure
-from monitor.cli.arguments import CaFile, Duration, Origin
-from monitor.cli.frame import complaining, run_loop
+from monitor.cli.api.responses import Failure
+from monitor.cli.params import CaFile, Duration, Origin
+from monitor.cli.runner import complaining, run_loop
 from monitor.config.values import is_loopback, read_secret
 from monitor.config.yaml_reader import reason
 from monitor.model.errors import MonitorError

@@ -40,9 +40,9 @@ from monitor.config.values import (
 )
 from monitor.config.web_config import WebConfig, read_web_config
 from monitor.config.yaml_reader import read_tree, reason
+from monitor.daemon.supervisor import Supervisor, supervisor_of
 from monitor.model.errors import ConfigError
 from monitor.model.secret import Secret
-from monitor.supervisor import Supervisor, supervisor_of
 
 __all__ = [
     "Account", "Annotations", "AnonymousScope", "Config", "Controller", "Events", "Log", "Poll", "Scope", "SecretFile",

@@ -6,11 +6,11 @@ it is there to test.
 """
 
 from monitor.simulator.controller import SimulatedController
+from monitor.simulator.fault_table import FAULT_KINDS
 from monitor.simulator.faults import Fault
-from monitor.simulator.journal import Request
-from monitor.simulator.kinds import FAULT_KINDS
+from monitor.simulator.fleet import Simulator
+from monitor.simulator.request_log import Request
 from monitor.simulator.scenarios import SCENARIOS
-from monitor.simulator.simulator import Simulator
 from monitor.simulator.specs import (
     Account,
     ControllerSpec,

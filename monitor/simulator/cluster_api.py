@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from monitor.simulator.http_types import Json, Reply, reply
 from monitor.simulator.lifecycle import micros, spoken
-from monitor.simulator.wire import Json, Reply, reply
 
 if TYPE_CHECKING:
-    from monitor.simulator.api import Asked
     from monitor.simulator.controller import SimulatedController
+    from monitor.simulator.router import Asked
 
 UP_S = 40 * 86400.0  # how long the nodes were up when the simulation began
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import msgspec
 
 from monitor.simulator.faults import Fault
+from monitor.simulator.http_types import Call, Json, Refusal, Reply, reply
 from monitor.simulator.lifecycle import spoken
 from monitor.simulator.specs import UploadSpec
-from monitor.simulator.wire import Call, Json, Refusal, Reply, reply
 
 if TYPE_CHECKING:
     from monitor.simulator.controller import SimulatedController

@@ -7,16 +7,33 @@ from typing import Any
 
 import msgspec
 
-from monitor.simulator import api, builds, kinds, lifecycle, objects, service
+from monitor.simulator import (
+    fault_table as kinds,
+)
+from monitor.simulator import (
+    image_builds as builds,
+)
+from monitor.simulator import (
+    images as objects,
+)
+from monitor.simulator import (
+    lifecycle,
+)
+from monitor.simulator import (
+    router as api,
+)
+from monitor.simulator import (
+    server as service,
+)
 from monitor.simulator.clock import Clock
 from monitor.simulator.faults import Fault, Faults
-from monitor.simulator.journal import Journal, Request
+from monitor.simulator.http_types import Call, Json, Reply
 from monitor.simulator.listener import Listener
-from monitor.simulator.rates import Bucket
-from monitor.simulator.seeded import Seeded
+from monitor.simulator.random_values import Seeded
+from monitor.simulator.rate_limit import Bucket
+from monitor.simulator.request_log import Journal, Request
 from monitor.simulator.sessions import Session, Sessions
 from monitor.simulator.specs import Account, ControllerSpec, Kind, Outcome, UploadSpec
-from monitor.simulator.wire import Call, Json, Reply
 
 DAY_S = 86400.0
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitor.simulator.faults import Fault
-from monitor.simulator.wire import Json
+from monitor.simulator.http_types import Json
 
 WRONG_TYPES: Json = {
     "progress": "forty",

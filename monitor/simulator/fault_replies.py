@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 from monitor.simulator.clock import Clock
-from monitor.simulator.delivery import Delivery
+from monitor.simulator.fault_delivery import Delivery
 from monitor.simulator.faults import Fault, Faults
+from monitor.simulator.http_types import Call, Reply, html, plain_401, reply
 from monitor.simulator.sessions import NO_SESSION_TEXT, Sessions
-from monitor.simulator.wire import Call, Reply, html, plain_401, reply
 
 UPGRADE_TEXT = "Configuration is disallowed during upgrade"
 

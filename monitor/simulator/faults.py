@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from monitor.simulator.wire import Call
+from monitor.simulator.http_types import Call
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

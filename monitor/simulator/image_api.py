@@ -4,14 +4,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from monitor.simulator import kinds, listing, patching, versions
-from monitor.simulator.objects import Served
+from monitor.simulator import fault_table as kinds
+from monitor.simulator import listing, patching, versions
+from monitor.simulator.http_types import Json, Refusal, Reply, encode, reply
+from monitor.simulator.images import Served
 from monitor.simulator.specs import Kind, UploadSpec
-from monitor.simulator.wire import Json, Refusal, Reply, encode, reply
 
 if TYPE_CHECKING:
-    from monitor.simulator.api import Asked
     from monitor.simulator.controller import SimulatedController
+    from monitor.simulator.router import Asked
 
 
 def images(controller: "SimulatedController", asked: "Asked") -> Reply:

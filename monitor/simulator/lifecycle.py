@@ -14,9 +14,9 @@ from functools import cached_property
 from math import inf
 from typing import Literal
 
-from monitor.simulator.seeded import Seeded
+from monitor.simulator.http_types import Json
+from monitor.simulator.random_values import Seeded
 from monitor.simulator.specs import Outcome, UploadSpec
-from monitor.simulator.wire import Json
 
 SUCCESS = "SYSERR_SUCCESS"
 PENDING = "SYSERR_PENDING"

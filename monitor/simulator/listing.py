@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from monitor.simulator.objects import Served
-from monitor.simulator.wire import Json, Refusal, encode
+from monitor.simulator.http_types import Json, Refusal, encode
+from monitor.simulator.images import Served
 
 MOST_PER_PAGE = 200
 SHAPING = frozenset({"page", "page_size", "sort", "fields", "include_name", "skip_default", "limit_by"})

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from monitor.simulator import versions
+from monitor.simulator.http_types import Json, Refusal
 from monitor.simulator.specs import PatchPolicy
 from monitor.simulator.versions import Version
-from monitor.simulator.wire import Json, Refusal
 
 OPERATIONS = ("add", "replace", "delete")
 READ_ONLY = frozenset({"uuid", "url", "tenant_ref"})

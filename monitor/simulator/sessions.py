@@ -7,9 +7,9 @@ Sessions live in real seconds, not in simulated ones: a clock that runs twenty t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from monitor.simulator.seeded import Seeded
+from monitor.simulator.http_types import Call, Refusal
+from monitor.simulator.random_values import Seeded
 from monitor.simulator.specs import Account, ControllerSpec
-from monitor.simulator.wire import Call, Refusal
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 COOKIE_NAMES = ("avi-sessionid", "sessionid")  # newer and older Controllers; both are set, either is accepted

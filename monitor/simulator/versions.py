@@ -7,7 +7,7 @@ Source: the vendor's published schemas, release by release.
 
 from typing import TypeAlias
 
-from monitor.simulator.wire import Json, Refusal
+from monitor.simulator.http_types import Json, Refusal
 
 Version: TypeAlias = tuple[int, ...]
 

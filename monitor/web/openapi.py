@@ -13,9 +13,9 @@ from msgspec import Struct
 from monitor import __version__
 from monitor.config.access import AnonymousScope
 from monitor.patching.patcher import THEIRS
-from monitor.web.contract import Answer, Header, Parameter, Route
-from monitor.web.patchbody import REF
+from monitor.web.openapi_patch import REF
 from monitor.web.problems import HEADERS, KINDS, TYPE, ProblemDetails
+from monitor.web.route import Answer, Header, Parameter, Route
 
 Json = Any
 

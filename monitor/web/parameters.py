@@ -5,10 +5,10 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from monitor.avi.image import PAGE_SIZE
-from monitor.web import auditing
-from monitor.web.contract import Parameter
-from monitor.web.images import LARGEST_PAGE_NUMBER
-from monitor.web.patching import TRUTHS
+from monitor.web.handlers import audit as auditing
+from monitor.web.handlers.images import LARGEST_PAGE_NUMBER
+from monitor.web.handlers.patch import TRUTHS
+from monitor.web.route import Parameter
 
 _Flag = Annotated[str, Meta(pattern=f"^({'|'.join(TRUTHS)})$")]
 _ApiVersion = Annotated[str, Meta(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6}){1,3}$")]

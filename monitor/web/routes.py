@@ -9,22 +9,22 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from monitor.watches import Difference
+from monitor.daemon.controllers import Difference
 from monitor.web import parameters
-from monitor.web.auditing import list_audit
-from monitor.web.contract import Answer, Header, Route
-from monitor.web.controllers import list_controllers
-from monitor.web.events import stream_events
-from monitor.web.images import get_image, list_images
-from monitor.web.nodes import list_nodes
+from monitor.web.context import STATE
+from monitor.web.handlers.audit import list_audit
+from monitor.web.handlers.controllers import list_controllers
+from monitor.web.handlers.events import stream_events
+from monitor.web.handlers.images import get_image, list_images
+from monitor.web.handlers.metrics import metrics
+from monitor.web.handlers.nodes import list_nodes
+from monitor.web.handlers.page import FILE_TYPES, get_file, get_page
+from monitor.web.handlers.patch import options_image, patch_image
+from monitor.web.handlers.reload import reload
 from monitor.web.openapi import document
-from monitor.web.pages import FILE_TYPES, get_file, get_page
-from monitor.web.patchbody import PATCH_BODY
-from monitor.web.patching import options_image, patch_image
-from monitor.web.reload import reload
-from monitor.web.scrape import metrics
-from monitor.web.shapes import AuditPage, Image, ImagePage, NodePage, PollingPage, Rehearsal
-from monitor.web.state import STATE
+from monitor.web.openapi_patch import PATCH_BODY
+from monitor.web.responses import AuditPage, Image, ImagePage, NodePage, PollingPage, Rehearsal
+from monitor.web.route import Answer, Header, Route
 
 _TEXT = ("text/plain",)
 _ETAG = Header("ETag", "The entity tag of the image as it is.")

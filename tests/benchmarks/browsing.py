@@ -10,7 +10,7 @@ from typing import Final
 from playwright.async_api import Browser, Page
 
 from monitor.metrics.self_metrics import OwnMetrics
-from monitor.web.site import make_site
+from monitor.web.app import make_site
 from tests.benchmarks.children import child
 from tests.benchmarks.measure import Row, Scale, spoken
 from tests.benchmarks.mix import IMAGES, busy_fleet

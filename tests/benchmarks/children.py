@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TextIO
 
-from monitor import log
+from monitor.daemon import logging as log
 
 _PATIENCE_S = 120.0
 _FILES = 10_000  # a fleet of a thousand controllers is a socket each, on both sides

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.image import Track
 from monitor.polling.fleet import Entry
-from monitor.web.feed import BEAT_S, Feed
-from monitor.web.site import make_site
+from monitor.web.app import make_site
+from monitor.web.stream.feed import BEAT_S, Feed
 from tests.benchmarks.children import Child, child, cpu_s, resident
 from tests.benchmarks.measure import Cost, Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import IMAGES, busy_fleet

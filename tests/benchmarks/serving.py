@@ -10,17 +10,17 @@ from typing import Self
 from aiohttp import web
 
 from monitor.config.load import Config, Events, Log, Poll
+from monitor.daemon.controllers import Difference
 from monitor.metrics import exposition
 from monitor.metrics.pieces import Piece, piece
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Fleet
 from monitor.store import Store
-from monitor.watches import Difference
-from monitor.web.auth import Door
-from monitor.web.feed import Feed
-from monitor.web.site import make_site
-from monitor.web.state import State
+from monitor.web.app import make_site
+from monitor.web.auth.authenticator import Door
+from monitor.web.context import State
+from monitor.web.stream.feed import Feed
 from tests.benchmarks.children import child, cpu_s
 from tests.benchmarks.measure import Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import fleet_of, image_series

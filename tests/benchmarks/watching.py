@@ -16,9 +16,9 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from monitor import log
-from monitor.app import Daemon, running
 from monitor.config.load import Config, Controller, Events, Log, Poll, SecretVariable
+from monitor.daemon import logging as log
+from monitor.daemon.app import Daemon, running
 from monitor.model.snapshot import Change
 from monitor.polling.fleet import Entry
 from tests.benchmarks.children import child, cpu_s, nowhere, resident

@@ -25,7 +25,7 @@ from playwright.async_api import (
     expect,
 )
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.simulator import SimulatedController, Simulator
 from tests.e2e.support import program
 from tests.integration.support import PATIENCE_S, QUICK, polled, watching

@@ -17,7 +17,7 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.polling.changes import any_active
 from monitor.polling.fleet import Entry
 from monitor.simulator import Simulator

@@ -15,7 +15,7 @@ import trustme
 import yaml
 from yarl import URL
 
-from monitor.cli.simulate import write_config
+from monitor.cli.commands.simulate import write_config
 from monitor.simulator import Account, ControllerSpec, Fault, SimulatedController, Simulator
 from tests.e2e.support import eventually, output_of, program, started
 from tests.integration.operators import token

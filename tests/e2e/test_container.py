@@ -12,9 +12,9 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 from click.testing import CliRunner
 
-from monitor.app import _MOST_REQUESTS
 from monitor.cli import main
 from monitor.config.load import Poll
+from monitor.daemon.app import _MOST_REQUESTS
 from monitor.simulator import SCENARIOS
 from tests.e2e.support import output_of
 

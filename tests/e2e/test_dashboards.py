@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import yaml
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.simulator import Simulator
 from monitor.simulator.faults import Fault
 from tests.dashboards import Asked, Json, asked, boards, filled, promql_of, variables

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from tests.e2e.browser import REFUSED, address, fleet, keep, newest, of_module, opened, row, sign_in
 from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, Got, ask, audit, patch
 

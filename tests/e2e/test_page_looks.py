@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from tests.e2e.browser import REFUSED, address, fleet, keep, newest, of_module, opened, require_no_sideways_scroll, rows
 from tests.integration.operators import ROOT, TOKENS, patch
 

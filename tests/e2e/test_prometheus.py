@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.polling.fleet import Entry
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from tests.e2e.support import eventually, output_of, program, started

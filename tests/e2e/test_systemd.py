@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.app import _MOST_REQUESTS
 from monitor.config.load import Poll, SecretFile, load
+from monitor.daemon.app import _MOST_REQUESTS
 from tests.e2e.support import output_of, program
 
 ROOT = Path(__file__).parents[2]

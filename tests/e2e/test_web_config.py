@@ -18,8 +18,8 @@ import trustme
 from aiohttp import encode_basic_auth
 from structlog.testing import capture_logs
 
-from monitor.app import Daemon
-from monitor.cli.simulate import write_config
+from monitor.cli.commands.simulate import write_config
+from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Simulator
 from tests.e2e.support import eventually, output_of, program, started
 from tests.integration.support import PATIENCE_S, polled, samples, watching
@@ -68,7 +68,7 @@ def example(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def daemon(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
-    monkeypatch.setattr("monitor.web.rereading._EVERY_S", 0.05)
+    monkeypatch.setattr("monitor.daemon.rereading._EVERY_S", 0.05)
     async with (
         Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator,
         watching(simulator, tmp_path, web_config=example) as daemon,

@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from monitor.app import running
 from monitor.config.load import load
+from monitor.daemon.app import running
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from tests.integration.support import PATIENCE_S
 
 Json = dict[str, Any]

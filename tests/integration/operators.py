@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 from aiohttp.typedefs import Query
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 
 ALICE, BOB, ROOT, EVE = "aum_alice", "aum_bob", "aum_root", "aum_eve"
 

@@ -13,11 +13,11 @@ import aiohttp
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.app import Daemon, running
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
-from monitor.cli.simulate import write_config
+from monitor.cli.commands.simulate import write_config
 from monitor.config.load import Controller, SecretSource, SecretVariable, Tls, load
+from monitor.daemon.app import Daemon, running
 from monitor.model.errors import Reason
 from monitor.model.secret import Secret
 from monitor.polling.fleet import Entry

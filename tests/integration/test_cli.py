@@ -15,7 +15,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from monitor import __version__
-from monitor.cli.simulate import write_config
+from monitor.cli.commands.simulate import write_config
 from monitor.metrics.families import FAMILIES
 from monitor.simulator import SCENARIOS, ControllerSpec, Fault, Simulator
 from tests.e2e.support import output_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
 from monitor.web.openapi import problems_of
 from monitor.web.problems import KINDS

@@ -13,9 +13,9 @@ import pytest
 import structlog
 from aiohttp import encode_basic_auth
 
-from monitor.app import Daemon
 from monitor.config.access import digest_of
-from monitor.log import configure
+from monitor.daemon.app import Daemon
+from monitor.daemon.logging import configure
 from monitor.simulator import ControllerSpec, Simulator
 from monitor.web.routes import ROUTES
 from tests.integration.support import PATIENCE_S, polled, watching

@@ -14,10 +14,10 @@ import aiohttp
 import pytest
 import yaml
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
-from monitor.web import events as module
-from monitor.web import feed as feeds
+from monitor.web.handlers import events as module
+from monitor.web.stream import feed as feeds
 from tests.integration.conformance import require_conformance
 from tests.integration.events import Reader, reading
 from tests.integration.operators import ALICE, EVE, ROOT, TOKENS, ask, patch, token

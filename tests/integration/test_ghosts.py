@@ -7,7 +7,7 @@ from random import Random
 import msgspec
 import pytest
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
 from tests.integration.support import QUICK, exposition, image_uuids, polled, scrape, until, watching
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
 from tests.integration.support import (
     QUICK,

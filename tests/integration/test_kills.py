@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.cli.audit import verify
-from monitor.cli.simulate import write_config
+from monitor.cli.commands.audit import verify
+from monitor.cli.commands.simulate import write_config
 from monitor.config.load import load
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
 from tests.integration import doomed

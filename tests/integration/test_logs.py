@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
 from tests.integration.support import failed, polled, rewrite, scrape, until, watching
 

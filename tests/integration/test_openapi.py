@@ -22,11 +22,11 @@ from schemathesis.specs.openapi.checks import ignored_auth
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 from structlog.testing import capture_logs
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.patching.body import decode_patch
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from monitor.web.openapi import document
-from monitor.web.patchbody import PATCH_BODY, REF
+from monitor.web.openapi_patch import PATCH_BODY, REF
 from monitor.web.problems import TYPE
 from monitor.web.routes import ROUTES
 from tests.integration.operators import ROOT, TOKENS

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.simulator import Account, ControllerSpec, Fault, PatchPolicy, SimulatedController, Simulator
 from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
 from tests.integration.support import QUICK, polled, samples, scrape, until, watching

@@ -16,9 +16,9 @@ import trustme
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
-from monitor.app import Daemon
 from monitor.avi.image import HIGHEST_VERSION
 from monitor.cli import main
+from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, Simulator, UploadSpec
 from tests.e2e.support import output_of
 from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, patch

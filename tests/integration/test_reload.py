@@ -18,9 +18,9 @@ import trustme
 import yaml
 from structlog.testing import capture_logs
 
-from monitor.app import Daemon, running
-from monitor.cli.simulate import write_config
+from monitor.cli.commands.simulate import write_config
 from monitor.config.load import Config, load
+from monitor.daemon.app import Daemon, running
 from monitor.model.errors import ConfigError, Refusal
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
 from tests.integration.conformance import require_conformance
@@ -353,7 +353,7 @@ async def test_a_refused_password_is_tried_once_more_after_a_reload(tmp_path: Pa
 
 
 async def test_a_new_file_of_controllers_is_found_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.reloading._LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY_S", 0.05)
     async with sited(tmp_path, controller_files=["more/*.yml"]) as site:
         whole = yaml.safe_load((tmp_path / "config.yml").read_text())
         (tmp_path / "more").mkdir()
@@ -377,7 +377,7 @@ def file_of(site: Site, folder: Path, password_file: Path) -> str:
 async def test_a_file_of_controllers_that_is_edited_in_place_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.reloading._LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY_S", 0.05)
     more = tmp_path / "more.yml"
     more.write_text("controllers: []  # none yet\n")
     async with sited(tmp_path, controller_files=["more.yml"]) as site:
@@ -389,7 +389,7 @@ async def test_a_file_of_controllers_that_is_edited_in_place_is_read_again(
 async def test_what_a_file_of_controllers_names_may_come_later_and_until_then_the_trouble_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.reloading._LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY_S", 0.05)
     async with sited(tmp_path, poll=dict(QUICK), controller_files=["more/*.yml"]) as site:
         (tmp_path / "more").mkdir()
         late = tmp_path / "late.password"
@@ -412,7 +412,7 @@ async def test_what_a_file_of_controllers_names_may_come_later_and_until_then_th
 async def test_a_bug_in_a_reload_leaves_the_daemon_as_it_was_and_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.reloading._LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY_S", 0.05)
     troubles = [RuntimeError("a bug")]
 
     def reading(path: Path) -> Config:

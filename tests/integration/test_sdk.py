@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
 from tests.integration.operators import ALICE, BOB, TOKENS
 from tests.integration.support import until, watching

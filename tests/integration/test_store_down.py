@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
 from tests.integration.conformance import require_conformance
 from tests.integration.operators import ROOT, TOKENS, ask, audit, patch

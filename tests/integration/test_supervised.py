@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from monitor.cli.simulate import write_config
+from monitor.cli.commands.simulate import write_config
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from tests.integration.support import PATIENCE_S
 from tests.manager import Manager, manager_at
@@ -38,8 +38,8 @@ def main():
     os.environ["LISTEN_PID"] = str(os.getpid())  # as whoever forks and executes sets it
     if os.environ["PASSED"]:
         os.dup2(int(os.environ["PASSED"]), 3)  # and this, too
-    import monitor.app, monitor.cli, monitor.cli.daemon as daemon
-    monitor.app._BEAT_OLD_S, monitor.app._OVERDUE_S = 1.5, 0.5  # no test waits for half a minute
+    import monitor.daemon.app, monitor.cli, monitor.cli.commands.run as daemon
+    monitor.daemon.app._BEAT_OLD_S, monitor.daemon.app._OVERDUE_S = 1.5, 0.5  # no test waits for half a minute
     run = daemon.run
     async def run_and_be_crippled(*given):
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, cripple, os.environ.get("CRIPPLE"))

@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
-from monitor.app import Daemon
 from monitor.cli import main
+from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator, UploadSpec
 from tests.integration.operators import EVE, TOKENS
 from tests.integration.support import PATIENCE_S, until, watching

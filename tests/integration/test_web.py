@@ -15,13 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from structlog.testing import capture_logs
 from yarl import URL
 
-from monitor.app import Daemon
+from monitor.daemon.app import Daemon
 from monitor.model.health import Health
 from monitor.model.snapshot import Snapshot
 from monitor.polling.fleet import Entry
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
+from monitor.web.app import make_site
 from monitor.web.routes import ROUTES
-from monitor.web.site import make_site
 from tests.integration.support import PATIENCE_S, polled, until, watching
 
 FLEET = (
@@ -306,7 +306,7 @@ async def test_a_bug_in_a_route_is_a_problem_that_names_the_log_line(
 async def test_a_scraper_that_does_not_read_is_cut_off_and_costs_no_other(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("monitor.web.scrape._PATIENCE_S", 0.2)
+    monkeypatch.setattr("monitor.web.handlers.metrics._PATIENCE_S", 0.2)
     flood = [{"task_name": f"task {n}", "nodes_events": [{"ip": {"addr": "x" * 150}}]} for n in range(1_900)]
     for number in range(20):
         state = {"state": "IMAGE_FSM_STARTED"}

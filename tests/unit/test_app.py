@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.app import not_healthy, not_ready
+from monitor.daemon.app import not_healthy, not_ready
 from monitor.model.health import Health
 from monitor.model.snapshot import Snapshot
 from monitor.polling.fleet import Entry, Fleet

@@ -20,7 +20,7 @@ from monitor.config.load import Config, Events, Log, Poll
 from monitor.config.web_config import TlsServer, WebConfig
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.secret import Secret
-from monitor.web.auth import Caller, Door
+from monitor.web.auth.authenticator import Caller, Door
 from monitor.web.problems import Problem
 
 TOKENS = (
@@ -229,7 +229,7 @@ async def test_many_guesses_at_once_are_no_way_around_the_count(monkeypatch: pyt
 
 
 async def test_while_too_many_passwords_wait_others_are_asked_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.web.passwords._WAITING", 0)
+    monkeypatch.setattr("monitor.web.auth.passwords._WAITING", 0)
     house = House()
     async with asyncio.TaskGroup() as tasks:
         each = [

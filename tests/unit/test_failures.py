@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from monitor.web.failures import Failures, source_of
+from monitor.web.auth.throttle import Failures, source_of
 
 
 class Clock:

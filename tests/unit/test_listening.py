@@ -12,7 +12,7 @@ import uvloop
 from aiohttp import web
 
 from monitor.model.errors import MonitorError
-from monitor.web.listening import Listener
+from monitor.web.server import Listener
 
 CA = trustme.CA()
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]

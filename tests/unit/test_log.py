@@ -10,7 +10,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor import log
+from monitor.daemon import logging as log
 from monitor.model.secret import Secret
 
 

@@ -10,12 +10,12 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
+from monitor.daemon.supervisor import supervisor_of
+from monitor.daemon.systemd import Notifier, Tally
 from monitor.model.health import Health
 from monitor.model.image import Image, ImageState, Mark, Track
 from monitor.model.snapshot import Snapshot
-from monitor.notify import Notifier, Tally
 from monitor.polling.fleet import Entry, Fleet
-from monitor.supervisor import supervisor_of
 from tests.manager import Manager, manager_at
 
 QUICK_US = "20000"

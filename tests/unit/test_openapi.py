@@ -13,9 +13,9 @@ from monitor import __version__
 from monitor.config.access import Scope
 from monitor.patching.body import MEDIA_TYPES, is_version
 from monitor.web import parameters
-from monitor.web.contract import Parameter, Route
 from monitor.web.openapi import document, problems_of, statuses
 from monitor.web.problems import HEADERS, KINDS, TYPE
+from monitor.web.route import Parameter, Route
 from monitor.web.routes import ROUTES
 from tests.unit.strategies import BOUNDED
 

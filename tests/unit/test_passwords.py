@@ -7,8 +7,8 @@ import bcrypt
 import pytest
 
 from monitor.model.secret import Secret
-from monitor.web import passwords
-from monitor.web.passwords import Passwords
+from monitor.web.auth import passwords
+from monitor.web.auth.passwords import Passwords
 
 
 def hashed(password: bytes) -> Secret:

@@ -16,7 +16,7 @@ from monitor.model.errors import Refusal
 from monitor.patching.body import FORMS, decode_patch
 from monitor.patching.fields import ADJUSTABLE, OWNED, Adjustment
 from monitor.web.openapi import document
-from monitor.web.patchbody import PATCH_BODY, REF
+from monitor.web.openapi_patch import PATCH_BODY, REF
 from monitor.web.routes import ROUTES
 from tests.unit.strategies import BOUNDED
 

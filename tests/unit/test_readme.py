@@ -14,7 +14,7 @@ import yaml
 from prometheus_client.metrics_core import Metric
 
 from monitor.cli import main
-from monitor.cli.certificate import make_certificate
+from monitor.cli.commands.certificate import make_certificate
 from monitor.config.access import Scope
 from monitor.config.load import load, schema
 from monitor.metrics.families import FAMILIES
@@ -25,9 +25,11 @@ from monitor.patching.body import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
 from monitor.patching.fields import ADJUSTABLE
 from monitor.polling import eta
 from monitor.store import upload_history
-from monitor.web import events, feed, live
+from monitor.web.handlers import events
 from monitor.web.problems import KINDS
 from monitor.web.routes import ROUTES
+from monitor.web.stream import feed
+from monitor.web.stream import messages as live
 from tests.rules import alerts, rules
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ import trustme
 from structlog.testing import capture_logs
 
 from monitor.config.web_config import TlsServer, WebConfig, read_web_config
-from monitor.web.rereading import Rereading
+from monitor.daemon.rereading import Rereading
 
 HASH = f"$2b$04${'.' * 53}"
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
@@ -179,7 +179,7 @@ async def test_a_certificate_that_goes_between_two_looks_at_it_is_bad(
     def gone(_tls: TlsServer) -> ssl.SSLContext:
         raise FileNotFoundError
 
-    monkeypatch.setattr("monitor.web.rereading.ssl_context", gone)
+    monkeypatch.setattr("monitor.daemon.rereading.ssl_context", gone)
     folder.issue()
     await folder.look()
     assert [log["problems"] for log in logs] == [
@@ -195,7 +195,7 @@ async def test_without_tls_there_is_no_context(tmp_path: Path) -> None:
 
 
 async def test_it_looks_by_itself(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.web.rereading._EVERY_S", 0.0)
+    monkeypatch.setattr("monitor.daemon.rereading._EVERY_S", 0.0)
     folder.write("web.yml", f"{TLS}# changed\n")
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         looking = tasks.create_task(folder.rereading.run(), name="look")

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from monitor.cli.screen import show, table
+from monitor.cli.output.demo_screen import show, table
 from monitor.model.health import Health
 from monitor.model.image import Image, Mark, Track
 from monitor.model.snapshot import Altered, Appeared, Listing, Snapshot, Vanished

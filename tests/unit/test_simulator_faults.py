@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from monitor.simulator import SCENARIOS, Fault, delivery, kinds
-from monitor.simulator.delivery import UNSAID, Delivery
+from monitor.simulator import SCENARIOS, Fault
+from monitor.simulator import fault_delivery as delivery
+from monitor.simulator import fault_table as kinds
+from monitor.simulator.fault_delivery import UNSAID, Delivery
 from monitor.simulator.fault_images import TIME_FORMATS
 from monitor.simulator.faults import Faults
-from monitor.simulator.wire import Call, Reply
+from monitor.simulator.http_types import Call, Reply
 
 LIST = Call("GET", "/api/image")
 IMAGES: list[dict[str, Any]] = [

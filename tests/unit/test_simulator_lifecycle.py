@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.simulator.builds import built_image
+from monitor.simulator.image_builds import built_image
 from monitor.simulator.lifecycle import TASKS, Plan, planned, rendered
-from monitor.simulator.seeded import Seeded
+from monitor.simulator.random_values import Seeded
 from monitor.simulator.specs import UploadSpec
 
 START = 1_740_000_000.0

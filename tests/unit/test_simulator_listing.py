@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from monitor.simulator.http_types import Refusal
+from monitor.simulator.images import Served
 from monitor.simulator.listing import Page, page_of
-from monitor.simulator.objects import Served
-from monitor.simulator.wire import Refusal
 
 
 def served(image: dict[str, Any]) -> Served:

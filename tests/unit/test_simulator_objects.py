@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.simulator.builds import built_image, next_release, older_releases
+from monitor.simulator.image_builds import built_image, next_release, older_releases
+from monitor.simulator.images import Images, Literal, Upload
 from monitor.simulator.lifecycle import planned
-from monitor.simulator.objects import Images, Literal, Upload
-from monitor.simulator.rates import Bucket
-from monitor.simulator.seeded import Seeded
+from monitor.simulator.random_values import Seeded
+from monitor.simulator.rate_limit import Bucket
 from monitor.simulator.specs import RateLimit, UploadSpec
 
 START = 1_740_000_000.0

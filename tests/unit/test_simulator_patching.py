@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from monitor.simulator.http_types import Refusal
 from monitor.simulator.patching import Setting, patched
 from monitor.simulator.specs import PatchPolicy
-from monitor.simulator.wire import Refusal
 
 IMAGE: dict[str, Any] = {
     "uuid": "image-1",

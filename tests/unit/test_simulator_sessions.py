@@ -2,10 +2,10 @@
 
 import pytest
 
-from monitor.simulator.seeded import Seeded
+from monitor.simulator.http_types import Call, Refusal
+from monitor.simulator.random_values import Seeded
 from monitor.simulator.sessions import NotAuthenticated, Session, Sessions
 from monitor.simulator.specs import Account, ControllerSpec
-from monitor.simulator.wire import Call, Refusal
 
 ADMIN = Account(username="admin", password="pw", token="tok")
 

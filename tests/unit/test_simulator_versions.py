@@ -2,8 +2,8 @@
 
 import pytest
 
+from monitor.simulator.http_types import Refusal
 from monitor.simulator.versions import negotiated, parse, refuse_younger, view
-from monitor.simulator.wire import Refusal
 
 IMAGE = {
     "uuid": "image-1",

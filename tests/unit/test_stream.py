@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.cli.stream import Event, Parser, TooLarge
+from monitor.cli.api.sse import Event, Parser, TooLarge
 
 MOST = 64
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from monitor.cli.tables import Row, change_table, event_table, facts_of, image_table
+from monitor.cli.output.tables import Row, change_table, event_table, facts_of, image_table
 from monitor.model.image import Event, Image
 
 NAME = "30.1.2-9642-20240307.181200"

@@ -14,14 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from monitor.cli.answers import Denied, Failure, Late, Lost, Missed, Unserved
-from monitor.cli.display import Display, Jsons, Lines
-from monitor.cli.drawing import drawing
-from monitor.cli.follow import Heard, Opened, follow
-from monitor.cli.options import Access
-from monitor.cli.remote import calling
-from monitor.cli.stream import Event
-from monitor.cli.view import (
+from monitor.cli.api.client import calling
+from monitor.cli.api.responses import Denied, Failure, Late, Lost, Missed, Unserved
+from monitor.cli.api.sse import Event
+from monitor.cli.api.subscription import Heard, Opened, follow
+from monitor.cli.api.view import (
     Change,
     Eta,
     Health,
@@ -34,9 +31,12 @@ from monitor.cli.view import (
     apply,
     decode_message,
 )
-from monitor.cli.wanted import Scene, Wanted, find, reached
-from monitor.cli.watch import Order, Watcher
-from monitor.cli.words import absence_of, going, lasting, left
+from monitor.cli.commands.watch import Order, Watcher
+from monitor.cli.options import Access
+from monitor.cli.output.display import Display, Jsons, Lines
+from monitor.cli.output.format import absence_of, going, lasting, left
+from monitor.cli.output.live_screen import drawing
+from monitor.cli.output.target import Scene, Wanted, find, reached
 
 NOW = 1000.0
 ALL = Wanted()
@@ -682,7 +682,7 @@ async def test_a_token_that_is_taken_back_ends_it_at_the_next_connection() -> No
 
 
 async def test_an_event_that_is_too_large_is_no_daemons(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.cli.follow._LARGEST", 16)
+    monkeypatch.setattr("monitor.cli.api.subscription._LARGEST", 16)
     async with daemon(FIRST) as (url, _):
         with pytest.raises(Unserved, match="/api/events: an event has more than 16 bytes"):
             await heard(url, lambda _: False)

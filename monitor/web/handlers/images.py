@@ -1,0 +1,119 @@
+"""``GET /api/image`` and one of them: the Image objects as last seen, in the Controller's own shape."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from aiohttp import web
+
+from monitor.avi.image import PAGE_SIZE
+from monitor.model.image import Track
+from monitor.patching.representation import entity_tag, represent
+from monitor.polling import eta
+from monitor.polling.fleet import Entry
+from monitor.web.context import CALLER, STATE
+from monitor.web.problems import Problem
+
+LARGEST_PAGE_NUMBER = 1_000_000
+
+
+async def list_images(request: web.Request) -> web.Response:
+    """
+    The Image objects as last seen, with the name of their controller.
+
+    Query: ``name``, ``uuid``, ``controller`` (equal); ``page_size`` (1 to 200, the default) and ``page``, from 1.
+    Shape: ``{"count": n, "results": [image, …], "next": url?}``.
+    """
+    wanted = {key: request.query[key] for key in ("name", "uuid", "controller") if key in request.query}
+    caller = request[CALLER]
+    seen = ((entry, track) for entry, track in request.app[STATE].fleet.images() if caller.sees(entry.name))
+    images = [(entry, track) for entry, track in seen if _is(entry, track, wanted)]
+    size = number(request, "page_size", most=PAGE_SIZE) or PAGE_SIZE
+    page = number(request, "page") or 1
+    now = request.app[STATE].now()
+    shown = [_body(entry, track, now=now) for entry, track in images[(page - 1) * size : page * size]]
+    more = b""
+    if page * size < len(images):
+        more = b',"next":' + msgspec.json.encode(other_page(request, page=page + 1))
+    body = b'{"count":%d,"results":[%b]%b}' % (len(images), b",".join(shown), more)
+    return web.Response(body=body, content_type="application/json")
+
+
+def _is(entry: Entry, track: Track, wanted: Mapping[str, str]) -> bool:
+    facts = {"name": track.image.name, "uuid": track.image.uuid, "controller": entry.name}
+    return wanted.items() <= facts.items()
+
+
+async def get_image(request: web.Request) -> web.Response:
+    """One Image object as last seen, with an ``ETag``. 409 when two controllers have the uuid and none is named."""
+    entry, track = find_image(request)
+    tag = entity_tag(raw_of(entry, track), entry.name, track.annotations)
+    if request.if_none_match and any(known.value in {tag, "*"} for known in request.if_none_match):
+        return web.Response(status=304, headers={"ETag": f'"{tag}"'})
+    body = _body(entry, track, now=request.app[STATE].now())
+    return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})
+
+
+def find_image(request: web.Request) -> tuple[Entry, Track]:
+    """
+    The image that the path names, among those that the caller may see.
+
+    Raises: Problem when it is nowhere, or on two controllers and ``?controller=`` names none.
+    """
+    uuid, controller = request.match_info["uuid"], request.query.get("controller")
+    entries = [each for each in request.app[STATE].fleet.entries.values() if request[CALLER].sees(each.name)]
+    known = [each for each in entries if uuid in each.snapshot.images and controller in {None, each.name}]
+    found = [each for each in known if not each.health.stale]
+    if not found:
+        raise Problem("no-such-image", _absence(uuid, known))
+    if len(found) > 1:
+        names = ", ".join(sorted(each.name for each in found))
+        raise Problem("ambiguous-image", f"the image {uuid} is on {names}; name one with ?controller=")
+    return found[0], found[0].snapshot.images[uuid]
+
+
+def _absence(uuid: str, stale: Sequence[Entry]) -> str:
+    """Why an image is not there: nobody has it, or nobody knows whether it is there still."""
+    if not stale:
+        return f"no controller that you may see has the image {uuid[:200]} at present"
+    names = ", ".join(f"{each.name} ({each.health.reason})" for each in stale)
+    return f"{names} had the image {uuid[:200]}, but cannot be read for too long now; come again when it can"
+
+
+def raw_of(entry: Entry, track: Track) -> bytes:
+    """The object as its controller gave it."""
+    return bytes(entry.snapshot.listing.raws[track.image.uuid])
+
+
+def _body(entry: Entry, track: Track, *, now: float) -> bytes:
+    return represent(raw_of(entry, track), entry.name, track.annotations, _estimates(track, now=now))
+
+
+def _estimates(track: Track, *, now: float) -> Mapping[str, float | None]:
+    """Of what is under way: what it still takes, and for how long it has not moved."""
+    left = eta.left(track, now=now)
+    numbers = {
+        "eta_seconds": left.likely_s if left else None,
+        "eta_seconds_min": left.least_s if left else None,
+        "eta_seconds_max": left.most_s if left else None,
+        "stalled_seconds": eta.stalled_s(track, now=now),
+    }
+    return {name: None if number is None else round(number, 1) for name, number in numbers.items()}
+
+
+def number(request: web.Request, key: str, *, most: int = LARGEST_PAGE_NUMBER) -> int:
+    """A positive number of the query; 0 when absent."""
+    text = request.query.get(key)
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdecimal() and len(text) < 17 and 0 < int(text) <= most):
+        detail = f"{key}: found {text[:40]!r}, expected a number from 1 to {most}"
+        raise Problem("bad-query", detail)
+    return int(text)
+
+
+def other_page(request: web.Request, **query: int) -> str:
+    """The URL of this request with another query. Raises: Problem where the caller's Host makes none."""
+    try:
+        return str(request.url.update_query(**query))
+    except ValueError as error:
+        raise Problem("bad-query", f"Host: found {request.host[:80]!r}, expected a host and perhaps a port") from error

@@ -1,0 +1,47 @@
+"""``GET /metrics``: pieces, put together and sent. Nothing is computed here but the daemon's own few dozen series."""
+
+import asyncio
+
+from aiohttp import hdrs, web
+
+from monitor.metrics import exposition
+from monitor.metrics.families import FAMILIES
+from monitor.metrics.pieces import Piece, piece
+from monitor.metrics.render import header
+from monitor.web.context import CALLER, STATE
+
+_PATIENCE_S = 60.0  # for a scraper that reads slowly; Prometheus itself gives up long before
+
+_HEADERS = {
+    openmetrics: tuple(piece(header(family, openmetrics=openmetrics)) for family in FAMILIES)
+    for openmetrics in (False, True)
+}
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """The whole exposition, in the format and encoding asked for."""
+    state = request.app[STATE]
+    openmetrics = exposition.wants_openmetrics(request.headers.get(hdrs.ACCEPT, ""))
+    rows = [entry.pieces for entry in state.fleet.entries.values() if request[CALLER].sees(entry.name)]
+    pieces = exposition.in_order(_HEADERS[openmetrics], rows)
+    pieces.append(piece(state.own.render(openmetrics=openmetrics)))
+    return await _send(request, pieces, exposition.OPENMETRICS if openmetrics else exposition.TEXT)
+
+
+async def _send(request: web.Request, pieces: list[Piece], content_type: str) -> web.StreamResponse:
+    gzip = exposition.wants_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+    length, chunks = exposition.gzipped(pieces) if gzip else exposition.identity(pieces)
+    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: content_type, hdrs.VARY: "Accept, Accept-Encoding"})
+    response.content_length = length
+    if gzip:
+        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await response.prepare(request)
+            for chunk in chunks if request.method != hdrs.METH_HEAD else ():
+                await response.write(chunk)
+    except TimeoutError as error:
+        if request.transport:
+            request.transport.abort()
+        raise ConnectionResetError("the scraper reads too slowly") from error
+    return response

@@ -1,0 +1,38 @@
+"""``GET /api/image/{uuid}/nodes``: what each node did for each task of one image."""
+
+import asyncio
+
+import msgspec
+from aiohttp import web
+
+from monitor.avi.image import decode_spans
+from monitor.model.image import Event
+from monitor.web.handlers.images import find_image, raw_of
+from monitor.web.responses import NodeEvent, NodePage
+
+
+async def list_nodes(request: web.Request) -> web.Response:
+    """
+    The events of one image, one a (task, node). Decoded when asked for: they are not kept.
+
+    Raises: Problem (no-such-image, ambiguous-image).
+    """
+    raw = msgspec.Raw(raw_of(*find_image(request)))
+    events = await asyncio.to_thread(decode_spans, raw)  # it may have thousands
+    tasks = dict.fromkeys(event.task for event in events)
+    nodes = sorted({event.node for event in events})
+    page = NodePage(list(tasks), nodes, [_shown(event) for event in events])
+    return web.Response(body=msgspec.json.encode(page), content_type="application/json")
+
+
+def _shown(event: Event) -> NodeEvent:
+    return NodeEvent(
+        event.task,
+        event.node,
+        event.state,
+        event.status,
+        event.message,
+        event.started_at,
+        event.ended_at,
+        event.duration_s,
+    )

@@ -1,0 +1,156 @@
+"""``PATCH /api/image/{uuid}``: who, which image and what, out of the request; what became of it, into the response."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+
+import msgspec
+from aiohttp import hdrs, web
+
+from monitor.model.errors import Refusal
+from monitor.model.image import Track
+from monitor.patching.body import LARGEST_BODY, MEDIA_TYPES, Patch, decode_patch, is_version
+from monitor.patching.representation import entity_tag, represent
+from monitor.patching.request import Order, Patched
+from monitor.polling.fleet import Entry
+from monitor.web.context import CALLER, REQUEST_ID, STATE
+from monitor.web.handlers.images import find_image
+from monitor.web.problems import Problem
+
+_PATIENCE_S = 30.0  # for a body of at most 64 KiB
+_STRONG_TAG = re.compile(r'(?<!/)"([^"]*)"')
+QUERY = ("name", "controller", "dry_run", "force")
+"""What may stand in the query of a PATCH."""
+
+_ACCEPT_PATCH = {"Accept-Patch": ", ".join(MEDIA_TYPES)}
+TRUTHS: Mapping[str, bool] = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
+
+
+async def patch_image(request: web.Request) -> web.Response:
+    """
+    Annotate or adjust one image.
+
+    Answers 200 with the whole Image after the change and its ``ETag``; with ``?dry_run=true`` as it would be, and
+    ``changes``: before and after of each field.
+    """
+    _require_known_query(request)
+    api_version = _api_version(request)
+    flags = {name: _flag(request, name) for name in ("dry_run", "force")}
+    body = await _body(request)
+    try:
+        patch = decode_patch(body)
+        entry, track = find_image(request)
+        _require_name(request, track)
+        _require_tenant(request, entry, track)
+        _require_scope(request, patch)
+        patched = await request.app[STATE].patcher.apply(_order(request, entry, patch, api_version, **flags))
+    except Refusal as refusal:
+        raise Problem(
+            refusal.kind, refusal.detail, headers=refusal.headers, path=refusal.path, status=refusal.status
+        ) from refusal
+    return _respond(entry.name, patched, dry_run=flags["dry_run"])
+
+
+async def options_image(_request: web.Request) -> web.Response:
+    """What the resource can be asked, and in which forms it can be patched (RFC 5789)."""
+    return web.Response(status=204, headers={"Allow": "GET, HEAD, OPTIONS, PATCH", **_ACCEPT_PATCH})
+
+
+def _respond(controller: str, patched: Patched, *, dry_run: bool) -> web.Response:
+    body = represent(patched.raw, controller, patched.annotations)
+    if dry_run:
+        body = msgspec.json.encode({"dry_run": True, "image": msgspec.Raw(body), "changes": patched.changes})
+        return web.Response(body=body, content_type="application/json")
+    tag = entity_tag(patched.raw, controller, patched.annotations)
+    return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})
+
+
+def _order(request: web.Request, entry: Entry, patch: Patch, api_version: str, *, dry_run: bool, force: bool) -> Order:
+    return Order(
+        controller=entry.name,
+        uuid=request.match_info["uuid"],
+        patch=patch,
+        api_version=api_version,
+        if_match=_if_match(request),
+        dry_run=dry_run,
+        force=force,
+        actor=request[CALLER].name,
+        source=request.remote or "",
+        request_id=request[REQUEST_ID],
+        wanted=lambda: request.transport is not None and not request.transport.is_closing(),
+    )
+
+
+def _require_known_query(request: web.Request) -> None:
+    """A misspelt guard or dry run must not be a change."""
+    for key in request.query:
+        if key not in QUERY:
+            raise Problem("bad-query", f"found {key[:40]!r}, expected none but {', '.join(QUERY)}")
+        if len(request.query.getall(key)) > 1:
+            raise Problem("bad-query", f"{key}: found it twice, expected it once")
+
+
+def _if_match(request: web.Request) -> frozenset[str] | None:
+    """The tags that may be; ``*`` for any, None without the header. A weak one never matches (RFC 9110, 13.1.1)."""
+    headers = request.headers.getall(hdrs.IF_MATCH, ())
+    if not headers:
+        return None
+    text = ",".join(headers)
+    if text.strip() == "*":
+        return frozenset("*")
+    return frozenset(_STRONG_TAG.findall(text)) - {"*"}
+
+
+def _api_version(request: web.Request) -> str:
+    version = request.headers.get("X-Avi-Version", "")
+    if not is_version(version):
+        found = f"found {version[:40]!r}" if version else "it is missing"
+        raise Problem("no-version", f"X-Avi-Version: {found}, expected the API version of the body, such as 30.2.1")
+    return version
+
+
+def _flag(request: web.Request, name: str) -> bool:
+    text = request.query.get(name, "false")
+    if text not in TRUTHS:
+        raise Problem("bad-query", f"{name}: found {text[:40]!r}, expected true or false")
+    return TRUTHS[text]
+
+
+async def _body(request: web.Request) -> bytes:
+    """The body, in time and within the limit, of a type that we read."""
+    charset = (request.charset or "utf-8").lower()
+    coding = request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower()
+    if request.content_type not in MEDIA_TYPES or charset not in {"utf-8", "utf8"} or coding != "identity":
+        found = f"found {request.headers.get(hdrs.CONTENT_TYPE, 'none')[:80]!r}, coding {coding[:40]!r}"
+        expected = f"expected {' or '.join(MEDIA_TYPES)} in UTF-8, uncompressed"
+        raise Problem("media-type", f"{found}; {expected}", headers=_ACCEPT_PATCH)
+    if (request.content_length or 0) > LARGEST_BODY:
+        raise Problem("too-large", f"the body has {request.content_length} bytes; {LARGEST_BODY} are the most")
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            return await request.read()
+    except TimeoutError as error:
+        raise Problem("too-slow", f"the body did not come within {_PATIENCE_S:.0f} s") from error
+
+
+def _require_name(request: web.Request, track: Track) -> None:
+    """``?name=`` is a guard: whoever gives it means no other image."""
+    name = request.query.get("name")
+    if name is not None and name != track.image.name:
+        raise Problem("other-name", f"the image is named {track.image.name!r}, not {name[:200]!r}")
+
+
+def _require_tenant(request: web.Request, entry: Entry, track: Track) -> None:
+    """The caller's tenant must be one that we watch: theirs is never forwarded."""
+    watched = request.app[STATE].tenants[entry.name]
+    for header in ("X-Avi-Tenant", "X-Avi-Tenant-UUID"):
+        tenant = request.headers.get(header)
+        if tenant is not None and watched != "*" and tenant not in {watched, track.image.tenant}:
+            raise Problem("other-tenant", f"{header}: {entry.name} is watched in the tenant {watched!r} alone")
+
+
+def _require_scope(request: web.Request, patch: Patch) -> None:
+    """To annotate is the scope of the route; what leaves for a Controller needs more."""
+    if patch.adjustment and not request[CALLER].may("adjust"):
+        fields = ", ".join(patch.adjustment.fields)
+        raise Problem("forbidden", f"{request[CALLER].name} may annotate; to change {fields} needs the scope adjust")
