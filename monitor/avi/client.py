@@ -20,7 +20,7 @@ from yarl import URL
 from monitor.avi import image as schema
 from monitor.avi.connection import Connector, as_poll_error
 from monitor.avi.errors import Reply, discreet, judge
-from monitor.config.load import Controller
+from monitor.config.types import Controller
 from monitor.model.errors import BadAnswer, Phase, PollError, Refused, Unreachable
 from monitor.model.secret import Secret
 from monitor.model.snapshot import Listing, Page

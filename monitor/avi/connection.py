@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import ContentEncodingError
 
 from monitor import __version__
 from monitor.avi.resolver import Resolver
-from monitor.config.load import Tls
+from monitor.config.types import Tls
 from monitor.model.errors import BadAnswer, Phase, Unanswered, Unreachable
 
 

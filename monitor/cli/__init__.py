@@ -14,12 +14,14 @@ import click
 import msgspec
 
 from monitor import __version__
+from monitor.cli.commands import COMMANDS
 from monitor.cli.options import output_option
 from monitor.cli.params import Anchor, Duration
-from monitor.cli.commands import COMMANDS
 from monitor.cli.runner import complaining, run_loop
 from monitor.config.access import ANONYMOUS, Scope
-from monitor.config.load import Config, load, schema
+from monitor.config.load import load
+from monitor.config.settings import schema
+from monitor.config.types import Config
 from monitor.daemon import logging as log
 from monitor.metrics.families import FAMILIES
 

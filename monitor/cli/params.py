@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
-from monitor.config.load import parse_duration_s
 from monitor.config.validation import Site, Wrong, printable, quoted
-from monitor.config.values import CA_FILE, ORIGIN
+from monitor.config.values import CA_FILE, ORIGIN, parse_duration_s
 from monitor.patching.body import is_version
 from monitor.patching.fields import ADJUSTABLE, LISTS, Json
 

@@ -10,140 +10,33 @@ import os
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Generic, TypeVar, get_args
+from typing import Generic, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from monitor.config.access import AnonymousScope, Scope, Token, User, clashes, missing, strangers, token_of, user_of
+from monitor.config.access import clashes, missing, strangers, token_of, user_of
 from monitor.config.settings import (
     RULEBOOK,
-    Annotations,
     ControllerFile,
     ControllerSettings,
-    Events,
-    Log,
-    Poll,
     Settings,
     TlsSettings,
     WriteSettings,
-    schema,
 )
+from monitor.config.types import Account, Config, Controller, SecretFile, SecretSource, SecretVariable, Tls
 from monitor.config.validation import Site, check, printable, quoted
 from monitor.config.values import (
     has_wildcard,
     is_loopback,
-    parse_duration_s,
-    parse_size,
-    read_secret,
     write_address,
 )
 from monitor.config.web_config import WebConfig, read_web_config
 from monitor.config.yaml_reader import read_tree, reason
-from monitor.daemon.supervisor import Supervisor, supervisor_of
 from monitor.model.errors import ConfigError
 from monitor.model.secret import Secret
 
-__all__ = [
-    "Account", "Annotations", "AnonymousScope", "Config", "Controller", "Events", "Log", "Poll", "Scope", "SecretFile",
-    "SecretSource", "SecretVariable", "Tls", "Token", "User", "WebConfig", "load", "parse_duration_s", "parse_size",
-    "schema",
-]  # fmt: skip
-
 T = TypeVar("T")
-
-
-class SecretFile(Struct, frozen=True):
-    """A secret that is read anew each time, so that it can be changed without a reload."""
-
-    path: Path
-
-    def read(self) -> Secret | None:
-        """Give the present secret; None when the file is empty, missing or unreadable: it is being written."""
-        try:
-            return Secret(read_secret(self.path)) or None
-        except (OSError, ValueError):
-            return None
-
-
-class SecretVariable(Struct, frozen=True):
-    """A secret from the environment, which does not change while we run."""
-
-    name: str
-    secret: Secret
-
-    def read(self) -> Secret | None:
-        """Give the secret, as it was at start."""
-        return self.secret
-
-
-SecretSource = SecretFile | SecretVariable
-
-
-class Tls(Struct, frozen=True, kw_only=True):
-    """How a Controller proves who it is; by the system's CAs when nothing is set. At most one is."""
-
-    authorities: str | None = None
-    """What is in ``ca_file``, PEM, good when it was read. The file is not read again: another text is another trust."""
-    fingerprint: bytes | None = None
-    """SHA-256 of its certificate, 32 bytes."""
-    insecure: bool = False
-
-
-class Account(Struct, frozen=True):
-    """A local account of a Controller."""
-
-    username: str
-    password: SecretSource
-
-
-class Controller(Struct, frozen=True, kw_only=True):
-    """One configured Avi Controller cluster. ``url``: its origin, without a slash at the end."""
-
-    name: str
-    url: str
-    username: str
-    password: SecretSource
-    tenant: str = "admin"
-    api_version: str | None = None
-    """Pins X-Avi-Version; None: the highest that both sides know."""
-    tls: Tls = Tls()
-    write: Account | None = None
-    """Who adjusts images; None: the account that reads them."""
-
-
-class Config(Struct, frozen=True, kw_only=True):
-    """All that was configured, checked. ``files``: every config file that was read, the main one first."""
-
-    listen_host: str
-    """Empty: every interface."""
-    listen_port: int
-    """0: a free one."""
-    database: str
-    poll: Poll
-    log: Log
-    events: Events
-    controllers: tuple[Controller, ...]
-    files: tuple[Path, ...]
-    controller_files: tuple[str, ...] = ()
-    """The paths and patterns of the key of this name, as they were written."""
-    annotations: Annotations = Annotations()
-    anonymous: frozenset[AnonymousScope] | None = None
-    """What anybody may do; None: not stated, see ``anonymous_beside``."""
-    tokens: tuple[Token, ...] = ()
-    users: tuple[User, ...] = ()
-    web: WebConfig | None = None
-
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine can reach us."""
-        return is_loopback(self.listen_host)
-
-    def anonymous_beside(self, web: WebConfig | None) -> frozenset[AnonymousScope]:
-        """Tell what anybody may do; unstated: both on loopback while there are no users, else nothing."""
-        if self.anonymous is not None:
-            return self.anonymous
-        return frozenset(get_args(AnonymousScope)) if self.loopback and not (web and web.users) else frozenset()
 
 
 class _File(Struct, Generic[T], frozen=True):
@@ -186,11 +79,6 @@ def load(
         raise ConfigError(problems)
     controllers = tuple(_controller(each, environ, trusted) for file in files for each in _controllers(file))
     return _config(main.content, controllers, tuple(file.path for file in files), web)
-
-
-def supervise(environ: Mapping[str, str] = os.environ) -> Supervisor:  # noqa: TID251 this is the place
-    """Tell who started us and what he wants."""
-    return supervisor_of(environ, pid=os.getpid())
 
 
 def _listening_at(listen: tuple[str, int] | None, main: _File[Settings]) -> _File[Settings]:

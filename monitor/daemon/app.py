@@ -15,14 +15,13 @@ from socket import socket
 import msgspec
 import structlog
 
-from monitor.config.load import Config
+from monitor.config.types import Config, Difference
 from monitor.config.values import write_address
 from monitor.config.web_config import WebConfig, ssl_context
-from monitor.daemon.controllers import Difference, Watches
+from monitor.daemon.controllers import Watches
 from monitor.daemon.reload import Reloading
 from monitor.daemon.rereading import Rereading
-from monitor.daemon.supervisor import Supervisor
-from monitor.daemon.systemd import Notifier
+from monitor.daemon.systemd import Notifier, Supervisor
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.errors import MonitorError, NewerDatabase, StoreError
 from monitor.patching.patcher import Patcher

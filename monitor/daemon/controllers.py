@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from monitor.avi.client import MOST_DEADLINES, Client
 from monitor.avi.connection import open_session
-from monitor.config.load import Config, Controller
+from monitor.config.types import Config, Controller, Difference
 from monitor.patching.client import Writer
 from monitor.patching.request import Target
 from monitor.polling.fleet import Entry, Fleet
@@ -72,14 +72,6 @@ class _Display:
 
     def _poller(self) -> Poller | None:
         return self._watches.poller_of(self._controller)
-
-
-class Difference(Struct, frozen=True):
-    """The names of the controllers that a reload touched."""
-
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    removed: tuple[str, ...]
 
 
 class Watches:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import structlog
 
-from monitor.config.load import Config, find_controller_files
+from monitor.config.load import find_controller_files
+from monitor.config.types import Config, Difference
 from monitor.config.values import write_address
-from monitor.daemon.controllers import Difference
 from monitor.daemon.rereading import Marks, marks
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.errors import ConfigError

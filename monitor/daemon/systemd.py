@@ -1,26 +1,85 @@
 """
-What the service manager hears of us: ready, reloading, stopping, how it goes, and that we live. See sd_notify(3).
+The service manager: what it wants of us, what it hears, and the socket that it passes.
 
-That we live is said as long as ``ailing`` knows of nothing: the heart beats, and no poller is behind. The loop here
-only sets the pace at which it is asked; a daemon whose timers run while its polls do not falls silent, to be restarted.
-Nothing here fails the daemon: whoever does not listen misses something, no more.
+See sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3). A variable that is meant for another process, or is badly
+written, is ignored: what leaked must not stop anything. The watchdog is fed as long as ``ailing`` knows of nothing: the
+heart beats, and no poller is behind. The loop here only sets the pace at which it is asked. Nothing here fails the
+daemon.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from socket import AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, socket
+from socket import AF_INET, AF_INET6, AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, socket
+from typing import Final
 
 import structlog
+from msgspec import Struct
 
-from monitor.daemon.supervisor import Supervisor
+from monitor.model.errors import MonitorError
 from monitor.model.snapshot import Snapshot
 from monitor.polling.fleet import Entry, Fleet
 
 _EVERY_S = 10.0  # the status is for people; a watchdog that waits less than twice as long is told more often
 
 log = structlog.get_logger()
+
+
+FIRST_SOCKET: Final = 3  # the descriptor after standard error, by the protocol
+
+
+class Supervisor(Struct, frozen=True, kw_only=True):
+    """What the service manager wants and gives. Nothing at all, where a person started us."""
+
+    notify: str = ""
+    """The address of the socket where he hears us; empty: he does not want to."""
+    watchdog_s: float | None = None
+    """How long he waits for a sign of life; None: he does not."""
+    sockets: int = 0
+    """How many he opened for us, from ``FIRST_SOCKET`` on."""
+
+
+def supervisor_of(environ: Mapping[str, str], *, pid: int) -> Supervisor:
+    """Read what is meant for the process ``pid``."""
+    watching = environ.get("WATCHDOG_PID", str(pid)) == str(pid)
+    waits_us = _number(environ.get("WATCHDOG_USEC", "")) if watching else 0
+    passed = environ.get("LISTEN_PID") == str(pid)
+    return Supervisor(
+        notify=_address(environ.get("NOTIFY_SOCKET", "")),
+        watchdog_s=waits_us / 1e6 if waits_us else None,
+        sockets=_number(environ.get("LISTEN_FDS", "")) if passed else 0,
+    )
+
+
+def _address(written: str) -> str:
+    """As a socket takes it: a path, or, written with ``@``, a name in the kernel's abstract space."""
+    if written.startswith("@"):
+        return f"\0{written[1:]}"
+    return written if written.startswith("/") else ""  # vsock: and the like are for virtual machines
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # of 64 bits, all of them
+
+
+def inherited(count: int) -> socket | None:
+    """
+    Take the socket that a service manager opened for us; None when there is none. Called once.
+
+    Raises: MonitorError when there are several, or it is none for TCP.
+    """
+    if not count:
+        return None
+    if count > 1:
+        raise MonitorError(f"found {count} sockets from the service manager, expected one: a single ListenStream=")
+    with suppress(OSError):  # the descriptor may not even be open
+        passed = socket(fileno=FIRST_SOCKET)
+        passed.set_inheritable(False)
+        if passed.type == SOCK_STREAM and passed.family in {AF_INET, AF_INET6}:
+            return passed
+        passed.detach()
+    raise MonitorError("what the service manager passed is no TCP socket: expected ListenStream= with a port")
 
 
 class Notifier:

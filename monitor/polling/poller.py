@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from monitor.avi import image as schema
 from monitor.avi.client import MOST_DEADLINES, Link
-from monitor.config.load import Events, Poll
+from monitor.config.settings import Events, Poll
 from monitor.metrics import render
 from monitor.metrics.controller import CONTROLLER_FAMILIES
 from monitor.metrics.family import DETAIL, NODE, Subject

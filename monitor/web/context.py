@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from aiohttp import web
 
-from monitor.daemon.controllers import Difference
+from monitor.config.types import Difference
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Fleet

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from monitor.daemon.controllers import Difference
+from monitor.config.types import Difference
 from monitor.web import parameters
 from monitor.web.context import STATE
 from monitor.web.handlers.audit import list_audit

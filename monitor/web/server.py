@@ -8,13 +8,11 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Self
 
 from aiohttp import web
 
 from monitor.config.values import write_address
-from monitor.daemon.supervisor import FIRST_SOCKET
 from monitor.model.errors import MonitorError
 
 Answer = Callable[[int], web.Response]
@@ -108,25 +106,6 @@ class Listener:
         """Speak so with whoever comes from now on; those who are connected go on as they are."""
         if self._context and context:
             self._context.current = context
-
-
-def inherited(count: int) -> socket.socket | None:
-    """
-    Take the socket that a service manager opened for us; None when there is none. Called once.
-
-    Raises: MonitorError when there are several, or it is none for TCP.
-    """
-    if not count:
-        return None
-    if count > 1:
-        raise MonitorError(f"found {count} sockets from the service manager, expected one: a single ListenStream=")
-    with suppress(OSError):  # the descriptor may not even be open
-        passed = socket.socket(fileno=FIRST_SOCKET)
-        passed.set_inheritable(False)
-        if passed.type == socket.SOCK_STREAM and passed.family in {socket.AF_INET, socket.AF_INET6}:
-            return passed
-        passed.detach()
-    raise MonitorError("what the service manager passed is no TCP socket: expected ListenStream= with a port")
 
 
 class _Turning(ssl.SSLContext):

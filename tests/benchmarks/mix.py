@@ -16,7 +16,7 @@ import msgspec
 
 from monitor.avi import image as schema
 from monitor.avi.client import Link
-from monitor.config.load import Events, Poll
+from monitor.config.settings import Events, Poll
 from monitor.model.secret import Secret
 from monitor.model.snapshot import Listing
 from monitor.polling.fleet import Entry, Fleet

@@ -8,7 +8,8 @@ import aiohttp
 
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
-from monitor.config.load import Controller, Events, Poll, SecretVariable, Tls
+from monitor.config.settings import Events, Poll
+from monitor.config.types import Controller, SecretVariable, Tls
 from monitor.polling.fleet import Fleet
 from monitor.polling.poller import Poller
 from monitor.polling.schedule import Slots

@@ -9,8 +9,8 @@ from typing import Self
 
 from aiohttp import web
 
-from monitor.config.load import Config, Events, Log, Poll
-from monitor.daemon.controllers import Difference
+from monitor.config.settings import Events, Log, Poll
+from monitor.config.types import Config, Difference
 from monitor.metrics import exposition
 from monitor.metrics.pieces import Piece, piece
 from monitor.metrics.self_metrics import OwnMetrics

@@ -16,7 +16,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from monitor.config.load import Config, Controller, Events, Log, Poll, SecretVariable
+from monitor.config.settings import Events, Log, Poll
+from monitor.config.types import Config, Controller, SecretVariable
 from monitor.daemon import logging as log
 from monitor.daemon.app import Daemon, running
 from monitor.model.snapshot import Change

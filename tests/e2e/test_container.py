@@ -13,7 +13,7 @@ from aiohttp.test_utils import RawTestServer
 from click.testing import CliRunner
 
 from monitor.cli import main
-from monitor.config.load import Poll
+from monitor.config.settings import Poll
 from monitor.daemon.app import _MOST_REQUESTS
 from monitor.simulator import SCENARIOS
 from tests.e2e.support import output_of

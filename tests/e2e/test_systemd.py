@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.config.load import Poll, SecretFile, load
+from monitor.config.load import load
+from monitor.config.settings import Poll
+from monitor.config.types import SecretFile
 from monitor.daemon.app import _MOST_REQUESTS
 from tests.e2e.support import output_of, program
 

@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
 from monitor.cli.commands.simulate import write_config
-from monitor.config.load import Controller, SecretSource, SecretVariable, Tls, load
+from monitor.config.load import load
+from monitor.config.types import Controller, SecretSource, SecretVariable, Tls
 from monitor.daemon.app import Daemon, running
 from monitor.model.errors import Reason
 from monitor.model.secret import Secret

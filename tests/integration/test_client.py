@@ -12,7 +12,7 @@ import pytest
 from monitor import __version__
 from monitor.avi.client import Client
 from monitor.avi.image import decode_image
-from monitor.config.load import SecretFile
+from monitor.config.types import SecretFile
 from monitor.model.errors import (
     BadAnswer,
     BadStatus,

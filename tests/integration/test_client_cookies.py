@@ -10,7 +10,7 @@ from aiohttp import web
 
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
-from monitor.config.load import Controller, SecretFile
+from monitor.config.types import Controller, SecretFile
 from monitor.model.snapshot import Listing
 
 Serve = Callable[[Callable[[web.Request], Awaitable[web.Response]]], Awaitable[tuple[Client, list[dict[str, str]]]]]

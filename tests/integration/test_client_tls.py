@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from structlog.testing import capture_logs
 
 from monitor.avi.client import Client
-from monitor.config.load import Tls
+from monitor.config.types import Tls
 from monitor.model.errors import PollError, Unreachable
 from monitor.model.snapshot import Listing
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator

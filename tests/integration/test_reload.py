@@ -19,7 +19,8 @@ import yaml
 from structlog.testing import capture_logs
 
 from monitor.cli.commands.simulate import write_config
-from monitor.config.load import Config, load
+from monitor.config.load import load
+from monitor.config.types import Config
 from monitor.daemon.app import Daemon, running
 from monitor.model.errors import ConfigError, Refusal
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator

@@ -16,7 +16,8 @@ from multidict import CIMultiDict
 from structlog.testing import capture_logs
 
 from monitor.config.access import Scope, Token, User, digest_of
-from monitor.config.load import Config, Events, Log, Poll
+from monitor.config.settings import Events, Log, Poll
+from monitor.config.types import Config
 from monitor.config.web_config import TlsServer, WebConfig
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.secret import Secret

@@ -15,7 +15,7 @@ from yarl import URL
 
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
-from monitor.config.load import Controller, SecretVariable, Tls
+from monitor.config.types import Controller, SecretVariable, Tls
 from monitor.model.errors import BadAnswer, PollError, Reason, Unanswered, Unreachable
 from monitor.model.secret import Secret
 from monitor.model.snapshot import Listing

@@ -15,23 +15,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.config.load import (
-    Account,
-    Annotations,
-    Config,
-    Controller,
-    Events,
-    Log,
-    Poll,
-    SecretFile,
-    SecretVariable,
-    Tls,
-    Token,
-    User,
-    WebConfig,
-    load,
-    schema,
-)
+from monitor.config.access import Token, User
+from monitor.config.load import load
+from monitor.config.settings import Annotations, Events, Log, Poll, schema
+from monitor.config.types import Account, Config, Controller, SecretFile, SecretVariable, Tls
+from monitor.config.web_config import WebConfig
 from monitor.model.errors import ConfigError
 from monitor.model.secret import Secret
 

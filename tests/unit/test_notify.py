@@ -10,8 +10,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.daemon.supervisor import supervisor_of
-from monitor.daemon.systemd import Notifier, Tally
+from monitor.daemon.systemd import Notifier, Tally, supervisor_of
 from monitor.model.health import Health
 from monitor.model.image import Image, ImageState, Mark, Track
 from monitor.model.snapshot import Snapshot

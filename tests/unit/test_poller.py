@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from monitor.avi.client import Link
 from monitor.avi.image import assemble, decode_page
-from monitor.config.load import Events, Poll
+from monitor.config.settings import Events, Poll
 from monitor.metrics.families import FAMILIES
 from monitor.metrics.family import DETAIL
 from monitor.metrics.image import IMAGE_FAMILIES

@@ -16,7 +16,8 @@ from prometheus_client.metrics_core import Metric
 from monitor.cli import main
 from monitor.cli.commands.certificate import make_certificate
 from monitor.config.access import Scope
-from monitor.config.load import load, schema
+from monitor.config.load import load
+from monitor.config.settings import schema
 from monitor.metrics.families import FAMILIES
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.model.errors import Reason

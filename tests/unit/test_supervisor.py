@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from monitor.daemon.supervisor import Supervisor, supervisor_of
+from monitor.daemon.systemd import Supervisor, supervisor_of
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from monitor.config.load import Config
+from monitor.config.types import Config
 from monitor.model.errors import MonitorError, StoreError
 from monitor.patching.audit import Record, faults
 from monitor.store.audit_log import Ledger

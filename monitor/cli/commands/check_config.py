@@ -7,7 +7,7 @@ import click
 
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
-from monitor.config.load import Config, Controller
+from monitor.config.types import Config, Controller
 from monitor.model.errors import MonitorError, PollError
 from monitor.model.snapshot import Listing
 

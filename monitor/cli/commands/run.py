@@ -1,6 +1,7 @@
 """``run``: the daemon until a signal ends it."""
 
 import asyncio
+import os
 import resource
 import signal
 import time
@@ -8,9 +9,9 @@ from collections.abc import Callable
 from random import Random  # noqa: TID251  the one rng of the process
 from socket import socket
 
-from monitor.config.load import Config, supervise
+from monitor.config.types import Config
 from monitor.daemon.app import running
-from monitor.web.server import inherited
+from monitor.daemon.systemd import Supervisor, inherited, supervisor_of
 
 
 def stop_on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
@@ -29,7 +30,7 @@ def inherit() -> socket | None:
     Raises: MonitorError.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # it would end us, and may only ask for a reload
-    return inherited(supervise().sockets)
+    return inherited(_supervisor().sockets)
 
 
 async def run(config: Config, load: Callable[[], Config], passed: socket | None = None) -> None:
@@ -39,8 +40,12 @@ async def run(config: Config, load: Callable[[], Config], passed: socket | None 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the usual 1,024 are too few for a thousand controllers
     now, rng = time.time, Random()  # noqa: TID251, S311  the one clock; jitter is no secret
-    everything = running(config, now=now, rng=rng, load=load, supervisor=supervise(), passed=passed)
+    everything = running(config, now=now, rng=rng, load=load, supervisor=_supervisor(), passed=passed)
     async with everything as daemon:
         loop.add_signal_handler(signal.SIGHUP, daemon.reloading.soon)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         await stop.wait()
+
+
+def _supervisor() -> Supervisor:
+    return supervisor_of(os.environ, pid=os.getpid())  # noqa: TID251  config.load reads the rest of it

@@ -19,7 +19,7 @@ from msgspec import Struct
 from multidict import CIMultiDict
 
 from monitor.config.access import ANONYMOUS, Scope, Token, User, closure
-from monitor.config.load import Config
+from monitor.config.types import Config
 from monitor.config.web_config import WebConfig, allows
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.web.auth.passwords import Passwords
