@@ -17,9 +17,11 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from monitor.avi import image as schema
 from monitor.avi.connection import Connector, as_poll_error
 from monitor.avi.errors import Reply, discreet, judge
+from monitor.avi.login import decode_session_cookie_name, decode_version
+from monitor.avi.paging import PAGE_SIZE, assemble, decode_page
+from monitor.avi.values import api_version_for
 from monitor.config.types import Controller
 from monitor.model.errors import BadAnswer, Phase, PollError, Refused, Unreachable
 from monitor.model.secret import Secret
@@ -64,7 +66,7 @@ class Client:
         self._timeout_s = timeout_s
         self._max_response = max_response
         self._now = now
-        self._images = URL(f"{controller.url}/api/image?page_size={schema.PAGE_SIZE}")
+        self._images = URL(f"{controller.url}/api/image?page_size={PAGE_SIZE}")
         self._cookies: dict[str, Secret] = {}
         self._set_cookies: tuple[str, ...] = ()
         self._headers: CIMultiDict[str] | None = None  # None: not logged in
@@ -103,7 +105,7 @@ class Client:
         """One read of all pages; None when images came or went between them."""
         pages = await self._read_pages(before)
         same = len(pages) == len(before.pages) and all(map(operator.is_, pages, before.pages))
-        return before if same and pages else schema.assemble(pages)
+        return before if same and pages else assemble(pages)
 
     async def log_in(self) -> None:
         """
@@ -133,10 +135,10 @@ class Client:
             if room < 0:
                 raise BadAnswer("oversize", f"more than {self._max_response} bytes on {len(pages) + 1} pages")
             known = before.pages[len(pages)] if len(pages) < len(before.pages) else None
-            page = known if known is not None and known.body == body else schema.decode_page(body, known)
+            page = known if known is not None and known.body == body else decode_page(body, known)
             pages.append(page)
             came += len(page.images)
-            if len(page.images) < schema.PAGE_SIZE if page.count is None else came >= page.count or not page.images:
+            if len(page.images) < PAGE_SIZE if page.count is None else came >= page.count or not page.images:
                 break
         return pages
 
@@ -228,8 +230,8 @@ class Client:
         if error:
             raise error
         self._refused = None  # a password that was refused once may be the right one again, when others were between
-        self._mirror_session_cookies(schema.decode_session_cookie_name(reply.body))
-        await self._use_version(schema.decode_version(reply.body))
+        self._mirror_session_cookies(decode_session_cookie_name(reply.body))
+        await self._use_version(decode_version(reply.body))
 
     def _present_secret(self) -> Secret:
         """The secret to log in with. An empty file is one being written: no change."""
@@ -251,12 +253,12 @@ class Client:
         reply = await self._send(
             "GET", URL(f"{self._controller.url}/api/initial-data"), "version", headers=self._headers
         )
-        if version := schema.decode_version(reply.body):
+        if version := decode_version(reply.body):
             self._note_version(version)
         self._version_doubtful = self._judge(reply, "version") is not None
 
     def _note_version(self, version: str) -> None:
-        api_version = self._controller.api_version or schema.api_version(version)
+        api_version = self._controller.api_version or api_version_for(version)
         self.link = msgspec.structs.replace(self.link, version=version[:64], api_version=api_version)
         self._headers = self._make_headers(api_version)
         self._version_doubtful = False

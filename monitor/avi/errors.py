@@ -12,12 +12,17 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from monitor.avi.image import decode_error
+from monitor.avi import wire
+from monitor.avi.values import LABEL_LENGTH, clip
+from monitor.avi.wire import UNREADABLE
 from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
 from monitor.model.secret import Secret
 
 _UPGRADING = "disallowed during upgrade"  # in the words of the 403 that answers a write during an upgrade
 _MOST_PATIENT_S = 3600.0  # a Retry-After beyond an hour is not obeyed: nobody would see the Controller come back
+
+
+_error = msgspec.json.Decoder(wire.Error)
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -26,6 +31,19 @@ class Reply(msgspec.Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def decode_error(body: bytes) -> str:
+    """
+    The words of a refusal, clipped: the ``error`` member, or a body of plain text; never a page of HTML.
+
+    Content types lie here: plain text comes as JSON, JSON as HTML. Only the bytes are asked.
+    """
+    try:
+        return clip(_error.decode(body).error)
+    except UNREADABLE:
+        text = body[:LABEL_LENGTH].decode(errors="replace").strip()
+        return "" if text.startswith(("<", "{", "[")) else text
 
 
 def discreet(reply: Reply, secrets: Iterable[Secret]) -> Reply:

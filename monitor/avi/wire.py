@@ -5,7 +5,12 @@ Every field is optional, null and absent are the same, unknown fields are ignore
 Source: Avi API objects Image, ImageUploadOpsStatus, ImageEventMap and ImageEvent, releases 18.2.6 to 32.2.1.
 """
 
+from typing import Final
+
 import msgspec
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""All that decoding can raise."""
 
 
 class Wire(msgspec.Struct, gc=False):

@@ -8,7 +8,7 @@ that follow.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import msgspec
 from msgspec import Struct
@@ -75,6 +75,19 @@ class Entry(Struct, frozen=True, kw_only=True):
     intent: Intent
     ended_at: float | None = None
     ending: Ending | None = None
+
+
+class Search(TypedDict, total=False):
+    """Which intents. ``before``: older than this number. ``since``, ``until``: Unix seconds, both included."""
+
+    image_uuid: str | None
+    controller: str | None
+    controllers: frozenset[str] | None
+    actor: str | None
+    since: float | None
+    until: float | None
+    before: int | None
+    most: int
 
 
 def write(content: Intent | Ending) -> str:

@@ -15,7 +15,8 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from monitor.avi import image as schema
+from monitor.avi.image import decode_image
+from monitor.avi.values import version_key
 from monitor.model.errors import BadAnswer, BadImage, PollError, Refusal, StoreError, Unanswered, Unavailable
 from monitor.model.outcome import Outcome
 from monitor.patching.annotations import Annotating, annotate
@@ -194,7 +195,7 @@ class Patcher:
         """
         raw = await _read(writer, order.uuid)
         theirs = writer.link.version
-        if theirs and schema.version_key(order.api_version) > schema.version_key(theirs):
+        if theirs and version_key(order.api_version) > version_key(theirs):
             detail = f"{order.controller} runs {theirs}, which has no API version {order.api_version}"
             raise Refusal("unknown-version", detail)
         patched = self._expect(order, raw)
@@ -280,14 +281,14 @@ def _expected(ready: Patched) -> bytes:
 
 def _is_image(raw: bytes) -> bool:
     try:
-        schema.decode_image(msgspec.Raw(raw))
+        decode_image(msgspec.Raw(raw))
     except BadImage:
         return False
     return bool(content(raw))
 
 
 def _is_active(raw: bytes) -> bool:
-    image, _ = schema.decode_image(msgspec.Raw(raw))
+    image, _ = decode_image(msgspec.Raw(raw))
     return image.active
 
 

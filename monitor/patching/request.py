@@ -1,13 +1,13 @@
 """One PATCH as it is carried out: what is ordered, what comes of it, and whom the patcher needs for it."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from msgspec import Struct
 
 from monitor.avi.client import Link
 from monitor.patching.annotations import Annotating
-from monitor.patching.audit import Ending, Intent
+from monitor.patching.audit import Ending, Entry, Intent, Search
 from monitor.patching.body import Patch
 from monitor.patching.fields import Json
 
@@ -40,6 +40,13 @@ class Ledger(Protocol):
 
     async def record(self, intent: Intent, ending: Ending, annotating: Annotating | None, *, at: float) -> int:
         """Write both at once."""
+
+
+class AuditReader(Protocol):
+    """Where the audit can be searched."""
+
+    async def entries(self, **search: Unpack[Search]) -> tuple[Entry, ...]:
+        """Look up intents with their endings, the newest first."""
 
 
 class Display(Protocol):

@@ -1,7 +1,7 @@
 """
 The read path: one loop a controller, which polls, and publishes what it learned.
 
-    bytes → schema.decode_image → progress.follow → render.portray → fleet.publish
+    bytes → decode_image → progress.follow → render.portray → fleet.publish
 
 An annotation takes the end of the same way at once, without waiting for a poll. Owns its controller's entry in the
 fleet, being its only writer. A failed poll keeps the last snapshot until ``stale_after``; the next poll is the retry.
@@ -18,8 +18,8 @@ import structlog
 from msgspec import Raw
 from msgspec.structs import replace
 
-from monitor.avi import image as schema
 from monitor.avi.client import MOST_DEADLINES, Link
+from monitor.avi.image import decode_image
 from monitor.config.settings import Events, Poll
 from monitor.metrics import render
 from monitor.metrics.controller import CONTROLLER_FAMILIES
@@ -264,7 +264,7 @@ class Poller:
 
     def _read_image(self, raw: Raw, known: Track | None, mark: Mark | None, unknown: list[str], *, at: float) -> Track:
         """The whole way of one image. ``mark``: the database's. Its events are let go once they are rendered."""
-        image, strange = schema.decode_image(raw)
+        image, strange = decode_image(raw)
         unknown.extend(strange)
         mark = known.mark if known else mark
         track = track_changes.follow(image, mark, at=at, detail_for_s=self._events.detail_for_s)
@@ -306,7 +306,7 @@ class Poller:
         entry, snapshot = self._entry, self._entry.snapshot
         unknown: list[str] = []
         try:
-            image, _ = schema.decode_image(Raw(raw))
+            image, _ = decode_image(Raw(raw))
             known = snapshot.images[image.uuid]
             track = self._read_image(Raw(raw), known, None, unknown, at=self._now())
         except (BadImage, KeyError):

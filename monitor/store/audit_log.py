@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.model.errors import StoreError
 from monitor.patching.annotations import Annotating
-from monitor.patching.audit import Ending, Entry, Intent, Record, write
+from monitor.patching.audit import Ending, Entry, Intent, Record, Search, write
 from monitor.store import audit_queries
-from monitor.store.audit_queries import Head, Search, draft, draft_pair
+from monitor.store.audit_queries import Head, draft, draft_pair
 from monitor.store.database import Database
 
 T = TypeVar("T")

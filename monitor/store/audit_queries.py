@@ -8,7 +8,6 @@ record that was altered is for whoever looks at the audit, and must not keep it 
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
-from typing import TypedDict
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, delete, false, func, insert, inspect, select, update
@@ -16,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.model.errors import StoreError
 from monitor.patching.annotations import Annotating
-from monitor.patching.audit import Ending, Entry, Intent, Record, seal, write
+from monitor.patching.audit import Ending, Entry, Intent, Record, Search, seal, write
 from monitor.store.tables import annotations, audit, audit_head, is_storable
 
 _BATCH = 200  # keys a statement; SQLite takes no more than 999 variables in its oldest builds
@@ -29,19 +28,6 @@ Head = tuple[int, bytes]
 """Number and hash of the last record."""
 
 _intents, _endings = audit.alias("intents"), audit.alias("endings")
-
-
-class Search(TypedDict, total=False):
-    """Which intents. ``before``: older than this number. ``since``, ``until``: Unix seconds, both included."""
-
-    image_uuid: str | None
-    controller: str | None
-    controllers: frozenset[str] | None
-    actor: str | None
-    since: float | None
-    until: float | None
-    before: int | None
-    most: int
 
 
 def draft(content: Intent | Ending, of: Intent | Record, *, ends: int | None = None, at: float) -> Record:

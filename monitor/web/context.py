@@ -8,8 +8,8 @@ from aiohttp import web
 from monitor.config.types import Difference
 from monitor.metrics.self_metrics import OwnMetrics
 from monitor.patching.patcher import Patcher
+from monitor.patching.request import AuditReader
 from monitor.polling.fleet import Fleet
-from monitor.store.audit_log import Ledger
 from monitor.web.auth.authenticator import Caller, Door
 from monitor.web.stream.feed import Feed
 
@@ -20,7 +20,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     fleet: Fleet
     own: OwnMetrics
     door: Door
-    ledger: Ledger
+    ledger: AuditReader
     patcher: Patcher
     feed: Feed
     tenants: Mapping[str, str]

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from monitor.avi.image import PAGE_SIZE
+from monitor.avi.paging import PAGE_SIZE
 from monitor.web.handlers import audit as auditing
 from monitor.web.handlers.images import LARGEST_PAGE_NUMBER
 from monitor.web.handlers.patch import TRUTHS

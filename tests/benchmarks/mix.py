@@ -14,8 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from monitor.avi import image as schema
 from monitor.avi.client import Link
+from monitor.avi.paging import assemble, decode_page
 from monitor.config.settings import Events, Poll
 from monitor.model.secret import Secret
 from monitor.model.snapshot import Listing
@@ -119,7 +119,7 @@ class Canned:
 
     async def list_images(self, before: Listing) -> Listing:
         """Read the next body whole."""
-        return schema.assemble([schema.decode_page(next(self._bodies))]) or before
+        return assemble([decode_page(next(self._bodies))]) or before
 
 
 async def watch(fleet: Fleet, name: str, *bodies: bytes) -> Entry:

@@ -16,7 +16,7 @@ import trustme
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
-from monitor.avi.image import HIGHEST_VERSION
+from monitor.avi.values import HIGHEST_VERSION
 from monitor.cli import main
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, Simulator, UploadSpec

@@ -16,7 +16,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from monitor.avi.image import assemble, decode_image, decode_page
+from monitor.avi.image import decode_image
+from monitor.avi.paging import assemble, decode_page
 from monitor.metrics.controller import CONTROLLER_FAMILIES
 from monitor.metrics.exposition import identity, in_order
 from monitor.metrics.families import FAMILIES

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from monitor.avi.client import Link
-from monitor.avi.image import assemble, decode_image, decode_page
+from monitor.avi.image import decode_image
+from monitor.avi.paging import assemble, decode_page
 from monitor.model.errors import (
     BadAnswer,
     BadStatus,

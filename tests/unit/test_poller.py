@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.avi.client import Link
-from monitor.avi.image import assemble, decode_page
+from monitor.avi.paging import assemble, decode_page
 from monitor.config.settings import Events, Poll
 from monitor.metrics.families import FAMILIES
 from monitor.metrics.family import DETAIL

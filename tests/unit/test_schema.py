@@ -10,20 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from monitor.avi.image import (
-    HIGHEST_VERSION,
-    UNKNOWN_FIELDS,
-    api_version,
-    assemble,
-    decode_error,
-    decode_image,
-    decode_page,
-    decode_session_cookie_name,
-    decode_spans,
-    decode_version,
-    parse_time,
-    version_key,
-)
+from monitor.avi.errors import decode_error
+from monitor.avi.image import UNKNOWN_FIELDS, decode_image, decode_spans
+from monitor.avi.login import decode_session_cookie_name, decode_version
+from monitor.avi.paging import assemble, decode_page
+from monitor.avi.values import HIGHEST_VERSION, api_version_for, parse_time, version_key
 from monitor.model.errors import BadAnswer, BadImage
 from monitor.model.image import Event, EventState, Image, ImageState
 from monitor.model.snapshot import Page
@@ -873,7 +864,7 @@ def test_the_words_of_a_refusal(body: bytes, words: str) -> None:
     ],
 )
 def test_the_version_that_is_asked_for(controller: str, asked: str) -> None:
-    assert api_version(controller) == asked
+    assert api_version_for(controller) == asked
 
 
 @pytest.mark.parametrize(

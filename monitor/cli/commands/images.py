@@ -4,7 +4,7 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from monitor.avi.image import PAGE_SIZE
+from monitor.avi.paging import PAGE_SIZE
 from monitor.cli.api.client import Remote, calling
 from monitor.cli.api.responses import (
     Audit,

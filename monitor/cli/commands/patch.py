@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 from rich.text import Text
 
-from monitor.avi.image import HIGHEST_VERSION
+from monitor.avi.values import HIGHEST_VERSION
 from monitor.cli.api.client import Remote, calling, path_of
 from monitor.cli.api.responses import Answer, DryRun, Seen, Unserved, decode, decode_seen
 from monitor.cli.commands.images import annotations_of, find, put_json

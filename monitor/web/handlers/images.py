@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from aiohttp import web
 
-from monitor.avi.image import PAGE_SIZE
+from monitor.avi.paging import PAGE_SIZE
 from monitor.model.image import Track
 from monitor.patching.representation import entity_tag, represent
 from monitor.polling import eta
