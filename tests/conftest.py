@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.postgres import database_url, postgres_server, postgres_url
+from tests.support.postgres import database_url, postgres_server, postgres_url
 
 __all__ = ["database_url", "postgres_server", "postgres_url"]  # fixtures, for every test
 

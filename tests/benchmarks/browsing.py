@@ -15,7 +15,7 @@ from tests.benchmarks.children import child
 from tests.benchmarks.measure import Row, Scale, spoken
 from tests.benchmarks.mix import IMAGES, busy_fleet
 from tests.benchmarks.serving import listen, state_of
-from tests.e2e.browser import chromium
+from tests.support.browser import chromium
 
 _PATIENCE_S: Final = 10.0
 _SLACK: Final = 4  # so many times slower than this machine: what the promise of the key is for

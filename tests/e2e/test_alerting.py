@@ -1,7 +1,7 @@
 """
 A real Prometheus and a real Alertmanager run with our scrape config, rules and routes against the demo fleet.
 
-Their files are those that we ship, sixty times as fast (``tests.rules.hurried``), and with the addresses of the test.
+Their files are those that we ship, sixty times as fast (``support.rules.hurried``), and with the addresses of the test.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from monitor.daemon.app import Daemon
 from monitor.polling.changes import any_active
 from monitor.polling.fleet import Entry
 from monitor.simulator import Simulator
-from tests.e2e.support import PATIENCE_S, eventually, program, started
 from tests.e2e.test_prometheus import any_image
-from tests.integration.operators import ALICE, TOKENS, patch
-from tests.integration.support import until, watching
-from tests.rules import PROMETHEUS, RULES, hurried
+from tests.support.daemons import until, watching
+from tests.support.operators import ALICE, TOKENS, patch
+from tests.support.programs import PATIENCE_S, eventually, program, started
+from tests.support.rules import PROMETHEUS, RULES, hurried
 
 FAILED = ("AviImageUploadFailed", "fra")
 STALLED = ("AviImageStalled", "sin")

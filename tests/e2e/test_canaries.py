@@ -17,8 +17,8 @@ from yarl import URL
 
 from monitor.cli.commands.simulate import write_config
 from monitor.simulator import Account, ControllerSpec, Fault, SimulatedController, Simulator
-from tests.e2e.support import eventually, output_of, program, started
-from tests.integration.operators import token
+from tests.support.operators import token
+from tests.support.programs import eventually, output_of, program, started
 
 SECRETS: Mapping[str, str] = {
     "password of the reader": 'canary-read "é/9',

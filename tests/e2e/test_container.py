@@ -16,7 +16,7 @@ from monitor.cli import main
 from monitor.config.settings import Poll
 from monitor.daemon.app import _MOST_REQUESTS
 from monitor.simulator import SCENARIOS
-from tests.e2e.support import output_of
+from tests.support.programs import output_of
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "container"

@@ -1,7 +1,7 @@
 """
 A real Prometheus scrapes the demo fleet and is asked every query of every dashboard, its variables filled in.
 
-Its scrape config and rules are those that we ship, sixty times as fast (``tests.rules.hurried``).
+Its scrape config and rules are those that we ship, sixty times as fast (``tests.support.rules.hurried``).
 """
 
 import re
@@ -18,13 +18,13 @@ import yaml
 from monitor.daemon.app import Daemon
 from monitor.simulator import Simulator
 from monitor.simulator.faults import Fault
-from tests.dashboards import Asked, Json, asked, boards, filled, promql_of, variables
-from tests.e2e.support import eventually, program, started
 from tests.e2e.test_alerting import free_address, health_of_rules, ship
 from tests.e2e.test_prometheus import Prometheus, any_image, scrapes_more
-from tests.integration.operators import TOKENS, ask, patch
-from tests.integration.support import polled, until, watching
-from tests.rules import RULES
+from tests.support.daemons import polled, until, watching
+from tests.support.dashboards import Asked, Json, asked, boards, filled, promql_of, variables
+from tests.support.operators import TOKENS, ask, patch
+from tests.support.programs import eventually, program, started
+from tests.support.rules import RULES
 
 MAY_BE_EMPTY = {
     "fleet/panel/Controllers/I": "the simulated Controllers speak plain HTTP, and have no certificate that could expire"

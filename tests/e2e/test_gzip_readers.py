@@ -7,8 +7,8 @@ from pathlib import Path
 import aiohttp
 
 from monitor.simulator import ControllerSpec, Simulator
-from tests.e2e.support import output_of, program
-from tests.integration.support import polled, watching
+from tests.support.daemons import polled, watching
+from tests.support.programs import output_of, program
 
 SPEC = ControllerSpec(name="dc1", images=3)
 LAST = 'avi_upgrade_monitor_build_info{version="'

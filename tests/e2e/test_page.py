@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.browser import address, fleet, keep, newest, of_module, opened, row, rows
-from tests.integration.support import polled, until
+from tests.support.browser import address, fleet, keep, newest, of_module, opened, row, rows
+from tests.support.daemons import polled, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 browser = pytest_asyncio.fixture(of_module, scope="module", loop_scope="module")

@@ -7,9 +7,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.browser import AWAY, REFUSED, demo, fleet, keep, newest, of_module, opened, row, rows
-from tests.integration.operators import EVE, TOKENS
-from tests.integration.support import watching
+from tests.support.browser import AWAY, REFUSED, demo, fleet, keep, newest, of_module, opened, row, rows
+from tests.support.daemons import watching
+from tests.support.operators import EVE, TOKENS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 browser = pytest_asyncio.fixture(of_module, scope="module", loop_scope="module")

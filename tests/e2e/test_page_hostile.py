@@ -12,9 +12,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from monitor.daemon.app import Daemon
-from tests.e2e.browser import fleet, keep, newest, of_module, opened, require_no_sideways_scroll, row, rows
-from tests.integration.operators import ROOT, TOKENS, patch
-from tests.integration.support import until
+from tests.support.browser import fleet, keep, newest, of_module, opened, require_no_sideways_scroll, row, rows
+from tests.support.daemons import until
+from tests.support.operators import ROOT, TOKENS, patch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 browser = pytest_asyncio.fixture(of_module, scope="module", loop_scope="module")

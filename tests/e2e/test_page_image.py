@@ -7,8 +7,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
 from monitor.daemon.app import Daemon
-from tests.e2e.browser import REFUSED, address, fleet, keep, newest, of_module, opened, row, sign_in
-from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, Got, ask, audit, patch
+from tests.support.browser import REFUSED, address, fleet, keep, newest, of_module, opened, row, sign_in
+from tests.support.operators import ALICE, BOB, EVE, ROOT, TOKENS, Got, ask, audit, patch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 browser = pytest_asyncio.fixture(of_module, scope="module", loop_scope="module")

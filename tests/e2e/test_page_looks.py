@@ -12,8 +12,18 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from monitor.daemon.app import Daemon
-from tests.e2e.browser import REFUSED, address, fleet, keep, newest, of_module, opened, require_no_sideways_scroll, rows
-from tests.integration.operators import ROOT, TOKENS, patch
+from tests.support.browser import (
+    REFUSED,
+    address,
+    fleet,
+    keep,
+    newest,
+    of_module,
+    opened,
+    require_no_sideways_scroll,
+    rows,
+)
+from tests.support.operators import ROOT, TOKENS, patch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 browser = pytest_asyncio.fixture(of_module, scope="module", loop_scope="module")

@@ -13,9 +13,9 @@ import yaml
 from monitor.daemon.app import Daemon
 from monitor.polling.fleet import Entry
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
-from tests.e2e.support import eventually, output_of, program, started
-from tests.integration.operators import TOKENS, patch
-from tests.integration.support import polled, scrape, until, watching
+from tests.support.daemons import polled, scrape, until, watching
+from tests.support.operators import TOKENS, patch
+from tests.support.programs import eventually, output_of, program, started
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -10,7 +10,7 @@ from monitor.config.load import load
 from monitor.config.settings import Poll
 from monitor.config.types import SecretFile
 from monitor.daemon.app import _MOST_REQUESTS
-from tests.e2e.support import output_of, program
+from tests.support.programs import output_of, program
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "systemd"

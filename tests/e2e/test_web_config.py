@@ -21,8 +21,8 @@ from structlog.testing import capture_logs
 from monitor.cli.commands.simulate import write_config
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Simulator
-from tests.e2e.support import eventually, output_of, program, started
-from tests.integration.support import PATIENCE_S, polled, samples, watching
+from tests.support.daemons import PATIENCE_S, polled, samples, watching
+from tests.support.programs import eventually, output_of, program, started
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "web-config.yml"
 CA = trustme.CA()

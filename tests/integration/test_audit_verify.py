@@ -8,8 +8,8 @@ import pytest
 import yaml
 from sqlalchemy import text
 
-from tests.e2e.support import output_of
-from tests.integration.stores import DONE, intent, opened
+from tests.support.programs import output_of
+from tests.support.stores import DONE, intent, opened
 
 COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
 

@@ -18,9 +18,9 @@ from monitor import __version__
 from monitor.cli.commands.simulate import write_config
 from monitor.metrics.families import FAMILIES
 from monitor.simulator import SCENARIOS, ControllerSpec, Fault, Simulator
-from tests.e2e.support import output_of
-from tests.integration.operators import BOB, TOKENS
-from tests.integration.support import PATIENCE_S
+from tests.support.daemons import PATIENCE_S
+from tests.support.operators import BOB, TOKENS
+from tests.support.programs import output_of
 
 COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
 

@@ -26,7 +26,7 @@ from monitor.model.errors import (
 from monitor.model.image import Image
 from monitor.model.snapshot import Listing
 from monitor.simulator import ControllerSpec, Fault, Request, SimulatedController, Simulator, UploadSpec
-from tests.integration.support import connected, rewrite
+from tests.support.daemons import connected, rewrite
 
 NOTHING = Listing()
 HALFWAY = UploadSpec(duration=60.0, started_ago=30.0)

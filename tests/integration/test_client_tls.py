@@ -20,7 +20,7 @@ from monitor.config.types import Tls
 from monitor.model.errors import PollError, Unreachable
 from monitor.model.snapshot import Listing
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
-from tests.integration.support import connected, exposition, failed, polled, rewrite, samples, scrape, watching
+from tests.support.daemons import connected, exposition, failed, polled, rewrite, samples, scrape, watching
 
 NOTHING = Listing()
 HOST = "127.0.0.1"

@@ -11,9 +11,9 @@ from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simula
 from monitor.web.openapi import problems_of
 from monitor.web.problems import KINDS
 from monitor.web.routes import ROUTES
-from tests.integration.conformance import require_conformance
-from tests.integration.operators import ALICE, EVE, ROOT, TOKENS, Got, ask
-from tests.integration.support import QUICK, polled, until, watching
+from tests.support.conformance import require_conformance
+from tests.support.daemons import QUICK, polled, until, watching
+from tests.support.operators import ALICE, EVE, ROOT, TOKENS, Got, ask
 
 SPEC = ControllerSpec(name="dc1", version="30.2.1", images=2, uploads=(UploadSpec(duration=60.0, started_ago=20.0),))
 IMAGE = "/api/image/{idle}"

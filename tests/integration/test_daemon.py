@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
-from tests.integration.support import polled, samples, scrape, until, watching
+from tests.support.daemons import polled, samples, scrape, until, watching
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -18,10 +18,10 @@ from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from monitor.web.handlers import events as module
 from monitor.web.stream import feed as feeds
-from tests.integration.conformance import require_conformance
-from tests.integration.events import Reader, reading
-from tests.integration.operators import ALICE, EVE, ROOT, TOKENS, ask, patch, token
-from tests.integration.support import PATIENCE_S, QUICK, failed, polled, scrape, until, watching
+from tests.support.conformance import require_conformance
+from tests.support.daemons import PATIENCE_S, QUICK, failed, polled, scrape, until, watching
+from tests.support.events import Reader, reading
+from tests.support.operators import ALICE, EVE, ROOT, TOKENS, ask, patch, token
 
 SPECS = [
     ControllerSpec(name="dc1", images=2, uploads=(UploadSpec(duration=600.0, started_ago=100.0),)),

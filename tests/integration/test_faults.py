@@ -16,16 +16,7 @@ from monitor.model.errors import Reason
 from monitor.model.image import Track
 from monitor.polling.fleet import Entry
 from monitor.simulator import FAULT_KINDS, ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
-from tests.integration.support import (
-    QUICK,
-    Series,
-    exposition,
-    failed,
-    image_uuids,
-    polled,
-    until,
-    watching,
-)
+from tests.support.daemons import QUICK, Series, exposition, failed, image_uuids, polled, until, watching
 
 SICK, HEALTHY = "sick", "healthy"
 HALFWAY = UploadSpec(duration=600.0, started_ago=300.0)

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
-from tests.integration.support import (
+from tests.support.daemons import (
     QUICK,
     Series,
     exposition,

@@ -19,14 +19,14 @@ from monitor.cli.commands.audit import verify
 from monitor.cli.commands.simulate import write_config
 from monitor.config.load import load
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
-from tests.integration import doomed
-from tests.integration.operators import BOB, ROOT, TOKENS
-from tests.integration.support import QUICK
+from tests.support import self_killing_daemon as doomed
+from tests.support.daemons import QUICK
+from tests.support.operators import BOB, ROOT, TOKENS
 
 RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
 
 forks = multiprocessing.get_context("forkserver")  # a process that has imported everything, and no loop yet
-forks.set_forkserver_preload(["tests.integration.doomed"])
+forks.set_forkserver_preload(["tests.support.self_killing_daemon"])
 
 
 class Life:

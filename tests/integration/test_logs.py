@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
-from tests.integration.support import failed, polled, rewrite, scrape, until, watching
+from tests.support.daemons import failed, polled, rewrite, scrape, until, watching
 
 SPEC = ControllerSpec(name="dc1", images=1, uploads=(UploadSpec(duration=600.0, started_ago=300.0),))
 Log = MutableMapping[str, Any]

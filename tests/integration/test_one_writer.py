@@ -11,7 +11,7 @@ from monitor.model.errors import NewerDatabase, StoreError
 from monitor.model.image import Mark
 from monitor.patching.annotations import Annotating
 from monitor.store import Store
-from tests.integration.stores import (
+from tests.support.stores import (
     DONE,
     NOW,
     TICKET,

@@ -29,8 +29,8 @@ from monitor.web.openapi import document
 from monitor.web.openapi_patch import PATCH_BODY, REF
 from monitor.web.problems import TYPE
 from monitor.web.routes import ROUTES
-from tests.integration.operators import ROOT, TOKENS
-from tests.integration.support import polled, watching
+from tests.support.daemons import polled, watching
+from tests.support.operators import ROOT, TOKENS
 
 FLEET = (
     ControllerSpec(name="dc1", images=3, uploads=(UploadSpec(duration=60.0, started_ago=20.0),)),

@@ -10,8 +10,8 @@ import pytest
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import Account, ControllerSpec, Fault, PatchPolicy, SimulatedController, Simulator
-from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
-from tests.integration.support import QUICK, polled, samples, scrape, until, watching
+from tests.support.daemons import QUICK, polled, samples, scrape, until, watching
+from tests.support.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
 
 SPEC = ControllerSpec(name="dc1", version="30.2.1", images=2)
 RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}

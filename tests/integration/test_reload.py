@@ -24,9 +24,9 @@ from monitor.config.types import Config
 from monitor.daemon.app import Daemon, running
 from monitor.model.errors import ConfigError, Refusal
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
-from tests.integration.conformance import require_conformance
-from tests.integration.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
-from tests.integration.support import QUICK, exposition, failed, polled, samples, scrape, until, watching
+from tests.support.conformance import require_conformance
+from tests.support.daemons import QUICK, exposition, failed, polled, samples, scrape, until, watching
+from tests.support.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
 
 Settings = dict[str, Any]
 RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}

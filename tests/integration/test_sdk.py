@@ -10,8 +10,8 @@ import pytest
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
-from tests.integration.operators import ALICE, BOB, TOKENS
-from tests.integration.support import until, watching
+from tests.support.daemons import until, watching
+from tests.support.operators import ALICE, BOB, TOKENS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its old idioms are not ours to mend

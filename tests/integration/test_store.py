@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from monitor.model.errors import NewerDatabase, StoreError
 from monitor.model.image import Mark
 from monitor.store import Store
-from tests.integration.stores import closing, is_up, opened, run
-from tests.postgres import Server
+from tests.support.postgres import Server
+from tests.support.stores import closing, is_up, opened, run
 
 EARLY = Mark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
 LATE = Mark(b"l" * 16, changed_at=200.5, first_seen_at=90.25)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
-from tests.integration.conformance import require_conformance
-from tests.integration.operators import ROOT, TOKENS, ask, audit, patch
-from tests.integration.support import PATIENCE_S, polled, samples, scrape, until, watching
+from tests.support.conformance import require_conformance
+from tests.support.daemons import PATIENCE_S, polled, samples, scrape, until, watching
+from tests.support.operators import ROOT, TOKENS, ask, audit, patch
 
 
 @asynccontextmanager

@@ -15,8 +15,8 @@ import pytest
 
 from monitor.cli.commands.simulate import write_config
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
-from tests.integration.support import PATIENCE_S
-from tests.manager import Manager, manager_at
+from tests.support.daemons import PATIENCE_S
+from tests.support.service_manager import Manager, manager_at
 
 SPEC = ControllerSpec(name="dc1", images=1, uploads=(UploadSpec(duration=600.0, started_ago=300.0),))
 QUICK_US = 200_000

@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 from monitor.cli import main
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator, UploadSpec
-from tests.integration.operators import EVE, TOKENS
-from tests.integration.support import PATIENCE_S, until, watching
+from tests.support.daemons import PATIENCE_S, until, watching
+from tests.support.operators import EVE, TOKENS
 
 ROOT = Path(__file__).parents[2]
 DC1 = ControllerSpec(

@@ -22,7 +22,7 @@ from monitor.polling.fleet import Entry
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from monitor.web.app import make_site
 from monitor.web.routes import ROUTES
-from tests.integration.support import PATIENCE_S, polled, until, watching
+from tests.support.daemons import PATIENCE_S, polled, until, watching
 
 FLEET = (
     ControllerSpec(name="dc1", images=3, uploads=(UploadSpec(duration=60.0, started_ago=20.0),)),

@@ -1,6 +1,6 @@
 /** Tells screen readers what changed, and no more than they can say: the one polite live region of the page. */
 
-import { clip, many } from "./words.js";
+import { clip, many } from "./format.js";
 
 const REST_MS = 4000; // about what it takes to say one sentence
 const MOST = 3; // sentences at once; the others are counted

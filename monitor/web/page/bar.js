@@ -1,7 +1,7 @@
 /** A progress bar: of the page's own making, as <progress> cannot be drawn alike in all browsers. */
 
 import { h, mark, say } from "./dom.js";
-import { isKnown, percent } from "./words.js";
+import { isKnown, percent } from "./format.js";
 
 export class Bar {
   #fill = h("div", { class: "fill" });

@@ -4,7 +4,7 @@ import { h, say, setTime, show } from "./dom.js";
 import { problemBox } from "./problem.js";
 import { Refused } from "./api.js";
 import { signInForm } from "./signin.js";
-import { clip, clockTime, duration } from "./words.js";
+import { clip, clockTime, duration } from "./format.js";
 
 const PATIENCE_S = 1.5; // a daemon that reads its configuration anew is back before that
 

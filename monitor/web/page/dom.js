@@ -1,6 +1,6 @@
 /** Making and touching elements. Foreign text only ever becomes a text node; nothing here reads HTML. */
 
-import { clockTime, count, isTime, utc } from "./words.js";
+import { clockTime, count, isTime, utc } from "./format.js";
 
 /**
  * Make an element.

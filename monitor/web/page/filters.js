@@ -1,13 +1,13 @@
 /** The search box and the choices beside it; kept in the address, so that Back and a bookmark bring them again. */
 
 import { h, mark, say, show } from "./dom.js";
-import { STATES } from "./order.js";
-import { count, many } from "./words.js";
+import { STATES } from "./sort.js";
+import { count, many } from "./format.js";
 
 const NAMES = { text: "q", controller: "controller", state: "state", version: "version" };
 
 export class Filters {
-  /** @type {import("./order.js").Filter} */
+  /** @type {import("./sort.js").Filter} */
   filter = { text: "", controller: "", state: "", version: "" };
   #drawn = "";
 
@@ -35,7 +35,7 @@ export class Filters {
     );
   }
 
-  /** @param {Partial<import("./order.js").Filter>} filter what is not named is any */
+  /** @param {Partial<import("./sort.js").Filter>} filter what is not named is any */
   set(filter, byHand = true) {
     this.filter = { text: "", controller: "", state: "", version: "", ...filter };
     for (const [name, field] of Object.entries(this.fields)) {

@@ -3,14 +3,14 @@
  * Knows no DOM and no network. Entries are replaced, never altered, so whoever drew one can see that it is the same.
  */
 
-import { note } from "./pace.js";
+import { note } from "./rate.js";
 
 /**
  * @typedef {object} Entry
  * @property {string} key controller and uuid, the same as long as the image is there
  * @property {string} controller
  * @property {object} image as in the contract of GET /api/events
- * @property {import("./pace.js").Samples} samples
+ * @property {import("./rate.js").Samples} samples
  */
 
 /** @typedef {{kind: "failed" | "completed" | "down" | "up", name: string, controller: string}} Happening */

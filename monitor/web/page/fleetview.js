@@ -3,9 +3,9 @@
 import { Filters } from "./filters.js";
 import { h, show } from "./dom.js";
 import { List } from "./list.js";
-import { arrange, choices, tally } from "./order.js";
-import { Strip } from "./strip.js";
-import { many } from "./words.js";
+import { arrange, choices, tally } from "./sort.js";
+import { Strip } from "./progress-strip.js";
+import { many } from "./format.js";
 
 const CALM_MS = 250; // between two orders of the list while nobody types: more often nobody can read
 

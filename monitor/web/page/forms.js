@@ -1,8 +1,8 @@
 /** The forms in which a change is entered. Each gives `element` and `body()`, which throws words for the person. */
 
 import { foreign, h, show } from "./dom.js";
-import { annotateBody, entered, FIELDS, setBody, unsetBody } from "./orders.js";
-import { clip } from "./words.js";
+import { annotateBody, entered, FIELDS, setBody, unsetBody } from "./patch-body.js";
+import { clip } from "./format.js";
 
 /** @returns {{element: Element, body: () => object, query: () => object}} */
 export function annotateForm() {

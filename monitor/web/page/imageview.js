@@ -2,14 +2,14 @@
 
 import { imagePath, read, Refused, routeOf } from "./api.js";
 import { foreign, h, longText, say, show, timeOf } from "./dom.js";
-import { annotationList, Facts } from "./facts.js";
-import { Follow } from "./follow.js";
-import { isActive } from "./judge.js";
+import { annotationList, Facts } from "./image-facts.js";
+import { Follow } from "./refetch.js";
+import { isActive } from "./status.js";
 import { matrix } from "./matrix.js";
-import { auditList, packageList, rawView } from "./package.js";
+import { auditList, packageList, rawView } from "./package-info.js";
 import { problemBox } from "./problem.js";
 import { timeline } from "./timeline.js";
-import { clip } from "./words.js";
+import { clip } from "./format.js";
 
 const AUDITED = 10;
 

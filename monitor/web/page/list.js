@@ -5,7 +5,7 @@
 
 import { h, say, show } from "./dom.js";
 import { Row } from "./row.js";
-import { count } from "./words.js";
+import { count } from "./format.js";
 
 const FIRST = 12; // rows: what one sees at first; the others follow a frame later, so that a key waits for none of them
 const STEP = 25; // rows a frame while one scrolls

@@ -1,6 +1,6 @@
 /** Puts the page together: one stream, one fleet, the view that the address names, one frame for all that changed. */
 
-import { Acting } from "./acting.js";
+import { Acting } from "./editing.js";
 import { Announcer } from "./announce.js";
 import { routeOf } from "./api.js";
 import { Clock } from "./clock.js";
@@ -9,11 +9,11 @@ import { h, say, show } from "./dom.js";
 import { Fleet, keyOf } from "./fleet.js";
 import { FleetView } from "./fleetview.js";
 import { ImageView } from "./imageview.js";
-import { tally, warm } from "./order.js";
+import { tally, warm } from "./sort.js";
 import { signInForm } from "./signin.js";
 import { Stream } from "./stream.js";
 import { keepToken, token } from "./token.js";
-import { clip, many } from "./words.js";
+import { clip, many } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
 const stopwatch = () => performance.now() / 1000;

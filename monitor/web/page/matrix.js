@@ -1,7 +1,7 @@
 /** What each node did for each task: a table of states and durations, with the messages on demand. */
 
 import { foreign, h, longText } from "./dom.js";
-import { clip, duration } from "./words.js";
+import { clip, duration } from "./format.js";
 
 const GLYPHS = { pending: "○", running: "▶", succeeded: "✓", failed: "✕" };
 

@@ -2,7 +2,7 @@
 
 import { Refused } from "./api.js";
 import { foreign, h, longText } from "./dom.js";
-import { duration } from "./words.js";
+import { duration } from "./format.js";
 
 /**
  * @param {Error} error Refused or Unreachable

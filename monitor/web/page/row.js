@@ -2,9 +2,9 @@
 
 import { Bar } from "./bar.js";
 import { foreign, h, mark, say, setTime, show } from "./dom.js";
-import { ending, isActive, staleness, stateWord, stillFor } from "./judge.js";
-import { perMinute } from "./pace.js";
-import { clip, isKnown, pace, rough, tasks } from "./words.js";
+import { ending, isActive, staleness, stateWord, stillFor } from "./status.js";
+import { perMinute } from "./rate.js";
+import { clip, isKnown, pace, rough, tasks } from "./format.js";
 
 const NAME = 200; // characters of foreign text in a row; the image's own page has all
 const NOTES = 4; // annotations in a row

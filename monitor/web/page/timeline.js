@@ -2,7 +2,7 @@
 
 import { foreign, h, svg, timeOf } from "./dom.js";
 import { layOut, ticks } from "./spans.js";
-import { clip, clockTime, duration } from "./words.js";
+import { clip, clockTime, duration } from "./format.js";
 
 const LANE = 22;
 const GAP = 8;

@@ -1,0 +1,293 @@
+"""The README is true: its tables name what there is, its config loads, its commands exist."""
+
+import ast
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import get_args
+
+import click
+import pytest
+import yaml
+from prometheus_client.metrics_core import Metric
+
+from monitor.cli import main
+from monitor.cli.commands.certificate import make_certificate
+from monitor.config.access import Scope
+from monitor.config.load import load
+from monitor.config.settings import schema
+from monitor.metrics.families import FAMILIES
+from monitor.metrics.self_metrics import OwnMetrics
+from monitor.model.errors import Reason
+from monitor.patching.annotations import MOST_ANNOTATIONS
+from monitor.patching.body import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
+from monitor.patching.fields import ADJUSTABLE
+from monitor.polling import eta
+from monitor.store import upload_history
+from monitor.web.handlers import events
+from monitor.web.problems import KINDS
+from monitor.web.routes import ROUTES
+from monitor.web.stream import feed
+from monitor.web.stream import messages as live
+from tests.support.rules import alerts, rules
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def section(heading: str) -> str:
+    """The text under a heading, to the next of the same or a higher level."""
+    level = heading.index(" ")
+    after = README.split(f"\n{heading}\n", 1)[1]
+    return re.split(rf"\n#{{1,{level}}} ", after, maxsplit=1)[0]
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the tables under a heading, without their head lines."""
+    lines = [line for line in section(heading).splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return [row for row in cells if row[0].startswith("`") or "`" in row[0]]
+
+
+def blocks(language: str) -> list[str]:
+    """The code of this language."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
+
+
+def code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+PATCH_BODIES = [code(row[0])[0] for row in rows("### PATCH") if row[0].startswith("`{")]
+PATCH_BODIES += re.findall(r"curl -X PATCH .*?-d '(.*?)'", README, re.DOTALL)
+
+
+def test_every_family_stands_in_the_table_as_it_is_and_no_other() -> None:
+    expected = [
+        [
+            f"`{family.name}`",
+            family.kind,
+            ", ".join(f"`{label}`" for label in (*family.identity, *family.labels)),
+            family.help,
+        ]
+        for family in FAMILIES
+    ]
+    assert rows("### Metrics of images and controllers") == expected
+
+
+def test_the_daemons_own_families_stand_in_the_table_with_their_types_and_labels() -> None:
+    own = OwnMetrics()
+    own.requests.labels("/metrics", "GET", "200").observe(0.1)
+    ours = [family for family in own.registry.collect() if family.name.startswith("avi_upgrade_monitor_")]
+    expected = {_name(family): (family.type, _labels(family)) for family in ours}
+    table = {code(row[0])[0]: (row[1], set(code(row[2]))) for row in rows("### Metrics of the daemon itself")}
+    assert table == expected
+
+
+def _name(family: Metric) -> str:
+    """As a scrape has it."""
+    return f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def _labels(family: Metric) -> set[str]:
+    return {label for sample in family.samples for label in sample.labels} - {"le"}
+
+
+def test_every_metric_named_anywhere_exists() -> None:
+    known = {family.name for family in FAMILIES} | {_name(family) for family in OwnMetrics().registry.collect()}
+    named = set(re.findall(r"\bavi_(?:image|controller|upgrade_monitor)_\w+", README))
+    assert named - known == set()
+
+
+def test_every_config_key_stands_in_the_table_with_its_default_and_no_other() -> None:
+    table = {code(row[0])[0]: code(row[1])[:1] for row in rows("### Configuration")}
+    expected = {path: default for path, default in keys(schema()) if path != "controllers"}
+    assert table.keys() == expected.keys()
+    stated = {path: [default] for path, default in expected.items() if default is not None}
+    assert {path: table[path] for path in stated} == stated
+
+
+def keys(whole: Mapping[str, object]) -> Iterator[tuple[str, str | None]]:
+    """Every leaf of the config: its path, and its default as text."""
+    definitions = whole["$defs"]
+    assert isinstance(definitions, dict)
+
+    def walk(shape: Mapping[str, object], path: str) -> Iterator[tuple[str, str | None]]:
+        properties = shape["properties"]
+        assert isinstance(properties, dict)
+        for key, field in properties.items():
+            reference = str(field.get("$ref") or field.get("items", {}).get("$ref") or "").rpartition("/")[2]
+            mark = "[]" if "items" in field and reference else ""
+            if reference:
+                yield from walk(definitions[reference], f"{path}{key}{mark}.")
+            else:
+                yield f"{path}{key}", _written(field["default"]) if "default" in field else None
+
+    yield from walk(definitions["Settings"], "")
+
+
+def _written(default: object) -> str | None:
+    if isinstance(default, tuple):
+        return str(list(default))
+    return default if isinstance(default, str) else None if default is None else str(default).lower()
+
+
+def test_every_route_stands_in_the_table_and_no_other() -> None:
+    table = [(code(row[0])[0], row[1].strip("`")) for row in rows("### Routes")]
+    assert table == [(f"{route.method} {route.path}", route.scope) for route in ROUTES]
+
+
+def test_every_scope_stands_in_the_table_and_no_other() -> None:
+    assert [code(row[0])[0] for row in rows("### Scopes")] == list(get_args(Scope))
+
+
+def test_every_problem_stands_in_the_table_with_its_status_and_no_other() -> None:
+    table = {code(row[0])[0]: int(row[1]) for row in rows("### Problem types")}
+    assert table == {kind: status for kind, (status, _) in KINDS.items()}
+
+
+def test_the_adjustable_fields_and_the_limits_are_as_the_code_has_them() -> None:
+    (stated,) = re.findall(r"The fields that can be changed are (.*?);", section("### PATCH"), re.DOTALL)
+    assert code(stated) == list(ADJUSTABLE)
+    assert f"at most {MOST_ANNOTATIONS} an image" in section("### PATCH")
+    assert f"at most {LARGEST_BODY // 1024} KiB" in section("### PATCH")
+    assert all(f"`{media_type}`" in section("### PATCH") for media_type in MEDIA_TYPES)
+
+
+def test_every_alert_stands_in_the_table_with_its_severity_and_no_other() -> None:
+    table = [(code(row[0])[0], row[1]) for row in rows("### Alerts") if len(row) == 3]
+    assert table == [(name, alert["labels"]["severity"]) for name, alert in alerts().items()]
+
+
+def test_every_recording_rule_stands_in_the_table_and_no_other() -> None:
+    table = [code(row[0])[0] for row in rows("### Alerts") if len(row) == 2]
+    assert table == [rule["record"] for rule in rules() if "record" in rule]
+
+
+def test_the_limits_of_the_stream_and_of_estimates_are_as_the_code_has_them() -> None:
+    stream = section("### Events")
+    assert f"within {feed.BEAT_S:g} s" in stream
+    assert f"({feed._MOST_FRAMES:,} changes or {feed._MOST_BYTES >> 20} MiB)" in stream
+    assert f"Every {events._HEARTBEAT_S:.0f} s without" in stream
+    assert f"takes nothing for {events._PATIENCE_S:.0f} s" in stream
+    assert (feed.MOST_READERS, "A thousand may" in stream) == (1000, True)
+    estimates = section("### Estimates")
+    assert f"once {eta._LEAST:.0%}".replace("%", " %") in estimates
+    assert (upload_history._MOST, "the last five" in estimates) == (5, True)
+    assert (eta._PRIOR, "a tenth of this upload" in estimates) == (0.1, True)
+
+
+def test_the_events_that_are_shown_have_the_members_that_there_are() -> None:
+    (shown,) = [block for block in blocks("text") if "event: state" in block]
+    kinds = {"state": live.LiveState, "change": live.LiveChange}
+    for kind, data in re.findall(r"event: (\w+)\n.*\ndata: (.*)", shown):
+        message = json.loads(re.sub(r", …|{…}|…", lambda cut: "{}" if cut[0] == "{…}" else "", data))
+        assert list(message) == list(kinds[kind].__struct_fields__)
+        for part in message.get("parts", [message.get("part")]):
+            assert part.keys() <= set(live.Part.__struct_fields__)
+            assert all(image.keys() <= set(live.LiveImage.__struct_fields__) for image in part["images"])
+
+
+@pytest.mark.parametrize("body", PATCH_BODIES)
+def test_every_body_that_is_shown_is_one_that_is_taken(body: str) -> None:
+    decode_patch(body.replace("{…}", "{}").encode())
+
+
+def test_bodies_are_shown_in_every_form() -> None:
+    forms = {key for body in PATCH_BODIES for key in json.loads(body.replace("{…}", "{}"))}
+    assert forms >= {"annotations", "name", *FORMS}
+
+
+def test_every_command_stands_in_the_table_with_all_its_options() -> None:
+    table = {code(row[0])[0]: set(code(row[1])) for row in rows("### Commands")}
+    assert table == {name: options(command) for name, command in commands(main, "avi-upgrade-monitor")}
+
+
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+@pytest.mark.parametrize(
+    "line", [line for block in blocks("sh") for line in block.splitlines() if line.startswith("avi-")]
+)
+def test_every_command_that_is_shown_is_one_that_is_understood(line: str) -> None:
+    command: click.Command = main
+    program, *words = shlex.split(line)
+    while isinstance(command, click.Group):
+        command = command.commands[words.pop(0)]
+    with command.make_context(program, words):  # raises for an option or an argument that is none
+        pass
+
+
+def options(command: click.Command) -> set[str]:
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+def test_every_reason_of_a_failed_poll_has_its_remedy() -> None:
+    table = [code(row[0])[0] for row in rows("### Troubleshooting")]
+    assert table[: len(get_args(Reason))] == list(get_args(Reason))
+
+
+def test_every_log_event_stands_in_the_table_and_no_other() -> None:
+    table = {event for row in rows("### Log events") for event in code(row[0])}
+    assert table == set(logged())
+
+
+def logged() -> Iterator[str]:
+    """The event names that the source logs: the texts that a log method, or what is picked from two, is called with."""
+    methods = {"debug", "info", "warning", "error", "exception"}
+    files = [path for path in (ROOT / "monitor").rglob("*.py") if "simulator" not in path.parts]
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in methods:
+                yield from texts(node.args[0])
+            if (
+                isinstance(node, ast.Assign)
+                and ast.unparse(node.targets[0]) == "event"
+                and "if" in ast.unparse(node.value)
+            ):
+                yield from texts(node.value)
+
+
+def texts(node: ast.expr) -> list[str]:
+    constants = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
+    return [value for value in constants if isinstance(value, str)]
+
+
+def test_the_config_of_the_how_to_loads(tmp_path: Path) -> None:
+    (config,) = [block for block in blocks("yaml") if "\ncontrollers:\n" in block]
+    for name in re.findall(r"/etc/avi-upgrade-monitor/([\w.-]+)", config):
+        (tmp_path / name).write_text("secret")
+    make_certificate("127.0.0.1", tmp_path / "dc1-ca.pem")
+    (tmp_path / "config.yml").write_text(config.replace("/etc/avi-upgrade-monitor", str(tmp_path)))
+    assert [controller.name for controller in load(tmp_path / "config.yml").controllers] == ["dc1", "lab"]
+
+
+def test_the_scrape_config_is_yaml_for_the_default_address() -> None:
+    (scrape,) = [block for block in blocks("yaml") if "scrape_configs:" in block]
+    (job,) = yaml.safe_load(scrape)["scrape_configs"]
+    assert job["static_configs"] == [{"targets": ["127.0.0.1:9972"]}]
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "bench", "lint"])
+def test_the_make_targets_that_are_named_exist(target: str) -> None:
+    assert f"make {target}" in README
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_first_two_commands_are_all_the_set_up() -> None:
+    assert blocks("sh")[:2] == ["make demo\n", "make test\n"]
+
+
+def test_decisions_that_the_code_points_to_exist() -> None:
+    numbers = re.findall(r"^(\d+)\. \*\*", section("## Why it is so"), re.MULTILINE)
+    source = "".join(path.read_text() for path in (ROOT / "monitor").rglob("*.py"))
+    assert set(re.findall(r"decision (\d+)", source)) <= set(numbers)

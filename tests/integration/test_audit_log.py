@@ -1,0 +1,400 @@
+"""The ledger on real databases: what is durable, what belongs together, and what is shown of it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from monitor.model.errors import StoreError
+from monitor.patching.annotations import Annotating
+from monitor.patching.audit import Ending, Entry
+from monitor.store import Store
+from tests.support.stores import DONE, NOW, TICKET, UNKNOWN, closing, intent, opened, run, wrong_with
+
+# Intents and endings
+
+
+async def test_an_intent_and_its_ending_survive_a_restart(database_url: str) -> None:
+    ordered = intent(name="new")
+    ending = Ending(outcome="done", changes={"name": ("old", None), "annotations.a": (None, "1")}, answer=200)
+    async with opened(database_url) as store:
+        number = await store.ledger.intend(ordered, at=100.25)
+        assert await store.ledger.entries() == (Entry(number=number, at=100.25, intent=ordered),)
+        await store.ledger.conclude(number, ordered, ending, None, at=101.75)
+    async with opened(database_url) as store:
+        (entry,) = await store.ledger.entries()
+        assert entry == Entry(number=number, at=100.25, intent=ordered, ended_at=101.75, ending=ending)
+        assert not await wrong_with(store)
+
+
+async def test_the_database_itself_takes_no_second_ending(database_url: str) -> None:
+    async with opened(database_url) as store:
+        await store.ledger.record(intent(), DONE, None, at=1)
+        with pytest.raises(StoreError, match=r"(?i)unique"):
+            await run(
+                store, "INSERT INTO audit SELECT 3, intent, at, controller, image_uuid, actor, text, hash FROM audit"
+            )
+
+
+async def test_intents_left_open_are_closed_as_unknown_once(database_url: str) -> None:
+    async with opened(database_url) as store:
+        await store.ledger.record(intent(), DONE, None, at=1)
+        for _ in range(3):
+            await store.ledger.intend(intent("image-2"), at=2)
+    for _ in range(2):
+        async with opened(database_url) as store:
+            entries = await store.ledger.entries()
+            assert [entry.ending for entry in entries] == [UNKNOWN] * 3 + [DONE]
+            assert [entry.ended_at for entry in entries] == [NOW] * 3 + [1]
+            assert not await wrong_with(store)
+
+
+async def test_what_is_under_way_here_is_left_open_by_a_second_look(database_url: str) -> None:
+    ordered = intent()
+    async with opened(database_url) as store:
+        number = await store.ledger.intend(ordered, at=1)
+        store.ledger.doubt()
+        await store.flush()
+        assert [entry.ending for entry in await store.ledger.entries()] == [None]
+        await store.ledger.conclude(number, ordered, DONE, None, at=2)
+        assert [entry.ending for entry in await store.ledger.entries()] == [DONE]
+
+
+async def test_a_hundred_at_once_leave_a_whole_chain_without_gaps(database_url: str) -> None:
+    async with opened(database_url) as store:
+
+        async def adjust(place: int) -> None:
+            ordered = intent(f"image-{place % 7}")
+            number = await store.ledger.intend(ordered, at=place)
+            await store.ledger.conclude(number, ordered, DONE, Annotating({f"key-{place}": "1"}), at=place)
+
+        async def annotate(place: int) -> None:
+            await store.ledger.record(intent("image-0"), DONE, Annotating({f"other-{place}": "1"}), at=place)
+
+        async with asyncio.TaskGroup() as tasks:
+            for place in range(50):
+                tasks.create_task(adjust(place), name="adjust")
+                tasks.create_task(annotate(place), name="annotate")
+        entries = await store.ledger.entries(most=1_000)
+        numbers = await store.ledger.read_chain(lambda records, _: [record.number for record in records])
+        assert numbers == list(range(1, 201))
+        assert len(entries) == 100
+        assert all(entry.ending == DONE for entry in entries)
+        assert not await wrong_with(store)
+        assert sum(map(len, store.ledger.annotations_of("dc1").values())) == 100
+
+
+async def test_a_long_chain_is_read_whole(database_url: str) -> None:
+    copy = (
+        "INSERT INTO audit SELECT number + :step, NULL, at, controller, image_uuid, actor, text, hash FROM audit"
+        " WHERE number > :least"
+    )
+    async with opened(database_url) as store:
+        for _ in range(3):
+            await store.ledger.record(intent(), DONE, None, at=1)
+        await run(store, copy, step=6_000, least=0)
+        for power in range(8):
+            await run(store, copy, step=6 * 2**power, least=6_000)
+        numbers = await store.ledger.read_chain(lambda records, _: [record.number for record in records])
+        assert numbers == [*range(1, 7), *range(6_001, 6_001 + 6 * 2**8)]
+
+
+# Annotations
+
+
+@pytest.mark.parametrize(
+    ("change", "after"),
+    [
+        pytest.param(Annotating({"c": "3"}), {"a": "1", "b": "2", "c": "3"}, id="set"),
+        pytest.param(Annotating({"a": "9"}), {"a": "9", "b": "2"}, id="set-anew"),
+        pytest.param(Annotating({"a": None, "z": None}), {"b": "2"}, id="remove"),
+        pytest.param(Annotating({"a": None, "b": None}), None, id="remove-all"),
+        pytest.param(Annotating({"c": "3", "a": None}, replace=True), {"c": "3"}, id="replace"),
+        pytest.param(Annotating({}, replace=True), None, id="replace-by-nothing"),
+        pytest.param(Annotating({}), {"a": "1", "b": "2"}, id="nothing"),
+        pytest.param(
+            Annotating({f"key-{number}": "v" for number in range(500)} | {"a": None, "b": None}),
+            {f"key-{number}": "v" for number in range(500)},
+            id="more-than-one-statement-takes",
+        ),
+        pytest.param(Annotating({"a": "é🚀\n\"'\\ %s :x"}), {"a": "é🚀\n\"'\\ %s :x", "b": "2"}, id="any-text"),
+    ],
+)
+async def test_annotations_are_changed_key_by_key_and_kept(
+    database_url: str, change: Annotating, after: Mapping[str, str] | None
+) -> None:
+    expected = {"image-2": {"a": "0"}} | ({"image-1": after} if after else {})
+    async with opened(database_url) as store:
+        await store.ledger.record(intent(), DONE, Annotating({"a": "1", "b": "2"}), at=1)
+        await store.ledger.record(intent("image-2"), DONE, Annotating({"a": "0"}), at=1)
+        await store.ledger.record(intent("image-1", controller="dc2"), DONE, Annotating({"a": "0"}), at=1)
+        await store.ledger.record(intent(), DONE, change, at=2)
+        assert store.ledger.annotations_of("dc1") == expected
+    async with opened(database_url) as store:
+        assert store.ledger.annotations_of("dc1") == expected
+        assert store.ledger.annotations_of("dc2") == {"image-1": {"a": "0"}}
+        assert not store.ledger.annotations_of("dc3")
+
+
+async def test_annotations_that_did_not_change_stay_the_same_object(database_url: str) -> None:
+    async with opened(database_url) as store:
+        for uuid in ("image-1", "image-2"):
+            await store.ledger.record(intent(uuid), DONE, TICKET, at=1)
+        before = store.ledger.annotations_of("dc1")
+        await store.ledger.record(intent("image-1"), DONE, Annotating({"more": "1"}), at=2)
+        after = store.ledger.annotations_of("dc1")
+        assert before["image-1"] == {"ticket": "CHG-1"}
+        assert after["image-1"] is not before["image-1"]
+        assert after["image-2"] is before["image-2"]
+        store.ledger.doubt()
+        await store.flush()
+        again = store.ledger.annotations_of("dc1")
+        assert [again[uuid] is after[uuid] for uuid in after] == [True, True]
+
+
+async def test_an_annotation_and_its_record_are_one(database_url: str) -> None:
+    """A value that PostgreSQL refuses and SQLite takes: nothing of it may be kept, or all."""
+    async with opened(database_url) as store:
+        try:
+            await store.ledger.record(intent(), DONE, Annotating({"a": "1", "b": "\x00"}), at=1)
+        except StoreError:
+            assert database_url.startswith("postgresql")
+        await store.flush()
+        assert len(await store.ledger.entries()) == len(store.ledger.annotations_of("dc1"))
+        assert not await wrong_with(store)
+
+
+# Looking it up
+
+
+SEARCHES: Mapping[str, tuple[Mapping[str, Any], list[int]]] = {
+    "all": ({}, [9, 7, 5, 3, 1]),
+    "image": ({"image_uuid": "image-2"}, [9, 3]),
+    "controller": ({"controller": "dc2"}, [7]),
+    "controllers": ({"controllers": frozenset({"dc2", "dc3"})}, [9, 7]),
+    "no-controllers": ({"controllers": frozenset()}, []),
+    "actor": ({"actor": "bob"}, [5]),
+    "since": ({"since": 4.0}, [9, 7]),
+    "until": ({"until": 2.0}, [3, 1]),
+    "between": ({"since": 2.0, "until": 3.0}, [5, 3]),
+    "before": ({"before": 5}, [3, 1]),
+    "most": ({"most": 2}, [9, 7]),
+    "page": ({"most": 2, "before": 7}, [5, 3]),
+    "both": ({"image_uuid": "image-2", "controller": "dc1"}, [3]),
+    "image-and-controllers": ({"image_uuid": "image-2", "controllers": frozenset({"dc1"})}, [3]),
+    "nobody": ({"actor": "carol"}, []),
+    "before-more-than-there-can-be": ({"before": 2**80}, [9, 7, 5, 3, 1]),
+    "before-less-than-there-can-be": ({"before": -(2**80)}, []),
+    "zero-byte": ({"actor": "a\x00"}, []),
+    "lone-surrogate": ({"image_uuid": "\ud800"}, []),
+    "nones": ({"image_uuid": None, "controllers": None, "before": None, "since": None, "until": None}, [9, 7, 5, 3, 1]),
+}
+
+
+@pytest.mark.parametrize(("search", "numbers"), SEARCHES.values(), ids=SEARCHES.keys())
+async def test_records_are_found_newest_first(database_url: str, search: dict[str, Any], numbers: list[int]) -> None:
+    async with opened(database_url) as store:
+        for at, ordered in enumerate(
+            [
+                intent("image-1"),
+                intent("image-2"),
+                intent("image-1", actor="bob"),
+                intent("image-1", controller="dc2"),
+                intent("image-2", controller="dc3"),
+            ],
+            1,
+        ):
+            await store.ledger.record(ordered, DONE, None, at=at)
+        entries = await store.ledger.entries(**search)
+        assert [entry.number for entry in entries] == numbers
+        assert store.up
+
+
+async def test_there_are_fifty_records_on_a_page_by_default(database_url: str) -> None:
+    async with opened(database_url) as store:
+        for _ in range(51):
+            await store.ledger.record(intent(), DONE, None, at=1)
+        assert len(await store.ledger.entries()) == 50
+
+
+# Tampering
+
+
+TAMPERINGS: Mapping[str, tuple[str, Callable[[list[str]], bool]]] = {
+    "text": (
+        "UPDATE audit SET text = replace(text, 'alice', 'mallory') WHERE number = 3",
+        lambda found: len(found) == 1,
+    ),
+    "actor": ("UPDATE audit SET actor = 'mallory' WHERE number = 3", lambda found: len(found) == 1),
+    "at": ("UPDATE audit SET at = at + 1 WHERE number = 3", lambda found: len(found) == 1),
+    "hash": ("UPDATE audit SET hash = (SELECT hash FROM audit_head) WHERE number = 3", lambda found: len(found) == 2),
+    "ending": ("UPDATE audit SET intent = 2 WHERE number = 4", lambda found: len(found) >= 1),
+    "first": ("DELETE FROM audit WHERE number = 1", lambda found: "records 1 to 1 are missing" in found),
+    "some": ("DELETE FROM audit WHERE number IN (3, 4)", lambda found: found == ["records 3 to 4 are missing"]),
+    "last": ("DELETE FROM audit WHERE number > 4", lambda found: len(found) == 1),
+    "all": ("DELETE FROM audit", lambda found: len(found) == 1),
+    "numbers": ("UPDATE audit SET number = -number", lambda found: len(found) >= 1),
+    "head": ("UPDATE audit_head SET number = 4", lambda found: len(found) == 1),
+    "head-hash": (
+        "UPDATE audit_head SET hash = (SELECT hash FROM audit WHERE number = 1)",
+        lambda found: len(found) == 1,
+    ),
+}
+
+
+@pytest.mark.parametrize(("statement", "shows"), TAMPERINGS.values(), ids=TAMPERINGS.keys())
+async def test_tampering_shows(database_url: str, statement: str, shows: Callable[[list[str]], bool]) -> None:
+    async with opened(database_url) as store:
+        for at in range(3):
+            await store.ledger.record(intent(), DONE, None, at=at)
+        assert not await wrong_with(store)
+        await run(store, "DROP INDEX audit_of_image")  # no index helps or hinders
+        await run(store, statement)
+        found = await wrong_with(store)
+        assert shows(found), found
+
+
+async def test_a_record_that_is_none_any_more_is_named(database_url: str) -> None:
+    async with opened(database_url) as store:
+        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.ledger.record(intent(), DONE, None, at=1)
+        await run(store, "UPDATE audit SET text = 'gone' WHERE number = 3")
+        with pytest.raises(StoreError, match="record 3 of the audit was altered, so that it cannot be read"):
+            await store.ledger.entries()
+        assert [entry.number for entry in await store.ledger.entries(before=3)] == [1]
+    async with opened(database_url) as store:
+        assert store.up
+
+
+async def test_a_record_with_a_value_of_another_type_is_named(tmp_path: Path) -> None:
+    """SQLite takes any; PostgreSQL would not."""
+    async with opened(f"sqlite:///{tmp_path}/state.db") as store:
+        await store.ledger.record(intent(), DONE, None, at=1)
+        await run(store, "UPDATE audit SET hash = 'no hash' WHERE number = 2")
+        with pytest.raises(StoreError, match="record 2 of the audit was altered, so that it cannot be read"):
+            await wrong_with(store)
+
+
+@pytest.mark.parametrize(
+    "alteration",
+    [
+        pytest.param("text = 'gone'", id="text"),
+        pytest.param("text = CAST(x'ff' AS TEXT)", id="no-utf-8"),
+        pytest.param("text = x'00', actor = x'00', controller = x'00', image_uuid = x'00'", id="no-text"),
+        pytest.param("hash = 'no hash', at = 'once'", id="other-types"),
+    ],
+)
+async def test_an_open_intent_that_was_altered_is_ended_and_all_else_goes_on(tmp_path: Path, alteration: str) -> None:
+    """SQLite takes any value."""
+    url = f"sqlite:///{tmp_path}/state.db"
+    async with opened(url) as store:
+        await store.ledger.record(intent(), DONE, TICKET, at=1)
+        await store.ledger.intend(intent(), at=1)
+        await run(store, f"UPDATE audit SET {alteration} WHERE number = 3")  # noqa: S608  our own
+    async with opened(url) as store:
+        assert store.up
+        assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+        assert await store.ledger.record(intent(), DONE, None, at=2) == 5
+        async with store.database.transaction() as connection:
+            (ending,) = (await connection.execute(text("SELECT text FROM audit WHERE intent = 3"))).scalars()
+        assert "unknown" in ending
+
+
+async def test_an_open_intent_whose_text_was_altered_does_not_keep_the_store_down(database_url: str) -> None:
+    async with opened(database_url) as store:
+        await store.ledger.intend(intent(), at=1)
+        await run(store, "UPDATE audit SET text = 'gone'")
+    async with opened(database_url) as store:
+        assert store.up
+        assert await wrong_with(store) == ["record 1 was altered, or the one before it"]
+
+
+async def test_an_intent_that_was_altered_is_concluded_with_its_text_beside_it(tmp_path: Path) -> None:
+    ordered = intent()
+    async with opened(f"sqlite:///{tmp_path}/state.db") as store:
+        number = await store.ledger.intend(ordered, at=1)
+        await run(store, "UPDATE audit SET text = x'00', hash = 'no hash'")
+        await store.ledger.conclude(number, ordered, DONE, TICKET, at=2)
+        (entry,) = await store.ledger.entries(most=1)
+        assert (entry.intent, entry.ending) == (ordered, DONE)
+        assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+
+
+@pytest.mark.parametrize("alteration", ["UPDATE audit_head SET hash = 'no hash'", "DELETE FROM audit_head"])
+async def test_a_head_that_was_altered_is_said(tmp_path: Path, alteration: str) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    words = "the head of the audit is gone or was altered, so that nothing can be added to it"
+    async with opened(url) as store:
+        await store.ledger.record(intent(), DONE, TICKET, at=1)
+        await run(store, alteration)
+    with capture_logs() as logs:
+        async with closing(Store(url)) as store:
+            with pytest.raises(StoreError, match=words):
+                await store.open()
+            await store.try_flush()
+            with pytest.raises(StoreError, match=words):
+                await store.ledger.record(intent(), DONE, None, at=2)
+            assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+    assert [(line["event"], line["cause"]) for line in logs][:1] == [("store_down", words)]
+    assert len(logs) == 2
+
+
+# The log
+
+
+async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> None:
+    ordered = intent(name="new")
+    ending = Ending(outcome="done", changes={"name": ("old", "new")}, answer=200)
+    async with opened(database_url) as store:
+        with capture_logs() as logs:
+            number = await store.ledger.intend(ordered, at=1)
+            await store.ledger.conclude(number, ordered, ending, None, at=2)
+            await store.ledger.record(intent(), DONE, TICKET, at=3)
+        hashes = await store.ledger.read_chain(lambda records, _: [record.hash.hex() for record in records])
+    assert [line["hash"] for line in logs] == hashes
+    first, second, *_ = logs
+    assert first == {
+        "event": "audit",
+        "log_level": "info",
+        "kind": "intent",
+        "number": 1,
+        "intent": None,
+        "controller": "dc1",
+        "image_uuid": "image-1",
+        "actor": "alice",
+        "source": "192.0.2.7",
+        "request_id": ordered.request_id,
+        "asked": {"name": "new"},
+        "hash": hashes[0],
+    }
+    assert second == {
+        "event": "audit",
+        "log_level": "info",
+        "kind": "outcome",
+        "number": 2,
+        "intent": 1,
+        "controller": "dc1",
+        "image_uuid": "image-1",
+        "actor": "alice",
+        "request_id": ordered.request_id,
+        "outcome": "done",
+        "changes": {"name": ["old", "new"]},
+        "answer": 200,
+        "detail": "",
+        "hash": hashes[1],
+    }
+
+
+async def test_closing_an_open_intent_is_logged_with_its_request(database_url: str) -> None:
+    ordered = intent()
+    async with opened(database_url) as store:
+        await store.ledger.intend(ordered, at=1)
+    with capture_logs() as logs:
+        async with opened(database_url):
+            pass
+    (line,) = logs
+    assert (line["kind"], line["outcome"], line["request_id"]) == ("outcome", "unknown", ordered.request_id)

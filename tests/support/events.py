@@ -1,0 +1,88 @@
+"""A reader of ``GET /api/events`` as any other program would be one, and what it knows after what it was told."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from monitor.daemon.app import Daemon
+from tests.support.daemons import PATIENCE_S
+
+Json = dict[str, Any]
+
+
+class Reader:
+    """``last_id``: of the last event. ``controllers``, ``images``: as the events have it."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+        self.last_id = ""
+        self.heartbeats = 0
+        self.kinds: list[str] = []
+        self.controllers: dict[str, Json] = {}
+        self.images: dict[tuple[str, str], Json] = {}
+
+    async def next(self) -> Json | None:
+        """The next event, taken in; None at the end."""
+        kind, data = "message", ""
+        async with asyncio.timeout(PATIENCE_S):
+            while line := (await self.response.content.readline()).decode():
+                name, _, value = line.rstrip("\n").partition(": ")
+                if line == "\n" and data:
+                    return self._take(kind, json.loads(data))
+                match name:
+                    case "event":
+                        kind = value
+                    case "data":
+                        data = value
+                    case "id":
+                        self.last_id = value
+                    case _:
+                        self.heartbeats += line == ": \n"
+        return None
+
+    async def until(self, what: Callable[["Reader"], bool]) -> None:
+        """Read on until it is so; the stream must not end before."""
+        while not what(self):
+            assert await self.next() is not None
+
+    def image(self, uuid: str) -> Json:
+        """Of whichever controller."""
+        return next((image for (_, known), image in self.images.items() if known == uuid), {})
+
+    def _take(self, kind: str, message: Json) -> Json:
+        self.kinds.append(kind)
+        if kind == "state":
+            self.controllers.clear()
+            self.images.clear()
+        for part in message["parts"] if kind == "state" else [message["part"]]:
+            self._learn(part)
+        return message
+
+    def _learn(self, part: Json) -> None:
+        name = part["controller"]
+        if part.get("removed"):
+            del self.controllers[name]
+            self.images = {key: image for key, image in self.images.items() if key[0] != name}
+        if health := part.get("health"):
+            self.controllers[name] = health
+        self.images |= {(name, image["uuid"]): image for image in part.get("images", ())}
+        for uuid in part.get("gone", ()):
+            del self.images[name, uuid]
+
+
+@asynccontextmanager
+async def reading(daemon: Daemon, *, token: str = "", **headers: str) -> AsyncIterator[Reader]:
+    """One reader; ``headers``: as ``operators.ask``."""
+    sent: Mapping[str, str] = {name.replace("_", "-"): value for name, value in headers.items()}
+    if token:
+        sent = {**sent, "Authorization": f"Bearer {token}"}
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with (
+        aiohttp.ClientSession(timeout=timeout, read_bufsize=2**22) as http,
+        http.get(f"{daemon.url}/api/events", headers=sent) as response,
+    ):
+        yield Reader(response)

@@ -1,0 +1,100 @@
+"""Stores on real databases: opened and closed, in trouble and healed, and what tests write into them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+from sqlalchemy import text
+
+from monitor.patching.annotations import Annotating
+from monitor.patching.audit import Ending, Intent, faults
+from monitor.store import Store
+from tests.support.daemons import PATIENCE_S
+
+DONE = Ending(outcome="done", answer=200)
+UNKNOWN = Ending(
+    outcome="unknown", detail="the monitor ended while it was under way; look at the image before you repeat it"
+)
+NOT_BEGUN = Ending(outcome="failed", detail="nothing was done: the database did not answer in time")
+TICKET = Annotating({"ticket": "CHG-1"})
+NOW = 1_000.5
+
+_requests = count(1)
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, now: Callable[[], float] = lambda: NOW, limit_s: float = 30.0, busy_timeout_ms: int = 1_000
+) -> AsyncIterator[Store]:
+    """
+    A store that is up, closed at the end without a last flush, as by a kill.
+
+    ``limit_s``: longer than in life, so that a slow machine is not taken for a dead database.
+    """
+    store = Store(url, now=now, limit_s=limit_s, busy_timeout_ms=busy_timeout_ms)
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def closing(store: Store) -> AsyncIterator[Store]:
+    """A store that the test opens itself, or tries to."""
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def intent(image_uuid: str = "image-1", *, controller: str = "dc1", actor: str = "alice", **asked: object) -> Intent:
+    """Somebody's wish; no two are equal."""
+    return Intent(
+        request_id=f"r-{next(_requests)}",
+        actor=actor,
+        source="192.0.2.7",
+        controller=controller,
+        image_uuid=image_uuid,
+        asked=asked,
+    )
+
+
+async def wrong_with(store: Store) -> list[str]:
+    """Every fault of the chain."""
+    return await store.ledger.read_chain(lambda records, head: list(faults(records, head)))
+
+
+def is_up(store: Store) -> bool:
+    """Whether it is, now; asked of the attribute, mypy would hold on to the first answer."""
+    return store.up
+
+
+async def run(store: Store, statement: str, **values: object) -> None:
+    """Do to the database what nobody should."""
+    async with store.database.transaction() as connection:
+        await connection.execute(text(statement), values)
+
+
+async def heal(store: Store) -> None:
+    """Flush as the daemon does, until the database is back."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not is_up(store):
+            await store.try_flush()
+
+
+async def lose_lock(store: Store, url: str) -> None:
+    """Take the lock away from a store: as whoever tidies files up, or the sessions of a server."""
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///") + "-lock").unlink()  # noqa: ASYNC240  it blocks nobody
+        return
+    killer = await asyncpg.connect(url)
+    ours = "locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    await killer.execute(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE {ours}")  # noqa: S608  our own
+    async with asyncio.timeout(PATIENCE_S):
+        while not store.database._lock.lost():
+            await killer.execute("SELECT 1")
+    await killer.close()

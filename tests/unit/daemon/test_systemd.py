@@ -1,0 +1,122 @@
+"""What a service manager hears, over a real datagram socket; and the fleet in one line."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from structlog.testing import capture_logs
+
+from monitor.daemon.systemd import Notifier, Tally, supervisor_of
+from monitor.model.health import Health
+from monitor.model.image import Image, ImageState, Mark, Track
+from monitor.model.snapshot import Snapshot
+from monitor.polling.fleet import Entry, Fleet
+from tests.support.service_manager import Manager, manager_at
+
+QUICK_US = "20000"
+"""A watchdog that is told every hundredth of a second."""
+
+
+def entry(name: str, *states: ImageState, up: bool = True, stale: bool = False) -> Entry:
+    images = {
+        f"{name}-{place}": Track(Image(uuid=f"{name}-{place}", state=state), Mark(b"", 0.0, 0.0), 0.0)
+        for place, state in enumerate(states)
+    }
+    return Entry(name, Snapshot(images=images), Health(up=up, stale=stale), ())
+
+
+def notifier(address: str, *, ailing: Callable[[], str] = str, entries: tuple[Entry, ...] = ()) -> Notifier:
+    fleet = Fleet()
+    for each in entries:
+        fleet.publish(each)
+    environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": QUICK_US}
+    return Notifier(supervisor_of(environ, pid=1), fleet, ailing=ailing)
+
+
+@asynccontextmanager
+async def reporting(
+    folder: Path, *, ailing: Callable[[], str] = str, entries: tuple[Entry, ...] = ()
+) -> AsyncIterator[Manager]:
+    with manager_at(str(folder / "notify")) as manager:
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(notifier(manager.address, ailing=ailing, entries=entries).run(), name="notify")
+            yield manager
+            task.cancel()
+
+
+@pytest.mark.parametrize("kind", ["path", "abstract"])
+async def test_start_reload_and_stop_are_told(tmp_path: Path, kind: str) -> None:
+    with manager_at(str(tmp_path / "notify") if kind == "path" else f"@{uuid4()}") as manager:
+        ours = notifier(manager.address)
+        ours.ready()
+        assert await manager.hears() == ["READY=1"]
+        before_us = time.monotonic_ns() // 1000
+        ours.reloading()
+        reloading, at = await manager.hears()
+        assert (reloading, at.split("=")[0]) == ("RELOADING=1", "MONOTONIC_USEC")
+        assert before_us <= int(at.split("=")[1]) <= time.monotonic_ns() // 1000
+        ours.stopping()
+        assert await manager.hears() == ["STOPPING=1"]
+
+
+async def test_the_status_is_told_when_it_changes_and_that_we_live_every_time(tmp_path: Path) -> None:
+    entries = (entry("dc1", "in_progress", "started", "completed"), entry("dc2", "failed", up=False))
+    async with reporting(tmp_path, entries=entries) as manager:
+        assert await manager.hears() == ["STATUS=1/2 controllers up, 2 uploads active", "WATCHDOG=1"]
+        assert [await manager.hears() for _ in range(3)] == [["WATCHDOG=1"]] * 3
+
+
+async def test_while_something_is_stuck_nothing_says_that_we_live_but_the_status_says_what(tmp_path: Path) -> None:
+    ailments = [""]
+    with capture_logs() as logs:
+        async with reporting(tmp_path, ailing=lambda: ailments[-1]) as manager:
+            await manager.until("WATCHDOG=1")
+            ailments.append("a poller is overdue by 31 s")
+            assert (await manager.until("STATUS=stuck"))[-1] == "STATUS=stuck: a poller is overdue by 31 s"
+            with pytest.raises(TimeoutError):
+                await manager.hears(within_s=0.2)  # twenty times as long as it takes to be told otherwise
+            ailments.append("")
+            assert await manager.hears() == ["STATUS=0/0 controllers up, 0 uploads active", "WATCHDOG=1"]
+    assert [(log["event"], log.get("cause")) for log in logs] == [
+        ("stuck", "a poller is overdue by 31 s"),
+        ("unstuck", None),
+    ]
+
+
+@pytest.mark.parametrize("address", ["", "/nowhere/notify", "/" + "x" * 200, "@nobody-listens", "/\0"])
+async def test_a_manager_that_does_not_listen_disturbs_nobody(address: str) -> None:
+    ours = notifier(address)
+    ours.ready()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(ours.run(), name="notify")
+        await asyncio.sleep(0)
+        assert not task.done()
+        task.cancel()
+
+
+async def test_a_manager_that_hears_nothing_for_long_does_not_hold_us_up(tmp_path: Path) -> None:
+    with manager_at(str(tmp_path / "notify")) as manager:
+        ours = notifier(manager.address)
+        for _ in range(1000):  # more than any queue of datagrams holds
+            ours.ready()
+        assert await manager.hears() == ["READY=1"]
+
+
+def test_the_images_of_a_stale_controller_are_not_counted_and_one_is_one() -> None:
+    entries = [entry("dc1", "in_progress"), entry("dc2", "in_progress", up=False, stale=True)]
+    assert Tally().line({each.name: each for each in entries}) == "1/2 controllers up, 1 upload active"
+
+
+def test_the_count_follows_the_images() -> None:
+    tally = Tally()
+    lines = [tally.line({"dc1": each}) for each in (entry("dc1", "started"), entry("dc1", "failed"))]
+    lines.append(tally.line({}))
+    assert lines == [
+        "1/1 controllers up, 1 upload active",
+        "1/1 controllers up, 0 uploads active",
+        "0/0 controllers up, 0 uploads active",
+    ]

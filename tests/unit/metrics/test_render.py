@@ -1,0 +1,549 @@
+"""From images to exposition text: literal headers, budgets, and the same bytes as prometheus-client's own."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from prometheus_client import generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
+
+from monitor.avi.image import decode_image
+from monitor.avi.paging import assemble, decode_page
+from monitor.metrics.controller import CONTROLLER_FAMILIES
+from monitor.metrics.exposition import identity, in_order
+from monitor.metrics.families import FAMILIES
+from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject
+from monitor.metrics.image import IMAGE_FAMILIES
+from monitor.metrics.pieces import piece
+from monitor.metrics.render import (
+    annotated,
+    fit,
+    gather,
+    header,
+    portray,
+    render_health,
+    render_health_again,
+    without,
+)
+from monitor.model.errors import Reason
+from monitor.model.health import DURATION_BOUNDS_S, Health
+from monitor.model.image import Event, Image, ImageState, Portrait
+from tests.support.strategies import BOUNDED, FEW, Seen, fleets, healths
+
+AT = 1739443003.125
+EVENTS = (
+    Event("Extract", "n1", "succeeded", "SYSERR_SUCCESS", 100.0, 195.0, 95.0),
+    Event("Extract", "n2", "running", "", 100.0),
+)
+IMAGE = Image(uuid="u1", state="in_progress", progress_ratio=0.5, events=EVENTS)
+CORE_SERIES, NODE_SERIES, DETAIL_SERIES = 10, 8, 6  # of IMAGE
+
+
+def portrait_of(image: Image = IMAGE, *, tiers: int = DETAIL, most: int = 1000) -> Portrait:
+    return portray("c1", Subject(image, AT), tiers=tiers, most=most)
+
+
+def names_in(portrait: Portrait) -> set[str]:
+    """The families of which something is left."""
+    return {family.name for family, text in zip(IMAGE_FAMILIES, portrait.lines, strict=True) if text}
+
+
+def names_of(*tiers: int) -> set[str]:
+    return {family.name for family in IMAGE_FAMILIES if family.tier in tiers}
+
+
+# --- annotations
+
+
+NOTES = {"acknowledged": "true", "change": "CHG1", "team": "net"}
+EXPORTED = frozenset({"change", "team"})
+
+
+@pytest.mark.parametrize("tiers", [CORE, NODE, DETAIL])
+def test_annotating_a_portrait_is_what_portraying_it_anew_would_be(tiers: int) -> None:
+    noted = Subject(IMAGE, AT, NOTES, EXPORTED)
+    anew = portray("c1", noted, tiers=tiers, most=1000)
+    assert annotated(portrait_of(tiers=tiers), "c1", Subject(replace(IMAGE, events=()), AT, NOTES, EXPORTED)) == anew
+    assert annotated(anew, "c1", Subject(IMAGE, AT, {}, EXPORTED)) == portrait_of(tiers=tiers)
+
+
+def test_annotating_what_is_not_shown_shows_nothing() -> None:
+    hidden = without(portrait_of(), CORE)
+    assert annotated(hidden, "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == hidden
+    assert annotated(Portrait(), "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == Portrait()
+
+
+# --- headers
+
+
+def family_with(**fields: object) -> Family[Health]:
+    (up, *_) = CONTROLLER_FAMILIES
+    return Family(**{**{name: getattr(up, name) for name in up.__struct_fields__}, **fields})
+
+
+HELP = 'Counts "odd" things,\nC:\\temp.'
+
+
+@pytest.mark.parametrize(
+    ("family", "openmetrics", "text"),
+    [
+        pytest.param(
+            family_with(name="a_total", kind="counter", help="Things."),
+            False,
+            b"# HELP a_total Things.\n# TYPE a_total counter\n",
+            id="counter, text",
+        ),
+        pytest.param(
+            family_with(name="a_total", kind="counter", help="Things."),
+            True,
+            b"# HELP a Things.\n# TYPE a counter\n",
+            id="counter, OpenMetrics",
+        ),
+        pytest.param(
+            family_with(name="a_total", kind="gauge", help="Things."),
+            True,
+            b"# HELP a_total Things.\n# TYPE a_total gauge\n",
+            id="a gauge keeps its name",
+        ),
+        pytest.param(
+            family_with(name="a", kind="histogram", help="Things."),
+            False,
+            b"# HELP a Things.\n# TYPE a histogram\n",
+            id="histogram",
+        ),
+        pytest.param(
+            family_with(name="a", kind="gauge", help=HELP),
+            False,
+            b'# HELP a Counts "odd" things,\\nC:\\\\temp.\n# TYPE a gauge\n',
+            id="help that bites, text",
+        ),
+        pytest.param(
+            family_with(name="a", kind="gauge", help=HELP),
+            True,
+            b'# HELP a Counts \\"odd\\" things,\\nC:\\\\temp.\n# TYPE a gauge\n',
+            id="help that bites, OpenMetrics",
+        ),
+    ],
+)
+def test_a_header_is(family: Family[Health], text: bytes, *, openmetrics: bool) -> None:
+    assert header(family, openmetrics=openmetrics) == text
+
+
+# --- portraits
+
+
+def test_a_portrait_counts_its_series_by_tier() -> None:
+    assert portrait_of().series == (CORE_SERIES, NODE_SERIES, DETAIL_SERIES)
+
+
+@pytest.mark.parametrize(
+    ("tiers", "series"),
+    [
+        pytest.param(CORE, (CORE_SERIES, 0, 0), id="core"),
+        pytest.param(NODE, (CORE_SERIES, NODE_SERIES, 0), id="core and nodes"),
+        pytest.param(DETAIL, (CORE_SERIES, NODE_SERIES, DETAIL_SERIES), id="all"),
+    ],
+)
+def test_a_portrait_has_the_tiers_it_is_asked_for(tiers: int, series: tuple[int, int, int]) -> None:
+    portrait = portrait_of(tiers=tiers)
+
+    assert (portrait.series, portrait.dropped) == (series, 0)
+
+
+@pytest.mark.parametrize(
+    ("state", "vital"),
+    [("started", True), ("in_progress", True), ("failed", True), ("completed", False), ("unknown", False)],
+)
+def test_a_portrait_is_vital_while_the_image_is_active_or_failed(state: ImageState, *, vital: bool) -> None:
+    assert portrait_of(Image(uuid="u1", state=state)).vital is vital
+
+
+@pytest.mark.parametrize(
+    ("most", "series", "dropped"),
+    [
+        pytest.param(24, (10, 8, 6), 0, id="exactly enough"),
+        pytest.param(23, (10, 8, 0), 6, id="one too few for detail"),
+        pytest.param(18, (10, 8, 0), 6, id="exactly enough for nodes"),
+        pytest.param(17, (10, 0, 0), 14, id="one too few for nodes"),
+        pytest.param(0, (10, 0, 0), 14, id="an image is never dropped by its own budget"),
+    ],
+)
+def test_an_image_over_its_budget_loses_its_finest_tiers(most: int, series: tuple[int, int, int], dropped: int) -> None:
+    portrait = portrait_of(most=most)
+
+    assert (portrait.series, portrait.dropped) == (series, dropped)
+
+
+@pytest.mark.parametrize(
+    ("tier", "left"),
+    [
+        pytest.param(DETAIL, (CORE, NODE), id="detail"),
+        pytest.param(NODE, (CORE, DETAIL), id="nodes"),
+        pytest.param(CORE, (), id="core, and so everything"),
+    ],
+)
+def test_without_a_tier_its_families_are_empty(tier: int, left: tuple[int, ...]) -> None:
+    before = portrait_of()
+
+    assert names_in(without(before, tier)) == names_in(before) & names_of(*left)
+
+
+def test_without_a_tier_its_series_are_not_counted() -> None:
+    assert without(portrait_of(), NODE).series == (CORE_SERIES, 0, DETAIL_SERIES)
+
+
+def test_without_a_tier_an_image_is_as_vital_as_before() -> None:
+    assert without(portrait_of(), CORE).vital
+
+
+def test_gathered_lines_are_those_of_each_image_one_after_the_other() -> None:
+    images = (Image(uuid="u1", tasks=1), Image(uuid="u2", tasks=2))
+    gathered = dict(zip((family.name for family in IMAGE_FAMILIES), gather(map(portrait_of, images)), strict=True))
+
+    assert gathered["avi_image_tasks"] == (
+        b'avi_image_tasks{controller="c1",image_uuid="u1"} 1.0\navi_image_tasks{controller="c1",image_uuid="u2"} 2.0\n'
+    )
+
+
+def test_a_controller_without_images_has_one_empty_text_a_family() -> None:
+    assert list(gather([])) == [b""] * len(IMAGE_FAMILIES)
+
+
+def test_a_health_has_one_text_a_family() -> None:
+    first, *others = render_health('c"1', Health(up=True, polls=1))
+
+    assert (first, len(others)) == (b'avi_controller_up{controller="c\\"1"} 1.0\n', len(CONTROLLER_FAMILIES) - 1)
+
+
+@FEW
+@given(healths, healths)
+def test_what_is_not_rendered_again_would_have_been_the_same(before: Health, after: Health) -> None:
+    texts = zip(render_health("c1", before), render_health_again("c1", before, after), strict=True)
+
+    assert [old if new is None else new for old, new in texts] == list(render_health("c1", after))
+
+
+def test_of_the_same_health_nothing_is_rendered_again() -> None:
+    assert set(render_health_again("c1", Health(up=True, polls=2), Health(up=True, polls=2))) == {None}
+
+
+# --- budgets of a controller
+
+
+def fleet_of(*states: ImageState) -> dict[str, Portrait]:
+    return {
+        f"u{place}": portrait_of(Image(uuid=f"u{place}", state=state, events=EVENTS))
+        for place, state in enumerate(states)
+    }
+
+
+def series_of(portraits: Mapping[str, Portrait]) -> list[tuple[int, int, int]]:
+    return [portrait.series for portrait in portraits.values()]
+
+
+def test_portraits_within_budget_are_left_alone() -> None:
+    portraits = fleet_of("completed", "failed")
+
+    kept, dropped = fit(portraits, most=46)
+
+    assert (kept is portraits, dropped) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("most", "series", "dropped"),
+    [
+        pytest.param(68, [(9, 8, 6), (9, 8, 0), (9, 8, 6)], 6, id="detail of the one at rest goes first"),
+        pytest.param(62, [(9, 8, 0), (9, 8, 0), (9, 8, 6)], 12, id="then detail of the vital ones, in their order"),
+        pytest.param(56, [(9, 8, 0), (9, 8, 0), (9, 8, 0)], 18, id="until there is none"),
+        pytest.param(50, [(9, 8, 0), (9, 0, 0), (9, 8, 0)], 26, id="then nodes of the one at rest"),
+        pytest.param(27, [(9, 0, 0), (9, 0, 0), (9, 0, 0)], 42, id="then nodes of the vital ones"),
+        pytest.param(26, [(9, 0, 0), (0, 0, 0), (9, 0, 0)], 51, id="then the whole image at rest"),
+        pytest.param(9, [(0, 0, 0), (0, 0, 0), (9, 0, 0)], 60, id="then whole vital ones"),
+        pytest.param(0, [(0, 0, 0), (0, 0, 0), (0, 0, 0)], 69, id="until nothing is left"),
+    ],
+)
+def test_portraits_over_budget_lose(most: int, series: list[tuple[int, int, int]], dropped: int) -> None:
+    kept, count = fit(fleet_of("failed", "completed", "in_progress"), most=most)
+
+    assert (series_of(kept), count) == (series, dropped)
+
+
+def test_portraits_stay_in_their_order() -> None:
+    kept, _ = fit(fleet_of("failed", "completed", "in_progress"), most=30)
+
+    assert list(kept) == ["u0", "u1", "u2"]
+
+
+def test_what_was_fitted_is_rendered_as_counted() -> None:
+    kept, _ = fit(fleet_of("failed", "completed", "in_progress"), most=30)
+
+    assert [b"".join(each.lines).count(b"\n") for each in kept.values()] == [sum(each) for each in series_of(kept)]
+
+
+sizes = st.integers(0, 40)
+portraits_drawn = st.dictionaries(
+    st.text(max_size=3),
+    st.builds(Portrait, st.just((b"",) * len(IMAGE_FAMILIES)), st.tuples(sizes, sizes, sizes), st.booleans()),
+    max_size=8,
+)
+budgets = st.integers(0, 300)
+
+
+@BOUNDED
+@given(portraits_drawn, budgets)
+def test_a_budget_is_kept(portraits: dict[str, Portrait], most: int) -> None:
+    kept, _ = fit(portraits, most=most)
+
+    assert sum(map(sum, series_of(kept))) <= most
+
+
+@BOUNDED
+@given(portraits_drawn, budgets)
+def test_every_series_is_kept_or_counted_as_dropped(portraits: dict[str, Portrait], most: int) -> None:
+    kept, dropped = fit(portraits, most=most)
+
+    assert sum(map(sum, series_of(kept))) + dropped == sum(map(sum, series_of(portraits)))
+
+
+@BOUNDED
+@given(portraits_drawn, budgets)
+def test_nothing_is_dropped_while_something_finer_or_less_vital_remains(
+    portraits: dict[str, Portrait], most: int
+) -> None:
+    kept, _ = fit(portraits, most=most)
+    places = [(uuid, tier) for uuid in portraits for tier in (CORE, NODE, DETAIL)]
+    lost = [(uuid, tier) for uuid, tier in places if portraits[uuid].series[tier] > kept[uuid].series[tier]]
+    left = [(uuid, tier) for uuid, tier in places if kept[uuid].series[tier]]
+
+    def rank(place: tuple[str, int]) -> tuple[int, bool]:
+        uuid, tier = place
+        return -tier, portraits[uuid].vital
+
+    assert max(map(rank, lost), default=(-3, False)) <= min(map(rank, left), default=(1, True))
+
+
+@BOUNDED
+@given(portraits_drawn, budgets)
+def test_no_more_is_dropped_than_the_budget_asks_for(portraits: dict[str, Portrait], most: int) -> None:
+    kept, dropped = fit(portraits, most=most)
+    largest = max((max(portrait.series) for portrait in portraits.values()), default=0)
+
+    assert not dropped or sum(map(sum, series_of(kept))) > most - largest
+
+
+# --- the oracle: what prometheus-client makes of the same nouns, after the design's table and not after our rows
+
+Labels = tuple[str, ...]
+Samples = Iterable[tuple[Labels, float]]
+ORACLE_IMAGE: dict[str, tuple[Labels, Callable[[Image], Samples]]] = {}
+ORACLE_HEALTH: dict[str, tuple[Labels, Callable[[Health], Samples]]] = {}
+HELPS: Final = {family.name: family.help for family in FAMILIES}
+REASONS: Final[tuple[Reason, ...]] = (
+    "dns", "connect", "tls", "timeout", "auth", "throttled", "upgrading", "redirect",
+    "http_4xx", "http_5xx", "oversize", "incomplete", "decode", "internal",
+)  # fmt: skip
+
+
+def one(value: float | None) -> Samples:
+    return [] if value is None else [((), value)]
+
+
+def info(image: Image) -> Samples:
+    uber_bundle = "true" if image.uber_bundle else "false"
+    yield (image.name, image.tenant, image.type, image.version, image.patch, uber_bundle), 1
+
+
+def node_events(image: Image) -> Samples:
+    for node in {event.node for event in image.events}:
+        for state in ("pending", "running", "succeeded", "failed"):
+            yield (node, state), len([e for e in image.events if e.node == node and e.state == state])
+
+
+def event_states(image: Image) -> Samples:
+    for event in image.events:
+        yield (event.node, event.task, event.state, event.status), 1
+
+
+def of_events(read: Callable[[Event], float | None]) -> Callable[[Image], Samples]:
+    def samples(image: Image) -> Samples:
+        values = ((event, read(event)) for event in image.events)
+        return [((event.node, event.task), value) for event, value in values if value is not None]
+
+    return samples
+
+
+STATES: Final = ("started", "in_progress", "completed", "failed", "unknown")
+ORACLE_IMAGE |= {
+    "avi_image_info": (("image", "tenant", "type", "version", "patch", "uber_bundle"), info),
+    "avi_image_progress_ratio": ((), lambda image: one(image.progress_ratio)),
+    "avi_image_tasks": ((), lambda image: one(image.tasks)),
+    "avi_image_tasks_completed": ((), lambda image: one(image.tasks_completed)),
+    "avi_image_state": (("state",), lambda image: [((state,), image.state == state) for state in STATES]),
+    "avi_image_state_changed_timestamp_seconds": ((), lambda image: one(image.state_changed_at)),
+    "avi_image_start_timestamp_seconds": ((), lambda image: one(image.started_at)),
+    "avi_image_end_timestamp_seconds": ((), lambda image: one(image.ended_at)),
+    "avi_image_last_modified_timestamp_seconds": ((), lambda image: one(image.last_modified_at)),
+    "avi_image_duration_seconds": ((), lambda image: one(image.duration_s)),
+    "avi_image_progress_changed_timestamp_seconds": ((), lambda _: one(AT)),
+    "avi_image_annotations": ((), lambda _: one(0)),
+    "avi_image_acknowledged": ((), lambda _: one(0)),
+    "avi_image_annotation_info": (("key", "value"), lambda _: ()),
+    "avi_image_node_events": (("node", "state"), node_events),
+    "avi_image_node_event_state": (("node", "task", "state", "status"), event_states),
+    "avi_image_node_event_start_timestamp_seconds": (("node", "task"), of_events(lambda event: event.started_at)),
+    "avi_image_node_event_end_timestamp_seconds": (("node", "task"), of_events(lambda event: event.ended_at)),
+    "avi_image_node_event_duration_seconds": (("node", "task"), of_events(lambda event: event.duration_s)),
+}
+ORACLE_HEALTH |= {
+    "avi_controller_up": ((), lambda health: one(health.up if health.polls else None)),
+    "avi_controller_stale": ((), lambda health: one(health.stale)),
+    "avi_controller_auth_suspended": ((), lambda health: one(health.auth_suspended)),
+    "avi_controller_upgrade_in_progress": ((), lambda health: one(health.upgrading)),
+    "avi_controller_info": (
+        ("version", "api_version"),
+        lambda health: [((health.version, health.api_version), 1)] if health.version else [],
+    ),
+    "avi_controller_last_poll_attempt_timestamp_seconds": ((), lambda health: one(health.attempted_at)),
+    "avi_controller_last_poll_success_timestamp_seconds": ((), lambda health: one(health.succeeded_at)),
+    "avi_controller_poll_interval_seconds": ((), lambda health: one(health.interval_s or None)),
+    "avi_controller_tls_certificate_expiry_timestamp_seconds": ((), lambda health: one(health.certificate_expires_at)),
+    "avi_controller_tls_insecure": ((), lambda health: one(health.tls_insecure)),
+    "avi_controller_polls_total": ((), lambda health: one(health.polls)),
+    "avi_controller_poll_failures_total": (
+        ("reason",),
+        lambda health: [((reason,), health.failures.get(reason, 0)) for reason in REASONS],
+    ),
+    "avi_controller_logins_total": ((), lambda health: one(health.logins)),
+    "avi_controller_bad_images_total": ((), lambda health: one(health.bad_images)),
+    "avi_controller_series_dropped_total": ((), lambda health: one(health.series_dropped)),
+    "avi_controller_unknown_values_total": (
+        ("field",),
+        lambda health: [((field,), times) for field, times in health.unknown_values.items()],
+    ),
+}
+
+Known = Mapping[str, tuple[tuple[Image, ...], Health]]
+"""The fleet that a drawn one decodes to."""
+
+
+def decoded(fleet: Mapping[str, Seen]) -> Known:
+    """Through the bytes of a page, as a poll would."""
+    return {name: (tuple(images_of(objects)), health) for name, (objects, health) in fleet.items()}
+
+
+def images_of(objects: Mapping[str, dict[str, object]]) -> Iterator[Image]:
+    results = [{**fields, "uuid": uuid} for uuid, fields in objects.items()]
+    listing = assemble([decode_page(json.dumps({"count": len(results), "results": results}).encode())])
+    assert listing is not None
+    for raw in listing.raws.values():
+        image, _ = decode_image(raw)
+        yield image
+
+
+class Oracle(Collector):
+    """The same fleet as prometheus-client's own families."""
+
+    def __init__(self, fleet: Known) -> None:
+        self._fleet = fleet
+
+    def collect(self) -> Iterator[Metric]:
+        for name, (labels, read_image) in ORACLE_IMAGE.items():
+            gauge = GaugeMetricFamily(name, HELPS[name], labels=("controller", "image_uuid", *labels))
+            for controller, (images, _) in self._fleet.items():
+                for image in images:
+                    for values, sample in read_image(image):
+                        gauge.add_metric((controller, image.uuid, *values), sample)
+            yield gauge
+        for name, (labels, read_health) in ORACLE_HEALTH.items():
+            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            family = kind(name, HELPS[name], labels=("controller", *labels))
+            for controller, (_, health) in self._fleet.items():
+                for values, sample in read_health(health):
+                    family.add_metric((controller, *values), sample)
+            yield family
+        yield self._durations()
+
+    def _durations(self) -> Metric:
+        name = "avi_controller_poll_duration_seconds"
+        family = HistogramMetricFamily(name, HELPS[name], labels=("controller",))
+        bounds = [*map(str, DURATION_BOUNDS_S), "+Inf"]
+        for controller, (_, health) in self._fleet.items():
+            upto = [(bound, sum(health.durations[: place + 1])) for place, bound in enumerate(bounds)]
+            family.add_metric((controller,), upto, health.durations_sum_s)
+        return family
+
+
+def rendered(fleet: Known, *, openmetrics: bool) -> bytes:
+    """What a scrape would send."""
+    headers = [piece(header(family, openmetrics=openmetrics)) for family in FAMILIES]
+    rows = [
+        [piece(text) for text in (*gather(portraits_of(name, images)), *render_health(name, health))]
+        for name, (images, health) in fleet.items()
+    ]
+    end = [piece(b"# EOF\n")] if openmetrics else []
+    _, chunks = identity([*in_order(headers, rows), *end])
+    return b"".join(chunks)
+
+
+def portraits_of(controller: str, images: Iterable[Image]) -> Iterator[Portrait]:
+    return (portray(controller, Subject(image, AT), tiers=DETAIL, most=10**6) for image in images)
+
+
+def in_lines(text: bytes) -> list[bytes]:
+    return sorted(text.split(b"\n"))
+
+
+def in_samples(families: Iterable[Metric]) -> list[tuple[str, list[tuple[str, str]], float]]:
+    samples = (sample for family in families for sample in family.samples)
+    return sorted((sample.name, sorted(sample.labels.items()), sample.value) for sample in samples)
+
+
+def test_the_oracle_knows_every_family() -> None:
+    assert sorted([*ORACLE_IMAGE, *ORACLE_HEALTH, "avi_controller_poll_duration_seconds"]) == sorted(HELPS)
+
+
+@FEW
+@given(fleets.map(decoded))
+def test_the_text_format_is_byte_for_byte_that_of_prometheus_client(fleet: Known) -> None:
+    assert in_lines(rendered(fleet, openmetrics=False)) == in_lines(generate_latest(Oracle(fleet)))
+
+
+@FEW
+@given(fleets.map(decoded))
+def test_openmetrics_is_byte_for_byte_that_of_prometheus_client(fleet: Known) -> None:
+    theirs: bytes = generate_openmetrics(Oracle(fleet))  # type: ignore[no-untyped-call]
+
+    assert in_lines(rendered(fleet, openmetrics=True)) == in_lines(theirs)
+
+
+@FEW
+@given(fleets.map(decoded))
+def test_the_text_format_is_parsed_back_to_the_same_samples(fleet: Known) -> None:
+    parsed = parse_text(rendered(fleet, openmetrics=False).decode())
+
+    assert in_samples(parsed) == in_samples(Oracle(fleet).collect())
+
+
+@FEW
+@given(fleets.map(decoded))
+def test_openmetrics_is_parsed_back_to_the_same_samples(fleet: Known) -> None:
+    parsed = parse_openmetrics(rendered(fleet, openmetrics=True).decode())  # type: ignore[no-untyped-call]
+
+    assert in_samples(parsed) == in_samples(Oracle(fleet).collect())
+
+
+@FEW
+@given(fleets.map(decoded))
+def test_no_series_comes_twice(fleet: Known) -> None:
+    series = [line.rpartition(b" ")[0] for line in rendered(fleet, openmetrics=False).split(b"\n") if line[:1] != b"#"]
+
+    assert len(set(series)) == len(series)

@@ -1,0 +1,286 @@
+"""What moved, from poll to poll."""
+
+import subprocess
+import sys
+from math import inf
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from monitor.avi.image import decode_image
+from monitor.model.image import Event, Image, ImageState, Mark, Track
+from monitor.model.snapshot import Altered, Appeared, Listing, Vanished
+from monitor.polling.changes import any_active, changes, fingerprint, follow, snapshot
+from tests.support.strategies import BOUNDED, FEW, dumps, images
+
+EVENT = Event("Extract", "10.0.0.11", "running", "SYSERR_PENDING", 100.0, None, 5.0)
+OTHER = Event("Copy", "10.0.0.12", "pending", "")
+IMAGE = Image(
+    uuid="u1", name="31.1.1", state="in_progress", progress_ratio=0.5, tasks=6, tasks_completed=3, events=(EVENT, OTHER)
+)
+
+FOLLOW_ELSEWHERE = """
+import sys, msgspec
+from monitor.model.image import Image
+from monitor.polling.changes import fingerprint
+image = msgspec.json.decode(sys.stdin.buffer.read(), type=Image)
+sys.stdout.write(fingerprint(image).hex())
+"""
+
+decoded = images.map(lambda fields: decode_image(msgspec.Raw(dumps({"uuid": "u1", **fields})))[0])
+
+
+def track_of(image: Image, known: Mark | None = None, *, at: float = 1000.0) -> Track:
+    return follow(image, known, at=at, detail_for_s=3600.0)
+
+
+# --- what is a movement
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        pytest.param(replace(IMAGE, progress_ratio=0.51), id="progress"),
+        pytest.param(replace(IMAGE, progress_ratio=None), id="progress went away"),
+        pytest.param(replace(IMAGE, tasks=7), id="tasks"),
+        pytest.param(replace(IMAGE, tasks_completed=4), id="completed tasks"),
+        pytest.param(replace(IMAGE, state="completed"), id="state"),
+        pytest.param(replace(IMAGE, events=(EVENT,)), id="an event went away"),
+        pytest.param(replace(IMAGE, events=(EVENT, replace(OTHER, state="running"))), id="an event's state"),
+        pytest.param(replace(IMAGE, events=(EVENT, replace(OTHER, status="SYSERR_IO"))), id="an event's status"),
+        pytest.param(replace(IMAGE, events=(replace(EVENT, started_at=101.0), OTHER)), id="an event's start"),
+        pytest.param(replace(IMAGE, events=(replace(EVENT, ended_at=105.0), OTHER)), id="an event's end"),
+        pytest.param(replace(IMAGE, events=(replace(EVENT, task="Copy"), OTHER)), id="an event's task"),
+        pytest.param(replace(IMAGE, events=(replace(EVENT, node="10.0.0.13"), OTHER)), id="an event's node"),
+    ],
+)
+def test_this_is_a_movement(moved: Image) -> None:
+    assert fingerprint(moved) != fingerprint(IMAGE)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        pytest.param(replace(IMAGE, name="renamed"), id="a name"),
+        pytest.param(replace(IMAGE, reason="still at it"), id="a reason"),
+        pytest.param(replace(IMAGE, last_modified_at=9.0), id="a modification"),
+        pytest.param(replace(IMAGE, state_changed_at=9.0), id="a state written again"),
+        pytest.param(replace(IMAGE, duration_s=9.0), id="a duration that grows"),
+        pytest.param(replace(IMAGE, events=(replace(EVENT, duration_s=6.0), OTHER)), id="an event that takes longer"),
+        pytest.param(replace(IMAGE, events=(OTHER, EVENT)), id="another order of the events"),
+    ],
+)
+def test_this_is_no_movement(same: Image) -> None:
+    assert fingerprint(same) == fingerprint(IMAGE)
+
+
+def test_a_fingerprint_has_16_bytes() -> None:
+    assert len(fingerprint(IMAGE)) == 16
+
+
+def test_a_fingerprint_takes_any_text() -> None:
+    odd = replace(IMAGE, events=(replace(EVENT, task="\ud800"),))
+
+    assert fingerprint(odd) != fingerprint(IMAGE)
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "4711"])
+def test_a_fingerprint_is_the_same_in_another_process(seed: str) -> None:
+    theirs = subprocess.run(
+        [sys.executable, "-c", FOLLOW_ELSEWHERE],
+        input=msgspec.json.encode(IMAGE),
+        env={"PYTHONHASHSEED": seed},
+        capture_output=True,
+        check=True,
+    )
+
+    assert theirs.stdout.decode() == fingerprint(IMAGE).hex()
+
+
+# --- marks
+
+
+def test_an_image_seen_first_is_marked_now() -> None:
+    assert track_of(IMAGE, at=1000.0).mark == Mark(fingerprint(IMAGE), changed_at=1000.0, first_seen_at=1000.0)
+
+
+def test_an_image_that_moved_is_marked_now_but_was_first_seen_before() -> None:
+    known = Mark(b"another", changed_at=900.0, first_seen_at=800.0)
+
+    assert track_of(IMAGE, known, at=1000.0).mark == Mark(fingerprint(IMAGE), changed_at=1000.0, first_seen_at=800.0)
+
+
+def test_an_image_that_stands_still_keeps_its_mark() -> None:
+    known = Mark(fingerprint(IMAGE), changed_at=900.0, first_seen_at=800.0)
+
+    assert track_of(IMAGE, known, at=1000.0).mark is known
+
+
+def test_a_track_holds_the_image_as_it_was_read() -> None:
+    assert track_of(IMAGE).image is IMAGE
+
+
+@BOUNDED
+@given(st.lists(decoded, min_size=1, max_size=4))
+def test_when_an_image_was_first_seen_never_changes(readings: list[Image]) -> None:
+    mark: Mark | None = None
+    for place, reading in enumerate(readings):
+        mark = track_of(reading, mark, at=1000.0 + place).mark
+
+    assert mark is not None
+    assert mark.first_seen_at == 1000.0
+
+
+@FEW
+@given(decoded, decoded)
+def test_an_image_changed_exactly_when_its_fingerprint_did(before: Image, after: Image) -> None:
+    mark = track_of(after, track_of(before, at=1000.0).mark, at=2000.0).mark
+
+    assert (mark.changed_at == 2000.0) is (fingerprint(before) != fingerprint(after))
+
+
+# --- how long there is detail
+
+
+@pytest.mark.parametrize("state", ["started", "in_progress", "failed"])
+def test_detail_never_ends_of_an_image_that_is(state: ImageState) -> None:
+    assert track_of(Image(uuid="u1", state=state, ended_at=10.0)).detail_until == inf
+
+
+@pytest.mark.parametrize(
+    ("image", "until"),
+    [
+        pytest.param(
+            Image(uuid="u1", state="completed", ended_at=10.0, state_changed_at=20.0, last_modified_at=30.0),
+            3610.0,
+            id="it ended",
+        ),
+        pytest.param(
+            Image(uuid="u1", state="completed", state_changed_at=20.0, last_modified_at=30.0),
+            3620.0,
+            id="else its state changed",
+        ),
+        pytest.param(Image(uuid="u1", state="unknown", last_modified_at=30.0), 3630.0, id="else it was modified"),
+        pytest.param(Image(uuid="u1", state="unknown"), 4600.0, id="else we saw it first"),
+    ],
+)
+def test_detail_ends_a_while_after(image: Image, until: float) -> None:
+    assert follow(image, None, at=1000.0, detail_for_s=3600.0).detail_until == until
+
+
+def test_detail_after_first_sight_is_not_prolonged_by_a_movement() -> None:
+    known = Mark(b"another", changed_at=900.0, first_seen_at=800.0)
+
+    assert track_of(Image(uuid="u1", state="completed"), known, at=1000.0).detail_until == 4400.0
+
+
+# --- snapshots
+
+
+def done(uuid: str, ended_at: float) -> Track:
+    return track_of(Image(uuid=uuid, state="completed", ended_at=ended_at))
+
+
+@pytest.mark.parametrize(
+    ("tracks", "ends_at"),
+    [
+        pytest.param({}, inf, id="no image"),
+        pytest.param({"u1": track_of(IMAGE)}, inf, id="one that never ends"),
+        pytest.param({"u1": done("u1", 500.0), "u2": done("u2", 300.0), "u3": track_of(IMAGE)}, 3900.0, id="the first"),
+        pytest.param({"u1": done("u1", -5000.0), "u2": done("u2", 300.0)}, 3900.0, id="the first that has not ended"),
+        pytest.param({"u1": done("u1", -2600.0)}, inf, id="one that ends this moment has ended"),
+    ],
+)
+def test_a_snapshot_knows_when_the_next_detail_ends(tracks: dict[str, Track], ends_at: float) -> None:
+    assert snapshot(Listing(), tracks, frozenset(), at=1000.0).detail_ends_at == ends_at
+
+
+def test_a_snapshot_holds_what_it_is_given() -> None:
+    listing, tracks = Listing(nameless=1), {"u1": track_of(IMAGE)}
+    taken = snapshot(listing, tracks, frozenset({"u2"}), at=1000.0)
+
+    assert (taken.listing, taken.images, taken.bad) == (listing, tracks, frozenset({"u2"}))
+
+
+# --- changes
+
+
+def test_an_image_that_is_new_appeared() -> None:
+    assert changes({}, {"u1": track_of(IMAGE)}) == (Appeared(IMAGE),)
+
+
+def test_an_image_that_is_gone_vanished() -> None:
+    assert changes({"u1": track_of(IMAGE)}, {}) == (Vanished(IMAGE),)
+
+
+def test_an_image_that_moved_is_altered_and_moved() -> None:
+    after = replace(IMAGE, progress_ratio=0.6)
+    before = track_of(IMAGE)
+
+    assert changes({"u1": before}, {"u1": track_of(after, before.mark)}) == (Altered(IMAGE, after, moved=True),)
+
+
+def test_an_image_that_was_renamed_is_altered_but_did_not_move() -> None:
+    after = replace(IMAGE, name="renamed")
+    before = track_of(IMAGE)
+
+    assert changes({"u1": before}, {"u1": track_of(after, before.mark)}) == (Altered(IMAGE, after, moved=False),)
+
+
+def test_a_track_that_was_kept_is_no_change() -> None:
+    tracks = {"u1": track_of(IMAGE)}
+
+    assert changes(tracks, dict(tracks)) == ()
+
+
+def test_changes_come_in_the_order_of_the_newer_then_what_vanished() -> None:
+    old, new = (Image(uuid=uuid) for uuid in ("old", "new"))
+    moved = replace(IMAGE, tasks_completed=4)
+    before = {"old": track_of(old), "u1": track_of(IMAGE)}
+    after = {"new": track_of(new), "u1": track_of(moved, before["u1"].mark)}
+
+    assert changes(before, after) == (Appeared(new), Altered(IMAGE, moved, moved=True), Vanished(old))
+
+
+@BOUNDED
+@given(decoded)
+def test_the_same_image_twice_is_no_change(image: Image) -> None:
+    before = {"u1": track_of(image, at=1000.0)}
+    after = {"u1": track_of(image, before["u1"].mark, at=2000.0)}
+
+    assert changes(before, after) == ()
+
+
+@FEW
+@given(st.dictionaries(st.sampled_from("abcd"), decoded), st.dictionaries(st.sampled_from("abcd"), decoded))
+def test_every_image_that_differs_is_in_the_changes_once(before: dict[str, Image], after: dict[str, Image]) -> None:
+    old = {uuid: track_of(image) for uuid, image in before.items()}
+    new = {uuid: track_of(image, old[uuid].mark if uuid in old else None) for uuid, image in after.items()}
+
+    kinds = [type(change) for change in changes(old, new)]
+
+    assert (kinds.count(Appeared), kinds.count(Vanished), kinds.count(Altered)) == (
+        len(after.keys() - before.keys()),
+        len(before.keys() - after.keys()),
+        sum(before[uuid] != after[uuid] for uuid in before.keys() & after.keys()),
+    )
+
+
+# --- the pace
+
+
+@pytest.mark.parametrize(
+    ("states", "active"),
+    [
+        pytest.param((), False, id="no image"),
+        pytest.param(("completed", "failed", "unknown"), False, id="all at rest"),
+        pytest.param(("completed", "started"), True, id="one begins"),
+    ],
+)
+def test_a_controller_is_active_when_one_of_its_images_is(states: tuple[ImageState, ...], *, active: bool) -> None:
+    tracks = {f"image {state}": track_of(Image(uuid="u1", state=state)) for state in states}
+
+    assert any_active(tracks) is active

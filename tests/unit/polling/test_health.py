@@ -1,0 +1,190 @@
+"""Health, poll by poll."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from monitor.model.errors import BadStatus, PollError, Reason, Refused, Unavailable, Unreachable
+from monitor.model.health import Health
+from monitor.polling.health import count, failed, polled, succeeded
+from tests.support.strategies import BOUNDED
+
+Step = Callable[[Health], Health]
+
+GOOD = Health(up=True, succeeded_at=100.0)
+UPGRADING = failed(GOOD, Unavailable("upgrading", "503"))
+
+
+def test_a_poll_is_counted_when_it_began() -> None:
+    health = polled(Health(polls=4), at=1700.0, took_s=0.2)
+
+    assert (health.polls, health.attempted_at) == (5, 1700.0)
+
+
+@pytest.mark.parametrize(
+    ("took_s", "place"),
+    [
+        pytest.param(0.0, 0, id="no time at all"),
+        pytest.param(0.01, 0, id="exactly the first bound"),
+        pytest.param(0.011, 1, id="just over the first bound"),
+        pytest.param(0.3, 5, id="in the middle"),
+        pytest.param(10.0, 9, id="exactly the last bound"),
+        pytest.param(10.1, 10, id="longer than any bound"),
+    ],
+)
+def test_a_duration_is_counted_at_the_first_bound_that_holds_it(took_s: float, place: int) -> None:
+    durations = polled(Health(), at=0.0, took_s=took_s).durations
+
+    assert durations == tuple(int(each == place) for each in range(11))
+
+
+def test_durations_add_up() -> None:
+    assert polled(polled(Health(), at=0.0, took_s=0.25), at=1.0, took_s=0.5).durations_sum_s == 0.75
+
+
+def test_a_good_poll_is_up_and_clears_every_complaint() -> None:
+    before = Health(
+        stale=True, auth_suspended=True, upgrading=True, failed_in_a_row=3, reason="auth", cause="login: 401"
+    )
+
+    assert succeeded(before, at=9.0) == Health(up=True, succeeded_at=9.0)
+
+
+def test_a_good_poll_forgets_no_count() -> None:
+    before = Health(polls=7, failures={"dns": 2}, logins=1, bad_images=3, series_dropped=4, unknown_values={"time": 5})
+
+    assert succeeded(before, at=9.0) == replace(before, up=True, succeeded_at=9.0)
+
+
+def test_a_failed_poll_is_down_and_counted_by_reason() -> None:
+    health = failed(Health(up=True, failures={"dns": 1, "tls": 1}), Unreachable("dns", "no such host"))
+
+    assert (health.up, health.failures) == (False, {"dns": 2, "tls": 1})
+
+
+def test_failures_in_a_row_are_counted() -> None:
+    error = Unreachable("timeout", "10 s")
+
+    assert failed(failed(GOOD, error), error).failed_in_a_row == 2
+
+
+def test_a_failed_poll_keeps_when_the_last_good_one_was() -> None:
+    assert failed(GOOD, Unreachable("timeout", "10 s")).succeeded_at == 100.0
+
+
+def test_a_refused_log_in_suspends() -> None:
+    assert failed(GOOD, Refused("auth", "401", phase="login")).auth_suspended
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Unreachable("connect", "refused"), id="nobody was there"),
+        pytest.param(BadStatus("auth", "401"), id="a session was refused, no password"),
+    ],
+)
+def test_a_failure_of_another_kind_does_not_suspend(error: PollError) -> None:
+    assert not failed(GOOD, error).auth_suspended
+
+
+def test_a_failed_poll_says_why_in_words() -> None:
+    health = failed(GOOD, Unavailable("throttled", "429 slow down", phase="login"))
+
+    assert (health.reason, health.cause) == ("throttled", "login: 429 slow down")
+
+
+def test_a_controller_that_says_so_is_upgrading() -> None:
+    assert UPGRADING.upgrading
+
+
+@pytest.mark.parametrize("reason", ["connect", "timeout", "http_5xx", "upgrading"])
+def test_an_upgrade_lasts_while_the_portal_is_away(reason: Reason) -> None:
+    assert failed(UPGRADING, PollError(reason, "")).upgrading
+
+
+@pytest.mark.parametrize("reason", ["connect", "timeout", "http_5xx"])
+def test_a_portal_that_is_away_is_no_upgrade_by_itself(reason: Reason) -> None:
+    assert not failed(GOOD, PollError(reason, "")).upgrading
+
+
+@pytest.mark.parametrize("reason", ["dns", "tls", "auth", "throttled", "redirect", "http_4xx", "decode", "internal"])
+def test_an_upgrade_ends_when_a_poll_fails_otherwise(reason: Reason) -> None:
+    assert not failed(UPGRADING, PollError(reason, "")).upgrading
+
+
+def test_an_upgrade_ends_with_a_good_poll() -> None:
+    assert not succeeded(UPGRADING, at=200.0).upgrading
+
+
+def test_occurrences_are_added_up() -> None:
+    assert count({"time": 1, "type": 1}, ["time", "tasks", "time"]) == {"time": 3, "type": 1, "tasks": 1}
+
+
+def test_counting_changes_no_earlier_count() -> None:
+    before = {"time": 1}
+
+    count(before, ["time"])
+
+    assert before == {"time": 1}
+
+
+def test_without_an_occurrence_the_counts_are_the_same_mapping() -> None:
+    before = {"time": 1}
+
+    assert count(before, []) is before
+
+
+REASONS: tuple[Reason, ...] = ("dns", "connect", "timeout", "auth", "upgrading", "http_5xx", "decode")
+ERRORS = (
+    *(PollError(reason, "detail") for reason in REASONS),
+    BadStatus("http_4xx", "404"),
+)
+
+
+def good_poll(took_s: float) -> Step:
+    return lambda health: succeeded(polled(health, at=0.0, took_s=took_s), at=took_s)
+
+
+def bad_poll(took_s: float, error: PollError) -> Step:
+    return lambda health: failed(polled(health, at=0.0, took_s=took_s), error)
+
+
+seconds = st.floats(0, 100) | st.sampled_from([0.01, 0.1, 10.0])
+polls = st.builds(good_poll, seconds) | st.builds(bad_poll, seconds, st.sampled_from(ERRORS))
+
+
+def counters(health: Health) -> list[float]:
+    failures = [health.failures.get(error.reason, 0) for error in ERRORS]
+    return [health.polls, *failures, *health.durations, health.durations_sum_s]
+
+
+@BOUNDED
+@given(st.lists(polls, max_size=30))
+def test_counters_never_fall(steps: list[Step]) -> None:
+    health = Health()
+    for step in steps:
+        before, health = health, step(health)
+        assert all(old <= new for old, new in zip(counters(before), counters(health), strict=True))
+
+
+@BOUNDED
+@given(st.lists(polls, max_size=30))
+def test_every_poll_is_in_one_bucket(steps: list[Step]) -> None:
+    health = Health()
+    for step in steps:
+        health = step(health)
+
+    assert sum(health.durations) == health.polls == len(steps)
+
+
+@BOUNDED
+@given(st.lists(polls, max_size=30))
+def test_a_controller_is_up_exactly_when_no_failure_came_since_the_last_good_poll(steps: list[Step]) -> None:
+    health = Health()
+    for step in steps:
+        health = step(health)
+
+    assert health.up is (health.failed_in_a_row == 0 and bool(steps))

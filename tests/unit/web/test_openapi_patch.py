@@ -1,0 +1,196 @@
+"""The published schema of a PATCH's body takes what ``decode_patch`` takes, and nothing else."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from schemathesis import Case, GenerationMode
+
+from monitor.model.errors import Refusal
+from monitor.patching.body import FORMS, decode_patch
+from monitor.patching.fields import ADJUSTABLE, OWNED, Adjustment
+from monitor.web.openapi import document
+from monitor.web.openapi_patch import PATCH_BODY, REF
+from monitor.web.routes import ROUTES
+from tests.support.strategies import BOUNDED
+
+FEW = settings(BOUNDED, max_examples=25, suppress_health_check=list(HealthCheck))  # draws from schemas filter a lot
+VALIDATOR = Draft202012Validator({**PATCH_BODY.schema, "components": {"schemas": PATCH_BODY.components}})
+FORM_NAMES = [shape["$ref"].rpartition("/")[2] for shape in PATCH_BODY.schema["anyOf"]]
+CLOUD = {"cloud_name": "vc", "cloud_data_values": [{"key": "region", "values": ["eu"]}]}
+
+GOOD: Mapping[str, Any] = {"type": "IMAGE_TYPE_PATCH", "cloud_info_values": [CLOUD]} | dict.fromkeys(
+    ("uber_bundle", "fips_mode_transition_applicable"), True
+)
+ODD: tuple[Any, ...] = (
+    "x", "", "x" * 1024, "x" * 1025, "a\0", "a\n", "\x1b[31m", "\x7f", "\x9b", "é\u00a0", None, True, 0, 1.5, CLOUD, [],
+    [CLOUD], [CLOUD | {"more": 1}], [{"cloud_name": 5}], [{"cloud_name": "a\n"}], [{"cloud_data_values": []}],
+    [{"cloud_name": "x", "cloud_data_values": [{"key": "\0", "values": []}]}],
+    [{"cloud_name": "x", "cloud_data_values": [{"key": "k", "values": ["\x1b"]}]}],
+    {}, {"a": "x"}, {"a": None}, ["a"], [5],
+)  # fmt: skip
+KEYS = ("a", "a/b", "A.b_c-d", "k" * 63, "k" * 64, "a b", "a\n", "é", "")
+OTHER_PATHS = (
+    "/cloud_info_values/-", "/cloud_info_values/0", "/name/-", "/annotations", "/annotations/a", "/annotations/a~1b",
+    "/annotations/a/b", "/annotations/a~0b", "/annotations/a\n", "/annotations/", "/annotations/" + "~1" * 63,
+    "/annotations/" + "~1" * 64, "/progress", "/x", "/", "", "name", "/name\n",
+)  # fmt: skip
+
+odd: st.SearchStrategy[Any] = st.sampled_from(ODD)
+notes = st.dictionaries(st.sampled_from(KEYS), st.just("x") | odd, max_size=2) | st.lists(st.sampled_from(KEYS)) | odd
+members = st.fixed_dictionaries({}, optional={"annotations": notes, "_last_modified": st.just("1") | odd})
+fields = st.lists(
+    st.sampled_from([*ADJUSTABLE, min(OWNED), "x"]).flatmap(
+        lambda field: st.tuples(st.just(field), st.just(GOOD.get(field, "x")) | st.none() | odd)
+    ),
+    max_size=2,
+).map(dict)
+images = st.builds(lambda ours, theirs: {**ours, **theirs}, members, fields)
+steps = st.fixed_dictionaries(
+    {"op": st.sampled_from(["add", "replace", "remove", "test", None]), "path": st.sampled_from(OTHER_PATHS)},
+    optional={"value": odd, "from": st.just("/name")},
+) | st.sampled_from(list(ADJUSTABLE)).flatmap(
+    lambda field: st.fixed_dictionaries(
+        {"op": st.sampled_from(["add", "replace", "remove"]), "path": st.just(f"/{field}")},
+        optional={"value": st.just(GOOD.get(field, "x")) | odd},
+    )
+)
+contents = {form: (st.lists(steps, max_size=2) if form == "json_patch" else images) | odd for form in FORMS}
+one_operation = st.sampled_from(list(FORMS)).flatmap(lambda form: st.fixed_dictionaries({form: contents[form]}))
+operations = one_operation | st.fixed_dictionaries({}, optional=contents)
+near_misses = images | st.builds(lambda form, beside: {**form, **beside}, operations, members) | odd
+
+
+def refusal_of(body: object) -> Refusal | None:
+    try:
+        decode_patch(json.dumps(body).encode())
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def beyond_schemas(refusal: Refusal) -> bool:
+    """Whether it is refused for what JSON schema cannot say: the order of steps, numbers and nesting without end."""
+    return refusal.kind == "bad-json" or (refusal.kind, refusal.path) == ("two-operations", "$.json_patch")
+
+
+def agree(body: object) -> bool:
+    """Whether both take it, or neither."""
+    refusal = refusal_of(body)
+    if VALIDATOR.is_valid(body):
+        return refusal is None or beyond_schemas(refusal)
+    return refusal is not None
+
+
+def drawn(form: str, mode: GenerationMode) -> st.SearchStrategy[Case[Any]]:
+    """Requests drawn from the document, or against it, as if this form were the only one."""
+    narrowed = document(ROUTES)
+    for content in narrowed["paths"]["/api/image/{uuid}"]["patch"]["requestBody"]["content"].values():
+        content["schema"] = {"$ref": REF.format(name=form)}
+        del content["examples"]
+    return schemathesis.openapi.from_dict(narrowed)["/api/image/{uuid}"]["PATCH"].as_strategy(generation_mode=mode)
+
+
+RIGHT = {form: drawn(form, GenerationMode.POSITIVE) for form in FORM_NAMES}
+WRONG = {form: drawn(form, GenerationMode.NEGATIVE) for form in FORM_NAMES}
+
+
+@pytest.mark.parametrize("form", FORM_NAMES)
+@FEW
+@given(data=st.data())
+def test_what_is_drawn_from_the_document_is_taken(form: str, data: st.DataObject) -> None:
+    refusal = refusal_of(data.draw(RIGHT[form]).body)
+    assert refusal is None or beyond_schemas(refusal), refusal
+
+
+@pytest.mark.parametrize("form", FORM_NAMES)
+@FEW
+@given(data=st.data())
+def test_what_is_drawn_against_the_document_is_refused_where_the_document_says_so(
+    form: str, data: st.DataObject
+) -> None:
+    body = data.draw(WRONG[form]).body
+    assert not isinstance(body, dict | list) or agree(body)
+
+
+def with_one_member() -> Iterator[object]:
+    """Every field with every value, alone in every form."""
+    for field, value in product([*ADJUSTABLE, min(OWNED), "x", "_last_modified", "annotations"], ODD):
+        for image in ({field: value}, {field: GOOD.get(field, "x")}):
+            yield image
+            yield from ({form: image} for form in FORMS)
+            yield {"add": {}} | image
+
+
+def with_one_annotation() -> Iterator[object]:
+    """Every key with a good value, and every value with a good key, in every place."""
+    notes = [{key: "x"} for key in KEYS] + [{"a": value} for value in ODD] + [[key] for key in KEYS]
+    for each in notes:
+        yield {"annotations": each}
+        yield {"delete": {}, "annotations": each}
+        yield from ({form: {"annotations": each}} for form in FORMS)
+
+
+def with_one_step() -> Iterator[object]:
+    """Every path with every value, in every operation that there is and one that is not."""
+    for path, value in product([*(f"/{field}" for field in ADJUSTABLE), *OTHER_PATHS], ODD):
+        for operation in ("add", "replace", "remove"):
+            yield {"json_patch": [{"op": operation, "path": path, "value": value}]}
+    for path, field in [*((path, "x") for path in OTHER_PATHS), *((f"/{field}", field) for field in ADJUSTABLE)]:
+        for op in ("add", "replace", "remove", "test", None):
+            step = {"op": op, "path": path}
+            yield from ({"json_patch": [each]} for each in (step, step | {"value": GOOD.get(field, "x")}))
+            yield {"json_patch": [step | {"value": "x"}], "annotations": {}}
+
+
+@pytest.mark.parametrize(
+    "bodies", [with_one_member, with_one_annotation, with_one_step], ids=lambda each: each.__name__
+)
+def test_schema_and_decoder_agree_on_all_that_has_one_fault(bodies: Callable[[], Iterable[object]]) -> None:
+    assert [body for body in bodies() if not agree(body)] == []
+
+
+@settings(FEW, max_examples=200)
+@given(body=near_misses)
+def test_schema_and_decoder_agree_on_what_is_nearly_right(body: object) -> None:
+    assert agree(body), refusal_of(body)
+
+
+@pytest.mark.parametrize("name", PATCH_BODY.examples)
+def test_every_example_is_taken(name: str) -> None:
+    body = PATCH_BODY.examples[name]
+    assert refusal_of(body) is None
+    VALIDATOR.validate(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        ({"name": "x", "se_patch_ref": None}, False),
+        ({"name": None, "se_patch_ref": None}, True),
+        ({"replace": {"name": "x"}, "annotations": {"a": None}}, True),
+        ({"replace": {"annotations": {}}, "annotations": {}}, False),
+        ({"add": {"_last_modified": "1"}, "_last_modified": "1"}, False),
+        ({"add": {}, "delete": {}}, False),
+        ({"json_patch": [{"op": "add", "path": "/annotations/a", "value": "x"}], "annotations": {}}, False),
+        ({"json_patch": [], "annotations": {}, "_last_modified": "1"}, True),
+        ({"json_patch": [{"op": "remove", "path": "/name"}]}, True),
+        ({"json_patch": [{"op": "replace", "path": "/name"}]}, False),
+    ],
+    ids=lambda value: json.dumps(value)[:60],
+)
+def test_what_may_stand_together_is_said_by_the_schema(body: Any, taken: bool) -> None:  # noqa: ANN401
+    assert (VALIDATOR.is_valid(body), refusal_of(body) is None) == (taken, taken)
+
+
+def test_a_value_beside_a_remove_means_nothing() -> None:
+    step = {"op": "remove", "path": "/cloud_info_values", "value": [CLOUD]}
+    assert decode_patch(json.dumps({"json_patch": [step]}).encode()).adjustment == Adjustment(
+        "delete", {"cloud_info_values": None}
+    )
