@@ -18,14 +18,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from monitor.avi.connection import Connector, as_poll_error
-from monitor.avi.errors import Reply, discreet, judge
+from monitor.avi.errors import Reply, judge, mask_secrets
 from monitor.avi.login import decode_session_cookie_name, decode_version
 from monitor.avi.paging import PAGE_SIZE, assemble, decode_page
 from monitor.avi.values import api_version_for
 from monitor.config.types import Controller
 from monitor.model.errors import BadAnswer, Phase, PollError, Refused, Unreachable
 from monitor.model.secret import Secret
-from monitor.model.snapshot import Listing, Page
+from monitor.model.snapshot import ImageList, Page
 
 _MOST_PAGES: Final = 100  # 20,000 images; a Controller that names more is lying, and would hold a poll for ever
 _MOST_COOKIES: Final = 32  # a Controller has three; a proxy that sets ever new ones must not fill our requests
@@ -82,7 +82,7 @@ class Client:
         self._max_response = max_response
         self._refused = None
 
-    async def list_images(self, before: Listing) -> Listing:
+    async def list_images(self, before: ImageList) -> ImageList:
         """
         Read all images. A page whose bytes are what they were is not read again; ``before`` itself when all are.
 
@@ -101,7 +101,7 @@ class Client:
             self._version_doubtful = True
             raise Unreachable("timeout", f"no whole list within {MOST_DEADLINES} deadlines") from error
 
-    async def _read_listing(self, before: Listing) -> Listing | None:
+    async def _read_listing(self, before: ImageList) -> ImageList | None:
         """One read of all pages; None when images came or went between them."""
         pages = await self._read_pages(before)
         same = len(pages) == len(before.pages) and all(map(operator.is_, pages, before.pages))
@@ -125,7 +125,7 @@ class Client:
             with suppress(PollError):
                 await self._send("POST", URL(f"{self._controller.url}/logout"), "login", headers=headers)
 
-    async def _read_pages(self, before: Listing) -> list[Page]:
+    async def _read_pages(self, before: ImageList) -> list[Page]:
         pages: list[Page] = []
         came, room = 0, self._max_response
         while len(pages) < _MOST_PAGES:
@@ -215,7 +215,7 @@ class Client:
         if reply.status == 200 and reply.body:
             return None
         secrets = [*self._cookies.values(), *filter(None, [self._secret])]
-        return judge(discreet(reply, secrets), phase, now=self._now())
+        return judge(mask_secrets(reply, secrets), phase, now=self._now())
 
     async def _log_in(self) -> None:
         secret = self._present_secret()

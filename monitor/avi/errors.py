@@ -46,7 +46,7 @@ def decode_error(body: bytes) -> str:
         return "" if text.startswith(("<", "{", "[")) else text
 
 
-def discreet(reply: Reply, secrets: Iterable[Secret]) -> Reply:
+def mask_secrets(reply: Reply, secrets: Iterable[Secret]) -> Reply:
     """What :func:`judge` reads of a reply, less what it echoes of our secrets; to be done before a word is kept."""
     body = reply.body
     headers = {name: reply.headers[name] for name in ("Location", "Retry-After") if name in reply.headers}

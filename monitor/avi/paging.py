@@ -15,7 +15,7 @@ from monitor.avi import wire
 from monitor.avi.values import clip, last_segment
 from monitor.avi.wire import UNREADABLE
 from monitor.model.errors import BadAnswer
-from monitor.model.snapshot import Listing, Page
+from monitor.model.snapshot import ImageList, Page
 
 PAGE_SIZE: Final = 200  # the most a Controller gives; more is refused
 _LARGEST_SALVAGE = 1024 * 1024  # bytes; more would hold the loop
@@ -59,19 +59,19 @@ def _salvage(body: bytes, error: Exception) -> wire.Page:
         raise BadAnswer("decode", clip(str(error))) from error
 
 
-def assemble(pages: Iterable[Page]) -> Listing | None:
+def assemble(pages: Iterable[Page]) -> ImageList | None:
     """Join pages into a listing; None when they do not fit together, because images came or went between them."""
     pages = tuple(pages)
     named = [(uuid, raw) for page in pages for uuid, raw in page.images if uuid]
-    nameless = sum(not uuid for page in pages for uuid, _ in page.images)
+    unidentified = sum(not uuid for page in pages for uuid, _ in page.images)
     raws = dict(named)
     counts = {page.count for page in pages}
     if len(counts) != 1:
         return None
     (count,) = counts
-    came = len(raws) + nameless
-    complete = len(named) + nameless == came if count is None else count == came
-    return Listing(pages, raws, nameless) if complete else None
+    came = len(raws) + unidentified
+    complete = len(named) + unidentified == came if count is None else count == came
+    return ImageList(pages, raws, unidentified) if complete else None
 
 
 def identify(raw: msgspec.Raw) -> str:

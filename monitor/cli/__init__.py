@@ -17,7 +17,7 @@ from monitor import __version__
 from monitor.cli.commands import COMMANDS
 from monitor.cli.options import output_option
 from monitor.cli.params import Anchor, Duration
-from monitor.cli.runner import complaining, run_loop
+from monitor.cli.runner import exit_on_error, run_loop
 from monitor.config.access import ANONYMOUS, Scope
 from monitor.config.load import load
 from monitor.config.settings import schema
@@ -62,7 +62,7 @@ for each in COMMANDS:
 @web_option
 @level_option
 @format_option
-@complaining
+@exit_on_error
 def run(
     config_file: Path,
     web_config_file: Path | None,
@@ -86,7 +86,7 @@ def run(
 @click.option("--speed", default=20.0, show_default=True, help="How much faster than life the Controllers' clocks run.")
 @click.option("--seed", default=7, show_default=True, help="The same seed shows the same uploads.")
 @level_option
-@complaining
+@exit_on_error
 def demo_command(listen: str, for_s: float | None, speed: float, seed: int, log_level: str | None) -> None:
     """Show it working: the daemon on a fleet of simulated Controllers."""
     from monitor.cli.commands import demo  # noqa: PLC0415
@@ -104,7 +104,7 @@ def demo_command(listen: str, for_s: float | None, speed: float, seed: int, log_
 @click.option("--port", default=0, help="The first port; the others follow it. 0: any.")
 @click.option("--tls", is_flag=True, help="Speak HTTPS, with a certificate made for the occasion.")
 @click.option("--config-dir", type=click.Path(path_type=Path), help="Where to write a config for the daemon.")
-@complaining
+@exit_on_error
 def simulate_command(  # noqa: PLR0917  one argument an option
     scenario: str,
     list_scenarios: bool,
@@ -128,7 +128,7 @@ def simulate_command(  # noqa: PLR0917  one argument an option
 @config_option
 @web_option
 @click.option("--probe", is_flag=True, help="Also log in to every controller, and read its images once.")
-@complaining
+@exit_on_error
 def check_config(config_file: Path, web_config_file: Path | None, probe: bool) -> None:
     """Say whether a configuration is good; nothing is started."""
     config = load(config_file, web_config=web_config_file)
@@ -203,7 +203,7 @@ def audit_group() -> None:
     help="A record that must be there as it was, from the log: NUMBER:HASH; more than one can be given.",
 )
 @output_option
-@complaining
+@exit_on_error
 def audit_verify(
     config_file: Path,
     web_config_file: Path | None,

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from monitor.cli.api.responses import Failure
 from monitor.cli.params import CaFile, Duration, Origin
-from monitor.cli.runner import complaining, run_loop
+from monitor.cli.runner import exit_on_error, run_loop
 from monitor.config.values import is_loopback, read_secret
 from monitor.config.yaml_reader import reason
 from monitor.model.errors import MonitorError
@@ -95,20 +95,20 @@ _timeout_option = click.option(
 Asking = Callable[..., Coroutine[Any, Any, None]]
 
 
-def asking(command: Asking) -> Callable[..., None]:
+def api_command(command: Asking) -> Callable[..., None]:
     """
     Turn ``command(access, output, …)`` into one that takes the options of all.
 
     Errors go to standard error: as lines, or as one problem object (RFC 9457) where JSON is wanted.
     """
-    return _timeout_option(following(command))
+    return _timeout_option(stream_command(command))
 
 
-def following(command: Asking) -> Callable[..., None]:
+def stream_command(command: Asking) -> Callable[..., None]:
     """As ``asking``, for a command that goes on for long: ``--timeout`` is its own, and may mean the whole."""
 
     @wraps(command)
-    @complaining
+    @exit_on_error
     def wrapped(  # noqa: PLR0917  one argument an option
         url: str,
         token_file: Path | None,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
-from monitor.config.validation import Site, Wrong, printable, quoted
+from monitor.config.validation import InvalidValue, ParseContext, printable, quoted
 from monitor.config.values import CA_FILE, ORIGIN, parse_duration_s
 from monitor.patching.body import is_version
 from monitor.patching.fields import ADJUSTABLE, LISTS, Json
@@ -65,8 +65,8 @@ class Origin(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
         """Read it. A wrong one is shown only when it has no place for a secret."""
         try:
-            return str(ORIGIN.parse(value, Site(Path(), {})))
-        except (Wrong, ValueError) as error:
+            return str(ORIGIN.parse(value, ParseContext(Path(), {})))
+        except (InvalidValue, ValueError) as error:
             found = getattr(error, "found", "") or "no URL"
             self.fail(f"found {found}, expected the daemon's origin such as http://127.0.0.1:9972", param, ctx)
 
@@ -91,8 +91,8 @@ class CaFile(click.ParamType[Path]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ANN401
         """Look into it."""
         try:
-            return Path(str(CA_FILE.parse(str(value), Site(Path(), {}))))
-        except Wrong as wrong:
+            return Path(str(CA_FILE.parse(str(value), ParseContext(Path(), {}))))
+        except InvalidValue as wrong:
             self.fail(f"found {quoted(str(value))}, expected {wrong.expected}", param, ctx)
 
 

@@ -14,7 +14,7 @@ from monitor.model.errors import ConfigError, MonitorError
 P = ParamSpec("P")
 
 
-def complaining(command: Callable[P, None]) -> Callable[P, None]:
+def exit_on_error(command: Callable[P, None]) -> Callable[P, None]:
     """Errors that we raise on purpose become lines on standard error and an exit code, never a traceback."""
 
     @wraps(command)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from monitor.config.access import clashes, missing, strangers, token_of, user_of
 from monitor.config.settings import (
-    RULEBOOK,
+    RULES_OF_SETTINGS,
     ControllerFile,
     ControllerSettings,
     Settings,
@@ -25,7 +25,7 @@ from monitor.config.settings import (
     WriteSettings,
 )
 from monitor.config.types import Account, Config, Controller, SecretFile, SecretSource, SecretVariable, Tls
-from monitor.config.validation import Site, check, printable, quoted
+from monitor.config.validation import ParseContext, check, printable, quoted
 from monitor.config.values import (
     has_wildcard,
     is_loopback,
@@ -91,7 +91,7 @@ def _read(path: Path, shape: type[T], environ: Mapping[str, str]) -> _File[T]:
     tree, doubled = read_tree(path)
     if tree is None:
         return _File(path, None, doubled)
-    content, problems = check(tree, shape, Site(path.parent, environ), RULEBOOK)
+    content, problems = check(tree, shape, ParseContext(path.parent, environ), RULES_OF_SETTINGS)
     return _File(path, content if isinstance(content, shape) else None, doubled + problems)
 
 

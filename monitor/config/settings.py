@@ -13,7 +13,7 @@ from msgspec import inspect as mi
 
 from monitor.config import access, values
 from monitor.config.access import AnonymousScope, TokenSettings, UserSettings
-from monitor.config.validation import Rule, Rulebook, kind, kind_of, quoted
+from monitor.config.validation import Rule, SchemaRules, kind, kind_of, quoted
 from monitor.config.values import host_of, is_loopback, write_duration
 
 Duration = Annotated[float, kind(values.DURATION)]
@@ -230,7 +230,7 @@ def _in_clear(controller: ControllerSettings) -> str | None:
     return f"found http:// to {quoted(host)}, expected https://, or allow_http: true to send the password in clear"
 
 
-RULEBOOK: Final = Rulebook(
+RULES_OF_SETTINGS: Final = SchemaRules(
     rules={
         Poll: (
             Rule("stale_after", ("stale_after_s", "idle_interval_s", "timeout_s"), _stale_too_early),

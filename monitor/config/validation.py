@@ -19,7 +19,7 @@ T = TypeVar("T")
 _CLIP = 80  # a line of a terminal; what was written stands in the file anyway
 
 
-class Wrong(Exception):
+class InvalidValue(Exception):
     """A text is not what its key wants. ``found``: in words, where the text itself must not or need not be shown."""
 
     def __init__(self, expected: str = "", *, found: str = "") -> None:
@@ -28,7 +28,7 @@ class Wrong(Exception):
         self.found = found
 
 
-class Site(msgspec.Struct, frozen=True):
+class ParseContext(msgspec.Struct, frozen=True):
     """Where a value stands: what a relative path and the name of a variable mean there."""
 
     directory: Path
@@ -40,12 +40,12 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     What a text means.
 
     ``expected``: ends the sentence «found …, expected». ``pattern``: for the JSON schema, without anchors.
-    ``parse``: raises Wrong, where it can say more than ``expected``, or ValueError. ``write``: its inverse, for the
-    default in the schema. ``shown``: whether a wrong value may be quoted; false where it may be a secret gone astray.
+    ``parse``: raises ValueError, or InvalidValue where it can say more than ``expected``. ``write``: its inverse, for
+    the default in the schema. ``shown``: whether a wrong value may be quoted: not where it may be a secret.
     """
 
     expected: str
-    parse: Callable[[str, Site], object]
+    parse: Callable[[str, ParseContext], object]
     pattern: str = ".+"
     write: Callable[[Any], str] = str
     shown: bool = True
@@ -63,7 +63,7 @@ class Rule(msgspec.Struct, frozen=True):
     broken: Callable[[Any], str | None]
 
 
-class Rulebook(msgspec.Struct, frozen=True):
+class SchemaRules(msgspec.Struct, frozen=True):
     """All that is not in the types: rules by struct, and what is said about an unknown key of this name."""
 
     rules: Mapping[type, tuple[Rule, ...]] = {}
@@ -81,7 +81,7 @@ def kind_of(shape: mi.Type) -> Kind | None:
     return cast("Kind", extra["kind"]) if extra and "kind" in extra else None
 
 
-def check(tree: object, shape: type[T], site: Site, book: Rulebook) -> tuple[T, tuple[str, ...]]:
+def check(tree: object, shape: type[T], site: ParseContext, book: SchemaRules) -> tuple[T, tuple[str, ...]]:
     """
     Read ``tree`` as a ``shape`` and collect every problem, each as ``key.path[0]: found …, expected …``.
 
@@ -128,7 +128,7 @@ def found(value: object, *, shown: bool = True) -> str:
 class _Walk:
     """One descent; gathers problems as it goes."""
 
-    def __init__(self, site: Site, book: Rulebook) -> None:
+    def __init__(self, site: ParseContext, book: SchemaRules) -> None:
         self.problems: list[str] = []
         self._site = site
         self._book = book
@@ -152,7 +152,7 @@ class _Walk:
             return self._wrong(path, found(value, shown=meaning.shown), meaning.expected)
         try:
             return meaning.parse(value, self._site)
-        except Wrong as wrong:
+        except InvalidValue as wrong:
             said = wrong.found or found(value, shown=meaning.shown)
             return self._wrong(path, said, wrong.expected or meaning.expected)
         except ValueError:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from monitor.config.validation import Kind, Site, Wrong, quoted
+from monitor.config.validation import InvalidValue, Kind, ParseContext, quoted
 from monitor.config.yaml_reader import reason
 
 _SECONDS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -98,21 +98,21 @@ def write_address(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _positive_duration(text: str, _: Site) -> float:
+def _positive_duration(text: str, _: ParseContext) -> float:
     seconds = parse_duration_s(text)
     if not seconds:
-        raise Wrong("a duration above zero such as 300ms, 5s or 2m")
+        raise InvalidValue("a duration above zero such as 300ms, 5s or 2m")
     return seconds
 
 
-def _positive_size(text: str, _: Site) -> int:
+def _positive_size(text: str, _: ParseContext) -> int:
     size = parse_size(text)
     if not size:
-        raise Wrong("a size above zero such as 64KiB or 32MiB")
+        raise InvalidValue("a size above zero such as 64KiB or 32MiB")
     return size
 
 
-def _address(text: str, _: Site) -> tuple[str, int]:
+def _address(text: str, _: ParseContext) -> tuple[str, int]:
     match = _ADDRESS.fullmatch(text)
     if not match or int(match[3]) > 65535:
         raise ValueError(text)
@@ -121,10 +121,10 @@ def _address(text: str, _: Site) -> tuple[str, int]:
     return match[1] or match[2], int(match[3])
 
 
-def _origin(text: str, _: Site) -> str:
+def _origin(text: str, _: ParseContext) -> str:
     match = _ORIGIN.fullmatch(text)
     if not match or not _is_authority(match[2], match[3]):
-        raise Wrong(found=_unfit_origin(text))
+        raise InvalidValue(found=_unfit_origin(text))
     return f"{match[1].lower()}://{match[2]}" + (f":{match[3]}" if match[3] else "")
 
 
@@ -150,31 +150,31 @@ def _unfit_origin(text: str) -> str:
     return quoted(text)
 
 
-def _database(text: str, site: Site) -> DatabaseUrl:
+def _database(text: str, site: ParseContext) -> DatabaseUrl:
     parts = urlsplit(_whole(_DATABASE, text))
     _ = parts.port  # raises ValueError where it is none
     if parts.scheme != "sqlite":
         return DatabaseUrl(text)
     if parts.netloc or parts.query or parts.fragment:
-        raise Wrong(
+        raise InvalidValue(
             found="a host, a query or a fragment in a sqlite URL (three slashes before a path, four if absolute)"
         )
     return DatabaseUrl(f"sqlite:///{site.directory.absolute() / parts.path[1:]}" if parts.path else text)
 
 
-def _api_version(text: str, _: Site) -> str:
+def _api_version(text: str, _: ParseContext) -> str:
     return _whole(_VERSION, text)
 
 
-def _fingerprint(text: str, _: Site) -> bytes:
+def _fingerprint(text: str, _: ParseContext) -> bytes:
     return bytes.fromhex(_whole(_FINGERPRINT, text.replace(":", "")))
 
 
-def _digest(text: str, _: Site) -> bytes:
+def _digest(text: str, _: ParseContext) -> bytes:
     return bytes.fromhex(_whole(_DIGEST, text))
 
 
-def _annotation_key(text: str, _: Site) -> str:
+def _annotation_key(text: str, _: ParseContext) -> str:
     return _whole(_ANNOTATION, text)
 
 
@@ -184,57 +184,59 @@ def _whole(pattern: re.Pattern[str], text: str) -> str:
     return text
 
 
-def _word(text: str, _: Site) -> str:
+def _word(text: str, _: ParseContext) -> str:
     if not text or len(text) > 255 or not text.isprintable():
         raise ValueError(text)
     return text
 
 
-def _name(text: str, site: Site) -> str:
+def _name(text: str, site: ParseContext) -> str:
     if len(text) > 63:
         raise ValueError(text)
     return _word(text, site)
 
 
-def _password_file(text: str, site: Site) -> Path:
+def _password_file(text: str, site: ParseContext) -> Path:
     path = site.directory / text
     shown = quoted(text) if "/" in text else ""  # else it may be the password itself, put under the wrong key
     try:
         secret = read_secret(path)
     except (OSError, ValueError) as error:
-        raise Wrong(f"a file that holds the password: {reason(error)}", found=shown) from error
+        raise InvalidValue(f"a file that holds the password: {reason(error)}", found=shown) from error
     if not secret:
-        raise Wrong("a file that holds the password: it is empty", found=shown)
+        raise InvalidValue("a file that holds the password: it is empty", found=shown)
     return path
 
 
-def _password_env(text: str, site: Site) -> str:
+def _password_env(text: str, site: ParseContext) -> str:
     if not _VARIABLE.fullmatch(text):
-        raise Wrong("the name of an environment variable")
+        raise InvalidValue("the name of an environment variable")
     if not site.environ.get(text, "").rstrip("\r\n"):
         # A password that was put here in place of a name is seldom all capitals.
-        raise Wrong("an environment variable that is set and not empty", found=quoted(text) if text.isupper() else "")
+        raise InvalidValue(
+            "an environment variable that is set and not empty", found=quoted(text) if text.isupper() else ""
+        )
     return text
 
 
-def _ca_file(text: str, site: Site) -> Path:
+def _ca_file(text: str, site: ParseContext) -> Path:
     path = site.directory / text
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError as error:
-        raise Wrong("a PEM file of CA certificates: there is none in it") from error
+        raise InvalidValue("a PEM file of CA certificates: there is none in it") from error
     except (OSError, ValueError) as error:
-        raise Wrong(f"a PEM file of CA certificates: {reason(error)}") from error
+        raise InvalidValue(f"a PEM file of CA certificates: {reason(error)}") from error
     return path
 
 
-def _files(text: str, site: Site) -> str:
+def _files(text: str, site: ParseContext) -> str:
     if not text.isprintable():
         raise ValueError(text)
     try:
         _ = has_wildcard(text) or (site.directory / text).stat()
     except OSError as error:
-        raise Wrong(f"a file, or a pattern such as controllers.d/*.yml: {reason(error)}") from error
+        raise InvalidValue(f"a file, or a pattern such as controllers.d/*.yml: {reason(error)}") from error
     return text
 
 

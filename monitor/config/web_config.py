@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
 from monitor.config import values
-from monitor.config.validation import Kind, Rule, Rulebook, Site, Wrong, check, kind, printable
+from monitor.config.validation import InvalidValue, Kind, ParseContext, Rule, SchemaRules, check, kind, printable
 from monitor.config.yaml_reader import read_tree, reason
 from monitor.model.secret import Secret
 
@@ -45,28 +45,28 @@ _CIPHERS: Final[Mapping[str, str]] = {
 }
 
 
-def _file(text: str, site: Site) -> Path:
+def _file(text: str, site: ParseContext) -> Path:
     path = site.directory / text
     try:
         path.open("rb").close()
     except (OSError, ValueError) as error:
-        raise Wrong(f"a PEM file: {reason(error)}") from error
+        raise InvalidValue(f"a PEM file: {reason(error)}") from error
     return path
 
 
-def _bcrypt(text: str, _: Site) -> Secret:
+def _bcrypt(text: str, _: ParseContext) -> Secret:
     if not _BCRYPT.fullmatch(text):
         raise ValueError("a bcrypt hash")
     return Secret(text)
 
 
-def _header(text: str, _: Site) -> str:
+def _header(text: str, _: ParseContext) -> str:
     if not _HEADER.fullmatch(text):
         raise ValueError(text)
     return text
 
 
-def _cipher(text: str, _: Site) -> str:
+def _cipher(text: str, _: ParseContext) -> str:
     try:
         return _CIPHERS[text]
     except KeyError as error:
@@ -142,7 +142,7 @@ def read_web_config(path: Path) -> tuple[WebConfig | None, tuple[str, ...]]:
     tree, problems = read_tree(path)
     shape = None
     if tree is not None:
-        shape, more = check(tree, _Shape, Site(path.parent, {}), _RULEBOOK)
+        shape, more = check(tree, _Shape, ParseContext(path.parent, {}), _RULEBOOK)
         problems += more
     if problems or not isinstance(shape, _Shape):
         return None, tuple(f"{printable(str(path))}: {problem}" for problem in problems)
@@ -243,7 +243,7 @@ def _curves(tls: TlsServer) -> str | None:
     return "found a list, expected none: the curves cannot be chosen here" if tls.curve_preferences else None
 
 
-_RULEBOOK: Final = Rulebook(
+_RULEBOOK: Final = SchemaRules(
     rules={
         TlsServer: (
             Rule("key_file", ("cert_file", "key_file"), _unfit_key),

@@ -18,20 +18,20 @@ import structlog
 from monitor.config.types import Config, Difference
 from monitor.config.values import write_address
 from monitor.config.web_config import WebConfig, ssl_context
-from monitor.daemon.controllers import Watches
+from monitor.daemon.controllers import Controllers
 from monitor.daemon.reload import Reloading
 from monitor.daemon.rereading import Rereading
 from monitor.daemon.systemd import Notifier, Supervisor
-from monitor.metrics.self_metrics import OwnMetrics
+from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import MonitorError, NewerDatabase, StoreError
 from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Fleet
 from monitor.store import Store
 from monitor.web.app import answer_none, make_site
-from monitor.web.auth.authenticator import Door
+from monitor.web.auth.authenticator import Authenticator
 from monitor.web.context import State
 from monitor.web.server import Listener, Runner
-from monitor.web.stream.feed import Feed
+from monitor.web.stream.feed import EventStream
 
 _BEAT_S = 1.0
 _BEAT_OLD_S = 10.0  # a heartbeat this old means that the loop is stuck, or the heart
@@ -58,10 +58,10 @@ class Daemon(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{write_address(self.address)}"
 
 
-class Heart:
+class Heartbeat:
     """Beats once a second on the event loop, and so knows how late the loop is."""
 
-    def __init__(self, own: OwnMetrics) -> None:
+    def __init__(self, own: SelfMetrics) -> None:
         self._own = own
         self._loop = asyncio.get_running_loop()
         self._beat_at = self.started_at = self._loop.time()
@@ -102,15 +102,15 @@ async def running(
     ``supervisor``: who is told how it goes. ``passed``: a socket to listen on; None: one is bound as configured.
     Raises: MonitorError when it cannot listen, or a newer version wrote the database.
     """
-    own, fleet, store = OwnMetrics(), Fleet(), Store(config.database, now=now)
-    heart = Heart(own)
+    own, fleet, store = SelfMetrics(), Fleet(), Store(config.database, now=now)
+    heart = Heartbeat(own)
     stopping = asyncio.Event()
     own.store_up.set_function(lambda: float(store.up))
     store.ledger.on_failure = own.audit_write_failures.inc
-    watches = Watches(fleet, store, now=now, rng=rng)
+    watches = Controllers(fleet, store, now=now, rng=rng)
     store.ledger.on_reread = watches.redraw
-    door = Door(config, own, clock=asyncio.get_running_loop().time)
-    feed = Feed(fleet, now=now)
+    door = Authenticator(config, own, clock=asyncio.get_running_loop().time)
+    feed = EventStream(fleet, now=now)
     own.event_readers.set_function(lambda: float(feed.readers))
 
     async def apply(renewed: Config) -> Difference:
@@ -223,7 +223,9 @@ async def _listen(config: Config, state: State, stack: AsyncExitStack, passed: s
     return listener
 
 
-def _renew(listener: Listener, door: Door, feed: Feed, web_config: WebConfig, context: ssl.SSLContext | None) -> None:
+def _renew(
+    listener: Listener, door: Authenticator, feed: EventStream, web_config: WebConfig, context: ssl.SSLContext | None
+) -> None:
     """Put a web configuration that was read again to use."""
     listener.renew(context)
     door.renew(web_config)

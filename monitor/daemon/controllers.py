@@ -16,11 +16,11 @@ from msgspec.structs import replace
 from monitor.avi.client import MOST_DEADLINES, Client
 from monitor.avi.connection import open_session
 from monitor.config.types import Config, Controller, Difference
-from monitor.patching.client import Writer
-from monitor.patching.request import Target
+from monitor.patching.client import InFlightClient
+from monitor.patching.request import WriteTarget
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
-from monitor.polling.schedule import Slots
+from monitor.polling.schedule import PollLimiter
 from monitor.store import Store
 
 _FAREWELL_S = 2.0  # for all log-outs together; an ended process may not wait for a dead controller
@@ -30,7 +30,7 @@ _SPREAD_EACH_S = 0.02  # and those of a small one over this much a controller
 log = structlog.get_logger()
 
 
-class _Watch(Struct, eq=False):
+class ManagedController(Struct, eq=False):
     """
     One controller, and what of ours belongs to it. ``client`` polls; ``writer`` is the same, or another account.
 
@@ -38,8 +38,8 @@ class _Watch(Struct, eq=False):
     """
 
     controller: Controller
-    client: Writer
-    writer: Writer
+    client: InFlightClient
+    writer: InFlightClient
     poller: Poller
     sessions: AsyncExitStack
     timeout_s: float
@@ -54,7 +54,7 @@ class _Display:
     Shows nothing of one that is watched no more, or is somebody else by now.
     """
 
-    def __init__(self, watches: "Watches", controller: Controller) -> None:
+    def __init__(self, watches: "Controllers", controller: Controller) -> None:
         self._watches = watches
         self._controller = controller
 
@@ -74,7 +74,7 @@ class _Display:
         return self._watches.poller_of(self._controller)
 
 
-class Watches:
+class Controllers:
     """Made empty. ``targets`` and ``tenants`` by controller name, always as they are now."""
 
     def __init__(self, fleet: Fleet, store: Store, *, now: Callable[[], float], rng: Random) -> None:
@@ -82,12 +82,12 @@ class Watches:
         self._store = store
         self._now = now
         self._rng = rng
-        self._watches: dict[str, _Watch] = {}
-        self._leaving: list[_Watch] = []
+        self._watches: dict[str, ManagedController] = {}
+        self._leaving: list[ManagedController] = []
         """Those that are not closed yet; whoever is cancelled in the middle of a reload leaves them to us."""
-        self._slots = Slots(1)
+        self._slots = PollLimiter(1)
         self._tasks: asyncio.TaskGroup | None = None
-        self.targets: dict[str, Target] = {}
+        self.targets: dict[str, WriteTarget] = {}
         self.tenants: dict[str, str] = {}
 
     def __len__(self) -> int:
@@ -132,7 +132,7 @@ class Watches:
         wanted = {controller.name: controller for controller in config.controllers}
         kept = {name for name, watch in self._watches.items() if wanted.get(name) == watch.controller}
         gone = {name: self._watches.pop(name) for name in tuple(self._watches) if name not in kept}
-        self._slots = Slots(config.poll.concurrency)
+        self._slots = PollLimiter(config.poll.concurrency)
         for watch in self._watches.values():
             self._adapt(watch, config)
         self._leaving.extend(gone.values())
@@ -161,13 +161,13 @@ class Watches:
         self._watches.clear()
         await self._close(tuple(self._leaving))
 
-    def _run(self, watch: _Watch, *, first_in_s: float) -> None:
+    def _run(self, watch: ManagedController, *, first_in_s: float) -> None:
         if self._tasks:
             name = f"poll:{watch.controller.name}"
             watch.task = self._tasks.create_task(watch.poller.run(first_in_s=first_in_s), name=name)
 
-    def _target(self, watch: _Watch) -> Target:
-        return Target(watch.writer, _Display(self, watch.controller))
+    def _target(self, watch: ManagedController) -> WriteTarget:
+        return WriteTarget(watch.writer, _Display(self, watch.controller))
 
     async def _part(self) -> None:
         """Close those who leave: now, or when their order has ended; when we end first, that is left to ``close``."""
@@ -178,14 +178,14 @@ class Watches:
                 watch.parting = self._tasks.create_task(self._outlast(watch), name=name)
         await self._close([watch for watch in self._leaving if watch not in busy])
 
-    async def _outlast(self, watch: _Watch) -> None:
+    async def _outlast(self, watch: ManagedController) -> None:
         """Close one whose order is under way, after it; its requests have their deadlines."""
         with suppress(TimeoutError):
             async with asyncio.timeout(MOST_DEADLINES * watch.timeout_s):
                 await watch.writer.idle()
         await self._close([watch])
 
-    async def _close(self, watches: Collection[_Watch]) -> None:
+    async def _close(self, watches: Collection[ManagedController]) -> None:
         """Log out everywhere at once, then let go of the connections; who is done is no more among those who leave."""
         for watch in watches:
             watch.writer.leave()
@@ -199,20 +199,20 @@ class Watches:
             await watch.sessions.aclose()
             self._leaving.remove(watch)
 
-    def _adapt(self, watch: _Watch, config: Config) -> None:
+    def _adapt(self, watch: ManagedController, config: Config) -> None:
         poll = config.poll
         watch.timeout_s = poll.timeout_s
         for client in (watch.client, watch.writer):
             client.renew(timeout_s=poll.timeout_s, max_response=poll.max_response)
         watch.poller.renew(poll, config.events, config.annotations.export, self._slots)
 
-    def _inheritance(self, gone: _Watch | None, controller: Controller) -> Entry | None:
+    def _inheritance(self, gone: ManagedController | None, controller: Controller) -> Entry | None:
         """What is known of the controller from before, when it is the same with other settings."""
         if gone is None or not _is_same(gone.controller, controller):
             return None
         return self._fleet.entries[controller.name]
 
-    async def _open(self, controller: Controller, config: Config, known: Entry | None) -> _Watch:
+    async def _open(self, controller: Controller, config: Config, known: Entry | None) -> ManagedController:
         if controller.tls.insecure:
             log.warning("tls_insecure", controller=controller.name)
         sessions = AsyncExitStack()
@@ -237,14 +237,16 @@ class Watches:
             tls_insecure=controller.tls.insecure,
             known=known,
         )
-        watch = _Watch(controller, client, writer, poller, sessions, config.poll.timeout_s)
+        watch = ManagedController(controller, client, writer, poller, sessions, config.poll.timeout_s)
         self._run(watch, first_in_s=0.0)
         return watch
 
-    async def _connect(self, controller: Controller, config: Config, sessions: AsyncExitStack) -> Writer:
+    async def _connect(self, controller: Controller, config: Config, sessions: AsyncExitStack) -> InFlightClient:
         poll = config.poll
         session = await sessions.enter_async_context(open_session(controller.tls, keepalive_s=2 * poll.idle_interval_s))
-        return Writer(controller, session, timeout_s=poll.timeout_s, max_response=poll.max_response, now=self._now)
+        return InFlightClient(
+            controller, session, timeout_s=poll.timeout_s, max_response=poll.max_response, now=self._now
+        )
 
     def _forget(self, names: set[str]) -> None:
         for name in names:
@@ -257,7 +259,7 @@ def _is_same(one: Controller, other: Controller) -> bool:
     return (one.url, one.tenant) == (other.url, other.tenant)
 
 
-async def _end(watches: list[_Watch]) -> None:
+async def _end(watches: list[ManagedController]) -> None:
     """End their polling, and wait until none of it is left: a controller's entry has one writer."""
     for watch in watches:
         watch.poller.retire()
@@ -268,6 +270,6 @@ async def _end(watches: list[_Watch]) -> None:
         await asyncio.wait(tasks)
 
 
-def _clients(watches: Iterable[_Watch]) -> Iterator[Client]:
+def _clients(watches: Iterable[ManagedController]) -> Iterator[Client]:
     for watch in watches:
         yield from {watch.client, watch.writer}

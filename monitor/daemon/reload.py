@@ -17,7 +17,7 @@ from monitor.config.load import find_controller_files
 from monitor.config.types import Config, Difference
 from monitor.config.values import write_address
 from monitor.daemon.rereading import Marks, marks
-from monitor.metrics.self_metrics import OwnMetrics
+from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import ConfigError
 
 _LOOK_EVERY_S = 5.0
@@ -39,7 +39,7 @@ class Reloading:
         config: Config,
         load: Callable[[], Config],
         apply: Callable[[Config], Awaitable[Difference]],
-        own: OwnMetrics,
+        own: SelfMetrics,
         *,
         now: Callable[[], float],
         begins: Callable[[], None],

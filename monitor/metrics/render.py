@@ -13,7 +13,7 @@ from monitor.metrics.families import AnyFamily
 from monitor.metrics.family import CORE, DETAIL, NODE, Subject, escape
 from monitor.metrics.image import ANNOTATION_FAMILIES, IMAGE_FAMILIES
 from monitor.model.health import Health
-from monitor.model.image import Portrait
+from monitor.model.image import RenderedImage
 
 
 def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
@@ -24,7 +24,7 @@ def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
     return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n".encode()
 
 
-def portray(controller: str, subject: Subject, *, tiers: int, most: int) -> Portrait:
+def render_image(controller: str, subject: Subject, *, tiers: int, most: int) -> RenderedImage:
     """Render one image: the families of ``tiers`` and below, less the finest ones where it would exceed ``most``."""
     image = subject.image
     identity = escape(controller), escape(image.uuid)
@@ -38,14 +38,14 @@ def portray(controller: str, subject: Subject, *, tiers: int, most: int) -> Port
         lines.append(text)
         series[family.tier] += text.count(b"\n")
     vital = image.active or image.state == "failed"
-    portrait = Portrait(tuple(lines), (series[0], series[1], series[2]), vital, dropped)
+    portrait = RenderedImage(tuple(lines), (series[0], series[1], series[2]), vital, dropped)
     for tier in (DETAIL, NODE):
         if sum(portrait.series) > most:
             portrait = replace(without(portrait, tier), dropped=portrait.dropped + portrait.series[tier])
     return portrait
 
 
-def annotated(portrait: Portrait, controller: str, subject: Subject) -> Portrait:
+def annotated(portrait: RenderedImage, controller: str, subject: Subject) -> RenderedImage:
     """The same image with the lines of its annotations drawn anew; they alone need no events."""
     if not portrait.lines or not sum(portrait.series):
         return portrait  # nothing of it is shown
@@ -58,7 +58,7 @@ def annotated(portrait: Portrait, controller: str, subject: Subject) -> Portrait
     return replace(portrait, lines=tuple(lines), series=(core + more, node, detail))
 
 
-def without(portrait: Portrait, tier: int) -> Portrait:
+def without(portrait: RenderedImage, tier: int) -> RenderedImage:
     """The same image without one tier of its families; without CORE nothing is left."""
     gone = {tier} if tier else {CORE, NODE, DETAIL}
     pairs = zip(IMAGE_FAMILIES, portrait.lines, strict=True)
@@ -67,7 +67,7 @@ def without(portrait: Portrait, tier: int) -> Portrait:
     return replace(portrait, lines=lines, series=(core, node, detail))
 
 
-def fit(portraits: Mapping[str, Portrait], *, most: int) -> tuple[Mapping[str, Portrait], int]:
+def fit(portraits: Mapping[str, RenderedImage], *, most: int) -> tuple[Mapping[str, RenderedImage], int]:
     """
     Keep one controller within ``most`` series, and say how many were dropped for it.
 
@@ -87,7 +87,7 @@ def fit(portraits: Mapping[str, Portrait], *, most: int) -> tuple[Mapping[str, P
     return kept, dropped
 
 
-def gather(portraits: Iterable[Portrait]) -> Iterator[bytes]:
+def gather(portraits: Iterable[RenderedImage]) -> Iterator[bytes]:
     """The text of each image family for one controller."""
     rows = [portrait.lines for portrait in portraits]
     return map(b"".join, zip(*rows, strict=True)) if rows else iter((b"",) * len(IMAGE_FAMILIES))

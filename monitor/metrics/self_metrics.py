@@ -16,7 +16,7 @@ from prometheus_client import (
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from monitor import __version__
-from monitor.model.outcome import OUTCOMES, Outcome
+from monitor.model.outcome import OUTCOME_KINDS, OutcomeKind
 
 _LAGS = 60  # beats, one a second: a scrape a minute misses no stall
 _REQUEST_BOUNDS_S = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
@@ -24,7 +24,7 @@ _REQUEST_BOUNDS_S = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they double every counter in the text format, for nothing that Prometheus uses
 
 
-class OwnMetrics:
+class SelfMetrics:
     """One registry; the attributes are set where what they tell happens."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class OwnMetrics:
             ("outcome",),
             registry=self.registry,
         )
-        for outcome in OUTCOMES:
+        for outcome in OUTCOME_KINDS:
             self._patches.labels(outcome)  # each is there, at 0, from the start
         self.audit_write_failures = Counter(
             "avi_upgrade_monitor_audit_write_failures_total",
@@ -76,7 +76,7 @@ class OwnMetrics:
         )
         build.labels(version=__version__).set(1)
 
-    def patched(self, outcome: Outcome) -> None:
+    def patched(self, outcome: OutcomeKind) -> None:
         """One PATCH ended so."""
         self._patches.labels(outcome).inc()
 

@@ -60,7 +60,7 @@ class Image(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.state in ACTIVE
 
 
-class Mark(msgspec.Struct, frozen=True, gc=False):
+class ProgressMark(msgspec.Struct, frozen=True, gc=False):
     """
     How far an image had come when it last moved; kept in the database, so that a restart is no movement.
 
@@ -72,7 +72,7 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     first_seen_at: float
 
 
-class Forecast(msgspec.Struct, frozen=True, gc=False):
+class Eta(msgspec.Struct, frozen=True, gc=False):
     """When an upload should be done: the moment that is promised, and the range; Unix seconds of our clock."""
 
     ends_at: float
@@ -82,7 +82,7 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
     """Why the promise is another than before; empty while it is the first."""
 
 
-class Course(msgspec.Struct, frozen=True, gc=False):
+class UploadProgress(msgspec.Struct, frozen=True, gc=False):
     """
     How an upload that is under way goes, as we saw it.
 
@@ -91,10 +91,10 @@ class Course(msgspec.Struct, frozen=True, gc=False):
 
     since: float
     done: float
-    forecast: Forecast | None = None
+    forecast: Eta | None = None
 
 
-class Portrait(msgspec.Struct, frozen=True, gc=False):
+class RenderedImage(msgspec.Struct, frozen=True, gc=False):
     """
     One image as exposition text, kept until the image changes.
 
@@ -108,16 +108,16 @@ class Portrait(msgspec.Struct, frozen=True, gc=False):
     dropped: int = 0
 
 
-class Track(msgspec.Struct, frozen=True, gc=False):
+class TrackedImage(msgspec.Struct, frozen=True, gc=False):
     """What is kept of one image between polls: the image without its events, its mark, and its rendering."""
 
     image: Image
-    mark: Mark
+    mark: ProgressMark
     detail_until: float
     """Until when its per-task series are exported, Unix seconds; ``inf`` while it is active or failed."""
-    course: Course | None = None
+    course: UploadProgress | None = None
     """How it goes while it is under way; None when it is not, or when the Controller gives nothing to tell by."""
-    portrait: Portrait = Portrait()
+    portrait: RenderedImage = RenderedImage()
     annotations: Mapping[str, str] = {}
     """Those that ``portrait`` shows."""
 

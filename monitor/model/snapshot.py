@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from monitor.model.image import Image, Track
+from monitor.model.image import Image, TrackedImage
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):
@@ -20,20 +20,20 @@ class Page(msgspec.Struct, frozen=True, gc=False):
     images: tuple[tuple[str, msgspec.Raw], ...]
 
 
-class Listing(msgspec.Struct, frozen=True, gc=False):
+class ImageList(msgspec.Struct, frozen=True, gc=False):
     """One complete read of a controller's images: every page said the same count, and as many distinct images came."""
 
     pages: tuple[Page, ...] = ()
     raws: Mapping[str, msgspec.Raw] = {}
-    nameless: int = 0
+    unidentified: int = 0
     """How many objects had neither ``uuid`` nor ``url``."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What is known of one controller's images after a good poll; replaced whole, never changed."""
 
-    listing: Listing = Listing()
-    images: Mapping[str, Track] = {}
+    listing: ImageList = ImageList()
+    images: Mapping[str, TrackedImage] = {}
     bad: frozenset[str] = frozenset()
     """The uuids that could not be read; they are in ``listing`` but not in ``images``."""
     detail_ends_at: float = float("inf")

@@ -13,7 +13,7 @@ from typing import Any, Final, TypedDict
 import msgspec
 from msgspec import Struct
 
-from monitor.model.outcome import Outcome
+from monitor.model.outcome import OutcomeKind
 
 GENESIS: Final = bytes(32)
 """What the first record has for the hash before it."""
@@ -35,7 +35,7 @@ class Intent(Struct, frozen=True, kw_only=True):
     asked: Mapping[str, Any]
 
 
-class Ending(Struct, frozen=True, kw_only=True):
+class Outcome(Struct, frozen=True, kw_only=True):
     """
     How it ended.
 
@@ -43,7 +43,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     status, where it gave one. ``detail``: in words, of what did not go well.
     """
 
-    outcome: Outcome
+    outcome: OutcomeKind
     changes: Mapping[str, tuple[Any, Any]] = {}
     answer: int | None = None
     detail: str = ""
@@ -54,7 +54,7 @@ class Record(Struct, frozen=True, kw_only=True):
     One record as it is kept.
 
     ``intent``: of an ending, the number of the intent that it ends; None for an intent. ``at``: Unix seconds.
-    ``text``: the Intent or the Ending as JSON. ``hash``: of this record and the one before it.
+    ``text``: the Intent or the Outcome as JSON. ``hash``: of this record and the one before it.
     """
 
     number: int
@@ -74,7 +74,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     at: float
     intent: Intent
     ended_at: float | None = None
-    ending: Ending | None = None
+    ending: Outcome | None = None
 
 
 class Search(TypedDict, total=False):
@@ -90,7 +90,7 @@ class Search(TypedDict, total=False):
     most: int
 
 
-def write(content: Intent | Ending) -> str:
+def write(content: Intent | Outcome) -> str:
     """The text of a record, the same for the same content."""
     return msgspec.json.encode(content, order="deterministic").decode()
 

@@ -12,7 +12,7 @@ from monitor.avi.client import Client
 from monitor.model.errors import Refusal
 
 
-class Writer(Client):
+class InFlightClient(Client):
     """
     An order makes several requests, each in the very step in which the one before is answered: whoever waits for
     ``idle`` wakes up later, and sees the next one.

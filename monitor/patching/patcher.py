@@ -18,12 +18,12 @@ import msgspec
 from monitor.avi.image import decode_image
 from monitor.avi.values import version_key
 from monitor.model.errors import BadAnswer, BadImage, PollError, Refusal, StoreError, Unanswered, Unavailable
-from monitor.model.outcome import Outcome
+from monitor.model.outcome import OutcomeKind
 from monitor.patching.annotations import Annotating, annotate
-from monitor.patching.audit import Ending
+from monitor.patching.audit import Outcome
 from monitor.patching.fields import adjust, encode_adjustment
 from monitor.patching.representation import content, entity_tag
-from monitor.patching.request import Display, ImageWriter, Ledger, Order, Patched, Target
+from monitor.patching.request import AuditLog, ImageView, ImageWriter, PatchRequest, PatchResult, WriteTarget
 from monitor.polling.fleet import Fleet
 
 THEIRS: Final = frozenset({400, 403, 404, 409, 412, 422})  # statuses with which a Controller speaks about the request
@@ -37,11 +37,11 @@ class Patcher:
     def __init__(
         self,
         fleet: Fleet,
-        ledger: Ledger,
-        targets: Mapping[str, Target],
+        ledger: AuditLog,
+        targets: Mapping[str, WriteTarget],
         *,
         now: Callable[[], float],
-        ended: Callable[[Outcome], None],
+        ended: Callable[[OutcomeKind], None],
     ) -> None:
         self._fleet = fleet
         self._ledger = ledger
@@ -54,7 +54,7 @@ class Patcher:
         self._idle.set()
         self._closing = False
 
-    async def apply(self, order: Order) -> Patched:
+    async def apply(self, order: PatchRequest) -> PatchResult:
         """
         Do what was asked, or nothing of it.
 
@@ -74,7 +74,7 @@ class Patcher:
                 await self._idle.wait()
 
     @asynccontextmanager
-    async def _turn(self, order: Order) -> AsyncIterator[None]:
+    async def _turn(self, order: PatchRequest) -> AsyncIterator[None]:
         """
         One order an image at a time, in the order in which they came.
 
@@ -106,33 +106,33 @@ class Patcher:
         """Those of one image, as they are now."""
         return self._ledger.annotations_of(controller).get(uuid, {})
 
-    async def _annotate(self, order: Order) -> Patched:
+    async def _annotate(self, order: PatchRequest) -> PatchResult:
         """Annotations alone: against the image as last seen, and without a word to the Controller."""
         try:
             patched = self._expect(order, self._last_seen(order))
         except Refusal as refusal:
             if not order.dry_run:
-                await self._record(order, Ending(outcome="refused", detail=refusal.detail))
+                await self._record(order, Outcome(outcome="refused", detail=refusal.detail))
             raise
         if order.patch.annotating and not order.dry_run:
-            await self._record(order, Ending(outcome="done", changes=patched.changes))
+            await self._record(order, Outcome(outcome="done", changes=patched.changes))
             self._target(order).display.annotated()
         return patched
 
-    def _target(self, order: Order) -> Target:
+    def _target(self, order: PatchRequest) -> WriteTarget:
         """Raises: Refusal when the controller is watched no more, since a reload."""
         target = self._targets.get(order.controller)
         if target is None:
             raise Refusal("no-such-image", f"the controller {order.controller} is watched no more")
         return target
 
-    def _last_seen(self, order: Order) -> bytes:
+    def _last_seen(self, order: PatchRequest) -> bytes:
         entry = self._fleet.entries.get(order.controller)
         if entry is None or entry.health.stale or order.uuid not in entry.snapshot.images:
             raise Refusal("no-such-image", f"{order.controller} has no image {order.uuid} any more")
         return bytes(entry.snapshot.listing.raws[order.uuid])
 
-    def _expect(self, order: Order, raw: bytes) -> Patched:
+    def _expect(self, order: PatchRequest, raw: bytes) -> PatchResult:
         """
         What the order makes of the image as it is.
 
@@ -152,9 +152,9 @@ class Patcher:
         changes = {key: pair for key, pair in sorted(changes.items()) if pair[0] != pair[1]}
         if patch.adjustment:
             changes |= adjust(image, patch.adjustment)
-        return Patched(raw, after, changes)
+        return PatchResult(raw, after, changes)
 
-    async def _adjust(self, order: Order) -> Patched:
+    async def _adjust(self, order: PatchRequest) -> PatchResult:
         """A change on the Controller, and the annotations beside it only when that is done."""
         adjustment, target = order.patch.adjustment, self._target(order)
         writer = target.writer
@@ -167,7 +167,7 @@ class Patcher:
             request = encode_adjustment(adjustment, content(ready.raw))
             reply = await writer.patch_image(order.uuid, request, api_version=order.api_version)
         raw = await _read_back(writer, order.uuid, reply)
-        ending = Ending(outcome="done", changes=ready.changes, answer=200)
+        ending = Outcome(outcome="done", changes=ready.changes, answer=200)
         try:
             await self._conclude(order, number, ending, order.patch.annotating)
         except StoreError as error:
@@ -179,7 +179,7 @@ class Patcher:
             _show(raw, target.display)
         return msgspec.structs.replace(ready, raw=raw or _expected(ready))
 
-    async def _rehearse(self, order: Order, writer: ImageWriter) -> Patched:
+    async def _rehearse(self, order: PatchRequest, writer: ImageWriter) -> PatchResult:
         """The image as an adjustment would leave it, as far as we know."""
         try:
             ready = await self._ready(order, writer)
@@ -187,7 +187,7 @@ class Patcher:
             raise judge(order.controller, error)[1] from error
         return msgspec.structs.replace(ready, raw=_expected(ready))
 
-    async def _ready(self, order: Order, writer: ImageWriter) -> Patched:
+    async def _ready(self, order: PatchRequest, writer: ImageWriter) -> PatchResult:
         """
         Read the image anew, and look whether the order can go out.
 
@@ -205,7 +205,7 @@ class Patcher:
         return patched
 
     @asynccontextmanager
-    async def _concluding_failures(self, order: Order, number: int, display: Display) -> AsyncIterator[None]:
+    async def _concluding_failures(self, order: PatchRequest, number: int, display: ImageView) -> AsyncIterator[None]:
         """
         Whatever goes wrong before the Controller said yes is the outcome of the intent, and told to the caller.
 
@@ -215,29 +215,31 @@ class Patcher:
             yield
         except PollError as error:
             outcome, refusal = judge(order.controller, error)
-            ending = Ending(outcome=outcome, answer=error.status, detail=str(error))
+            ending = Outcome(outcome=outcome, answer=error.status, detail=str(error))
             if outcome == "unknown":
                 display.nudge()
             await self._conclude_later(order, number, ending)
             raise refusal from error
         except Refusal as refusal:
-            await self._conclude_later(order, number, Ending(outcome="refused", detail=refusal.detail))
+            await self._conclude_later(order, number, Outcome(outcome="refused", detail=refusal.detail))
             raise
         except Exception as bug:
             display.nudge()
-            await self._conclude_later(order, number, Ending(outcome="unknown", detail=type(bug).__name__))
+            await self._conclude_later(order, number, Outcome(outcome="unknown", detail=type(bug).__name__))
             raise
 
-    async def _conclude_later(self, order: Order, number: int, ending: Ending) -> None:
+    async def _conclude_later(self, order: PatchRequest, number: int, ending: Outcome) -> None:
         """Now, or when the database is back: the caller has another trouble to hear of."""
         with suppress(StoreError):
             await self._conclude(order, number, ending)
 
-    async def _conclude(self, order: Order, number: int, ending: Ending, annotating: Annotating | None = None) -> None:
+    async def _conclude(
+        self, order: PatchRequest, number: int, ending: Outcome, annotating: Annotating | None = None
+    ) -> None:
         self._ended(ending.outcome)
         await self._ledger.conclude(number, order.intent, ending, annotating, at=self._now())
 
-    async def _record(self, order: Order, ending: Ending) -> None:
+    async def _record(self, order: PatchRequest, ending: Outcome) -> None:
         annotating = order.patch.annotating if ending.outcome == "done" else None
         await self._ledger.record(order.intent, ending, annotating, at=self._now())
         self._ended(ending.outcome)
@@ -264,7 +266,7 @@ async def _read_back(writer: ImageWriter, uuid: str, reply: bytes) -> bytes | No
         return reply if _is_image(reply) else None
 
 
-def _show(raw: bytes | None, display: Display) -> None:
+def _show(raw: bytes | None, display: ImageView) -> None:
     """What the Controller sent, and nothing that we made up; else a poll is to tell."""
     if raw is None:
         display.nudge()
@@ -272,7 +274,7 @@ def _show(raw: bytes | None, display: Display) -> None:
         display.replaced(raw)
 
 
-def _expected(ready: Patched) -> bytes:
+def _expected(ready: PatchResult) -> bytes:
     """The image as read before the change, with what the change makes of it; for the caller, never to be shown."""
     after = {field: after for field, (_, after) in ready.changes.items() if not field.startswith("annotations.")}
     fields = {**content(ready.raw), **after}
@@ -297,7 +299,7 @@ def _changed(why: str, tag: str) -> Refusal:
     return Refusal("changed", detail, headers={"ETag": f'"{tag}"'})
 
 
-def judge(controller: str, error: PollError) -> tuple[Outcome, Refusal]:
+def judge(controller: str, error: PollError) -> tuple[OutcomeKind, Refusal]:
     """What a failed exchange with the Controller means: for the audit, and for the caller."""
     if error.phase == "patch" and isinstance(error, Unanswered | BadAnswer):
         detail = f"the request went to {controller}, and no answer came back ({error.detail}); look at the image"

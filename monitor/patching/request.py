@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from monitor.avi.client import Link
 from monitor.patching.annotations import Annotating
-from monitor.patching.audit import Ending, Entry, Intent, Search
+from monitor.patching.audit import Entry, Intent, Outcome, Search
 from monitor.patching.body import Patch
 from monitor.patching.fields import Json
 
@@ -24,7 +24,7 @@ class ImageWriter(Protocol):
         """Change it, in one try. Raises: PollError; Unanswered when nobody knows whether it was done."""
 
 
-class Ledger(Protocol):
+class AuditLog(Protocol):
     """Where annotations and the audit are kept. What is written is durable on return; else StoreError is raised."""
 
     def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
@@ -34,11 +34,11 @@ class Ledger(Protocol):
         """Write what somebody is about to do; the number of the record."""
 
     async def conclude(
-        self, number: int, intent: Intent, ending: Ending, annotating: Annotating | None, *, at: float
+        self, number: int, intent: Intent, ending: Outcome, annotating: Annotating | None, *, at: float
     ) -> None:
         """Write how it ended, and the annotations with it; what cannot be written now is written later."""
 
-    async def record(self, intent: Intent, ending: Ending, annotating: Annotating | None, *, at: float) -> int:
+    async def record(self, intent: Intent, ending: Outcome, annotating: Annotating | None, *, at: float) -> int:
         """Write both at once."""
 
 
@@ -49,7 +49,7 @@ class AuditReader(Protocol):
         """Look up intents with their endings, the newest first."""
 
 
-class Display(Protocol):
+class ImageView(Protocol):
     """Who shows a controller's images."""
 
     def annotated(self) -> None:
@@ -62,14 +62,14 @@ class Display(Protocol):
         """Read all images again soon: something may have been changed on the controller."""
 
 
-class Target(Struct, frozen=True):
+class WriteTarget(Struct, frozen=True):
     """One controller that can be written to."""
 
     writer: ImageWriter
-    display: Display
+    display: ImageView
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class PatchRequest(Struct, frozen=True, kw_only=True):
     """
     One PATCH of one image, read and allowed.
 
@@ -109,7 +109,7 @@ class Order(Struct, frozen=True, kw_only=True):
         )
 
 
-class Patched(Struct, frozen=True):
+class PatchResult(Struct, frozen=True):
     """The image after an order. ``raw``: the Controller's JSON. ``changes``: before and after, by field."""
 
     raw: bytes

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from monitor.model.image import Course, Event, Forecast, Image, Track
+from monitor.model.image import Eta, Event, Image, TrackedImage, UploadProgress
 
 _FROM_THE_START = 0.05  # of the work: what may be done when it is first seen
 _LEAST = 0.03  # of the work must have been seen being done: progress comes in whole percents, at polls
@@ -24,7 +24,7 @@ _BACK = 0.01  # progress may flicker; what falls further began anew
 _STOOD_S = 60.0  # without a move, to be a reason of its own
 
 
-class Earlier(Struct, frozen=True):
+class CompletedUpload(Struct, frozen=True):
     """
     One completed upload. ``tasks``: seconds by task, as the Controller says; ``took_s``: all of it, as we saw it.
 
@@ -36,14 +36,14 @@ class Earlier(Struct, frozen=True):
     took_s: float | None = None
 
 
-class Usual(Struct, frozen=True):
-    """What earlier uploads of the kind have in common: as `Earlier`, the medians."""
+class TypicalDurations(Struct, frozen=True):
+    """What earlier uploads of the kind have in common: as `CompletedUpload`, the medians."""
 
     tasks: Mapping[str, float] = {}
     took_s: float | None = None
 
 
-class Left(Struct, frozen=True):
+class Remaining(Struct, frozen=True):
     """What an upload still takes, in seconds: likely, and the range in which it should be."""
 
     likely_s: float
@@ -51,21 +51,21 @@ class Left(Struct, frozen=True):
     most_s: float
 
 
-UNKNOWN: Final = Usual()
+UNKNOWN: Final = TypicalDurations()
 
 
-def usual(uploads: Iterable[Earlier]) -> Usual:
+def usual(uploads: Iterable[CompletedUpload]) -> TypicalDurations:
     """The medians, of each task over the uploads that had it."""
     uploads = tuple(uploads)
     names = dict.fromkeys(task for upload in uploads for task in upload.tasks)
     took = [upload.took_s for upload in uploads if upload.took_s is not None]
-    return Usual(
+    return TypicalDurations(
         {name: median(upload.tasks[name] for upload in uploads if name in upload.tasks) for name in names},
         median(took) if took else None,
     )
 
 
-def lesson(known: Track | None, image: Image, *, at: float) -> Earlier:
+def summarize(known: TrackedImage | None, image: Image, *, at: float) -> CompletedUpload:
     """
     What a completed upload teaches. ``known``: as of the poll before. ``image``: as read just now, with its events.
 
@@ -74,7 +74,7 @@ def lesson(known: Track | None, image: Image, *, at: float) -> Earlier:
     course = known.course if known else None
     took_s = at - course.since if course and course.done <= _FROM_THE_START else None
     ended_at = image.ended_at if image.ended_at is not None else at
-    return Earlier(ended_at, _task_durations(image.events), took_s)
+    return CompletedUpload(ended_at, _task_durations(image.events), took_s)
 
 
 def _task_durations(events: Iterable[Event]) -> Mapping[str, float]:
@@ -106,7 +106,9 @@ def share(image: Image, tasks: Mapping[str, float]) -> float | None:
     return max(done, min(most, share if share is not None else (done + most) / 2))
 
 
-def foresee(known: Track | None, image: Image, usually: Usual, *, at: float, moved: bool) -> Course | None:
+def update_eta(
+    known: TrackedImage | None, image: Image, usually: TypicalDurations, *, at: float, moved: bool
+) -> UploadProgress | None:
     """
     Go on with what is known of an upload's course; None once it is not under way.
 
@@ -122,20 +124,20 @@ def foresee(known: Track | None, image: Image, usually: Usual, *, at: float, mov
         return _explained(_begin(done, usually, at=at), "its work began anew")
     raw = _forecast(before, done, usually, at=at)
     still_s = at - known.mark.changed_at
-    return Course(before.since, before.done, raw and _promise(before.forecast, raw, still_s=still_s))
+    return UploadProgress(before.since, before.done, raw and _promise(before.forecast, raw, still_s=still_s))
 
 
-def _begin(done: float, usually: Usual, *, at: float) -> Course:
-    course = Course(at, done)
-    return Course(at, done, _forecast(course, done, usually, at=at))
+def _begin(done: float, usually: TypicalDurations, *, at: float) -> UploadProgress:
+    course = UploadProgress(at, done)
+    return UploadProgress(at, done, _forecast(course, done, usually, at=at))
 
 
-def _explained(course: Course, why: str) -> Course:
+def _explained(course: UploadProgress, why: str) -> UploadProgress:
     forecast = course.forecast
-    return Course(course.since, course.done, forecast and _moved(forecast, why))
+    return UploadProgress(course.since, course.done, forecast and _moved(forecast, why))
 
 
-def _forecast(course: Course, done: float, usually: Usual, *, at: float) -> Forecast | None:
+def _forecast(course: UploadProgress, done: float, usually: TypicalDurations, *, at: float) -> Eta | None:
     """What the pace so far makes of the rest; the more is left, and the less is known, the wider its range."""
     seen = done - course.done
     prior = _PRIOR if usually.took_s else 0.0
@@ -145,32 +147,32 @@ def _forecast(course: Course, done: float, usually: Usual, *, at: float) -> Fore
     rest_s = pace_s * (1 - done)
     doubt = (0.25 if usually.tasks else 0.5) * (1 - done) + 0.05 + _GRAIN / (max(0.0, seen) + prior)
     doubt = min(doubt, 0.9)
-    return Forecast(at + rest_s, at + rest_s * (1 - doubt), at + rest_s * (1 + doubt))
+    return Eta(at + rest_s, at + rest_s * (1 - doubt), at + rest_s * (1 + doubt))
 
 
-def _promise(before: Forecast | None, raw: Forecast, *, still_s: float) -> Forecast:
+def _promise(before: Eta | None, raw: Eta, *, still_s: float) -> Eta:
     """Stay with what was said, for as long as it can be; else say why not."""
     if before is None:
         return raw
     if raw.earliest <= before.ends_at <= raw.latest:
-        return Forecast(before.ends_at, raw.earliest, raw.latest, before.why)
+        return Eta(before.ends_at, raw.earliest, raw.latest, before.why)
     if raw.ends_at < before.ends_at:
         return _moved(raw, "it goes faster than before")
     return _moved(raw, f"it stood still for {still_s:.0f} s" if still_s > _STOOD_S else "it goes slower than before")
 
 
-def _moved(forecast: Forecast, why: str) -> Forecast:
-    return Forecast(forecast.ends_at, forecast.earliest, forecast.latest, why)
+def _moved(forecast: Eta, why: str) -> Eta:
+    return Eta(forecast.ends_at, forecast.earliest, forecast.latest, why)
 
 
-def left(track: Track, *, now: float) -> Left | None:
+def left(track: TrackedImage, *, now: float) -> Remaining | None:
     """What an upload still takes; None when that is not known, and when it is overdue."""
     forecast = track.course.forecast if track.course else None
     if forecast is None or now > forecast.latest:
         return None
-    return Left(*(max(0.0, end - now) for end in (forecast.ends_at, forecast.earliest, forecast.latest)))
+    return Remaining(*(max(0.0, end - now) for end in (forecast.ends_at, forecast.earliest, forecast.latest)))
 
 
-def stalled_s(track: Track, *, now: float) -> float | None:
+def stalled_s(track: TrackedImage, *, now: float) -> float | None:
     """For how long an upload that is under way has not moved; None for any other."""
     return max(0.0, now - track.mark.changed_at) if track.image.active else None

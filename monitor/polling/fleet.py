@@ -10,7 +10,7 @@ import msgspec
 
 from monitor.metrics.pieces import Piece
 from monitor.model.health import Health
-from monitor.model.image import Track
+from monitor.model.image import TrackedImage
 from monitor.model.snapshot import Change, Snapshot
 
 
@@ -59,7 +59,7 @@ class Fleet:
 
         return unsubscribe
 
-    def images(self) -> Iterator[tuple[Entry, Track]]:
+    def images(self) -> Iterator[tuple[Entry, TrackedImage]]:
         """Every image that is known well enough to be shown: none of a controller whose last good poll is too old."""
         for entry in self._entries.values():
             if not entry.health.stale:

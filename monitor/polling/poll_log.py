@@ -66,9 +66,9 @@ def _facts(image: Image) -> Mapping[str, object]:
     }
 
 
-def bad_images(log: FilteringBoundLogger, bad: Mapping[str, str], *, nameless: int) -> None:
+def bad_images(log: FilteringBoundLogger, bad: Mapping[str, str], *, unidentified: int) -> None:
     """Objects that could not be read; each uuid is given here once, when it turned bad."""
     for uuid, cause in bad.items():
         log.warning("bad_image", image_uuid=uuid, cause=cause)
-    if nameless:
-        log.warning("bad_image", image_uuid="", cause="neither `uuid` nor `url`", images=nameless)
+    if unidentified:
+        log.warning("bad_image", image_uuid="", cause="neither `uuid` nor `url`", images=unidentified)

@@ -28,14 +28,14 @@ from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.metrics.pieces import EMPTY, Piece, again, renew
 from monitor.model.errors import BadImage, PollError
 from monitor.model.health import Health
-from monitor.model.image import Course, Image, Mark, Track
-from monitor.model.snapshot import Change, Listing, Snapshot
+from monitor.model.image import Image, ProgressMark, TrackedImage, UploadProgress
+from monitor.model.snapshot import Change, ImageList, Snapshot
 from monitor.polling import changes as track_changes
 from monitor.polling import eta, poll_log
 from monitor.polling import health as healths
-from monitor.polling.eta import Earlier, Usual
+from monitor.polling.eta import CompletedUpload, TypicalDurations
 from monitor.polling.fleet import Entry, Fleet
-from monitor.polling.schedule import Pulse, Slots, backoff_s
+from monitor.polling.schedule import PollLimiter, PollWatchdog, backoff_s
 
 _BREATH_S = 0.005  # how long a poll works at a stretch before others have the loop
 
@@ -50,31 +50,31 @@ class ImageSource(Protocol):
 
     link: Link
 
-    async def list_images(self, before: Listing) -> Listing:
+    async def list_images(self, before: ImageList) -> ImageList:
         """Read all images, or give ``before`` back when not a byte of them changed. Raises: PollError."""
 
 
-class Marks(Protocol):
+class ProgressMarks(Protocol):
     """Where the marks of a controller's images outlive the process."""
 
-    def of(self, controller: str) -> Mapping[str, Mark]:
+    def of(self, controller: str) -> Mapping[str, ProgressMark]:
         """The marks by image uuid."""
 
-    def settle(self, controller: str, marks: Mapping[str, Mark]) -> None:
+    def settle(self, controller: str, marks: Mapping[str, ProgressMark]) -> None:
         """Remember these, and forget all others of the controller."""
 
 
-class Past(Protocol):
+class UploadHistory(Protocol):
     """What is known of uploads that are over."""
 
-    def usual(self, controller: str, kind: str) -> Usual:
+    def usual(self, controller: str, kind: str) -> TypicalDurations:
         """What earlier uploads of this kind have in common there."""
 
-    def remember(self, controller: str, image: Image, upload: Earlier) -> None:
+    def remember(self, controller: str, image: Image, upload: CompletedUpload) -> None:
         """One more is complete."""
 
 
-class Notes(Protocol):
+class AnnotationSource(Protocol):
     """Where the annotations of images are kept."""
 
     def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
@@ -89,14 +89,14 @@ class Poller:
         name: str,
         source: ImageSource,
         fleet: Fleet,
-        marks: Marks,
-        notes: Notes,
+        marks: ProgressMarks,
+        notes: AnnotationSource,
         *,
-        past: Past,
+        past: UploadHistory,
         poll: Poll,
         events: Events,
         exported: frozenset[str] = frozenset(),
-        slots: Slots,
+        slots: PollLimiter,
         now: Callable[[], float],
         rng: Random,
         tls_insecure: bool = False,
@@ -115,7 +115,7 @@ class Poller:
         self._poll = poll
         self._events = events
         self._slots = slots
-        self._pulse = Pulse()
+        self._pulse = PollWatchdog()
         self._now = now
         self._rng = rng
         self._log = structlog.get_logger().bind(controller=name)
@@ -162,7 +162,7 @@ class Poller:
                 await self._nudged.wait()
         self._nudged.clear()
 
-    def renew(self, poll: Poll, events: Events, exported: frozenset[str], slots: Slots) -> None:
+    def renew(self, poll: Poll, events: Events, exported: frozenset[str], slots: PollLimiter) -> None:
         """Go by these settings from now on; the next poll comes when it was due."""
         self._afresh |= (events, exported) != (self._events, self._exported)
         self._poll, self._events, self._exported, self._slots = poll, events, exported, slots
@@ -207,7 +207,7 @@ class Poller:
         poll_log.poll(self._log, before, self._entry.health, took_s=took_s, late_s=late_s)
         poll_log.images(self._log, changes, first=before.succeeded_at is None)
 
-    async def _learn(self, listing: Listing, *, at: float) -> tuple[Change, ...]:
+    async def _learn(self, listing: ImageList, *, at: float) -> tuple[Change, ...]:
         """
         A complete listing came: read what is new of it, and take it for the truth. Published by the caller.
 
@@ -235,10 +235,10 @@ class Poller:
         """Whether the listing in hand would undo what is on display; images that are withdrawn are not."""
         return self._overtaken and not self._entry.health.stale
 
-    async def _read(self, listing: Listing, *, at: float, afresh: bool) -> tuple[Snapshot, Health]:
+    async def _read(self, listing: ImageList, *, at: float, afresh: bool) -> tuple[Snapshot, Health]:
         """Snapshot and counts after a listing. An image whose bytes are what they were is kept, undecoded."""
         known, marks = self._entry.snapshot, self._marks.of(self._entry.name)
-        images: dict[str, Track] = {}
+        images: dict[str, TrackedImage] = {}
         bad: dict[str, str] = {}
         unknown: list[str] = []
         for uuid, raw in listing.raws.items():
@@ -251,18 +251,20 @@ class Poller:
             except BadImage as error:
                 bad[uuid] = str(error)
             await self._breathe()
-        nameless = listing.nameless if listing is not known.listing else 0
-        newly_nameless = nameless if not known.listing.nameless else 0
-        poll_log.bad_images(self._log, {u: bad[u] for u in bad if u not in known.bad}, nameless=newly_nameless)
+        unidentified = listing.unidentified if listing is not known.listing else 0
+        newly_nameless = unidentified if not known.listing.unidentified else 0
+        poll_log.bad_images(self._log, {u: bad[u] for u in bad if u not in known.bad}, unidentified=newly_nameless)
         health = self._entry.health
         health = replace(
             health,
-            bad_images=health.bad_images + len(bad) + nameless,
+            bad_images=health.bad_images + len(bad) + unidentified,
             unknown_values=healths.count(health.unknown_values, unknown),
         )
         return track_changes.snapshot(listing, images, frozenset(listing.raws.keys() - images.keys()), at=at), health
 
-    def _read_image(self, raw: Raw, known: Track | None, mark: Mark | None, unknown: list[str], *, at: float) -> Track:
+    def _read_image(
+        self, raw: Raw, known: TrackedImage | None, mark: ProgressMark | None, unknown: list[str], *, at: float
+    ) -> TrackedImage:
         """The whole way of one image. ``mark``: the database's. Its events are let go once they are rendered."""
         image, strange = decode_image(raw)
         unknown.extend(strange)
@@ -270,7 +272,7 @@ class Poller:
         track = track_changes.follow(image, mark, at=at, detail_for_s=self._events.detail_for_s)
         course = self._foresee(image, known, at=at, moved=track.mark is not mark)
         annotations = self._notes.annotations_of(self._entry.name).get(image.uuid, _NOTHING)
-        portrait = render.portray(
+        portrait = render.render_image(
             self._entry.name,
             Subject(image, track.mark.changed_at, annotations, self._exported),
             tiers=DETAIL if track.detail_until > at else NODE,
@@ -280,11 +282,11 @@ class Poller:
             track, image=replace(image, events=()), course=course, portrait=portrait, annotations=annotations
         )
 
-    def _foresee(self, image: Image, known: Track | None, *, at: float, moved: bool) -> Course | None:
+    def _foresee(self, image: Image, known: TrackedImage | None, *, at: float, moved: bool) -> UploadProgress | None:
         """Learn from an upload that is complete; of one under way, tell how it goes."""
         if image.state == "completed" and (moved or not known):
-            self._past.remember(self._entry.name, image, eta.lesson(known, image, at=at))
-        return eta.foresee(known, image, self._past.usual(self._entry.name, image.type), at=at, moved=moved)
+            self._past.remember(self._entry.name, image, eta.summarize(known, image, at=at))
+        return eta.update_eta(known, image, self._past.usual(self._entry.name, image.type), at=at, moved=moved)
 
     async def _draw(self, snapshot: Snapshot) -> tuple[Piece, ...]:
         """The pieces of the images, within the controller's budget, beside those of its health as they are."""
@@ -342,7 +344,7 @@ class Poller:
         self._entry = replace(entry, snapshot=replace(entry.snapshot, images={**images, **moved}))
         self._redraw()
 
-    def _annotated(self, track: Track, annotations: Mapping[str, str]) -> Track:
+    def _annotated(self, track: TrackedImage, annotations: Mapping[str, str]) -> TrackedImage:
         subject = Subject(track.image, track.mark.changed_at, annotations, self._exported)
         return replace(
             track, annotations=annotations, portrait=render.annotated(track.portrait, self._entry.name, subject)
@@ -405,7 +407,7 @@ class Poller:
             self._breath_ends = loop.time() + _BREATH_S
 
 
-def _without_old_detail(track: Track, *, at: float) -> Track:
+def _without_old_detail(track: TrackedImage, *, at: float) -> TrackedImage:
     """The same image, less its per-task series when their time is over."""
     if track.detail_until > at or not track.portrait.series[DETAIL]:
         return track

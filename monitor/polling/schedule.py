@@ -28,7 +28,7 @@ class Pool(asyncio.Semaphore):
         self.moved_at = asyncio.get_running_loop().time()
 
 
-class Slots:
+class PollLimiter:
     """
     How many polls run at once.
 
@@ -46,7 +46,7 @@ class Slots:
         return self._failing if silent else self._healthy
 
 
-class Pulse:
+class PollWatchdog:
     """
     By when a poller must have moved on. All times by the event loop's clock; ``limit_s``: the longest a poll can last.
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from monitor.model.errors import StoreError
-from monitor.store.audit_log import Ledger
+from monitor.store.audit_log import AuditLog
 from monitor.store.database import LIMIT_S, Database
-from monitor.store.progress_marks import Marks
-from monitor.store.upload_history import Past
+from monitor.store.progress_marks import ProgressMarks
+from monitor.store.upload_history import UploadHistory
 
 ROUND_S = 2.0  # how often marks are written: the most that a kill -9 can lose, and that only restarts a stall clock
 
@@ -36,9 +36,9 @@ class Store:
     ) -> None:
         self.database = Database(url, busy_timeout_ms=busy_timeout_ms, limit_s=limit_s)
         self.name = self.database.name
-        self.marks = Marks(self.database)
-        self.past = Past(self.database)
-        self.ledger = Ledger(self.database, now=now)
+        self.marks = ProgressMarks(self.database)
+        self.past = UploadHistory(self.database)
+        self.ledger = AuditLog(self.database, now=now)
 
     @property
     def up(self) -> bool:

@@ -19,28 +19,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.model.errors import StoreError
 from monitor.patching.annotations import Annotating
-from monitor.patching.audit import Ending, Entry, Intent, Record, Search, write
+from monitor.patching.audit import Entry, Intent, Outcome, Record, Search, write
 from monitor.store import audit_queries
 from monitor.store.audit_queries import Head, draft, draft_pair
 from monitor.store.database import Database
 
 T = TypeVar("T")
 
-_LEFT_OPEN: Final = Ending(
+_LEFT_OPEN: Final = Outcome(
     outcome="unknown", detail="the monitor ended while it was under way; look at the image before you repeat it"
 )
-_NOT_BEGUN: Final = Ending(outcome="failed", detail="nothing was done: the database did not answer in time")
+_NOT_BEGUN: Final = Outcome(outcome="failed", detail="nothing was done: the database did not answer in time")
 
 
 class _Conclusion(Struct, frozen=True):
     number: int
     intent: Intent
-    ending: Ending
+    ending: Outcome
     annotating: Annotating | None
     at: float
 
 
-class Ledger:
+class AuditLog:
     """
     Who did what to which image, and what operators wrote on it.
 
@@ -89,7 +89,7 @@ class Ledger:
         return number
 
     async def conclude(
-        self, number: int, intent: Intent, ending: Ending, annotating: Annotating | None, *, at: float
+        self, number: int, intent: Intent, ending: Outcome, annotating: Annotating | None, *, at: float
     ) -> None:
         """
         Write how an intent ended, once, and the annotations with it, in one transaction.
@@ -107,7 +107,7 @@ class Ledger:
                 self._pending.append(conclusion)
                 self._doubtful = True
 
-    async def record(self, intent: Intent, ending: Ending, annotating: Annotating | None, *, at: float) -> int:
+    async def record(self, intent: Intent, ending: Outcome, annotating: Annotating | None, *, at: float) -> int:
         """
         Write an intent that has already ended, its ending and the annotations, in one transaction.
 
@@ -217,7 +217,7 @@ class Ledger:
         for begun, ended in zip(left, written, strict=True):
             self._say(_request_id(begun), ended)
 
-    def _judge(self, intent: Record) -> Ending:
+    def _judge(self, intent: Record) -> Outcome:
         return _NOT_BEGUN if self._given_up.get(intent.number) == intent.text else _LEFT_OPEN
 
     def _adopt(self, intent: Intent, after: Mapping[str, str] | None) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.model.errors import StoreError
 from monitor.patching.annotations import Annotating
-from monitor.patching.audit import Ending, Entry, Intent, Record, Search, seal, write
+from monitor.patching.audit import Entry, Intent, Outcome, Record, Search, seal, write
 from monitor.store.tables import annotations, audit, audit_head, is_storable
 
 _BATCH = 200  # keys a statement; SQLite takes no more than 999 variables in its oldest builds
@@ -30,7 +30,7 @@ Head = tuple[int, bytes]
 _intents, _endings = audit.alias("intents"), audit.alias("endings")
 
 
-def draft(content: Intent | Ending, of: Intent | Record, *, ends: int | None = None, at: float) -> Record:
+def draft(content: Intent | Outcome, of: Intent | Record, *, ends: int | None = None, at: float) -> Record:
     """A record that has no number yet. ``ends``: the number of the intent that it ends."""
     return Record(
         number=0,
@@ -43,7 +43,7 @@ def draft(content: Intent | Ending, of: Intent | Record, *, ends: int | None = N
     )
 
 
-def draft_pair(intent: Intent, ending: Ending, *, number: int, at: float) -> tuple[Record, Record]:
+def draft_pair(intent: Intent, ending: Outcome, *, number: int, at: float) -> tuple[Record, Record]:
     """An intent and its ending. ``number``: which the intent will have."""
     return draft(intent, intent, at=at), draft(ending, intent, ends=number, at=at)
 
@@ -191,7 +191,7 @@ def _entry(row: Row[tuple[object, ...]]) -> Entry:
             at=row.at,
             intent=msgspec.json.decode(row.text, type=Intent),
             ended_at=row.ended_at,
-            ending=None if row.ending is None else msgspec.json.decode(row.ending, type=Ending),
+            ending=None if row.ending is None else msgspec.json.decode(row.ending, type=Outcome),
         )
     except msgspec.DecodeError as error:
         raise _unreadable(row.number) from error

@@ -20,7 +20,7 @@ from monitor.store import engines
 from monitor.store.engines import Renewal
 from monitor.store.locks import FileLock, Lock, NoLock, ServerLock
 from monitor.store.migrate import migrate
-from monitor.store.sqlite_threads import Threads
+from monitor.store.sqlite_threads import SqliteThreads
 
 LIMIT_S = 5.0  # of one transaction: a caller of ours waits for it, and what takes longer is as good as down
 _OPENING = 4  # times as long: connecting and migrating are many waits in a row
@@ -51,7 +51,7 @@ class Database:
         self._read_only = read_only
         self._engine: AsyncEngine | None = None
         self._renewal: Renewal | None = None
-        self._threads = Threads()
+        self._threads = SqliteThreads()
         self._lock: Lock = NoLock()
         self._place: tuple[int, int] | None = None
         self.name = self._url.render_as_string(hide_password=True)

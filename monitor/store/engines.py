@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 from monitor.model.errors import StoreError
-from monitor.store.sqlite_threads import Threads
+from monitor.store.sqlite_threads import SqliteThreads
 
 _SQLITE = "sqlite+aiosqlite"
 
@@ -24,7 +24,7 @@ def make_memory_engine() -> AsyncEngine:
     return create_async_engine(f"{_SQLITE}://", poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
 
 
-def make_file_engine(path: Path, threads: Threads, *, busy_timeout_ms: int) -> AsyncEngine:
+def make_file_engine(path: Path, threads: SqliteThreads, *, busy_timeout_ms: int) -> AsyncEngine:
     """For a file, in which readers do not block the writer, and a commit is on the disk when it returns."""
     url = URL.create(_SQLITE, database=str(path))
     engine = create_async_engine(url, connect_args={"async_creator_fn": threads.connect})
@@ -32,7 +32,7 @@ def make_file_engine(path: Path, threads: Threads, *, busy_timeout_ms: int) -> A
     return engine
 
 
-def make_reading_engine(path: Path, threads: Threads, *, busy_timeout_ms: int) -> AsyncEngine:
+def make_reading_engine(path: Path, threads: SqliteThreads, *, busy_timeout_ms: int) -> AsyncEngine:
     """For a file that belongs to another process; it must be there."""
     uri = URL.create(_SQLITE, database=f"{path.absolute().as_uri()}?mode=ro", query={"uri": "true"})
     engine = create_async_engine(uri, connect_args={"async_creator_fn": threads.connect})

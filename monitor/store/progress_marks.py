@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.model.image import Mark
+from monitor.model.image import ProgressMark
 from monitor.store.database import Database
 from monitor.store.tables import is_storable, progress_marks
 
@@ -16,20 +16,20 @@ Key = tuple[str, str]
 """(controller, image uuid)."""
 
 
-class Marks:
+class ProgressMarks:
     """The marks of all controllers' images. What is here wins over what the database says."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._marks: dict[str, Mapping[str, Mark]] = {}
+        self._marks: dict[str, Mapping[str, ProgressMark]] = {}
         self._dirty: set[Key] = set()
         self._unread = True
 
-    def of(self, controller: str) -> Mapping[str, Mark]:
+    def of(self, controller: str) -> Mapping[str, ProgressMark]:
         """The marks of a controller's images, by uuid."""
         return self._marks.get(controller, {})
 
-    def settle(self, controller: str, marks: Mapping[str, Mark]) -> None:
+    def settle(self, controller: str, marks: Mapping[str, ProgressMark]) -> None:
         """Take these for the controller's marks, all of them; written at the end of the round."""
         before = self.of(controller)
         self._marks[controller] = marks
@@ -68,9 +68,9 @@ class Marks:
         """Learn what the database alone knows; what it lacks or has otherwise is to be written."""
         async with self._database.transaction() as connection:
             rows = (await connection.execute(select(progress_marks))).all()
-        kept: dict[str, dict[str, Mark]] = {}
+        kept: dict[str, dict[str, ProgressMark]] = {}
         for row in rows:
-            mark = Mark(row.fingerprint, row.changed_at, row.first_seen_at)
+            mark = ProgressMark(row.fingerprint, row.changed_at, row.first_seen_at)
             kept.setdefault(row.controller, {})[row.image_uuid] = mark
         for controller, known in self._marks.items():
             theirs = kept.get(controller, {})
@@ -90,7 +90,7 @@ class Marks:
                 await connection.execute(insert(progress_marks), rows)
 
 
-def _row(controller: str, uuid: str, mark: Mark) -> dict[str, object]:
+def _row(controller: str, uuid: str, mark: ProgressMark) -> dict[str, object]:
     return {
         "controller": controller,
         "image_uuid": uuid,

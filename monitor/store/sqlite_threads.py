@@ -18,7 +18,7 @@ import aiosqlite
 _LENIENT = partial(str, encoding="utf-8", errors="replace")  # one altered byte must not keep all else from being read
 
 
-class Threads:
+class SqliteThreads:
     """The threads of one database, as far as they are ending."""
 
     def __init__(self) -> None:

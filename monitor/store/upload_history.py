@@ -8,7 +8,7 @@ from sqlalchemy import Row, delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.model.image import Image
-from monitor.polling.eta import UNKNOWN, Earlier, Usual, usual
+from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations, usual
 from monitor.store.database import Database
 from monitor.store.tables import earlier_uploads, is_storable
 
@@ -20,21 +20,21 @@ Kind = tuple[str, str]
 _tasks = msgspec.json.Decoder(dict[str, float])
 
 
-class Past:
+class UploadHistory:
     """What is here wins over what the database says."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._uploads: dict[Kind, Mapping[str, Earlier]] = {}
-        self._usual: dict[Kind, Usual] = {}
+        self._uploads: dict[Kind, Mapping[str, CompletedUpload]] = {}
+        self._usual: dict[Kind, TypicalDurations] = {}
         self._dirty: set[Kind] = set()
         self._unread = True
 
-    def usual(self, controller: str, kind: str) -> Usual:
+    def usual(self, controller: str, kind: str) -> TypicalDurations:
         """What the last few uploads of this kind have in common there."""
         return self._usual.get((controller, kind), UNKNOWN)
 
-    def remember(self, controller: str, image: Image, upload: Earlier) -> None:
+    def remember(self, controller: str, image: Image, upload: CompletedUpload) -> None:
         """One more is complete; written at the end of the round."""
         if not upload.tasks or not all(map(is_storable, (image.uuid, image.type, *upload.tasks))):
             return
@@ -67,7 +67,7 @@ class Past:
                 if not written:  # also when cancelled
                     self._dirty.add(key)
 
-    def _keep(self, key: Kind, uploads: Mapping[str, Earlier]) -> None:
+    def _keep(self, key: Kind, uploads: Mapping[str, CompletedUpload]) -> None:
         newest = sorted(uploads, key=lambda uuid: (uploads[uuid].ended_at, uuid))[-_MOST:]
         kept = {uuid: uploads[uuid] for uuid in newest}
         if kept != self._uploads.get(key):
@@ -79,7 +79,7 @@ class Past:
         """Learn what the database alone knows; what it lacks or has otherwise is to be written."""
         async with self._database.transaction() as connection:
             rows = (await connection.execute(select(earlier_uploads))).all()
-        theirs: dict[Kind, dict[str, Earlier]] = {}
+        theirs: dict[Kind, dict[str, CompletedUpload]] = {}
         for row in rows:
             theirs.setdefault((row.controller, row.type), {}).update(_upload(row))
         for key in theirs.keys() | self._uploads.keys():
@@ -92,20 +92,20 @@ class Past:
         self._unread = False
 
 
-def _upload(row: Row[Any]) -> Iterator[tuple[str, Earlier]]:
+def _upload(row: Row[Any]) -> Iterator[tuple[str, CompletedUpload]]:
     """One, unless somebody wrote there what makes no sense; it is no loss."""
     try:
         yield (
             row.image_uuid,
             msgspec.convert(
-                {"ended_at": row.ended_at, "tasks": _tasks.decode(row.tasks), "took_s": row.took_s}, Earlier
+                {"ended_at": row.ended_at, "tasks": _tasks.decode(row.tasks), "took_s": row.took_s}, CompletedUpload
             ),
         )
     except (msgspec.MsgspecError, TypeError):
         return
 
 
-async def _write(connection: AsyncConnection, key: Kind, uploads: Mapping[str, Earlier]) -> None:
+async def _write(connection: AsyncConnection, key: Kind, uploads: Mapping[str, CompletedUpload]) -> None:
     """All of a kind; an image is of one kind, but may once have been of another."""
     controller, kind = key
     table = earlier_uploads.c

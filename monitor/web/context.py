@@ -6,23 +6,23 @@ import msgspec
 from aiohttp import web
 
 from monitor.config.types import Difference
-from monitor.metrics.self_metrics import OwnMetrics
+from monitor.metrics.self_metrics import SelfMetrics
 from monitor.patching.patcher import Patcher
 from monitor.patching.request import AuditReader
 from monitor.polling.fleet import Fleet
-from monitor.web.auth.authenticator import Caller, Door
-from monitor.web.stream.feed import Feed
+from monitor.web.auth.authenticator import Authenticator, Caller
+from monitor.web.stream.feed import EventStream
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """``not_healthy``, ``not_ready``: why not, in words that name nobody; empty when all is well."""
 
     fleet: Fleet
-    own: OwnMetrics
-    door: Door
+    own: SelfMetrics
+    door: Authenticator
     ledger: AuditReader
     patcher: Patcher
-    feed: Feed
+    feed: EventStream
     tenants: Mapping[str, str]
     """Whose images are watched, by controller; `*`: everybody's."""
     reload: Callable[[], Awaitable[Difference]]

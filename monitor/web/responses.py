@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from monitor.avi import wire
 from monitor.model.errors import Reason
 from monitor.model.image import EventState
-from monitor.model.outcome import Outcome
+from monitor.model.outcome import OutcomeKind
 
 Json = Any
 Next = Annotated[str, Meta(description="The URL of the next page; not there on the last one.")]
@@ -114,7 +114,7 @@ class Audited(Struct, frozen=True, kw_only=True):
     controller: str
     image_uuid: str
     asked: Mapping[str, Json]
-    outcome: Outcome | None
+    outcome: OutcomeKind | None
     ended_at: float | None
     changes: Mapping[str, tuple[Json, Json]]
     answer: int | None

@@ -9,7 +9,7 @@ from typing import Final
 
 from playwright.async_api import Browser, Page
 
-from monitor.metrics.self_metrics import OwnMetrics
+from monitor.metrics.self_metrics import SelfMetrics
 from monitor.web.app import make_site
 from tests.benchmarks.children import child
 from tests.benchmarks.measure import Row, Scale, spoken
@@ -107,5 +107,5 @@ def _serve(pipe: Connection, controllers: int) -> None:
 
 async def _serve_fleet(pipe: Connection, controllers: int) -> None:
     """Our site with a fleet that stands still."""
-    pipe.send(await listen(make_site(state_of(await busy_fleet(controllers), OwnMetrics()))))
+    pipe.send(await listen(make_site(state_of(await busy_fleet(controllers), SelfMetrics()))))
     await asyncio.Event().wait()

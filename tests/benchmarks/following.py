@@ -9,11 +9,11 @@ from statistics import quantiles
 from aiohttp import web
 from msgspec.structs import replace
 
-from monitor.metrics.self_metrics import OwnMetrics
-from monitor.model.image import Track
+from monitor.metrics.self_metrics import SelfMetrics
+from monitor.model.image import TrackedImage
 from monitor.polling.fleet import Entry
 from monitor.web.app import make_site
-from monitor.web.stream.feed import BEAT_S, Feed
+from monitor.web.stream.feed import BEAT_S, EventStream
 from tests.benchmarks.children import Child, child, cpu_s, resident
 from tests.benchmarks.measure import Cost, Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import IMAGES, busy_fleet
@@ -83,7 +83,7 @@ class _Server:
     async def run(self) -> None:
         """Do as the pipe says, for ever."""
         self._fleet = await busy_fleet(self._scale.changing)
-        self._state = state_of(self._fleet, OwnMetrics())
+        self._state = state_of(self._fleet, SelfMetrics())
         bare = web.Application()
         bare.router.add_get("/bare", self._bare)
         self._pipe.send((await listen(make_site(self._state)), await listen(bare)))
@@ -99,7 +99,7 @@ class _Server:
         return 0.0, 0.0
 
     @property
-    def _feed(self) -> Feed:
+    def _feed(self) -> EventStream:
         return self._state.feed
 
     async def _ours(self) -> tuple[float, float]:
@@ -143,7 +143,7 @@ class _Server:
 
 def _moved(entry: Entry) -> Entry:
     """The same controller, all of whose images have moved."""
-    images: Mapping[str, Track] = entry.snapshot.images
+    images: Mapping[str, TrackedImage] = entry.snapshot.images
     now = time.time()
     moved = {uuid: replace(track, mark=replace(track.mark, changed_at=now)) for uuid, track in images.items()}
     return replace(entry, snapshot=replace(entry.snapshot, images=moved))

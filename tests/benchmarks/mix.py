@@ -18,10 +18,10 @@ from monitor.avi.client import Link
 from monitor.avi.paging import assemble, decode_page
 from monitor.config.settings import Events, Poll
 from monitor.model.secret import Secret
-from monitor.model.snapshot import Listing
+from monitor.model.snapshot import ImageList
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
-from monitor.polling.schedule import Slots
+from monitor.polling.schedule import PollLimiter
 from monitor.store import Store
 
 State = Literal["ended", "active", "failed"]
@@ -117,7 +117,7 @@ class Canned:
         self.link = Link(version="30.2.1", api_version="30.2.1", logins=1)
         self._bodies = iter(bodies)
 
-    async def list_images(self, before: Listing) -> Listing:
+    async def list_images(self, before: ImageList) -> ImageList:
         """Read the next body whole."""
         return assemble([decode_page(next(self._bodies))]) or before
 
@@ -142,7 +142,7 @@ def make_poller(name: str, source: Canned, fleet: Fleet, poll: Poll | None = Non
         past=store.past,
         poll=poll or Poll(),
         events=Events(),
-        slots=Slots(64),
+        slots=PollLimiter(64),
         now=lambda: NOW,
         rng=Random(7),
     )

@@ -12,7 +12,7 @@ from monitor.config.settings import Events, Poll
 from monitor.config.types import Controller, SecretVariable, Tls
 from monitor.polling.fleet import Fleet
 from monitor.polling.poller import Poller
-from monitor.polling.schedule import Slots
+from monitor.polling.schedule import PollLimiter
 from monitor.store import Store
 from tests.benchmarks.children import child
 from tests.benchmarks.controllers import serve_plans
@@ -63,7 +63,7 @@ def _poller(client: Client) -> Poller:
         past=store.past,
         poll=Poll(),
         events=Events(),
-        slots=Slots(64),
+        slots=PollLimiter(64),
         now=time.time,
         rng=Random(7),
     )

@@ -15,7 +15,7 @@ from monitor.metrics import exposition
 from monitor.metrics.families import FAMILIES
 from monitor.metrics.pieces import Piece, piece
 from monitor.metrics.render import header
-from monitor.metrics.self_metrics import OwnMetrics
+from monitor.metrics.self_metrics import SelfMetrics
 from monitor.polling.fleet import Fleet
 from tests.benchmarks.measure import Row, Scale, cpu_of, in_turn, spoken
 from tests.benchmarks.mix import fleet_of, image_series, tiny_fleet
@@ -48,7 +48,7 @@ def _ready(name: str, labels: dict[str, str], value: float) -> tuple[str, tuple[
 
 async def measure(scale: Scale) -> AsyncIterator[Row]:
     """Rows of the whole scrape, without and with compression, and of its size."""
-    own = OwnMetrics()
+    own = SelfMetrics()
     for series in scale.series:
         fleet = await fleet_of(series)
         registry = CollectorRegistry()
@@ -81,7 +81,7 @@ def _text(fleet: Fleet) -> str:
     return b"".join(exposition.identity(pieces_of(fleet))[1]).decode()
 
 
-def _scrape(fleet: Fleet, own: OwnMetrics, encoding: str) -> None:
+def _scrape(fleet: Fleet, own: SelfMetrics, encoding: str) -> None:
     """What the handler does at a scrape, but for the socket."""
     pieces = pieces_of(fleet)
     pieces.append(piece(own.render(openmetrics=False)))

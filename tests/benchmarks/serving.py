@@ -13,14 +13,14 @@ from monitor.config.settings import Events, Log, Poll
 from monitor.config.types import Config, Difference
 from monitor.metrics import exposition
 from monitor.metrics.pieces import Piece, piece
-from monitor.metrics.self_metrics import OwnMetrics
+from monitor.metrics.self_metrics import SelfMetrics
 from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Fleet
 from monitor.store import Store
 from monitor.web.app import make_site
-from monitor.web.auth.authenticator import Door
+from monitor.web.auth.authenticator import Authenticator
 from monitor.web.context import State
-from monitor.web.stream.feed import Feed
+from monitor.web.stream.feed import EventStream
 from tests.benchmarks.children import child, cpu_s
 from tests.benchmarks.measure import Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import fleet_of, image_series
@@ -90,14 +90,14 @@ def _serve(pipe: Connection, series: int) -> None:
 
 async def _serve_both(pipe: Connection, series: int) -> None:
     """Our site on one port; on the other the same bytes, ready, and what this process cost so far."""
-    fleet, own = await fleet_of(series), OwnMetrics()
+    fleet, own = await fleet_of(series), SelfMetrics()
     ours = await listen(make_site(state_of(fleet, own)))
     theirs = await listen(_static([*pieces_of(fleet), piece(own.render(openmetrics=False))]))
     pipe.send((f"{image_series(fleet):,} image series", ours, theirs))
     await asyncio.Event().wait()
 
 
-def state_of(fleet: Fleet, own: OwnMetrics) -> State:
+def state_of(fleet: Fleet, own: SelfMetrics) -> State:
     """What a scrape needs, and the rest as it is when nobody patches."""
     ledger = Store("sqlite://").ledger
     config = Config(
@@ -113,9 +113,9 @@ def state_of(fleet: Fleet, own: OwnMetrics) -> State:
     return State(
         fleet=fleet,
         own=own,
-        door=Door(config, own, clock=time.monotonic),
+        door=Authenticator(config, own, clock=time.monotonic),
         ledger=ledger,
-        feed=Feed(fleet, now=time.time),
+        feed=EventStream(fleet, now=time.time),
         now=time.time,
         patcher=Patcher(fleet, ledger, {}, now=time.time, ended=own.patched),
         tenants={},

@@ -11,7 +11,7 @@ import yaml
 
 from grafana.build import DASHBOARDS, text, write
 from monitor.metrics.families import FAMILIES
-from monitor.metrics.self_metrics import OwnMetrics
+from monitor.metrics.self_metrics import SelfMetrics
 from tests.support.dashboards import (
     FILES,
     GRAFANA,
@@ -67,7 +67,7 @@ def known_labels() -> dict[str, set[str]]:
         for suffix in ("bucket", "count", "sum")
     }
     request = {"route", "method", "code"}
-    for family in OwnMetrics().registry.collect():
+    for family in SelfMetrics().registry.collect():
         suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(family.type, ("",))
         of_samples = {label for sample in family.samples for label in sample.labels}
         of_family = of_samples | (request if family.type == "histogram" else set())

@@ -19,7 +19,7 @@ from monitor.config.access import Scope
 from monitor.config.load import load
 from monitor.config.settings import schema
 from monitor.metrics.families import FAMILIES
-from monitor.metrics.self_metrics import OwnMetrics
+from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import Reason
 from monitor.patching.annotations import MOST_ANNOTATIONS
 from monitor.patching.body import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
@@ -79,7 +79,7 @@ def test_every_family_stands_in_the_table_as_it_is_and_no_other() -> None:
 
 
 def test_the_daemons_own_families_stand_in_the_table_with_their_types_and_labels() -> None:
-    own = OwnMetrics()
+    own = SelfMetrics()
     own.requests.labels("/metrics", "GET", "200").observe(0.1)
     ours = [family for family in own.registry.collect() if family.name.startswith("avi_upgrade_monitor_")]
     expected = {_name(family): (family.type, _labels(family)) for family in ours}
@@ -97,7 +97,7 @@ def _labels(family: Metric) -> set[str]:
 
 
 def test_every_metric_named_anywhere_exists() -> None:
-    known = {family.name for family in FAMILIES} | {_name(family) for family in OwnMetrics().registry.collect()}
+    known = {family.name for family in FAMILIES} | {_name(family) for family in SelfMetrics().registry.collect()}
     named = set(re.findall(r"\bavi_(?:image|controller|upgrade_monitor)_\w+", README))
     assert named - known == set()
 

@@ -12,7 +12,7 @@ import yaml
 
 from monitor.cli import main
 from monitor.metrics.families import FAMILIES
-from monitor.metrics.self_metrics import OwnMetrics
+from monitor.metrics.self_metrics import SelfMetrics
 from tests.support.programs import output_of, program
 from tests.support.rules import (
     PROMETHEUS,
@@ -158,7 +158,7 @@ def known() -> dict[str, set[str]]:
         if family.kind == "histogram":
             suffixes = {"_bucket": {"le"}, "_count": set[str](), "_sum": set[str]()}
             series |= {family.name + suffix: {*family.identity, *labels} for suffix, labels in suffixes.items()}
-    own = OwnMetrics()
+    own = SelfMetrics()
     own.requests.labels("/metrics", "GET", "200").observe(0.1)
     return series | {sample.name: set(sample.labels) for each in own.registry.collect() for sample in each.samples}
 

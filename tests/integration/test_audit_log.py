@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from monitor.model.errors import StoreError
 from monitor.patching.annotations import Annotating
-from monitor.patching.audit import Ending, Entry
+from monitor.patching.audit import Entry, Outcome
 from monitor.store import Store
 from tests.support.stores import DONE, NOW, TICKET, UNKNOWN, closing, intent, opened, run, wrong_with
 
@@ -20,7 +20,7 @@ from tests.support.stores import DONE, NOW, TICKET, UNKNOWN, closing, intent, op
 
 async def test_an_intent_and_its_ending_survive_a_restart(database_url: str) -> None:
     ordered = intent(name="new")
-    ending = Ending(outcome="done", changes={"name": ("old", None), "annotations.a": (None, "1")}, answer=200)
+    ending = Outcome(outcome="done", changes={"name": ("old", None), "annotations.a": (None, "1")}, answer=200)
     async with opened(database_url) as store:
         number = await store.ledger.intend(ordered, at=100.25)
         assert await store.ledger.entries() == (Entry(number=number, at=100.25, intent=ordered),)
@@ -348,7 +348,7 @@ async def test_a_head_that_was_altered_is_said(tmp_path: Path, alteration: str) 
 
 async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> None:
     ordered = intent(name="new")
-    ending = Ending(outcome="done", changes={"name": ("old", "new")}, answer=200)
+    ending = Outcome(outcome="done", changes={"name": ("old", "new")}, answer=200)
     async with opened(database_url) as store:
         with capture_logs() as logs:
             number = await store.ledger.intend(ordered, at=1)

@@ -24,11 +24,11 @@ from monitor.model.errors import (
     Unreachable,
 )
 from monitor.model.image import Image
-from monitor.model.snapshot import Listing
+from monitor.model.snapshot import ImageList
 from monitor.simulator import ControllerSpec, Fault, Request, SimulatedController, Simulator, UploadSpec
 from tests.support.daemons import connected, rewrite
 
-NOTHING = Listing()
+NOTHING = ImageList()
 HALFWAY = UploadSpec(duration=60.0, started_ago=30.0)
 SPEC = ControllerSpec(name="dc1", version="30.2.1", images=1, uploads=(HALFWAY,), tenants=("blue",))
 SOON_S = 0.2  # a deadline for tests in which it has to pass
@@ -52,7 +52,7 @@ def asked(controller: SimulatedController, path: str = "/api/image") -> list[Req
     return [request for request in controller.requests if request.path == path]
 
 
-async def the_error(client: Client, before: Listing = NOTHING) -> PollError:
+async def the_error(client: Client, before: ImageList = NOTHING) -> PollError:
     with pytest.raises(PollError) as caught:
         await client.list_images(before)
     return caught.value
@@ -726,7 +726,7 @@ async def test_an_image_named_twice_beside_all_others_is_one_image(dc1: Simulate
 
 
 async def test_an_image_without_uuid_goes_by_its_url(dc1: SimulatedController, client: Client) -> None:
-    dc1.put({"name": "nameless", "url": f"{dc1.url}/api/image/image-7#nameless"})
+    dc1.put({"name": "unidentified", "url": f"{dc1.url}/api/image/image-7#unidentified"})
     assert "image-7" in (await client.list_images(NOTHING)).raws
 
 
@@ -736,7 +736,7 @@ async def test_objects_with_neither_uuid_nor_url_are_counted_and_cost_no_other_i
     dc1.put({"name": "nobody"})
     dc1.faults.order(Fault("not_an_object"))
     listing = await client.list_images(NOTHING)
-    assert (len(listing.raws), listing.nameless) == (1, 2)
+    assert (len(listing.raws), listing.unidentified) == (1, 2)
 
 
 # -- limits

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from monitor.model.errors import StoreError
-from monitor.model.image import Mark
+from monitor.model.image import ProgressMark
 from monitor.store import Store
 from tests.support.daemons import PATIENCE_S
 from tests.support.slow_disk import SlowDisk, disk
@@ -17,7 +17,7 @@ from tests.support.stores import DONE, NOT_BEGUN, TICKET, closing, heal, intent,
 
 __all__ = ["disk"]
 
-EARLY = Mark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
+EARLY = ProgressMark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
 SHORT_S = 0.05  # for a call that never comes back, any limit does
 ANYWHERE = pytest.mark.parametrize("at", ["UPDATE audit_head", "INSERT", "COMMIT", "committed"])
 

@@ -13,7 +13,7 @@ import pytest
 
 from monitor.metrics.family import NODE
 from monitor.model.errors import Reason
-from monitor.model.image import Track
+from monitor.model.image import TrackedImage
 from monitor.polling.fleet import Entry
 from monitor.simulator import FAULT_KINDS, ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
 from tests.support.daemons import QUICK, Series, exposition, failed, image_uuids, polled, until, watching
@@ -40,7 +40,7 @@ class Row(NamedTuple):
     reason: Reason | None = None
     bad: int = 0
     unknown: tuple[str, ...] = ()
-    seen: Callable[[Track], bool] = lambda _: True
+    seen: Callable[[TrackedImage], bool] = lambda _: True
     pages: bool = False  # it shows only where there is more than one
 
 

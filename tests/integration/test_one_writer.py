@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.model.errors import NewerDatabase, StoreError
-from monitor.model.image import Mark
+from monitor.model.image import ProgressMark
 from monitor.patching.annotations import Annotating
 from monitor.store import Store
 from tests.support.stores import (
@@ -26,7 +26,7 @@ from tests.support.stores import (
     wrong_with,
 )
 
-EARLY = Mark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
+EARLY = ProgressMark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
 TAKEN = "another monitor writes to it"
 
 

@@ -113,7 +113,9 @@ async def test_a_controller_is_added_and_another_removed_and_the_third_notices_n
     assert (doings(site.controllers["dc1"]), site.daemon.fleet.entries["dc1"]) == (before, entry)
 
 
-async def test_a_controller_that_is_changed_keeps_its_images_until_the_next_poll_and_its_counters(site: Site) -> None:
+async def test_a_controller_that_is_changed_keeps_its_images_until_the_next_poll_and_its_counters(
+    site: Site,
+) -> None:
     before = site.daemon.fleet.entries["dc1"]
     seen: list[int] = []
     unsubscribe = site.daemon.fleet.subscribe(lambda entry, _: seen.append(len(entry.snapshot.images)))
@@ -156,7 +158,9 @@ async def test_a_patch_under_way_is_carried_out_though_its_controller_is_changed
     assert ("dc1" in site.daemon.fleet.entries, len(dc1.sessions)) == (watched, int(watched))
 
 
-async def test_a_patch_whose_controller_is_changed_before_the_change_is_sent_is_carried_out_too(site: Site) -> None:
+async def test_a_patch_whose_controller_is_changed_before_the_change_is_sent_is_carried_out_too(
+    site: Site,
+) -> None:
     dc1 = site.controllers["dc1"]
     (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
     dc1.faults.order(Fault("hang", method="GET", path=f"/api/image/{uuid}"))

@@ -11,16 +11,16 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from monitor.model.errors import NewerDatabase, StoreError
-from monitor.model.image import Mark
+from monitor.model.image import ProgressMark
 from monitor.store import Store
 from tests.support.postgres import Server
 from tests.support.stores import closing, is_up, opened, run
 
-EARLY = Mark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
-LATE = Mark(b"l" * 16, changed_at=200.5, first_seen_at=90.25)
+EARLY = ProgressMark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
+LATE = ProgressMark(b"l" * 16, changed_at=200.5, first_seen_at=90.25)
 
 
-async def kept(url: str, controller: str = "dc1") -> dict[str, Mark]:
+async def kept(url: str, controller: str = "dc1") -> dict[str, ProgressMark]:
     """What a new process finds."""
     async with opened(url) as store:
         return dict(store.marks.of(controller))

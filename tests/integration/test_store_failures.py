@@ -13,14 +13,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.model.errors import StoreError
-from monitor.model.image import Mark
+from monitor.model.image import ProgressMark
 from monitor.patching.annotations import Annotating
 from monitor.store import Store
 from tests.support.postgres import Server, serving
 from tests.support.store_failures import OF_FILES, OF_SERVERS, Place, Trouble, read_only_file
 from tests.support.stores import DONE, NOT_BEGUN, NOW, TICKET, closing, heal, intent, is_up, opened, wrong_with
 
-EARLY = Mark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
+EARLY = ProgressMark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
 
 
 @pytest.fixture(scope="module")

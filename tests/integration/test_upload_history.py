@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from monitor.model.errors import StoreError
 from monitor.model.image import Image
-from monitor.polling.eta import UNKNOWN, Earlier, Usual
+from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations
 from tests.support.stores import opened, run
 
 TASKS = {"Extract": 30.0, "Copy": 10.0}
@@ -15,8 +15,8 @@ def image(number: int = 1, *, kind: str = "system") -> Image:
     return Image(uuid=f"image-{number}", type=kind, state="completed")
 
 
-def upload(number: int = 1, took_s: float | None = None, *, tasks: dict[str, float] = TASKS) -> Earlier:
-    return Earlier(float(number), tasks, took_s)
+def upload(number: int = 1, took_s: float | None = None, *, tasks: dict[str, float] = TASKS) -> CompletedUpload:
+    return CompletedUpload(float(number), tasks, took_s)
 
 
 async def test_what_was_learned_survives_a_restart(database_url: str) -> None:
@@ -25,7 +25,7 @@ async def test_what_was_learned_survives_a_restart(database_url: str) -> None:
         store.past.remember("dc1", image(), upload(took_s=50.0))
         await store.flush()
     async with opened(database_url) as store:
-        assert store.past.usual("dc1", "system") == Usual(TASKS, 50.0)
+        assert store.past.usual("dc1", "system") == TypicalDurations(TASKS, 50.0)
         assert store.past.usual("dc1", "patch") == UNKNOWN
         assert store.past.usual("dc2", "system") == UNKNOWN
 
@@ -52,7 +52,7 @@ async def test_the_last_few_of_a_kind_are_kept(database_url: str) -> None:
         await store.flush()
     async with opened(database_url) as store:
         assert store.past.usual("dc1", "system").took_s == 600.0, "of 4 to 8"
-        assert store.past.usual("dc1", "patch") == Usual(TASKS)
+        assert store.past.usual("dc1", "patch") == TypicalDurations(TASKS)
 
 
 async def test_how_long_it_took_is_not_forgotten_when_it_is_read_again(database_url: str) -> None:
@@ -69,7 +69,7 @@ async def test_an_image_that_turns_out_to_be_of_another_kind_is_kept_once(databa
         store.past.remember("dc1", image(), upload())
         await store.flush()
     async with opened(database_url) as store:
-        assert store.past.usual("dc1", "system") == Usual(TASKS)
+        assert store.past.usual("dc1", "system") == TypicalDurations(TASKS)
         assert store.past.usual("dc1", "patch") == UNKNOWN
 
 
@@ -91,7 +91,7 @@ async def test_a_row_that_makes_no_sense_costs_itself_alone(database_url: str, t
     async with opened(database_url) as store:
         assert store.up
         assert store.past.usual("dc1", "system") == UNKNOWN
-        assert store.past.usual("dc2", "system") == Usual(TASKS)
+        assert store.past.usual("dc2", "system") == TypicalDurations(TASKS)
 
 
 async def test_what_could_not_be_written_stays_to_be_written(database_url: str) -> None:
@@ -103,4 +103,4 @@ async def test_what_could_not_be_written_stays_to_be_written(database_url: str) 
         await run(store, "ALTER TABLE gone RENAME TO earlier_uploads")
         await store.flush()
     async with opened(database_url) as store:
-        assert store.past.usual("dc1", "system") == Usual(TASKS)
+        assert store.past.usual("dc1", "system") == TypicalDurations(TASKS)

@@ -10,15 +10,15 @@ import asyncpg
 from sqlalchemy import text
 
 from monitor.patching.annotations import Annotating
-from monitor.patching.audit import Ending, Intent, faults
+from monitor.patching.audit import Intent, Outcome, faults
 from monitor.store import Store
 from tests.support.daemons import PATIENCE_S
 
-DONE = Ending(outcome="done", answer=200)
-UNKNOWN = Ending(
+DONE = Outcome(outcome="done", answer=200)
+UNKNOWN = Outcome(
     outcome="unknown", detail="the monitor ended while it was under way; look at the image before you repeat it"
 )
-NOT_BEGUN = Ending(outcome="failed", detail="nothing was done: the database did not answer in time")
+NOT_BEGUN = Outcome(outcome="failed", detail="nothing was done: the database did not answer in time")
 TICKET = Annotating({"ticket": "CHG-1"})
 NOW = 1_000.5
 

@@ -22,11 +22,11 @@ from monitor.avi.resolver import Resolver
 from monitor.cli.api.responses import (
     DOUBT,
     Answer,
+    ConnectionLost,
     Controllers,
-    Listing,
-    Lost,
+    ImageList,
     Seen,
-    Unserved,
+    ServerError,
     decode,
     decode_seen,
     judge,
@@ -83,7 +83,7 @@ async def calling(access: Access) -> AsyncIterator["Remote"]:
 
 
 class Remote:
-    """Every method raises Denied and Unserved."""
+    """Every method raises Rejected and ServerError."""
 
     def __init__(self, access: Access, session: aiohttp.ClientSession) -> None:
         self._access = access
@@ -93,7 +93,7 @@ class Remote:
         """The Image objects that the query selects, of all pages."""
         raws: list[msgspec.Raw] = []
         for page in count(1):
-            listing = decode((await self.ask("GET", "/api/image", {**query, "page": str(page)})).body, Listing)
+            listing = decode((await self.ask("GET", "/api/image", {**query, "page": str(page)})).body, ImageList)
             raws += listing.results
             if not listing.next or not listing.results:
                 break
@@ -136,7 +136,7 @@ class Remote:
         """
         An answer that goes on for long: a function that waits for its next bytes; none: it has ended.
 
-        Raises: Lost, also from that function, when there is no connection (any more) and there may be one later.
+        Raises: ConnectionLost, also from that function, when there is no connection and there may be one later.
         """
         sent = self._headers(uuid4().hex, headers)
         with self._losing():
@@ -155,9 +155,11 @@ class Remote:
             async with response:
                 answer = await _answer_of(response)
         if answer.status == 404:
-            raise Unserved(f"the daemon has no {url.path}: it is older than this command")
-        failure = judge(answer, changing=False) or Unserved(f"{url.path} is no stream of events: is this the daemon?")
-        raise Lost(str(failure), failure.problem) if answer.status >= 500 else failure
+            raise ServerError(f"the daemon has no {url.path}: it is older than this command")
+        failure = judge(answer, changing=False) or ServerError(
+            f"{url.path} is no stream of events: is this the daemon?"
+        )
+        raise ConnectionLost(str(failure), failure.problem) if answer.status >= 500 else failure
 
     async def _next(self, response: aiohttp.ClientResponse) -> bytes:
         with self._losing():
@@ -166,13 +168,13 @@ class Remote:
 
     @contextmanager
     def _losing(self) -> Iterator[None]:
-        """What happens to the connection is Lost; what is not what it says it is stays Unserved."""
+        """What happens to the connection is ConnectionLost; what is not what it says it is stays ServerError."""
         try:
             yield
         except Unreachable as error:
             silent = error.reason == "timeout"
             words = f"nothing came for {self._access.timeout_s:g} s" if silent else str(self._unserved(error, ""))
-            raise Lost(words) from error
+            raise ConnectionLost(words) from error
         except PollError as error:
             raise self._unserved(error, "") from error
 
@@ -189,12 +191,12 @@ class Remote:
         ):
             return await _answer_of(response)
 
-    def _unserved(self, error: PollError, doubt: str) -> Unserved:
+    def _unserved(self, error: PollError, doubt: str) -> ServerError:
         """``doubt``: what is said beside it when the request may have gone out."""
         sent = not isinstance(error, Unreachable) or isinstance(error, Unanswered)
         words = _WORDS.get(error.reason, "no connection") if isinstance(error, Unreachable) else "no answer of its own"
         detail = printable(f"{self._access.url}: {words}: {_detail(error)}")
-        return Unserved(detail + (f";{doubt}" if doubt and sent else ""))
+        return ServerError(detail + (f";{doubt}" if doubt and sent else ""))
 
 
 def _detail(error: PollError) -> str:

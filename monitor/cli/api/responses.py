@@ -3,11 +3,11 @@ What a daemon answers, from bytes to our nouns; and the ways in which it is not 
 
     MonitorError
     └── Failure
-        ├── Unserved   no good answer came; of a change it may be that nobody knows whether it was done → exit 1
-        │   └── Lost   the connection broke, or there is none; it may be there again                    → watch tries
-        ├── Missed     what was waited for cannot come any more                                         → exit 1
-        ├── Late       what was waited for has not come in the time there was                           → exit 3
-        └── Denied     what was asked is not done, and will not be unless it is asked otherwise         → exit 4
+        ├── ServerError         no good answer; a change may or may not have been made     → exit 1
+        │   └── ConnectionLost  the connection broke, or there is none; it may come back   → watch reconnects
+        ├── TargetFailed        the image can no longer reach the state that was waited for → exit 1
+        ├── WaitTimeout         the state was not reached in time                          → exit 3
+        └── Rejected            the daemon rejected the request; repeating it does not help → exit 4
 """
 
 import json
@@ -64,29 +64,29 @@ class Failure(MonitorError):
         return show_json(self.problem or msgspec.json.encode({"detail": str(self)}))
 
 
-class Unserved(Failure):
+class ServerError(Failure):
     """No good answer came: from the daemon, from a Controller through it, or from whatever stands there instead."""
 
     exit_status = 1
 
 
-class Lost(Unserved):
+class ConnectionLost(ServerError):
     """The daemon cannot be reached, has gone away, or has no place for us now."""
 
 
-class Missed(Failure):
+class TargetFailed(Failure):
     """What was waited for ended in another way."""
 
     exit_status = 1
 
 
-class Late(Failure):
+class WaitTimeout(Failure):
     """The time is over."""
 
     exit_status = 3
 
 
-class Denied(Failure):
+class Rejected(Failure):
     """The daemon says no, or does not have what is meant."""
 
     exit_status = 4
@@ -110,12 +110,12 @@ def judge(answer: Answer, *, changing: bool) -> Failure | None:
     raw = answer.body if problem else b""
     doubt = f"; {DOUBT}" if changing and not problem else ""  # the daemon itself says what was and was not done
     if 400 <= answer.status < 500:
-        return Denied(words, raw)
+        return Rejected(words, raw)
     if answer.status >= 500:
-        return Unserved(words + doubt, raw)
+        return ServerError(words + doubt, raw)
     if not 200 <= answer.status < 300:
-        return Unserved(words)
-    return None if _is_object(answer.body) else Unserved(f"{words}: is this the daemon?{doubt}")
+        return ServerError(words)
+    return None if _is_object(answer.body) else ServerError(f"{words}: is this the daemon?{doubt}")
 
 
 def _problem(answer: Answer) -> Problem | None:
@@ -151,7 +151,7 @@ def _is_object(body: bytes) -> bool:
         return False
 
 
-class Listing(Struct, frozen=True):
+class ImageList(Struct, frozen=True):
     """One page of images."""
 
     results: list[msgspec.Raw]
@@ -212,7 +212,7 @@ class Seen(Struct, frozen=True):
 
 
 def decode(body: bytes, shape: type[T]) -> T:
-    """Raises: Unserved naming the JSON path of the first wrong value."""
+    """Raises: ServerError naming the JSON path of the first wrong value."""
     try:
         return msgspec.json.decode(body, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -220,7 +220,7 @@ def decode(body: bytes, shape: type[T]) -> T:
 
 
 def decode_seen(raw: msgspec.Raw) -> Seen:
-    """Raises: Unserved."""
+    """Raises: ServerError."""
     ours = decode(bytes(raw), _Ours)
     try:
         image, _ = decode_image(raw)
@@ -229,8 +229,8 @@ def decode_seen(raw: msgspec.Raw) -> Seen:
     return Seen(ours.controller, image, ours.annotations, raw)
 
 
-def _strange(error: Exception) -> Unserved:
-    return Unserved(printable(f"the answer is not what this version knows: {error}")[:_CLIP])
+def _strange(error: Exception) -> ServerError:
+    return ServerError(printable(f"the answer is not what this version knows: {error}")[:_CLIP])
 
 
 def show_json(body: bytes) -> str:

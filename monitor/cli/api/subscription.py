@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from monitor.cli.api.client import Remote
-from monitor.cli.api.responses import Lost, Unserved
+from monitor.cli.api.responses import ConnectionLost, ServerError
 from monitor.cli.api.sse import Event, Parser, TooLarge
 from monitor.cli.api.view import Message, decode_message
 from monitor.polling.schedule import backoff_s
@@ -24,14 +24,14 @@ class Opened(Struct, frozen=True):
     """There is a connection, for the first time or again."""
 
 
-Heard: TypeAlias = Opened | Lost | Message
+Heard: TypeAlias = Opened | ConnectionLost | Message
 
 
 async def follow(remote: Remote, rng: Random) -> AsyncGenerator[Heard]:
     """
     What the daemon tells, and how the connection to it goes; without an end.
 
-    Raises: Denied; Unserved for what is no daemon's; Lost when the very first connection cannot be made.
+    Raises: Rejected; ServerError for what is no daemon's; ConnectionLost when the very first connection cannot be made.
     """
     last_id, failures, opened = "", 0, False
     while True:
@@ -45,8 +45,8 @@ async def follow(remote: Remote, rng: Random) -> AsyncGenerator[Heard]:
                             failures = 0
                             yield message
                         last_id = event.id or last_id
-            lost = Lost("the daemon has ended the stream")
-        except Lost as error:
+            lost = ConnectionLost("the daemon has ended the stream")
+        except ConnectionLost as error:
             if not opened:
                 raise
             lost = error
@@ -62,11 +62,11 @@ def _headers(last_id: str) -> dict[str, str]:
 
 
 async def _events(chunk: Callable[[], Awaitable[bytes]]) -> AsyncGenerator[Event]:
-    """Raises: Unserved for an event that is too large; Lost."""
+    """Raises: ServerError for an event that is too large; ConnectionLost."""
     parser = Parser(most=_LARGEST)
     try:
         while block := await chunk():
             for event in parser.feed(block):
                 yield event
     except TooLarge as error:
-        raise Unserved(f"{PATH}: an event has {error}") from error
+        raise ServerError(f"{PATH}: an event has {error}") from error

@@ -88,7 +88,7 @@ class _Change(Struct, frozen=True):
 
 
 def decode_message(event: Event) -> Message | None:
-    """None for a kind of event that this version does not know. Raises: Unserved."""
+    """None for a kind of event that this version does not know. Raises: ServerError."""
     match event.kind:
         case "state":
             state = decode(event.data, _State)
@@ -169,7 +169,7 @@ def apply(view: View, message: Message, *, at: float) -> tuple[View, tuple[Chang
     """
     What is known after a message, and in what it differs. ``at``: the reader's clock.
 
-    Raises: Unserved for an image that cannot be read.
+    Raises: ServerError for an image that cannot be read.
     """
     before = view.controllers
     after = {} if message.whole else dict(before)

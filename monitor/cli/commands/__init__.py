@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 
 import click
 
-from monitor.cli.options import Access, Output, asking, following
+from monitor.cli.options import Access, Output, api_command, stream_command
 from monitor.cli.params import Duration, Note, NoteType, Setting, SettingType, Text, Version
 from monitor.model.image import ImageState
 from monitor.patching.fields import Json
@@ -23,7 +23,7 @@ _api_version = click.option(
 @click.command("images")
 @click.option("--controller", type=Text(), default="", help="Only those of this one.")
 @click.option("--state", type=click.Choice(get_args(ImageState)), help="Only those in this state.")
-@asking
+@api_command
 def images_command(access: Access, output: Output, *, controller: str, state: ImageState | None) -> Doing:
     """Show the images of all controllers, the failed ones first."""
     from monitor.cli.commands import images as looking  # noqa: PLC0415  the other commands start faster without it
@@ -34,7 +34,7 @@ def images_command(access: Access, output: Output, *, controller: str, state: Im
 @click.command("image")
 @_image
 @_controller
-@asking
+@api_command
 def image_command(access: Access, output: Output, *, image: str, controller: str) -> Doing:
     """
     Show one image: what it is, what each node did, its annotations, and who changed it.
@@ -51,7 +51,7 @@ def image_command(access: Access, output: Output, *, image: str, controller: str
 @click.option("--controller", type=Text(), default="", help="Only the images of this one.")
 @click.option("--until", type=click.Choice(["completed", "failed"]), help="End when the image is in this state.")
 @click.option("--timeout", "patience_s", type=Duration(), help="How long in all.  [default: for ever]")
-@following
+@stream_command
 def watch_command(
     access: Access,
     output: Output,
@@ -82,7 +82,7 @@ def watch_command(
 @_controller
 @_api_version
 @_dry_run
-@asking
+@api_command
 def annotate_command(
     access: Access,
     output: Output,
@@ -114,7 +114,7 @@ def annotate_command(
 @click.option("--force", is_flag=True, help="Also while the Controller is still processing the image.")
 @click.option("--if-unchanged", is_flag=True, help="Only if it is still what it was when this command read it.")
 @_dry_run
-@asking
+@api_command
 def patch_command(
     access: Access,
     output: Output,

@@ -13,7 +13,7 @@ from msgspec import Struct
 from monitor.config.types import Config
 from monitor.model.errors import MonitorError, StoreError
 from monitor.patching.audit import Record, faults
-from monitor.store.audit_log import Ledger
+from monitor.store.audit_log import AuditLog
 from monitor.store.database import Database
 
 
@@ -36,7 +36,7 @@ async def verify(config: Config, output: Literal["text", "json"], anchors: Mappi
     database = Database(config.database, read_only=True)
     try:
         await database.open()
-        verdict = await Ledger(database, now=time.time).read_chain(partial(_judge, anchors))  # noqa: TID251
+        verdict = await AuditLog(database, now=time.time).read_chain(partial(_judge, anchors))  # noqa: TID251
     except StoreError as error:
         raise MonitorError(f"the audit in {database.name} cannot be read: {error}") from error
     finally:

@@ -9,7 +9,7 @@ from monitor.avi.client import Client
 from monitor.avi.connection import open_session
 from monitor.config.types import Config, Controller
 from monitor.model.errors import MonitorError, PollError
-from monitor.model.snapshot import Listing
+from monitor.model.snapshot import ImageList
 
 
 async def probe(config: Config) -> None:
@@ -40,13 +40,13 @@ async def _ask(controller: Controller, config: Config, slots: asyncio.Semaphore)
             now=time.time,  # noqa: TID251
         )
         try:
-            listing = await client.list_images(Listing())
+            listing = await client.list_images(ImageList())
         except PollError as error:
             click.echo(f"{controller.name}: failed, {error}")
             return False
         finally:
             await client.log_out()
     link = client.link
-    images = len(listing.raws) + listing.nameless
+    images = len(listing.raws) + listing.unidentified
     click.echo(f"{controller.name}: good, version {link.version}, asked as {link.api_version}, {images} images")
     return True

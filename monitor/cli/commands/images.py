@@ -9,10 +9,10 @@ from monitor.cli.api.client import Remote, calling
 from monitor.cli.api.responses import (
     Audit,
     Controllers,
-    Denied,
     Failure,
     Health,
     Record,
+    Rejected,
     Seen,
     decode,
     decode_seen,
@@ -41,14 +41,14 @@ async def show_images(access: Access, output: Output, *, controller: str, state:
     """
     All images, or those of one controller, or in one state.
 
-    Raises: Unserved; Denied, also when there is no such controller.
+    Raises: ServerError; Rejected, also when there is no such controller.
     """
     async with calling(access) as remote:
         query = {"controller": controller} if controller else {}
         raws = await remote.images(**query, page_size=str(PAGE_SIZE))
         controllers = await remote.controllers() if output == "text" or (controller and not raws) else Controllers([])
     if controller and not raws and controller not in {each.name for each in controllers.results}:
-        raise Denied(f"there is no controller {quoted(controller)} that you may see")
+        raise Rejected(f"there is no controller {quoted(controller)} that you may see")
     shown = [seen for seen in map(decode_seen, raws) if state in {None, seen.image.state}]
     if output == "json":
         put_json(b'{"count":%d,"results":[%b]}' % (len(shown), b",".join(bytes(seen.raw) for seen in shown)))
@@ -76,7 +76,7 @@ async def show_image(access: Access, output: Output, *, text: str, controller: s
     """
     One image, by uuid or name.
 
-    Raises: Unserved; Denied, also when none or several are meant.
+    Raises: ServerError; Rejected, also when none or several are meant.
     """
     async with calling(access) as remote:
         seen = await find(remote, text, controller)
@@ -100,7 +100,7 @@ async def find(remote: Remote, text: str, controller: str) -> Seen:
     """
     The image whose uuid, else whose name it is. ``controller``: the only one to look at, or empty.
 
-    Raises: Unserved; Denied when there is none or more than one.
+    Raises: ServerError; Rejected when there is none or more than one.
     """
     among = {"controller": controller} if controller else {}
     if raws := await remote.images(uuid=text, **among):
@@ -109,10 +109,10 @@ async def find(remote: Remote, text: str, controller: str) -> Seen:
     found = [decode_seen(raw) for raw in await remote.images(name=text, **among)]
     if not found:
         where = f"{quoted(controller)} has" if controller else "no controller that you may see has"
-        raise Denied(f"{where} {'no' if controller else 'an'} image of the uuid or name {quoted(text)} at present")
+        raise Rejected(f"{where} {'no' if controller else 'an'} image of the uuid or name {quoted(text)} at present")
     if len(found) > 1:
         each = "".join(f"\n  {printable(seen.controller)}  {printable(seen.image.uuid)}" for seen in found)
-        raise Denied(f"{len(found)} images are named {quoted(text)}; give the uuid of one:{each}")
+        raise Rejected(f"{len(found)} images are named {quoted(text)}; give the uuid of one:{each}")
     return found[0]
 
 
@@ -125,7 +125,7 @@ async def _audit(remote: Remote, seen: Seen) -> tuple[RenderableType, ...]:
         return (Text(f"No audit: {str(error).partition(chr(10))[0]}", "dim"),)
     if not records:
         return (Text("No records in the audit"),)
-    return Text("Audit", "bold"), plain_table(("When", "Who", "Outcome", "What"), map(_told, records))
+    return Text("Audit", "bold"), plain_table(("When", "Who", "OutcomeKind", "What"), map(_told, records))
 
 
 def _told(record: Record) -> tuple[Text, ...]:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from monitor.avi.values import HIGHEST_VERSION
 from monitor.cli.api.client import Remote, calling, path_of
-from monitor.cli.api.responses import Answer, DryRun, Seen, Unserved, decode, decode_seen
+from monitor.cli.api.responses import Answer, DryRun, Seen, ServerError, decode, decode_seen
 from monitor.cli.commands.images import annotations_of, find, put_json
 from monitor.cli.options import Access, Output
 from monitor.cli.output.tables import change_table, put, said, value_table
@@ -31,7 +31,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def annotate(access: Access, output: Output, order: Order) -> None:
-    """Change annotations, and show them. Raises: Denied, Unserved."""
+    """Change annotations, and show them. Raises: Rejected, ServerError."""
     before, answer = await _do(access, order)
     if not _shown(before, answer, output, order):
         after = decode_seen(msgspec.Raw(answer.body))
@@ -39,7 +39,7 @@ async def annotate(access: Access, output: Output, order: Order) -> None:
 
 
 async def patch(access: Access, output: Output, order: Order, fields: tuple[str, ...]) -> None:
-    """Change an image on its Controller, and show the ``fields`` that were meant. Raises: Denied, Unserved."""
+    """Change an image on its Controller, and show the ``fields`` that were meant. Raises: Rejected, ServerError."""
     before, answer = await _do(access, order)
     if not _shown(before, answer, output, order):
         image = decode(answer.body, dict[str, Json])
@@ -81,7 +81,7 @@ async def _do(access: Access, order: Order) -> tuple[Seen, Answer]:
 
 def _require(tag: str) -> str:
     if not tag:
-        raise Unserved("the image came without an ETag, so a change of it would not be noticed; nothing was changed")
+        raise ServerError("the image came without an ETag, so a change of it would not be noticed; nothing was changed")
     return tag
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from monitor.cli.api.client import calling
-from monitor.cli.api.responses import Late, Lost
+from monitor.cli.api.responses import ConnectionLost, WaitTimeout
 from monitor.cli.api.subscription import Opened, follow
 from monitor.cli.api.view import Change, Message, apply
 from monitor.cli.options import Access, Output
@@ -34,7 +34,8 @@ async def watch(access: Access, output: Output, order: Order) -> None:
     """
     Show what changes.
 
-    Raises: Missed, Late; Denied, also when several images are meant; Unserved; Abort when a signal ends a wait.
+    Raises: TargetFailed, WaitTimeout, ServerError; Rejected, also when several images are meant; Abort when a signal
+    ends a wait.
     """
     with showing(output, time.monotonic) as display:
         watcher = Watcher(order, display, time.monotonic)
@@ -76,7 +77,7 @@ async def _listen(access: Access, watcher: "Watcher") -> None:
         async for each in heard:
             if isinstance(each, Opened):
                 watcher.open()
-            elif isinstance(each, Lost):
+            elif isinstance(each, ConnectionLost):
                 watcher.lose(str(each))
             elif watcher.hear(each):
                 return
@@ -110,7 +111,7 @@ class Watcher:
         """
         Whether what is waited for is reached.
 
-        Raises: Missed; Denied when several images are meant; Unserved for an image that cannot be read.
+        Raises: TargetFailed; Rejected when several images are meant; ServerError for an image that cannot be read.
         """
         scene, wanted, until = self._scene, self._order.wanted, self._order.until
         view, changes = apply(scene.view, message, at=self._monotonic())
@@ -122,11 +123,13 @@ class Watcher:
         self._say_that_it_waits()
         return until is not None and key is not None and reached(view, key, until)
 
-    def late(self) -> Late:
+    def late(self) -> WaitTimeout:
         """What to say when the time is over."""
         scene = self._scene
         if scene.view.ahead_s is None:
-            return Late("the time is over: no answer of the daemon's yet" + (f": {scene.lost}" if scene.lost else ""))
+            return WaitTimeout(
+                "the time is over: no answer of the daemon's yet" + (f": {scene.lost}" if scene.lost else "")
+            )
         return late(scene.view, scene.wanted, scene.key, now=self._now(), lost=scene.lost)
 
     def _now(self) -> float:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from monitor.cli.output.tables import Fitting, Row, image_table, percent, tasks
 from monitor.config.validation import printable
-from monitor.model.image import Track, is_acknowledged
+from monitor.model.image import TrackedImage, is_acknowledged
 from monitor.model.snapshot import Altered, Appeared, Change, Vanished
 from monitor.polling.fleet import Entry, Fleet
 
@@ -59,7 +59,7 @@ def table(fleet: Fleet, *, now: float) -> Fitting:
     )
 
 
-def _stall(track: Track, *, now: float) -> Text:
+def _stall(track: TrackedImage, *, now: float) -> Text:
     """How long nothing moved, where something should."""
     still_s = now - track.mark.changed_at
     return Text(f"no move for {still_s:.0f} s" if track.image.active and still_s > _STILL_S else "", style="yellow")

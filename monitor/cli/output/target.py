@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, assert_never
 
 from msgspec import Struct
 
-from monitor.cli.api.responses import Denied, Late, Missed
+from monitor.cli.api.responses import Rejected, TargetFailed, WaitTimeout
 from monitor.cli.api.view import Change, ControllerGone, HealthTold, ImageGone, ImageTold, Key, View, Watched
 from monitor.cli.output.format import absence_of, line_of
 from monitor.config.validation import printable, quoted
@@ -37,15 +37,15 @@ def find(view: View, wanted: Wanted) -> Key | None:
     """
     The image that is meant; None while there is none.
 
-    Raises: Denied when several are, and not exactly one of them is under way; when there is no such controller.
+    Raises: Rejected when several are, and not exactly one of them is under way; when there is no such controller.
     """
     if wanted.controller and wanted.controller not in view.controllers:
-        raise Denied(f"there is no controller {quoted(wanted.controller)} that you may see")
+        raise Rejected(f"there is no controller {quoted(wanted.controller)} that you may see")
     found = list(_named(view, wanted)) if wanted.image else []
     active = [(name, image) for name, image in found if image.active]
     if len(found) > 1 and len(active) != 1:
         each = "".join(f"\n  {printable(name)}  {printable(image.uuid)}  {image.state}" for name, image in found)
-        raise Denied(f"{len(found)} images are meant by {quoted(wanted.image)}; give --controller or a uuid:{each}")
+        raise Rejected(f"{len(found)} images are meant by {quoted(wanted.image)}; give --controller or a uuid:{each}")
     return next(((name, image.uuid) for name, image in active or found), None)
 
 
@@ -75,19 +75,19 @@ def reached(view: View, key: Key, until: Until) -> bool:
     """
     Whether the image is in the state that is waited for; False while it can come to it yet.
 
-    Raises: Missed when it cannot.
+    Raises: TargetFailed when it cannot.
     """
     name, uuid = key
     known = view.controllers.get(name)
     if known is None:
-        raise Missed(f"{printable(name)}: the controller is watched no more")
+        raise TargetFailed(f"{printable(name)}: the controller is watched no more")
     told = view.told(key)
     if told is None and known.health.seen_at is None:
         return False  # a daemon that has just begun knows no image yet
     if told is None:
-        raise Missed(f"{printable(name)}  {printable(uuid)}: the image is gone")
+        raise TargetFailed(f"{printable(name)}  {printable(uuid)}: the image is gone")
     if told.image.state not in {until, "started", "in_progress", "unknown"}:
-        raise Missed(printable(f"{name}  {told.image.name or uuid}: {ending(told.image)}"))
+        raise TargetFailed(printable(f"{name}  {told.image.name or uuid}: {ending(told.image)}"))
     return told.image.state == until
 
 
@@ -96,13 +96,13 @@ def ending(image: Watched) -> str:
     return f"{image.state}: {image.reason}" if image.reason else image.state
 
 
-def late(view: View, wanted: Wanted, key: Key | None, *, now: float, lost: str) -> Late:
+def late(view: View, wanted: Wanted, key: Key | None, *, now: float, lost: str) -> WaitTimeout:
     """That the time is over: how far it was, and what stood in the way. ``lost``: why there is no connection."""
     names = [key[0]] if key else [name for name in view.controllers if wanted.controller in {"", name}]
     absences = (absence_of(name, view.controllers.get(name)) for name in names)
     away = f"no connection to the daemon: {lost}" if lost else ""
     said = filter(None, (_far(view, wanted, key, now=now), *absences, away))
-    return Late("; ".join(map(printable, ("the time is over", *said))))
+    return WaitTimeout("; ".join(map(printable, ("the time is over", *said))))
 
 
 def _far(view: View, wanted: Wanted, key: Key | None, *, now: float) -> str:

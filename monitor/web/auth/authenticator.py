@@ -21,9 +21,9 @@ from multidict import CIMultiDict
 from monitor.config.access import ANONYMOUS, Scope, Token, User, closure
 from monitor.config.types import Config
 from monitor.config.web_config import WebConfig, allows
-from monitor.metrics.self_metrics import OwnMetrics
+from monitor.metrics.self_metrics import SelfMetrics
 from monitor.web.auth.passwords import Passwords
-from monitor.web.auth.throttle import Failures, source_of
+from monitor.web.auth.throttle import FailureThrottle, source_of
 from monitor.web.problems import Problem
 
 _REALM: Final = 'realm="avi-upgrade-monitor"'
@@ -65,12 +65,12 @@ class _Unreadable(Struct, frozen=True):
 _Shown = _Bearer | _Basic | _Unreadable
 
 
-class Door:
+class Authenticator:
     """Made once; ``renew`` gives it another web configuration. ``clock``: seconds that never go back."""
 
-    def __init__(self, config: Config, own: OwnMetrics, *, clock: Callable[[], float]) -> None:
+    def __init__(self, config: Config, own: SelfMetrics, *, clock: Callable[[], float]) -> None:
         self._own = own
-        self._failures = Failures(clock)
+        self._failures = FailureThrottle(clock)
         self._passwords = Passwords()
         self.adopt(config)
 

@@ -9,7 +9,7 @@ _EACH_S = 6.0  # until one comes back: 14,400 a day, from which nobody guesses a
 _SOURCES = 1024  # the longest silent goes first, and with it at most its own count
 
 
-class Failures:
+class FailureThrottle:
     """``clock``: seconds that never go back."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

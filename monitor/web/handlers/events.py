@@ -11,7 +11,7 @@ from monitor.metrics import exposition
 from monitor.metrics.pieces import CHUNK, Bundle, Gzip, Piece, chunks, piece
 from monitor.web.context import ANSWERED_AT, CALLER, STATE
 from monitor.web.problems import Problem
-from monitor.web.stream.feed import MOST_READERS, Feed
+from monitor.web.stream.feed import MOST_READERS, EventStream
 
 _HEARTBEAT_S = 10.0  # whoever hears nothing for three of them may take the connection for dead
 _PATIENCE_S = 30.0  # for a reader that takes nothing; what he misses he gets as one state, when he comes again
@@ -55,7 +55,7 @@ def _gzip(request: web.Request) -> bool:
     return exposition.wants_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
 
 
-async def _follow(feed: Feed, request: web.Request, response: web.StreamResponse) -> None:
+async def _follow(feed: EventStream, request: web.Request, response: web.StreamResponse) -> None:
     """Send what is new for as long as there is somebody to send it to, and something to tell."""
     writer = _Writer(response, Gzip() if _gzip(request) else None, request)
     only, generation = request[CALLER].controllers, feed.generation

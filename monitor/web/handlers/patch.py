@@ -8,10 +8,10 @@ import msgspec
 from aiohttp import hdrs, web
 
 from monitor.model.errors import Refusal
-from monitor.model.image import Track
+from monitor.model.image import TrackedImage
 from monitor.patching.body import LARGEST_BODY, MEDIA_TYPES, Patch, decode_patch, is_version
 from monitor.patching.representation import entity_tag, represent
-from monitor.patching.request import Order, Patched
+from monitor.patching.request import PatchRequest, PatchResult
 from monitor.polling.fleet import Entry
 from monitor.web.context import CALLER, REQUEST_ID, STATE
 from monitor.web.handlers.images import find_image
@@ -56,7 +56,7 @@ async def options_image(_request: web.Request) -> web.Response:
     return web.Response(status=204, headers={"Allow": "GET, HEAD, OPTIONS, PATCH", **_ACCEPT_PATCH})
 
 
-def _respond(controller: str, patched: Patched, *, dry_run: bool) -> web.Response:
+def _respond(controller: str, patched: PatchResult, *, dry_run: bool) -> web.Response:
     body = represent(patched.raw, controller, patched.annotations)
     if dry_run:
         body = msgspec.json.encode({"dry_run": True, "image": msgspec.Raw(body), "changes": patched.changes})
@@ -65,8 +65,10 @@ def _respond(controller: str, patched: Patched, *, dry_run: bool) -> web.Respons
     return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})
 
 
-def _order(request: web.Request, entry: Entry, patch: Patch, api_version: str, *, dry_run: bool, force: bool) -> Order:
-    return Order(
+def _order(
+    request: web.Request, entry: Entry, patch: Patch, api_version: str, *, dry_run: bool, force: bool
+) -> PatchRequest:
+    return PatchRequest(
         controller=entry.name,
         uuid=request.match_info["uuid"],
         patch=patch,
@@ -133,14 +135,14 @@ async def _body(request: web.Request) -> bytes:
         raise Problem("too-slow", f"the body did not come within {_PATIENCE_S:.0f} s") from error
 
 
-def _require_name(request: web.Request, track: Track) -> None:
+def _require_name(request: web.Request, track: TrackedImage) -> None:
     """``?name=`` is a guard: whoever gives it means no other image."""
     name = request.query.get("name")
     if name is not None and name != track.image.name:
         raise Problem("other-name", f"the image is named {track.image.name!r}, not {name[:200]!r}")
 
 
-def _require_tenant(request: web.Request, entry: Entry, track: Track) -> None:
+def _require_tenant(request: web.Request, entry: Entry, track: TrackedImage) -> None:
     """The caller's tenant must be one that we watch: theirs is never forwarded."""
     watched = request.app[STATE].tenants[entry.name]
     for header in ("X-Avi-Tenant", "X-Avi-Tenant-UUID"):

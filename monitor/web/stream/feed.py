@@ -38,7 +38,7 @@ class Frame(Struct, frozen=True):
     piece: Piece
 
 
-class Feed:
+class EventStream:
     """
     Follows the fleet; made and closed on the event loop. ``now``: Unix seconds.
 

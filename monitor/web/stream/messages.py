@@ -10,7 +10,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from monitor.model.errors import Reason
-from monitor.model.image import Forecast, ImageState, Track, is_acknowledged
+from monitor.model.image import Eta, ImageState, TrackedImage, is_acknowledged
 from monitor.polling.fleet import Entry
 
 
@@ -34,7 +34,7 @@ class LiveImage(Struct, frozen=True, kw_only=True, gc=False):
     duration_seconds: float | None
     changed_at: Annotated[float, Meta(description="When progress, tasks, state or an event moved last.")]
     first_seen_at: float
-    eta: Forecast | None
+    eta: Eta | None
     acknowledged: bool
     annotations: Mapping[str, str]
 
@@ -82,7 +82,7 @@ class LiveChange(Struct, frozen=True):
     part: Part
 
 
-Seen = tuple[Mapping[str, Track], LiveHealth | None]
+Seen = tuple[Mapping[str, TrackedImage], LiveHealth | None]
 """What is known of one controller: its images, and its health less the moment of the poll."""
 
 NOTHING: Seen = ({}, None)
@@ -110,16 +110,18 @@ def difference(before: Seen, entry: Entry) -> Part | None:
     return _part(entry, moved, gone, _health(entry, seen_at=entry.health.succeeded_at) if other else None)
 
 
-def _differs(known: Track | None, track: Track) -> bool:
+def _differs(known: TrackedImage | None, track: TrackedImage) -> bool:
     """Whether a reader could tell: not when only the rendering is another."""
     return known is not track and (known is None or _facts(known) != _facts(track))
 
 
-def _facts(track: Track) -> tuple[object, ...]:
+def _facts(track: TrackedImage) -> tuple[object, ...]:
     return track.image, track.mark.changed_at, track.course and track.course.forecast, track.annotations
 
 
-def _part(entry: Entry, tracks: Iterable[Track], gone: Iterable[str] = (), health: LiveHealth | None = None) -> Part:
+def _part(
+    entry: Entry, tracks: Iterable[TrackedImage], gone: Iterable[str] = (), health: LiveHealth | None = None
+) -> Part:
     return Part(controller=entry.name, health=health, images=[_image(track) for track in tracks], gone=list(gone))
 
 
@@ -137,7 +139,7 @@ def _health(entry: Entry, *, seen_at: float | None) -> LiveHealth:
     )
 
 
-def _image(track: Track) -> LiveImage:
+def _image(track: TrackedImage) -> LiveImage:
     image = track.image
     return LiveImage(
         uuid=image.uuid,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.avi.errors import Reply, discreet, judge, retry_after_s
+from monitor.avi.errors import Reply, judge, mask_secrets, retry_after_s
 from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
 from monitor.model.secret import Secret
 from tests.support.strategies import BOUNDED, texts
@@ -115,16 +115,16 @@ def test_a_redirect_says_where_to(headers: dict[str, str], detail: str) -> None:
 
 def test_what_a_controller_echoes_of_our_secrets_is_blotted_out_before_it_is_clipped() -> None:
     echo = Reply(302, {"Location": "https://c/?s=abcdef", "Set-Cookie": "s=abcdef"}, b"x" * 198 + b"abcdef")
-    unsaid = discreet(echo, [Secret("abcdef"), Secret("")])
+    unsaid = mask_secrets(echo, [Secret("abcdef"), Secret("")])
     assert unsaid == Reply(302, {"Location": "https://c/?s=<secret>"}, b"x" * 198 + b"<secret>")
-    error = judge(discreet(Reply(500, {}, echo.body), [Secret("abcdef")]), "images", now=NOW)
+    error = judge(mask_secrets(Reply(500, {}, echo.body), [Secret("abcdef")]), "images", now=NOW)
     assert error is not None
     assert "ab" not in error.detail
 
 
 def test_a_discreet_reply_is_judged_as_the_reply_itself() -> None:
     reply = Reply(429, {"Retry-After": "30"}, b"not so often")
-    first, second = (judge(each, "images", now=NOW) for each in (reply, discreet(reply, [])))
+    first, second = (judge(each, "images", now=NOW) for each in (reply, mask_secrets(reply, [])))
     assert first is not None
     assert second is not None
     assert (first.args, first.retry_after_s) == (second.args, second.retry_after_s)
@@ -198,7 +198,7 @@ def test_every_reply_is_good_or_an_error_with_a_reason(status: int, body: bytes,
 @pytest.mark.parametrize("written", ['p@ss w"rd&1', "p%40ss+w%22rd%261", "p%40ss%20w%22rd%261", 'p@ss w\\"rd&1'])
 def test_a_secret_is_unsaid_in_every_form_that_it_is_written_in(written: str) -> None:
     echo = Reply(500, {"Location": f"/login?p={written}"}, f"you sent {written}".encode())
-    unsaid = discreet(echo, [Secret('p@ss w"rd&1')])
+    unsaid = mask_secrets(echo, [Secret('p@ss w"rd&1')])
     assert (unsaid.body, unsaid.headers["Location"]) == (b"you sent <secret>", "/login?p=<secret>")
 
 

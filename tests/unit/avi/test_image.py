@@ -258,7 +258,7 @@ def test_pages_that_fit_become_one_listing_in_their_order() -> None:
     listing = assemble(pages)
 
     assert listing is not None
-    assert (listing.pages, list(listing.raws), listing.nameless) == (pages, ["u2", "u1", "u3"], 0)
+    assert (listing.pages, list(listing.raws), listing.unidentified) == (pages, ["u2", "u1", "u3"], 0)
 
 
 def test_a_listing_gives_each_image_its_own_bytes() -> None:
@@ -272,7 +272,7 @@ def test_images_without_a_name_are_counted() -> None:
     listing = assemble([page_of("u1", "", "", count=3)])
 
     assert listing is not None
-    assert (list(listing.raws), listing.nameless) == (["u1"], 2)
+    assert (list(listing.raws), listing.unidentified) == (["u1"], 2)
 
 
 @pytest.mark.parametrize(

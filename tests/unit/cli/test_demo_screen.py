@@ -7,8 +7,8 @@ from rich.console import Console
 
 from monitor.cli.output.demo_screen import show, table
 from monitor.model.health import Health
-from monitor.model.image import Image, Mark, Track
-from monitor.model.snapshot import Altered, Appeared, Listing, Snapshot, Vanished
+from monitor.model.image import Image, ProgressMark, TrackedImage
+from monitor.model.snapshot import Altered, Appeared, ImageList, Snapshot, Vanished
 from monitor.polling.fleet import Entry, Fleet
 
 ACTIVE = Image(uuid="image-1", name="31.1.1", state="in_progress", progress_ratio=0.42, tasks=6, tasks_completed=2)
@@ -18,8 +18,8 @@ DONE = Image(uuid="image-3", name="30.2.1", state="completed", progress_ratio=1.
 
 def fleet_of(*images: Image, changed_at: float = 100.0) -> Fleet:
     fleet = Fleet()
-    tracks = {image.uuid: Track(image, Mark(b"", changed_at, changed_at), 0.0) for image in images}
-    fleet.publish(Entry("dc1", Snapshot(listing=Listing(), images=tracks), Health(up=True), ()))
+    tracks = {image.uuid: TrackedImage(image, ProgressMark(b"", changed_at, changed_at), 0.0) for image in images}
+    fleet.publish(Entry("dc1", Snapshot(listing=ImageList(), images=tracks), Health(up=True), ()))
     return fleet
 
 

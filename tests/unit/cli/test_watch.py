@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from monitor.cli.api.client import calling
-from monitor.cli.api.responses import Denied, Failure, Late, Lost, Missed, Unserved
+from monitor.cli.api.responses import ConnectionLost, Failure, Rejected, ServerError, TargetFailed, WaitTimeout
 from monitor.cli.api.sse import Event
 from monitor.cli.api.subscription import Heard, Opened, follow
 from monitor.cli.api.view import (
@@ -154,13 +154,13 @@ def test_the_daemons_clock_is_kept_beside_the_readers(now: float, at: float, ahe
 
 @pytest.mark.parametrize("told", [b"{", b"[]", b'{"now":0}', b'{"now":-1,"parts":[]}', b'{"now":0,"parts":"\xff"}'])
 def test_a_message_that_cannot_be_read_is_said_to_be_none(told: bytes) -> None:
-    with pytest.raises(Unserved, match="not what this version knows"):
+    with pytest.raises(ServerError, match="not what this version knows"):
         decode_message(Event("state", told, ""))
 
 
 @pytest.mark.parametrize("bad", [{"name": "u"}, {"uuid": "1", "state": "eaten"}, {"uuid": "1", "eta": 7}])
 def test_an_image_that_cannot_be_read_is_said_to_be_none(bad: dict[str, object]) -> None:
-    with pytest.raises(Unserved, match="not what this version knows"):
+    with pytest.raises(ServerError, match="not what this version knows"):
         after(state({"controller": "dc1", "images": [bad]}))
 
 
@@ -191,12 +191,12 @@ def test_an_image_is_meant_by_its_uuid_or_its_name(wanted: Wanted, key: tuple[st
 @pytest.mark.parametrize("states", [("failed", "completed"), ("started", "in_progress")])
 def test_a_name_of_several_is_refused_with_all_of_them(states: tuple[str, str]) -> None:
     view, _ = after(state(part("dc1", *(image(str(n), each, name="x\x1b") for n, each in enumerate(states)))))
-    with pytest.raises(Denied, match=f'2 images are meant by "x.*\n  dc1  0  {states[0]}\n  dc1  1  {states[1]}'):
+    with pytest.raises(Rejected, match=f'2 images are meant by "x.*\n  dc1  0  {states[0]}\n  dc1  1  {states[1]}'):
         find(view, Wanted("x\x1b"))
 
 
 def test_a_controller_that_is_not_there_is_refused() -> None:
-    with pytest.raises(Denied, match='there is no controller "dc9" that you may see'):
+    with pytest.raises(Rejected, match='there is no controller "dc9" that you may see'):
         find(after(TWINS)[0], Wanted("x", "dc9"))
 
 
@@ -227,13 +227,13 @@ def test_a_daemon_that_has_not_read_the_controller_yet_is_waited_for() -> None:
     ],
 )
 def test_what_cannot_come_any_more_is_said(message: Message, words: str) -> None:
-    with pytest.raises(Missed, match=words) as caught:
+    with pytest.raises(TargetFailed, match=words) as caught:
         reached(after(message)[0], ("dc1", "1"), "completed")
     assert caught.value.exit_status == 1
 
 
 def test_who_waits_for_a_failure_misses_it_when_the_image_completes() -> None:
-    with pytest.raises(Missed, match="n-1: completed"):
+    with pytest.raises(TargetFailed, match="n-1: completed"):
         reached(after(state(part("dc1", image("1", "completed"))))[0], ("dc1", "1"), "failed")
 
 
@@ -431,7 +431,7 @@ def test_when_the_time_is_over_it_says_how_far_it_was_and_why(story: Sequence[Me
     for message in story:
         assert not watcher.hear(message)
     late = watcher.late()
-    assert isinstance(late, Late)
+    assert isinstance(late, WaitTimeout)
     assert str(late).startswith("the time is over")
     assert words in str(late)
     watcher.lose("gone\x1b")
@@ -599,7 +599,7 @@ def messages(told: Iterable[Heard]) -> list[Message]:
 async def test_a_stream_that_ends_is_come_back_to_with_the_last_id() -> None:
     async with daemon(FIRST, NEXT) as (url, heads):
         told = await heard(url, lambda told: len(messages(told)) == 2)
-    assert [type(each) for each in told] == [Opened, Message, Lost, Opened, Message]
+    assert [type(each) for each in told] == [Opened, Message, ConnectionLost, Opened, Message]
     assert [b"Last-Event-ID" in head for head in heads] == [False, True]
     assert b"\r\nLast-Event-ID: e-1\r\n" in heads[1]
     assert b"\r\nAccept: text/event-stream\r\n" in heads[0]
@@ -609,8 +609,17 @@ async def test_a_daemon_that_is_away_for_a_while_is_waited_for() -> None:
     torn = STREAM.replace(b"Connection: close", b"Content-Length: 1000") + b"data: "
     async with daemon(FIRST, AWAY, torn, NEXT) as (url, heads):
         told = await heard(url, lambda told: len(messages(told)) == 2)
-    assert [type(each) for each in told] == [Opened, Message, Lost, Lost, Opened, Lost, Opened, Message]
-    assert [str(each).removeprefix(url) for each in told if isinstance(each, Lost)] == [
+    assert [type(each) for each in told] == [
+        Opened,
+        Message,
+        ConnectionLost,
+        ConnectionLost,
+        Opened,
+        ConnectionLost,
+        Opened,
+        Message,
+    ]
+    assert [str(each).removeprefix(url) for each in told if isinstance(each, ConnectionLost)] == [
         "the daemon has ended the stream",
         "503 Service Unavailable, with nothing and none of the daemon's JSON",
         ": no connection: the connection broke in the middle of the answer",
@@ -634,7 +643,7 @@ async def test_an_id_that_no_header_can_carry_is_not_sent() -> None:
 
 async def test_silence_is_a_connection_that_is_dead() -> None:
     async with daemon(FIRST, silent=True) as (url, _):
-        *_, lost = await heard(url, lambda told: isinstance(told[-1], Lost), timeout_s=1.0)
+        *_, lost = await heard(url, lambda told: isinstance(told[-1], ConnectionLost), timeout_s=1.0)
     assert str(lost) == "nothing came for 1 s"
 
 
@@ -644,23 +653,28 @@ def answer(status: str, body: bytes = b"", kind: str = "application/json") -> by
 
 
 ELSEWHERE: Sequence[tuple[str, bytes, type[Failure], str]] = (
-    ("older", answer("404 Not Found", b'{"detail":"x"}'), Unserved, "the daemon has no /api/events: it is older than"),
+    (
+        "older",
+        answer("404 Not Found", b'{"detail":"x"}'),
+        ServerError,
+        "the daemon has no /api/events: it is older than",
+    ),
     (
         "nobody",
         answer("401 No", b'{"detail":"who","status":401,"title":"Credentials"}'),
-        Denied,
+        Rejected,
         "401 Credentials: who",
     ),
-    ("refused", answer("403 No", b'{"detail":"no","status":403,"title":"Forbidden"}'), Denied, "403 Forbidden: no"),
-    ("full", answer("503 No", b'{"detail":"full","status":503,"title":"Busy"}'), Lost, "503 Busy: full"),
-    ("json", answer("200 OK", b"{}"), Unserved, "/api/events is no stream of events: is this the daemon?"),
-    ("page", answer("200 OK", b"<html>", "text/html"), Unserved, "is this the daemon?"),
-    ("moved", answer("302 Found"), Unserved, "302 Found"),
-    ("no-content", answer("204 No Content"), Unserved, "204 No Content"),
-    ("nonsense", STREAM + b"event: state\ndata: {}\n\n", Unserved, "not what this version knows"),
-    ("no-http", b"SSH-2.0\r\n", Unserved, "no answer of its own: not HTTP as it should be"),
-    ("hung-up", b"", Lost, "no connection: Server disconnected"),
-    ("cut", answer("403 No", b"12345")[:-1], Lost, "the connection broke in the middle of the answer"),
+    ("refused", answer("403 No", b'{"detail":"no","status":403,"title":"Forbidden"}'), Rejected, "403 Forbidden: no"),
+    ("full", answer("503 No", b'{"detail":"full","status":503,"title":"Busy"}'), ConnectionLost, "503 Busy: full"),
+    ("json", answer("200 OK", b"{}"), ServerError, "/api/events is no stream of events: is this the daemon?"),
+    ("page", answer("200 OK", b"<html>", "text/html"), ServerError, "is this the daemon?"),
+    ("moved", answer("302 Found"), ServerError, "302 Found"),
+    ("no-content", answer("204 No Content"), ServerError, "204 No Content"),
+    ("nonsense", STREAM + b"event: state\ndata: {}\n\n", ServerError, "not what this version knows"),
+    ("no-http", b"SSH-2.0\r\n", ServerError, "no answer of its own: not HTTP as it should be"),
+    ("hung-up", b"", ConnectionLost, "no connection: Server disconnected"),
+    ("cut", answer("403 No", b"12345")[:-1], ConnectionLost, "the connection broke in the middle of the answer"),
 )
 
 
@@ -676,7 +690,7 @@ async def test_what_is_no_stream_is_said_in_words(first: bytes, kind: type[Failu
 async def test_a_token_that_is_taken_back_ends_it_at_the_next_connection() -> None:
     refusal = answer("401 No", b'{"detail":"who","status":401,"title":"Credentials"}')
     async with daemon(FIRST, refusal) as (url, heads):
-        with pytest.raises(Denied, match="401 Credentials: who"):
+        with pytest.raises(Rejected, match="401 Credentials: who"):
             await heard(url, lambda _: False)
     assert len(heads) == 2
 
@@ -684,5 +698,5 @@ async def test_a_token_that_is_taken_back_ends_it_at_the_next_connection() -> No
 async def test_an_event_that_is_too_large_is_no_daemons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.cli.api.subscription._LARGEST", 16)
     async with daemon(FIRST) as (url, _):
-        with pytest.raises(Unserved, match="/api/events: an event has more than 16 bytes"):
+        with pytest.raises(ServerError, match="/api/events: an event has more than 16 bytes"):
             await heard(url, lambda _: False)

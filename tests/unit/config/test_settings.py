@@ -8,8 +8,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from monitor.config.settings import RULEBOOK, Settings, schema
-from monitor.config.validation import Site, check
+from monitor.config.settings import RULES_OF_SETTINGS, Settings, schema
+from monitor.config.validation import ParseContext, check
 
 _EXAMPLES: Final = Path(__file__).parents[2] / "data" / "config"
 _TYPES: Final[dict[str, type]] = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
@@ -80,8 +80,8 @@ _LEAST: Final = {"name": "dc1", "url": "https://avi.example.net", "username": "s
     ],
 )
 def test_what_keys_must_be_to_each_other(tree: object, problem: str | None) -> None:
-    site = Site(Path(), {"SET": "s3cret"})
-    assert check(tree, Settings, site, RULEBOOK)[1] == ((problem,) if problem else ())
+    site = ParseContext(Path(), {"SET": "s3cret"})
+    assert check(tree, Settings, site, RULES_OF_SETTINGS)[1] == ((problem,) if problem else ())
 
 
 def _faults(value: Any, shape: dict[str, Any], path: str = "") -> Iterator[str]:  # noqa: ANN401 any YAML

@@ -9,11 +9,11 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec import inspect as mi
 
 from monitor.config.validation import (
+    InvalidValue,
     Kind,
+    ParseContext,
     Rule,
-    Rulebook,
-    Site,
-    Wrong,
+    SchemaRules,
     check,
     found,
     kind,
@@ -23,15 +23,15 @@ from monitor.config.validation import (
     quoted,
 )
 
-_SITE: Final = Site(Path("/"), {})
+_SITE: Final = ParseContext(Path("/"), {})
 
 
-def _even(text: str, _: Site) -> int:
+def _even(text: str, _: ParseContext) -> int:
     number = int(text)
     if number % 2:
-        raise Wrong("an even number in quotes")
+        raise InvalidValue("an even number in quotes")
     if number > 100:
-        raise Wrong(found="much")
+        raise InvalidValue(found="much")
     return number
 
 
@@ -56,7 +56,7 @@ class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     leaves: tuple[Leaf, ...] = ()
 
 
-_BOOK: Final = Rulebook(
+_BOOK: Final = SchemaRules(
     rules={
         Tree: (Rule("high", ("low", "high"), lambda tree: "too low" if tree.high < tree.low else None),),
         Leaf: (Rule("", ("count",), lambda leaf: "ninety-nine" if leaf.count == 99 else None),),
@@ -150,7 +150,7 @@ def test_a_required_mapping_that_is_missing_is_told_by_its_shape() -> None:
     class Outer(msgspec.Struct):
         inner: Annotated[Leaf, Meta(description="A leaf.")]
 
-    assert check({}, Outer, _SITE, Rulebook())[1] == ("inner: found nothing, expected a mapping of keys",)
+    assert check({}, Outer, _SITE, SchemaRules())[1] == ("inner: found nothing, expected a mapping of keys",)
 
 
 @pytest.mark.parametrize(

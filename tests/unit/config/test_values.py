@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.config import values
-from monitor.config.validation import Kind, Site, Wrong
+from monitor.config.validation import InvalidValue, Kind, ParseContext
 from monitor.config.values import (
     DatabaseUrl,
     host_of,
@@ -25,12 +25,12 @@ _FINGERPRINT = "0f" * 32
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path) -> ParseContext:
     (tmp_path / "password").write_text("s3cret\n")
     (tmp_path / "empty").write_text("\r\n")
     (tmp_path / "huge").write_bytes(b"x" * (64 * 1024 + 1))
     trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
-    return Site(tmp_path, {"SET": "s3cret", "EMPTY": "\n"})
+    return ParseContext(tmp_path, {"SET": "s3cret", "EMPTY": "\n"})
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_a_size_that_is_written_is_read_again(size: int) -> None:
         pytest.param(values.FILES, "ca.pem", "ca.pem", id="file"),
     ],
 )
-def test_a_text_means(site: Site, kind: Kind, text: str, value: object) -> None:
+def test_a_text_means(site: ParseContext, kind: Kind, text: str, value: object) -> None:
     assert kind.parse(text, site) == value
 
 
 @pytest.mark.parametrize(("kind", "name"), [(values.PASSWORD_FILE, "password"), (values.CA_FILE, "ca.pem")])
-def test_a_path_is_relative_to_the_file_that_names_it(site: Site, kind: Kind, name: str) -> None:
+def test_a_path_is_relative_to_the_file_that_names_it(site: ParseContext, kind: Kind, name: str) -> None:
     assert kind.parse(name, site) == site.directory / name
     assert kind.parse(str(site.directory / name), site) == site.directory / name
 
@@ -167,14 +167,14 @@ def test_a_path_is_relative_to_the_file_that_names_it(site: Site, kind: Kind, na
         pytest.param(values.FILES, "a\0/*", id="pattern-null-byte"),
     ],
 )
-def test_a_text_is_refused(site: Site, kind: Kind, text: str) -> None:
-    with pytest.raises((Wrong, ValueError)):
+def test_a_text_is_refused(site: ParseContext, kind: Kind, text: str) -> None:
+    with pytest.raises((InvalidValue, ValueError)):
         kind.parse(text, site)
 
 
-def test_a_password_under_the_wrong_key_is_not_shown(site: Site) -> None:
+def test_a_password_under_the_wrong_key_is_not_shown(site: ParseContext) -> None:
     for kind in (values.PASSWORD_FILE, values.PASSWORD_ENV):
-        with pytest.raises(Wrong) as caught:
+        with pytest.raises(InvalidValue) as caught:
             kind.parse("hunter2", site)
         assert "hunter2" not in caught.value.expected + caught.value.found
         assert not kind.shown
@@ -201,7 +201,7 @@ def test_the_host_of_an_origin(origin: str, host: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:9972", "[::1]:9972", ":0"])
-def test_an_address_that_is_written_is_what_was_read(site: Site, text: str) -> None:
+def test_an_address_that_is_written_is_what_was_read(site: ParseContext, text: str) -> None:
     address = values.ADDRESS.parse(text, site)
     assert isinstance(address, tuple)
     assert write_address(address) == text
@@ -221,11 +221,11 @@ def test_a_database_url_is_masked_where_it_is_shown(url: str, shown: str) -> Non
 
 
 @pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example.net", "1.2.3.999", "1.2.3"])
-def test_a_host_that_cannot_be_one_is_no_origin(site: Site, host: str) -> None:
-    with pytest.raises(Wrong):
+def test_a_host_that_cannot_be_one_is_no_origin(site: ParseContext, host: str) -> None:
+    with pytest.raises(InvalidValue):
         values.ORIGIN.parse(f"https://{host}", site)
 
 
-def test_a_database_file_is_relative_to_the_file_that_names_it(site: Site) -> None:
+def test_a_database_file_is_relative_to_the_file_that_names_it(site: ParseContext) -> None:
     assert values.DATABASE.parse("sqlite:///state.db", site) == f"sqlite:///{site.directory.absolute()}/state.db"
     assert values.DATABASE.parse("sqlite://", site) == "sqlite://"

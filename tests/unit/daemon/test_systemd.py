@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from monitor.daemon.systemd import Notifier, Tally, supervisor_of
 from monitor.model.health import Health
-from monitor.model.image import Image, ImageState, Mark, Track
+from monitor.model.image import Image, ImageState, ProgressMark, TrackedImage
 from monitor.model.snapshot import Snapshot
 from monitor.polling.fleet import Entry, Fleet
 from tests.support.service_manager import Manager, manager_at
@@ -23,7 +23,7 @@ QUICK_US = "20000"
 
 def entry(name: str, *states: ImageState, up: bool = True, stale: bool = False) -> Entry:
     images = {
-        f"{name}-{place}": Track(Image(uuid=f"{name}-{place}", state=state), Mark(b"", 0.0, 0.0), 0.0)
+        f"{name}-{place}": TrackedImage(Image(uuid=f"{name}-{place}", state=state), ProgressMark(b"", 0.0, 0.0), 0.0)
         for place, state in enumerate(states)
     }
     return Entry(name, Snapshot(images=images), Health(up=up, stale=stale), ())

@@ -29,14 +29,14 @@ from monitor.metrics.render import (
     fit,
     gather,
     header,
-    portray,
     render_health,
     render_health_again,
+    render_image,
     without,
 )
 from monitor.model.errors import Reason
 from monitor.model.health import DURATION_BOUNDS_S, Health
-from monitor.model.image import Event, Image, ImageState, Portrait
+from monitor.model.image import Event, Image, ImageState, RenderedImage
 from tests.support.strategies import BOUNDED, FEW, Seen, fleets, healths
 
 AT = 1739443003.125
@@ -48,11 +48,11 @@ IMAGE = Image(uuid="u1", state="in_progress", progress_ratio=0.5, events=EVENTS)
 CORE_SERIES, NODE_SERIES, DETAIL_SERIES = 10, 8, 6  # of IMAGE
 
 
-def portrait_of(image: Image = IMAGE, *, tiers: int = DETAIL, most: int = 1000) -> Portrait:
-    return portray("c1", Subject(image, AT), tiers=tiers, most=most)
+def portrait_of(image: Image = IMAGE, *, tiers: int = DETAIL, most: int = 1000) -> RenderedImage:
+    return render_image("c1", Subject(image, AT), tiers=tiers, most=most)
 
 
-def names_in(portrait: Portrait) -> set[str]:
+def names_in(portrait: RenderedImage) -> set[str]:
     """The families of which something is left."""
     return {family.name for family, text in zip(IMAGE_FAMILIES, portrait.lines, strict=True) if text}
 
@@ -71,7 +71,7 @@ EXPORTED = frozenset({"change", "team"})
 @pytest.mark.parametrize("tiers", [CORE, NODE, DETAIL])
 def test_annotating_a_portrait_is_what_portraying_it_anew_would_be(tiers: int) -> None:
     noted = Subject(IMAGE, AT, NOTES, EXPORTED)
-    anew = portray("c1", noted, tiers=tiers, most=1000)
+    anew = render_image("c1", noted, tiers=tiers, most=1000)
     assert annotated(portrait_of(tiers=tiers), "c1", Subject(replace(IMAGE, events=()), AT, NOTES, EXPORTED)) == anew
     assert annotated(anew, "c1", Subject(IMAGE, AT, {}, EXPORTED)) == portrait_of(tiers=tiers)
 
@@ -79,7 +79,7 @@ def test_annotating_a_portrait_is_what_portraying_it_anew_would_be(tiers: int) -
 def test_annotating_what_is_not_shown_shows_nothing() -> None:
     hidden = without(portrait_of(), CORE)
     assert annotated(hidden, "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == hidden
-    assert annotated(Portrait(), "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == Portrait()
+    assert annotated(RenderedImage(), "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == RenderedImage()
 
 
 # --- headers
@@ -239,14 +239,14 @@ def test_of_the_same_health_nothing_is_rendered_again() -> None:
 # --- budgets of a controller
 
 
-def fleet_of(*states: ImageState) -> dict[str, Portrait]:
+def fleet_of(*states: ImageState) -> dict[str, RenderedImage]:
     return {
         f"u{place}": portrait_of(Image(uuid=f"u{place}", state=state, events=EVENTS))
         for place, state in enumerate(states)
     }
 
 
-def series_of(portraits: Mapping[str, Portrait]) -> list[tuple[int, int, int]]:
+def series_of(portraits: Mapping[str, RenderedImage]) -> list[tuple[int, int, int]]:
     return [portrait.series for portrait in portraits.values()]
 
 
@@ -292,7 +292,7 @@ def test_what_was_fitted_is_rendered_as_counted() -> None:
 sizes = st.integers(0, 40)
 portraits_drawn = st.dictionaries(
     st.text(max_size=3),
-    st.builds(Portrait, st.just((b"",) * len(IMAGE_FAMILIES)), st.tuples(sizes, sizes, sizes), st.booleans()),
+    st.builds(RenderedImage, st.just((b"",) * len(IMAGE_FAMILIES)), st.tuples(sizes, sizes, sizes), st.booleans()),
     max_size=8,
 )
 budgets = st.integers(0, 300)
@@ -300,7 +300,7 @@ budgets = st.integers(0, 300)
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_a_budget_is_kept(portraits: dict[str, Portrait], most: int) -> None:
+def test_a_budget_is_kept(portraits: dict[str, RenderedImage], most: int) -> None:
     kept, _ = fit(portraits, most=most)
 
     assert sum(map(sum, series_of(kept))) <= most
@@ -308,7 +308,7 @@ def test_a_budget_is_kept(portraits: dict[str, Portrait], most: int) -> None:
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_every_series_is_kept_or_counted_as_dropped(portraits: dict[str, Portrait], most: int) -> None:
+def test_every_series_is_kept_or_counted_as_dropped(portraits: dict[str, RenderedImage], most: int) -> None:
     kept, dropped = fit(portraits, most=most)
 
     assert sum(map(sum, series_of(kept))) + dropped == sum(map(sum, series_of(portraits)))
@@ -317,7 +317,7 @@ def test_every_series_is_kept_or_counted_as_dropped(portraits: dict[str, Portrai
 @BOUNDED
 @given(portraits_drawn, budgets)
 def test_nothing_is_dropped_while_something_finer_or_less_vital_remains(
-    portraits: dict[str, Portrait], most: int
+    portraits: dict[str, RenderedImage], most: int
 ) -> None:
     kept, _ = fit(portraits, most=most)
     places = [(uuid, tier) for uuid in portraits for tier in (CORE, NODE, DETAIL)]
@@ -333,7 +333,7 @@ def test_nothing_is_dropped_while_something_finer_or_less_vital_remains(
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_no_more_is_dropped_than_the_budget_asks_for(portraits: dict[str, Portrait], most: int) -> None:
+def test_no_more_is_dropped_than_the_budget_asks_for(portraits: dict[str, RenderedImage], most: int) -> None:
     kept, dropped = fit(portraits, most=most)
     largest = max((max(portrait.series) for portrait in portraits.values()), default=0)
 
@@ -494,8 +494,8 @@ def rendered(fleet: Known, *, openmetrics: bool) -> bytes:
     return b"".join(chunks)
 
 
-def portraits_of(controller: str, images: Iterable[Image]) -> Iterator[Portrait]:
-    return (portray(controller, Subject(image, AT), tiers=DETAIL, most=10**6) for image in images)
+def portraits_of(controller: str, images: Iterable[Image]) -> Iterator[RenderedImage]:
+    return (render_image(controller, Subject(image, AT), tiers=DETAIL, most=10**6) for image in images)
 
 
 def in_lines(text: bytes) -> list[bytes]:

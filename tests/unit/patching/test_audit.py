@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.patching.audit import GENESIS, Ending, Intent, Record, faults, seal, write
+from monitor.patching.audit import GENESIS, Intent, Outcome, Record, faults, seal, write
 from tests.support.strategies import BOUNDED, texts
 
 INTENT = Intent(
     request_id="r-1", actor="alice", source="192.0.2.7", controller="dc1", image_uuid="image-1", asked={"name": "new"}
 )
-DONE = Ending(outcome="done", changes={"name": ("old", "new")}, answer=200)
+DONE = Outcome(outcome="done", changes={"name": ("old", "new")}, answer=200)
 
 Chain = tuple[Record, ...]
 
@@ -59,7 +59,7 @@ def test_the_text_of_a_record_is_the_same_for_the_same_content_and_gives_it_back
     same = msgspec.structs.replace(INTENT, asked={"b": 1, "name": "new"})
     assert write(other) == write(same)
     assert msgspec.json.decode(write(INTENT), type=Intent) == INTENT
-    assert msgspec.json.decode(write(DONE), type=Ending) == DONE
+    assert msgspec.json.decode(write(DONE), type=Outcome) == DONE
 
 
 def altered(**fields: object) -> Callable[[Chain], Chain]:

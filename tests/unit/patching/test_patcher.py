@@ -21,14 +21,14 @@ from monitor.model.errors import (
     Unreachable,
 )
 from monitor.model.health import Health
-from monitor.model.image import Mark, Track
-from monitor.model.snapshot import Listing, Snapshot
+from monitor.model.image import ProgressMark, TrackedImage
+from monitor.model.snapshot import ImageList, Snapshot
 from monitor.patching.annotations import Annotating
-from monitor.patching.audit import Ending, Intent
+from monitor.patching.audit import Intent, Outcome
 from monitor.patching.body import Patch
 from monitor.patching.fields import Adjustment
 from monitor.patching.patcher import Patcher, judge
-from monitor.patching.request import Order, Target
+from monitor.patching.request import PatchRequest, WriteTarget
 from monitor.polling.fleet import Entry, Fleet
 
 IMAGE = {"uuid": "image-1", "name": "old", "_last_modified": "5", "img_state": {"state": "IMAGE_FSM_COMPLETED"}}
@@ -36,7 +36,7 @@ RENAME = Patch(adjustment=Adjustment("replace", {"name": "new"}))
 NOTE = Patch(Annotating({"a": "b"}))
 
 
-class Writer:
+class InFlightClient:
     """A Controller with one image."""
 
     def __init__(self, get: Exception | None = None, patch: Exception | None = None) -> None:
@@ -63,7 +63,7 @@ class Written:
     """A ledger that keeps all in a list; ``down``: which of its methods fail."""
 
     def __init__(self, *down: str) -> None:
-        self.endings: list[Ending] = []
+        self.endings: list[Outcome] = []
         self.intents: list[Intent] = []
         self.annotations: dict[str, Mapping[str, str]] = {}
         self._down = down
@@ -80,7 +80,7 @@ class Written:
         self,
         _number: int,
         _intent: Intent,
-        ending: Ending,
+        ending: Outcome,
         _annotating: Annotating | None,
         *,
         at: float,  # noqa: ARG002
@@ -88,7 +88,7 @@ class Written:
         self.endings.append(ending)
         self._answer("conclude")
 
-    async def record(self, intent: Intent, ending: Ending, _annotating: Annotating | None, *, at: float) -> int:
+    async def record(self, intent: Intent, ending: Outcome, _annotating: Annotating | None, *, at: float) -> int:
         self._answer("record")
         await self.intend(intent, at=at)
         self.endings.append(ending)
@@ -99,7 +99,7 @@ class Written:
             raise StoreError("disk full")
 
 
-class Display:
+class ImageView:
     """Who counts what it is told."""
 
     def __init__(self) -> None:
@@ -118,8 +118,10 @@ class Display:
 
 
 def fleet(*images: Mapping[str, object], stale: bool = False) -> Fleet:
-    listing = assemble([decode_page(msgspec.json.encode({"results": images}))]) or Listing()
-    tracks = {uuid: Track(decode_image(raw)[0], Mark(b"", 0.0, 0.0), 0.0) for uuid, raw in listing.raws.items()}
+    listing = assemble([decode_page(msgspec.json.encode({"results": images}))]) or ImageList()
+    tracks = {
+        uuid: TrackedImage(decode_image(raw)[0], ProgressMark(b"", 0.0, 0.0), 0.0) for uuid, raw in listing.raws.items()
+    }
     found = Fleet()
     found.publish(Entry("dc1", Snapshot(listing=listing, images=tracks), Health(stale=stale), ()))
     return found
@@ -128,14 +130,16 @@ def fleet(*images: Mapping[str, object], stale: bool = False) -> Fleet:
 class Bench:
     """A patcher and all that it works with."""
 
-    def __init__(self, writer: Writer | None = None, ledger: Written | None = None, known: Fleet | None = None) -> None:
-        self.writer, self.ledger, self.display = writer or Writer(), ledger or Written(), Display()
+    def __init__(
+        self, writer: InFlightClient | None = None, ledger: Written | None = None, known: Fleet | None = None
+    ) -> None:
+        self.writer, self.ledger, self.display = writer or InFlightClient(), ledger or Written(), ImageView()
         self.ended: list[str] = []
-        targets = {"dc1": Target(self.writer, self.display)}
+        targets = {"dc1": WriteTarget(self.writer, self.display)}
         self.patcher = Patcher(known or fleet(IMAGE), self.ledger, targets, now=lambda: 1.0, ended=self.ended.append)
 
     async def apply(self, patch: Patch, **how: Any) -> Any:  # noqa: ANN401
-        order = Order(
+        order = PatchRequest(
             controller="dc1",
             uuid="image-1",
             patch=patch,
@@ -162,7 +166,7 @@ async def test_an_adjustment_is_intended_sent_concluded_and_the_poller_is_nudged
 
 
 async def test_a_dry_run_of_a_controller_that_is_away_is_told_and_not_recorded() -> None:
-    bench = Bench(Writer(get=Unreachable("connect", "refused", phase="image")))
+    bench = Bench(InFlightClient(get=Unreachable("connect", "refused", phase="image")))
     assert (await bench.refused(RENAME, dry_run=True)).kind == "controller-failed"
     assert (bench.ledger.intents, bench.ended) == ([], [])
 
@@ -199,7 +203,7 @@ async def test_a_dry_run_whose_condition_does_not_hold_is_told_and_not_recorded(
 
 
 async def test_a_bug_in_the_middle_is_an_unknown_outcome_and_goes_up() -> None:
-    bench = Bench(Writer(patch=ZeroDivisionError("ours")))
+    bench = Bench(InFlightClient(patch=ZeroDivisionError("ours")))
     with pytest.raises(ZeroDivisionError):
         await bench.apply(RENAME)
     assert [(ending.outcome, ending.detail) for ending in bench.ledger.endings] == [("unknown", "ZeroDivisionError")]
@@ -220,7 +224,7 @@ async def test_a_bug_in_the_middle_is_an_unknown_outcome_and_goes_up() -> None:
 async def test_where_nobody_knows_whether_it_was_done_a_poll_is_to_tell(
     error: PollError, told: list[str], down: tuple[str, ...]
 ) -> None:
-    bench = Bench(Writer(patch=error), Written(*down))
+    bench = Bench(InFlightClient(patch=error), Written(*down))
     await bench.refused(RENAME)
     assert bench.display.told == told
 
@@ -237,7 +241,7 @@ async def test_whoever_waits_too_long_for_a_turn_is_told_that_nothing_was_done(m
     assert (refusal.kind, bench.ended) == ("image-busy", ["done"])
 
 
-class Slow(Writer):
+class Slow(InFlightClient):
     """A Controller that answers when told to."""
 
     def __init__(self) -> None:
@@ -278,7 +282,7 @@ async def test_without_an_intent_nothing_is_sent() -> None:
 
 async def test_an_outcome_that_cannot_be_written_does_not_hide_the_controllers_refusal() -> None:
     refused = BadStatus("http_4xx", "409 taken", phase="patch", status=409)
-    bench = Bench(Writer(patch=refused), Written("conclude"))
+    bench = Bench(InFlightClient(patch=refused), Written("conclude"))
     refusal = await bench.refused(RENAME)
     assert (refusal.kind, refusal.status, bench.ended) == ("refused", 409, ["refused"])
 
@@ -299,7 +303,7 @@ async def test_an_image_that_went_while_an_annotation_waited_is_not_annotated(kn
 
 
 async def test_when_the_image_cannot_be_read_back_the_controllers_answer_is_shown() -> None:
-    class Once(Writer):
+    class Once(InFlightClient):
         async def get_image(self, uuid: str) -> bytes:
             if self.sent:
                 raise Unreachable("connect", "gone", phase="image")
@@ -312,7 +316,7 @@ async def test_when_the_image_cannot_be_read_back_the_controllers_answer_is_show
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b"<html>", b'{"name": "x', b"\xff"])
 async def test_an_answer_that_is_no_image_is_never_shown_for_one(answer: bytes) -> None:
-    class Odd(Writer):
+    class Odd(InFlightClient):
         async def get_image(self, uuid: str) -> bytes:
             if self.sent:
                 raise Unreachable("connect", "gone", phase="image")
@@ -330,7 +334,7 @@ async def test_an_answer_that_is_no_image_is_never_shown_for_one(answer: bytes) 
 
 @pytest.mark.parametrize("body", [b"[]", b"5", b"<html>", b'{"name": 5}', b"{}"])
 async def test_what_is_no_image_is_not_changed(body: bytes) -> None:
-    class Odd(Writer):
+    class Odd(InFlightClient):
         async def get_image(self, _uuid: str) -> bytes:
             return body
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from monitor.avi.image import decode_image
-from monitor.model.image import Event, Image, ImageState, Mark, Track
-from monitor.model.snapshot import Altered, Appeared, Listing, Vanished
+from monitor.model.image import Event, Image, ImageState, ProgressMark, TrackedImage
+from monitor.model.snapshot import Altered, Appeared, ImageList, Vanished
 from monitor.polling.changes import any_active, changes, fingerprint, follow, snapshot
 from tests.support.strategies import BOUNDED, FEW, dumps, images
 
@@ -33,7 +33,7 @@ sys.stdout.write(fingerprint(image).hex())
 decoded = images.map(lambda fields: decode_image(msgspec.Raw(dumps({"uuid": "u1", **fields})))[0])
 
 
-def track_of(image: Image, known: Mark | None = None, *, at: float = 1000.0) -> Track:
+def track_of(image: Image, known: ProgressMark | None = None, *, at: float = 1000.0) -> TrackedImage:
     return follow(image, known, at=at, detail_for_s=3600.0)
 
 
@@ -104,17 +104,19 @@ def test_a_fingerprint_is_the_same_in_another_process(seed: str) -> None:
 
 
 def test_an_image_seen_first_is_marked_now() -> None:
-    assert track_of(IMAGE, at=1000.0).mark == Mark(fingerprint(IMAGE), changed_at=1000.0, first_seen_at=1000.0)
+    assert track_of(IMAGE, at=1000.0).mark == ProgressMark(fingerprint(IMAGE), changed_at=1000.0, first_seen_at=1000.0)
 
 
 def test_an_image_that_moved_is_marked_now_but_was_first_seen_before() -> None:
-    known = Mark(b"another", changed_at=900.0, first_seen_at=800.0)
+    known = ProgressMark(b"another", changed_at=900.0, first_seen_at=800.0)
 
-    assert track_of(IMAGE, known, at=1000.0).mark == Mark(fingerprint(IMAGE), changed_at=1000.0, first_seen_at=800.0)
+    assert track_of(IMAGE, known, at=1000.0).mark == ProgressMark(
+        fingerprint(IMAGE), changed_at=1000.0, first_seen_at=800.0
+    )
 
 
 def test_an_image_that_stands_still_keeps_its_mark() -> None:
-    known = Mark(fingerprint(IMAGE), changed_at=900.0, first_seen_at=800.0)
+    known = ProgressMark(fingerprint(IMAGE), changed_at=900.0, first_seen_at=800.0)
 
     assert track_of(IMAGE, known, at=1000.0).mark is known
 
@@ -126,7 +128,7 @@ def test_a_track_holds_the_image_as_it_was_read() -> None:
 @BOUNDED
 @given(st.lists(decoded, min_size=1, max_size=4))
 def test_when_an_image_was_first_seen_never_changes(readings: list[Image]) -> None:
-    mark: Mark | None = None
+    mark: ProgressMark | None = None
     for place, reading in enumerate(readings):
         mark = track_of(reading, mark, at=1000.0 + place).mark
 
@@ -172,7 +174,7 @@ def test_detail_ends_a_while_after(image: Image, until: float) -> None:
 
 
 def test_detail_after_first_sight_is_not_prolonged_by_a_movement() -> None:
-    known = Mark(b"another", changed_at=900.0, first_seen_at=800.0)
+    known = ProgressMark(b"another", changed_at=900.0, first_seen_at=800.0)
 
     assert track_of(Image(uuid="u1", state="completed"), known, at=1000.0).detail_until == 4400.0
 
@@ -180,7 +182,7 @@ def test_detail_after_first_sight_is_not_prolonged_by_a_movement() -> None:
 # --- snapshots
 
 
-def done(uuid: str, ended_at: float) -> Track:
+def done(uuid: str, ended_at: float) -> TrackedImage:
     return track_of(Image(uuid=uuid, state="completed", ended_at=ended_at))
 
 
@@ -194,12 +196,12 @@ def done(uuid: str, ended_at: float) -> Track:
         pytest.param({"u1": done("u1", -2600.0)}, inf, id="one that ends this moment has ended"),
     ],
 )
-def test_a_snapshot_knows_when_the_next_detail_ends(tracks: dict[str, Track], ends_at: float) -> None:
-    assert snapshot(Listing(), tracks, frozenset(), at=1000.0).detail_ends_at == ends_at
+def test_a_snapshot_knows_when_the_next_detail_ends(tracks: dict[str, TrackedImage], ends_at: float) -> None:
+    assert snapshot(ImageList(), tracks, frozenset(), at=1000.0).detail_ends_at == ends_at
 
 
 def test_a_snapshot_holds_what_it_is_given() -> None:
-    listing, tracks = Listing(nameless=1), {"u1": track_of(IMAGE)}
+    listing, tracks = ImageList(unidentified=1), {"u1": track_of(IMAGE)}
     taken = snapshot(listing, tracks, frozenset({"u2"}), at=1000.0)
 
     assert (taken.listing, taken.images, taken.bad) == (listing, tracks, frozenset({"u2"}))

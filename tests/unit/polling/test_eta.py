@@ -7,11 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.model.image import Course, Event, EventState, Forecast, Image, Mark, Track
-from monitor.polling.eta import UNKNOWN, Earlier, Usual, foresee, left, lesson, share, stalled_s, usual
+from monitor.model.image import Eta, Event, EventState, Image, ProgressMark, TrackedImage, UploadProgress
+from monitor.polling.eta import (
+    UNKNOWN,
+    CompletedUpload,
+    TypicalDurations,
+    left,
+    share,
+    stalled_s,
+    summarize,
+    update_eta,
+    usual,
+)
 
 SLOW, QUICK = 300.0, 100.0
-USUAL = Usual({"Extract": SLOW, "Copy": QUICK}, took_s=800.0)
+USUAL = TypicalDurations({"Extract": SLOW, "Copy": QUICK}, took_s=800.0)
 
 
 def event(
@@ -27,22 +37,22 @@ def upload(ratio: float | None = None, *events: Event, tasks: int | None = None,
     )
 
 
-def track(image: Image, course: Course | None, *, at: float) -> Track:
-    return Track(image, Mark(b"", changed_at=at, first_seen_at=0.0), 0.0, course=course)
+def track(image: Image, course: UploadProgress | None, *, at: float) -> TrackedImage:
+    return TrackedImage(image, ProgressMark(b"", changed_at=at, first_seen_at=0.0), 0.0, course=course)
 
 
-def watched(steps: Sequence[tuple[float, float]], usually: Usual = UNKNOWN) -> list[Course | None]:
+def watched(steps: Sequence[tuple[float, float]], usually: TypicalDurations = UNKNOWN) -> list[UploadProgress | None]:
     """The courses of an upload that is seen at these times with this progress, and moves each time."""
-    known, courses = None, list[Course | None]()
+    known, courses = None, list[UploadProgress | None]()
     for at, ratio in steps:
         image = upload(ratio)
-        course = foresee(known, image, usually, at=at, moved=True)
+        course = update_eta(known, image, usually, at=at, moved=True)
         known = track(image, course, at=at)
         courses.append(course)
     return courses
 
 
-def forecast_of(course: Course | None) -> Forecast:
+def forecast_of(course: UploadProgress | None) -> Eta:
     assert course
     assert course.forecast
     return course.forecast
@@ -101,8 +111,8 @@ def test_a_share_is_a_share(ratio: float | None, states: list[EventState], tasks
 
 def test_nothing_is_said_before_enough_was_seen() -> None:
     first, second, third = watched([(0.0, 0.0), (10.0, 0.02), (20.0, 0.04)])
-    assert first == Course(0.0, 0.0)
-    assert second == Course(0.0, 0.0)
+    assert first == UploadProgress(0.0, 0.0)
+    assert second == UploadProgress(0.0, 0.0)
     assert forecast_of(third).ends_at == pytest.approx(500.0)
 
 
@@ -147,13 +157,15 @@ def test_a_promise_that_was_moved_says_so_until_it_is_moved_again() -> None:
     steps=st.lists(st.tuples(st.floats(0.1, 1000, allow_nan=False), st.floats(-0.2, 0.3)), min_size=1, max_size=30),
     usually=st.sampled_from([UNKNOWN, USUAL]),
 )
-def test_a_promise_is_never_put_off_without_a_reason(steps: list[tuple[float, float]], usually: Usual) -> None:
+def test_a_promise_is_never_put_off_without_a_reason(
+    steps: list[tuple[float, float]], usually: TypicalDurations
+) -> None:
     at, ratio = 0.0, 0.0
     seen = [(at, ratio)]
     for wait, gain in steps:
         at, ratio = at + wait, min(1.0, max(0.0, ratio + gain))
         seen.append((at, ratio))
-    before: Forecast | None = None
+    before: Eta | None = None
     for (now, _), course in zip(seen, watched(seen, usually), strict=True):
         forecast = course.forecast if course else None
         if before and forecast and forecast.ends_at != before.ends_at:
@@ -166,7 +178,7 @@ def test_a_promise_is_never_put_off_without_a_reason(steps: list[tuple[float, fl
 
 def test_work_that_began_anew_is_a_new_course() -> None:
     *_, last = watched([(0.0, 0.1), (100.0, 0.5), (110.0, 0.0)])
-    assert last == Course(110.0, 0.0)
+    assert last == UploadProgress(110.0, 0.0)
     *_, last = watched([(0.0, 0.1), (100.0, 0.5), (110.0, 0.0)], USUAL)
     assert forecast_of(last).why == "its work began anew"
 
@@ -178,32 +190,32 @@ def test_progress_that_flickers_is_no_new_beginning() -> None:
 
 
 def test_what_did_not_move_is_foreseen_as_it_was() -> None:
-    course = Course(0.0, 0.0, Forecast(1.0, 1.0, 1.0))
+    course = UploadProgress(0.0, 0.0, Eta(1.0, 1.0, 1.0))
     known = track(upload(0.5), course, at=5.0)
-    assert foresee(known, upload(0.5), UNKNOWN, at=9.0, moved=False) is course
+    assert update_eta(known, upload(0.5), UNKNOWN, at=9.0, moved=False) is course
 
 
 def test_an_upload_that_a_restart_finds_under_way_is_measured_from_then_on() -> None:
-    assert foresee(None, upload(0.5), UNKNOWN, at=9.0, moved=False) == Course(9.0, 0.5)
+    assert update_eta(None, upload(0.5), UNKNOWN, at=9.0, moved=False) == UploadProgress(9.0, 0.5)
     known = track(replace(upload(), state="completed"), None, at=5.0)
-    assert foresee(known, upload(0.5), UNKNOWN, at=9.0, moved=True) == Course(9.0, 0.5)
+    assert update_eta(known, upload(0.5), UNKNOWN, at=9.0, moved=True) == UploadProgress(9.0, 0.5)
 
 
 @pytest.mark.parametrize(
     "image", [replace(upload(0.5), state="completed"), replace(upload(0.5), state="failed"), upload()]
 )
 def test_nothing_is_foreseen_of_what_is_over_or_tells_nothing(image: Image) -> None:
-    known = track(upload(0.4), Course(0.0, 0.0), at=5.0)
-    assert foresee(known, image, USUAL, at=9.0, moved=True) is None
+    known = track(upload(0.4), UploadProgress(0.0, 0.0), at=5.0)
+    assert update_eta(known, image, USUAL, at=9.0, moved=True) is None
 
 
 def test_how_long_earlier_ones_took_is_said_from_the_beginning() -> None:
-    (course,) = watched([(0.0, 0.0)], Usual(took_s=800.0))
+    (course,) = watched([(0.0, 0.0)], TypicalDurations(took_s=800.0))
     assert forecast_of(course).ends_at == pytest.approx(800.0)
 
 
 def test_the_pace_of_the_upload_itself_soon_counts_for_more() -> None:
-    *_, last = watched([(0.0, 0.0), (1000.0, 0.5)], Usual(took_s=800.0))
+    *_, last = watched([(0.0, 0.0), (1000.0, 0.5)], TypicalDurations(took_s=800.0))
     assert forecast_of(last).ends_at == pytest.approx(1000 + 0.5 * (1000 + 80) / 0.6)
 
 
@@ -211,13 +223,13 @@ def test_the_pace_of_the_upload_itself_soon_counts_for_more() -> None:
 
 
 def test_what_is_left_counts_down_and_ends_when_it_is_overdue() -> None:
-    known = track(upload(0.5), Course(0.0, 0.0, Forecast(100.0, 80.0, 130.0)), at=5.0)
+    known = track(upload(0.5), UploadProgress(0.0, 0.0, Eta(100.0, 80.0, 130.0)), at=5.0)
     for now, expected in ((60.0, (40.0, 20.0, 70.0)), (90.0, (10.0, 0.0, 40.0)), (130.0, (0.0, 0.0, 0.0))):
         found = left(known, now=now)
         assert found
         assert (found.likely_s, found.least_s, found.most_s) == expected
     assert left(known, now=131.0) is None
-    assert left(track(upload(0.5), Course(0.0, 0.5), at=5.0), now=1.0) is None
+    assert left(track(upload(0.5), UploadProgress(0.0, 0.5), at=5.0), now=1.0) is None
     assert left(track(upload(0.5), None, at=5.0), now=1.0) is None
 
 
@@ -239,18 +251,24 @@ def test_a_task_takes_from_its_first_start_to_its_last_end() -> None:
         event("Copy", node="n2"),
         event("Odd", span=(9.0, 8.0)),
     )
-    assert lesson(None, replace(image, ended_at=60.0), at=99.0) == Earlier(60.0, {"Extract": 35.0, "Copy": 1.0})
+    assert summarize(None, replace(image, ended_at=60.0), at=99.0) == CompletedUpload(
+        60.0, {"Extract": 35.0, "Copy": 1.0}
+    )
 
 
 @pytest.mark.parametrize(("done", "took_s"), [(0.0, 90.0), (0.05, 90.0), (0.06, None)])
 def test_how_long_all_of_it_took_is_known_of_what_was_seen_from_its_beginning(
     done: float, took_s: float | None
 ) -> None:
-    known = track(upload(0.9), Course(10.0, done), at=50.0)
-    assert lesson(known, upload(1.0), at=100.0) == Earlier(100.0, {}, took_s)
+    known = track(upload(0.9), UploadProgress(10.0, done), at=50.0)
+    assert summarize(known, upload(1.0), at=100.0) == CompletedUpload(100.0, {}, took_s)
 
 
 def test_what_is_usual_is_the_median() -> None:
     assert usual([]) == UNKNOWN
-    uploads = [Earlier(1.0, {"a": 1.0}, 10.0), Earlier(2.0, {"a": 3.0, "b": 5.0}), Earlier(3.0, {"a": 2.0}, 30.0)]
-    assert usual(uploads) == Usual({"a": 2.0, "b": 5.0}, 20.0)
+    uploads = [
+        CompletedUpload(1.0, {"a": 1.0}, 10.0),
+        CompletedUpload(2.0, {"a": 3.0, "b": 5.0}),
+        CompletedUpload(3.0, {"a": 2.0}, 30.0),
+    ]
+    assert usual(uploads) == TypicalDurations({"a": 2.0, "b": 5.0}, 20.0)

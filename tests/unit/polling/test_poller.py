@@ -17,20 +17,20 @@ from monitor.metrics.family import DETAIL
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.model.errors import BadStatus, PollError, Refused, Unavailable, Unreachable
 from monitor.model.health import Health
-from monitor.model.image import Image, Mark
-from monitor.model.snapshot import Listing
-from monitor.polling.eta import UNKNOWN, Earlier, Usual
+from monitor.model.image import Image, ProgressMark
+from monitor.model.snapshot import ImageList
+from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
-from monitor.polling.schedule import Slots, backoff_s
+from monitor.polling.schedule import PollLimiter, backoff_s
 
 QUICK = Poll(active_interval_s=0.001, idle_interval_s=0.002, max_backoff_s=0.002)
 DOWN = Unreachable("connect", "refused")
 
-Answer = Listing | PollError | Exception
+Answer = ImageList | PollError | Exception
 
 
-def listing(*images: Mapping[str, object]) -> Listing:
+def listing(*images: Mapping[str, object]) -> ImageList:
     """What a client makes of one page with these images."""
     body = msgspec.json.encode({"count": len(images), "results": images})
     found = assemble([decode_page(body)])
@@ -53,7 +53,7 @@ class Answers:
         self.link = Link(version="30.2.1", api_version="30.2.1")
         self.answers = list(answers)
 
-    async def list_images(self, before: Listing) -> Listing:
+    async def list_images(self, before: ImageList) -> ImageList:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -63,10 +63,10 @@ class Answers:
 class NoMarks:
     """Nothing outlives the process."""
 
-    def of(self, _controller: str) -> Mapping[str, Mark]:
+    def of(self, _controller: str) -> Mapping[str, ProgressMark]:
         return {}
 
-    def settle(self, _controller: str, _marks: Mapping[str, Mark]) -> None:
+    def settle(self, _controller: str, _marks: Mapping[str, ProgressMark]) -> None:
         return
 
 
@@ -74,25 +74,25 @@ class NoPast:
     """No upload has ended yet; what was learned of those that did."""
 
     def __init__(self) -> None:
-        self.learned: list[tuple[str, Earlier]] = []
+        self.learned: list[tuple[str, CompletedUpload]] = []
 
-    def usual(self, _controller: str, _kind: str) -> Usual:
+    def usual(self, _controller: str, _kind: str) -> TypicalDurations:
         return UNKNOWN
 
-    def remember(self, _controller: str, image: Image, upload: Earlier) -> None:
+    def remember(self, _controller: str, image: Image, upload: CompletedUpload) -> None:
         self.learned.append((image.uuid, upload))
 
 
 class Kept(NoMarks):
-    """Marks as a database has them."""
+    """ProgressMarks as a database has them."""
 
     def __init__(self) -> None:
-        self.marks: Mapping[str, Mark] = {}
+        self.marks: Mapping[str, ProgressMark] = {}
 
-    def of(self, _controller: str) -> Mapping[str, Mark]:
+    def of(self, _controller: str) -> Mapping[str, ProgressMark]:
         return self.marks
 
-    def settle(self, _controller: str, marks: Mapping[str, Mark]) -> None:
+    def settle(self, _controller: str, marks: Mapping[str, ProgressMark]) -> None:
         self.marks = marks
 
 
@@ -151,7 +151,7 @@ async def polling(
         past=past or NoPast(),
         poll=poll,
         events=events or Events(),
-        slots=Slots(4),
+        slots=PollLimiter(4),
         now=clock or Clock(),
         rng=Random(1),
     )
@@ -198,7 +198,7 @@ async def annotating(source: Answers, notes: NoNotes) -> AsyncIterator[tuple[Fle
         poll=rare,
         events=Events(),
         exported=frozenset({"change"}),
-        slots=Slots(4),
+        slots=PollLimiter(4),
         now=Clock(),
         rng=Random(1),
     )
@@ -290,7 +290,7 @@ class Overtaken(Answers):
         self._polls = 0
         self.poller: Poller | None = None
 
-    async def list_images(self, before: Listing) -> Listing:
+    async def list_images(self, before: ImageList) -> ImageList:
         answer = await super().list_images(before)
         self._polls += 1
         if self._polls == 2:
@@ -335,7 +335,7 @@ async def test_a_poll_under_way_does_not_undo_a_change_that_is_on_display(
 
 async def test_images_that_are_not_on_display_cannot_be_undone() -> None:
     fleet, source = Fleet(), Overtaken(listing(image()), change=image(name="renamed"))
-    source.poller = poller("dc1", source, fleet, Slots(1))
+    source.poller = poller("dc1", source, fleet, PollLimiter(1))
     await source.poller._poll_once(late_s=0.0)
     source.poller._expire()  # as the timer does
     await source.poller._poll_once(late_s=0.0)
@@ -351,9 +351,9 @@ async def test_settings_that_came_with_a_listing_that_is_thrown_away_are_put_to_
     notes = Noted()
     notes.of_images["image-2"] = {"owner": "net-ops"}
     fleet, source = Fleet(), kind(listing(image(), image("image-2")), change=image(name="renamed"))
-    source.poller = poller("dc1", source, fleet, Slots(1), notes)
+    source.poller = poller("dc1", source, fleet, PollLimiter(1), notes)
     await source.poller._poll_once(late_s=0.0)
-    source.poller.renew(QUICK, Events(), frozenset({"owner"}), Slots(1))
+    source.poller.renew(QUICK, Events(), frozenset({"owner"}), PollLimiter(1))
     await source.poller._poll_once(late_s=0.0)
     assert 'value="net-ops"' not in text(fleet.entries["dc1"])
     await source.poller._poll_once(late_s=0.0)
@@ -377,7 +377,7 @@ class AnnotatedMeanwhile(Answers):
         self._notes = notes
         self.poller: Poller | None = None
 
-    async def list_images(self, before: Listing) -> Listing:
+    async def list_images(self, before: ImageList) -> ImageList:
         assert self.poller is not None
         self._notes.of_images["image-0"] = {"a": "b"}
         asyncio.get_running_loop().call_soon(self.poller.annotated)
@@ -388,7 +388,7 @@ async def test_an_annotation_that_comes_in_the_middle_of_a_poll_is_not_lost(monk
     monkeypatch.setattr("monitor.polling.poller._BREATH_S", 0.0)  # so that every image is a pause
     notes, fleet = Noted(), Fleet()
     source = AnnotatedMeanwhile(notes)
-    source.poller = poller("dc1", source, fleet, Slots(1), notes)
+    source.poller = poller("dc1", source, fleet, PollLimiter(1), notes)
     await source.poller._poll_once(late_s=0.0)
     shown = [
         line for line in of_annotations(fleet.entries["dc1"]) if line.endswith("annotations 1.0") or "} 1.0" in line
@@ -415,7 +415,7 @@ async def test_a_controller_is_published_before_its_first_poll() -> None:
         past=NoPast(),
         poll=QUICK,
         events=Events(),
-        slots=Slots(1),
+        slots=PollLimiter(1),
         now=Clock(),
         rng=Random(1),
     )
@@ -511,7 +511,7 @@ async def test_an_active_image_makes_polls_frequent_and_its_end_makes_them_rare(
         assert (await until(fleet, lambda entry: entry.health.polls == 3)).health.interval_s == QUICK.idle_interval_s
 
 
-def uploaded(percent: int, state: str = "IN_PROGRESS") -> Listing:
+def uploaded(percent: int, state: str = "IN_PROGRESS") -> ImageList:
     span = {"start_time": "2025-02-13 10:00:00", "end_time": "2025-02-13 10:00:30", "status": "SYSERR_SUCCESS"}
     return listing(image(progress=percent, img_state={"state": f"IMAGE_FSM_{state}"}, events=[event("n1", **span)]))
 
@@ -673,7 +673,7 @@ async def test_images_are_said_together_at_first_and_one_by_one_later() -> None:
 
 
 async def test_controllers_that_gave_no_answer_twice_draw_on_a_pool_of_their_own() -> None:
-    slots = Slots(16)
+    slots = PollLimiter(16)
     healthy, failing = slots.of(Health()), slots.of(Health(failed_in_a_row=2, reason="timeout"))
     assert healthy is not failing
     assert slots.of(Health(failed_in_a_row=1, reason="timeout")) is healthy
@@ -704,7 +704,7 @@ class Slow:
         self._let_go = let_go
         self._failures = failures
 
-    async def list_images(self, _before: Listing) -> Listing:
+    async def list_images(self, _before: ImageList) -> ImageList:
         if self._failures:
             self._failures -= 1
             raise DOWN
@@ -721,7 +721,7 @@ async def test_no_more_polls_run_at_once_than_are_allowed() -> None:
     class Watched(Slow):
         """Counts for this test alone."""
 
-    fleet, slots, let_go = Fleet(), Slots(3), asyncio.Event()
+    fleet, slots, let_go = Fleet(), PollLimiter(3), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         loops = [
             tasks.create_task(poller(f"dc{number}", Watched(let_go), fleet, slots).run(first_in_s=0.0), name="poll")
@@ -741,7 +741,7 @@ async def test_no_more_polls_run_at_once_than_are_allowed() -> None:
 
 
 async def test_controllers_that_hang_after_two_failures_do_not_delay_the_healthy_ones() -> None:
-    fleet, slots, never = Fleet(), Slots(8), asyncio.Event()
+    fleet, slots, never = Fleet(), PollLimiter(8), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         sources = {f"dead{number}": Slow(never, failures=2) for number in range(20)}
         every: dict[str, Slow | Answers] = {**sources, "dc1": Answers([listing(image())])}
@@ -755,7 +755,7 @@ async def test_controllers_that_hang_after_two_failures_do_not_delay_the_healthy
     assert {entry.health.polls for name, entry in fleet.entries.items() if name in sources} == {2}
 
 
-def poller(name: str, source: Slow | Answers, fleet: Fleet, slots: Slots, notes: NoNotes | None = None) -> Poller:
+def poller(name: str, source: Slow | Answers, fleet: Fleet, slots: PollLimiter, notes: NoNotes | None = None) -> Poller:
     return Poller(
         name,
         source,

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from monitor.model.health import Health
-from monitor.polling.schedule import Pulse, Slots
+from monitor.polling.schedule import PollLimiter, PollWatchdog
 
 
 def now() -> float:
@@ -13,7 +13,7 @@ def now() -> float:
 
 
 async def test_a_poller_is_overdue_once_its_poll_was_due_and_nothing_began() -> None:
-    pulse = Pulse()
+    pulse = PollWatchdog()
     assert pulse.overdue_s == 0.0  # it was not even started
     pulse.rests(until=now() + 60.0)
     assert pulse.overdue_s == 0.0
@@ -22,17 +22,17 @@ async def test_a_poller_is_overdue_once_its_poll_was_due_and_nothing_began() -> 
 
 
 async def test_a_poll_is_overdue_once_it_lasts_longer_than_any_can() -> None:
-    pulse = Pulse()
-    pulse.queues(Slots(1).of(Health()), limit_s=100.0)
+    pulse = PollWatchdog()
+    pulse.queues(PollLimiter(1).of(Health()), limit_s=100.0)
     pulse.polls()
     assert pulse.overdue_s == 0.0
-    pulse.queues(Slots(1).of(Health()), limit_s=-60.0)
+    pulse.queues(PollLimiter(1).of(Health()), limit_s=-60.0)
     pulse.polls()
     assert pulse.overdue_s == pytest.approx(60.0, abs=5.0)
 
 
 async def test_who_waits_for_a_place_is_not_overdue_while_others_take_and_leave_theirs() -> None:
-    pulse, pool = Pulse(), Slots(1).of(Health())
+    pulse, pool = PollWatchdog(), PollLimiter(1).of(Health())
     pulse.queues(pool, limit_s=-60.0)
     assert pulse.overdue_s == pytest.approx(60.0, abs=5.0), "nobody moved"
     await pool.acquire()

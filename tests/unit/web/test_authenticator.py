@@ -19,9 +19,9 @@ from monitor.config.access import Scope, Token, User, digest_of
 from monitor.config.settings import Events, Log, Poll
 from monitor.config.types import Config
 from monitor.config.web_config import TlsServer, WebConfig
-from monitor.metrics.self_metrics import OwnMetrics
+from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.secret import Secret
-from monitor.web.auth.authenticator import Caller, Door
+from monitor.web.auth.authenticator import Authenticator, Caller
 from monitor.web.problems import Problem
 
 TOKENS = (
@@ -45,7 +45,7 @@ class House:
 
     def __init__(self, *, web: WebConfig | None = WEB) -> None:
         self.now = 1000.0
-        self.own = OwnMetrics()
+        self.own = SelfMetrics()
         config = Config(
             listen_host="127.0.0.1",
             listen_port=0,
@@ -60,7 +60,7 @@ class House:
             users=USERS,
             web=web,
         )
-        self.door = Door(config, self.own, clock=lambda: self.now)
+        self.door = Authenticator(config, self.own, clock=lambda: self.now)
 
     @property
     def failures(self) -> float | None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from monitor.web.auth.throttle import Failures, source_of
+from monitor.web.auth.throttle import FailureThrottle, source_of
 
 
 class Clock:
@@ -20,13 +20,13 @@ def clock() -> Clock:
     return Clock()
 
 
-def taken(failures: Failures, source: str = "a") -> int:
+def taken(failures: FailureThrottle, source: str = "a") -> int:
     """How many tries there were left."""
     return next(count for count in range(100) if failures.take(source))
 
 
 def test_ten_are_free_and_then_it_says_how_long_to_wait(clock: Clock) -> None:
-    failures = Failures(clock)
+    failures = FailureThrottle(clock)
     assert taken(failures) == 10
     assert failures.take("a") == pytest.approx(6.0)
     clock.now += 4.5
@@ -36,7 +36,7 @@ def test_ten_are_free_and_then_it_says_how_long_to_wait(clock: Clock) -> None:
 @pytest.mark.parametrize("start", [0.0, 1e-3, 12345.678, 4e9 + 0.1])
 def test_one_comes_back_every_six_seconds_and_never_more_than_ten(start: float) -> None:
     clock = Clock(start)
-    failures = Failures(clock)
+    failures = FailureThrottle(clock)
     taken(failures)
     clock.now += 6.001
     assert taken(failures) == 1
@@ -45,20 +45,20 @@ def test_one_comes_back_every_six_seconds_and_never_more_than_ten(start: float) 
 
 
 def test_asking_in_vain_does_not_lengthen_the_wait(clock: Clock) -> None:
-    failures = Failures(clock)
+    failures = FailureThrottle(clock)
     taken(failures)
     waits = {failures.take("a") for _ in range(50)}
     assert waits == {6.0}
 
 
 def test_sources_are_counted_apart(clock: Clock) -> None:
-    failures = Failures(clock)
+    failures = FailureThrottle(clock)
     taken(failures, "a")
     assert taken(failures, "b") == 10
 
 
 def test_what_was_no_failure_is_given_back(clock: Clock) -> None:
-    failures = Failures(clock)
+    failures = FailureThrottle(clock)
     for _ in range(30):
         assert failures.take("a") == 0.0
         failures.give_back("a")
@@ -66,7 +66,7 @@ def test_what_was_no_failure_is_given_back(clock: Clock) -> None:
 
 
 def test_memory_is_bounded_and_the_longest_silent_goes_first(clock: Clock) -> None:
-    failures = Failures(clock)
+    failures = FailureThrottle(clock)
     taken(failures, "loud")
     for number in range(5000):
         failures.take(str(number))
