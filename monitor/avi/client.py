@@ -25,7 +25,7 @@ from monitor.avi.values import api_version_for
 from monitor.config.types import Controller
 from monitor.model.errors import BadAnswer, Phase, PollError, Refused, Unreachable
 from monitor.model.secret import Secret
-from monitor.model.snapshot import ImageList, Page
+from monitor.model.snapshot import ObjectList, Page
 
 _MOST_PAGES: Final = 100  # 20,000 images; a Controller that names more is lying, and would hold a poll for ever
 _MOST_COOKIES: Final = 32  # a Controller has three; a proxy that sets ever new ones must not fill our requests
@@ -82,7 +82,7 @@ class Client:
         self._max_response = max_response
         self._refused = None
 
-    async def list_images(self, before: ImageList) -> ImageList:
+    async def list_images(self, before: ObjectList) -> ObjectList:
         """
         Read all images. A page whose bytes are what they were is not read again; ``before`` itself when all are.
 
@@ -101,7 +101,7 @@ class Client:
             self._version_doubtful = True
             raise Unreachable("timeout", f"no whole list within {MOST_DEADLINES} deadlines") from error
 
-    async def _read_listing(self, before: ImageList) -> ImageList | None:
+    async def _read_listing(self, before: ObjectList) -> ObjectList | None:
         """One read of all pages; None when images came or went between them."""
         pages = await self._read_pages(before)
         same = len(pages) == len(before.pages) and all(map(operator.is_, pages, before.pages))
@@ -125,7 +125,7 @@ class Client:
             with suppress(PollError):
                 await self._send("POST", URL(f"{self._controller.url}/logout"), "login", headers=headers)
 
-    async def _read_pages(self, before: ImageList) -> list[Page]:
+    async def _read_pages(self, before: ObjectList) -> list[Page]:
         pages: list[Page] = []
         came, room = 0, self._max_response
         while len(pages) < _MOST_PAGES:
@@ -137,8 +137,8 @@ class Client:
             known = before.pages[len(pages)] if len(pages) < len(before.pages) else None
             page = known if known is not None and known.body == body else decode_page(body, known)
             pages.append(page)
-            came += len(page.images)
-            if len(page.images) < PAGE_SIZE if page.count is None else came >= page.count or not page.images:
+            came += len(page.objects)
+            if len(page.objects) < PAGE_SIZE if page.count is None else came >= page.count or not page.objects:
                 break
         return pages
 

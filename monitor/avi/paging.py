@@ -15,7 +15,7 @@ from monitor.avi import wire
 from monitor.avi.values import clip, last_segment
 from monitor.avi.wire import UNREADABLE
 from monitor.model.errors import BadAnswer
-from monitor.model.snapshot import ImageList, Page
+from monitor.model.snapshot import ObjectList, Page
 
 PAGE_SIZE: Final = 200  # the most a Controller gives; more is refused
 _LARGEST_SALVAGE = 1024 * 1024  # bytes; more would hold the loop
@@ -38,7 +38,7 @@ def decode_page(body: bytes, known: Page | None = None) -> Page:
         page = _salvage(body, error)
     if len(page.results) > PAGE_SIZE:
         raise BadAnswer("decode", f"{len(page.results)} images on a page, {PAGE_SIZE} were asked for")
-    before = chain(known.images if known else (), repeat(("", msgspec.Raw())))
+    before = chain(known.objects if known else (), repeat(("", msgspec.Raw())))
     pairs = zip(page.results, before, strict=False)
     return Page(body, page.count, tuple((uuid if raw == old else identify(raw), raw) for raw, (uuid, old) in pairs))
 
@@ -59,11 +59,11 @@ def _salvage(body: bytes, error: Exception) -> wire.Page:
         raise BadAnswer("decode", clip(str(error))) from error
 
 
-def assemble(pages: Iterable[Page]) -> ImageList | None:
+def assemble(pages: Iterable[Page]) -> ObjectList | None:
     """Join pages into a listing; None when they do not fit together, because images came or went between them."""
     pages = tuple(pages)
-    named = [(uuid, raw) for page in pages for uuid, raw in page.images if uuid]
-    unidentified = sum(not uuid for page in pages for uuid, _ in page.images)
+    named = [(uuid, raw) for page in pages for uuid, raw in page.objects if uuid]
+    unidentified = sum(not uuid for page in pages for uuid, _ in page.objects)
     raws = dict(named)
     counts = {page.count for page in pages}
     if len(counts) != 1:
@@ -71,7 +71,7 @@ def assemble(pages: Iterable[Page]) -> ImageList | None:
     (count,) = counts
     came = len(raws) + unidentified
     complete = len(named) + unidentified == came if count is None else count == came
-    return ImageList(pages, raws, unidentified) if complete else None
+    return ObjectList(pages, raws, unidentified) if complete else None
 
 
 def identify(raw: msgspec.Raw) -> str:

@@ -23,7 +23,7 @@ from monitor.config.load import load
 from monitor.config.settings import schema
 from monitor.config.types import Config
 from monitor.daemon import logging as log
-from monitor.metrics.families import FAMILIES
+from monitor.polling.resources import FAMILIES
 
 DEFAULT_CONFIG = Path("/etc/avi-upgrade-monitor/config.yml")
 

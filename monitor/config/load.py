@@ -227,6 +227,7 @@ def _config(
         files=files,
         controller_files=settings.controller_files,
         annotations=settings.annotations,
+        stalled_after_s=settings.stalled_after_s,
         anonymous=_given(settings.anonymous),
         tokens=tuple(map(token_of, settings.tokens)),
         users=tuple(map(user_of, settings.users)),

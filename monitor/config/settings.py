@@ -142,6 +142,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: Log = field(default_factory=Log)
     events: Events = field(default_factory=Events)
     annotations: Annotations = field(default_factory=Annotations)
+    stalled_after_s: Annotated[
+        Duration, Meta(description="How long an upload that is under way may not move before it counts as stalled.")
+    ] = field(default=600.0, name="stalled_after")
     anonymous: (
         Annotated[
             frozenset[AnonymousScope],

@@ -87,6 +87,7 @@ class Config(Struct, frozen=True, kw_only=True):
     controller_files: tuple[str, ...] = ()
     """The paths and patterns of the key of this name, as they were written."""
     annotations: Annotations = Annotations()
+    stalled_after_s: float = 600.0
     anonymous: frozenset[AnonymousScope] | None = None
     """What anybody may do; None: not stated, see ``anonymous_beside``."""
     tokens: tuple[Token, ...] = ()

@@ -15,11 +15,12 @@ TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
-def in_order(headers: Sequence[Piece], rows: Sequence[Sequence[Piece]]) -> list[Piece]:
+def in_order(headers: Sequence[Piece], rows: Sequence[Iterable[Piece]]) -> list[Piece]:
     """
-    All pieces of a scrape: each family's header, then that family's piece of every controller.
+    All pieces of a scrape, column by column: the header, then that column's piece of every controller.
 
-    ``rows``: one a controller, as long as ``headers``.
+    ``headers``: one a column; an empty one where the column goes on with the family before it. ``rows``: one a
+    controller, each with a piece for every column.
     """
     pieces: list[Piece] = []
     columns: Iterable[Iterable[Piece]] = zip(*rows, strict=True) if rows else repeat(())

@@ -7,22 +7,23 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 import msgspec
 from prometheus_client.utils import floatToGoString
 
-from monitor.model.image import Image
+from monitor.model.tracked import Tracked
 
-S = TypeVar("S")  # what a family is read off: an image, or a controller's health
+S = TypeVar("S")  # what a family is read off: a `Subject`, or a health
+T = TypeVar("T", bound=Tracked)
 Row = tuple[str, ...]  # label values in the family's order, escaped; then the value
 
 CORE, NODE, DETAIL = range(3)  # tiers, so that a budget has something to drop: detail first, then counts per node
 
 
-class Subject(NamedTuple):
+class Subject(NamedTuple, Generic[T]):
     """
-    What the families of an image are read off. ``changed_at``: when it last moved, Unix seconds.
+    What the families of an object are read off. ``changed_at``: when it last moved, Unix seconds.
 
     ``exported``: those keys of its annotations that the configuration lets out as labels.
     """
 
-    image: Image
+    object: T
     changed_at: float
     annotations: Mapping[str, str] = {}
     exported: frozenset[str] = frozenset()
@@ -42,8 +43,9 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     """
     One metric family.
 
-    ``labels``: beyond those that identify the subject. ``rows``: what fills ``line``. ``reads``: what they are made of;
-    while that is equal, so are they. ``line``: a format string, mostly one sample; takes the identity, then a row.
+    ``labels``: beyond those that identify the subject. ``of_annotations``: read off annotations alone. ``rows``: what
+    fills ``line``. ``reads``: what they are made of; while that is equal, so are they. ``line``: a format string, mostly
+    one sample; takes the identity, then a row.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     identity: tuple[str, ...]
     labels: tuple[str, ...] = ()
     tier: int = CORE
+    of_annotations: bool = False
     rows: Callable[[S], Iterable[Row]]
     reads: Callable[[S], object] = lambda subject: subject
     line: str = ""

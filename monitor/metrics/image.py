@@ -5,28 +5,41 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, get_args
 
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Row, Subject, escape, line_of, number, optional
-from monitor.model.image import EventState, Image, ImageState, is_acknowledged
+from monitor.model.image import Image, ImageState
+from monitor.model.tracked import EventState, is_acknowledged
+
+_IDENTITY: Final = ("controller", "image_uuid")
 
 
 def _of_image(
     name: str,
     text: str,
-    rows: Callable[[Subject], Iterable[Row]],
+    rows: Callable[[Subject[Image]], Iterable[Row]],
     labels: tuple[str, ...] = (),
     tier: int = CORE,
-) -> Family[Subject]:
-    identity = ("controller", "image_uuid")
-    line = line_of(name, (*identity, *labels))
-    return Family(name=name, kind="gauge", help=text, identity=identity, labels=labels, tier=tier, rows=rows, line=line)
+    *,
+    of_annotations: bool = False,
+) -> Family[Subject[Image]]:
+    return Family(
+        name=name,
+        kind="gauge",
+        help=text,
+        identity=_IDENTITY,
+        labels=labels,
+        tier=tier,
+        of_annotations=of_annotations,
+        rows=rows,
+        line=line_of(name, (*_IDENTITY, *labels)),
+    )
 
 
-def _value(name: str, text: str, read: Callable[[Image], float | None]) -> Family[Subject]:
-    return _of_image(name, text, lambda subject: optional(read(subject.image)))
+def _value(name: str, text: str, read: Callable[[Image], float | None]) -> Family[Subject[Image]]:
+    return _of_image(name, text, lambda subject: optional(read(subject.object)))
 
 
-def _event_value(name: str, text: str, attribute: str) -> Family[Subject]:
-    def rows(subject: Subject) -> Iterator[Row]:
-        for event in subject.image.events:
+def _event_value(name: str, text: str, attribute: str) -> Family[Subject[Image]]:
+    def rows(subject: Subject[Image]) -> Iterator[Row]:
+        for event in subject.object.events:
             value: float | None = getattr(event, attribute)
             if value is not None:
                 yield escape(event.node), escape(event.task), number(value)
@@ -34,27 +47,27 @@ def _event_value(name: str, text: str, attribute: str) -> Family[Subject]:
     return _of_image(name, text, rows, ("node", "task"), DETAIL)
 
 
-def _info(subject: Subject) -> Iterable[Row]:
-    image = subject.image
+def _info(subject: Subject[Image]) -> Iterable[Row]:
+    image = subject.object
     texts = (image.name, image.tenant, image.type, image.version, image.patch)
     return ((*map(escape, texts), str(image.uber_bundle).lower(), "1.0"),)
 
 
-def _states(subject: Subject) -> Iterable[Row]:
-    return [(state, "1.0" if state == subject.image.state else "0.0") for state in get_args(ImageState)]
+def _states(subject: Subject[Image]) -> Iterable[Row]:
+    return [(state, "1.0" if state == subject.object.state else "0.0") for state in get_args(ImageState)]
 
 
-def _node_events(subject: Subject) -> Iterable[Row]:
-    counts = Counter((event.node, event.state) for event in subject.image.events)
-    nodes = dict.fromkeys(event.node for event in subject.image.events)
+def _node_events(subject: Subject[Image]) -> Iterable[Row]:
+    counts = Counter((event.node, event.state) for event in subject.object.events)
+    nodes = dict.fromkeys(event.node for event in subject.object.events)
     return [(escape(node), state, number(counts[node, state])) for node in nodes for state in get_args(EventState)]
 
 
-def _event_states(subject: Subject) -> Iterable[Row]:
-    return [(escape(e.node), escape(e.task), e.state, e.status, "1.0") for e in subject.image.events]
+def _event_states(subject: Subject[Image]) -> Iterable[Row]:
+    return [(escape(e.node), escape(e.task), e.state, e.status, "1.0") for e in subject.object.events]
 
 
-def _exported(subject: Subject) -> Iterable[Row]:
+def _exported(subject: Subject[Image]) -> Iterable[Row]:
     known = sorted(subject.annotations.keys() & subject.exported)
     return [(escape(key), escape(subject.annotations[key]), "1.0") for key in known]
 
@@ -104,17 +117,20 @@ IMAGE_FAMILIES: Final = (
         "avi_image_annotations",
         "How many annotations operators have put on the image.",
         lambda subject: optional(len(subject.annotations)),
+        of_annotations=True,
     ),
     _of_image(
         "avi_image_acknowledged",
         "Whether the annotation acknowledged is true, yes or 1: somebody knows, and alerts stay quiet.",
         lambda subject: optional(is_acknowledged(subject.annotations)),
+        of_annotations=True,
     ),
     _of_image(
         "avi_image_annotation_info",
         "An annotation whose key the configuration exports; the value is always 1.",
         _exported,
         ("key", "value"),
+        of_annotations=True,
     ),
     _of_image(
         "avi_image_node_events",
@@ -140,9 +156,3 @@ IMAGE_FAMILIES: Final = (
         "avi_image_node_event_duration_seconds", "How long the task took on the node, as reported.", "duration_s"
     ),
 )
-
-_OF_ANNOTATIONS = {"avi_image_annotations", "avi_image_acknowledged", "avi_image_annotation_info"}
-ANNOTATION_FAMILIES: Final = tuple(
-    place for place, family in enumerate(IMAGE_FAMILIES) if family.name in _OF_ANNOTATIONS
-)
-"""The places in IMAGE_FAMILIES of those that an annotation moves; they are read off nothing else."""

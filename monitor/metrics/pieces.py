@@ -55,14 +55,14 @@ def piece(text: bytes) -> Piece:
 EMPTY: Final = Piece(b"", b"")
 
 
-def again(known: Piece, text: bytes | None) -> Piece:
-    """The piece of a text that may be what it was, or is not said anew: then it is the piece it was."""
+def update_piece(known: Piece, text: bytes | None) -> Piece:
+    """The piece of a text; ``known`` itself when the text is equal, or None."""
     return known if text is None or known.text == text else piece(text)
 
 
-def renew(before: Sequence[Piece], texts: Iterable[bytes | None]) -> tuple[Piece, ...]:
-    """The pieces of these texts, each beside the one before it."""
-    return tuple(map(again, before or repeat(EMPTY), texts))
+def update_pieces(before: Sequence[Piece], texts: Iterable[bytes | None]) -> tuple[Piece, ...]:
+    """As `update_piece`, for the texts of a table of families. ``before``: empty when there were none."""
+    return tuple(map(update_piece, before or repeat(EMPTY), texts))
 
 
 class Bundle:

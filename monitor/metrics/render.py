@@ -1,19 +1,20 @@
 """
-From an image to exposition text: one portrait an image, kept until the image changes, within budgets. Pure.
+From an object to exposition text, which is kept until the object changes, within budgets. Pure.
 
-A budget drops the tiers of families from the finest: per-task detail, then counts per node, then whole images.
+A budget drops the tiers of families from the finest: per-task detail, then counts per node, then whole objects.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from msgspec.structs import replace
 
-from monitor.metrics.controller import CONTROLLER_FAMILIES
 from monitor.metrics.families import AnyFamily
-from monitor.metrics.family import CORE, DETAIL, NODE, Subject, escape
-from monitor.metrics.image import ANNOTATION_FAMILIES, IMAGE_FAMILIES
-from monitor.model.health import Health
-from monitor.model.image import RenderedImage
+from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape
+from monitor.model.tracked import RenderedObject, Tracked
+
+T = TypeVar("T", bound=Tracked)
+H = TypeVar("H")
 
 
 def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
@@ -24,85 +25,95 @@ def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
     return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n".encode()
 
 
-def render_image(controller: str, subject: Subject, *, tiers: int, most: int) -> RenderedImage:
-    """Render one image: the families of ``tiers`` and below, less the finest ones where it would exceed ``most``."""
-    image = subject.image
-    identity = escape(controller), escape(image.uuid)
+def render_object(
+    families: Sequence[Family[Subject[T]]], controller: str, subject: Subject[T], *, tiers: int, most: int
+) -> RenderedObject:
+    """Render one object: the families of ``tiers`` and below, less the finest ones where it would exceed ``most``."""
+    tracked = subject.object
+    identity = escape(controller), escape(tracked.uuid)
     dropped = 0
-    if tiers == DETAIL and len(image.events) > most:  # not even rendered: it would hold the loop
+    if tiers == DETAIL and len(tracked.events) > most:  # not even rendered: it would hold the loop
         tiers = NODE
-        dropped = sum(len(tuple(family.rows(subject))) for family in IMAGE_FAMILIES if family.tier == DETAIL)
+        dropped = sum(len(tuple(family.rows(subject))) for family in families if family.tier == DETAIL)
     lines, series = [], [0, 0, 0]
-    for family in IMAGE_FAMILIES:
+    for family in families:
         text = family.render(identity, subject) if family.tier <= tiers else b""
         lines.append(text)
         series[family.tier] += text.count(b"\n")
-    vital = image.active or image.state == "failed"
-    portrait = RenderedImage(tuple(lines), (series[0], series[1], series[2]), vital, dropped)
+    keep_last = tracked.active or tracked.state == "failed"
+    rendered = RenderedObject(tuple(lines), (series[0], series[1], series[2]), keep_last, dropped)
     for tier in (DETAIL, NODE):
-        if sum(portrait.series) > most:
-            portrait = replace(without(portrait, tier), dropped=portrait.dropped + portrait.series[tier])
-    return portrait
+        if sum(rendered.series) > most:
+            rendered = replace(
+                drop_tier(families, rendered, tier), dropped=rendered.dropped + rendered.series[tier]
+            )
+    return rendered
 
 
-def annotated(portrait: RenderedImage, controller: str, subject: Subject) -> RenderedImage:
-    """The same image with the lines of its annotations drawn anew; they alone need no events."""
-    if not portrait.lines or not sum(portrait.series):
-        return portrait  # nothing of it is shown
-    identity = escape(controller), escape(subject.image.uuid)
-    lines = list(portrait.lines)
-    for place in ANNOTATION_FAMILIES:
-        lines[place] = IMAGE_FAMILIES[place].render(identity, subject)
-    more = sum(lines[place].count(b"\n") - portrait.lines[place].count(b"\n") for place in ANNOTATION_FAMILIES)
-    core, node, detail = portrait.series
-    return replace(portrait, lines=tuple(lines), series=(core + more, node, detail))
+def render_annotations(
+    families: Sequence[Family[Subject[T]]], rendered: RenderedObject, controller: str, subject: Subject[T]
+) -> RenderedObject:
+    """The same object with the lines of its annotations rendered anew; they alone need no events."""
+    if not rendered.lines or not sum(rendered.series):
+        return rendered  # nothing of it is exported
+    identity = escape(controller), escape(subject.object.uuid)
+    lines = [
+        family.render(identity, subject) if family.of_annotations else text
+        for family, text in zip(families, rendered.lines, strict=True)
+    ]
+    core, node, detail = rendered.series
+    more = sum(new.count(b"\n") - old.count(b"\n") for new, old in zip(lines, rendered.lines, strict=True) if new is not old)
+    return replace(rendered, lines=tuple(lines), series=(core + more, node, detail))
 
 
-def without(portrait: RenderedImage, tier: int) -> RenderedImage:
-    """The same image without one tier of its families; without CORE nothing is left."""
+def drop_tier(families: Sequence[AnyFamily], rendered: RenderedObject, tier: int) -> RenderedObject:
+    """The same object without one tier of its families; without CORE nothing is left."""
     gone = {tier} if tier else {CORE, NODE, DETAIL}
-    pairs = zip(IMAGE_FAMILIES, portrait.lines, strict=True)
+    pairs = zip(families, rendered.lines, strict=True)
     lines = tuple(b"" if family.tier in gone else text for family, text in pairs)
-    core, node, detail = (0 if each in gone else portrait.series[each] for each in (CORE, NODE, DETAIL))
-    return replace(portrait, lines=lines, series=(core, node, detail))
+    core, node, detail = (0 if each in gone else rendered.series[each] for each in (CORE, NODE, DETAIL))
+    return replace(rendered, lines=lines, series=(core, node, detail))
 
 
-def fit(portraits: Mapping[str, RenderedImage], *, most: int) -> tuple[Mapping[str, RenderedImage], int]:
+def apply_budget(
+    families: Sequence[AnyFamily], objects: Mapping[str, RenderedObject], *, most: int
+) -> tuple[Mapping[str, RenderedObject], int]:
     """
-    Keep one controller within ``most`` series, and say how many were dropped for it.
+    Keep the objects of one controller within ``most`` series; and how many series were dropped for it.
 
-    Detail goes first, then the counts per node, then whole images; within each, images at rest before vital ones.
+    Detail goes first, then the counts per node, then whole objects; within each, those with ``keep_last`` go last.
     """
-    total = sum(sum(portrait.series) for portrait in portraits.values())
+    total = sum(sum(rendered.series) for rendered in objects.values())
     if total <= most:
-        return portraits, 0
-    kept, dropped = dict(portraits), 0
+        return objects, 0
+    kept, dropped = dict(objects), 0
     for tier in (DETAIL, NODE, CORE):
-        for uuid in sorted(kept, key=lambda uuid: kept[uuid].vital):
+        for uuid in sorted(kept, key=lambda uuid: kept[uuid].keep_last):
             if total - dropped <= most:
                 return kept, dropped
             before = kept[uuid]
-            kept[uuid] = without(before, tier)
+            kept[uuid] = drop_tier(families, before, tier)
             dropped += sum(before.series) - sum(kept[uuid].series)
     return kept, dropped
 
 
-def gather(portraits: Iterable[RenderedImage]) -> Iterator[bytes]:
-    """The text of each image family for one controller."""
-    rows = [portrait.lines for portrait in portraits]
-    return map(b"".join, zip(*rows, strict=True)) if rows else iter((b"",) * len(IMAGE_FAMILIES))
+def join_by_family(families: Sequence[AnyFamily], objects: Iterable[RenderedObject]) -> Iterator[bytes]:
+    """The text of each family for one controller."""
+    rows = [rendered.lines for rendered in objects]
+    return map(b"".join, zip(*rows, strict=True)) if rows else iter((b"",) * len(families))
 
 
-def render_health(controller: str, health: Health) -> Iterator[bytes]:
-    """The text of each controller family for one controller."""
-    identity = (escape(controller),)
-    return (family.render(identity, health) for family in CONTROLLER_FAMILIES)
+def render_health(families: Sequence[Family[H]], identity: Sequence[str], health: H) -> Iterator[bytes]:
+    """The text of each family of a health. ``identity``: the values of the labels that identify it."""
+    escaped = tuple(map(escape, identity))
+    return (family.render(escaped, health) for family in families)
 
 
-def render_health_again(controller: str, before: Health, health: Health) -> Iterator[bytes | None]:
-    """The same, with None for a family that reads of this health what it read of the one before."""
-    identity = (escape(controller),)
+def render_changes(
+    families: Sequence[Family[H]], identity: Sequence[str], before: H, health: H
+) -> Iterator[bytes | None]:
+    """As `render_health`, with None for a family that reads of this health what it read of the one before."""
+    escaped = tuple(map(escape, identity))
     return (
-        None if family.reads(health) == family.reads(before) else family.render(identity, health)
-        for family in CONTROLLER_FAMILIES
+        None if family.reads(health) == family.reads(before) else family.render(escaped, health) for family in families
     )

@@ -1,57 +1,85 @@
 """
-What is true now: the latest entry of every controller, replaced whole. Knows no HTTP, no Prometheus and no schedule.
+What is true now: the latest entry of every controller, replaced whole. Knows no HTTP and no schedule.
 
 Synchronous methods only, so each is one step of the event loop and needs no lock.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Generic
 
 import msgspec
 
 from monitor.metrics.pieces import Piece
-from monitor.model.health import Health
-from monitor.model.image import TrackedImage
+from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.snapshot import Change, Snapshot
+from monitor.model.tracked import T_co, Tracked, TrackedObject
+
+
+class Collection(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
+    """
+    One kind of object of one controller.
+
+    ``pieces``: one a family of the objects; empty texts while they are stale. ``health_pieces``: one a family of
+    `READ_FAMILIES`.
+    """
+
+    snapshot: Snapshot[T_co]
+    health: ReadHealth
+    pieces: tuple[Piece, ...]
+    health_pieces: tuple[Piece, ...]
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One controller as readers see it. ``pieces``: one a metric family, in the order of FAMILIES."""
+    """One controller as readers see it. ``pieces``: one a family of `SESSION_FAMILIES`."""
 
     name: str
-    snapshot: Snapshot
-    health: Health
+    session: SessionHealth
+    collections: Mapping[str, Collection[Tracked]]
+    """By the name of the resource, in the order of the table of resources."""
     pieces: tuple[Piece, ...]
 
+    def objects(self, resource: str) -> Mapping[str, TrackedObject[Tracked]]:
+        """The objects of one kind by uuid, stale or not."""
+        return self.collections[resource].snapshot.objects
 
-Listener = Callable[[Entry, tuple[Change, ...]], None]
+    def columns(self) -> Iterator[Piece]:
+        """The pieces of this controller, in the order of `scrape_columns`."""
+        collections = self.collections.values()
+        for collection in collections:
+            yield from collection.pieces
+        for column in zip(*(collection.health_pieces for collection in collections), strict=True):
+            yield from column
+        yield from self.pieces
+
+
+Listener = Callable[[str, Entry | None, tuple[Change, ...]], None]
+"""Is called with the controller's name, its new entry, and what changed; None: the controller was removed."""
 
 
 class Fleet:
-    """The entries by controller name, and who wants to hear of new ones."""
+    """The entries by controller name, and who listens to changes of them."""
 
     def __init__(self) -> None:
-        self._entries: Mapping[str, Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._listeners: tuple[Listener, ...] = ()
-        self.on_remove: Callable[[str], None] = lambda _name: None
-
-    @property
-    def entries(self) -> Mapping[str, Entry]:
-        """A mapping that never changes: who holds it reads one moment."""
-        return self._entries
+        self.entries: Mapping[str, Entry] = MappingProxyType(self._entries)
+        """A live view: a reader takes what it needs of it before it awaits anything."""
 
     def publish(self, entry: Entry, changes: tuple[Change, ...] = ()) -> None:
-        """Put a controller's new entry in the place of its old one, and tell the listeners."""
-        self._entries = {**self._entries, entry.name: entry}
+        """Put a controller's new entry in the place of its old one, and call the listeners."""
+        self._entries[entry.name] = entry
         for listener in self._listeners:
-            listener(entry, changes)
+            listener(entry.name, entry, changes)
 
     def remove(self, name: str) -> None:
-        """Know this controller no more. Listeners are not told: nothing happened to its images. ``on_remove`` is."""
-        self._entries = {other: entry for other, entry in self._entries.items() if other != name}
-        self.on_remove(name)
+        """Forget this controller, and call the listeners."""
+        del self._entries[name]
+        for listener in self._listeners:
+            listener(name, None, ())
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call ``listener`` at every publication, until the function that this returns is called."""
+        """Call ``listener`` at every change, until the function that this returns is called."""
         self._listeners = (*self._listeners, listener)
 
         def unsubscribe() -> None:
@@ -59,9 +87,10 @@ class Fleet:
 
         return unsubscribe
 
-    def images(self) -> Iterator[tuple[Entry, TrackedImage]]:
-        """Every image that is known well enough to be shown: none of a controller whose last good poll is too old."""
+    def objects(self, resource: str) -> Iterator[tuple[Entry, TrackedObject[Tracked]]]:
+        """Every object of one kind that may be shown: none of a controller whose last good read is too old."""
         for entry in self._entries.values():
-            if not entry.health.stale:
-                for track in entry.snapshot.images.values():
-                    yield entry, track
+            collection = entry.collections[resource]
+            if not collection.health.stale:
+                for tracked in collection.snapshot.objects.values():
+                    yield entry, tracked

@@ -8,7 +8,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from monitor.model.errors import PollError, Reason, Refused
-from monitor.model.health import DURATION_BOUNDS_S, Health
+from monitor.model.health import DURATION_BOUNDS_S, ReadHealth, SessionHealth
 
 K = TypeVar("K", bound=str)
 
@@ -16,7 +16,7 @@ _STILL_UPGRADING: frozenset[Reason] = frozenset({"connect", "timeout", "http_5xx
 """What a Controller that said it upgrades does next: its portal goes away and comes back."""
 
 
-def polled(before: Health, *, at: float, took_s: float) -> Health:
+def polled(before: SessionHealth, *, at: float, took_s: float) -> SessionHealth:
     """Count one poll, good or bad. ``at``: when it began, Unix seconds."""
     durations = list(before.durations)
     durations[bisect_left(DURATION_BOUNDS_S, took_s)] += 1
@@ -29,22 +29,12 @@ def polled(before: Health, *, at: float, took_s: float) -> Health:
     )
 
 
-def succeeded(before: Health, *, at: float) -> Health:
-    """A complete poll came back at ``at``."""
-    return replace(
-        before,
-        up=True,
-        stale=False,
-        auth_suspended=False,
-        upgrading=False,
-        succeeded_at=at,
-        failed_in_a_row=0,
-        reason=None,
-        cause="",
-    )
+def succeeded(before: SessionHealth) -> SessionHealth:
+    """A poll was good."""
+    return replace(before, up=True, auth_suspended=False, upgrading=False, failed_in_a_row=0, reason=None, cause="")
 
 
-def failed(before: Health, error: PollError) -> Health:
+def failed(before: SessionHealth, error: PollError) -> SessionHealth:
     """A poll failed. A log-in that was refused suspends; an upgrade lasts until a poll succeeds or fails otherwise."""
     reason = error.reason
     return replace(
@@ -53,10 +43,19 @@ def failed(before: Health, error: PollError) -> Health:
         auth_suspended=isinstance(error, Refused),
         upgrading=reason == "upgrading" or (before.upgrading and reason in _STILL_UPGRADING),
         failed_in_a_row=before.failed_in_a_row + 1,
-        failures=count(before.failures, [reason]),
         reason=reason,
         cause=f"{error.phase}: {error.detail}",
     )
+
+
+def read(before: ReadHealth, *, at: float) -> ReadHealth:
+    """A complete list came at ``at``, Unix seconds."""
+    return replace(before, stale=False, succeeded_at=at)
+
+
+def read_failed(before: ReadHealth, reason: Reason) -> ReadHealth:
+    """A read failed."""
+    return replace(before, failures=count(before.failures, [reason]))
 
 
 def count(before: Mapping[K, int], occurrences: Iterable[K]) -> Mapping[K, int]:

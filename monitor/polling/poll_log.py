@@ -1,7 +1,9 @@
 """
-What the log says of polls and images: changes of health at warning, once; changes of images at info; the rest at debug.
+What the log says of polls and objects: changes of health at warning, once; changes of objects at info; the rest at
+debug.
 
-An upgrade is no alarm: what belongs to one is said at info.
+An upgrade is no alarm: what belongs to one is logged at info. The events of objects begin with the resource's name, as
+``image_failed``.
 """
 
 from collections.abc import Mapping
@@ -9,12 +11,20 @@ from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
 
-from monitor.model.health import Health
-from monitor.model.image import Image
+from monitor.model.health import SessionHealth
 from monitor.model.snapshot import Altered, Appeared, Change, Vanished
+from monitor.model.tracked import Tracked
 
 
-def poll(log: FilteringBoundLogger, before: Health, after: Health, *, took_s: float, late_s: float) -> None:
+def poll(
+    log: FilteringBoundLogger,
+    before: SessionHealth,
+    after: SessionHealth,
+    *,
+    took_s: float,
+    late_s: float,
+    last_success_at: float | None,
+) -> None:
     """One poll ended. A change of health is a warning; another reason for the same bad health is none."""
     outcome = after.reason or "good"
     log.debug(
@@ -23,52 +33,55 @@ def poll(log: FilteringBoundLogger, before: Health, after: Health, *, took_s: fl
     if after.up and not before.up:
         log.warning("controller_up", version=after.version, api_version=after.api_version)
     elif after.reason and after.reason != before.reason:
-        fell = before.up or before.upgrading or before.reason is None
-        say = log.warning if (fell or after.auth_suspended) and not after.upgrading else log.info
+        was_good = before.up or before.upgrading or before.reason is None
+        write = log.warning if (was_good or after.auth_suspended) and not after.upgrading else log.info
         event = "controller_auth_suspended" if after.auth_suspended else "controller_down"
-        say(event, reason=after.reason, cause=after.cause, last_success_at=after.succeeded_at)
+        write(event, reason=after.reason, cause=after.cause, last_success_at=last_success_at)
 
 
-def images(log: FilteringBoundLogger, changes: tuple[Change, ...], *, first: bool) -> None:
-    """What a poll found to be different: one event an image, but one for all that the first poll finds."""
+def objects(log: FilteringBoundLogger, resource: str, changes: tuple[Change, ...], *, first: bool) -> None:
+    """What a read found to be different: one event an object, but one for all that the first read finds."""
     if first and changes:
         active = sum(isinstance(change, Appeared) and change.after.active for change in changes)
-        log.info("images_listed", images=len(changes), active=active)
+        log.info(f"{resource}s_listed", **{f"{resource}s": len(changes)}, active=active)
         return
     for change in changes:
         match change:
             case Appeared(after):
-                log.info("image_appeared", **_facts(after))
+                log.info(f"{resource}_appeared", **_facts(resource, after))
             case Vanished(before):
-                log.info("image_vanished", **_facts(before))
+                log.info(f"{resource}_vanished", **_facts(resource, before))
             case Altered(before, after, moved):
-                _altered(log, before, after, moved=moved)
+                _altered(log, resource, before, after, moved=moved)
             case _:
                 assert_never(change)
 
 
-def _altered(log: FilteringBoundLogger, before: Image, after: Image, *, moved: bool) -> None:
+def _altered(log: FilteringBoundLogger, resource: str, before: Tracked, after: Tracked, *, moved: bool) -> None:
     if after.state == before.state:
-        log.debug("image_moved" if moved else "image_edited", **_facts(after))
+        log.debug(f"{resource}_{'moved' if moved else 'edited'}", **_facts(resource, after))
     elif after.state == "failed":
-        log.warning("image_failed", cause=after.reason, **_facts(after))
+        log.warning(f"{resource}_failed", cause=after.reason, **_facts(resource, after))
     else:
-        log.info("image_state_changed", before=before.state, **_facts(after))
+        log.info(f"{resource}_state_changed", before=before.state, **_facts(resource, after))
 
 
-def _facts(image: Image) -> Mapping[str, object]:
+def _facts(resource: str, tracked: Tracked) -> Mapping[str, object]:
     return {
-        "image_uuid": image.uuid,
-        "image": image.name,
-        "state": image.state,
-        "progress_ratio": image.progress_ratio,
-        "tasks_completed": image.tasks_completed,
+        f"{resource}_uuid": tracked.uuid,
+        resource: tracked.name,
+        "state": tracked.state,
+        "progress_ratio": tracked.progress_ratio,
+        "tasks_completed": tracked.tasks_completed,
     }
 
 
-def bad_images(log: FilteringBoundLogger, bad: Mapping[str, str], *, unidentified: int) -> None:
-    """Objects that could not be read; each uuid is given here once, when it turned bad."""
-    for uuid, cause in bad.items():
-        log.warning("bad_image", image_uuid=uuid, cause=cause)
+def bad_objects(
+    log: FilteringBoundLogger, resource: str, undecodable: Mapping[str, str], *, unidentified: int
+) -> None:
+    """Objects that could not be decoded; each uuid is given here once, when it turned bad."""
+    for uuid, cause in undecodable.items():
+        log.warning(f"bad_{resource}", **{f"{resource}_uuid": uuid}, cause=cause)
     if unidentified:
-        log.warning("bad_image", image_uuid="", cause="neither `uuid` nor `url`", images=unidentified)
+        cause = "neither `uuid` nor `url`"
+        log.warning(f"bad_{resource}", **{f"{resource}_uuid": "", f"{resource}s": unidentified}, cause=cause)

@@ -52,7 +52,7 @@ class Store:
         Raises: StoreError; NewerDatabase.
         """
         await self.database.open()
-        self.marks.doubt()
+        self.marks.mark_unsynced()
         self.past.doubt()
         await self._write()
 

@@ -8,12 +8,13 @@ progress_marks = Table(
     "progress_marks",
     metadata,
     Column("controller", Text, primary_key=True),
-    Column("image_uuid", Text, primary_key=True),
+    Column("resource", Text, primary_key=True),  # which kind of object (polling.resources.Resource.name)
+    Column("object_uuid", Text, primary_key=True),
     Column("fingerprint", LargeBinary(16), nullable=False),
     Column("changed_at", Double, nullable=False),  # Unix seconds of our clock
     Column("first_seen_at", Double, nullable=False),
 )
-"""How far each image had come when it last moved (model.Mark)."""
+"""How far each object had come when it last moved (model.tracked.ProgressMark)."""
 
 earlier_uploads = Table(
     "earlier_uploads",

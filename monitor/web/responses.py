@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from monitor.avi import wire
 from monitor.model.errors import Reason
-from monitor.model.image import EventState
+from monitor.model.tracked import EventState
 from monitor.model.outcome import OutcomeKind
 
 Json = Any

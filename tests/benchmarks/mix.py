@@ -18,7 +18,7 @@ from monitor.avi.client import Link
 from monitor.avi.paging import assemble, decode_page
 from monitor.config.settings import Events, Poll
 from monitor.model.secret import Secret
-from monitor.model.snapshot import ImageList
+from monitor.model.snapshot import ObjectList
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
 from monitor.polling.schedule import PollLimiter
@@ -117,7 +117,7 @@ class Canned:
         self.link = Link(version="30.2.1", api_version="30.2.1", logins=1)
         self._bodies = iter(bodies)
 
-    async def list_images(self, before: ImageList) -> ImageList:
+    async def list_images(self, before: ObjectList) -> ObjectList:
         """Read the next body whole."""
         return assemble([decode_page(next(self._bodies))]) or before
 

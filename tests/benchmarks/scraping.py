@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from monitor.metrics import exposition
-from monitor.metrics.families import FAMILIES
+from monitor.polling.resources import FAMILIES
 from monitor.metrics.pieces import Piece, piece
 from monitor.metrics.render import header
 from monitor.metrics.self_metrics import SelfMetrics

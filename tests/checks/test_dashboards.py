@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from grafana.build import DASHBOARDS, text, write
-from monitor.metrics.families import FAMILIES
+from monitor.polling.resources import FAMILIES
 from monitor.metrics.self_metrics import SelfMetrics
 from tests.support.dashboards import (
     FILES,

@@ -18,7 +18,7 @@ from monitor.cli.commands.certificate import make_certificate
 from monitor.config.access import Scope
 from monitor.config.load import load
 from monitor.config.settings import schema
-from monitor.metrics.families import FAMILIES
+from monitor.polling.resources import FAMILIES
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import Reason
 from monitor.patching.annotations import MOST_ANNOTATIONS

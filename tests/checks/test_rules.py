@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from monitor.cli import main
-from monitor.metrics.families import FAMILIES
+from monitor.polling.resources import FAMILIES
 from monitor.metrics.self_metrics import SelfMetrics
 from tests.support.programs import output_of, program
 from tests.support.rules import (

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from monitor import __version__
 from monitor.cli.commands.simulate import write_config
-from monitor.metrics.families import FAMILIES
+from monitor.polling.resources import FAMILIES
 from monitor.simulator import SCENARIOS, ControllerSpec, Fault, Simulator
 from tests.support.daemons import PATIENCE_S
 from tests.support.operators import BOB, TOKENS

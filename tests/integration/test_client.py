@@ -24,11 +24,11 @@ from monitor.model.errors import (
     Unreachable,
 )
 from monitor.model.image import Image
-from monitor.model.snapshot import ImageList
+from monitor.model.snapshot import ObjectList
 from monitor.simulator import ControllerSpec, Fault, Request, SimulatedController, Simulator, UploadSpec
 from tests.support.daemons import connected, rewrite
 
-NOTHING = ImageList()
+NOTHING = ObjectList()
 HALFWAY = UploadSpec(duration=60.0, started_ago=30.0)
 SPEC = ControllerSpec(name="dc1", version="30.2.1", images=1, uploads=(HALFWAY,), tenants=("blue",))
 SOON_S = 0.2  # a deadline for tests in which it has to pass
@@ -52,7 +52,7 @@ def asked(controller: SimulatedController, path: str = "/api/image") -> list[Req
     return [request for request in controller.requests if request.path == path]
 
 
-async def the_error(client: Client, before: ImageList = NOTHING) -> PollError:
+async def the_error(client: Client, before: ObjectList = NOTHING) -> PollError:
     with pytest.raises(PollError) as caught:
         await client.list_images(before)
     return caught.value

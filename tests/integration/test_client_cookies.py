@@ -11,7 +11,7 @@ from aiohttp import web
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
 from monitor.config.types import Controller, SecretFile
-from monitor.model.snapshot import ImageList
+from monitor.model.snapshot import ObjectList
 
 Serve = Callable[[Callable[[web.Request], Awaitable[web.Response]]], Awaitable[tuple[Client, list[dict[str, str]]]]]
 
@@ -68,7 +68,7 @@ async def test_cookies_that_are_unset_or_ever_new_do_not_fill_our_requests(far_s
 
     client, seen = await far_side(images)
     for _ in range(6):
-        await client.list_images(ImageList())
+        await client.list_images(ObjectList())
     last = seen[-1]
     assert len(last) <= 32
     assert {"csrftoken", "sessionid", "avi-sessionid"} <= last.keys()

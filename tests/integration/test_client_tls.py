@@ -18,11 +18,11 @@ from structlog.testing import capture_logs
 from monitor.avi.client import Client
 from monitor.config.types import Tls
 from monitor.model.errors import PollError, Unreachable
-from monitor.model.snapshot import ImageList
+from monitor.model.snapshot import ObjectList
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
 from tests.support.daemons import connected, exposition, failed, polled, rewrite, samples, scrape, watching
 
-NOTHING = ImageList()
+NOTHING = ObjectList()
 HOST = "127.0.0.1"
 NOW = datetime.now(UTC).replace(microsecond=0)
 INSECURE = Tls(insecure=True)

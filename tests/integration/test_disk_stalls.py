@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from monitor.model.errors import StoreError
-from monitor.model.image import ProgressMark
+from monitor.model.tracked import ProgressMark
 from monitor.store import Store
 from tests.support.daemons import PATIENCE_S
 from tests.support.slow_disk import SlowDisk, disk

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.model.errors import NewerDatabase, StoreError
-from monitor.model.image import ProgressMark
+from monitor.model.tracked import ProgressMark
 from monitor.patching.annotations import Annotating
 from monitor.store import Store
 from tests.support.stores import (

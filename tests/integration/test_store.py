@@ -11,7 +11,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from monitor.model.errors import NewerDatabase, StoreError
-from monitor.model.image import ProgressMark
+from monitor.model.tracked import ProgressMark
 from monitor.store import Store
 from tests.support.postgres import Server
 from tests.support.stores import closing, is_up, opened, run

@@ -9,7 +9,7 @@ from monitor.avi.client import Client
 from monitor.avi.connection import open_session
 from monitor.config.types import Config, Controller
 from monitor.model.errors import MonitorError, PollError
-from monitor.model.snapshot import ImageList
+from monitor.model.snapshot import ObjectList
 
 
 async def probe(config: Config) -> None:
@@ -40,7 +40,7 @@ async def _ask(controller: Controller, config: Config, slots: asyncio.Semaphore)
             now=time.time,  # noqa: TID251
         )
         try:
-            listing = await client.list_images(ImageList())
+            listing = await client.list_images(ObjectList())
         except PollError as error:
             click.echo(f"{controller.name}: failed, {error}")
             return False

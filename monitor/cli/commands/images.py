@@ -32,7 +32,8 @@ from monitor.cli.output.tables import (
     said,
 )
 from monitor.config.validation import printable, quoted
-from monitor.model.image import ImageState, is_acknowledged
+from monitor.model.image import ImageState
+from monitor.model.tracked import is_acknowledged
 
 _RECORDS = 5  # of the audit; all of them are the audit's own matter
 

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from monitor.cli.output.tables import Fitting, Row, image_table, percent, tasks
 from monitor.config.validation import printable
-from monitor.model.image import TrackedImage, is_acknowledged
+from monitor.model.tracked import is_acknowledged
+from monitor.model.image import TrackedImage
 from monitor.model.snapshot import Altered, Appeared, Change, Vanished
 from monitor.polling.fleet import Entry, Fleet
 

@@ -20,7 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.config.validation import printable
-from monitor.model.image import Event, EventState, Image, ImageState
+from monitor.model.tracked import Event, EventState
+from monitor.model.image import Image, ImageState
 
 _STYLES: Final[Mapping[ImageState, str]] = {
     "completed": "green", "failed": "bold red", "in_progress": "cyan", "started": "cyan", "unknown": "dim",

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.avi.paging import PAGE_SIZE
-from monitor.model.image import TrackedImage
+from monitor.model.tracked import Tracked, TrackedObject
 from monitor.patching.representation import entity_tag, represent
 from monitor.polling import eta
 from monitor.polling.fleet import Entry
@@ -38,7 +38,7 @@ async def list_images(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type="application/json")
 
 
-def _is(entry: Entry, track: TrackedImage, wanted: Mapping[str, str]) -> bool:
+def _is(entry: Entry, track: TrackedObject[Tracked], wanted: Mapping[str, str]) -> bool:
     facts = {"name": track.image.name, "uuid": track.image.uuid, "controller": entry.name}
     return wanted.items() <= facts.items()
 
@@ -53,7 +53,7 @@ async def get_image(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})
 
 
-def find_image(request: web.Request) -> tuple[Entry, TrackedImage]:
+def find_image(request: web.Request) -> tuple[Entry, TrackedObject[Tracked]]:
     """
     The image that the path names, among those that the caller may see.
 
@@ -79,16 +79,16 @@ def _absence(uuid: str, stale: Sequence[Entry]) -> str:
     return f"{names} had the image {uuid[:200]}, but cannot be read for too long now; come again when it can"
 
 
-def raw_of(entry: Entry, track: TrackedImage) -> bytes:
+def raw_of(entry: Entry, track: TrackedObject[Tracked]) -> bytes:
     """The object as its controller gave it."""
     return bytes(entry.snapshot.listing.raws[track.image.uuid])
 
 
-def _body(entry: Entry, track: TrackedImage, *, now: float) -> bytes:
+def _body(entry: Entry, track: TrackedObject[Tracked], *, now: float) -> bytes:
     return represent(raw_of(entry, track), entry.name, track.annotations, _estimates(track, now=now))
 
 
-def _estimates(track: TrackedImage, *, now: float) -> Mapping[str, float | None]:
+def _estimates(track: TrackedObject[Tracked], *, now: float) -> Mapping[str, float | None]:
     """Of what is under way: what it still takes, and for how long it has not moved."""
     left = eta.left(track, now=now)
     numbers = {

@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import hdrs, web
 
 from monitor.metrics import exposition
-from monitor.metrics.families import FAMILIES
+from monitor.polling.resources import FAMILIES
 from monitor.metrics.pieces import Piece, piece
 from monitor.metrics.render import header
 from monitor.web.context import CALLER, STATE

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.avi.image import decode_spans
-from monitor.model.image import Event
+from monitor.model.tracked import Event
 from monitor.web.handlers.images import find_image, raw_of
 from monitor.web.responses import NodeEvent, NodePage
 

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from monitor.model.errors import Refusal
-from monitor.model.image import TrackedImage
+from monitor.model.tracked import Tracked, TrackedObject
 from monitor.patching.body import LARGEST_BODY, MEDIA_TYPES, Patch, decode_patch, is_version
 from monitor.patching.representation import entity_tag, represent
 from monitor.patching.request import PatchRequest, PatchResult
@@ -135,14 +135,14 @@ async def _body(request: web.Request) -> bytes:
         raise Problem("too-slow", f"the body did not come within {_PATIENCE_S:.0f} s") from error
 
 
-def _require_name(request: web.Request, track: TrackedImage) -> None:
+def _require_name(request: web.Request, track: TrackedObject[Tracked]) -> None:
     """``?name=`` is a guard: whoever gives it means no other image."""
     name = request.query.get("name")
     if name is not None and name != track.image.name:
         raise Problem("other-name", f"the image is named {track.image.name!r}, not {name[:200]!r}")
 
 
-def _require_tenant(request: web.Request, entry: Entry, track: TrackedImage) -> None:
+def _require_tenant(request: web.Request, entry: Entry, track: TrackedObject[Tracked]) -> None:
     """The caller's tenant must be one that we watch: theirs is never forwarded."""
     watched = request.app[STATE].tenants[entry.name]
     for header in ("X-Avi-Tenant", "X-Avi-Tenant-UUID"):

@@ -10,7 +10,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from monitor.model.errors import Reason
-from monitor.model.image import Eta, ImageState, TrackedImage, is_acknowledged
+from monitor.model.tracked import Eta, is_acknowledged, Tracked, TrackedObject
+from monitor.model.image import ImageState
 from monitor.polling.fleet import Entry
 
 
@@ -82,7 +83,7 @@ class LiveChange(Struct, frozen=True):
     part: Part
 
 
-Seen = tuple[Mapping[str, TrackedImage], LiveHealth | None]
+Seen = tuple[Mapping[str, TrackedObject[Tracked]], LiveHealth | None]
 """What is known of one controller: its images, and its health less the moment of the poll."""
 
 NOTHING: Seen = ({}, None)
@@ -110,17 +111,17 @@ def difference(before: Seen, entry: Entry) -> Part | None:
     return _part(entry, moved, gone, _health(entry, seen_at=entry.health.succeeded_at) if other else None)
 
 
-def _differs(known: TrackedImage | None, track: TrackedImage) -> bool:
+def _differs(known: TrackedObject[Tracked] | None, track: TrackedObject[Tracked]) -> bool:
     """Whether a reader could tell: not when only the rendering is another."""
     return known is not track and (known is None or _facts(known) != _facts(track))
 
 
-def _facts(track: TrackedImage) -> tuple[object, ...]:
+def _facts(track: TrackedObject[Tracked]) -> tuple[object, ...]:
     return track.image, track.mark.changed_at, track.course and track.course.forecast, track.annotations
 
 
 def _part(
-    entry: Entry, tracks: Iterable[TrackedImage], gone: Iterable[str] = (), health: LiveHealth | None = None
+    entry: Entry, tracks: Iterable[TrackedObject[Tracked]], gone: Iterable[str] = (), health: LiveHealth | None = None
 ) -> Part:
     return Part(controller=entry.name, health=health, images=[_image(track) for track in tracks], gone=list(gone))
 
@@ -139,7 +140,7 @@ def _health(entry: Entry, *, seen_at: float | None) -> LiveHealth:
     )
 
 
-def _image(track: TrackedImage) -> LiveImage:
+def _image(track: TrackedObject[Tracked]) -> LiveImage:
     image = track.image
     return LiveImage(
         uuid=image.uuid,

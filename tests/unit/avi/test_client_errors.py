@@ -18,7 +18,7 @@ from monitor.avi.connection import open_session
 from monitor.config.types import Controller, SecretVariable, Tls
 from monitor.model.errors import BadAnswer, PollError, Reason, Unanswered, Unreachable
 from monitor.model.secret import Secret
-from monitor.model.snapshot import ImageList
+from monitor.model.snapshot import ObjectList
 
 ORIGIN = "https://dc1.example"
 LOGIN = f"{ORIGIN}/login"
@@ -53,7 +53,7 @@ async def the_error(client: Client, failure: Exception) -> PollError:
     with aioresponses() as http:
         http.post(LOGIN, exception=failure)
         with pytest.raises(PollError) as caught:
-            await client.list_images(ImageList())
+            await client.list_images(ObjectList())
     return caught.value
 
 
@@ -102,7 +102,7 @@ async def test_an_exception_while_images_are_read_has_the_same_reason(
         http.post(LOGIN, payload={"version": {"Version": "30.2.1"}}, response_class=Answer)
         http.get(IMAGES, exception=failure)
         with pytest.raises(PollError) as caught:
-            await client.list_images(ImageList())
+            await client.list_images(ObjectList())
     assert (type(caught.value), caught.value.reason, caught.value.phase) == (kind, reason, "images")
 
 
@@ -116,9 +116,9 @@ async def test_a_failure_is_over_with_the_next_good_answer(
         http.get(f"{ORIGIN}/api/initial-data", payload={}, response_class=Answer)
         http.get(IMAGES, payload={"count": 0, "results": []}, response_class=Answer)
         with pytest.raises(kind) as caught:
-            await client.list_images(ImageList())
+            await client.list_images(ObjectList())
         assert caught.value.reason == reason
-        assert (await client.list_images(ImageList())).pages[0].count == 0
+        assert (await client.list_images(ObjectList())).pages[0].count == 0
 
 
 async def test_the_fingerprint_found_is_told_so_that_it_can_be_compared(client: Client) -> None:
@@ -135,7 +135,7 @@ async def test_what_is_no_failure_of_the_network_passes_as_the_bug_it_is(client:
     with aioresponses() as http:
         http.post(LOGIN, exception=ZeroDivisionError())
         with pytest.raises(ZeroDivisionError):
-            await client.list_images(ImageList())
+            await client.list_images(ObjectList())
 
 
 async def test_a_cookie_that_no_header_can_carry_harms_nothing(client: Client) -> None:
@@ -143,6 +143,6 @@ async def test_a_cookie_that_no_header_can_carry_harms_nothing(client: Client) -
         http.post(LOGIN, payload={}, headers={"Set-Cookie": r'csrftoken="a\012b"; Path=/'}, response_class=Answer)
         http.get(f"{ORIGIN}/api/initial-data", payload={}, response_class=Answer)
         http.get(IMAGES, payload={"count": 0, "results": []}, response_class=Answer)
-        await client.list_images(ImageList())
+        await client.list_images(ObjectList())
         ((_, asked),) = [(url, calls) for (_, url), calls in http.requests.items() if url.path == "/api/image"]
     assert not any("\n" in value for value in asked[0].kwargs["headers"].values())

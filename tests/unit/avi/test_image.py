@@ -16,7 +16,8 @@ from monitor.avi.login import decode_session_cookie_name, decode_version
 from monitor.avi.paging import assemble, decode_page
 from monitor.avi.values import HIGHEST_VERSION, api_version_for, parse_time, version_key
 from monitor.model.errors import BadAnswer, BadImage
-from monitor.model.image import Event, EventState, Image, ImageState
+from monitor.model.tracked import Event, EventState
+from monitor.model.image import Image, ImageState
 from monitor.model.snapshot import Page
 from tests.support.strategies import BOUNDED, FEW, dumps, event_maps, images, json_values
 

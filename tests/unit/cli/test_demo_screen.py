@@ -7,7 +7,9 @@ from rich.console import Console
 
 from monitor.cli.output.demo_screen import show, table
 from monitor.model.health import Health
-from monitor.model.image import Image, ProgressMark, TrackedImage
+from monitor.model.image import Image
+from monitor.model.tracked import ProgressMark
+from monitor.model.image import TrackedImage
 from monitor.model.snapshot import Altered, Appeared, ImageList, Snapshot, Vanished
 from monitor.polling.fleet import Entry, Fleet
 

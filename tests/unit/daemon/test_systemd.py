@@ -12,7 +12,9 @@ from structlog.testing import capture_logs
 
 from monitor.daemon.systemd import Notifier, Tally, supervisor_of
 from monitor.model.health import Health
-from monitor.model.image import Image, ImageState, ProgressMark, TrackedImage
+from monitor.model.image import Image, ImageState
+from monitor.model.tracked import ProgressMark
+from monitor.model.image import TrackedImage
 from monitor.model.snapshot import Snapshot
 from monitor.polling.fleet import Entry, Fleet
 from tests.support.service_manager import Manager, manager_at

@@ -7,12 +7,13 @@ import pytest
 from msgspec.structs import replace
 
 from monitor.metrics.controller import CONTROLLER_FAMILIES
-from monitor.metrics.families import FAMILIES
+from monitor.polling.resources import FAMILIES
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape, number
 from monitor.metrics.image import ANNOTATION_FAMILIES, IMAGE_FAMILIES
 from monitor.model.errors import Reason
 from monitor.model.health import Health
-from monitor.model.image import Event, Image, ImageState
+from monitor.model.tracked import Event
+from monitor.model.image import Image, ImageState
 
 S = TypeVar("S")
 

@@ -20,7 +20,7 @@ from monitor.avi.image import decode_image
 from monitor.avi.paging import assemble, decode_page
 from monitor.metrics.controller import CONTROLLER_FAMILIES
 from monitor.metrics.exposition import identity, in_order
-from monitor.metrics.families import FAMILIES
+from monitor.polling.resources import FAMILIES
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.metrics.pieces import piece
@@ -36,7 +36,8 @@ from monitor.metrics.render import (
 )
 from monitor.model.errors import Reason
 from monitor.model.health import DURATION_BOUNDS_S, Health
-from monitor.model.image import Event, Image, ImageState, RenderedImage
+from monitor.model.tracked import Event, RenderedObject
+from monitor.model.image import Image, ImageState
 from tests.support.strategies import BOUNDED, FEW, Seen, fleets, healths
 
 AT = 1739443003.125
@@ -48,11 +49,11 @@ IMAGE = Image(uuid="u1", state="in_progress", progress_ratio=0.5, events=EVENTS)
 CORE_SERIES, NODE_SERIES, DETAIL_SERIES = 10, 8, 6  # of IMAGE
 
 
-def portrait_of(image: Image = IMAGE, *, tiers: int = DETAIL, most: int = 1000) -> RenderedImage:
+def portrait_of(image: Image = IMAGE, *, tiers: int = DETAIL, most: int = 1000) -> RenderedObject:
     return render_image("c1", Subject(image, AT), tiers=tiers, most=most)
 
 
-def names_in(portrait: RenderedImage) -> set[str]:
+def names_in(portrait: RenderedObject) -> set[str]:
     """The families of which something is left."""
     return {family.name for family, text in zip(IMAGE_FAMILIES, portrait.lines, strict=True) if text}
 
@@ -79,7 +80,7 @@ def test_annotating_a_portrait_is_what_portraying_it_anew_would_be(tiers: int) -
 def test_annotating_what_is_not_shown_shows_nothing() -> None:
     hidden = without(portrait_of(), CORE)
     assert annotated(hidden, "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == hidden
-    assert annotated(RenderedImage(), "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == RenderedImage()
+    assert annotated(RenderedObject(), "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == RenderedObject()
 
 
 # --- headers
@@ -239,14 +240,14 @@ def test_of_the_same_health_nothing_is_rendered_again() -> None:
 # --- budgets of a controller
 
 
-def fleet_of(*states: ImageState) -> dict[str, RenderedImage]:
+def fleet_of(*states: ImageState) -> dict[str, RenderedObject]:
     return {
         f"u{place}": portrait_of(Image(uuid=f"u{place}", state=state, events=EVENTS))
         for place, state in enumerate(states)
     }
 
 
-def series_of(portraits: Mapping[str, RenderedImage]) -> list[tuple[int, int, int]]:
+def series_of(portraits: Mapping[str, RenderedObject]) -> list[tuple[int, int, int]]:
     return [portrait.series for portrait in portraits.values()]
 
 
@@ -292,7 +293,7 @@ def test_what_was_fitted_is_rendered_as_counted() -> None:
 sizes = st.integers(0, 40)
 portraits_drawn = st.dictionaries(
     st.text(max_size=3),
-    st.builds(RenderedImage, st.just((b"",) * len(IMAGE_FAMILIES)), st.tuples(sizes, sizes, sizes), st.booleans()),
+    st.builds(RenderedObject, st.just((b"",) * len(IMAGE_FAMILIES)), st.tuples(sizes, sizes, sizes), st.booleans()),
     max_size=8,
 )
 budgets = st.integers(0, 300)
@@ -300,7 +301,7 @@ budgets = st.integers(0, 300)
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_a_budget_is_kept(portraits: dict[str, RenderedImage], most: int) -> None:
+def test_a_budget_is_kept(portraits: dict[str, RenderedObject], most: int) -> None:
     kept, _ = fit(portraits, most=most)
 
     assert sum(map(sum, series_of(kept))) <= most
@@ -308,7 +309,7 @@ def test_a_budget_is_kept(portraits: dict[str, RenderedImage], most: int) -> Non
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_every_series_is_kept_or_counted_as_dropped(portraits: dict[str, RenderedImage], most: int) -> None:
+def test_every_series_is_kept_or_counted_as_dropped(portraits: dict[str, RenderedObject], most: int) -> None:
     kept, dropped = fit(portraits, most=most)
 
     assert sum(map(sum, series_of(kept))) + dropped == sum(map(sum, series_of(portraits)))
@@ -317,7 +318,7 @@ def test_every_series_is_kept_or_counted_as_dropped(portraits: dict[str, Rendere
 @BOUNDED
 @given(portraits_drawn, budgets)
 def test_nothing_is_dropped_while_something_finer_or_less_vital_remains(
-    portraits: dict[str, RenderedImage], most: int
+    portraits: dict[str, RenderedObject], most: int
 ) -> None:
     kept, _ = fit(portraits, most=most)
     places = [(uuid, tier) for uuid in portraits for tier in (CORE, NODE, DETAIL)]
@@ -333,7 +334,7 @@ def test_nothing_is_dropped_while_something_finer_or_less_vital_remains(
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_no_more_is_dropped_than_the_budget_asks_for(portraits: dict[str, RenderedImage], most: int) -> None:
+def test_no_more_is_dropped_than_the_budget_asks_for(portraits: dict[str, RenderedObject], most: int) -> None:
     kept, dropped = fit(portraits, most=most)
     largest = max((max(portrait.series) for portrait in portraits.values()), default=0)
 
@@ -494,7 +495,7 @@ def rendered(fleet: Known, *, openmetrics: bool) -> bytes:
     return b"".join(chunks)
 
 
-def portraits_of(controller: str, images: Iterable[Image]) -> Iterator[RenderedImage]:
+def portraits_of(controller: str, images: Iterable[Image]) -> Iterator[RenderedObject]:
     return (render_image(controller, Subject(image, AT), tiers=DETAIL, most=10**6) for image in images)
 
 

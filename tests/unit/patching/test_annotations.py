@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.model.errors import Refusal
-from monitor.model.image import is_acknowledged
+from monitor.model.tracked import is_acknowledged
 from monitor.patching.annotations import MOST_ANNOTATIONS, Annotating, Value, annotate, check_annotations
 
 TEXTS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["", "1", "2"]))

@@ -21,8 +21,9 @@ from monitor.model.errors import (
     Unreachable,
 )
 from monitor.model.health import Health
-from monitor.model.image import ProgressMark, TrackedImage
-from monitor.model.snapshot import ImageList, Snapshot
+from monitor.model.tracked import ProgressMark
+from monitor.model.image import TrackedImage
+from monitor.model.snapshot import ObjectList, Snapshot
 from monitor.patching.annotations import Annotating
 from monitor.patching.audit import Intent, Outcome
 from monitor.patching.body import Patch
@@ -118,7 +119,7 @@ class ImageView:
 
 
 def fleet(*images: Mapping[str, object], stale: bool = False) -> Fleet:
-    listing = assemble([decode_page(msgspec.json.encode({"results": images}))]) or ImageList()
+    listing = assemble([decode_page(msgspec.json.encode({"results": images}))]) or ObjectList()
     tracks = {
         uuid: TrackedImage(decode_image(raw)[0], ProgressMark(b"", 0.0, 0.0), 0.0) for uuid, raw in listing.raws.items()
     }

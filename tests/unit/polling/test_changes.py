@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from monitor.avi.image import decode_image
-from monitor.model.image import Event, Image, ImageState, ProgressMark, TrackedImage
-from monitor.model.snapshot import Altered, Appeared, ImageList, Vanished
+from monitor.model.tracked import Event, ProgressMark
+from monitor.model.image import TrackedImage
+from monitor.model.image import Image, ImageState
+from monitor.model.snapshot import Altered, Appeared, ObjectList, Vanished
 from monitor.polling.changes import any_active, changes, fingerprint, follow, snapshot
 from tests.support.strategies import BOUNDED, FEW, dumps, images
 
@@ -197,11 +199,11 @@ def done(uuid: str, ended_at: float) -> TrackedImage:
     ],
 )
 def test_a_snapshot_knows_when_the_next_detail_ends(tracks: dict[str, TrackedImage], ends_at: float) -> None:
-    assert snapshot(ImageList(), tracks, frozenset(), at=1000.0).detail_ends_at == ends_at
+    assert snapshot(ObjectList(), tracks, frozenset(), at=1000.0).detail_ends_at == ends_at
 
 
 def test_a_snapshot_holds_what_it_is_given() -> None:
-    listing, tracks = ImageList(unidentified=1), {"u1": track_of(IMAGE)}
+    listing, tracks = ObjectList(unidentified=1), {"u1": track_of(IMAGE)}
     taken = snapshot(listing, tracks, frozenset({"u2"}), at=1000.0)
 
     assert (taken.listing, taken.images, taken.bad) == (listing, tracks, frozenset({"u2"}))

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.model.image import Eta, Event, EventState, Image, ProgressMark, TrackedImage, UploadProgress
+from monitor.model.tracked import Eta, Event, EventState, ProgressMark, UploadProgress
+from monitor.model.image import TrackedImage
+from monitor.model.image import Image
 from monitor.polling.eta import (
     UNKNOWN,
     CompletedUpload,

@@ -12,13 +12,14 @@ from structlog.testing import capture_logs
 from monitor.avi.client import Link
 from monitor.avi.paging import assemble, decode_page
 from monitor.config.settings import Events, Poll
-from monitor.metrics.families import FAMILIES
+from monitor.polling.resources import FAMILIES
 from monitor.metrics.family import DETAIL
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.model.errors import BadStatus, PollError, Refused, Unavailable, Unreachable
 from monitor.model.health import Health
-from monitor.model.image import Image, ProgressMark
-from monitor.model.snapshot import ImageList
+from monitor.model.image import Image
+from monitor.model.tracked import ProgressMark
+from monitor.model.snapshot import ObjectList
 from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
@@ -27,10 +28,10 @@ from monitor.polling.schedule import PollLimiter, backoff_s
 QUICK = Poll(active_interval_s=0.001, idle_interval_s=0.002, max_backoff_s=0.002)
 DOWN = Unreachable("connect", "refused")
 
-Answer = ImageList | PollError | Exception
+Answer = ObjectList | PollError | Exception
 
 
-def listing(*images: Mapping[str, object]) -> ImageList:
+def listing(*images: Mapping[str, object]) -> ObjectList:
     """What a client makes of one page with these images."""
     body = msgspec.json.encode({"count": len(images), "results": images})
     found = assemble([decode_page(body)])
@@ -53,7 +54,7 @@ class Answers:
         self.link = Link(version="30.2.1", api_version="30.2.1")
         self.answers = list(answers)
 
-    async def list_images(self, before: ImageList) -> ImageList:
+    async def list_images(self, before: ObjectList) -> ObjectList:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -290,7 +291,7 @@ class Overtaken(Answers):
         self._polls = 0
         self.poller: Poller | None = None
 
-    async def list_images(self, before: ImageList) -> ImageList:
+    async def list_images(self, before: ObjectList) -> ObjectList:
         answer = await super().list_images(before)
         self._polls += 1
         if self._polls == 2:
@@ -377,7 +378,7 @@ class AnnotatedMeanwhile(Answers):
         self._notes = notes
         self.poller: Poller | None = None
 
-    async def list_images(self, before: ImageList) -> ImageList:
+    async def list_images(self, before: ObjectList) -> ObjectList:
         assert self.poller is not None
         self._notes.of_images["image-0"] = {"a": "b"}
         asyncio.get_running_loop().call_soon(self.poller.annotated)
@@ -511,7 +512,7 @@ async def test_an_active_image_makes_polls_frequent_and_its_end_makes_them_rare(
         assert (await until(fleet, lambda entry: entry.health.polls == 3)).health.interval_s == QUICK.idle_interval_s
 
 
-def uploaded(percent: int, state: str = "IN_PROGRESS") -> ImageList:
+def uploaded(percent: int, state: str = "IN_PROGRESS") -> ObjectList:
     span = {"start_time": "2025-02-13 10:00:00", "end_time": "2025-02-13 10:00:30", "status": "SYSERR_SUCCESS"}
     return listing(image(progress=percent, img_state={"state": f"IMAGE_FSM_{state}"}, events=[event("n1", **span)]))
 
@@ -704,7 +705,7 @@ class Slow:
         self._let_go = let_go
         self._failures = failures
 
-    async def list_images(self, _before: ImageList) -> ImageList:
+    async def list_images(self, _before: ObjectList) -> ObjectList:
         if self._failures:
             self._failures -= 1
             raise DOWN

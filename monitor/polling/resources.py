@@ -1,0 +1,73 @@
+"""
+The kinds of object that are polled, one row each.
+
+A row says how a kind is read, decoded, rendered, budgeted and described; everything between is the same for all of
+them, in `monitor.polling.tracker`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from msgspec import Raw, Struct
+
+from monitor.avi.image import decode_image
+from monitor.config.settings import Events
+from monitor.metrics.families import AnyFamily, families_of
+from monitor.metrics.family import Family, Subject
+from monitor.metrics.image import IMAGE_FAMILIES
+from monitor.model.image import Image
+from monitor.model.snapshot import ObjectList
+from monitor.model.tracked import Tracked, TrackedObject
+from monitor.polling.ports import Source
+from monitor.polling.status import describe_image
+
+T = TypeVar("T", bound=Tracked)
+
+
+class Budget(Struct, frozen=True):
+    """The most series of one object, and of all objects of the kind on one controller."""
+
+    per_object: int
+    per_controller: int
+
+
+class Resource(Struct, Generic[T], frozen=True, kw_only=True):
+    """
+    One kind of object.
+
+    ``name``: the key in `Entry.collections` and in ``/api/events``, and the value of the label ``resource``.
+    ``read``: the complete list, or the one before when not a byte changed; raises PollError.
+    ``decode``: one object, and the fields whose value is unknown; raises BadImage.
+    ``families``: what is exported of it. ``budget``: how many series that may be.
+    ``describe``: the object as ``/api/events`` sends it. ``history_kind``: which earlier work its estimate learns from.
+    """
+
+    name: str
+    read: Callable[[Any, ObjectList], Awaitable[ObjectList]]
+    decode: Callable[[Raw], tuple[T, tuple[str, ...]]]
+    families: tuple[Family[Subject[T]], ...]
+    budget: Callable[[Events], Budget]
+    describe: Callable[[TrackedObject[T]], Struct]
+    history_kind: Callable[[T], str]
+
+
+async def _list_images(source: Source, before: ObjectList) -> ObjectList:
+    return await source.list_images(before)
+
+
+IMAGE: Final = Resource(
+    name="image",
+    read=_list_images,
+    decode=decode_image,
+    families=IMAGE_FAMILIES,
+    budget=lambda events: Budget(events.max_series_per_image, events.max_series_per_controller),
+    describe=describe_image,
+    history_kind=lambda image: image.type,
+)
+
+AnyResource: TypeAlias = Resource[Any]
+
+RESOURCES: Final[tuple[AnyResource, ...]] = (IMAGE,)
+"""Read in this order at each poll; the first decides whether a poll was good."""
+
+FAMILIES: Final[tuple[AnyFamily, ...]] = families_of([resource.families for resource in RESOURCES])

@@ -1,0 +1,30 @@
+"""The health of one controller's session, and its pieces of exposition text, which change together."""
+
+from msgspec.structs import replace
+
+from monitor.avi.client import Link
+from monitor.metrics import render
+from monitor.metrics.controller import SESSION_FAMILIES
+from monitor.metrics.pieces import update_pieces
+from monitor.model.health import SessionHealth
+
+
+class Session:
+    """``pieces``: one a family of `SESSION_FAMILIES`; rendered anew where the health differs."""
+
+    def __init__(self, controller: str, health: SessionHealth) -> None:
+        self._controller = controller
+        self.health = health
+        self.pieces = update_pieces((), render.render_health(SESSION_FAMILIES, (controller,), health))
+
+    def update(self, health: SessionHealth, link: Link) -> None:
+        """Take this health, with what the client knows of the far side."""
+        health = replace(
+            health,
+            version=link.version,
+            api_version=link.api_version,
+            logins=link.logins,
+            certificate_expires_at=link.certificate_expires_at,
+        )
+        texts = render.render_changes(SESSION_FAMILIES, (self._controller,), self.health, health)
+        self.health, self.pieces = health, update_pieces(self.pieces, texts)

@@ -1,0 +1,33 @@
+"""What an object means to an operator: decided here, once, for the API, the events, the command line and the page. Pure."""
+
+from collections.abc import Mapping
+from math import inf
+from typing import Final, get_args
+
+from monitor.model.tracked import ProgressMark, Standing, Tracked, is_acknowledged
+
+RANKS: Final[Mapping[Standing, int]] = {standing: rank for rank, standing in enumerate(get_args(Standing))}
+"""The order in which objects are shown: 0 needs a person most."""
+
+
+def standing_of(
+    tracked: Tracked, mark: ProgressMark, annotations: Mapping[str, str], *, at: float, stalled_after_s: float
+) -> Standing:
+    """
+    The standing of an object at the moment ``at``, Unix seconds.
+
+    An active object has stalled when it has not moved for ``stalled_after_s``, unless an operator acknowledged it.
+    """
+    if tracked.state == "failed":
+        return "acknowledged" if is_acknowledged(annotations) else "failed"
+    if tracked.state == "completed":
+        return "completed"
+    if not tracked.active:
+        return "unknown"
+    stalled = at - mark.changed_at >= stalled_after_s and not is_acknowledged(annotations)
+    return "stalled" if stalled else "active"
+
+
+def stalls_at(tracked: Tracked, mark: ProgressMark, *, stalled_after_s: float) -> float:
+    """When the object will have stalled unless it moves before, Unix seconds; ``inf`` when it is not active."""
+    return mark.changed_at + stalled_after_s if tracked.active else inf

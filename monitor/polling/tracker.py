@@ -1,0 +1,317 @@
+"""
+The read path of one kind of object on one controller: from a complete list to ready pieces.
+
+    bytes → resource.decode → changes.follow → render.render_object → pieces
+
+An annotation and a changed object take the end of the same way at once, without waiting for a poll. Owns the
+collection, which the poller publishes. Knows no schedule and no HTTP.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+from structlog.typing import FilteringBoundLogger
+
+from monitor.config.settings import Events
+from monitor.metrics import render
+from monitor.metrics.controller import READ_FAMILIES
+from monitor.metrics.family import DETAIL, NODE, Subject
+from monitor.metrics.pieces import EMPTY, Piece, update_piece, update_pieces
+from monitor.model.errors import BadImage, Reason
+from monitor.model.health import ReadHealth
+from monitor.model.snapshot import Change, ObjectList, Snapshot
+from monitor.model.tracked import ProgressMark, Standing, Tracked, TrackedObject, UploadProgress
+from monitor.polling import changes, eta, poll_log
+from monitor.polling import health as healths
+from monitor.polling.fleet import Collection
+from monitor.polling.ports import AnnotationSource, ProgressMarks, Source, UploadHistory
+from monitor.polling.resources import Resource
+from monitor.polling.standing import standing_of
+
+T = TypeVar("T", bound=Tracked)
+
+YIELD_AFTER_S = 0.005
+"""How long a read works at a stretch before other tasks have the event loop."""
+
+_NO_ANNOTATIONS: Mapping[str, str] = {}  # one and the same, so that identity tells whether annotations changed
+
+
+class TrackingSettings(Struct, frozen=True):
+    """What the configuration says of tracking. ``exported``: the annotations that become labels."""
+
+    events: Events = Events()
+    exported: frozenset[str] = frozenset()
+    stalled_after_s: float = 600.0
+
+
+class Tracker(Generic[T]):
+    """
+    Made for one controller and one resource.
+
+    ``known``: the collection of the same controller as it was watched with other settings.
+    """
+
+    def __init__(
+        self,
+        controller: str,
+        resource: Resource[T],
+        marks: ProgressMarks,
+        annotations: AnnotationSource,
+        history: UploadHistory,
+        *,
+        settings: TrackingSettings,
+        log: FilteringBoundLogger,
+        known: Collection[T] | None = None,
+        yield_after_s: float = YIELD_AFTER_S,
+    ) -> None:
+        self.resource = resource
+        self._controller = controller
+        self._marks = marks
+        self._annotations = annotations
+        self._history = history
+        self._settings = settings
+        self._log = log
+        self._yield_after_s = yield_after_s
+        self._yield_at = 0.0
+        self._dropped = 0
+        self._overtaken = False
+        """Whether an object was replaced since the list that is being read was asked for."""
+        self._render_all = known is not None
+        """Whether all objects are to be rendered at the next read, be they unchanged."""
+        self._no_pieces = (EMPTY,) * len(resource.families)
+        health = known.health if known else ReadHealth()
+        texts = render.render_health(READ_FAMILIES, self._identity, health)
+        snapshot: Snapshot[T] = known.snapshot if known else Snapshot()
+        pieces = known.pieces if known else self._no_pieces
+        self.collection = Collection(snapshot, health, pieces, update_pieces((), texts))
+
+    @property
+    def active(self) -> bool:
+        """Whether any object is being worked on: then the controller is polled at the fast interval."""
+        return any(tracked.object.active for tracked in self.collection.snapshot.objects.values())
+
+    @property
+    def never_read(self) -> bool:
+        """Whether no read was good yet."""
+        return self.collection.health.succeeded_at is None
+
+    def apply_settings(self, settings: TrackingSettings) -> None:
+        """Use these settings from now on."""
+        self._render_all |= settings != self._settings
+        self._settings = settings
+
+    async def read(self, source: Source, *, at: float) -> tuple[Change, ...]:
+        """
+        Read all objects, and learn what is new. ``at``: when the poll began, Unix seconds.
+
+        Raises: PollError.
+        """
+        self._overtaken = False
+        return await self.learn(await self.resource.read(source, self.collection.snapshot.object_list), at=at)
+
+    async def learn(self, object_list: ObjectList, *, at: float) -> tuple[Change, ...]:
+        """
+        Take a complete list for the truth: decode and render what is new of it.
+
+        Nothing of it is taken when it is older than an object that `replace_object` put on display.
+        """
+        known = self.collection.snapshot
+        unchanged = object_list is known.object_list and at < known.next_change_at and not self.collection.health.stale
+        if self._is_outdated() or (unchanged and not self._render_all):
+            return ()
+        render_all, self._render_all = self._render_all, False
+        snapshot, health = await self._decode(object_list, at=at, render_all=render_all)
+        pieces = await self._make_pieces(snapshot)
+        if self._is_outdated():  # an object was replaced during the read
+            self._render_all |= render_all
+            return ()
+        self.collection = replace(self.collection, snapshot=snapshot, pieces=pieces)
+        self._set_health(health)
+        self.update_annotations(at=at)  # those that changed during the read
+        self._keep_marks(snapshot)
+        return changes.changes(known.objects, snapshot.objects)
+
+    def succeed(self, *, at: float) -> None:
+        """The read was good. ``at``: when it ended, Unix seconds."""
+        health = healths.read(self.collection.health, at=at)
+        self._set_health(replace(health, series_dropped=health.series_dropped + self._dropped))
+
+    def fail(self, reason: Reason) -> None:
+        """The read failed."""
+        self._set_health(healths.read_failed(self.collection.health, reason))
+
+    def expire(self) -> None:
+        """Withdraw the objects: the last good read is too old."""
+        self.collection = replace(self.collection, pieces=self._no_pieces)
+        self._set_health(replace(self.collection.health, stale=True))
+
+    def replace_object(self, raw: bytes, *, at: float) -> tuple[Change, ...] | None:
+        """Show this object as it was read just now; None, and no change, where it is not known or cannot be decoded."""
+        snapshot = self.collection.snapshot
+        try:
+            tracked, _ = self.resource.decode(Raw(raw))
+            known = snapshot.objects[tracked.uuid]
+        except (BadImage, KeyError):
+            return None  # the next poll will tell
+        objects = {**snapshot.objects, tracked.uuid: self._track(tracked, known, None, at=at)}
+        raws = {**snapshot.object_list.raws, tracked.uuid: Raw(raw)}
+        object_list = replace(snapshot.object_list, raws=raws)
+        self._show(replace(snapshot, objects=objects, object_list=object_list))
+        self._overtaken = True
+        return changes.changes(snapshot.objects, objects)
+
+    def update_annotations(self, *, at: float) -> bool:
+        """Show the annotations as they are now; whether any differ from those on display."""
+        current = self._annotations.annotations_of(self._controller)
+        snapshot = self.collection.snapshot
+        updated = {
+            uuid: self._annotate(tracked, current.get(uuid, _NO_ANNOTATIONS), at=at)
+            for uuid, tracked in snapshot.objects.items()
+            if tracked.annotations is not current.get(uuid, _NO_ANNOTATIONS)
+        }
+        if updated:
+            self._show(replace(snapshot, objects={**snapshot.objects, **updated}))
+        return bool(updated)
+
+    @property
+    def _identity(self) -> tuple[str, str]:
+        return self._controller, self.resource.name
+
+    def _is_outdated(self) -> bool:
+        """Whether the list in hand would undo what is on display; objects that are withdrawn are not."""
+        return self._overtaken and not self.collection.health.stale
+
+    async def _decode(
+        self, object_list: ObjectList, *, at: float, render_all: bool
+    ) -> tuple[Snapshot[T], ReadHealth]:
+        """Snapshot and counts after a list. An object whose bytes did not change is kept, undecoded."""
+        known, marks = self.collection.snapshot, self._marks.of(*self._identity)
+        objects: dict[str, TrackedObject[T]] = {}
+        undecodable: dict[str, str] = {}
+        unknown_fields: list[str] = []
+        for uuid, raw in object_list.raws.items():
+            tracked = known.objects.get(uuid)
+            try:
+                if render_all or known.object_list.raws.get(uuid) != raw:
+                    decoded, unknown = self.resource.decode(raw)
+                    unknown_fields.extend(unknown)
+                    objects[uuid] = self._track(decoded, tracked, marks.get(uuid), at=at)
+                elif tracked:
+                    objects[uuid] = self._age(tracked, at=at)
+            except BadImage as error:
+                undecodable[uuid] = str(error)
+            await self._yield_to_loop()
+        unidentified = object_list.unidentified if object_list is not known.object_list else 0
+        new = {uuid: cause for uuid, cause in undecodable.items() if uuid not in known.undecodable}
+        poll_log.bad_objects(
+            self._log, self.resource.name, new, unidentified=0 if known.object_list.unidentified else unidentified
+        )
+        health = replace(
+            self.collection.health,
+            bad_objects=self.collection.health.bad_objects + len(undecodable) + unidentified,
+            unknown_values=healths.count(self.collection.health.unknown_values, unknown_fields),
+        )
+        stalled_after_s = self._settings.stalled_after_s
+        return changes.snapshot(object_list, objects, at=at, stalled_after_s=stalled_after_s), health
+
+    def _track(
+        self, decoded: T, known: TrackedObject[T] | None, kept: ProgressMark | None, *, at: float
+    ) -> TrackedObject[T]:
+        """The whole way of one decoded object. ``kept``: its mark in the database. Its events are dropped at the end."""
+        before = known.mark if known else kept
+        events, families = self._settings.events, self.resource.families
+        tracked = changes.follow(decoded, before, at=at, detail_for_s=events.detail_for_s)
+        progress = self._update_progress(decoded, known, at=at, moved=tracked.mark is not before)
+        annotations = self._annotations.annotations_of(self._controller).get(decoded.uuid, _NO_ANNOTATIONS)
+        rendered = render.render_object(
+            families,
+            self._controller,
+            Subject(decoded, tracked.mark.changed_at, annotations, self._settings.exported),
+            tiers=DETAIL if tracked.detail_until > at else NODE,
+            most=self.resource.budget(events).per_object,
+        )
+        return replace(
+            tracked,
+            object=replace(decoded, events=()),
+            progress=progress,
+            rendered=rendered,
+            annotations=annotations,
+            standing=self._standing(decoded, tracked.mark, annotations, at=at),
+        )
+
+    def _update_progress(
+        self, decoded: T, known: TrackedObject[T] | None, *, at: float, moved: bool
+    ) -> UploadProgress | None:
+        """Record work that is complete; of work under way, update the estimate."""
+        kind = self.resource.history_kind(decoded)
+        if decoded.state == "completed" and (moved or not known):
+            self._history.record(self._controller, kind, decoded.uuid, eta.summarize(known, decoded, at=at))
+        return eta.update_eta(known, decoded, self._history.typical(self._controller, kind), at=at, moved=moved)
+
+    def _age(self, tracked: TrackedObject[T], *, at: float) -> TrackedObject[T]:
+        """An unchanged object at a later moment: less its per-task series when their time is over, or stalled."""
+        rendered = tracked.rendered
+        if tracked.detail_until <= at and rendered.series[DETAIL]:
+            rendered = render.drop_tier(self.resource.families, rendered, DETAIL)
+        standing = self._standing(tracked.object, tracked.mark, tracked.annotations, at=at)
+        if rendered is tracked.rendered and standing == tracked.standing:
+            return tracked
+        return replace(tracked, rendered=rendered, standing=standing)
+
+    def _annotate(self, tracked: TrackedObject[T], annotations: Mapping[str, str], *, at: float) -> TrackedObject[T]:
+        subject = Subject(tracked.object, tracked.mark.changed_at, annotations, self._settings.exported)
+        rendered = render.render_annotations(self.resource.families, tracked.rendered, self._controller, subject)
+        standing = self._standing(tracked.object, tracked.mark, annotations, at=at)
+        return replace(tracked, annotations=annotations, rendered=rendered, standing=standing)
+
+    def _standing(self, tracked: T, mark: ProgressMark, annotations: Mapping[str, str], *, at: float) -> Standing:
+        stalled_after_s = self._settings.stalled_after_s
+        return standing_of(tracked, mark, annotations, at=at, stalled_after_s=stalled_after_s)
+
+    async def _make_pieces(self, snapshot: Snapshot[T]) -> tuple[Piece, ...]:
+        """The pieces of the objects, within the controller's budget."""
+        rendered = {uuid: tracked.rendered for uuid, tracked in snapshot.objects.items()}
+        most = self.resource.budget(self._settings.events).per_controller
+        kept, dropped = render.apply_budget(self.resource.families, rendered, most=most)
+        dropped += sum(each.dropped for each in rendered.values())
+        if dropped and not self._dropped:
+            self._log.warning("series_dropped", resource=self.resource.name, series=dropped)
+        self._dropped = dropped
+        pieces: list[Piece] = []
+        texts = render.join_by_family(self.resource.families, kept.values())
+        for known, text in zip(self.collection.pieces, texts, strict=True):
+            pieces.append(update_piece(known, text))
+            await self._yield_to_loop()
+        return tuple(pieces)
+
+    def _show(self, snapshot: Snapshot[T]) -> None:
+        """Put a snapshot on display in which a few objects differ; in one step."""
+        pieces = self.collection.pieces
+        if not self.collection.health.stale:
+            rendered = {uuid: tracked.rendered for uuid, tracked in snapshot.objects.items()}
+            most = self.resource.budget(self._settings.events).per_controller
+            kept, _ = render.apply_budget(self.resource.families, rendered, most=most)
+            pieces = update_pieces(pieces, render.join_by_family(self.resource.families, kept.values()))
+        self.collection = replace(self.collection, snapshot=snapshot, pieces=pieces)
+
+    def _keep_marks(self, snapshot: Snapshot[T]) -> None:
+        """The marks of undecodable objects stay: they may become decodable again, and not have moved."""
+        kept = self._marks.of(*self._identity)
+        undecodable = {uuid: kept[uuid] for uuid in snapshot.undecodable if uuid in kept}
+        self._marks.set(*self._identity, undecodable | {uuid: each.mark for uuid, each in snapshot.objects.items()})
+
+    def _set_health(self, health: ReadHealth) -> None:
+        before = self.collection
+        texts = render.render_changes(READ_FAMILIES, self._identity, before.health, health)
+        pieces = update_pieces(before.health_pieces, texts)
+        self.collection = replace(before, health=health, health_pieces=pieces)
+
+    async def _yield_to_loop(self) -> None:
+        """Let other tasks run, when this one had the event loop long enough."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._yield_at:
+            await asyncio.sleep(0)
+            self._yield_at = loop.time() + self._yield_after_s
