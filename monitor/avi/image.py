@@ -25,8 +25,8 @@ from monitor.avi.values import (
 )
 from monitor.avi.wire import UNREADABLE
 from monitor.model.errors import BadImage
-from monitor.model.tracked import Event, EventState
 from monitor.model.image import Image, ImageState
+from monitor.model.tracked import Event, EventState
 
 UNKNOWN_FIELDS: Final = ("type", "img_state", "progress", "tasks", "duration", "time")
 """Where a value can be one that we do not know; the ``field`` label of ``avi_controller_unknown_values_total``."""

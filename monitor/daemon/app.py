@@ -6,7 +6,7 @@ Stopping: no longer ready → pollers stopped → PATCHes under way done → log
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import Random  # noqa: TID251  the type of an argument; cli.py makes the one there is
@@ -26,6 +26,7 @@ from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import MonitorError, NewerDatabase, StoreError
 from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Fleet
+from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.store import Store
 from monitor.web.app import answer_none, make_site
 from monitor.web.auth.authenticator import Authenticator
@@ -94,12 +95,14 @@ async def running(
     load: Callable[[], Config] | None = None,
     supervisor: Supervisor = Supervisor(),  # noqa: B008  frozen
     passed: socket | None = None,
+    resources: Sequence[AnyResource] = RESOURCES,
 ) -> AsyncIterator[Daemon]:
     """
     Run the daemon for as long as the context lasts.
 
     ``now``: Unix seconds. ``load``: reads the configuration again, for a reload; None: it stays as it is.
     ``supervisor``: who is told how it goes. ``passed``: a socket to listen on; None: one is bound as configured.
+    ``resources``: the kinds of object to poll.
     Raises: MonitorError when it cannot listen, or a newer version wrote the database.
     """
     own, fleet, store = SelfMetrics(), Fleet(), Store(config.database, now=now)
@@ -107,14 +110,15 @@ async def running(
     stopping = asyncio.Event()
     own.store_up.set_function(lambda: float(store.up))
     store.ledger.on_failure = own.audit_write_failures.inc
-    watches = Controllers(fleet, store, now=now, rng=rng)
+    watches = Controllers(fleet, store, now=now, rng=rng, resources=resources)
     store.ledger.on_reread = watches.redraw
     door = Authenticator(config, own, clock=asyncio.get_running_loop().time)
-    feed = EventStream(fleet, now=now)
+    feed = EventStream(fleet, resources, now=now, stalled_after_s=config.stalled_after_s)
     own.event_readers.set_function(lambda: float(feed.readers))
 
     async def apply(renewed: Config) -> Difference:
         door.adopt(renewed)
+        feed.stalled_after_s = renewed.stalled_after_s
         feed.recall()
         return await watches.renew(renewed)
 
@@ -127,6 +131,7 @@ async def running(
     )
     state = State(
         fleet=fleet,
+        resources=tuple(resources),
         own=own,
         door=door,
         ledger=store.ledger,
@@ -180,7 +185,7 @@ def not_ready(fleet: Fleet, *, store_up: bool, uptime_s: float, stopping: bool) 
         return "stopping"
     if not store_up:
         return "the database does not answer"
-    untried = sum(entry.health.attempted_at is None for entry in fleet.entries.values())
+    untried = sum(entry.session.attempted_at is None for entry in fleet.entries.values())
     waiting = untried and uptime_s < _READY_AFTER_S
     return f"{untried} of {len(fleet.entries)} controllers not polled yet" if waiting else ""
 

@@ -5,7 +5,7 @@ Owns clients, pollers and their tasks, and the mapping of targets that the patch
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from random import Random  # noqa: TID251  the type of an argument; app.py makes the one there is
 
@@ -16,11 +16,14 @@ from msgspec.structs import replace
 from monitor.avi.client import MOST_DEADLINES, Client
 from monitor.avi.connection import open_session
 from monitor.config.types import Config, Controller, Difference
+from monitor.model.health import SessionHealth
 from monitor.patching.client import InFlightClient
 from monitor.patching.request import WriteTarget
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
+from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.polling.schedule import PollLimiter
+from monitor.polling.tracker import Tracker, TrackingSettings
 from monitor.store import Store
 
 _FAREWELL_S = 2.0  # for all log-outs together; an ended process may not wait for a dead controller
@@ -60,15 +63,15 @@ class _Display:
 
     def annotated(self) -> None:
         if poller := self._poller():
-            poller.annotated()
+            poller.update_annotations()
 
     def replaced(self, raw: bytes) -> None:
         if poller := self._poller():
-            poller.replaced(raw)
+            poller.replace_object("image", raw)
 
     def nudge(self) -> None:
         if poller := self._poller():
-            poller.nudge()
+            poller.poll_soon()
 
     def _poller(self) -> Poller | None:
         return self._watches.poller_of(self._controller)
@@ -77,7 +80,16 @@ class _Display:
 class Controllers:
     """Made empty. ``targets`` and ``tenants`` by controller name, always as they are now."""
 
-    def __init__(self, fleet: Fleet, store: Store, *, now: Callable[[], float], rng: Random) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        store: Store,
+        *,
+        now: Callable[[], float],
+        rng: Random,
+        resources: Sequence[AnyResource] = RESOURCES,
+    ) -> None:
+        self._resources = resources
         self._fleet = fleet
         self._store = store
         self._now = now
@@ -153,7 +165,7 @@ class Controllers:
     def redraw(self) -> None:
         """Show the annotations as they were read anew."""
         for watch in self._watches.values():
-            watch.poller.annotated()
+            watch.poller.update_annotations()
 
     async def close(self) -> None:
         """Leave no session behind on any controller, as far as they let us in the time there is."""
@@ -204,7 +216,7 @@ class Controllers:
         watch.timeout_s = poll.timeout_s
         for client in (watch.client, watch.writer):
             client.renew(timeout_s=poll.timeout_s, max_response=poll.max_response)
-        watch.poller.renew(poll, config.events, config.annotations.export, self._slots)
+        watch.poller.apply_settings(poll, _tracking(config), self._slots)
 
     def _inheritance(self, gone: ManagedController | None, controller: Controller) -> Entry | None:
         """What is known of the controller from before, when it is the same with other settings."""
@@ -221,21 +233,32 @@ class Controllers:
             account = controller.write
             alias = replace(controller, username=account.username, password=account.password)
             writer = await self._connect(alias, config, sessions)
+        logger = log.bind(controller=controller.name)
+        trackers = [
+            Tracker(
+                controller.name,
+                resource,
+                self._store.marks,
+                self._store.ledger,
+                self._store.upload_history,
+                settings=_tracking(config),
+                log=logger,
+                known=known.collections[resource.name] if known else None,
+            )
+            for resource in self._resources
+        ]
+        health = known.session if known else SessionHealth()
         poller = Poller(
             controller.name,
             client,
             self._fleet,
-            self._store.marks,
-            self._store.ledger,
-            past=self._store.upload_history,
+            trackers,
             poll=config.poll,
-            events=config.events,
-            exported=config.annotations.export,
-            slots=self._slots,
+            limiter=self._slots,
             now=self._now,
             rng=self._rng,
-            tls_insecure=controller.tls.insecure,
-            known=known,
+            log=logger,
+            health=replace(health, tls_insecure=controller.tls.insecure),
         )
         watch = ManagedController(controller, client, writer, poller, sessions, config.poll.timeout_s)
         self._run(watch, first_in_s=0.0)
@@ -252,6 +275,10 @@ class Controllers:
         for name in names:
             self._fleet.remove(name)
             del self.targets[name], self.tenants[name]
+
+
+def _tracking(config: Config) -> TrackingSettings:
+    return TrackingSettings(config.events, config.annotations.export, config.stalled_after_s)
 
 
 def _is_same(one: Controller, other: Controller) -> bool:

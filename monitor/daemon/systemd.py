@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from monitor.model.errors import MonitorError
 from monitor.model.snapshot import Snapshot
+from monitor.model.tracked import Tracked
 from monitor.polling.fleet import Entry, Fleet
 
 _EVERY_S = 10.0  # the status is for people; a watchdog that waits less than twice as long is told more often
@@ -136,17 +137,19 @@ class Tally:
     """The fleet in one line. Images that are what they were are not counted again: there may be many thousands."""
 
     def __init__(self) -> None:
-        self._counted: Mapping[str, tuple[Snapshot, int]] = {}
+        self._counted: Mapping[str, tuple[Snapshot[Tracked], int]] = {}
 
     def line(self, entries: Mapping[str, Entry]) -> str:
         """``48/50 controllers up, 2 uploads active``: active as far as is known now, of no controller that is stale."""
         self._counted = {name: self._count(entry) for name, entry in entries.items()}
-        up = sum(entry.health.up for entry in entries.values())
-        active = sum(number for name, (_, number) in self._counted.items() if not entries[name].health.stale)
+        up = sum(entry.session.up for entry in entries.values())
+        active = sum(
+            number for name, (_, number) in self._counted.items() if not entries[name].collections["image"].health.stale
+        )
         return f"{up}/{len(entries)} controllers up, {active} upload{'s' * (active != 1)} active"
 
-    def _count(self, entry: Entry) -> tuple[Snapshot, int]:
-        known = self._counted.get(entry.name)
-        if known and known[0] is entry.snapshot:
+    def _count(self, entry: Entry) -> tuple[Snapshot[Tracked], int]:
+        known, snapshot = self._counted.get(entry.name), entry.collections["image"].snapshot
+        if known and known[0] is snapshot:
             return known
-        return entry.snapshot, sum(track.image.active for track in entry.snapshot.images.values())
+        return snapshot, sum(tracked.object.active for tracked in snapshot.objects.values())

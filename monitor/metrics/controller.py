@@ -24,28 +24,28 @@ def _family(
     kind: Literal["gauge", "counter"],
     text: str,
     identity: tuple[str, ...],
+    *labels: str,
     rows: Callable[[H], Iterable[Row]],
     reads: Callable[[H], object],
-    *labels: str,
 ) -> Family[H]:
     line = line_of(name, (*identity, *labels))
     return Family(name=name, kind=kind, help=text, identity=identity, labels=labels, rows=rows, reads=reads, line=line)
 
 
 def _session_gauge(name: str, text: str, read: Callable[[SessionHealth], float | None]) -> Family[SessionHealth]:
-    return _family(name, "gauge", text, _SESSION, lambda health: optional(read(health)), read)
+    return _family(name, "gauge", text, _SESSION, rows=lambda health: optional(read(health)), reads=read)
 
 
 def _session_counter(name: str, text: str, read: Callable[[SessionHealth], int]) -> Family[SessionHealth]:
-    return _family(name, "counter", text, _SESSION, lambda health: optional(read(health)), read)
+    return _family(name, "counter", text, _SESSION, rows=lambda health: optional(read(health)), reads=read)
 
 
 def _read_gauge(name: str, text: str, read: Callable[[ReadHealth], float | None]) -> Family[ReadHealth]:
-    return _family(name, "gauge", text, _READ, lambda health: optional(read(health)), read)
+    return _family(name, "gauge", text, _READ, rows=lambda health: optional(read(health)), reads=read)
 
 
 def _read_counter(name: str, text: str, read: Callable[[ReadHealth], int]) -> Family[ReadHealth]:
-    return _family(name, "counter", text, _READ, lambda health: optional(read(health)), read)
+    return _family(name, "counter", text, _READ, rows=lambda health: optional(read(health)), reads=read)
 
 
 def _versions(health: SessionHealth) -> Iterable[Row]:
@@ -95,10 +95,10 @@ SESSION_FAMILIES: Final = (
         "gauge",
         "The controller's version and the API version it is asked for; the value is always 1.",
         _SESSION,
-        _versions,
-        lambda h: (h.version, h.api_version),
         "version",
         "api_version",
+        rows=_versions,
+        reads=lambda h: (h.version, h.api_version),
     ),
     _session_gauge(
         "avi_controller_last_poll_attempt_timestamp_seconds",
@@ -123,7 +123,6 @@ SESSION_FAMILIES: Final = (
         "Whether the controller's identity is not verified, by configuration.",
         lambda h: h.tls_insecure,
     ),
-
 )
 
 READ_FAMILIES: Final = (
@@ -142,9 +141,9 @@ READ_FAMILIES: Final = (
         "counter",
         "Reads that failed, by reason.",
         _READ,
-        _failures,
-        lambda h: h.failures,
         "reason",
+        rows=_failures,
+        reads=lambda h: h.failures,
     ),
     _read_counter(
         "avi_controller_bad_objects_total",
@@ -161,8 +160,8 @@ READ_FAMILIES: Final = (
         "counter",
         "Values in objects that this monitor does not know, by field; each counted when the object changes.",
         _READ,
-        _unknown_values,
-        lambda h: h.unknown_values,
         "field",
+        rows=_unknown_values,
+        reads=lambda h: h.unknown_values,
     ),
 )

@@ -44,8 +44,8 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     One metric family.
 
     ``labels``: beyond those that identify the subject. ``of_annotations``: read off annotations alone. ``rows``: what
-    fills ``line``. ``reads``: what they are made of; while that is equal, so are they. ``line``: a format string, mostly
-    one sample; takes the identity, then a row.
+    fills ``line``. ``reads``: what they are made of; while that is equal, so are they. ``line``: a format string,
+    mostly one sample; takes the identity, then a row.
     """
 
     name: str

@@ -44,9 +44,7 @@ def render_object(
     rendered = RenderedObject(tuple(lines), (series[0], series[1], series[2]), keep_last, dropped)
     for tier in (DETAIL, NODE):
         if sum(rendered.series) > most:
-            rendered = replace(
-                drop_tier(families, rendered, tier), dropped=rendered.dropped + rendered.series[tier]
-            )
+            rendered = replace(drop_tier(families, rendered, tier), dropped=rendered.dropped + rendered.series[tier])
     return rendered
 
 
@@ -62,7 +60,9 @@ def render_annotations(
         for family, text in zip(families, rendered.lines, strict=True)
     ]
     core, node, detail = rendered.series
-    more = sum(new.count(b"\n") - old.count(b"\n") for new, old in zip(lines, rendered.lines, strict=True) if new is not old)
+    more = sum(
+        new.count(b"\n") - old.count(b"\n") for new, old in zip(lines, rendered.lines, strict=True) if new is not old
+    )
     return replace(rendered, lines=tuple(lines), series=(core + more, node, detail))
 
 

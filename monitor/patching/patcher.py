@@ -128,9 +128,9 @@ class Patcher:
 
     def _last_seen(self, order: PatchRequest) -> bytes:
         entry = self._fleet.entries.get(order.controller)
-        if entry is None or entry.health.stale or order.uuid not in entry.snapshot.images:
+        if entry is None or entry.collections["image"].health.stale or order.uuid not in entry.objects("image"):
             raise Refusal("no-such-image", f"{order.controller} has no image {order.uuid} any more")
-        return bytes(entry.snapshot.listing.raws[order.uuid])
+        return bytes(entry.collections["image"].snapshot.object_list.raws[order.uuid])
 
     def _expect(self, order: PatchRequest, raw: bytes) -> PatchResult:
         """

@@ -5,11 +5,14 @@ from hashlib import blake2b
 
 import msgspec
 
-_NONE: Mapping[str, float | None] = {}
+_NONE: Mapping[str, float | int | str | None] = {}
 
 
 def represent(
-    raw: bytes, controller: str, annotations: Mapping[str, str], estimates: Mapping[str, float | None] = _NONE
+    raw: bytes,
+    controller: str,
+    annotations: Mapping[str, str],
+    estimates: Mapping[str, float | int | str | None] = _NONE,
 ) -> bytes:
     """The object as it came, with ``annotations``, ``controller`` and ``estimates``. ``raw``: a JSON object."""
     ours = msgspec.json.encode({"annotations": annotations, "controller": controller, **estimates})

@@ -26,7 +26,7 @@ _STANDSTILL_S = 60.0  # without a move, to be a reason of its own
 
 class CompletedUpload(Struct, frozen=True):
     """
-    One completed upload. ``tasks``: seconds by task, as the Controller says; ``took_s``: all of it, as the daemon saw it.
+    One completed upload. ``tasks``: seconds by task, as the Controller says. ``took_s``: all of it, as the daemon saw.
 
     ``ended_at``: Unix seconds of the Controller's clock where it says so; for their order alone.
     """

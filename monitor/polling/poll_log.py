@@ -6,7 +6,7 @@ An upgrade is no alarm: what belongs to one is logged at info. The events of obj
 ``image_failed``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
@@ -43,45 +43,40 @@ def objects(log: FilteringBoundLogger, resource: str, changes: tuple[Change, ...
     """What a read found to be different: one event an object, but one for all that the first read finds."""
     if first and changes:
         active = sum(isinstance(change, Appeared) and change.after.active for change in changes)
-        log.info(f"{resource}s_listed", **{f"{resource}s": len(changes)}, active=active)
+        event, facts = f"{resource}s_listed", {f"{resource}s": len(changes), "active": active}
+        log.info(event, **facts)
         return
     for change in changes:
         match change:
             case Appeared(after):
-                log.info(f"{resource}_appeared", **_facts(resource, after))
+                _write(log.info, resource, "appeared", after)
             case Vanished(before):
-                log.info(f"{resource}_vanished", **_facts(resource, before))
-            case Altered(before, after, moved):
-                _altered(log, resource, before, after, moved=moved)
+                _write(log.info, resource, "vanished", before)
+            case Altered(before, after, moved) if after.state == before.state:
+                _write(log.debug, resource, "moved" if moved else "edited", after)
+            case Altered(_, after) if after.state == "failed":
+                _write(log.warning, resource, "failed", after, cause=after.reason)
+            case Altered(before, after):
+                _write(log.info, resource, "state_changed", after, before=before.state)
             case _:
                 assert_never(change)
 
 
-def _altered(log: FilteringBoundLogger, resource: str, before: Tracked, after: Tracked, *, moved: bool) -> None:
-    if after.state == before.state:
-        log.debug(f"{resource}_{'moved' if moved else 'edited'}", **_facts(resource, after))
-    elif after.state == "failed":
-        log.warning(f"{resource}_failed", cause=after.reason, **_facts(resource, after))
-    else:
-        log.info(f"{resource}_state_changed", before=before.state, **_facts(resource, after))
-
-
-def _facts(resource: str, tracked: Tracked) -> Mapping[str, object]:
-    return {
+def _write(write: Callable[..., object], resource: str, what: str, tracked: Tracked, **more: str) -> None:
+    facts = {
         f"{resource}_uuid": tracked.uuid,
         resource: tracked.name,
         "state": tracked.state,
         "progress_ratio": tracked.progress_ratio,
         "tasks_completed": tracked.tasks_completed,
     }
+    write(f"{resource}_{what}", **more, **facts)
 
 
-def bad_objects(
-    log: FilteringBoundLogger, resource: str, undecodable: Mapping[str, str], *, unidentified: int
-) -> None:
+def bad_objects(log: FilteringBoundLogger, resource: str, undecodable: Mapping[str, str], *, unidentified: int) -> None:
     """Objects that could not be decoded; each uuid is given here once, when it turned bad."""
+    event, key = f"bad_{resource}", f"{resource}_uuid"
     for uuid, cause in undecodable.items():
-        log.warning(f"bad_{resource}", **{f"{resource}_uuid": uuid}, cause=cause)
+        log.warning(event, **{key: uuid}, cause=cause)
     if unidentified:
-        cause = "neither `uuid` nor `url`"
-        log.warning(f"bad_{resource}", **{f"{resource}_uuid": "", f"{resource}s": unidentified}, cause=cause)
+        log.warning(event, **{key: "", f"{resource}s": unidentified}, cause="neither `uuid` nor `url`")

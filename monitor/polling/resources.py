@@ -15,7 +15,6 @@ from monitor.config.settings import Events
 from monitor.metrics.families import AnyFamily, families_of
 from monitor.metrics.family import Family, Subject
 from monitor.metrics.image import IMAGE_FAMILIES
-from monitor.model.image import Image
 from monitor.model.snapshot import ObjectList
 from monitor.model.tracked import Tracked, TrackedObject
 from monitor.polling.ports import Source
@@ -47,7 +46,7 @@ class Resource(Struct, Generic[T], frozen=True, kw_only=True):
     decode: Callable[[Raw], tuple[T, tuple[str, ...]]]
     families: tuple[Family[Subject[T]], ...]
     budget: Callable[[Events], Budget]
-    describe: Callable[[TrackedObject[T]], Struct]
+    describe: Callable[[TrackedObject[T]], Any]
     history_kind: Callable[[T], str]
 
 

@@ -99,7 +99,7 @@ class Timer:
 
 
 def backoff_s(failures: int, rng: Random, *, least_s: float, most_s: float) -> float:
-    """How long to wait after so many failures in a row: exponential with full jitter, so that a fleet never polls in step."""
+    """The wait after so many failures in a row: exponential with full jitter, so that a fleet never polls in step."""
     return rng.uniform(0, min(most_s, least_s * 2 ** min(failures, 32)))
 
 

@@ -1,4 +1,4 @@
-"""What an object means to an operator: decided here, once, for the API, the events, the command line and the page. Pure."""
+"""What an object means to an operator: decided here, once, for the API, the command line and the page. Pure."""
 
 from collections.abc import Mapping
 from math import inf

@@ -60,7 +60,7 @@ def describe_image(tracked: TrackedObject[Image]) -> ImageStatus:
         duration_seconds=image.duration_s,
         changed_at=tracked.mark.changed_at,
         first_seen_at=tracked.mark.first_seen_at,
-        eta=tracked.progress and tracked.progress.eta,
+        eta=tracked.progress.eta if tracked.progress else None,
         acknowledged=is_acknowledged(tracked.annotations),
         annotations=tracked.annotations,
     )

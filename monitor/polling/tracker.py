@@ -184,9 +184,7 @@ class Tracker(Generic[T]):
         """Whether the list in hand would undo what is on display; objects that are withdrawn are not."""
         return self._overtaken and not self.collection.health.stale
 
-    async def _decode(
-        self, object_list: ObjectList, *, at: float, render_all: bool
-    ) -> tuple[Snapshot[T], ReadHealth]:
+    async def _decode(self, object_list: ObjectList, *, at: float, render_all: bool) -> tuple[Snapshot[T], ReadHealth]:
         """Snapshot and counts after a list. An object whose bytes did not change is kept, undecoded."""
         known, marks = self.collection.snapshot, self._marks.of(*self._identity)
         objects: dict[str, TrackedObject[T]] = {}
@@ -220,7 +218,7 @@ class Tracker(Generic[T]):
     def _track(
         self, decoded: T, known: TrackedObject[T] | None, kept: ProgressMark | None, *, at: float
     ) -> TrackedObject[T]:
-        """The whole way of one decoded object. ``kept``: its mark in the database. Its events are dropped at the end."""
+        """Follow, estimate and render one decoded object, then drop its events. ``kept``: its mark in the database."""
         before = known.mark if known else kept
         events, families = self._settings.events, self.resource.families
         tracked = changes.follow(decoded, before, at=at, detail_for_s=events.detail_for_s)

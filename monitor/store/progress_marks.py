@@ -86,9 +86,7 @@ class ProgressMarks:
         for start in range(0, len(keys), _ROWS_PER_STATEMENT):
             batch = keys[start : start + _ROWS_PER_STATEMENT]
             await connection.execute(delete(progress_marks).where(key.in_(batch)))
-            rows = [
-                _row(each, mark) for each in batch if (mark := self.of(each[0], each[1]).get(each[2])) is not None
-            ]
+            rows = [_row(each, mark) for each in batch if (mark := self.of(each[0], each[1]).get(each[2])) is not None]
             if rows:
                 await connection.execute(insert(progress_marks), rows)
 

@@ -7,8 +7,7 @@ import msgspec
 from sqlalchemy import Row, delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.model.image import Image
-from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations, usual
+from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations, typical_of
 from monitor.store.database import Database
 from monitor.store.tables import earlier_uploads, is_storable
 
@@ -34,15 +33,15 @@ class UploadHistory:
         """What the last few uploads of this kind have in common there."""
         return self._typical.get((controller, kind), UNKNOWN)
 
-    def record(self, controller: str, image: Image, upload: CompletedUpload) -> None:
+    def record(self, controller: str, kind: str, uuid: str, upload: CompletedUpload) -> None:
         """One more is complete; written at the end of the round."""
-        if not upload.tasks or not all(map(is_storable, (image.uuid, image.type, *upload.tasks))):
+        if not upload.tasks or not all(map(is_storable, (uuid, kind, *upload.tasks))):
             return
-        key = controller, image.type
+        key = controller, kind
         known = self._uploads.get(key, {})
-        if (before := known.get(image.uuid)) and upload.took_s is None:
+        if (before := known.get(uuid)) and upload.took_s is None:
             upload = msgspec.structs.replace(upload, took_s=before.took_s)
-        self._keep(key, {**known, image.uuid: upload})
+        self._keep(key, {**known, uuid: upload})
 
     def doubt(self) -> None:
         """Compare with the database at the next flush: it may be another one now."""
@@ -72,7 +71,7 @@ class UploadHistory:
         kept = {uuid: uploads[uuid] for uuid in newest}
         if kept != self._uploads.get(key):
             self._uploads[key] = kept
-            self._typical[key] = usual(kept.values())
+            self._typical[key] = typical_of(kept.values())
             self._dirty.add(key)
 
     async def _read(self) -> None:

@@ -10,6 +10,7 @@ from monitor.metrics.self_metrics import SelfMetrics
 from monitor.patching.patcher import Patcher
 from monitor.patching.request import AuditReader
 from monitor.polling.fleet import Fleet
+from monitor.polling.resources import AnyResource
 from monitor.web.auth.authenticator import Authenticator, Caller
 from monitor.web.stream.feed import EventStream
 
@@ -18,6 +19,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """``not_healthy``, ``not_ready``: why not, in words that name nobody; empty when all is well."""
 
     fleet: Fleet
+    resources: tuple[AnyResource, ...]
+    """The kinds of object that are polled."""
     own: SelfMetrics
     door: Authenticator
     ledger: AuditReader

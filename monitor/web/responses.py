@@ -11,8 +11,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from monitor.avi import wire
 from monitor.model.errors import Reason
-from monitor.model.tracked import EventState
 from monitor.model.outcome import OutcomeKind
+from monitor.model.tracked import EventState, Standing
 
 Json = Any
 Next = Annotated[str, Meta(description="The URL of the next page; not there on the last one.")]
@@ -30,6 +30,10 @@ class Image(wire.Image, kw_only=True):
     eta_seconds: Annotated[float | None, Meta(description="What it still takes; null when that is not known.")] = None
     eta_seconds_min: Annotated[float | None, Meta(description="The least that it should take.")] = None
     eta_seconds_max: Annotated[float | None, Meta(description="The most that it should take.")] = None
+    standing: Annotated[Standing, Meta(description="What it means to an operator, as the daemon decides.")] = "unknown"
+    standing_rank: Annotated[
+        int, Meta(description="The place of its standing in the order of display; 0 comes first.")
+    ] = 0
     stalled_seconds: Annotated[
         float | None, Meta(description="For how long it has not moved; null when it is not under way.")
     ] = None

@@ -46,7 +46,9 @@ _OF_A_PATCH = (
 )  # fmt: skip
 
 
-_STREAM = "`event: state` with a LiveState, then `event: change` with a LiveChange each; comments while nothing happens"
+_STREAM = (
+    "`event: state` with a StateMessage, then `event: change` with a ChangeMessage each; comments while nothing happens"
+)
 
 
 async def healthy(request: web.Request) -> web.Response:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from multiprocessing.connection import Connection
 from statistics import quantiles
 
@@ -10,7 +10,6 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from monitor.metrics.self_metrics import SelfMetrics
-from monitor.model.image import TrackedImage
 from monitor.polling.fleet import Entry
 from monitor.web.app import make_site
 from monitor.web.stream.feed import BEAT_S, EventStream
@@ -143,10 +142,13 @@ class _Server:
 
 def _moved(entry: Entry) -> Entry:
     """The same controller, all of whose images have moved."""
-    images: Mapping[str, TrackedImage] = entry.snapshot.images
-    now = time.time()
-    moved = {uuid: replace(track, mark=replace(track.mark, changed_at=now)) for uuid, track in images.items()}
-    return replace(entry, snapshot=replace(entry.snapshot, images=moved))
+    collection, now = entry.collections["image"], time.time()
+    moved = {
+        uuid: replace(track, mark=replace(track.mark, changed_at=now))
+        for uuid, track in collection.snapshot.objects.items()
+    }
+    snapshot = replace(collection.snapshot, objects=moved)
+    return replace(entry, collections={"image": replace(collection, snapshot=snapshot)})
 
 
 def _read(_pipe: Connection, port: int, readers: int, path: str) -> None:

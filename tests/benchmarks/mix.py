@@ -16,13 +16,14 @@ import msgspec
 
 from monitor.avi.client import Link
 from monitor.avi.paging import assemble, decode_page
-from monitor.config.settings import Events, Poll
+from monitor.config.settings import Poll
 from monitor.model.secret import Secret
 from monitor.model.snapshot import ObjectList
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
 from monitor.polling.schedule import PollLimiter
 from monitor.store import Store
+from tests.support.polling import make_poller as make_bare_poller
 
 State = Literal["ended", "active", "failed"]
 
@@ -126,25 +127,23 @@ async def watch(fleet: Fleet, name: str, *bodies: bytes) -> Entry:
     """Publish one controller as polls of these bodies leave it."""
     poller = make_poller(name, Canned(bodies), fleet)
     for _ in bodies:
-        await poller._poll_once(late_s=0.0)
+        await poller.poll_once(late_s=0.0)
     return fleet.entries[name]
 
 
 def make_poller(name: str, source: Canned, fleet: Fleet, poll: Poll | None = None) -> Poller:
     """A poller with the settings of the daemon, less the database behind its marks."""
     store = Store("sqlite://")
-    return Poller(
+    return make_bare_poller(
         name,
         source,
         fleet,
-        store.marks,
-        store.ledger,
-        past=store.upload_history,
+        marks=store.marks,
+        annotations=store.ledger,
+        history=store.upload_history,
         poll=poll or Poll(),
-        events=Events(),
-        slots=PollLimiter(64),
+        limiter=PollLimiter(64),
         now=lambda: NOW,
-        rng=Random(7),
     )
 
 
@@ -181,4 +180,4 @@ async def tiny_fleet(controllers: int) -> Fleet:
 
 def image_series(fleet: Fleet) -> int:
     """How many series of images the fleet has; those of the controllers' health are beside them."""
-    return sum(sum(track.portrait.series) for _, track in fleet.images())
+    return sum(sum(track.rendered.series) for _, track in fleet.objects("image"))

@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import AsyncIterator
-from random import Random
 
 import aiohttp
 
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
-from monitor.config.settings import Events, Poll
+from monitor.config.settings import Poll
 from monitor.config.types import Controller, SecretVariable, Tls
 from monitor.polling.fleet import Fleet
 from monitor.polling.poller import Poller
@@ -18,6 +17,7 @@ from tests.benchmarks.children import child
 from tests.benchmarks.controllers import serve_plans
 from tests.benchmarks.measure import Cost, Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import PASSWORD
+from tests.support.polling import make_poller
 
 _LIMITS = {(200_000, "nothing changed"): 1.3, (200_000, "one of 20 changed"): 4.0}
 
@@ -41,10 +41,12 @@ async def _cost(origin: str, scale: Scale) -> tuple[float, float]:
     controller = Controller(name="avi-0000", url=origin, username="admin", password=SecretVariable("", PASSWORD))
     async with open_session(Tls(), keepalive_s=60.0) as session, _bare_session() as bare:
         client = Client(controller, session, timeout_s=10.0, max_response=2**25, now=time.time)
-        poller = _poller(client)
+        fleet = Fleet()
+        poller = _poller(client, fleet)
         costs = await in_turn(scale.rounds, _polls(poller, scale.polls), _gets(bare, origin, scale.polls))
-        assert poller._entry.health.polls == (scale.rounds + 1) * scale.polls
-        assert not poller._entry.health.failures
+        entry = fleet.entries["avi-0000"]
+        assert entry.session.polls == (scale.rounds + 1) * scale.polls
+        assert not entry.collections["image"].health.failures
         return costs
 
 
@@ -52,20 +54,18 @@ def _bare_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())  # it shall not pay for cookies
 
 
-def _poller(client: Client) -> Poller:
+def _poller(client: Client, fleet: Fleet) -> Poller:
     store = Store("sqlite://")
-    return Poller(
+    return make_poller(
         "avi-0000",
         client,
-        Fleet(),
-        store.marks,
-        store.ledger,
-        past=store.upload_history,
+        fleet,
+        marks=store.marks,
+        annotations=store.ledger,
+        history=store.upload_history,
         poll=Poll(),
-        events=Events(),
-        slots=PollLimiter(64),
+        limiter=PollLimiter(64),
         now=time.time,
-        rng=Random(7),
     )
 
 
@@ -73,7 +73,7 @@ def _polls(poller: Poller, times: int) -> Cost:
     async def cost() -> float:
         started = time.process_time()
         for _ in range(times):
-            await poller._poll_once(late_s=0.0)
+            await poller.poll_once(late_s=0.0)
         return (time.process_time() - started) / times
 
     return cost

@@ -50,7 +50,7 @@ async def _watch_all(controllers: int, every: int, polls: int) -> Fleet:
     pollers = [make_poller(f"avi-{number:04}", _Turning(number, every), fleet) for number in range(controllers)]
     for _ in range(polls):
         for poller in pollers:
-            await poller._poll_once(late_s=0.0)
+            await poller.poll_once(late_s=0.0)
     return fleet
 
 

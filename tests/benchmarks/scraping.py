@@ -12,11 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from monitor.metrics import exposition
-from monitor.polling.resources import FAMILIES
 from monitor.metrics.pieces import Piece, piece
 from monitor.metrics.render import header
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.polling.fleet import Fleet
+from monitor.polling.resources import FAMILIES
 from tests.benchmarks.measure import Row, Scale, cpu_of, in_turn, spoken
 from tests.benchmarks.mix import fleet_of, image_series, tiny_fleet
 

@@ -16,6 +16,7 @@ from monitor.metrics.pieces import Piece, piece
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Fleet
+from monitor.polling.resources import RESOURCES
 from monitor.store import Store
 from monitor.web.app import make_site
 from monitor.web.auth.authenticator import Authenticator
@@ -112,6 +113,7 @@ def state_of(fleet: Fleet, own: SelfMetrics) -> State:
     )
     return State(
         fleet=fleet,
+        resources=RESOURCES,
         own=own,
         door=Authenticator(config, own, clock=time.monotonic),
         ledger=ledger,

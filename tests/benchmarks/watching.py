@@ -166,7 +166,9 @@ async def _watch_all(pipe: Connection, origins: list[str], scale: Scale, late_s:
                 cpu_s=cpu_s() - cpu,
                 wall_s=time.monotonic() - wall,
                 polls=_polls(daemon) - polls,
-                failures=sum(sum(entry.health.failures.values()) for entry in daemon.fleet.entries.values()),
+                failures=sum(
+                    sum(entry.collections["image"].health.failures.values()) for entry in daemon.fleet.entries.values()
+                ),
                 first_cpu_s=cpu - started,
                 resident=resident(),
                 late_s=late_s[skip:],
@@ -178,8 +180,8 @@ async def _all_polled(daemon: Daemon) -> None:
     polled = asyncio.Event()
     left = set(daemon.fleet.entries)
 
-    def note(entry: Entry, _changes: tuple[Change, ...]) -> None:
-        left.discard(entry.name)
+    def note(name: str, _entry: Entry | None, _changes: tuple[Change, ...]) -> None:
+        left.discard(name)
         if not left:
             polled.set()
 
@@ -190,7 +192,7 @@ async def _all_polled(daemon: Daemon) -> None:
 
 
 def _polls(daemon: Daemon) -> int:
-    return sum(entry.health.polls for entry in daemon.fleet.entries.values())
+    return sum(entry.session.polls for entry in daemon.fleet.entries.values())
 
 
 def _config(origins: list[str], scale: Scale, folder: Path) -> Config:

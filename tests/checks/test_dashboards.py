@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from grafana.build import DASHBOARDS, text, write
-from monitor.polling.resources import FAMILIES
 from monitor.metrics.self_metrics import SelfMetrics
+from monitor.polling.resources import FAMILIES
 from tests.support.dashboards import (
     FILES,
     GRAFANA,

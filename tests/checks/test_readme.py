@@ -18,13 +18,14 @@ from monitor.cli.commands.certificate import make_certificate
 from monitor.config.access import Scope
 from monitor.config.load import load
 from monitor.config.settings import schema
-from monitor.polling.resources import FAMILIES
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import Reason
 from monitor.patching.annotations import MOST_ANNOTATIONS
 from monitor.patching.body import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
 from monitor.patching.fields import ADJUSTABLE
 from monitor.polling import eta
+from monitor.polling.resources import FAMILIES
+from monitor.polling.status import ImageStatus
 from monitor.store import upload_history
 from monitor.web.handlers import events
 from monitor.web.problems import KINDS
@@ -175,20 +176,22 @@ def test_the_limits_of_the_stream_and_of_estimates_are_as_the_code_has_them() ->
     assert f"takes nothing for {events._PATIENCE_S:.0f} s" in stream
     assert (feed.MOST_READERS, "A thousand may" in stream) == (1000, True)
     estimates = section("### Estimates")
-    assert f"once {eta._LEAST:.0%}".replace("%", " %") in estimates
+    assert f"once {eta._MIN_SEEN:.0%}".replace("%", " %") in estimates
     assert (upload_history._MOST, "the last five" in estimates) == (5, True)
-    assert (eta._PRIOR, "a tenth of this upload" in estimates) == (0.1, True)
+    assert (eta._PRIOR_WEIGHT, "a tenth of this upload" in estimates) == (0.1, True)
 
 
 def test_the_events_that_are_shown_have_the_members_that_there_are() -> None:
     (shown,) = [block for block in blocks("text") if "event: state" in block]
-    kinds = {"state": live.LiveState, "change": live.LiveChange}
+    kinds = {"state": live.StateMessage, "change": live.ChangeMessage}
     for kind, data in re.findall(r"event: (\w+)\n.*\ndata: (.*)", shown):
         message = json.loads(re.sub(r", …|{…}|…", lambda cut: "{}" if cut[0] == "{…}" else "", data))
         assert list(message) == list(kinds[kind].__struct_fields__)
         for part in message.get("parts", [message.get("part")]):
             assert part.keys() <= set(live.Part.__struct_fields__)
-            assert all(image.keys() <= set(live.LiveImage.__struct_fields__) for image in part["images"])
+            for resource in part.get("resources", {}).values():
+                assert resource.keys() <= set(live.ResourcePart.__struct_fields__)
+                assert all(image.keys() <= set(ImageStatus.__struct_fields__) for image in resource.get("objects", ()))
 
 
 @pytest.mark.parametrize("body", PATCH_BODIES)

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from monitor.cli import main
-from monitor.polling.resources import FAMILIES
 from monitor.metrics.self_metrics import SelfMetrics
+from monitor.polling.resources import FAMILIES
 from tests.support.programs import output_of, program
 from tests.support.rules import (
     PROMETHEUS,

@@ -18,7 +18,6 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
 from monitor.daemon.app import Daemon
-from monitor.polling.changes import any_active
 from monitor.polling.fleet import Entry
 from monitor.simulator import Simulator
 from tests.e2e.test_prometheus import any_image
@@ -157,7 +156,11 @@ async def test_the_failed_and_the_stalled_upload_raise_their_alerts_until_they_a
 
 def has_ended(entry: Entry) -> bool:
     """Every upload that was planned is there and has ended."""
-    return entry.health.up and not any_active(entry.snapshot.images) and any_image("completed")(entry)
+    return (
+        entry.session.up
+        and not any(track.object.active for track in entry.objects("image").values())
+        and any_image("completed")(entry)
+    )
 
 
 def is_as_it_should_be(alerts: list[Json]) -> bool:
@@ -167,4 +170,4 @@ def is_as_it_should_be(alerts: list[Json]) -> bool:
 
 
 def name_of(daemon: Daemon, controller: str, image_uuid: str, **_: str) -> str:
-    return daemon.fleet.entries[controller].snapshot.images[image_uuid].image.name
+    return daemon.fleet.entries[controller].objects("image")[image_uuid].object.name

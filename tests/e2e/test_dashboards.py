@@ -150,13 +150,13 @@ async def happen(simulator: Simulator, daemon: Daemon, wall: Wall) -> None:
         await polled(daemon, name)
     wall.behind_s = 0.0
     simulator.clock.advance(10.0)
-    (failed,) = (uuid for uuid, track in entry.snapshot.images.items() if track.image.state == "failed")
+    (failed,) = (uuid for uuid, track in entry.objects("image").items() if track.object.state == "failed")
     assert (await patch(daemon, failed, {"annotations": {"change": "CHG0042"}})).status == 200
     assert (await ask(daemon, "GET", "/api/image", token="wrong")).status == 401
     simulator.controllers["ams"].faults.order(Fault("unknown_enum", times=1))
-    await until(daemon, "ams", lambda entry: bool(entry.health.unknown_values))
+    await until(daemon, "ams", lambda entry: bool(entry.collections["image"].health.unknown_values))
     simulator.controllers["lab"].faults.order(Fault("html_502"))
-    await until(daemon, "lab", lambda entry: not entry.health.up)
+    await until(daemon, "lab", lambda entry: not entry.session.up)
 
 
 async def unanswered(grafana: Grafana, boards: Mapping[str, Json]) -> set[str]:

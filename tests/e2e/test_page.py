@@ -174,7 +174,7 @@ async def test_a_controller_that_goes_away_is_said_to_be_old_and_its_images_stay
         await nyc.start_listening()
         await expect(trouble).to_have_count(0)
         await expect(row(page, uuid)).not_to_have_attribute("data-old", "")
-        await until(daemon, "nyc", lambda entry: entry.health.up)
+        await until(daemon, "nyc", lambda entry: entry.session.up)
 
 
 async def test_the_policy_of_the_page_and_its_files_has_no_exception(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ async def planted(folder: Path) -> AsyncIterator[Daemon]:
         sample = json.dumps(fra.image(newest(fra)))
         for name, text in HOSTILE.items():
             fra.put(spoilt(json.loads(sample), text) | {"uuid": f"image-{name}"})
-        await until(daemon, "fra", lambda entry: {f"image-{name}" for name in HOSTILE} <= entry.snapshot.images.keys())
+        await until(daemon, "fra", lambda entry: {f"image-{name}" for name in HOSTILE} <= entry.objects("image").keys())
         yield daemon
 
 

@@ -80,7 +80,7 @@ async def test_prometheus_sees_progress_state_and_node_events_and_that_an_image_
     ):
         entry = await polled(daemon, "dc1")
         uploading, finished = sorted(
-            entry.snapshot.images, key=lambda uuid: not entry.snapshot.images[uuid].image.active
+            entry.objects("image"), key=lambda uuid: not entry.objects("image")[uuid].object.active
         )
         progress = f'avi_image_progress_ratio{{image_uuid="{uploading}"}}'
         ((_, ratio),) = await eventually(lambda: prometheus.query(progress), bool)
@@ -92,7 +92,7 @@ async def test_prometheus_sees_progress_state_and_node_events_and_that_an_image_
         assert [labels["status"].startswith("SYSERR_") for labels, _ in events] == [True]
         assert await prometheus.query(f'avi_image_info{{image_uuid="{finished}"}}')
         simulator.controllers["dc1"].remove(finished)
-        await until(daemon, "dc1", lambda entry: finished not in entry.snapshot.images)
+        await until(daemon, "dc1", lambda entry: finished not in entry.objects("image"))
         await scrapes_more(daemon, 3)  # two whole ones lie between the beginnings of three
         assert await prometheus.query(f'{{image_uuid="{finished}"}}') == []
         assert await prometheus.query("up") == [({"__name__": "up", "instance": daemon.url[7:], "job": "avi"}, 1.0)]
@@ -125,7 +125,7 @@ async def test_the_queries_of_the_readme_are_answered(tmp_path: Path) -> None:
 
 
 def any_image(state: str) -> Callable[[Entry], bool]:
-    return lambda entry: any(track.image.state == state for track in entry.snapshot.images.values())
+    return lambda entry: any(track.object.state == state for track in entry.objects("image").values())
 
 
 async def scrapes_more(daemon: Daemon, number: int) -> None:

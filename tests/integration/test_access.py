@@ -129,7 +129,7 @@ async def test_what_a_token_is_limited_to_is_all_there_is(
         assert [each["name"] for each in (await response.json())["results"]] == ["dc1"]
     async with http.get("/api/image", headers=headers) as response:
         assert {each["controller"] for each in (await response.json())["results"]} == {"dc1"}
-    uuids = [next(iter(daemon.fleet.entries[each].snapshot.images)) for each in ("dc1", "dc2")]
+    uuids = [next(iter(daemon.fleet.entries[each].objects("image"))) for each in ("dc1", "dc2")]
     assert [await status(http, f"/api/image/{uuid}", headers=headers) for uuid in uuids] == [200, 404]
     async with http.get(f"/api/image/{uuids[1]}?controller=dc2", headers=headers) as response:
         assert response.status == 404

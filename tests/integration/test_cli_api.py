@@ -55,7 +55,7 @@ class People:
     def __init__(self, daemon: Daemon, simulator: Simulator) -> None:
         self.daemon = daemon
         self.dc1, self.dc2 = (simulator.controllers[name] for name in ("dc1", "dc2"))
-        self.uuids = {track.image.name: track.image.uuid for _, track in daemon.fleet.images()}
+        self.uuids = {track.object.name: track.object.uuid for _, track in daemon.fleet.objects("image")}
 
     async def __call__(self, *arguments: str, **how: Any) -> Result:  # noqa: ANN401  as run
         return await run(self.daemon.url, *arguments, **how)
@@ -76,7 +76,7 @@ async def people(
             prepare(simulator)
             async with watching(simulator, folder, poll=poll, tokens=TOKENS) as daemon:
                 for name in ("dc1", "dc2"):
-                    await until(daemon, name, lambda entry: entry.health.up)
+                    await until(daemon, name, lambda entry: entry.session.up)
                 yield People(daemon, simulator)
 
 

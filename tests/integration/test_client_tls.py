@@ -298,4 +298,4 @@ async def test_a_ca_file_emptied_under_way_changes_nothing(
         await polled(daemon, "dc1", 2)
         await swap(simulator.controllers["dc1"], Certificate(trustme.CA()))
         entry = await failed(daemon, "dc1", "tls")
-        assert entry.health.cause.startswith("images: ")
+        assert entry.session.cause.startswith("images: ")

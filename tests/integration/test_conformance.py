@@ -27,7 +27,7 @@ class Site:
     """A daemon on one Controller that has an image under way, and others that have ended."""
 
     def __init__(self, daemon: Daemon, controller: SimulatedController) -> None:
-        tracks = [track.image for _, track in daemon.fleet.images()]
+        tracks = [track.object for _, track in daemon.fleet.objects("image")]
         self.daemon = daemon
         self.controller = controller
         self.idle = next(image.uuid for image in tracks if not image.active)
@@ -46,7 +46,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with Simulator([SPEC], speed=0.0) as simulator:
         poll = {**QUICK, "timeout": "1s"}  # for which a Controller that never answers holds its test
         async with watching(simulator, tmp_path, tokens=TOKENS, poll=poll) as daemon:
-            await until(daemon, "dc1", lambda entry: entry.health.up)
+            await until(daemon, "dc1", lambda entry: entry.session.up)
             yield Site(daemon, simulator.controllers["dc1"])
 
 
@@ -140,7 +140,7 @@ async def test_an_ambiguous_uuid_is_answered_as_documented(tmp_path: Path) -> No
         await polled(daemon, "dc2")
         site = Site(daemon, simulator.controllers["dc1"])
         simulator.controllers["dc2"].put(dict(site.controller.image(site.idle)))
-        await until(daemon, "dc2", lambda entry: site.idle in entry.snapshot.images)
+        await until(daemon, "dc2", lambda entry: site.idle in entry.objects("image"))
         kinds = {(await site.ask("GET", IMAGE)).kind, (await site.ask("PATCH", IMAGE, ANNOTATE)).kind}
         assert kinds == {"ambiguous-image"}
 

@@ -20,7 +20,7 @@ async def test_an_upload_is_exported_from_its_start_to_its_end(tmp_path: Path) -
         assert 0.0 < halfway < 1.0
         simulator.clock.advance(60.0)
         await until(
-            daemon, "dc1", lambda entry: all(t.image.state == "completed" for t in entry.snapshot.images.values())
+            daemon, "dc1", lambda entry: all(t.object.state == "completed" for t in entry.objects("image").values())
         )
         text = await scrape(daemon)
         assert samples(text, "avi_image_progress_ratio") == [1.0]
@@ -33,9 +33,9 @@ async def test_an_image_deleted_on_the_controller_leaves_the_exposition(tmp_path
         watching(simulator, tmp_path) as daemon,
     ):
         entry = await polled(daemon, "dc1")
-        gone, kept = entry.snapshot.images
+        gone, kept = entry.objects("image")
         simulator.controllers["dc1"].remove(gone)
-        await until(daemon, "dc1", lambda entry: gone not in entry.snapshot.images)
+        await until(daemon, "dc1", lambda entry: gone not in entry.objects("image"))
         text = await scrape(daemon)
         assert gone not in text
         assert kept in text
@@ -45,9 +45,9 @@ async def test_the_sample_answer_of_the_vendors_documentation_is_exported(tmp_pa
     sample = json.loads((DATA / "image-seed.json").read_text())
     async with Simulator([ControllerSpec(name="dc1")], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         simulator.controllers["dc1"].put(sample)
-        entry = await until(daemon, "dc1", lambda entry: bool(entry.snapshot.images))
+        entry = await until(daemon, "dc1", lambda entry: bool(entry.objects("image")))
         text = await scrape(daemon)
-    assert entry.health.bad_images == 0
+    assert entry.collections["image"].health.bad_objects == 0
     assert samples(text, "avi_image_info", image_uuid="string", image="string", type="string") == [1.0]
     assert samples(text, "avi_image_state", state="unknown") == [1.0]
     assert samples(text, "avi_image_node_event_state", node="string", task="string", status="other") == [1.0]

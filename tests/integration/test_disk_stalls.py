@@ -94,14 +94,14 @@ async def test_an_ending_is_written_once(url: str, disk: SlowDisk, at: str) -> N
 
 async def test_marks_wait_for_the_disk(url: str, disk: SlowDisk) -> None:
     async with opened(url) as store:
-        store.marks.settle("dc1", {"image-1": EARLY})
+        store.marks.set("dc1", "image", {"image-1": EARLY})
         with disk.stalls("INSERT"):
             async with impatient(store):
                 await store.try_flush()
             assert not is_up(store)
         await heal(store)
     async with opened(url) as store:
-        assert store.marks.of("dc1") == {"image-1": EARLY}
+        assert store.marks.of("dc1", "image") == {"image-1": EARLY}
 
 
 async def test_the_end_does_not_wait_and_keeps_others_off_while_a_thread_may_write(url: str, disk: SlowDisk) -> None:

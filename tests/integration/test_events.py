@@ -46,7 +46,7 @@ async def serving(
 
 
 def active(daemon: Daemon) -> str:
-    return next(track.image.uuid for _, track in daemon.fleet.images() if track.image.active)
+    return next(track.object.uuid for _, track in daemon.fleet.objects("image") if track.object.active)
 
 
 async def test_the_first_event_tells_everything(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ async def test_the_first_event_tells_everything(tmp_path: Path) -> None:
         assert reader.kinds == ["state"]
         assert abs(state["now"] - time.time()) < PATIENCE_S
         assert reader.controllers.keys() == {"dc1", "dc2"}
-        assert {uuid for _, uuid in reader.images} == {track.image.uuid for _, track in daemon.fleet.images()}
+        assert {uuid for _, uuid in reader.images} == {track.object.uuid for _, track in daemon.fleet.objects("image")}
         image = reader.image(active(daemon))
         assert (image["state"], image["tasks"], image["eta"], image["annotations"]) == ("in_progress", 6, None, {})
 
@@ -240,7 +240,7 @@ async def test_a_reader_that_takes_nothing_is_let_go_and_costs_the_others_nothin
         big = {"name": long, "tenant_ref": long, "type": long, "img_state": {"reason": long}, **build}
         for number in range(4000):  # more than the kernel's buffers take
             dc1.put({**big, "uuid": f"image-{number}"})
-        await until(daemon, "dc1", lambda entry: len(entry.snapshot.images) > 4000)
+        await until(daemon, "dc1", lambda entry: len(entry.objects("image")) > 4000)
         frozen = socket.create_connection(daemon.address)
         frozen.sendall(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n")
         async with reading(daemon) as reader:
@@ -292,7 +292,7 @@ async def test_estimates_stand_beside_the_image_and_not_in_its_tag(tmp_path: Pat
         await until(
             daemon,
             "dc1",
-            lambda entry: any(track.course and track.course.forecast for track in entry.snapshot.images.values()),
+            lambda entry: any(track.progress and track.progress.eta for track in entry.objects("image").values()),
         )
         (listed,) = [
             each
@@ -301,7 +301,7 @@ async def test_estimates_stand_beside_the_image_and_not_in_its_tag(tmp_path: Pat
         ]
         assert path.endswith(listed["uuid"])
         assert listed["eta_seconds_min"] <= listed["eta_seconds"] <= listed["eta_seconds_max"]
-        idle = [track.image.uuid for _, track in daemon.fleet.images() if not track.image.active]
+        idle = [track.object.uuid for _, track in daemon.fleet.objects("image") if not track.object.active]
         one = await ask(daemon, "GET", f"/api/image/{idle[0]}", token=ROOT)
         assert [one.json[name] for name in one.json if name.endswith("_seconds")] == [None, None]
         assert json.loads(one.body)["eta_seconds"] is None

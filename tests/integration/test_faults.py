@@ -13,7 +13,8 @@ import pytest
 
 from monitor.metrics.family import NODE
 from monitor.model.errors import Reason
-from monitor.model.image import TrackedImage
+from monitor.model.image import Image
+from monitor.model.tracked import Tracked, TrackedObject
 from monitor.polling.fleet import Entry
 from monitor.simulator import FAULT_KINDS, ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
 from tests.support.daemons import QUICK, Series, exposition, failed, image_uuids, polled, until, watching
@@ -30,6 +31,10 @@ BRISK = {**QUICK, "active_interval": "20ms", "idle_interval": "40ms", "max_backo
 IMPATIENT = {**BRISK, "timeout": "300ms"}  # where the deadline has to pass
 
 
+def has_version(tracked: TrackedObject[Tracked]) -> bool:
+    return isinstance(tracked.object, Image) and bool(tracked.object.version)
+
+
 class Row(NamedTuple):
     """
     What the daemon makes of a fault: polls that fail for a ``reason``, or good ones in which ``bad`` images are left
@@ -40,7 +45,7 @@ class Row(NamedTuple):
     reason: Reason | None = None
     bad: int = 0
     unknown: tuple[str, ...] = ()
-    seen: Callable[[TrackedImage], bool] = lambda _: True
+    seen: Callable[[TrackedObject[Tracked]], bool] = lambda _: True
     pages: bool = False  # it shows only where there is more than one
 
 
@@ -55,7 +60,7 @@ ROWS: dict[str, Row] = {
     "session_expiry-now-and-then": Row(Fault("session_expiry", times=1)),
     "csrf_rotation": Row(Fault("csrf_rotation")),
     "clock_jump-back": Row(
-        Fault("clock_jump", seconds=-60.0, times=3), seen=lambda t: (t.image.progress_ratio or 0) < 0.25
+        Fault("clock_jump", seconds=-60.0, times=3), seen=lambda t: (t.object.progress_ratio or 0) < 0.25
     ),
     "clock_jump-forward": Row(Fault("clock_jump", seconds=30.0, times=3)),
     "unauthorized": Row(Fault("unauthorized"), reason="auth"),
@@ -73,18 +78,18 @@ ROWS: dict[str, Row] = {
     "wrong_types": Row(Fault("wrong_types"), bad=1),
     "wrong_types-of-all-images": Row(Fault("wrong_types", all=True), bad=2),
     "unknown_enum": Row(
-        Fault("unknown_enum"), unknown=("img_state", "type"), seen=lambda t: t.image.state == "unknown"
+        Fault("unknown_enum"), unknown=("img_state", "type"), seen=lambda t: t.object.state == "unknown"
     ),
     "unknown_fields": Row(Fault("unknown_fields")),
-    "absent_fields": Row(Fault("absent_fields"), seen=lambda t: t.image.state == "unknown" and not t.image.version),
-    "missing_events": Row(Fault("missing_events"), seen=lambda t: not t.portrait.series[NODE]),
-    "null_fields": Row(Fault("null_fields"), seen=lambda t: not t.image.name),
+    "absent_fields": Row(Fault("absent_fields"), seen=lambda t: t.object.state == "unknown" and not has_version(t)),
+    "missing_events": Row(Fault("missing_events"), seen=lambda t: not t.rendered.series[NODE]),
+    "null_fields": Row(Fault("null_fields"), seen=lambda t: not t.object.name),
     "not_an_object": Row(Fault("not_an_object"), bad=1),
-    "time_format-iso": Row(Fault("time_format", value="iso"), seen=lambda t: t.image.started_at is not None),
-    "time_format-fraction": Row(Fault("time_format", value="fraction"), seen=lambda t: t.image.started_at is not None),
-    "time_format-us": Row(Fault("time_format", value="microseconds"), seen=lambda t: t.image.started_at is not None),
-    "time_format-empty": Row(Fault("time_format", value="empty"), seen=lambda t: t.image.started_at is None),
-    "time_format-absent": Row(Fault("time_format", value="absent"), seen=lambda t: t.image.started_at is None),
+    "time_format-iso": Row(Fault("time_format", value="iso"), seen=lambda t: t.object.started_at is not None),
+    "time_format-fraction": Row(Fault("time_format", value="fraction"), seen=lambda t: t.object.started_at is not None),
+    "time_format-us": Row(Fault("time_format", value="microseconds"), seen=lambda t: t.object.started_at is not None),
+    "time_format-empty": Row(Fault("time_format", value="empty"), seen=lambda t: t.object.started_at is None),
+    "time_format-absent": Row(Fault("time_format", value="absent"), seen=lambda t: t.object.started_at is None),
     "duplicate_uuids": Row(Fault("duplicate_uuids")),
     "duplicate_uuids-instead-of-another": Row(Fault("duplicate_uuids", value="replace"), reason="incomplete"),
     # in the list
@@ -123,7 +128,7 @@ async def test_a_fault_costs_nobody_but_the_controller_that_has_it(tmp_path: Pat
     async with Simulator(SPECS, speed=0.0) as simulator, watching(simulator, tmp_path, poll=poll) as daemon:
         sick = simulator.controllers[SICK]
         _fill(sick, row)
-        before = await until(daemon, SICK, lambda entry: entry.health.up and len(entry.snapshot.images) > 1)
+        before = await until(daemon, SICK, lambda entry: entry.session.up and len(entry.objects("image")) > 1)
         await polled(daemon, HEALTHY)
         known = await exposition(daemon)
 
@@ -166,15 +171,15 @@ def _fill(sick: SimulatedController, row: Row) -> None:
 
 def _shows(row: Row, before: Entry, entry: Entry) -> bool:
     """Whether a good poll says what it has to of the fault."""
-    counted = entry.health.bad_images - before.health.bad_images >= row.bad
-    unknown = all(entry.health.unknown_values.get(field) for field in row.unknown)
-    track = entry.snapshot.images.get(_worked_on(before))
+    counted = entry.collections["image"].health.bad_objects - before.collections["image"].health.bad_objects >= row.bad
+    unknown = all(entry.collections["image"].health.unknown_values.get(field) for field in row.unknown)
+    track = entry.objects("image").get(_worked_on(before))
     return counted and unknown and (row.bad > 0 or (track is not None and row.seen(track)))
 
 
 def _worked_on(entry: Entry) -> str:
     """The first image of the list: the one that a fault alters."""
-    return next(iter(entry.snapshot.images))
+    return next(iter(entry.objects("image")))
 
 
 def _of(series: Series, controller: str, name: str) -> float:

@@ -73,7 +73,7 @@ async def test_a_failure_of_another_kind_ends_the_state_of_upgrade(tmp_path: Pat
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         dc1 = simulator.controllers["dc1"]
         dc1.faults.order(Fault("html_503"))
-        await until(daemon, "dc1", lambda entry: entry.health.upgrading)
+        await until(daemon, "dc1", lambda entry: entry.session.upgrading)
         dc1.faults.clear()
         dc1.faults.order(Fault("redirect"))
         await failed(daemon, "dc1", "redirect")
@@ -83,18 +83,18 @@ async def test_a_failure_of_another_kind_ends_the_state_of_upgrade(tmp_path: Pat
 async def test_the_night_of_an_upgrade_as_a_whole(tmp_path: Path) -> None:
     """The scenario of that name, moment by moment: refused writes, refused connections, 503, another version."""
     async with Simulator.of("upgrade-night", speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
-        await until(daemon, "dc1", lambda entry: entry.health.up and entry.health.version == "30.2.1")
+        await until(daemon, "dc1", lambda entry: entry.session.up and entry.session.version == "30.2.1")
         simulator.clock.advance(120.0)
         await polled(daemon, "dc1", 2)  # only writes are refused
         simulator.clock.advance(60.0)
         await failed(daemon, "dc1", "connect", 2)
         simulator.clock.advance(120.0)
-        await until(daemon, "dc1", lambda entry: entry.health.upgrading)
+        await until(daemon, "dc1", lambda entry: entry.session.upgrading)
         simulator.clock.advance(60.0)
-        entry = await until(daemon, "dc1", lambda entry: entry.health.up and entry.health.version == "31.2.2")
-        assert entry.health.api_version == "31.2.2"
-        assert {track.image.state for track in entry.snapshot.images.values()} == {"completed"}
-        assert not daemon.fleet.entries["dc2"].health.failures
+        entry = await until(daemon, "dc1", lambda entry: entry.session.up and entry.session.version == "31.2.2")
+        assert entry.session.api_version == "31.2.2"
+        assert {track.object.state for track in entry.objects("image").values()} == {"completed"}
+        assert not daemon.fleet.entries["dc2"].collections["image"].health.failures
 
 
 # -- a password that is refused
@@ -151,7 +151,7 @@ async def test_after_the_wait_the_controller_is_polled_again(tmp_path: Path) -> 
         await polled(daemon, "dc1")
         simulator.controllers["dc1"].faults.order(Fault("too_many_requests", seconds=1.0, times=1))
         entry = await failed(daemon, "dc1", "throttled")
-        assert entry.health.interval_s >= 1.0
+        assert entry.session.interval_s >= 1.0
         await polled(daemon, "dc1")
         assert of_dc1(await exposition(daemon), "up") == [1.0]
 
@@ -160,7 +160,9 @@ async def test_without_a_retry_after_failures_back_off_by_themselves(tmp_path: P
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         simulator.controllers["dc1"].faults.order(Fault("http_500"))
         intervals: list[float] = []
-        unsubscribe = daemon.fleet.subscribe(lambda entry, _: intervals.append(entry.health.interval_s))
+        unsubscribe = daemon.fleet.subscribe(
+            lambda _name, entry, _: intervals.append(entry.session.interval_s) if entry else None
+        )
         await failed(daemon, "dc1", "http_5xx", 10)
         unsubscribe()
         assert all(0.0 <= interval_s <= 0.1 for interval_s in intervals)  # max_backoff
@@ -175,7 +177,7 @@ async def test_images_are_withdrawn_when_stale_and_come_back_though_not_a_byte_o
         await polled(daemon, "dc1")
         known = await exposition(daemon)
         simulator.controllers["dc1"].faults.order(Fault("http_500"))
-        before = await until(daemon, "dc1", lambda entry: entry.health.stale)
+        before = await until(daemon, "dc1", lambda entry: entry.collections["image"].health.stale)
         series = await exposition(daemon)
         assert not _of_images(series)
         assert of_dc1(series, "stale", "up") == [1.0, 0.0]
@@ -185,7 +187,7 @@ async def test_images_are_withdrawn_when_stale_and_come_back_though_not_a_byte_o
         }
         simulator.controllers["dc1"].faults.clear()
         entry = await polled(daemon, "dc1")
-        assert entry.snapshot.listing is before.snapshot.listing
+        assert entry.collections["image"].snapshot.object_list is before.collections["image"].snapshot.object_list
         series = await exposition(daemon)
         assert _of_images(series) == _of_images(known)
         assert of_dc1(series, "stale", "up") == [0.0, 1.0]
@@ -197,7 +199,7 @@ async def test_a_controller_that_hangs_goes_stale_all_the_same(tmp_path: Path) -
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, poll=poll) as daemon:
         await polled(daemon, "dc1")
         simulator.controllers["dc1"].faults.order(Fault("hang", path="/"))
-        await until(daemon, "dc1", lambda entry: entry.health.stale)
+        await until(daemon, "dc1", lambda entry: entry.collections["image"].health.stale)
         assert not _of_images(await exposition(daemon))
         simulator.controllers["dc1"].faults.clear()
         await polled(daemon, "dc1")
@@ -208,7 +210,7 @@ async def test_a_controller_that_was_never_read_goes_stale_too(tmp_path: Path) -
     async with Simulator([SPEC], speed=0.0) as simulator:
         simulator.controllers["dc1"].faults.order(Fault("http_500", path="/"))
         async with watching(simulator, tmp_path, poll=SHORT_LIVED) as daemon:
-            await until(daemon, "dc1", lambda entry: entry.health.stale)
+            await until(daemon, "dc1", lambda entry: entry.collections["image"].health.stale)
             simulator.controllers["dc1"].faults.clear()
             await polled(daemon, "dc1")
             assert of_dc1(await exposition(daemon), "stale", "up") == [0.0, 1.0]
@@ -218,9 +220,9 @@ async def test_an_image_that_changed_while_stale_comes_back_changed(tmp_path: Pa
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, poll=SHORT_LIVED) as daemon:
         dc1 = simulator.controllers["dc1"]
         entry = await polled(daemon, "dc1")
-        gone, renamed, kept = entry.snapshot.images
+        gone, renamed, kept = entry.objects("image")
         dc1.faults.order(Fault("http_500"))
-        await until(daemon, "dc1", lambda entry: entry.health.stale)
+        await until(daemon, "dc1", lambda entry: entry.collections["image"].health.stale)
         dc1.remove(gone)
         dc1.touch(renamed, name="renamed")
         dc1.faults.clear()
@@ -245,7 +247,7 @@ async def test_dead_controllers_starve_none_though_only_one_poll_may_run_at_once
             controller.faults.order(Fault("hang", path="/"))
         async with watching(simulator, tmp_path, poll=poll) as daemon:
             for controller in _dead(simulator):
-                await until(daemon, controller.name, lambda entry: entry.health.reason == "timeout")
+                await until(daemon, controller.name, lambda entry: entry.session.reason == "timeout")
             before = _polls_of_the_dead(daemon)
             alive = await polled(daemon, "alive", 8)
             assert good_polls(alive) >= 8
@@ -253,7 +255,7 @@ async def test_dead_controllers_starve_none_though_only_one_poll_may_run_at_once
 
 
 def _polls_of_the_dead(daemon: Daemon) -> int:
-    return sum(entry.health.polls for entry in daemon.fleet.entries.values() if entry.name != "alive")
+    return sum(entry.session.polls for entry in daemon.fleet.entries.values() if entry.name != "alive")
 
 
 def _dead(simulator: Simulator) -> Iterable[SimulatedController]:
@@ -277,4 +279,4 @@ async def test_no_more_polls_run_at_once_than_configured(tmp_path: Path) -> None
             for controller in held:
                 controller.faults.clear()
             for controller in held:
-                await until(daemon, controller.name, lambda entry: entry.health.up)
+                await until(daemon, controller.name, lambda entry: entry.session.up)

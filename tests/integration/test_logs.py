@@ -94,19 +94,19 @@ async def test_a_good_poll_says_nothing_aloud(tmp_path: Path) -> None:
 
 async def test_a_bad_image_is_named_once_though_its_bytes_go_on_changing(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
-        uuid = next(iter(daemon.fleet.entries["dc1"].snapshot.images))
+        uuid = next(iter(daemon.fleet.entries["dc1"].objects("image")))
         for name in ("one", "two", "three"):
             dc1.touch(uuid, progress="forty", name=name)
             await polled(daemon, "dc1", 2)
         (bad,) = said(logs, "bad_image")
         assert (bad["log_level"], bad["image_uuid"]) == ("warning", uuid)
         assert "$.progress" in bad["cause"]
-        assert daemon.fleet.entries["dc1"].health.bad_images == 3
+        assert daemon.fleet.entries["dc1"].collections["image"].health.bad_objects == 3
 
 
 async def test_a_bad_image_that_was_mended_is_named_again_when_it_turns_bad_again(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
-        uuid = next(iter(daemon.fleet.entries["dc1"].snapshot.images))
+        uuid = next(iter(daemon.fleet.entries["dc1"].objects("image")))
         for progress in ("forty", 40, "fifty"):
             dc1.touch(uuid, progress=progress)
             await polled(daemon, "dc1", 2)
@@ -176,7 +176,7 @@ async def test_no_secret_is_shown_whatever_happens_to_the_session(
         for kind in ("switch_session", "unauthorized", "csrf_rotation", "session_expiry", "http_500", "redirect"):
             secrets.note()
             dc1.faults.order(Fault(kind))
-            await until(daemon, "dc1", lambda entry: not entry.health.up or kind == "csrf_rotation")  # noqa: B023
+            await until(daemon, "dc1", lambda entry: not entry.session.up or kind == "csrf_rotation")  # noqa: B023
             secrets.note()
             shown += await _all_pages(daemon)
             dc1.faults.clear()
@@ -211,8 +211,8 @@ async def test_no_secret_is_shown_though_the_controller_echoes_it(tmp_path: Path
         (session,) = dc1.sessions.values()
         for secret in (dc1.password, session.csrf, session.sid):
             dc1.faults.order(echo(secret))
-            entry = await until(daemon, "dc1", lambda entry: not entry.health.up)
-            assert not secrets.shown_in(entry.health.cause)
+            entry = await until(daemon, "dc1", lambda entry: not entry.session.up)
+            assert not secrets.shown_in(entry.session.cause)
             assert not secrets.shown_in(await _all_pages(daemon))
             dc1.faults.clear()
             await polled(daemon, "dc1", 2)

@@ -33,7 +33,7 @@ class Walk:
         self.daemon = daemon
         self.rng = rng
         self.failing = False
-        self.good = set(daemon.fleet.entries[controller.name].snapshot.images)
+        self.good = set(daemon.fleet.entries[controller.name].objects("image"))
         self.bad: set[str] = set()
         self.shown = set(self.good)
 
@@ -83,7 +83,7 @@ class Walk:
         if not self.failing:
             self.controller.faults.order(self.rng.choice(FAILURES))
             self.failing = True
-            await until(self.daemon, self.controller.name, lambda entry: not entry.health.up)
+            await until(self.daemon, self.controller.name, lambda entry: not entry.session.up)
 
     async def recover(self) -> None:
         self.controller.faults.clear()

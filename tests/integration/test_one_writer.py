@@ -42,7 +42,7 @@ async def test_a_second_monitor_neither_reads_nor_writes_nor_ends_what_is_under_
         with capture_logs() as logs:
             with pytest.raises(StoreError, match=TAKEN):
                 await second.open()
-            second.marks.settle("dc1", {"image-1": EARLY})
+            second.marks.set("dc1", "image", {"image-1": EARLY})
             await second.try_flush()
             with pytest.raises(StoreError, match=TAKEN):
                 await second.ledger.record(intent(), DONE, TICKET, at=2)
@@ -53,7 +53,7 @@ async def test_a_second_monitor_neither_reads_nor_writes_nor_ends_what_is_under_
         await first.ledger.conclude(number, ordered, DONE, TICKET, at=2)
         assert [entry.ending for entry in await first.ledger.entries()] == [DONE, DONE]
         assert is_up(first)
-        assert not first.marks.of("dc1")
+        assert not first.marks.of("dc1", "image")
 
 
 async def test_it_goes_on_where_the_first_ended(database_url: str) -> None:
@@ -61,7 +61,7 @@ async def test_it_goes_on_where_the_first_ended(database_url: str) -> None:
         async with opened(database_url) as first:
             await first.ledger.record(intent(), DONE, TICKET, at=1)
             await first.ledger.intend(intent(), at=1)
-            second.marks.settle("dc1", {"image-1": EARLY})
+            second.marks.set("dc1", "image", {"image-1": EARLY})
             await second.try_flush()
             assert not is_up(second)
         await second.try_flush()
@@ -69,7 +69,7 @@ async def test_it_goes_on_where_the_first_ended(database_url: str) -> None:
         assert second.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
         assert [entry.ending for entry in await second.ledger.entries()] == [UNKNOWN, DONE]
     async with opened(database_url) as third:
-        assert third.marks.of("dc1") == {"image-1": EARLY}
+        assert third.marks.of("dc1", "image") == {"image-1": EARLY}
 
 
 async def test_of_several_that_start_at_once_one_writes(database_url: str) -> None:

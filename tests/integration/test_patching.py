@@ -24,7 +24,7 @@ class Site:
     def __init__(self, daemon: Daemon, controller: SimulatedController) -> None:
         self.daemon = daemon
         self.controller = controller
-        self.uuid, self.other = sorted(daemon.fleet.entries["dc1"].snapshot.images)[:2]
+        self.uuid, self.other = sorted(daemon.fleet.entries["dc1"].objects("image"))[:2]
 
     @property
     def image(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         Simulator([SPEC], speed=0.0) as simulator,
         watching(simulator, tmp_path, poll=RARE, tokens=TOKENS, annotations={"export": ["change"]}) as daemon,
     ):
-        await until(daemon, "dc1", lambda entry: entry.health.up)
+        await until(daemon, "dc1", lambda entry: entry.session.up)
         yield Site(daemon, simulator.controllers["dc1"])
 
 
@@ -95,11 +95,11 @@ async def test_annotations_change_as_each_form_says(site: Site, body: object, af
 async def test_annotations_survive_a_restart_and_are_shown_by_the_first_scrape(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator:
         async with watching(simulator, tmp_path, tokens=TOKENS) as daemon:
-            await until(daemon, "dc1", lambda entry: entry.health.up)
-            (uuid, *_) = daemon.fleet.entries["dc1"].snapshot.images
+            await until(daemon, "dc1", lambda entry: entry.session.up)
+            (uuid, *_) = daemon.fleet.entries["dc1"].objects("image")
             await patch(daemon, uuid, {"annotations": {"note": "größer\n«ok»"}}, token=ALICE)
         async with watching(simulator, tmp_path, tokens=TOKENS) as daemon:
-            await until(daemon, "dc1", lambda entry: entry.health.up)
+            await until(daemon, "dc1", lambda entry: entry.session.up)
             assert samples(await scrape(daemon), "avi_image_annotations", image_uuid=uuid) == [1.0]
             got = await ask(daemon, "GET", f"/api/image/{uuid}")
             assert got.json["annotations"] == {"note": "größer\n«ok»"}
@@ -147,7 +147,7 @@ def without_estimates(image: dict[str, Any]) -> dict[str, Any]:
 
 async def test_the_fleet_shows_an_adjustment_without_waiting_for_the_next_poll(site: Site) -> None:
     await site.patch({"name": "renamed"})
-    await until(site.daemon, "dc1", lambda entry: entry.snapshot.images[site.uuid].image.name == "renamed")
+    await until(site.daemon, "dc1", lambda entry: entry.objects("image")[site.uuid].object.name == "renamed")
 
 
 async def test_a_link_is_set_and_unset(site: Site) -> None:
@@ -220,9 +220,9 @@ async def test_an_account_for_writing_writes_and_the_other_reads(tmp_path: Path)
     }
     async with Simulator([spec], speed=0.0) as simulator:
         async with watching(simulator, tmp_path, poll=RARE, tokens=TOKENS, of_each=of_each) as daemon:
-            await until(daemon, "dc1", lambda entry: entry.health.up)
+            await until(daemon, "dc1", lambda entry: entry.session.up)
             assert simulator.controllers["dc1"].logins == 1
-            (uuid,) = daemon.fleet.entries["dc1"].snapshot.images
+            (uuid,) = daemon.fleet.entries["dc1"].objects("image")
             assert (await patch(daemon, uuid, {"name": "renamed"})).status == 200
             assert simulator.controllers["dc1"].logins == 2
             assert {each.account.username for each in simulator.controllers["dc1"].sessions.values()} == {
@@ -337,8 +337,8 @@ async def test_who_may_do_what(site: Site, body: object, secret: str, status: in
 async def test_without_a_token_that_may_adjust_nothing_is_ever_sent(tmp_path: Path) -> None:
     tokens = [token("alice", ALICE, "annotate"), token("eve", EVE, "read")]
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, tokens=tokens) as daemon:
-        await until(daemon, "dc1", lambda entry: entry.health.up)
-        (uuid, *_) = daemon.fleet.entries["dc1"].snapshot.images
+        await until(daemon, "dc1", lambda entry: entry.session.up)
+        (uuid, *_) = daemon.fleet.entries["dc1"].objects("image")
         bodies: list[object] = [{"name": "x"}, {"replace": {"name": "x"}}, {"name": "x", "annotations": {"a": "b"}}]
         for secret in (ALICE, EVE, "", BOB):
             for body in bodies:
@@ -351,8 +351,8 @@ async def test_a_token_for_one_controller_knows_no_other(tmp_path: Path) -> None
     tokens = [token("bob", BOB, "adjust", controllers=["dc1"]), token("root", ROOT, "admin")]
     async with Simulator(specs, speed=0.0) as simulator, watching(simulator, tmp_path, tokens=tokens) as daemon:
         for name in ("dc1", "dc2"):
-            await until(daemon, name, lambda entry: entry.health.up)
-        (theirs,) = daemon.fleet.entries["dc2"].snapshot.images
+            await until(daemon, name, lambda entry: entry.session.up)
+        (theirs,) = daemon.fleet.entries["dc2"].objects("image")
         assert (await patch(daemon, theirs, {"annotations": {"a": "b"}})).kind == "no-such-image"
         assert (await ask(daemon, "GET", "/api/image")).json["count"] == 1
         assert (await patch(daemon, theirs, {"annotations": {"a": "b"}}, token=ROOT)).status == 200
@@ -366,7 +366,7 @@ async def test_the_same_uuid_on_two_controllers_is_asked_back(tmp_path: Path) ->
             controller.put({"uuid": "image-1", "name": "x", "url": "/api/image/image-1"})
         async with watching(simulator, tmp_path, tokens=TOKENS) as daemon:
             for name in ("dc1", "dc2"):
-                await until(daemon, name, lambda entry: entry.health.up)
+                await until(daemon, name, lambda entry: entry.session.up)
             got = await patch(daemon, "image-1", {"annotations": {"a": "b"}})
             assert (got.status, got.kind) == (409, "ambiguous-image")
             assert "dc1, dc2" in got.json["detail"]
@@ -449,8 +449,8 @@ async def test_who_watches_all_tenants_covers_each(tmp_path: Path) -> None:
         Simulator([SPEC], speed=0.0) as simulator,
         watching(simulator, tmp_path, tokens=TOKENS, of_each={"tenant": "*"}) as daemon,
     ):
-        await until(daemon, "dc1", lambda entry: entry.health.up)
-        (uuid, *_) = daemon.fleet.entries["dc1"].snapshot.images
+        await until(daemon, "dc1", lambda entry: entry.session.up)
+        (uuid, *_) = daemon.fleet.entries["dc1"].objects("image")
         assert (await patch(daemon, uuid, {"annotations": {"a": "b"}}, X_Avi_Tenant="others")).status == 200
 
 
@@ -544,15 +544,15 @@ async def test_a_change_under_way_is_finished_and_answered_before_the_daemon_end
     async with Simulator([SPEC], speed=0.0) as simulator:
         dc1 = simulator.controllers["dc1"]
         async with watching(simulator, tmp_path, poll=RARE, tokens=TOKENS) as daemon, asyncio.TaskGroup() as tasks:
-            await until(daemon, "dc1", lambda entry: entry.health.up)
-            (uuid, *_) = daemon.fleet.entries["dc1"].snapshot.images
+            await until(daemon, "dc1", lambda entry: entry.session.up)
+            (uuid, *_) = daemon.fleet.entries["dc1"].objects("image")
             dc1.faults.order(Fault("slow_reply", method="PATCH", seconds=2.5))
             call = asyncio.get_running_loop().create_task(patch(daemon, uuid, {"name": "renamed"}))
             tasks.create_task(dc1.requested(1, method="PATCH"))
         got = await call
         assert (got.status, got.json["name"]) == (200, "renamed")
         async with watching(simulator, tmp_path, poll=RARE, tokens=TOKENS) as daemon:
-            await until(daemon, "dc1", lambda entry: entry.health.up)
+            await until(daemon, "dc1", lambda entry: entry.session.up)
             assert [entry["outcome"] for entry in await audit(daemon)] == ["done"]
             assert sum(request.method == "PATCH" for request in dc1.requests) == 1
 
@@ -604,7 +604,7 @@ async def test_after_an_unknown_outcome_a_poll_tells_what_became_of_it(site: Sit
     site.controller.faults.order(Fault("lost_reply", method="PATCH", times=1))
     async with asyncio.TaskGroup() as tasks:  # polls are an hour apart
         tasks.create_task(
-            until(site.daemon, "dc1", lambda entry: entry.snapshot.images[site.uuid].image.name == "renamed")
+            until(site.daemon, "dc1", lambda entry: entry.objects("image")[site.uuid].object.name == "renamed")
         )
         assert (await site.patch({"name": "renamed"})).kind == "outcome-unknown"
     assert (site.image["name"], site.patches()) == ("renamed", 1)
@@ -639,8 +639,8 @@ async def test_a_refusal_of_the_controllers_comes_through(
 async def test_a_controller_that_lets_no_image_be_changed_refuses(tmp_path: Path) -> None:
     spec = ControllerSpec(name="dc1", images=1, patching=PatchPolicy(anything=False))
     async with Simulator([spec], speed=0.0) as simulator, watching(simulator, tmp_path, tokens=TOKENS) as daemon:
-        await until(daemon, "dc1", lambda entry: entry.health.up)
-        (uuid,) = daemon.fleet.entries["dc1"].snapshot.images
+        await until(daemon, "dc1", lambda entry: entry.session.up)
+        (uuid,) = daemon.fleet.entries["dc1"].objects("image")
         got = await patch(daemon, uuid, {"name": "x"})
         assert (got.status, got.kind) == (422, "refused")
         assert "not allowed" in got.json["detail"]

@@ -87,7 +87,7 @@ async def sited(folder: Path, poll: dict[str, Any] = RARE, **settings: Any) -> A
         site.edit(only("dc1", "dc2"))
         await site.reload()
         for name in ("dc1", "dc2"):
-            await until(daemon, name, lambda entry: entry.health.up)
+            await until(daemon, name, lambda entry: entry.session.up)
         yield site
 
 
@@ -106,7 +106,7 @@ async def test_a_controller_is_added_and_another_removed_and_the_third_notices_n
     before, entry = doings(site.controllers["dc1"]), site.daemon.fleet.entries["dc1"]
     site.edit(only("dc1", "dc3"))
     assert await site.reload() == (("dc3",), (), ("dc2",))
-    await until(site.daemon, "dc3", lambda entry: entry.health.up)
+    await until(site.daemon, "dc3", lambda entry: entry.session.up)
     series = await exposition(site.daemon)
     assert {dict(labels).get("controller") for _, labels in series} == {None, "dc1", "dc3"}
     assert site.controllers["dc2"].sessions == {}, "it was logged out of"
@@ -118,14 +118,16 @@ async def test_a_controller_that_is_changed_keeps_its_images_until_the_next_poll
 ) -> None:
     before = site.daemon.fleet.entries["dc1"]
     seen: list[int] = []
-    unsubscribe = site.daemon.fleet.subscribe(lambda entry, _: seen.append(len(entry.snapshot.images)))
+    unsubscribe = site.daemon.fleet.subscribe(
+        lambda _name, entry, _: seen.append(len(entry.objects("image")) if entry else 0)
+    )
     site.edit(pin)
     assert await site.reload() == ((), ("dc1",), ())
-    entry = await until(site.daemon, "dc1", lambda entry: entry.health.api_version == "22.1.3" and entry.health.up)
-    await until(site.daemon, "dc1", lambda entry: entry.health.polls == before.health.polls + 1)
+    entry = await until(site.daemon, "dc1", lambda entry: entry.session.api_version == "22.1.3" and entry.session.up)
+    await until(site.daemon, "dc1", lambda entry: entry.session.polls == before.session.polls + 1)
     unsubscribe()
     assert set(seen) == {2}
-    assert len(entry.snapshot.images) == 2
+    assert len(entry.objects("image")) == 2
     assert (site.controllers["dc1"].logins, len(site.controllers["dc1"].sessions)) == (2, 1)
 
 
@@ -138,7 +140,7 @@ async def test_a_patch_under_way_is_carried_out_though_its_controller_is_changed
     site: Site, change: Callable[[Settings], object], difference: tuple[tuple[str, ...], ...]
 ) -> None:
     dc1 = site.controllers["dc1"]
-    (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+    (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
     dc1.faults.order(Fault("hang", method="PATCH"))
     async with asyncio.TaskGroup() as tasks:
         patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
@@ -162,7 +164,7 @@ async def test_a_patch_whose_controller_is_changed_before_the_change_is_sent_is_
     site: Site,
 ) -> None:
     dc1 = site.controllers["dc1"]
-    (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+    (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
     dc1.faults.order(Fault("hang", method="GET", path=f"/api/image/{uuid}"))
     async with asyncio.TaskGroup() as tasks:
         patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
@@ -186,7 +188,7 @@ async def test_an_image_that_was_changed_is_not_shown_as_that_of_whoever_has_the
         settings["controllers"][0] |= {key: dc3[key] for key in ("url", "username", "password_file")}
 
     dc1, dc3 = site.controllers["dc1"], site.controllers["dc3"]
-    (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+    (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
     dc3.put({"uuid": uuid, "name": "a copy"})
     dc1.faults.order(Fault("hang", method="PATCH"))
     names: set[str] = set()
@@ -195,9 +197,11 @@ async def test_an_image_that_was_changed_is_not_shown_as_that_of_whoever_has_the
         await dc1.requested(1, method="PATCH")
         site.edit(change)
         await site.reload()
-        await until(site.daemon, "dc1", lambda entry: uuid in entry.snapshot.images)
+        await until(site.daemon, "dc1", lambda entry: uuid in entry.objects("image"))
         unsubscribe = site.daemon.fleet.subscribe(
-            lambda entry, _: names.update(track.image.name for track in entry.snapshot.images.values())
+            lambda _name, entry, _: (
+                names.update(track.object.name for track in entry.objects("image").values()) if entry else None
+            )
         )
         dc1.faults.clear()
     assert patching.result().status == 200
@@ -209,7 +213,7 @@ async def test_an_image_that_was_changed_is_not_shown_as_that_of_whoever_has_the
 async def test_a_patch_outlives_a_reload_and_the_end_after_it(tmp_path: Path) -> None:
     async with sited(tmp_path) as site, asyncio.TaskGroup() as tasks:
         dc1 = site.controllers["dc1"]
-        (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+        (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
         dc1.faults.order(Fault("slow_reply", method="PATCH", seconds=0.5))
         patching = asyncio.get_running_loop().create_task(patch(site.daemon, uuid, {"name": "renamed"}))
         tasks.create_task(dc1.requested(1, method="PATCH"))
@@ -222,7 +226,7 @@ async def test_a_patch_outlives_a_reload_and_the_end_after_it(tmp_path: Path) ->
 
 async def test_an_order_that_comes_too_late_for_the_session_it_was_meant_for_is_turned_away(site: Site) -> None:
     """It has its writer, and waits for the database, while a reload ends the session."""
-    (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+    (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
     writer = site.daemon.state.patcher._targets["dc1"].writer
     site.edit(pin)
     await site.reload()
@@ -250,7 +254,7 @@ async def test_an_authority_that_is_being_written_changes_nothing(site: Site, tm
     site.edit(partial(trust, ca_file=ca_file))
     with pytest.raises(ConfigError, match=r"controllers\[0\].tls.ca_file: found .*, expected a PEM file"):
         await site.reload()
-    assert site.daemon.fleet.entries["dc1"].health.up
+    assert site.daemon.fleet.entries["dc1"].session.up
     trustme.CA().cert_pem.write_to_path(ca_file)
     assert await site.reload() == ((), ("dc1",), ())
 
@@ -261,11 +265,11 @@ async def test_a_controller_that_is_somebody_else_now_begins_anew(site: Site) ->
         only("dc1")(settings)
         settings["controllers"][0] |= {key: dc3[key] for key in ("url", "username", "password_file")}
 
-    theirs = set(site.daemon.fleet.entries["dc1"].snapshot.images)
+    theirs = set(site.daemon.fleet.entries["dc1"].objects("image"))
     site.edit(change)
     assert await site.reload() == ((), ("dc1",), ("dc2",))
-    entry = await until(site.daemon, "dc1", lambda entry: entry.health.up)
-    assert not theirs & set(entry.snapshot.images)
+    entry = await until(site.daemon, "dc1", lambda entry: entry.session.up)
+    assert not theirs & set(entry.objects("image"))
 
 
 @pytest.mark.parametrize(
@@ -302,7 +306,7 @@ async def test_only_an_admin_may_reload(site: Site, secret: str) -> None:
 
 async def test_a_token_is_rotated_without_a_restart(site: Site) -> None:
     new = "aum_alice_2"
-    (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+    (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
 
     async def statuses() -> list[int]:
         body = {"annotations": {"a": "b"}}
@@ -333,7 +337,7 @@ async def test_what_needs_a_restart_is_refused(site: Site, key: str, value: obje
 
 async def test_what_is_exported_changes_with_the_next_poll(tmp_path: Path) -> None:
     async with sited(tmp_path, poll=dict(QUICK)) as site:
-        (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
+        (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
         await patch(site.daemon, uuid, {"annotations": {"change": "CHG1"}})
         site.edit(lambda settings: settings.update(annotations={"export": ["change"]}))
         await site.reload()
@@ -354,7 +358,7 @@ async def test_a_refused_password_is_tried_once_more_after_a_reload(tmp_path: Pa
         assert dc1.failed_logins == 2
         dc1.password = password
         await site.reload()
-        await until(site.daemon, "dc1", lambda entry: entry.health.up)
+        await until(site.daemon, "dc1", lambda entry: entry.session.up)
 
 
 async def test_a_new_file_of_controllers_is_found_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +370,7 @@ async def test_a_new_file_of_controllers_is_found_by_itself(tmp_path: Path, monk
         dc3 = site.controllers["dc3"]
         entry = {**template, "name": "dc3", "url": dc3.url, "password_file": str(tmp_path / "dc3.password")}
         (tmp_path / "more" / "dc3.yml").write_text(yaml.safe_dump({"controllers": [entry]}))
-        await until(site.daemon, "dc3", lambda entry: entry.health.up)
+        await until(site.daemon, "dc3", lambda entry: entry.session.up)
         (tmp_path / "more" / "dc3.yml").unlink()
         while "dc3" in site.daemon.fleet.entries:
             await ask(site.daemon, "GET", "/-/healthy")
@@ -388,7 +392,7 @@ async def test_a_file_of_controllers_that_is_edited_in_place_is_read_again(
     async with sited(tmp_path, controller_files=["more.yml"]) as site:
         with more.open("r+") as file:
             file.write(file_of(site, tmp_path, tmp_path / "dc3.password"))
-        await until(site.daemon, "dc3", lambda entry: entry.health.up)
+        await until(site.daemon, "dc3", lambda entry: entry.session.up)
 
 
 async def test_what_a_file_of_controllers_names_may_come_later_and_until_then_the_trouble_is_told_once(
@@ -406,7 +410,7 @@ async def test_what_a_file_of_controllers_names_may_come_later_and_until_then_th
                 await polled(site.daemon, "dc1", 5)  # so that it is looked at again, and found as it was
                 late.touch()
             late.write_text(site.controllers["dc3"].password)
-            await until(site.daemon, "dc3", lambda entry: entry.health.up)
+            await until(site.daemon, "dc3", lambda entry: entry.session.up)
     assert [line["event"] for line in logs if line["event"].startswith("reload")] == [
         "reload_failed",
         "reload_failed",
@@ -447,7 +451,7 @@ async def test_a_storm_of_reloads_disturbs_nobody_and_leaks_nothing(tmp_path: Pa
     rng = Random(7)
     async with sited(tmp_path, poll=dict(QUICK)) as site:
         dc1 = site.controllers["dc1"]
-        uuids = set(site.daemon.fleet.entries["dc1"].snapshot.images)
+        uuids = set(site.daemon.fleet.entries["dc1"].objects("image"))
         stop = asyncio.Event()
 
         async def scrapes() -> int:

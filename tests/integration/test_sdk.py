@@ -24,7 +24,7 @@ class Site:
     def __init__(self, daemon: Daemon, controller: SimulatedController) -> None:
         self.daemon = daemon
         self.controller = controller
-        self.uuid = next(iter(daemon.fleet.entries["dc1"].snapshot.images))
+        self.uuid = next(iter(daemon.fleet.entries["dc1"].objects("image")))
 
     async def sdk(self, work: Callable[[Any], Any], token: str = BOB) -> Any:  # noqa: ANN401  it has no types
         """Do the work with a session, in a thread: the SDK blocks."""
@@ -50,7 +50,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         Simulator([ControllerSpec(name="dc1", version="30.2.1", images=3)], speed=0.0) as simulator,
         watching(simulator, tmp_path, tokens=TOKENS) as daemon,
     ):
-        await until(daemon, "dc1", lambda entry: entry.health.up)
+        await until(daemon, "dc1", lambda entry: entry.session.up)
         yield Site(daemon, simulator.controllers["dc1"])
 
 

@@ -23,15 +23,15 @@ LATE = ProgressMark(b"l" * 16, changed_at=200.5, first_seen_at=90.25)
 async def kept(url: str, controller: str = "dc1") -> dict[str, ProgressMark]:
     """What a new process finds."""
     async with opened(url) as store:
-        return dict(store.marks.of(controller))
+        return dict(store.marks.of(controller, "image"))
 
 
 async def test_marks_survive_a_restart_exactly(database_url: str) -> None:
     async with opened(database_url) as store:
-        store.marks.settle("dc1", {"image-1": EARLY, "image-2": EARLY})
-        store.marks.settle("dc2", {"image-1": LATE})
+        store.marks.set("dc1", "image", {"image-1": EARLY, "image-2": EARLY})
+        store.marks.set("dc2", "image", {"image-1": LATE})
         await store.flush()
-        store.marks.settle("dc1", {"image-2": LATE})
+        store.marks.set("dc1", "image", {"image-2": LATE})
         await store.flush()
     assert await kept(database_url, "dc1") == {"image-2": LATE}
     assert await kept(database_url, "dc2") == {"image-1": LATE}
@@ -39,17 +39,17 @@ async def test_marks_survive_a_restart_exactly(database_url: str) -> None:
 
 async def test_more_marks_than_one_statement_takes_are_all_written(database_url: str) -> None:
     async with opened(database_url) as store:
-        store.marks.settle("dc1", {f"image-{number}": EARLY for number in range(1_001)})
+        store.marks.set("dc1", "image", {f"image-{number}": EARLY for number in range(1_001)})
         await store.flush()
     assert len(await kept(database_url)) == 1_001
 
 
 async def test_what_was_settled_before_the_database_came_is_kept_over_what_it_knew(database_url: str) -> None:
     async with opened(database_url) as store:
-        store.marks.settle("dc1", {"image-1": EARLY, "image-2": EARLY})
+        store.marks.set("dc1", "image", {"image-1": EARLY, "image-2": EARLY})
         await store.flush()
     late = Store(database_url)
-    late.marks.settle("dc1", {"image-1": LATE})
+    late.marks.set("dc1", "image", {"image-1": LATE})
     await late.flush()
     await late.close()
     assert await kept(database_url) == {"image-1": LATE, "image-2": EARLY}
@@ -57,7 +57,7 @@ async def test_what_was_settled_before_the_database_came_is_kept_over_what_it_kn
 
 async def test_a_flush_that_is_cancelled_leaves_nothing_unwritten(database_url: str) -> None:
     async with opened(database_url) as store:
-        store.marks.settle("dc1", {f"image-{number}": EARLY for number in range(5_000)})
+        store.marks.set("dc1", "image", {f"image-{number}": EARLY for number in range(5_000)})
         async with asyncio.TaskGroup() as tasks:
             flush = tasks.create_task(store.flush(), name="flush")
             await asyncio.sleep(0)
@@ -77,7 +77,7 @@ async def test_a_store_that_starts_well_says_nothing(database_url: str) -> None:
 async def test_a_database_in_memory_works_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     async with opened("sqlite://") as store:
-        store.marks.settle("dc1", {"image-1": EARLY})
+        store.marks.set("dc1", "image", {"image-1": EARLY})
         await store.flush()
         assert is_up(store)
     assert not list(tmp_path.iterdir())  # noqa: ASYNC240  a look at an empty folder blocks nobody

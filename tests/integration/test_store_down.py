@@ -19,8 +19,8 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Daemon, SimulatedControll
         Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator,
         watching(simulator, folder, tokens=TOKENS) as daemon,
     ):
-        await until(daemon, "dc1", lambda entry: entry.health.up)
-        (uuid,) = daemon.fleet.entries["dc1"].snapshot.images
+        await until(daemon, "dc1", lambda entry: entry.session.up)
+        (uuid,) = daemon.fleet.entries["dc1"].objects("image")
         yield daemon, simulator.controllers["dc1"], uuid
 
 
@@ -105,12 +105,12 @@ async def test_a_daemon_that_starts_beside_another_watches_and_changes_nothing_u
     (tmp_path / "new").mkdir()
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator, AsyncExitStack() as new:
         async with watching(simulator, tmp_path, database=database, tokens=TOKENS) as first:
-            await until(first, "dc1", lambda entry: entry.health.up)
-            (uuid,) = first.fleet.entries["dc1"].snapshot.images
+            await until(first, "dc1", lambda entry: entry.session.up)
+            (uuid,) = first.fleet.entries["dc1"].objects("image")
             assert (await patch(first, uuid, {"annotations": {"a": "b"}})).status == 200
             starting = watching(simulator, tmp_path / "new", database=database, tokens=TOKENS)
             second = await new.enter_async_context(starting)
-            await until(second, "dc1", lambda entry: entry.health.up)
+            await until(second, "dc1", lambda entry: entry.session.up)
             got = await patch(second, uuid, {"annotations": {"a": "c"}})
             assert (got.status, got.kind) == (503, "store-down")
             assert "the database says another monitor writes to it" in got.json["detail"]

@@ -111,12 +111,12 @@ async def test_marks_are_written_when_the_database_is_back(trouble: tuple[Place,
     place, (_, on) = trouble
     async with opened(place.url, busy_timeout_ms=1) as store:
         async with on(place):
-            store.marks.settle("dc1", {"image-1": EARLY})
+            store.marks.set("dc1", "image", {"image-1": EARLY})
             await store.try_flush()
             await store.try_flush()
         await heal(store)
     async with opened(place.url) as store:
-        assert store.marks.of("dc1") == {"image-1": EARLY}
+        assert store.marks.of("dc1", "image") == {"image-1": EARLY}
 
 
 async def test_a_trouble_is_said_once_and_each_failed_write_counted(trouble: tuple[Place, Trouble]) -> None:
@@ -147,7 +147,7 @@ async def test_a_store_that_starts_in_trouble_gets_well(trouble: tuple[Place, Tr
     async with opened(place.url) as store:
         await store.ledger.record(intent(), DONE, TICKET, at=1)
         left = await store.ledger.intend(intent(), at=2)
-        store.marks.settle("dc1", {"image-1": EARLY})
+        store.marks.set("dc1", "image", {"image-1": EARLY})
         await store.flush()
         watcher = place.watch()
     async with closing(Store(place.url, busy_timeout_ms=1, now=lambda: NOW, limit_s=30.0)) as late:
@@ -157,7 +157,7 @@ async def test_a_store_that_starts_in_trouble_gets_well(trouble: tuple[Place, Tr
             assert not is_up(late)
         await heal(late)
         assert late.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-        assert late.marks.of("dc1") == {"image-1": EARLY}
+        assert late.marks.of("dc1", "image") == {"image-1": EARLY}
         newest, _ = await late.ledger.entries()
         assert newest.number == left
         assert newest.ending
@@ -179,14 +179,14 @@ async def test_a_store_that_was_not_opened_says_so() -> None:
 async def test_a_file_that_can_only_be_read_is_read_at_start(file_place: Place) -> None:
     async with opened(file_place.url) as store:
         await store.ledger.record(intent(), DONE, TICKET, at=1)
-        store.marks.settle("dc1", {"image-1": EARLY})
+        store.marks.set("dc1", "image", {"image-1": EARLY})
         await store.flush()
     async with closing(Store(file_place.url)) as store:
         async with read_only_file(file_place):
             with pytest.raises(StoreError, match="attempt to write a readonly database"):
                 await store.open()
             assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-            assert store.marks.of("dc1") == {"image-1": EARLY}
+            assert store.marks.of("dc1", "image") == {"image-1": EARLY}
             assert len(await store.ledger.entries()) == 1
             with pytest.raises(StoreError, match="attempt to write a readonly database"):
                 await store.ledger.record(intent(), DONE, None, at=2)
@@ -278,7 +278,7 @@ async def test_what_goes_to_a_file_that_is_gone_is_not_taken_for_written(
         store.ledger.on_reread = lambda: shown.append(store.ledger.annotations_of("dc1"))
         await store.ledger.record(intent(), DONE, TICKET, at=1)
         number = await store.ledger.intend(ordered, at=2)
-        store.marks.settle("dc1", {"image-1": EARLY})
+        store.marks.set("dc1", "image", {"image-1": EARLY})
         await store.flush()
         remove(file_place)
         with pytest.raises(StoreError, match="its file is gone, or another has taken its place"):
@@ -289,7 +289,7 @@ async def test_what_goes_to_a_file_that_is_gone_is_not_taken_for_written(
         assert shown == [{"image-1": {"kept": "1"}}]
     async with opened(file_place.url) as store:
         assert store.ledger.annotations_of("dc1") == {"image-1": {"kept": "1"}}
-        assert store.marks.of("dc1") == {"image-1": EARLY}
+        assert store.marks.of("dc1", "image") == {"image-1": EARLY}
         (entry,) = await store.ledger.entries()
         assert (entry.intent, entry.ending, entry.ended_at) == (ordered, DONE, 4)
         assert not await wrong_with(store)

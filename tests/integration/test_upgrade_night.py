@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from monitor.model.image import Image
 from monitor.simulator import ControllerSpec, Fault, Simulator, UploadSpec
 from tests.support.daemons import polled, samples, scrape, until, watching
 from tests.support.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch
@@ -24,11 +25,13 @@ async def test_an_operators_evening(tmp_path: Path) -> None:
         watching(simulator, tmp_path, tokens=TOKENS, annotations={"export": ["change"]}) as daemon,
     ):
         dc1 = simulator.controllers["dc1"]
-        await until(daemon, "dc1", lambda entry: len(entry.snapshot.images) == 4)
-        images = daemon.fleet.entries["dc1"].snapshot.images
-        (failed,) = [uuid for uuid, track in images.items() if track.image.state == "failed"]
-        (running,) = [uuid for uuid, track in images.items() if track.image.active]
-        (package,) = [uuid for uuid, track in images.items() if track.image.type == "patch"]
+        await until(daemon, "dc1", lambda entry: len(entry.objects("image")) == 4)
+        images = daemon.fleet.entries["dc1"].objects("image")
+        (failed,) = [uuid for uuid, track in images.items() if track.object.state == "failed"]
+        (running,) = [uuid for uuid, track in images.items() if track.object.active]
+        (package,) = [
+            uuid for uuid, track in images.items() if isinstance(track.object, Image) and track.object.type == "patch"
+        ]
 
         # the door knows alice by her token, and nobody without one
         assert (await ask(daemon, "GET", "/api/image", token="aum_wrong")).status == 401
@@ -97,8 +100,8 @@ async def test_the_audit_is_read_in_pages_and_by_time(tmp_path: Path) -> None:
         Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator,
         watching(simulator, tmp_path, tokens=TOKENS, wall=lambda: clock[0]) as daemon,
     ):
-        await until(daemon, "dc1", lambda entry: entry.health.up)
-        (uuid,) = daemon.fleet.entries["dc1"].snapshot.images
+        await until(daemon, "dc1", lambda entry: entry.session.up)
+        (uuid,) = daemon.fleet.entries["dc1"].objects("image")
         for number in range(5):
             clock[0] += 10.0
             await patch(daemon, uuid, {"annotations": {"n": str(number)}}, token=ALICE)

@@ -61,7 +61,7 @@ async def place(folder: Path, **settings: Any) -> AsyncIterator[Place]:  # noqa:
             watching(simulator, folder, **settings) as daemon,
         ):
             for name in ("dc1", "dc2"):
-                await until(daemon, name, lambda entry: entry.health.up)
+                await until(daemon, name, lambda entry: entry.session.up)
             yield Place(daemon, simulator)
 
 
@@ -216,7 +216,7 @@ async def test_a_name_of_several_images_is_refused_with_all_of_them(tmp_path: Pa
         uuids = [controller.upload("twin", duration=100.0) for controller in (there.dc1, there.dc2)]
         for controller in ("dc1", "dc2"):
             uuid = uuids[controller == "dc2"]
-            await until(there.daemon, controller, lambda entry, uuid=uuid: uuid in entry.snapshot.images)  # type: ignore[misc]
+            await until(there.daemon, controller, lambda entry, uuid=uuid: uuid in entry.objects("image"))  # type: ignore[misc]
         result = await there("--image", "twin", "--until", "completed")
         assert (result.exit_code, result.stdout) == (4, "")
         assert [line.split()[:2] for line in result.stderr.splitlines()[1:]] == [["dc1", uuids[0]], ["dc2", uuids[1]]]
@@ -320,7 +320,7 @@ async def test_on_a_terminal_it_is_drawn(tmp_path: Path, width: int) -> None:
     hostile = "\x1b[31mred\x07[bold]b[/bold]"
     async with place(tmp_path) as there:
         there.dc2.put({"uuid": "image-1", "name": hostile, "img_state": {"state": "IMAGE_FSM_COMPLETED"}})
-        await until(there.daemon, "dc2", lambda entry: "image-1" in entry.snapshot.images)
+        await until(there.daemon, "dc2", lambda entry: "image-1" in entry.objects("image"))
         one = await there("--image", "image-1", "--until", "completed", width=width)
         assert (one.exit_code, one.stderr) == (0, "")
         assert r"\x1b[31mred\x07[bold]b[/bold]" in one.stdout
@@ -400,7 +400,7 @@ async def test_the_snippet_waits_for_a_controller_that_goes_away_for_as_long_as_
 
 async def _go(controller: SimulatedController, daemon: Daemon) -> None:
     await controller.stop_listening()
-    await until(daemon, controller.name, lambda entry: not entry.health.up)
+    await until(daemon, controller.name, lambda entry: not entry.session.up)
 
 
 async def test_the_snippet_goes_on_when_the_controller_is_back_and_the_image_completed(tmp_path: Path) -> None:

@@ -16,13 +16,11 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from monitor.daemon.app import Daemon
-from monitor.model.health import Health
-from monitor.model.snapshot import Snapshot
-from monitor.polling.fleet import Entry
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from monitor.web.app import make_site
 from monitor.web.routes import ROUTES
 from tests.support.daemons import PATIENCE_S, polled, until, watching
+from tests.support.polling import entry_of
 
 FLEET = (
     ControllerSpec(name="dc1", images=3, uploads=(UploadSpec(duration=60.0, started_ago=20.0),)),
@@ -135,14 +133,14 @@ async def test_a_bad_page_is_refused_with_what_was_expected(http: aiohttp.Client
 async def test_one_image_has_an_etag_that_changes_when_it_does(
     http: aiohttp.ClientSession, daemon: Daemon, simulator: Simulator
 ) -> None:
-    uuid = next(iter(daemon.fleet.entries["dc2"].snapshot.images))
+    uuid = next(iter(daemon.fleet.entries["dc2"].objects("image")))
     async with http.get(f"/api/image/{uuid}") as response:
         etag = response.headers["ETag"]
         assert (await response.json())["controller"] == "dc2"
     async with http.get(f"/api/image/{uuid}", headers={"If-None-Match": etag}) as response:
         assert response.status == 304
     simulator.controllers["dc2"].touch(uuid, name="renamed")
-    await until(daemon, "dc2", lambda entry: entry.snapshot.images[uuid].image.name == "renamed")
+    await until(daemon, "dc2", lambda entry: entry.objects("image")[uuid].object.name == "renamed")
     async with http.get(f"/api/image/{uuid}", headers={"If-None-Match": etag}) as response:
         assert response.status == 200
         assert response.headers["ETag"] != etag
@@ -151,9 +149,9 @@ async def test_one_image_has_an_etag_that_changes_when_it_does(
 async def test_an_image_on_two_controllers_needs_one_to_be_named(
     http: aiohttp.ClientSession, daemon: Daemon, simulator: Simulator
 ) -> None:
-    uuid = next(iter(daemon.fleet.entries["dc2"].snapshot.images))
+    uuid = next(iter(daemon.fleet.entries["dc2"].objects("image")))
     simulator.controllers["dc1"].put(simulator.controllers["dc2"].image(uuid))
-    await until(daemon, "dc1", lambda entry: uuid in entry.snapshot.images)
+    await until(daemon, "dc1", lambda entry: uuid in entry.objects("image"))
     async with http.get(f"/api/image/{uuid}") as response:
         problem = await response.json(content_type="application/problem+json")
         assert response.status == 409
@@ -292,8 +290,8 @@ async def test_not_ready_until_the_database_answers(simulator: Simulator, tmp_pa
 async def test_a_bug_in_a_route_is_a_problem_that_names_the_log_line(
     http: aiohttp.ClientSession, daemon: Daemon
 ) -> None:
-    (image, *_) = daemon.fleet.entries["dc2"].snapshot.images.values()
-    broken = Entry("broken", Snapshot(images={image.image.uuid: image}), Health(), daemon.fleet.entries["dc2"].pieces)
+    (image, *_) = daemon.fleet.entries["dc2"].objects("image").values()
+    broken = entry_of("broken", {image.object.uuid: image})
     daemon.fleet.publish(broken)  # an image without its bytes: no poller publishes that
     with capture_logs() as logs:
         async with http.get("/api/image", params={"controller": "broken"}) as response:
@@ -311,7 +309,7 @@ async def test_a_scraper_that_does_not_read_is_cut_off_and_costs_no_other(
     for number in range(20):
         state = {"state": "IMAGE_FSM_STARTED"}
         simulator.controllers["dc1"].put({"uuid": f"image-{number}", "img_state": state, "events": flood})
-    await until(daemon, "dc1", lambda entry: len(entry.snapshot.images) == 24)
+    await until(daemon, "dc1", lambda entry: len(entry.objects("image")) == 24)
     host, port = daemon.address
     reader, writer = await asyncio.open_connection(host, port, limit=1024)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)

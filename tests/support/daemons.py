@@ -99,7 +99,7 @@ def rewrite(path: Path, text: str | None) -> None:
 async def until(daemon: Daemon, controller: str, what: Callable[[Entry], bool]) -> Entry:
     """Wait until the published entry of a controller is so; return it."""
     happened = asyncio.Event()
-    unsubscribe = daemon.fleet.subscribe(lambda entry, _: happened.set() if entry.name == controller else None)
+    unsubscribe = daemon.fleet.subscribe(lambda name, _entry, _: happened.set() if name == controller else None)
     try:
         async with asyncio.timeout(PATIENCE_S):
             while controller not in daemon.fleet.entries or not what(daemon.fleet.entries[controller]):
@@ -113,22 +113,25 @@ async def until(daemon: Daemon, controller: str, what: Callable[[Entry], bool]) 
 async def polled(daemon: Daemon, controller: str, times: int = 1) -> Entry:
     """Wait for so many good polls more."""
     good = good_polls(daemon.fleet.entries[controller])
-    return await until(daemon, controller, lambda entry: entry.health.up and good_polls(entry) >= good + times)
+    return await until(daemon, controller, lambda entry: entry.session.up and good_polls(entry) >= good + times)
 
 
 def good_polls(entry: Entry) -> int:
     """How many polls of the controller were good so far."""
-    return entry.health.polls - sum(entry.health.failures.values())
+    return entry.session.polls - sum(entry.collections["image"].health.failures.values())
 
 
 async def failed(daemon: Daemon, controller: str, reason: Reason, times: int = 1) -> Entry:
     """Wait for so many more polls that failed for this reason."""
     assert reason in get_args(Reason)
-    failures = daemon.fleet.entries[controller].health.failures.get(reason, 0)
+    failures = daemon.fleet.entries[controller].collections["image"].health.failures.get(reason, 0)
     return await until(
         daemon,
         controller,
-        lambda entry: entry.health.reason == reason and entry.health.failures.get(reason, 0) >= failures + times,
+        lambda entry: (
+            entry.session.reason == reason
+            and entry.collections["image"].health.failures.get(reason, 0) >= failures + times
+        ),
     )
 
 

@@ -66,8 +66,8 @@ async def _run(config: Path, pipe: Connection, kill_at: int) -> None:
 
         patcher.apply = doomed  # type: ignore[method-assign]
         polled = asyncio.Event()
-        daemon.fleet.subscribe(lambda entry, _: polled.set() if entry.health.up else None)
-        if not all(entry.health.up for entry in daemon.fleet.entries.values()):
+        daemon.fleet.subscribe(lambda _name, entry, _: polled.set() if entry and entry.session.up else None)
+        if not all(entry.session.up for entry in daemon.fleet.entries.values()):
             await polled.wait()
         pipe.send(daemon.url)
         await asyncio.Event().wait()

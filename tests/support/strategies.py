@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.avi.image import UNKNOWN_FIELDS
 from monitor.model.errors import Reason
-from monitor.model.health import DURATION_BOUNDS_S, Health
+from monitor.model.health import DURATION_BOUNDS_S, ReadHealth, SessionHealth
 
 T = TypeVar("T")
 
@@ -152,32 +152,38 @@ def dumps(value: object) -> bytes:
 
 moments = st.none() | st.floats(0, 4e9)
 counts = st.integers(0, 2**40)
-healths = st.builds(
-    Health,
+sessions = st.builds(
+    SessionHealth,
     up=st.booleans(),
-    stale=st.booleans(),
     auth_suspended=st.booleans(),
     upgrading=st.booleans(),
     version=texts,
     api_version=texts,
     interval_s=st.floats(0, 1e4),
     attempted_at=moments,
-    succeeded_at=moments,
     polls=counts,
-    failures=st.dictionaries(st.sampled_from(get_args(Reason)), counts, max_size=3),
     durations=st.tuples(*[st.integers(0, 2**20)] * (len(DURATION_BOUNDS_S) + 1)),
     durations_sum_s=st.floats(0, 1e9),
     logins=counts,
-    bad_images=counts,
-    series_dropped=counts,
-    unknown_values=st.dictionaries(st.sampled_from(UNKNOWN_FIELDS), counts, max_size=3),
     certificate_expires_at=moments,
     tls_insecure=st.booleans(),
 )
+reads = st.builds(
+    ReadHealth,
+    stale=st.booleans(),
+    succeeded_at=moments,
+    failures=st.dictionaries(st.sampled_from(get_args(Reason)), counts, max_size=3),
+    bad_objects=counts,
+    series_dropped=counts,
+    unknown_values=st.dictionaries(st.sampled_from(UNKNOWN_FIELDS), counts, max_size=3),
+)
 
-Seen = tuple[Mapping[str, dict[str, object]], Health]
+Healths = tuple[SessionHealth, ReadHealth]
+"""Of the session, and of the read of images."""
+
+Seen = tuple[Mapping[str, dict[str, object]], Healths]
 """One controller as it is drawn: image objects by uuid, and how polling it goes."""
 
 fleets: st.SearchStrategy[Mapping[str, Seen]] = st.dictionaries(
-    texts, st.tuples(st.dictionaries(texts.filter(bool), images, max_size=3), healths), max_size=3
+    texts, st.tuples(st.dictionaries(texts.filter(bool), images, max_size=3), st.tuples(sessions, reads)), max_size=3
 )

@@ -13,9 +13,8 @@ from rich.text import Text
 
 from monitor.cli.output.tables import Fitting, Row, image_table, percent, tasks
 from monitor.config.validation import printable
-from monitor.model.tracked import is_acknowledged
-from monitor.model.image import TrackedImage
 from monitor.model.snapshot import Altered, Appeared, Change, Vanished
+from monitor.model.tracked import Tracked, TrackedObject, is_acknowledged
 from monitor.polling.fleet import Entry, Fleet
 
 _STILL_S = 5.0  # beyond it is worth a word; between two moves of a healthy upload of the demo lies less
@@ -55,20 +54,20 @@ async def show(
 def table(fleet: Fleet, *, now: float) -> Fitting:
     """All images, the failed ones first, then those under way."""
     return image_table(
-        Row(entry.name, track.image, is_acknowledged(track.annotations), _stall(track, now=now))
-        for entry, track in fleet.images()
+        Row(entry.name, track.object, is_acknowledged(track.annotations), _stall(track, now=now))
+        for entry, track in fleet.objects("image")
     )
 
 
-def _stall(track: TrackedImage, *, now: float) -> Text:
+def _stall(track: TrackedObject[Tracked], *, now: float) -> Text:
     """How long nothing moved, where something should."""
     still_s = now - track.mark.changed_at
-    return Text(f"no move for {still_s:.0f} s" if track.image.active and still_s > _STILL_S else "", style="yellow")
+    return Text(f"no move for {still_s:.0f} s" if track.object.active and still_s > _STILL_S else "", style="yellow")
 
 
-def _print_changes(gone: Callable[[], None], entry: Entry, changes: Iterable[Change]) -> None:
+def _print_changes(gone: Callable[[], None], name: str, _entry: Entry | None, changes: Iterable[Change]) -> None:
     for change in changes:
-        tell(f"{entry.name}  {_line(change)}", gone)
+        tell(f"{name}  {_line(change)}", gone)
 
 
 def _line(change: Change) -> str:

@@ -20,8 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.config.validation import printable
-from monitor.model.tracked import Event, EventState
 from monitor.model.image import Image, ImageState
+from monitor.model.tracked import Event, EventState, Tracked
 
 _STYLES: Final[Mapping[ImageState, str]] = {
     "completed": "green", "failed": "bold red", "in_progress": "cyan", "started": "cyan", "unknown": "dim",
@@ -46,7 +46,7 @@ class Row(msgspec.Struct, frozen=True):
     """
 
     controller: str
-    image: Image
+    image: Tracked
     acknowledged: bool = False
     remark: Text = Text()
     still: bool = False
@@ -140,12 +140,12 @@ def progress(image: Image, length: int = _BAR, gap: int = 2) -> RenderableType:
     return grid
 
 
-def percent(image: Image) -> str:
+def percent(image: Tracked) -> str:
     """Nothing where the Controller does not say."""
     return "" if image.progress_ratio is None else f"{image.progress_ratio:4.0%}"
 
 
-def tasks(image: Image) -> str:
+def tasks(image: Tracked) -> str:
     """How many of how many."""
     return "" if image.tasks is None else f"{image.tasks_completed or 0} of {image.tasks}"
 

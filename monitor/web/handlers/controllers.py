@@ -17,12 +17,12 @@ async def list_controllers(request: web.Request) -> web.Response:
 
 
 def _polling(entry: Entry) -> Polling:
-    health = entry.health
-    images = [track.image for track in entry.snapshot.images.values()] if not health.stale else []
+    health, read = entry.session, entry.collections["image"].health
+    images = [tracked.object for tracked in entry.objects("image").values()] if not read.stale else []
     return Polling(
         name=entry.name,
         up=health.up,
-        stale=health.stale,
+        stale=read.stale,
         auth_suspended=health.auth_suspended,
         upgrade_in_progress=health.upgrading,
         reason=health.reason,
@@ -32,6 +32,6 @@ def _polling(entry: Entry) -> Polling:
         images=len(images),
         images_active=sum(image.active for image in images),
         last_poll_attempt_timestamp_seconds=health.attempted_at,
-        last_poll_success_timestamp_seconds=health.succeeded_at,
+        last_poll_success_timestamp_seconds=read.succeeded_at,
         poll_interval_seconds=health.interval_s,
     )

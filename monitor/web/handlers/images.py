@@ -10,6 +10,7 @@ from monitor.model.tracked import Tracked, TrackedObject
 from monitor.patching.representation import entity_tag, represent
 from monitor.polling import eta
 from monitor.polling.fleet import Entry
+from monitor.polling.standing import RANKS
 from monitor.web.context import CALLER, STATE
 from monitor.web.problems import Problem
 
@@ -25,7 +26,7 @@ async def list_images(request: web.Request) -> web.Response:
     """
     wanted = {key: request.query[key] for key in ("name", "uuid", "controller") if key in request.query}
     caller = request[CALLER]
-    seen = ((entry, track) for entry, track in request.app[STATE].fleet.images() if caller.sees(entry.name))
+    seen = ((entry, track) for entry, track in request.app[STATE].fleet.objects("image") if caller.sees(entry.name))
     images = [(entry, track) for entry, track in seen if _is(entry, track, wanted)]
     size = number(request, "page_size", most=PAGE_SIZE) or PAGE_SIZE
     page = number(request, "page") or 1
@@ -39,7 +40,7 @@ async def list_images(request: web.Request) -> web.Response:
 
 
 def _is(entry: Entry, track: TrackedObject[Tracked], wanted: Mapping[str, str]) -> bool:
-    facts = {"name": track.image.name, "uuid": track.image.uuid, "controller": entry.name}
+    facts = {"name": track.object.name, "uuid": track.object.uuid, "controller": entry.name}
     return wanted.items() <= facts.items()
 
 
@@ -61,43 +62,44 @@ def find_image(request: web.Request) -> tuple[Entry, TrackedObject[Tracked]]:
     """
     uuid, controller = request.match_info["uuid"], request.query.get("controller")
     entries = [each for each in request.app[STATE].fleet.entries.values() if request[CALLER].sees(each.name)]
-    known = [each for each in entries if uuid in each.snapshot.images and controller in {None, each.name}]
-    found = [each for each in known if not each.health.stale]
+    known = [each for each in entries if uuid in each.objects("image") and controller in {None, each.name}]
+    found = [each for each in known if not each.collections["image"].health.stale]
     if not found:
         raise Problem("no-such-image", _absence(uuid, known))
     if len(found) > 1:
         names = ", ".join(sorted(each.name for each in found))
         raise Problem("ambiguous-image", f"the image {uuid} is on {names}; name one with ?controller=")
-    return found[0], found[0].snapshot.images[uuid]
+    return found[0], found[0].objects("image")[uuid]
 
 
 def _absence(uuid: str, stale: Sequence[Entry]) -> str:
     """Why an image is not there: nobody has it, or nobody knows whether it is there still."""
     if not stale:
         return f"no controller that you may see has the image {uuid[:200]} at present"
-    names = ", ".join(f"{each.name} ({each.health.reason})" for each in stale)
+    names = ", ".join(f"{each.name} ({each.session.reason})" for each in stale)
     return f"{names} had the image {uuid[:200]}, but cannot be read for too long now; come again when it can"
 
 
 def raw_of(entry: Entry, track: TrackedObject[Tracked]) -> bytes:
     """The object as its controller gave it."""
-    return bytes(entry.snapshot.listing.raws[track.image.uuid])
+    return bytes(entry.collections["image"].snapshot.object_list.raws[track.object.uuid])
 
 
 def _body(entry: Entry, track: TrackedObject[Tracked], *, now: float) -> bytes:
-    return represent(raw_of(entry, track), entry.name, track.annotations, _estimates(track, now=now))
+    return represent(raw_of(entry, track), entry.name, track.annotations, _assessment(track, now=now))
 
 
-def _estimates(track: TrackedObject[Tracked], *, now: float) -> Mapping[str, float | None]:
-    """Of what is under way: what it still takes, and for how long it has not moved."""
-    left = eta.left(track, now=now)
+def _assessment(track: TrackedObject[Tracked], *, now: float) -> Mapping[str, float | int | str | None]:
+    """What the daemon makes of it: its standing, what it still takes, and for how long it has not moved."""
+    remaining = eta.remaining(track, now=now)
     numbers = {
-        "eta_seconds": left.likely_s if left else None,
-        "eta_seconds_min": left.least_s if left else None,
-        "eta_seconds_max": left.most_s if left else None,
+        "eta_seconds": remaining.likely_s if remaining else None,
+        "eta_seconds_min": remaining.least_s if remaining else None,
+        "eta_seconds_max": remaining.most_s if remaining else None,
         "stalled_seconds": eta.stalled_s(track, now=now),
     }
-    return {name: None if number is None else round(number, 1) for name, number in numbers.items()}
+    estimates = {name: None if number is None else round(number, 1) for name, number in numbers.items()}
+    return {"standing": track.standing, "standing_rank": RANKS[track.standing], **estimates}
 
 
 def number(request: web.Request, key: str, *, most: int = LARGEST_PAGE_NUMBER) -> int:

@@ -1,29 +1,33 @@
 """``GET /metrics``: pieces, put together and sent. Nothing is computed here but the daemon's own few dozen series."""
 
 import asyncio
+from functools import cache
 
 from aiohttp import hdrs, web
 
 from monitor.metrics import exposition
-from monitor.polling.resources import FAMILIES
-from monitor.metrics.pieces import Piece, piece
+from monitor.metrics.families import scrape_columns
+from monitor.metrics.pieces import EMPTY, Piece, piece
 from monitor.metrics.render import header
+from monitor.polling.resources import AnyResource
 from monitor.web.context import CALLER, STATE
 
 _PATIENCE_S = 60.0  # for a scraper that reads slowly; Prometheus itself gives up long before
 
-_HEADERS = {
-    openmetrics: tuple(piece(header(family, openmetrics=openmetrics)) for family in FAMILIES)
-    for openmetrics in (False, True)
-}
+
+@cache
+def _headers(resources: tuple[AnyResource, ...], *, openmetrics: bool) -> tuple[Piece, ...]:
+    """One a column of the scrape; empty where a column goes on with the family before it."""
+    columns = scrape_columns([resource.families for resource in resources])
+    return tuple(piece(header(family, openmetrics=openmetrics)) if family else EMPTY for family in columns)
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """The whole exposition, in the format and encoding asked for."""
     state = request.app[STATE]
     openmetrics = exposition.wants_openmetrics(request.headers.get(hdrs.ACCEPT, ""))
-    rows = [entry.pieces for entry in state.fleet.entries.values() if request[CALLER].sees(entry.name)]
-    pieces = exposition.in_order(_HEADERS[openmetrics], rows)
+    rows = [entry.columns() for entry in state.fleet.entries.values() if request[CALLER].sees(entry.name)]
+    pieces = exposition.in_order(_headers(state.resources, openmetrics=openmetrics), rows)
     pieces.append(piece(state.own.render(openmetrics=openmetrics)))
     return await _send(request, pieces, exposition.OPENMETRICS if openmetrics else exposition.TEXT)
 

@@ -138,8 +138,8 @@ async def _body(request: web.Request) -> bytes:
 def _require_name(request: web.Request, track: TrackedObject[Tracked]) -> None:
     """``?name=`` is a guard: whoever gives it means no other image."""
     name = request.query.get("name")
-    if name is not None and name != track.image.name:
-        raise Problem("other-name", f"the image is named {track.image.name!r}, not {name[:200]!r}")
+    if name is not None and name != track.object.name:
+        raise Problem("other-name", f"the image is named {track.object.name!r}, not {name[:200]!r}")
 
 
 def _require_tenant(request: web.Request, entry: Entry, track: TrackedObject[Tracked]) -> None:
@@ -147,7 +147,7 @@ def _require_tenant(request: web.Request, entry: Entry, track: TrackedObject[Tra
     watched = request.app[STATE].tenants[entry.name]
     for header in ("X-Avi-Tenant", "X-Avi-Tenant-UUID"):
         tenant = request.headers.get(header)
-        if tenant is not None and watched != "*" and tenant not in {watched, track.image.tenant}:
+        if tenant is not None and watched != "*" and tenant not in {watched, track.object.tenant}:
             raise Problem("other-tenant", f"{header}: {entry.name} is watched in the tenant {watched!r} alone")
 
 

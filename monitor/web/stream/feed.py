@@ -7,7 +7,7 @@ he got: whoever falls behind what is kept takes the whole state anew. Knows no H
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Final
@@ -20,8 +20,9 @@ from monitor import __version__
 from monitor.metrics.pieces import Bundle, Piece, piece
 from monitor.model.snapshot import Change
 from monitor.polling.fleet import Entry, Fleet
+from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.web.stream import messages as live
-from monitor.web.stream.messages import NOTHING, LiveChange, Part, Seen
+from monitor.web.stream.messages import ChangeMessage, Part, Seen
 
 BEAT_S: Final = 0.2  # what changes within it goes out at once: nobody sees the difference, and writes cost
 MOST_READERS: Final = 1000
@@ -45,8 +46,18 @@ class EventStream:
     ``generation``: another number once readers have to come again, because who may read what may be other now.
     """
 
-    def __init__(self, fleet: Fleet, *, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        resources: Sequence[AnyResource] = RESOURCES,
+        *,
+        now: Callable[[], float],
+        stalled_after_s: float = 600.0,
+    ) -> None:
         self._fleet = fleet
+        self._resources = resources
+        self.stalled_after_s = stalled_after_s
+        """As configured; readers are told."""
         self._now = now
         self._epoch = uuid4().hex[:8]
         self._frames: deque[Frame] = deque()
@@ -59,7 +70,6 @@ class EventStream:
         self._beat: asyncio.TimerHandle | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._unsubscribe = fleet.subscribe(self._heard)
-        fleet.on_remove = self._touch
         self.number = 0
         """Of the last frame."""
         self.generation = 0
@@ -127,7 +137,8 @@ class EventStream:
         """
         self._tell()
         number = self.number
-        head = f'{{"now":{self._now()!r},"version":"{__version__}","parts":['
+        head = f'{{"now":{self._now()!r},"version":"{__version__}",'
+        head += f'"stalled_after_seconds":{self.stalled_after_s!r},"parts":['
         pieces = [piece(f"event: state\nid: {self._epoch}-{number}\ndata: {head}".encode())]
         for name in tuple(self._known):
             if (only is None or name in only) and (whole := await self._whole(name)):
@@ -136,11 +147,11 @@ class EventStream:
 
     async def _whole(self, name: str) -> Piece | None:
         """All of one controller, made anew when it is another; None when it is gone meanwhile."""
-        seen, known = self._known.get(name), self._wholes.get(name)
-        if seen is None:
+        seen, known, entry = self._known.get(name), self._wholes.get(name), self._fleet.entries.get(name)
+        if seen is None or entry is None:
             return None
         if known is None or known[0] is not seen:
-            known = self._wholes[name] = seen, piece(msgspec.json.encode(live.whole(self._fleet.entries[name])))
+            known = self._wholes[name] = seen, piece(msgspec.json.encode(live.whole(entry, self._resources)))
             await asyncio.sleep(0)  # others have the loop: there may be a thousand of them
         return known[1]
 
@@ -148,8 +159,8 @@ class EventStream:
     def _oldest(self) -> int:
         return self._frames[0].number if self._frames else self.number + 1
 
-    def _heard(self, entry: Entry, _changes: tuple[Change, ...]) -> None:
-        self._touch(entry.name)
+    def _heard(self, name: str, _entry: Entry | None, _changes: tuple[Change, ...]) -> None:
+        self._touch(name)
 
     def _touch(self, name: str) -> None:
         self._dirty[name] = None
@@ -171,19 +182,19 @@ class EventStream:
             self._wake()
 
     def _difference(self, name: str) -> Part | None:
-        known = self._known.get(name, NOTHING)
+        known = self._known.get(name, Seen())
         entry = self._fleet.entries.get(name)
         if entry is None:
             self._wholes.pop(name, None)
             return Part(controller=name, removed=True) if self._known.pop(name, None) else None
-        part = live.difference(known, entry)
+        part = live.difference(known, entry, self._resources)
         if part or name not in self._known:
             self._known[name] = live.seen_of(entry)
         return part
 
     def _add(self, part: Part) -> None:
         self.number += 1
-        data = msgspec.json.encode(LiveChange(self._now(), part))
+        data = msgspec.json.encode(ChangeMessage(self._now(), part))
         text = b"event: change\nid: %s-%d\ndata: %b\n\n" % (self._epoch.encode(), self.number, data)
         self._frames.append(Frame(self.number, part.controller, piece(text)))
         self._bytes += len(text)

@@ -1,166 +1,162 @@
 """
-What a reader of ``GET /api/events`` is told: the fleet in our own words, part by part. Pure; from entry to structs.
+What ``GET /api/events`` sends: the fleet, controller by controller. Pure; from entries to structs.
 
-Times are Unix seconds of our clock, but where they are said to be the Controller's; null: never, or not known.
+Times are Unix seconds of the daemon's clock, but where they are said to be the Controller's; null: never, or not known.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta, Struct
 
 from monitor.model.errors import Reason
-from monitor.model.tracked import Eta, is_acknowledged, Tracked, TrackedObject
-from monitor.model.image import ImageState
-from monitor.polling.fleet import Entry
+from monitor.model.tracked import Tracked, TrackedObject
+from monitor.polling.fleet import Collection, Entry
+from monitor.polling.resources import AnyResource
+from monitor.polling.status import ImageStatus
 
 
-class LiveImage(Struct, frozen=True, kw_only=True, gc=False):
-    """One image. ``started_at``, ``ended_at``, ``duration_seconds``: by the Controller's clock."""
-
-    uuid: str
-    name: str
-    tenant: str
-    type: str
-    version: str
-    patch: str
-    uber_bundle: bool
-    state: ImageState
-    reason: str
-    progress_ratio: float | None
-    tasks: int | None
-    tasks_completed: int | None
-    started_at: float | None
-    ended_at: float | None
-    duration_seconds: float | None
-    changed_at: Annotated[float, Meta(description="When progress, tasks, state or an event moved last.")]
-    first_seen_at: float
-    eta: Eta | None
-    acknowledged: bool
-    annotations: Mapping[str, str]
-
-
-class LiveHealth(Struct, frozen=True, kw_only=True, gc=False):
-    """How polling one controller goes. ``seen_at``: the last good poll, as of this message."""
+class SessionStatus(Struct, frozen=True, kw_only=True, gc=False):
+    """The session with one controller. ``reason``, ``cause``: why the last poll failed, as a word and in words."""
 
     up: bool
-    stale: bool
     auth_suspended: bool
     upgrade_in_progress: bool
     reason: Reason | None
     cause: str
     version: str
+
+
+class ReadStatus(Struct, frozen=True, kw_only=True, gc=False):
+    """The read of one kind of object. ``seen_at``: the last good read, as of this message."""
+
+    stale: bool
     seen_at: float | None
+
+
+class ResourcePart(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """
+    One kind of object of one controller: in a state all objects, in a change those that differ.
+
+    ``health``: absent when it is as it was. ``gone``: the uuids that the Controller no longer lists.
+    """
+
+    health: ReadStatus | None = None
+    objects: Annotated[list[ImageStatus], Meta(description="Of the resource `image`: images.")] = []
+    gone: list[str] = []
 
 
 class Part(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """
-    One controller: in a state all of it, in a change what is other now.
+    One controller: in a state all of it, in a change what differs.
 
-    ``health``: null when it is as it was. ``gone``: the uuids that are no longer there. ``removed``: the controller
-    is watched no more.
+    ``session``: absent when it is as it was. ``resources``: by the name of the kind of object; in a change only those
+    that differ. ``removed``: the daemon no longer watches the controller.
     """
 
     controller: str
-    health: LiveHealth | None = None
-    images: list[LiveImage] = []
-    gone: list[str] = []
+    session: SessionStatus | None = None
+    resources: Mapping[str, ResourcePart] = {}
     removed: bool = False
 
 
-class LiveState(Struct, frozen=True):
-    """All that the caller may see; it replaces everything. ``now``: by which its times are to be read."""
+class StateMessage(Struct, frozen=True):
+    """All that the client may see; it replaces everything. ``now``: by which its times are to be read."""
 
     now: float
     version: str
+    stalled_after_seconds: Annotated[float, Meta(description="After how long without a move an upload has stalled.")]
     parts: list[Part]
 
 
-class LiveChange(Struct, frozen=True):
-    """What is other now."""
+class ChangeMessage(Struct, frozen=True):
+    """What differs now."""
 
     now: float
     part: Part
 
 
-Seen = tuple[Mapping[str, TrackedObject[Tracked]], LiveHealth | None]
-"""What is known of one controller: its images, and its health less the moment of the poll."""
+class Seen(Struct, frozen=True, gc=False):
+    """What clients were last told of one controller. ``stale``: of each read."""
 
-NOTHING: Seen = ({}, None)
+    session: SessionStatus | None = None
+    stale: tuple[bool, ...] = ()
+    objects: tuple[Mapping[str, TrackedObject[Tracked]], ...] = ()
+
+
+Describe: TypeAlias = Callable[[TrackedObject[Any]], Any]
 
 
 def seen_of(entry: Entry) -> Seen:
     """What of an entry can make a difference."""
-    return entry.snapshot.images, _health(entry, seen_at=None)
+    collections = entry.collections.values()
+    return Seen(
+        _session(entry),
+        tuple(collection.health.stale for collection in collections),
+        tuple(collection.snapshot.objects for collection in collections),
+    )
 
 
-def whole(entry: Entry) -> Part:
+def whole(entry: Entry, resources: Iterable[AnyResource]) -> Part:
     """All that there is to tell of a controller."""
-    return _part(entry, entry.snapshot.images.values(), health=_health(entry, seen_at=entry.health.succeeded_at))
+    parts = {}
+    for resource in resources:
+        collection = entry.collections[resource.name]
+        objects = [resource.describe(tracked) for tracked in collection.snapshot.objects.values()]
+        parts[resource.name] = ResourcePart(health=_read(collection), objects=objects)
+    return Part(controller=entry.name, session=_session(entry), resources=parts)
 
 
-def difference(before: Seen, entry: Entry) -> Part | None:
-    """What is other than before; None when nothing is."""
-    images, health = before
-    now = entry.snapshot.images
-    moved = [track for uuid, track in now.items() if _differs(images.get(uuid), track)] if now is not images else []
-    gone = [uuid for uuid in images if uuid not in now] if now is not images else []
-    other = _health(entry, seen_at=None) != health
-    if not moved and not gone and not other:
+def difference(before: Seen, entry: Entry, resources: Iterable[AnyResource]) -> Part | None:
+    """What differs from what clients were told; None when nothing does."""
+    now = seen_of(entry)
+    healthy_as_before = (now.session, now.stale) == (before.session, before.stale)
+    parts = {}
+    known_objects = before.objects or ({},) * len(now.objects)
+    for resource, known, objects in zip(resources, known_objects, now.objects, strict=True):
+        changed, gone = _changed(known, objects)
+        if changed or gone or not healthy_as_before:
+            parts[resource.name] = ResourcePart(
+                health=None if healthy_as_before else _read(entry.collections[resource.name]),
+                objects=[resource.describe(tracked) for tracked in changed],
+                gone=gone,
+            )
+    if not parts:
         return None
-    return _part(entry, moved, gone, _health(entry, seen_at=entry.health.succeeded_at) if other else None)
+    return Part(controller=entry.name, session=None if healthy_as_before else now.session, resources=parts)
 
 
-def _differs(known: TrackedObject[Tracked] | None, track: TrackedObject[Tracked]) -> bool:
-    """Whether a reader could tell: not when only the rendering is another."""
-    return known is not track and (known is None or _facts(known) != _facts(track))
+def _changed(
+    known: Mapping[str, TrackedObject[Tracked]], objects: Mapping[str, TrackedObject[Tracked]]
+) -> tuple[list[TrackedObject[Tracked]], list[str]]:
+    """The objects in which a client could see a difference, and the uuids that are gone."""
+    if objects is known:
+        return [], []
+    changed = [tracked for uuid, tracked in objects.items() if _differs(known.get(uuid), tracked)]
+    return changed, [uuid for uuid in known if uuid not in objects]
 
 
-def _facts(track: TrackedObject[Tracked]) -> tuple[object, ...]:
-    return track.image, track.mark.changed_at, track.course and track.course.forecast, track.annotations
+def _differs(known: TrackedObject[Tracked] | None, tracked: TrackedObject[Tracked]) -> bool:
+    """Whether a client could tell: not when only the rendering differs."""
+    return known is not tracked and (known is None or _facts(known) != _facts(tracked))
 
 
-def _part(
-    entry: Entry, tracks: Iterable[TrackedObject[Tracked]], gone: Iterable[str] = (), health: LiveHealth | None = None
-) -> Part:
-    return Part(controller=entry.name, health=health, images=[_image(track) for track in tracks], gone=list(gone))
+def _facts(tracked: TrackedObject[Tracked]) -> tuple[object, ...]:
+    eta = tracked.progress and tracked.progress.eta
+    return tracked.object, tracked.mark.changed_at, eta, tracked.annotations, tracked.standing
 
 
-def _health(entry: Entry, *, seen_at: float | None) -> LiveHealth:
-    health = entry.health
-    return LiveHealth(
-        up=health.up,
-        stale=health.stale,
-        auth_suspended=health.auth_suspended,
-        upgrade_in_progress=health.upgrading,
-        reason=health.reason,
-        cause=health.cause,
-        version=health.version,
-        seen_at=seen_at,
+def _session(entry: Entry) -> SessionStatus:
+    session = entry.session
+    return SessionStatus(
+        up=session.up,
+        auth_suspended=session.auth_suspended,
+        upgrade_in_progress=session.upgrading,
+        reason=session.reason,
+        cause=session.cause,
+        version=session.version,
     )
 
 
-def _image(track: TrackedObject[Tracked]) -> LiveImage:
-    image = track.image
-    return LiveImage(
-        uuid=image.uuid,
-        name=image.name,
-        tenant=image.tenant,
-        type=image.type,
-        version=image.version,
-        patch=image.patch,
-        uber_bundle=image.uber_bundle,
-        state=image.state,
-        reason=image.reason,
-        progress_ratio=image.progress_ratio,
-        tasks=image.tasks,
-        tasks_completed=image.tasks_completed,
-        started_at=image.started_at,
-        ended_at=image.ended_at,
-        duration_seconds=image.duration_s,
-        changed_at=track.mark.changed_at,
-        first_seen_at=track.mark.first_seen_at,
-        eta=track.course.forecast if track.course else None,
-        acknowledged=is_acknowledged(track.annotations),
-        annotations=track.annotations,
-    )
+def _read(collection: Collection[Tracked]) -> ReadStatus:
+    return ReadStatus(stale=collection.health.stale, seen_at=collection.health.succeeded_at)

@@ -16,9 +16,9 @@ from monitor.avi.login import decode_session_cookie_name, decode_version
 from monitor.avi.paging import assemble, decode_page
 from monitor.avi.values import HIGHEST_VERSION, api_version_for, parse_time, version_key
 from monitor.model.errors import BadAnswer, BadImage
-from monitor.model.tracked import Event, EventState
 from monitor.model.image import Image, ImageState
 from monitor.model.snapshot import Page
+from monitor.model.tracked import Event, EventState
 from tests.support.strategies import BOUNDED, FEW, dumps, event_maps, images, json_values
 
 DATA = Path(__file__).parents[2] / "data"
@@ -85,7 +85,7 @@ def test_the_seed_document_is_read_without_an_error() -> None:
 def test_the_seed_document_stands_in_a_page_under_its_uuid() -> None:
     page = decode_page(b'{"count": 1, "results": [%s]}' % SEED)
 
-    assert [uuid for uuid, _ in page.images] == ["string"]
+    assert [uuid for uuid, _ in page.objects] == ["string"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_the_seed_document_stands_in_a_page_under_its_uuid() -> None:
 )
 def test_an_image_that_one_text_spoils_is_bad_and_named_and_costs_the_others_nothing(spoilt: bytes, uuid: str) -> None:
     page = decode_page(b'{"count": 2, "results": [%s, {"uuid": "image-2", "name": "good \xc3\xa9"}]}' % spoilt)
-    (first, bad), (second, good) = page.images
+    (first, bad), (second, good) = page.objects
     assert (page.count, first, second) == (2, uuid, "image-2")
     assert decode_image(good)[0].name == "good \xe9"
     with pytest.raises(BadImage):
@@ -117,7 +117,7 @@ def test_a_page_beside_the_one_before_is_what_it_is_alone() -> None:
 
 
 def test_an_image_under_way_is_read_whole() -> None:
-    (_, first), *_ = decode_page(PAGE).images
+    (_, first), *_ = decode_page(PAGE).objects
 
     assert decode_image(first) == (
         Image(
@@ -153,7 +153,7 @@ def test_an_image_under_way_is_read_whole() -> None:
 
 
 def test_an_image_of_an_old_release_says_little_and_nothing_is_invented() -> None:
-    _, (_, second), _ = decode_page(PAGE).images
+    _, (_, second), _ = decode_page(PAGE).objects
 
     assert decode_image(second) == (
         Image(
@@ -170,7 +170,7 @@ def test_an_image_of_an_old_release_says_little_and_nothing_is_invented() -> Non
 
 
 def test_one_bad_image_costs_the_others_nothing() -> None:
-    uuids = [uuid for uuid, _ in decode_page(PAGE).images]
+    uuids = [uuid for uuid, _ in decode_page(PAGE).objects]
 
     assert uuids == [
         "image-0d9c1f4e-6a55-4c0b-9c43-2f0f6f1f8a11",
@@ -180,7 +180,7 @@ def test_one_bad_image_costs_the_others_nothing() -> None:
 
 
 def test_a_bad_image_is_named_by_the_path_of_its_first_wrong_value() -> None:
-    *_, (_, third) = decode_page(PAGE).images
+    *_, (_, third) = decode_page(PAGE).objects
 
     with pytest.raises(BadImage, match=r"Expected `float \| null`, got `str` - at `\$.progress`"):
         decode_image(third)
@@ -200,7 +200,7 @@ def test_a_page_without_a_count_has_none() -> None:
 
 
 def test_the_next_page_is_not_read() -> None:
-    assert decode_page(b'{"count": 0, "results": [], "next": {"not": "a url"}}').images == ()
+    assert decode_page(b'{"count": 0, "results": [], "next": {"not": "a url"}}').objects == ()
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_body_that_is_no_page_is_a_bad_answer_that_says_why(body: bytes, says:
 def test_an_image_is_known_by(image: object, uuid: str) -> None:
     page = decode_page(json.dumps({"results": [image]}).encode())
 
-    assert [name for name, _ in page.images] == [uuid]
+    assert [name for name, _ in page.objects] == [uuid]
 
 
 # --- listings
@@ -753,7 +753,7 @@ def test_any_bytes_are_a_page_or_a_bad_answer_in_few_words(body: bytes) -> None:
 @given(st.integers(0, len(PAGE)), st.integers(0, 40), st.binary(max_size=8))
 def test_a_damaged_page_has_sound_images_and_bad_ones(at: int, cut: int, patch: bytes) -> None:
     page = page_or_why(PAGE[:at] + patch + PAGE[at + cut :])
-    found = [image_or_why(raw_image) for _, raw_image in page.images] if isinstance(page, Page) else []
+    found = [image_or_why(raw_image) for _, raw_image in page.objects] if isinstance(page, Page) else []
 
     assert all(is_sound(image) if isinstance(image, Image) else image for image in found)
 

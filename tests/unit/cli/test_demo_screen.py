@@ -6,12 +6,12 @@ import pytest
 from rich.console import Console
 
 from monitor.cli.output.demo_screen import show, table
-from monitor.model.health import Health
-from monitor.model.image import Image
+from monitor.model.health import SessionHealth
+from monitor.model.image import Image, TrackedImage
+from monitor.model.snapshot import Altered, Appeared, Vanished
 from monitor.model.tracked import ProgressMark
-from monitor.model.image import TrackedImage
-from monitor.model.snapshot import Altered, Appeared, ImageList, Snapshot, Vanished
-from monitor.polling.fleet import Entry, Fleet
+from monitor.polling.fleet import Fleet
+from tests.support.polling import entry_of
 
 ACTIVE = Image(uuid="image-1", name="31.1.1", state="in_progress", progress_ratio=0.42, tasks=6, tasks_completed=2)
 FAILED = Image(uuid="image-2", name="31.1.2", state="failed", progress_ratio=0.7)
@@ -21,7 +21,7 @@ DONE = Image(uuid="image-3", name="30.2.1", state="completed", progress_ratio=1.
 def fleet_of(*images: Image, changed_at: float = 100.0) -> Fleet:
     fleet = Fleet()
     tracks = {image.uuid: TrackedImage(image, ProgressMark(b"", changed_at, changed_at), 0.0) for image in images}
-    fleet.publish(Entry("dc1", Snapshot(listing=ImageList(), images=tracks), Health(up=True), ()))
+    fleet.publish(entry_of("dc1", tracks, session=SessionHealth(up=True)))
     return fleet
 
 

@@ -7,8 +7,8 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from monitor.cli.output.tables import Row, change_table, event_table, facts_of, image_table
-from monitor.model.tracked import Event
 from monitor.model.image import Image
+from monitor.model.tracked import Event
 
 NAME = "30.1.2-9642-20240307.181200"
 FAILED = Image(uuid="image-1", name=NAME, state="failed", progress_ratio=0.72, tasks=6, tasks_completed=3)

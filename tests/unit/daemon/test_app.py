@@ -3,15 +3,15 @@
 import pytest
 
 from monitor.daemon.app import not_healthy, not_ready
-from monitor.model.health import Health
-from monitor.model.snapshot import Snapshot
-from monitor.polling.fleet import Entry, Fleet
+from monitor.model.health import SessionHealth
+from monitor.polling.fleet import Fleet
+from tests.support.polling import entry_of
 
 
 def fleet_of(*attempted_at: float | None) -> Fleet:
     fleet = Fleet()
     for number, at in enumerate(attempted_at):
-        fleet.publish(Entry(f"dc{number}", Snapshot(), Health(attempted_at=at), ()))
+        fleet.publish(entry_of(f"dc{number}", session=SessionHealth(attempted_at=at)))
     return fleet
 
 

@@ -11,12 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.daemon.systemd import Notifier, Tally, supervisor_of
-from monitor.model.health import Health
-from monitor.model.image import Image, ImageState
+from monitor.model.health import ReadHealth, SessionHealth
+from monitor.model.image import Image, ImageState, TrackedImage
 from monitor.model.tracked import ProgressMark
-from monitor.model.image import TrackedImage
-from monitor.model.snapshot import Snapshot
 from monitor.polling.fleet import Entry, Fleet
+from tests.support.polling import entry_of
 from tests.support.service_manager import Manager, manager_at
 
 QUICK_US = "20000"
@@ -28,7 +27,7 @@ def entry(name: str, *states: ImageState, up: bool = True, stale: bool = False) 
         f"{name}-{place}": TrackedImage(Image(uuid=f"{name}-{place}", state=state), ProgressMark(b"", 0.0, 0.0), 0.0)
         for place, state in enumerate(states)
     }
-    return Entry(name, Snapshot(images=images), Health(up=up, stale=stale), ())
+    return entry_of(name, images, session=SessionHealth(up=up), read=ReadHealth(stale=stale))
 
 
 def notifier(address: str, *, ailing: Callable[[], str] = str, entries: tuple[Entry, ...] = ()) -> Notifier:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.metrics.exposition import OPENMETRICS, TEXT, gzipped, identity, in_order, wants_gzip, wants_openmetrics
-from monitor.metrics.pieces import CHUNK, EMPTY, Bundle, Gzip, Piece, piece, renew
+from monitor.metrics.pieces import CHUNK, EMPTY, Bundle, Gzip, Piece, piece, update_pieces
 from tests.support.strategies import BOUNDED
 
 SIZES = (0, 1, 2, 199, 200, 201, 4096, 32767, 32768, 32769, 65535, 65536, 65537, 200_000)
@@ -72,28 +72,28 @@ def test_a_piece_refers_to_nothing_outside_itself(size: int) -> None:
 
 
 def test_pieces_with_the_same_texts_are_kept() -> None:
-    before = renew((), [b"a 1\n", b"", b"c 3\n"])
-    after = renew(before, [b"a 1\n", b"", b"c 3\n"])
+    before = update_pieces((), [b"a 1\n", b"", b"c 3\n"])
+    after = update_pieces(before, [b"a 1\n", b"", b"c 3\n"])
 
     assert all(old is new for old, new in zip(before, after, strict=True))
 
 
 def test_only_a_piece_whose_text_changed_is_made_anew() -> None:
-    before = renew((), [b"a 1\n", b"b 2\n"])
-    after = renew(before, [b"a 1\n", b"b 3\n"])
+    before = update_pieces((), [b"a 1\n", b"b 2\n"])
+    after = update_pieces(before, [b"a 1\n", b"b 3\n"])
 
     assert (after[0] is before[0], after[1]) == (True, piece(b"b 3\n"))
 
 
 def test_a_text_that_is_not_said_anew_keeps_its_piece() -> None:
-    before = renew((), [b"a 1\n", b"b 2\n"])
-    after = renew(before, [None, b"b 3\n"])
+    before = update_pieces((), [b"a 1\n", b"b 2\n"])
+    after = update_pieces(before, [None, b"b 3\n"])
 
     assert (after[0] is before[0], after[1]) == (True, piece(b"b 3\n"))
 
 
 def test_pieces_without_forerunners_are_made() -> None:
-    assert renew((), [b"a 1\n", b""]) == (piece(b"a 1\n"), EMPTY)
+    assert update_pieces((), [b"a 1\n", b""]) == (piece(b"a 1\n"), EMPTY)
 
 
 # --- the order of a scrape

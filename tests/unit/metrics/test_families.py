@@ -6,14 +6,15 @@ from typing import TypeVar, get_args
 import pytest
 from msgspec.structs import replace
 
-from monitor.metrics.controller import CONTROLLER_FAMILIES
-from monitor.polling.resources import FAMILIES
+from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
+from monitor.metrics.families import AnyFamily
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape, number
-from monitor.metrics.image import ANNOTATION_FAMILIES, IMAGE_FAMILIES
+from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.model.errors import Reason
-from monitor.model.health import Health
-from monitor.model.tracked import Event
+from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.image import Image, ImageState
+from monitor.model.tracked import Event
+from monitor.polling.resources import FAMILIES
 
 S = TypeVar("S")
 
@@ -42,22 +43,24 @@ IMAGE = Image(
 )
 CHANGED_AT = 1739443003.125
 
-HEALTH = Health(
+SESSION = SessionHealth(
     up=True,
     version="31.1.1",
     api_version="30.2.1",
     interval_s=5.0,
     attempted_at=1739443000.5,
-    succeeded_at=1739443001.5,
     polls=6,
-    failures={"dns": 2, "tls": 1},
     durations=(1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 3),
     durations_sum_s=61.5,
     logins=2,
-    bad_images=1,
+    certificate_expires_at=1750000000.0,
+)
+READ = ReadHealth(
+    succeeded_at=1739443001.5,
+    failures={"dns": 2, "tls": 1},
+    bad_objects=1,
     series_dropped=40,
     unknown_values={"type": 2, "time": 1},
-    certificate_expires_at=1750000000.0,
 )
 
 
@@ -70,13 +73,15 @@ def of_image(name: str, image: Image = IMAGE, *, controller: str = "c1") -> str:
     return of_subject(name, Subject(image, CHANGED_AT), controller=controller)
 
 
-def of_subject(name: str, subject: Subject, *, controller: str = "c1") -> str:
+def of_subject(name: str, subject: Subject[Image], *, controller: str = "c1") -> str:
     family = family_of(IMAGE_FAMILIES, name)
-    return family.render((escape(controller), escape(subject.image.uuid)), subject).decode()
+    return family.render((escape(controller), escape(subject.object.uuid)), subject).decode()
 
 
-def of_health(name: str, health: Health = HEALTH, *, controller: str = "c1") -> str:
-    return family_of(CONTROLLER_FAMILIES, name).render((escape(controller),), health).decode()
+def of_health(name: str, session: SessionHealth = SESSION, read: ReadHealth = READ, *, controller: str = "c1") -> str:
+    if name in {family.name for family in READ_FAMILIES}:
+        return family_of(READ_FAMILIES, name).render((escape(controller), "image"), read).decode()
+    return family_of(SESSION_FAMILIES, name).render((escape(controller),), session).decode()
 
 
 # --- one row of the table each
@@ -159,35 +164,41 @@ def test_every_image_family_has_its_literal_text_here() -> None:
 
 
 HEALTH_TEXTS = {
+    "avi_controller_stale": 'avi_controller_stale{controller="c1",resource="image"} 0.0\n',
+    "avi_controller_last_poll_success_timestamp_seconds": (
+        'avi_controller_last_poll_success_timestamp_seconds{controller="c1",resource="image"} 1.7394430015e+09\n'
+    ),
+    "avi_controller_poll_failures_total": (
+        'avi_controller_poll_failures_total{controller="c1",reason="dns",resource="image"} 2.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="connect",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="tls",resource="image"} 1.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="timeout",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="auth",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="throttled",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="upgrading",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="redirect",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="http_4xx",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="http_5xx",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="oversize",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="incomplete",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="decode",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="internal",resource="image"} 0.0\n'
+    ),
+    "avi_controller_bad_objects_total": 'avi_controller_bad_objects_total{controller="c1",resource="image"} 1.0\n',
+    "avi_controller_series_dropped_total": 'avi_controller_series_dropped_total{controller="c1",resource="image"} 40.0\n',
+    "avi_controller_unknown_values_total": (
+        'avi_controller_unknown_values_total{controller="c1",field="time",resource="image"} 1.0\n'
+        'avi_controller_unknown_values_total{controller="c1",field="type",resource="image"} 2.0\n'
+    ),
     "avi_controller_up": 'avi_controller_up{controller="c1"} 1.0\n',
-    "avi_controller_stale": 'avi_controller_stale{controller="c1"} 0.0\n',
     "avi_controller_auth_suspended": 'avi_controller_auth_suspended{controller="c1"} 0.0\n',
     "avi_controller_upgrade_in_progress": 'avi_controller_upgrade_in_progress{controller="c1"} 0.0\n',
     "avi_controller_info": 'avi_controller_info{api_version="30.2.1",controller="c1",version="31.1.1"} 1.0\n',
     "avi_controller_last_poll_attempt_timestamp_seconds": (
         'avi_controller_last_poll_attempt_timestamp_seconds{controller="c1"} 1.7394430005e+09\n'
     ),
-    "avi_controller_last_poll_success_timestamp_seconds": (
-        'avi_controller_last_poll_success_timestamp_seconds{controller="c1"} 1.7394430015e+09\n'
-    ),
     "avi_controller_poll_interval_seconds": 'avi_controller_poll_interval_seconds{controller="c1"} 5.0\n',
     "avi_controller_polls_total": 'avi_controller_polls_total{controller="c1"} 6.0\n',
-    "avi_controller_poll_failures_total": (
-        'avi_controller_poll_failures_total{controller="c1",reason="dns"} 2.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="connect"} 0.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="tls"} 1.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="timeout"} 0.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="auth"} 0.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="throttled"} 0.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="upgrading"} 0.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="redirect"} 0.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="http_4xx"} 0.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="http_5xx"} 0.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="oversize"} 0.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="incomplete"} 0.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="decode"} 0.0\n'
-        'avi_controller_poll_failures_total{controller="c1",reason="internal"} 0.0\n'
-    ),
     "avi_controller_poll_duration_seconds": (
         'avi_controller_poll_duration_seconds_bucket{controller="c1",le="0.01"} 1.0\n'
         'avi_controller_poll_duration_seconds_bucket{controller="c1",le="0.025"} 1.0\n'
@@ -204,12 +215,6 @@ HEALTH_TEXTS = {
         'avi_controller_poll_duration_seconds_sum{controller="c1"} 61.5\n'
     ),
     "avi_controller_logins_total": 'avi_controller_logins_total{controller="c1"} 2.0\n',
-    "avi_controller_bad_images_total": 'avi_controller_bad_images_total{controller="c1"} 1.0\n',
-    "avi_controller_series_dropped_total": 'avi_controller_series_dropped_total{controller="c1"} 40.0\n',
-    "avi_controller_unknown_values_total": (
-        'avi_controller_unknown_values_total{controller="c1",field="time"} 1.0\n'
-        'avi_controller_unknown_values_total{controller="c1",field="type"} 2.0\n'
-    ),
     "avi_controller_tls_certificate_expiry_timestamp_seconds": (
         'avi_controller_tls_certificate_expiry_timestamp_seconds{controller="c1"} 1.75e+09\n'
     ),
@@ -223,7 +228,7 @@ def test_a_health_is_rendered_as(name: str, text: str) -> None:
 
 
 def test_every_controller_family_has_its_literal_text_here() -> None:
-    assert [family.name for family in CONTROLLER_FAMILIES] == list(HEALTH_TEXTS)
+    assert [family.name for family in (*READ_FAMILIES, *SESSION_FAMILIES)] == list(HEALTH_TEXTS)
 
 
 # --- absent beats invented
@@ -266,15 +271,15 @@ def test_an_image_that_says_nothing_has_nothing_invented(name: str) -> None:
     ],
 )
 def test_before_the_first_poll_there_is_no(name: str) -> None:
-    assert of_health(name, Health()) == ""
+    assert of_health(name, SessionHealth(), ReadHealth()) == ""
 
 
 def test_after_a_first_poll_that_failed_a_controller_is_not_up() -> None:
-    assert of_health("avi_controller_up", Health(polls=1)) == 'avi_controller_up{controller="c1"} 0.0\n'
+    assert of_health("avi_controller_up", SessionHealth(polls=1)) == 'avi_controller_up{controller="c1"} 0.0\n'
 
 
 def test_every_reason_to_fail_exists_at_zero_from_the_start() -> None:
-    assert of_health("avi_controller_poll_failures_total", Health()).count(" 0.0\n") == len(get_args(Reason))
+    assert of_health("avi_controller_poll_failures_total", read=ReadHealth()).count(" 0.0\n") == len(get_args(Reason))
 
 
 def test_zero_is_a_value() -> None:
@@ -296,14 +301,19 @@ def test_exactly_one_state_is_one(state: ImageState) -> None:
 @pytest.mark.parametrize(
     ("health", "name"),
     [
-        pytest.param(Health(stale=True), "avi_controller_stale", id="stale"),
-        pytest.param(Health(auth_suspended=True), "avi_controller_auth_suspended", id="suspended"),
-        pytest.param(Health(upgrading=True), "avi_controller_upgrade_in_progress", id="upgrading"),
-        pytest.param(Health(tls_insecure=True), "avi_controller_tls_insecure", id="insecure"),
+        pytest.param(SessionHealth(auth_suspended=True), "avi_controller_auth_suspended", id="suspended"),
+        pytest.param(SessionHealth(upgrading=True), "avi_controller_upgrade_in_progress", id="upgrading"),
+        pytest.param(SessionHealth(tls_insecure=True), "avi_controller_tls_insecure", id="insecure"),
     ],
 )
-def test_a_complaint_is_one(health: Health, name: str) -> None:
+def test_a_complaint_is_one(health: SessionHealth, name: str) -> None:
     assert of_health(name, health) == f'{name}{{controller="c1"}} 1.0\n'
+
+
+def test_a_read_that_is_stale_is_one() -> None:
+    text = 'avi_controller_stale{controller="c1",resource="image"} 1.0\n'
+
+    assert of_health("avi_controller_stale", read=ReadHealth(stale=True)) == text
 
 
 # --- text that bites
@@ -361,7 +371,7 @@ def test_a_node_that_bites_is_counted_under_its_own_name() -> None:
 
 
 def test_versions_that_bite_stay_one_label_each() -> None:
-    assert of_health("avi_controller_info", Health(version=BITES, api_version=BITES), controller=BITES) == (
+    assert of_health("avi_controller_info", SessionHealth(version=BITES, api_version=BITES), controller=BITES) == (
         f'avi_controller_info{{api_version="{BITES_ESCAPED}",controller="{BITES_ESCAPED}",'
         f'version="{BITES_ESCAPED}"}} 1.0\n'
     )
@@ -409,7 +419,7 @@ def test_annotations_are_counted_and_only_the_exported_ones_shown(name: str, tex
 
 
 def test_the_families_that_annotations_move_are_those_that_are_named_after_them() -> None:
-    names = [IMAGE_FAMILIES[place].name for place in ANNOTATION_FAMILIES]
+    names = [family.name for family in IMAGE_FAMILIES if family.of_annotations]
 
     assert names == ["avi_image_annotations", "avi_image_acknowledged", "avi_image_annotation_info"]
 
@@ -424,12 +434,12 @@ def test_no_two_families_share_a_name() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_a_family_is_named_after_its_kind(family: Family[Image] | Family[Health]) -> None:
+def test_a_family_is_named_after_its_kind(family: AnyFamily) -> None:
     assert family.name.endswith("_total") is (family.kind == "counter")
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_a_family_is_explained_in_one_sentence(family: Family[Image] | Family[Health]) -> None:
+def test_a_family_is_explained_in_one_sentence(family: AnyFamily) -> None:
     assert family.help.endswith(".")
     assert "\n" not in family.help
 
@@ -461,4 +471,8 @@ def test_the_core_tier_knows_neither_nodes_nor_tasks() -> None:
 
 
 def test_nothing_that_an_operator_edits_is_an_identity() -> None:
-    assert {family.identity for family in FAMILIES} == {("controller", "image_uuid"), ("controller",)}
+    assert {family.identity for family in FAMILIES} == {
+        ("controller", "image_uuid"),
+        ("controller", "resource"),
+        ("controller",),
+    }

@@ -18,27 +18,27 @@ from prometheus_client.registry import Collector
 
 from monitor.avi.image import decode_image
 from monitor.avi.paging import assemble, decode_page
-from monitor.metrics.controller import CONTROLLER_FAMILIES
+from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
 from monitor.metrics.exposition import identity, in_order
-from monitor.polling.resources import FAMILIES
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.metrics.pieces import piece
 from monitor.metrics.render import (
-    annotated,
-    fit,
-    gather,
+    apply_budget,
+    drop_tier,
     header,
+    join_by_family,
+    render_annotations,
+    render_changes,
     render_health,
-    render_health_again,
-    render_image,
-    without,
+    render_object,
 )
 from monitor.model.errors import Reason
-from monitor.model.health import DURATION_BOUNDS_S, Health
-from monitor.model.tracked import Event, RenderedObject
+from monitor.model.health import DURATION_BOUNDS_S, ReadHealth, SessionHealth
 from monitor.model.image import Image, ImageState
-from tests.support.strategies import BOUNDED, FEW, Seen, fleets, healths
+from monitor.model.tracked import Event, RenderedObject
+from monitor.polling.resources import FAMILIES
+from tests.support.strategies import BOUNDED, FEW, Healths, Seen, fleets, sessions
 
 AT = 1739443003.125
 EVENTS = (
@@ -49,13 +49,13 @@ IMAGE = Image(uuid="u1", state="in_progress", progress_ratio=0.5, events=EVENTS)
 CORE_SERIES, NODE_SERIES, DETAIL_SERIES = 10, 8, 6  # of IMAGE
 
 
-def portrait_of(image: Image = IMAGE, *, tiers: int = DETAIL, most: int = 1000) -> RenderedObject:
-    return render_image("c1", Subject(image, AT), tiers=tiers, most=most)
+def rendered_of(image: Image = IMAGE, *, tiers: int = DETAIL, most: int = 1000) -> RenderedObject:
+    return render_object(IMAGE_FAMILIES, "c1", Subject(image, AT), tiers=tiers, most=most)
 
 
-def names_in(portrait: RenderedObject) -> set[str]:
+def names_in(rendered: RenderedObject) -> set[str]:
     """The families of which something is left."""
-    return {family.name for family, text in zip(IMAGE_FAMILIES, portrait.lines, strict=True) if text}
+    return {family.name for family, text in zip(IMAGE_FAMILIES, rendered.lines, strict=True) if text}
 
 
 def names_of(*tiers: int) -> set[str]:
@@ -70,24 +70,32 @@ EXPORTED = frozenset({"change", "team"})
 
 
 @pytest.mark.parametrize("tiers", [CORE, NODE, DETAIL])
-def test_annotating_a_portrait_is_what_portraying_it_anew_would_be(tiers: int) -> None:
+def test_rendering_annotations_gives_what_rendering_anew_gives(tiers: int) -> None:
     noted = Subject(IMAGE, AT, NOTES, EXPORTED)
-    anew = render_image("c1", noted, tiers=tiers, most=1000)
-    assert annotated(portrait_of(tiers=tiers), "c1", Subject(replace(IMAGE, events=()), AT, NOTES, EXPORTED)) == anew
-    assert annotated(anew, "c1", Subject(IMAGE, AT, {}, EXPORTED)) == portrait_of(tiers=tiers)
+    anew = render_object(IMAGE_FAMILIES, "c1", noted, tiers=tiers, most=1000)
+    assert (
+        render_annotations(
+            IMAGE_FAMILIES, rendered_of(tiers=tiers), "c1", Subject(replace(IMAGE, events=()), AT, NOTES, EXPORTED)
+        )
+        == anew
+    )
+    assert render_annotations(IMAGE_FAMILIES, anew, "c1", Subject(IMAGE, AT, {}, EXPORTED)) == rendered_of(tiers=tiers)
 
 
 def test_annotating_what_is_not_shown_shows_nothing() -> None:
-    hidden = without(portrait_of(), CORE)
-    assert annotated(hidden, "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == hidden
-    assert annotated(RenderedObject(), "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == RenderedObject()
+    hidden = drop_tier(IMAGE_FAMILIES, rendered_of(), CORE)
+    assert render_annotations(IMAGE_FAMILIES, hidden, "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == hidden
+    assert (
+        render_annotations(IMAGE_FAMILIES, RenderedObject(), "c1", Subject(IMAGE, AT, NOTES, EXPORTED))
+        == RenderedObject()
+    )
 
 
 # --- headers
 
 
-def family_with(**fields: object) -> Family[Health]:
-    (up, *_) = CONTROLLER_FAMILIES
+def family_with(**fields: object) -> Family[SessionHealth]:
+    (up, *_) = SESSION_FAMILIES
     return Family(**{**{name: getattr(up, name) for name in up.__struct_fields__}, **fields})
 
 
@@ -135,15 +143,15 @@ HELP = 'Counts "odd" things,\nC:\\temp.'
         ),
     ],
 )
-def test_a_header_is(family: Family[Health], text: bytes, *, openmetrics: bool) -> None:
+def test_a_header_is(family: Family[SessionHealth], text: bytes, *, openmetrics: bool) -> None:
     assert header(family, openmetrics=openmetrics) == text
 
 
-# --- portraits
+# --- rendered_objects
 
 
-def test_a_portrait_counts_its_series_by_tier() -> None:
-    assert portrait_of().series == (CORE_SERIES, NODE_SERIES, DETAIL_SERIES)
+def test_a_rendered_object_counts_its_series_by_tier() -> None:
+    assert rendered_of().series == (CORE_SERIES, NODE_SERIES, DETAIL_SERIES)
 
 
 @pytest.mark.parametrize(
@@ -154,18 +162,18 @@ def test_a_portrait_counts_its_series_by_tier() -> None:
         pytest.param(DETAIL, (CORE_SERIES, NODE_SERIES, DETAIL_SERIES), id="all"),
     ],
 )
-def test_a_portrait_has_the_tiers_it_is_asked_for(tiers: int, series: tuple[int, int, int]) -> None:
-    portrait = portrait_of(tiers=tiers)
+def test_a_rendered_object_has_the_tiers_it_is_asked_for(tiers: int, series: tuple[int, int, int]) -> None:
+    rendered = rendered_of(tiers=tiers)
 
-    assert (portrait.series, portrait.dropped) == (series, 0)
+    assert (rendered.series, rendered.dropped) == (series, 0)
 
 
 @pytest.mark.parametrize(
-    ("state", "vital"),
+    ("state", "keep_last"),
     [("started", True), ("in_progress", True), ("failed", True), ("completed", False), ("unknown", False)],
 )
-def test_a_portrait_is_vital_while_the_image_is_active_or_failed(state: ImageState, *, vital: bool) -> None:
-    assert portrait_of(Image(uuid="u1", state=state)).vital is vital
+def test_a_rendered_object_is_vital_while_the_image_is_active_or_failed(state: ImageState, *, keep_last: bool) -> None:
+    assert rendered_of(Image(uuid="u1", state=state)).keep_last is keep_last
 
 
 @pytest.mark.parametrize(
@@ -179,9 +187,9 @@ def test_a_portrait_is_vital_while_the_image_is_active_or_failed(state: ImageSta
     ],
 )
 def test_an_image_over_its_budget_loses_its_finest_tiers(most: int, series: tuple[int, int, int], dropped: int) -> None:
-    portrait = portrait_of(most=most)
+    rendered = rendered_of(most=most)
 
-    assert (portrait.series, portrait.dropped) == (series, dropped)
+    assert (rendered.series, rendered.dropped) == (series, dropped)
 
 
 @pytest.mark.parametrize(
@@ -193,22 +201,28 @@ def test_an_image_over_its_budget_loses_its_finest_tiers(most: int, series: tupl
     ],
 )
 def test_without_a_tier_its_families_are_empty(tier: int, left: tuple[int, ...]) -> None:
-    before = portrait_of()
+    before = rendered_of()
 
-    assert names_in(without(before, tier)) == names_in(before) & names_of(*left)
+    assert names_in(drop_tier(IMAGE_FAMILIES, before, tier)) == names_in(before) & names_of(*left)
 
 
 def test_without_a_tier_its_series_are_not_counted() -> None:
-    assert without(portrait_of(), NODE).series == (CORE_SERIES, 0, DETAIL_SERIES)
+    assert drop_tier(IMAGE_FAMILIES, rendered_of(), NODE).series == (CORE_SERIES, 0, DETAIL_SERIES)
 
 
 def test_without_a_tier_an_image_is_as_vital_as_before() -> None:
-    assert without(portrait_of(), CORE).vital
+    assert drop_tier(IMAGE_FAMILIES, rendered_of(), CORE).keep_last
 
 
 def test_gathered_lines_are_those_of_each_image_one_after_the_other() -> None:
     images = (Image(uuid="u1", tasks=1), Image(uuid="u2", tasks=2))
-    gathered = dict(zip((family.name for family in IMAGE_FAMILIES), gather(map(portrait_of, images)), strict=True))
+    gathered = dict(
+        zip(
+            (family.name for family in IMAGE_FAMILIES),
+            join_by_family(IMAGE_FAMILIES, map(rendered_of, images)),
+            strict=True,
+        )
+    )
 
     assert gathered["avi_image_tasks"] == (
         b'avi_image_tasks{controller="c1",image_uuid="u1"} 1.0\navi_image_tasks{controller="c1",image_uuid="u2"} 2.0\n'
@@ -216,25 +230,31 @@ def test_gathered_lines_are_those_of_each_image_one_after_the_other() -> None:
 
 
 def test_a_controller_without_images_has_one_empty_text_a_family() -> None:
-    assert list(gather([])) == [b""] * len(IMAGE_FAMILIES)
+    assert list(join_by_family(IMAGE_FAMILIES, [])) == [b""] * len(IMAGE_FAMILIES)
+
+
+def of_session(health: SessionHealth) -> Iterator[bytes]:
+    return render_health(SESSION_FAMILIES, ("c1",), health)
 
 
 def test_a_health_has_one_text_a_family() -> None:
-    first, *others = render_health('c"1', Health(up=True, polls=1))
+    first, *others = render_health(SESSION_FAMILIES, ('c"1',), SessionHealth(up=True, polls=1))
 
-    assert (first, len(others)) == (b'avi_controller_up{controller="c\\"1"} 1.0\n', len(CONTROLLER_FAMILIES) - 1)
+    assert (first, len(others)) == (b'avi_controller_up{controller="c\\"1"} 1.0\n', len(SESSION_FAMILIES) - 1)
 
 
 @FEW
-@given(healths, healths)
-def test_what_is_not_rendered_again_would_have_been_the_same(before: Health, after: Health) -> None:
-    texts = zip(render_health("c1", before), render_health_again("c1", before, after), strict=True)
+@given(sessions, sessions)
+def test_what_is_not_rendered_again_would_have_been_the_same(before: SessionHealth, after: SessionHealth) -> None:
+    texts = zip(of_session(before), render_changes(SESSION_FAMILIES, ("c1",), before, after), strict=True)
 
-    assert [old if new is None else new for old, new in texts] == list(render_health("c1", after))
+    assert [old if new is None else new for old, new in texts] == list(of_session(after))
 
 
 def test_of_the_same_health_nothing_is_rendered_again() -> None:
-    assert set(render_health_again("c1", Health(up=True, polls=2), Health(up=True, polls=2))) == {None}
+    before, after = SessionHealth(up=True, polls=2), SessionHealth(up=True, polls=2)
+
+    assert set(render_changes(SESSION_FAMILIES, ("c1",), before, after)) == {None}
 
 
 # --- budgets of a controller
@@ -242,50 +262,50 @@ def test_of_the_same_health_nothing_is_rendered_again() -> None:
 
 def fleet_of(*states: ImageState) -> dict[str, RenderedObject]:
     return {
-        f"u{place}": portrait_of(Image(uuid=f"u{place}", state=state, events=EVENTS))
+        f"u{place}": rendered_of(Image(uuid=f"u{place}", state=state, events=EVENTS))
         for place, state in enumerate(states)
     }
 
 
-def series_of(portraits: Mapping[str, RenderedObject]) -> list[tuple[int, int, int]]:
-    return [portrait.series for portrait in portraits.values()]
+def series_of(rendered_objects: Mapping[str, RenderedObject]) -> list[tuple[int, int, int]]:
+    return [rendered.series for rendered in rendered_objects.values()]
 
 
 def test_portraits_within_budget_are_left_alone() -> None:
-    portraits = fleet_of("completed", "failed")
+    rendered_objects = fleet_of("completed", "failed")
 
-    kept, dropped = fit(portraits, most=46)
+    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, most=46)
 
-    assert (kept is portraits, dropped) == (True, 0)
+    assert (kept is rendered_objects, dropped) == (True, 0)
 
 
 @pytest.mark.parametrize(
     ("most", "series", "dropped"),
     [
         pytest.param(68, [(9, 8, 6), (9, 8, 0), (9, 8, 6)], 6, id="detail of the one at rest goes first"),
-        pytest.param(62, [(9, 8, 0), (9, 8, 0), (9, 8, 6)], 12, id="then detail of the vital ones, in their order"),
+        pytest.param(62, [(9, 8, 0), (9, 8, 0), (9, 8, 6)], 12, id="then detail of the keep_last ones, in their order"),
         pytest.param(56, [(9, 8, 0), (9, 8, 0), (9, 8, 0)], 18, id="until there is none"),
         pytest.param(50, [(9, 8, 0), (9, 0, 0), (9, 8, 0)], 26, id="then nodes of the one at rest"),
-        pytest.param(27, [(9, 0, 0), (9, 0, 0), (9, 0, 0)], 42, id="then nodes of the vital ones"),
+        pytest.param(27, [(9, 0, 0), (9, 0, 0), (9, 0, 0)], 42, id="then nodes of the keep_last ones"),
         pytest.param(26, [(9, 0, 0), (0, 0, 0), (9, 0, 0)], 51, id="then the whole image at rest"),
-        pytest.param(9, [(0, 0, 0), (0, 0, 0), (9, 0, 0)], 60, id="then whole vital ones"),
+        pytest.param(9, [(0, 0, 0), (0, 0, 0), (9, 0, 0)], 60, id="then whole keep_last ones"),
         pytest.param(0, [(0, 0, 0), (0, 0, 0), (0, 0, 0)], 69, id="until nothing is left"),
     ],
 )
 def test_portraits_over_budget_lose(most: int, series: list[tuple[int, int, int]], dropped: int) -> None:
-    kept, count = fit(fleet_of("failed", "completed", "in_progress"), most=most)
+    kept, count = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), most=most)
 
     assert (series_of(kept), count) == (series, dropped)
 
 
 def test_portraits_stay_in_their_order() -> None:
-    kept, _ = fit(fleet_of("failed", "completed", "in_progress"), most=30)
+    kept, _ = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), most=30)
 
     assert list(kept) == ["u0", "u1", "u2"]
 
 
 def test_what_was_fitted_is_rendered_as_counted() -> None:
-    kept, _ = fit(fleet_of("failed", "completed", "in_progress"), most=30)
+    kept, _ = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), most=30)
 
     assert [b"".join(each.lines).count(b"\n") for each in kept.values()] == [sum(each) for each in series_of(kept)]
 
@@ -301,42 +321,42 @@ budgets = st.integers(0, 300)
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_a_budget_is_kept(portraits: dict[str, RenderedObject], most: int) -> None:
-    kept, _ = fit(portraits, most=most)
+def test_a_budget_is_kept(rendered_objects: dict[str, RenderedObject], most: int) -> None:
+    kept, _ = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
 
     assert sum(map(sum, series_of(kept))) <= most
 
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_every_series_is_kept_or_counted_as_dropped(portraits: dict[str, RenderedObject], most: int) -> None:
-    kept, dropped = fit(portraits, most=most)
+def test_every_series_is_kept_or_counted_as_dropped(rendered_objects: dict[str, RenderedObject], most: int) -> None:
+    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
 
-    assert sum(map(sum, series_of(kept))) + dropped == sum(map(sum, series_of(portraits)))
+    assert sum(map(sum, series_of(kept))) + dropped == sum(map(sum, series_of(rendered_objects)))
 
 
 @BOUNDED
 @given(portraits_drawn, budgets)
 def test_nothing_is_dropped_while_something_finer_or_less_vital_remains(
-    portraits: dict[str, RenderedObject], most: int
+    rendered_objects: dict[str, RenderedObject], most: int
 ) -> None:
-    kept, _ = fit(portraits, most=most)
-    places = [(uuid, tier) for uuid in portraits for tier in (CORE, NODE, DETAIL)]
-    lost = [(uuid, tier) for uuid, tier in places if portraits[uuid].series[tier] > kept[uuid].series[tier]]
+    kept, _ = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
+    places = [(uuid, tier) for uuid in rendered_objects for tier in (CORE, NODE, DETAIL)]
+    lost = [(uuid, tier) for uuid, tier in places if rendered_objects[uuid].series[tier] > kept[uuid].series[tier]]
     left = [(uuid, tier) for uuid, tier in places if kept[uuid].series[tier]]
 
     def rank(place: tuple[str, int]) -> tuple[int, bool]:
         uuid, tier = place
-        return -tier, portraits[uuid].vital
+        return -tier, rendered_objects[uuid].keep_last
 
     assert max(map(rank, lost), default=(-3, False)) <= min(map(rank, left), default=(1, True))
 
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_no_more_is_dropped_than_the_budget_asks_for(portraits: dict[str, RenderedObject], most: int) -> None:
-    kept, dropped = fit(portraits, most=most)
-    largest = max((max(portrait.series) for portrait in portraits.values()), default=0)
+def test_no_more_is_dropped_than_the_budget_asks_for(rendered_objects: dict[str, RenderedObject], most: int) -> None:
+    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
+    largest = max((max(rendered.series) for rendered in rendered_objects.values()), default=0)
 
     assert not dropped or sum(map(sum, series_of(kept))) > most - largest
 
@@ -346,7 +366,8 @@ def test_no_more_is_dropped_than_the_budget_asks_for(portraits: dict[str, Render
 Labels = tuple[str, ...]
 Samples = Iterable[tuple[Labels, float]]
 ORACLE_IMAGE: dict[str, tuple[Labels, Callable[[Image], Samples]]] = {}
-ORACLE_HEALTH: dict[str, tuple[Labels, Callable[[Health], Samples]]] = {}
+ORACLE_SESSION: dict[str, tuple[Labels, Callable[[SessionHealth], Samples]]] = {}
+ORACLE_READ: dict[str, tuple[Labels, Callable[[ReadHealth], Samples]]] = {}
 HELPS: Final = {family.name: family.help for family in FAMILIES}
 REASONS: Final[tuple[Reason, ...]] = (
     "dns", "connect", "tls", "timeout", "auth", "throttled", "upgrading", "redirect",
@@ -404,9 +425,8 @@ ORACLE_IMAGE |= {
     "avi_image_node_event_end_timestamp_seconds": (("node", "task"), of_events(lambda event: event.ended_at)),
     "avi_image_node_event_duration_seconds": (("node", "task"), of_events(lambda event: event.duration_s)),
 }
-ORACLE_HEALTH |= {
+ORACLE_SESSION |= {
     "avi_controller_up": ((), lambda health: one(health.up if health.polls else None)),
-    "avi_controller_stale": ((), lambda health: one(health.stale)),
     "avi_controller_auth_suspended": ((), lambda health: one(health.auth_suspended)),
     "avi_controller_upgrade_in_progress": ((), lambda health: one(health.upgrading)),
     "avi_controller_info": (
@@ -414,17 +434,20 @@ ORACLE_HEALTH |= {
         lambda health: [((health.version, health.api_version), 1)] if health.version else [],
     ),
     "avi_controller_last_poll_attempt_timestamp_seconds": ((), lambda health: one(health.attempted_at)),
-    "avi_controller_last_poll_success_timestamp_seconds": ((), lambda health: one(health.succeeded_at)),
     "avi_controller_poll_interval_seconds": ((), lambda health: one(health.interval_s or None)),
     "avi_controller_tls_certificate_expiry_timestamp_seconds": ((), lambda health: one(health.certificate_expires_at)),
     "avi_controller_tls_insecure": ((), lambda health: one(health.tls_insecure)),
     "avi_controller_polls_total": ((), lambda health: one(health.polls)),
+    "avi_controller_logins_total": ((), lambda health: one(health.logins)),
+}
+ORACLE_READ |= {
+    "avi_controller_stale": ((), lambda health: one(health.stale)),
+    "avi_controller_last_poll_success_timestamp_seconds": ((), lambda health: one(health.succeeded_at)),
     "avi_controller_poll_failures_total": (
         ("reason",),
         lambda health: [((reason,), health.failures.get(reason, 0)) for reason in REASONS],
     ),
-    "avi_controller_logins_total": ((), lambda health: one(health.logins)),
-    "avi_controller_bad_images_total": ((), lambda health: one(health.bad_images)),
+    "avi_controller_bad_objects_total": ((), lambda health: one(health.bad_objects)),
     "avi_controller_series_dropped_total": ((), lambda health: one(health.series_dropped)),
     "avi_controller_unknown_values_total": (
         ("field",),
@@ -432,7 +455,7 @@ ORACLE_HEALTH |= {
     ),
 }
 
-Known = Mapping[str, tuple[tuple[Image, ...], Health]]
+Known = Mapping[str, tuple[tuple[Image, ...], Healths]]
 """The fleet that a drawn one decodes to."""
 
 
@@ -464,12 +487,19 @@ class Oracle(Collector):
                     for values, sample in read_image(image):
                         gauge.add_metric((controller, image.uuid, *values), sample)
             yield gauge
-        for name, (labels, read_health) in ORACLE_HEALTH.items():
+        for name, (labels, read_session) in ORACLE_SESSION.items():
             kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
             family = kind(name, HELPS[name], labels=("controller", *labels))
-            for controller, (_, health) in self._fleet.items():
-                for values, sample in read_health(health):
+            for controller, (_, (session, _)) in self._fleet.items():
+                for values, sample in read_session(session):
                     family.add_metric((controller, *values), sample)
+            yield family
+        for name, (labels, read_read) in ORACLE_READ.items():
+            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            family = kind(name, HELPS[name], labels=("controller", "resource", *labels))
+            for controller, (_, (_, read)) in self._fleet.items():
+                for values, sample in read_read(read):
+                    family.add_metric((controller, "image", *values), sample)
             yield family
         yield self._durations()
 
@@ -477,26 +507,33 @@ class Oracle(Collector):
         name = "avi_controller_poll_duration_seconds"
         family = HistogramMetricFamily(name, HELPS[name], labels=("controller",))
         bounds = [*map(str, DURATION_BOUNDS_S), "+Inf"]
-        for controller, (_, health) in self._fleet.items():
+        for controller, (_, (health, _)) in self._fleet.items():
             upto = [(bound, sum(health.durations[: place + 1])) for place, bound in enumerate(bounds)]
             family.add_metric((controller,), upto, health.durations_sum_s)
         return family
 
 
-def rendered(fleet: Known, *, openmetrics: bool) -> bytes:
+def scrape_of(fleet: Known, *, openmetrics: bool) -> bytes:
     """What a scrape would send."""
     headers = [piece(header(family, openmetrics=openmetrics)) for family in FAMILIES]
     rows = [
-        [piece(text) for text in (*gather(portraits_of(name, images)), *render_health(name, health))]
-        for name, (images, health) in fleet.items()
+        [
+            piece(text)
+            for text in (
+                *join_by_family(IMAGE_FAMILIES, all_rendered(name, images)),
+                *render_health(READ_FAMILIES, (name, "image"), read),
+                *render_health(SESSION_FAMILIES, (name,), session),
+            )
+        ]
+        for name, (images, (session, read)) in fleet.items()
     ]
     end = [piece(b"# EOF\n")] if openmetrics else []
     _, chunks = identity([*in_order(headers, rows), *end])
     return b"".join(chunks)
 
 
-def portraits_of(controller: str, images: Iterable[Image]) -> Iterator[RenderedObject]:
-    return (render_image(controller, Subject(image, AT), tiers=DETAIL, most=10**6) for image in images)
+def all_rendered(controller: str, images: Iterable[Image]) -> Iterator[RenderedObject]:
+    return (render_object(IMAGE_FAMILIES, controller, Subject(image, AT), tiers=DETAIL, most=10**6) for image in images)
 
 
 def in_lines(text: bytes) -> list[bytes]:
@@ -509,13 +546,15 @@ def in_samples(families: Iterable[Metric]) -> list[tuple[str, list[tuple[str, st
 
 
 def test_the_oracle_knows_every_family() -> None:
-    assert sorted([*ORACLE_IMAGE, *ORACLE_HEALTH, "avi_controller_poll_duration_seconds"]) == sorted(HELPS)
+    assert sorted([*ORACLE_IMAGE, *ORACLE_SESSION, *ORACLE_READ, "avi_controller_poll_duration_seconds"]) == sorted(
+        HELPS
+    )
 
 
 @FEW
 @given(fleets.map(decoded))
 def test_the_text_format_is_byte_for_byte_that_of_prometheus_client(fleet: Known) -> None:
-    assert in_lines(rendered(fleet, openmetrics=False)) == in_lines(generate_latest(Oracle(fleet)))
+    assert in_lines(scrape_of(fleet, openmetrics=False)) == in_lines(generate_latest(Oracle(fleet)))
 
 
 @FEW
@@ -523,13 +562,13 @@ def test_the_text_format_is_byte_for_byte_that_of_prometheus_client(fleet: Known
 def test_openmetrics_is_byte_for_byte_that_of_prometheus_client(fleet: Known) -> None:
     theirs: bytes = generate_openmetrics(Oracle(fleet))  # type: ignore[no-untyped-call]
 
-    assert in_lines(rendered(fleet, openmetrics=True)) == in_lines(theirs)
+    assert in_lines(scrape_of(fleet, openmetrics=True)) == in_lines(theirs)
 
 
 @FEW
 @given(fleets.map(decoded))
 def test_the_text_format_is_parsed_back_to_the_same_samples(fleet: Known) -> None:
-    parsed = parse_text(rendered(fleet, openmetrics=False).decode())
+    parsed = parse_text(scrape_of(fleet, openmetrics=False).decode())
 
     assert in_samples(parsed) == in_samples(Oracle(fleet).collect())
 
@@ -537,7 +576,7 @@ def test_the_text_format_is_parsed_back_to_the_same_samples(fleet: Known) -> Non
 @FEW
 @given(fleets.map(decoded))
 def test_openmetrics_is_parsed_back_to_the_same_samples(fleet: Known) -> None:
-    parsed = parse_openmetrics(rendered(fleet, openmetrics=True).decode())  # type: ignore[no-untyped-call]
+    parsed = parse_openmetrics(scrape_of(fleet, openmetrics=True).decode())  # type: ignore[no-untyped-call]
 
     assert in_samples(parsed) == in_samples(Oracle(fleet).collect())
 
@@ -545,6 +584,6 @@ def test_openmetrics_is_parsed_back_to_the_same_samples(fleet: Known) -> None:
 @FEW
 @given(fleets.map(decoded))
 def test_no_series_comes_twice(fleet: Known) -> None:
-    series = [line.rpartition(b" ")[0] for line in rendered(fleet, openmetrics=False).split(b"\n") if line[:1] != b"#"]
+    series = [line.rpartition(b" ")[0] for line in scrape_of(fleet, openmetrics=False).split(b"\n") if line[:1] != b"#"]
 
     assert len(set(series)) == len(series)

@@ -15,7 +15,7 @@ from monitor.model.errors import (
     Unavailable,
     Unreachable,
 )
-from monitor.model.health import Health
+from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.image import Image, ImageState
 from monitor.model.secret import Secret
 from monitor.model.snapshot import Snapshot
@@ -142,8 +142,9 @@ def test_an_image_is_active_while_the_controller_works_on_it(state: ImageState, 
     ("noun", "field"),
     [
         pytest.param(Image(uuid="u1"), "name", id="image"),
-        pytest.param(Snapshot(), "images", id="snapshot"),
-        pytest.param(Health(), "polls", id="health"),
+        pytest.param(Snapshot(), "objects", id="snapshot"),
+        pytest.param(SessionHealth(), "polls", id="session"),
+        pytest.param(ReadHealth(), "stale", id="read"),
     ],
 )
 def test_nouns_are_frozen(noun: msgspec.Struct, field: str) -> None:
@@ -152,9 +153,9 @@ def test_nouns_are_frozen(noun: msgspec.Struct, field: str) -> None:
 
 
 def test_nothing_is_known_before_the_first_poll() -> None:
-    snapshot = Snapshot()
+    snapshot: Snapshot[Image] = Snapshot()
 
-    assert (dict(snapshot.images), dict(snapshot.listing.raws), snapshot.bad) == ({}, {}, frozenset())
+    assert (dict(snapshot.objects), dict(snapshot.object_list.raws), snapshot.undecodable) == ({}, {}, frozenset())
 
 
 def test_what_a_controller_said_cannot_move_the_cursor_of_who_reads_it() -> None:

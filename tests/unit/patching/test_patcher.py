@@ -20,17 +20,18 @@ from monitor.model.errors import (
     Unavailable,
     Unreachable,
 )
-from monitor.model.health import Health
-from monitor.model.tracked import ProgressMark
+from monitor.model.health import ReadHealth
 from monitor.model.image import TrackedImage
-from monitor.model.snapshot import ObjectList, Snapshot
+from monitor.model.snapshot import ObjectList
+from monitor.model.tracked import ProgressMark
 from monitor.patching.annotations import Annotating
 from monitor.patching.audit import Intent, Outcome
 from monitor.patching.body import Patch
 from monitor.patching.fields import Adjustment
 from monitor.patching.patcher import Patcher, judge
 from monitor.patching.request import PatchRequest, WriteTarget
-from monitor.polling.fleet import Entry, Fleet
+from monitor.polling.fleet import Fleet
+from tests.support.polling import entry_of
 
 IMAGE = {"uuid": "image-1", "name": "old", "_last_modified": "5", "img_state": {"state": "IMAGE_FSM_COMPLETED"}}
 RENAME = Patch(adjustment=Adjustment("replace", {"name": "new"}))
@@ -124,7 +125,7 @@ def fleet(*images: Mapping[str, object], stale: bool = False) -> Fleet:
         uuid: TrackedImage(decode_image(raw)[0], ProgressMark(b"", 0.0, 0.0), 0.0) for uuid, raw in listing.raws.items()
     }
     found = Fleet()
-    found.publish(Entry("dc1", Snapshot(listing=listing, images=tracks), Health(stale=stale), ()))
+    found.publish(entry_of("dc1", tracks, read=ReadHealth(stale=stale), object_list=listing))
     return found
 
 

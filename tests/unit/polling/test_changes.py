@@ -8,14 +8,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 from msgspec.structs import replace
 
 from monitor.avi.image import decode_image
-from monitor.model.tracked import Event, ProgressMark
-from monitor.model.image import TrackedImage
-from monitor.model.image import Image, ImageState
+from monitor.model.image import Image, ImageState, TrackedImage
 from monitor.model.snapshot import Altered, Appeared, ObjectList, Vanished
-from monitor.polling.changes import any_active, changes, fingerprint, follow, snapshot
+from monitor.model.tracked import Event, ProgressMark
+from monitor.polling.changes import changes, fingerprint, follow, snapshot
 from tests.support.strategies import BOUNDED, FEW, dumps, images
 
 EVENT = Event("Extract", "10.0.0.11", "running", "SYSERR_PENDING", 100.0, None, 5.0)
@@ -124,7 +124,7 @@ def test_an_image_that_stands_still_keeps_its_mark() -> None:
 
 
 def test_a_track_holds_the_image_as_it_was_read() -> None:
-    assert track_of(IMAGE).image is IMAGE
+    assert track_of(IMAGE).object is IMAGE
 
 
 @BOUNDED
@@ -199,14 +199,20 @@ def done(uuid: str, ended_at: float) -> TrackedImage:
     ],
 )
 def test_a_snapshot_knows_when_the_next_detail_ends(tracks: dict[str, TrackedImage], ends_at: float) -> None:
-    assert snapshot(ObjectList(), tracks, frozenset(), at=1000.0).detail_ends_at == ends_at
+    assert snapshot(ObjectList(), tracks, at=1000.0, stalled_after_s=inf).next_change_at == ends_at
 
 
 def test_a_snapshot_holds_what_it_is_given() -> None:
-    listing, tracks = ObjectList(unidentified=1), {"u1": track_of(IMAGE)}
-    taken = snapshot(listing, tracks, frozenset({"u2"}), at=1000.0)
+    object_list, tracks = ObjectList(raws={"u1": Raw(), "u2": Raw()}), {"u1": track_of(IMAGE)}
+    taken = snapshot(object_list, tracks, at=1000.0, stalled_after_s=inf)
 
-    assert (taken.listing, taken.images, taken.bad) == (listing, tracks, frozenset({"u2"}))
+    assert (taken.object_list, taken.objects, taken.undecodable) == (object_list, tracks, frozenset({"u2"}))
+
+
+def test_a_snapshot_knows_when_an_active_image_will_have_stalled() -> None:
+    tracks = {"u1": track_of(IMAGE, at=900.0), "u2": done("u2", 500.0)}
+
+    assert snapshot(ObjectList(), tracks, at=1000.0, stalled_after_s=600.0).next_change_at == 1500.0
 
 
 # --- changes
@@ -271,20 +277,3 @@ def test_every_image_that_differs_is_in_the_changes_once(before: dict[str, Image
         len(before.keys() - after.keys()),
         sum(before[uuid] != after[uuid] for uuid in before.keys() & after.keys()),
     )
-
-
-# --- the pace
-
-
-@pytest.mark.parametrize(
-    ("states", "active"),
-    [
-        pytest.param((), False, id="no image"),
-        pytest.param(("completed", "failed", "unknown"), False, id="all at rest"),
-        pytest.param(("completed", "started"), True, id="one begins"),
-    ],
-)
-def test_a_controller_is_active_when_one_of_its_images_is(states: tuple[ImageState, ...], *, active: bool) -> None:
-    tracks = {f"image {state}": track_of(Image(uuid="u1", state=state)) for state in states}
-
-    assert any_active(tracks) is active

@@ -7,19 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from monitor.model.image import Image, TrackedImage
 from monitor.model.tracked import Eta, Event, EventState, ProgressMark, UploadProgress
-from monitor.model.image import TrackedImage
-from monitor.model.image import Image
 from monitor.polling.eta import (
     UNKNOWN,
     CompletedUpload,
     TypicalDurations,
-    left,
-    share,
+    remaining,
+    share_done,
     stalled_s,
     summarize,
+    typical_of,
     update_eta,
-    usual,
 )
 
 SLOW, QUICK = 300.0, 100.0
@@ -39,25 +38,27 @@ def upload(ratio: float | None = None, *events: Event, tasks: int | None = None,
     )
 
 
-def track(image: Image, course: UploadProgress | None, *, at: float) -> TrackedImage:
-    return TrackedImage(image, ProgressMark(b"", changed_at=at, first_seen_at=0.0), 0.0, course=course)
+def tracked(image: Image, progress: UploadProgress | None, *, at: float) -> TrackedImage:
+    return TrackedImage(image, ProgressMark(b"", changed_at=at, first_seen_at=0.0), 0.0, progress=progress)
 
 
-def watched(steps: Sequence[tuple[float, float]], usually: TypicalDurations = UNKNOWN) -> list[UploadProgress | None]:
-    """The courses of an upload that is seen at these times with this progress, and moves each time."""
-    known, courses = None, list[UploadProgress | None]()
-    for at, ratio in steps:
+def steps_of(
+    readings: Sequence[tuple[float, float]], usually: TypicalDurations = UNKNOWN
+) -> list[UploadProgress | None]:
+    """The steps of an upload that is seen at these times with this progress, and moves each time."""
+    known, steps = None, list[UploadProgress | None]()
+    for at, ratio in readings:
         image = upload(ratio)
-        course = update_eta(known, image, usually, at=at, moved=True)
-        known = track(image, course, at=at)
-        courses.append(course)
-    return courses
+        progress = update_eta(known, image, usually, at=at, moved=True)
+        known = tracked(image, progress, at=at)
+        steps.append(progress)
+    return steps
 
 
-def forecast_of(course: UploadProgress | None) -> Eta:
-    assert course
-    assert course.forecast
-    return course.forecast
+def eta_of(progress: UploadProgress | None) -> Eta:
+    assert progress
+    assert progress.eta
+    return progress.eta
 
 
 # The share of the work
@@ -76,7 +77,7 @@ def forecast_of(course: UploadProgress | None) -> Eta:
     ],
 )
 def test_without_earlier_uploads_the_share_is_what_the_controller_says(image: Image, expected: float | None) -> None:
-    assert share(image, {}) == expected
+    assert share_done(image, {}) == expected
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_without_earlier_uploads_the_share_is_what_the_controller_says(image: Im
     ],
 )
 def test_earlier_uploads_tell_how_much_the_finished_tasks_are(image: Image, expected: float) -> None:
-    assert share(image, USUAL.tasks) == pytest.approx(expected)
+    assert share_done(image, USUAL.tasks) == pytest.approx(expected)
 
 
 @given(
@@ -104,7 +105,7 @@ def test_earlier_uploads_tell_how_much_the_finished_tasks_are(image: Image, expe
 )
 def test_a_share_is_a_share(ratio: float | None, states: list[EventState], tasks: Mapping[str, float]) -> None:
     image = upload(ratio, *(event("abcdef"[place], state) for place, state in enumerate(states)))
-    found = share(image, tasks)
+    found = share_done(image, tasks)
     assert found is None or 0 <= found <= 1
 
 
@@ -112,23 +113,23 @@ def test_a_share_is_a_share(ratio: float | None, states: list[EventState], tasks
 
 
 def test_nothing_is_said_before_enough_was_seen() -> None:
-    first, second, third = watched([(0.0, 0.0), (10.0, 0.02), (20.0, 0.04)])
+    first, second, third = steps_of([(0.0, 0.0), (10.0, 0.02), (20.0, 0.04)])
     assert first == UploadProgress(0.0, 0.0)
     assert second == UploadProgress(0.0, 0.0)
-    assert forecast_of(third).ends_at == pytest.approx(500.0)
+    assert eta_of(third).ends_at == pytest.approx(500.0)
 
 
 def test_an_upload_that_goes_evenly_keeps_its_promise() -> None:
-    courses = watched([(at, at / 1000) for at in range(0, 1000, 50)])
-    assert {round(forecast_of(course).ends_at) for course in courses[1:]} == {1000}
-    assert {forecast_of(course).why for course in courses[1:]} == {""}
+    steps = steps_of([(at, at / 1000) for at in range(0, 1000, 50)])
+    assert {round(eta_of(progress).ends_at) for progress in steps[1:]} == {1000}
+    assert {eta_of(progress).why for progress in steps[1:]} == {""}
 
 
 def test_the_range_narrows_and_holds_the_promise() -> None:
-    forecasts = [forecast_of(course) for course in watched([(at, at / 1000) for at in range(0, 1000, 50)])[1:]]
-    widths = [each.latest - each.earliest for each in forecasts]
+    estimates = [eta_of(progress) for progress in steps_of([(at, at / 1000) for at in range(0, 1000, 50)])[1:]]
+    widths = [each.latest - each.earliest for each in estimates]
     assert widths == sorted(widths, reverse=True)
-    assert all(each.earliest <= each.ends_at <= each.latest for each in forecasts)
+    assert all(each.earliest <= each.ends_at <= each.latest for each in estimates)
 
 
 @pytest.mark.parametrize(
@@ -139,20 +140,20 @@ def test_the_range_narrows_and_holds_the_promise() -> None:
     ],
 )
 def test_a_promise_that_cannot_be_kept_is_moved_with_a_reason(at: float, ratio: float, why: str) -> None:
-    before, after = watched([(0.0, 0.0), (500.0, 0.5), (at, ratio)])[1:]
-    assert forecast_of(after).ends_at != forecast_of(before).ends_at
-    assert forecast_of(after).why == why
+    before, after = steps_of([(0.0, 0.0), (500.0, 0.5), (at, ratio)])[1:]
+    assert eta_of(after).ends_at != eta_of(before).ends_at
+    assert eta_of(after).why == why
 
 
 def test_what_goes_slower_step_by_step_is_said_to() -> None:
-    *_, last = watched([(0.0, 0.0), (50.0, 0.5), *((50.0 + 50 * step, 0.5 + step / 100) for step in range(1, 10))])
-    assert forecast_of(last).why == "it goes slower than before"
+    *_, last = steps_of([(0.0, 0.0), (50.0, 0.5), *((50.0 + 50 * step, 0.5 + step / 100) for step in range(1, 10))])
+    assert eta_of(last).why == "it goes slower than before"
 
 
 def test_a_promise_that_was_moved_says_so_until_it_is_moved_again() -> None:
-    moved, kept = watched([(0.0, 0.0), (500.0, 0.5), (1000.0, 0.55), (1010.0, 0.56)])[2:]
-    assert forecast_of(kept).why == forecast_of(moved).why
-    assert forecast_of(kept).ends_at == forecast_of(moved).ends_at
+    moved, kept = steps_of([(0.0, 0.0), (500.0, 0.5), (1000.0, 0.55), (1010.0, 0.56)])[2:]
+    assert eta_of(kept).why == eta_of(moved).why
+    assert eta_of(kept).ends_at == eta_of(moved).ends_at
 
 
 @given(
@@ -168,38 +169,38 @@ def test_a_promise_is_never_put_off_without_a_reason(
         at, ratio = at + wait, min(1.0, max(0.0, ratio + gain))
         seen.append((at, ratio))
     before: Eta | None = None
-    for (now, _), course in zip(seen, watched(seen, usually), strict=True):
-        forecast = course.forecast if course else None
-        if before and forecast and forecast.ends_at != before.ends_at:
-            assert forecast.why
-        if forecast:
-            assert forecast.earliest <= forecast.ends_at <= forecast.latest
-            assert forecast.latest >= now
-        before = forecast
+    for (now, _), progress in zip(seen, steps_of(seen, usually), strict=True):
+        eta = progress.eta if progress else None
+        if before and eta and eta.ends_at != before.ends_at:
+            assert eta.why
+        if eta:
+            assert eta.earliest <= eta.ends_at <= eta.latest
+            assert eta.latest >= now
+        before = eta
 
 
 def test_work_that_began_anew_is_a_new_course() -> None:
-    *_, last = watched([(0.0, 0.1), (100.0, 0.5), (110.0, 0.0)])
+    *_, last = steps_of([(0.0, 0.1), (100.0, 0.5), (110.0, 0.0)])
     assert last == UploadProgress(110.0, 0.0)
-    *_, last = watched([(0.0, 0.1), (100.0, 0.5), (110.0, 0.0)], USUAL)
-    assert forecast_of(last).why == "its work began anew"
+    *_, last = steps_of([(0.0, 0.1), (100.0, 0.5), (110.0, 0.0)], USUAL)
+    assert eta_of(last).why == "its work began anew"
 
 
 def test_progress_that_flickers_is_no_new_beginning() -> None:
-    *_, last = watched([(0.0, 0.1), (100.0, 0.095), (200.0, 0.3)])
+    *_, last = steps_of([(0.0, 0.1), (100.0, 0.095), (200.0, 0.3)])
     assert last
     assert last.since == 0.0
 
 
 def test_what_did_not_move_is_foreseen_as_it_was() -> None:
-    course = UploadProgress(0.0, 0.0, Eta(1.0, 1.0, 1.0))
-    known = track(upload(0.5), course, at=5.0)
-    assert update_eta(known, upload(0.5), UNKNOWN, at=9.0, moved=False) is course
+    progress = UploadProgress(0.0, 0.0, Eta(1.0, 1.0, 1.0))
+    known = tracked(upload(0.5), progress, at=5.0)
+    assert update_eta(known, upload(0.5), UNKNOWN, at=9.0, moved=False) is progress
 
 
 def test_an_upload_that_a_restart_finds_under_way_is_measured_from_then_on() -> None:
     assert update_eta(None, upload(0.5), UNKNOWN, at=9.0, moved=False) == UploadProgress(9.0, 0.5)
-    known = track(replace(upload(), state="completed"), None, at=5.0)
+    known = tracked(replace(upload(), state="completed"), None, at=5.0)
     assert update_eta(known, upload(0.5), UNKNOWN, at=9.0, moved=True) == UploadProgress(9.0, 0.5)
 
 
@@ -207,38 +208,38 @@ def test_an_upload_that_a_restart_finds_under_way_is_measured_from_then_on() -> 
     "image", [replace(upload(0.5), state="completed"), replace(upload(0.5), state="failed"), upload()]
 )
 def test_nothing_is_foreseen_of_what_is_over_or_tells_nothing(image: Image) -> None:
-    known = track(upload(0.4), UploadProgress(0.0, 0.0), at=5.0)
+    known = tracked(upload(0.4), UploadProgress(0.0, 0.0), at=5.0)
     assert update_eta(known, image, USUAL, at=9.0, moved=True) is None
 
 
 def test_how_long_earlier_ones_took_is_said_from_the_beginning() -> None:
-    (course,) = watched([(0.0, 0.0)], TypicalDurations(took_s=800.0))
-    assert forecast_of(course).ends_at == pytest.approx(800.0)
+    (progress,) = steps_of([(0.0, 0.0)], TypicalDurations(took_s=800.0))
+    assert eta_of(progress).ends_at == pytest.approx(800.0)
 
 
 def test_the_pace_of_the_upload_itself_soon_counts_for_more() -> None:
-    *_, last = watched([(0.0, 0.0), (1000.0, 0.5)], TypicalDurations(took_s=800.0))
-    assert forecast_of(last).ends_at == pytest.approx(1000 + 0.5 * (1000 + 80) / 0.6)
+    *_, last = steps_of([(0.0, 0.0), (1000.0, 0.5)], TypicalDurations(took_s=800.0))
+    assert eta_of(last).ends_at == pytest.approx(1000 + 0.5 * (1000 + 80) / 0.6)
 
 
 # What is left
 
 
 def test_what_is_left_counts_down_and_ends_when_it_is_overdue() -> None:
-    known = track(upload(0.5), UploadProgress(0.0, 0.0, Eta(100.0, 80.0, 130.0)), at=5.0)
+    known = tracked(upload(0.5), UploadProgress(0.0, 0.0, Eta(100.0, 80.0, 130.0)), at=5.0)
     for now, expected in ((60.0, (40.0, 20.0, 70.0)), (90.0, (10.0, 0.0, 40.0)), (130.0, (0.0, 0.0, 0.0))):
-        found = left(known, now=now)
+        found = remaining(known, now=now)
         assert found
         assert (found.likely_s, found.least_s, found.most_s) == expected
-    assert left(known, now=131.0) is None
-    assert left(track(upload(0.5), UploadProgress(0.0, 0.5), at=5.0), now=1.0) is None
-    assert left(track(upload(0.5), None, at=5.0), now=1.0) is None
+    assert remaining(known, now=131.0) is None
+    assert remaining(tracked(upload(0.5), UploadProgress(0.0, 0.5), at=5.0), now=1.0) is None
+    assert remaining(tracked(upload(0.5), None, at=5.0), now=1.0) is None
 
 
 def test_how_long_it_has_not_moved_is_told_of_what_is_under_way() -> None:
-    assert stalled_s(track(upload(0.5), None, at=5.0), now=65.0) == 60.0
-    assert stalled_s(track(upload(0.5), None, at=5.0), now=4.0) == 0.0, "a clock that was set back"
-    assert stalled_s(track(replace(upload(), state="failed"), None, at=5.0), now=65.0) is None
+    assert stalled_s(tracked(upload(0.5), None, at=5.0), now=65.0) == 60.0
+    assert stalled_s(tracked(upload(0.5), None, at=5.0), now=4.0) == 0.0, "a clock that was set back"
+    assert stalled_s(tracked(replace(upload(), state="failed"), None, at=5.0), now=65.0) is None
 
 
 # What completed ones teach
@@ -262,15 +263,15 @@ def test_a_task_takes_from_its_first_start_to_its_last_end() -> None:
 def test_how_long_all_of_it_took_is_known_of_what_was_seen_from_its_beginning(
     done: float, took_s: float | None
 ) -> None:
-    known = track(upload(0.9), UploadProgress(10.0, done), at=50.0)
+    known = tracked(upload(0.9), UploadProgress(10.0, done), at=50.0)
     assert summarize(known, upload(1.0), at=100.0) == CompletedUpload(100.0, {}, took_s)
 
 
 def test_what_is_usual_is_the_median() -> None:
-    assert usual([]) == UNKNOWN
+    assert typical_of([]) == UNKNOWN
     uploads = [
         CompletedUpload(1.0, {"a": 1.0}, 10.0),
         CompletedUpload(2.0, {"a": 3.0, "b": 5.0}),
         CompletedUpload(3.0, {"a": 2.0}, 30.0),
     ]
-    assert usual(uploads) == TypicalDurations({"a": 2.0, "b": 5.0}, 20.0)
+    assert typical_of(uploads) == TypicalDurations({"a": 2.0, "b": 5.0}, 20.0)

@@ -1,4 +1,4 @@
-"""Health, poll by poll."""
+"""SessionHealth, poll by poll."""
 
 from collections.abc import Callable
 
@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from monitor.model.errors import BadStatus, PollError, Reason, Refused, Unavailable, Unreachable
-from monitor.model.health import Health
-from monitor.polling.health import count, failed, polled, succeeded
+from monitor.model.health import ReadHealth, SessionHealth
+from monitor.polling.health import count, failed, polled, read, read_failed, succeeded
 from tests.support.strategies import BOUNDED
 
-Step = Callable[[Health], Health]
+Step = Callable[[SessionHealth], SessionHealth]
 
-GOOD = Health(up=True, succeeded_at=100.0)
+GOOD = SessionHealth(up=True)
 UPGRADING = failed(GOOD, Unavailable("upgrading", "503"))
 
 
 def test_a_poll_is_counted_when_it_began() -> None:
-    health = polled(Health(polls=4), at=1700.0, took_s=0.2)
+    health = polled(SessionHealth(polls=4), at=1700.0, took_s=0.2)
 
     assert (health.polls, health.attempted_at) == (5, 1700.0)
 
@@ -36,43 +36,47 @@ def test_a_poll_is_counted_when_it_began() -> None:
     ],
 )
 def test_a_duration_is_counted_at_the_first_bound_that_holds_it(took_s: float, place: int) -> None:
-    durations = polled(Health(), at=0.0, took_s=took_s).durations
+    durations = polled(SessionHealth(), at=0.0, took_s=took_s).durations
 
     assert durations == tuple(int(each == place) for each in range(11))
 
 
 def test_durations_add_up() -> None:
-    assert polled(polled(Health(), at=0.0, took_s=0.25), at=1.0, took_s=0.5).durations_sum_s == 0.75
+    assert polled(polled(SessionHealth(), at=0.0, took_s=0.25), at=1.0, took_s=0.5).durations_sum_s == 0.75
 
 
 def test_a_good_poll_is_up_and_clears_every_complaint() -> None:
-    before = Health(
-        stale=True, auth_suspended=True, upgrading=True, failed_in_a_row=3, reason="auth", cause="login: 401"
-    )
+    before = SessionHealth(auth_suspended=True, upgrading=True, failed_in_a_row=3, reason="auth", cause="login: 401")
 
-    assert succeeded(before, at=9.0) == Health(up=True, succeeded_at=9.0)
+    assert succeeded(before) == SessionHealth(up=True)
 
 
 def test_a_good_poll_forgets_no_count() -> None:
-    before = Health(polls=7, failures={"dns": 2}, logins=1, bad_images=3, series_dropped=4, unknown_values={"time": 5})
+    before = SessionHealth(polls=7, logins=1)
 
-    assert succeeded(before, at=9.0) == replace(before, up=True, succeeded_at=9.0)
+    assert succeeded(before) == replace(before, up=True)
 
 
-def test_a_failed_poll_is_down_and_counted_by_reason() -> None:
-    health = failed(Health(up=True, failures={"dns": 1, "tls": 1}), Unreachable("dns", "no such host"))
+def test_a_failed_poll_is_down() -> None:
+    assert not failed(GOOD, Unreachable("dns", "no such host")).up
 
-    assert (health.up, health.failures) == (False, {"dns": 2, "tls": 1})
+
+def test_a_failed_read_is_counted_by_reason_and_keeps_all_else() -> None:
+    before = ReadHealth(succeeded_at=100.0, failures={"dns": 1, "tls": 1})
+
+    assert read_failed(before, "dns") == ReadHealth(succeeded_at=100.0, failures={"dns": 2, "tls": 1})
+
+
+def test_a_good_read_is_not_stale_and_forgets_no_count() -> None:
+    before = ReadHealth(stale=True, failures={"dns": 2}, bad_objects=3, series_dropped=4, unknown_values={"time": 5})
+
+    assert read(before, at=9.0) == replace(before, stale=False, succeeded_at=9.0)
 
 
 def test_failures_in_a_row_are_counted() -> None:
     error = Unreachable("timeout", "10 s")
 
     assert failed(failed(GOOD, error), error).failed_in_a_row == 2
-
-
-def test_a_failed_poll_keeps_when_the_last_good_one_was() -> None:
-    assert failed(GOOD, Unreachable("timeout", "10 s")).succeeded_at == 100.0
 
 
 def test_a_refused_log_in_suspends() -> None:
@@ -82,7 +86,7 @@ def test_a_refused_log_in_suspends() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        pytest.param(Unreachable("connect", "refused"), id="nobody was there"),
+        pytest.param(Unreachable("connect", "refused"), id="nothing listened"),
         pytest.param(BadStatus("auth", "401"), id="a session was refused, no password"),
     ],
 )
@@ -116,7 +120,7 @@ def test_an_upgrade_ends_when_a_poll_fails_otherwise(reason: Reason) -> None:
 
 
 def test_an_upgrade_ends_with_a_good_poll() -> None:
-    assert not succeeded(UPGRADING, at=200.0).upgrading
+    assert not succeeded(UPGRADING).upgrading
 
 
 def test_occurrences_are_added_up() -> None:
@@ -145,7 +149,7 @@ ERRORS = (
 
 
 def good_poll(took_s: float) -> Step:
-    return lambda health: succeeded(polled(health, at=0.0, took_s=took_s), at=took_s)
+    return lambda health: succeeded(polled(health, at=0.0, took_s=took_s))
 
 
 def bad_poll(took_s: float, error: PollError) -> Step:
@@ -156,15 +160,14 @@ seconds = st.floats(0, 100) | st.sampled_from([0.01, 0.1, 10.0])
 polls = st.builds(good_poll, seconds) | st.builds(bad_poll, seconds, st.sampled_from(ERRORS))
 
 
-def counters(health: Health) -> list[float]:
-    failures = [health.failures.get(error.reason, 0) for error in ERRORS]
-    return [health.polls, *failures, *health.durations, health.durations_sum_s]
+def counters(health: SessionHealth) -> list[float]:
+    return [health.polls, *health.durations, health.durations_sum_s]
 
 
 @BOUNDED
 @given(st.lists(polls, max_size=30))
 def test_counters_never_fall(steps: list[Step]) -> None:
-    health = Health()
+    health = SessionHealth()
     for step in steps:
         before, health = health, step(health)
         assert all(old <= new for old, new in zip(counters(before), counters(health), strict=True))
@@ -173,7 +176,7 @@ def test_counters_never_fall(steps: list[Step]) -> None:
 @BOUNDED
 @given(st.lists(polls, max_size=30))
 def test_every_poll_is_in_one_bucket(steps: list[Step]) -> None:
-    health = Health()
+    health = SessionHealth()
     for step in steps:
         health = step(health)
 
@@ -183,7 +186,7 @@ def test_every_poll_is_in_one_bucket(steps: list[Step]) -> None:
 @BOUNDED
 @given(st.lists(polls, max_size=30))
 def test_a_controller_is_up_exactly_when_no_failure_came_since_the_last_good_poll(steps: list[Step]) -> None:
-    health = Health()
+    health = SessionHealth()
     for step in steps:
         health = step(health)
 

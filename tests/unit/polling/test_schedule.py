@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from monitor.model.health import Health
+from monitor.model.health import SessionHealth
 from monitor.polling.schedule import PollLimiter, PollWatchdog
 
 
@@ -23,16 +23,16 @@ async def test_a_poller_is_overdue_once_its_poll_was_due_and_nothing_began() -> 
 
 async def test_a_poll_is_overdue_once_it_lasts_longer_than_any_can() -> None:
     pulse = PollWatchdog()
-    pulse.queues(PollLimiter(1).of(Health()), limit_s=100.0)
+    pulse.queues(PollLimiter(1).of(SessionHealth()), limit_s=100.0)
     pulse.polls()
     assert pulse.overdue_s == 0.0
-    pulse.queues(PollLimiter(1).of(Health()), limit_s=-60.0)
+    pulse.queues(PollLimiter(1).of(SessionHealth()), limit_s=-60.0)
     pulse.polls()
     assert pulse.overdue_s == pytest.approx(60.0, abs=5.0)
 
 
 async def test_who_waits_for_a_place_is_not_overdue_while_others_take_and_leave_theirs() -> None:
-    pulse, pool = PollWatchdog(), PollLimiter(1).of(Health())
+    pulse, pool = PollWatchdog(), PollLimiter(1).of(SessionHealth())
     pulse.queues(pool, limit_s=-60.0)
     assert pulse.overdue_s == pytest.approx(60.0, abs=5.0), "nobody moved"
     await pool.acquire()

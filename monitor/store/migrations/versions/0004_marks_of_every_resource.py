@@ -27,7 +27,12 @@ def upgrade() -> None:
         sa.column("first_seen_at"),
     )
     kept = sa.select(
-        old.c.controller, sa.literal("image"), old.c.image_uuid, old.c.fingerprint, old.c.changed_at, old.c.first_seen_at
+        old.c.controller,
+        sa.literal("image"),
+        old.c.image_uuid,
+        old.c.fingerprint,
+        old.c.changed_at,
+        old.c.first_seen_at,
     )
     op.execute(marks.insert().from_select([column.name for column in marks.columns], kept))
     op.drop_table("progress_marks")
