@@ -149,10 +149,11 @@ async def test_a_fault_costs_nobody_but_the_controller_that_has_it(tmp_path: Pat
         if row.reason:
             assert _images_of(series, SICK) == _images_of(known, SICK)
             assert _of(series, SICK, "avi_controller_up") == 0.0
-        assert _of(series, SICK, "avi_controller_stale") == 0.0
+        assert series["avi_controller_stale", (("controller", SICK), ("resource", "image"))] == 0.0
         assert _of(series, SICK, "avi_controller_auth_suspended") == 0.0
         assert _of(series, SICK, "avi_controller_upgrade_in_progress") == float(row.reason == "upgrading")
-        assert series["avi_controller_poll_failures_total", (("controller", SICK), ("reason", "internal"))] == 0.0
+        bugs = (("controller", SICK), ("reason", "internal"), ("resource", "image"))
+        assert series["avi_controller_poll_failures_total", bugs] == 0.0
 
         sick.faults.clear()
         await polled(daemon, SICK, 2)

@@ -27,7 +27,9 @@ SHORT_LIVED = {**QUICK, "timeout": "500ms", "stale_after": "700ms"}
 
 
 def of_dc1(series: Series, *names: str) -> list[float]:
-    return [series[f"avi_controller_{name}", (("controller", "dc1"),)] for name in names]
+    """``stale`` is of the read of images, all others of the session."""
+    read = {"stale": (("resource", "image"),)}
+    return [series[f"avi_controller_{name}", (("controller", "dc1"), *read.get(name, ()))] for name in names]
 
 
 # -- the night of an upgrade

@@ -94,6 +94,7 @@ async def test_images_come_in_the_controllers_own_shape_with_their_controller(
     assert "next" not in answer
     for image in answer["results"]:
         controller = simulator.controllers[image.pop("controller")]
+        assert (image.pop("standing"), image.pop("standing_rank")) in {("active", 2), ("completed", 5)}
         assert image.pop("stalled_seconds") is None or image["img_state"]["state"] == "IMAGE_FSM_IN_PROGRESS"
         assert [image.pop(name) for name in ("eta_seconds", "eta_seconds_min", "eta_seconds_max")] == [None] * 3
         served = {**controller.image(image["uuid"]), "annotations": {}}

@@ -23,7 +23,7 @@ from monitor.config.validation import printable
 from monitor.model.image import Image, ImageState
 from monitor.model.tracked import Event, EventState, Tracked
 
-_STYLES: Final[Mapping[ImageState, str]] = {
+_STYLES: Final[Mapping[str, str]] = {
     "completed": "green", "failed": "bold red", "in_progress": "cyan", "started": "cyan", "unknown": "dim",
 }  # fmt: skip
 _EVENT_STYLES: Final[Mapping[EventState, str]] = {
@@ -122,13 +122,13 @@ def _cells(row: Row, length: int, gap: int) -> Iterable[RenderableType]:
     return said(row.controller), said(image.name or image.uuid), state, progress(image, length, gap), tasks(image)
 
 
-def state_of(image: Image, *, acknowledged: bool, short: bool = False) -> Text:
+def state_of(image: Tracked, *, acknowledged: bool, short: bool = False) -> Text:
     """The state in its colour, paler once somebody knows."""
     mark = " (ack)" if short else " (acknowledged)"
     return Text(image.state + mark * acknowledged, "dim red" if acknowledged else _STYLES[image.state])
 
 
-def progress(image: Image, length: int = _BAR, gap: int = 2) -> RenderableType:
+def progress(image: Tracked, length: int = _BAR, gap: int = 2) -> RenderableType:
     """A bar of so many columns, and its percentage."""
     if not length:
         return percent(image)

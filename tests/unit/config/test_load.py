@@ -116,6 +116,7 @@ def test_the_full_example_loads(site: Path) -> None:
         log=Log(level="debug", format="console"),
         events=Events(detail_for_s=86400, max_series_per_image=100, max_series_per_controller=1000),
         annotations=Annotations(export=frozenset({"change/number", "owner"})),
+        stalled_after_s=300,
         anonymous=frozenset({"metrics"}),
         tokens=(
             Token(

@@ -185,7 +185,9 @@ HEALTH_TEXTS = {
         'avi_controller_poll_failures_total{controller="c1",reason="internal",resource="image"} 0.0\n'
     ),
     "avi_controller_bad_objects_total": 'avi_controller_bad_objects_total{controller="c1",resource="image"} 1.0\n',
-    "avi_controller_series_dropped_total": 'avi_controller_series_dropped_total{controller="c1",resource="image"} 40.0\n',
+    "avi_controller_series_dropped_total": (
+        'avi_controller_series_dropped_total{controller="c1",resource="image"} 40.0\n'
+    ),
     "avi_controller_unknown_values_total": (
         'avi_controller_unknown_values_total{controller="c1",field="time",resource="image"} 1.0\n'
         'avi_controller_unknown_values_total{controller="c1",field="type",resource="image"} 2.0\n'

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -487,21 +487,26 @@ class Oracle(Collector):
                     for values, sample in read_image(image):
                         gauge.add_metric((controller, image.uuid, *values), sample)
             yield gauge
-        for name, (labels, read_session) in ORACLE_SESSION.items():
-            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            family = kind(name, HELPS[name], labels=("controller", *labels))
-            for controller, (_, (session, _)) in self._fleet.items():
-                for values, sample in read_session(session):
-                    family.add_metric((controller, *values), sample)
-            yield family
-        for name, (labels, read_read) in ORACLE_READ.items():
-            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            family = kind(name, HELPS[name], labels=("controller", "resource", *labels))
-            for controller, (_, (_, read)) in self._fleet.items():
-                for values, sample in read_read(read):
-                    family.add_metric((controller, "image", *values), sample)
-            yield family
+        yield from self._healths(ORACLE_SESSION, lambda controller, healths: ((controller,), healths[0]), "controller")
+        yield from self._healths(
+            ORACLE_READ, lambda controller, healths: ((controller, "image"), healths[1]), "controller", "resource"
+        )
         yield self._durations()
+
+    def _healths(
+        self,
+        oracle: Mapping[str, tuple[Labels, Callable[[Any], Samples]]],
+        of: Callable[[str, Healths], tuple[Labels, object]],
+        *identity: str,
+    ) -> Iterator[Metric]:
+        for name, (labels, read) in oracle.items():
+            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            family = kind(name, HELPS[name], labels=(*identity, *labels))
+            for controller, (_, healths) in self._fleet.items():
+                values, health = of(controller, healths)
+                for more, sample in read(health):
+                    family.add_metric((*values, *more), sample)
+            yield family
 
     def _durations(self) -> Metric:
         name = "avi_controller_poll_duration_seconds"
