@@ -69,7 +69,7 @@ def _annotations() -> list[Marked]:
 def _glance() -> tuple[Panel, ...]:
     every = f"group by (controller) ({OF('avi_controller_polls_total')})"
     down = f"{OF.each('avi_controller_up', by='controller')} == 0"
-    standing = of(f"({OF.standing()} > 600)", ACTIVE)
+    standing = of(f"({OF.standing()} > {looks.STALLED_AFTER_S:.0f})", ACTIVE)
     acknowledged = f"({OF.each('avi_image_acknowledged')} == 1)"
     unseen = f"{FAILED} unless on ({IMAGE}) {acknowledged}"
     bad_nodes = f"{OF.each('avi_image_node_events', is_in('failed'), by='controller, image_uuid, node')} > 0"

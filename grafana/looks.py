@@ -51,7 +51,8 @@ STORE: Final = (Shade(0, "down", RED), Shade(1, "up", GREEN))
 CONFIG: Final = (Shade(0, "bad", RED), Shade(1, "good", GREEN))
 NOTED: Final = (Shade(0, "no", ORANGE), Shade(1, "yes", GREEN))  # not a fault, but somebody has to look
 
-STALL: Final = ((300.0, YELLOW), (600.0, RED))  # seconds without a move; ten minutes are those of the README's query
+STALLED_AFTER_S: Final = 600.0  # without a move: the default of `stalled_after`, and the number of the alert
+STALL: Final = ((STALLED_AFTER_S, RED),)
 
 
 def mapped(shades: tuple[Shade, ...]) -> list[ValueMapping]:

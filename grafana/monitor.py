@@ -161,7 +161,7 @@ def _intervals() -> Panel:
 
 def _unreadable() -> Panel:
     text = "Image objects that could not be read and were left out."
-    ask = Ask(_more("avi_controller_bad_images_total", by="controller"), "{{controller}}")
+    ask = Ask(_more("avi_controller_bad_objects_total", by="controller"), "{{controller}}")
     return lines(Head("Bad images", text, 8, 7), ask, unit="short")
 
 

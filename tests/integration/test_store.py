@@ -14,7 +14,7 @@ from monitor.model.errors import NewerDatabase, StoreError
 from monitor.model.tracked import ProgressMark
 from monitor.store import Store
 from tests.support.postgres import Server
-from tests.support.stores import closing, is_up, opened, run
+from tests.support.stores import DONE, NOW, TICKET, closing, intent, is_up, opened, run
 
 EARLY = ProgressMark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
 LATE = ProgressMark(b"l" * 16, changed_at=200.5, first_seen_at=90.25)
@@ -156,6 +156,38 @@ async def test_a_database_that_notes_two_schemas_says_so(database_url: str) -> N
         with pytest.raises(StoreError, match="its table alembic_version cannot be right"):
             await store.open()
         assert not is_up(store)
+
+
+_SCHEMA_0003 = (
+    "DROP TABLE progress_marks",
+    "CREATE TABLE progress_marks (controller TEXT, image_uuid TEXT, fingerprint {bytes} NOT NULL,\
+ changed_at DOUBLE PRECISION NOT NULL, first_seen_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (controller, image_uuid))",
+    "INSERT INTO progress_marks VALUES ('dc1', 'image-1', {e16}, 100.5, 90.25)",
+    "UPDATE alembic_version SET version_num = '0003'",
+)
+"""What the version before wrote, when marks were of images alone."""
+
+
+async def test_a_database_of_the_version_before_keeps_its_marks_annotations_and_audit(database_url: str) -> None:
+    postgres = database_url.startswith("postgresql")
+    values = {"bytes": "BYTEA", "e16": f"'\\x{b'e'.hex() * 16}'::bytea"} if postgres else {}
+    values = values or {"bytes": "BLOB", "e16": f"X'{b'e'.hex() * 16}'"}
+    change = intent("image-1")
+    async with opened(database_url) as store:
+        await store.ledger.record(change, DONE, TICKET, at=NOW)
+        for statement in _SCHEMA_0003:
+            await run(store, statement.format(**values))
+    async with opened(database_url) as store:
+        assert store.marks.of("dc1", "image") == {"image-1": EARLY}
+        assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+        assert [entry.intent for entry in await store.ledger.entries()] == [change]
+        store.marks.set("dc1", "toy", {"image-1": LATE})
+        await store.flush()
+    async with opened(database_url) as store:
+        assert (store.marks.of("dc1", "image"), store.marks.of("dc1", "toy")) == (
+            {"image-1": EARLY},
+            {"image-1": LATE},
+        ), "one kind of object does not wipe the marks of another"
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from monitor.daemon.app import Daemon, running
 from monitor.model.errors import Reason
 from monitor.model.secret import Secret
 from monitor.polling.fleet import Entry
+from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.simulator import SimulatedController, Simulator
 
 QUICK: Mapping[str, object] = {
@@ -44,6 +45,7 @@ async def watching(
     wall: Callable[[], float] = time.time,
     of_each: Mapping[str, object] | None = None,
     web_config: Path | None = None,
+    resources: Sequence[AnyResource] = RESOURCES,
     **settings: object,
 ) -> AsyncIterator[Daemon]:
     """
@@ -58,7 +60,7 @@ async def watching(
         written["controllers"] = [{**controller, **of_each} for controller in written["controllers"]]
         path.write_text(yaml.safe_dump(written))
     read = partial(load, path, web_config=web_config)
-    async with running(read(), now=wall, rng=Random(7), load=read) as daemon:
+    async with running(read(), now=wall, rng=Random(7), load=read, resources=resources) as daemon:
         yield daemon
 
 

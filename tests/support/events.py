@@ -15,7 +15,10 @@ Json = dict[str, Any]
 
 
 class Reader:
-    """``last_id``: of the last event. ``controllers``, ``images``: as the events have it."""
+    """
+    ``last_id``: of the last event. ``controllers``: their sessions; ``reads``: by controller and resource; ``objects``:
+    by controller, resource and uuid; as the events have it.
+    """
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
@@ -23,7 +26,8 @@ class Reader:
         self.heartbeats = 0
         self.kinds: list[str] = []
         self.controllers: dict[str, Json] = {}
-        self.images: dict[tuple[str, str], Json] = {}
+        self.reads: dict[tuple[str, str], Json] = {}
+        self.objects: dict[tuple[str, str, str], Json] = {}
 
     async def next(self) -> Json | None:
         """The next event, taken in; None at the end."""
@@ -49,6 +53,11 @@ class Reader:
         while not what(self):
             assert await self.next() is not None
 
+    @property
+    def images(self) -> dict[tuple[str, str], Json]:
+        """The images by controller and uuid."""
+        return {(name, uuid): each for (name, resource, uuid), each in self.objects.items() if resource == "image"}
+
     def image(self, uuid: str) -> Json:
         """Of whichever controller."""
         return next((image for (_, known), image in self.images.items() if known == uuid), {})
@@ -57,7 +66,8 @@ class Reader:
         self.kinds.append(kind)
         if kind == "state":
             self.controllers.clear()
-            self.images.clear()
+            self.reads.clear()
+            self.objects.clear()
         for part in message["parts"] if kind == "state" else [message["part"]]:
             self._learn(part)
         return message
@@ -66,12 +76,15 @@ class Reader:
         name = part["controller"]
         if part.get("removed"):
             del self.controllers[name]
-            self.images = {key: image for key, image in self.images.items() if key[0] != name}
-        if health := part.get("health"):
-            self.controllers[name] = health
-        self.images |= {(name, image["uuid"]): image for image in part.get("images", ())}
-        for uuid in part.get("gone", ()):
-            del self.images[name, uuid]
+            self.objects = {key: each for key, each in self.objects.items() if key[0] != name}
+        if session := part.get("session"):
+            self.controllers[name] = session
+        for resource, told in part.get("resources", {}).items():
+            if health := told.get("health"):
+                self.reads[name, resource] = health
+            self.objects |= {(name, resource, each["uuid"]): each for each in told.get("objects", ())}
+            for uuid in told.get("gone", ()):
+                del self.objects[name, resource, uuid]
 
 
 @asynccontextmanager
