@@ -5,7 +5,7 @@ No log-in: it is there because it is a simulator, and it answers whatever else i
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -13,9 +13,7 @@ from monitor.simulator.faults import Fault
 from monitor.simulator.http_types import Call, Json, Refusal, Reply, reply
 from monitor.simulator.lifecycle import spoken
 from monitor.simulator.specs import UploadSpec
-
-if TYPE_CHECKING:
-    from monitor.simulator.controller import SimulatedController
+from monitor.simulator.state import ControllerState
 
 T = TypeVar("T")
 PREFIX = "/simulator"
@@ -32,7 +30,7 @@ def is_control(call: Call) -> bool:
     return call.path == PREFIX or call.path.startswith(f"{PREFIX}/")
 
 
-def answered(controller: "SimulatedController", call: Call) -> Reply:
+def answered(controller: ControllerState, call: Call) -> Reply:
     """The reply, refusals included."""
     handle = HANDLES.get((call.method, call.path.rstrip("/")))
     try:
@@ -41,7 +39,7 @@ def answered(controller: "SimulatedController", call: Call) -> Reply:
         return refusal.reply()
 
 
-def _state(controller: "SimulatedController", _: Call) -> Reply:
+def _state(controller: ControllerState, _: Call) -> Reply:
     now = controller.clock.now()
     images = [_summary(served.image) for served in controller.images.served(now, (99,))]
     told = {
@@ -51,10 +49,10 @@ def _state(controller: "SimulatedController", _: Call) -> Reply:
         "speed": controller.clock.speed,
         "upgrading": controller.upgrading,
         "unready": controller.unready,
-        "sessions": len(controller.sessions),
-        "logins": controller.logins,
-        "failed_logins": controller.failed_logins,
-        "requests": len(controller.requests),
+        "sessions": len(controller.login_state.live),
+        "logins": controller.login_state.logins,
+        "failed_logins": controller.login_state.failed_logins,
+        "requests": len(controller.journal.requests),
         "faults": controller.faults.ordered,
         "images": images,
     }
@@ -65,7 +63,7 @@ def _summary(image: Json) -> Json:
     return {field: image.get(field) for field in ("uuid", "name", "img_state", "progress")}
 
 
-def _order(controller: "SimulatedController", call: Call) -> Reply:
+def _order(controller: ControllerState, call: Call) -> Reply:
     try:
         controller.faults.order(_read(call, Fault))
     except ValueError as error:
@@ -73,17 +71,17 @@ def _order(controller: "SimulatedController", call: Call) -> Reply:
     return reply(controller.faults.ordered, status=201)
 
 
-def _clear(controller: "SimulatedController", _: Call) -> Reply:
+def _clear(controller: ControllerState, _: Call) -> Reply:
     controller.faults.clear()
     return Reply(204)
 
 
-def _advance(controller: "SimulatedController", call: Call) -> Reply:
+def _advance(controller: ControllerState, call: Call) -> Reply:
     controller.clock.jump(_read(call, Advance).seconds)
     return reply({"now": spoken(controller.clock.now())})
 
 
-def _upload(controller: "SimulatedController", call: Call) -> Reply:
+def _upload(controller: ControllerState, call: Call) -> Reply:
     return reply({"uuid": controller.plan(_read(call, UploadSpec))}, status=201)
 
 
@@ -94,7 +92,7 @@ def _read(call: Call, shape: type[T]) -> T:
         raise Refusal(400, str(error)) from error
 
 
-Handle: TypeAlias = Callable[["SimulatedController", Call], Reply]
+Handle: TypeAlias = Callable[[ControllerState, Call], Reply]
 
 HANDLES: dict[tuple[str, str], Handle] = {
     ("GET", PREFIX): _state,

@@ -1,4 +1,4 @@
-"""One simulated Controller: what it holds, and the handles by which tests and scenarios turn it."""
+"""One simulated Controller: its state, its socket, and the handles by which tests and scenarios turn it."""
 
 import ssl
 from collections.abc import Mapping
@@ -7,97 +7,48 @@ from typing import Any
 
 import msgspec
 
-from monitor.simulator import (
-    fault_table as kinds,
-)
-from monitor.simulator import (
-    image_builds as builds,
-)
-from monitor.simulator import (
-    images as objects,
-)
-from monitor.simulator import (
-    lifecycle,
-)
-from monitor.simulator import (
-    router as api,
-)
-from monitor.simulator import (
-    server as service,
-)
 from monitor.simulator.clock import Clock
-from monitor.simulator.faults import Fault, Faults
+from monitor.simulator.faults import Fault
 from monitor.simulator.http_types import Call, Json, Reply
+from monitor.simulator.images import Literal
 from monitor.simulator.listener import Listener
-from monitor.simulator.random_values import Seeded
-from monitor.simulator.rate_limit import Bucket
-from monitor.simulator.request_log import Journal, Request
-from monitor.simulator.sessions import Session, Sessions
-from monitor.simulator.specs import Account, ControllerSpec, Kind, Outcome, UploadSpec
+from monitor.simulator.request_log import Request
+from monitor.simulator.router import answered
+from monitor.simulator.server import served
+from monitor.simulator.sessions import Session
+from monitor.simulator.specs import ControllerSpec, Kind, Outcome, UploadSpec
+from monitor.simulator.state import ControllerState
 
-DAY_S = 86400.0
 
-
-class SimulatedController:
+class SimulatedController(ControllerState):
     """
     A Controller cluster behind one address.
 
-    Attributes to turn at will: ``version``, ``upgrading`` (writes are refused), ``unready`` (503 for everything),
-    ``password`` (counts for the next log-in only), ``pinned`` (uuids that cannot be deleted), ``faults``, ``clock``
-    (one for the whole fleet).
+    ``password`` may be changed, too; it counts for the next log-in only.
     """
 
     def __init__(
         self, spec: ControllerSpec, *, place: int, seed: str, clock: Clock, host: str, tls: ssl.SSLContext | None
     ) -> None:
-        self.spec = spec
-        self.name = spec.name
-        self.version = spec.version
-        self.clock = clock
-        self.started = clock.now()
-        self.upgrading = False
-        self.unready = False
-        self.nodes = tuple(f"10.{16 + place // 200}.{place % 200}.{11 + node}" for node in range(spec.nodes))
-        self._seed = f"{seed}:{spec.name}"
-        self._uploads = 0
-        rng = Seeded(self._seed)
-        self.build_no, self.cluster_uuid = rng.whole(8000, 9999), rng.uuid()
-        self.tenants = {"admin": "admin", **{name: f"tenant-{rng.uuid()}" for name in spec.tenants}}
-        first = Account(username=spec.username, password=spec.password or rng.token())
-        self.login_state = Sessions(spec, [first, *spec.accounts], rng, clock.monotonic, secure=tls is not None)
-        self.faults = Faults(kinds.FAULT_KINDS)
-        self.journal = Journal(spec.remember)
-        self.bucket = Bucket(spec.rate_limit) if spec.rate_limit else None
-        self.images = objects.Images()
-        self.pinned: set[str] = set()
-        self._fill()
-        self._listener = Listener(partial(service.served, self), host, spec.port, tls)
-
-    def _fill(self) -> None:
-        """The images that lie there from before, the Controller's own first, and those that the spec plans."""
-        for place, version in enumerate(builds.older_releases(self.version, self.spec.images)):
-            ago = (30 + 14 * place) * DAY_S
-            uuid = self.plan(UploadSpec(version=version, started_ago=ago, duration=420.0))
-            self.pinned |= set() if place else {uuid}
-        for upload in self.spec.uploads:
-            self.plan(upload)
+        super().__init__(spec, place=place, seed=seed, clock=clock, secure=tls is not None)
+        self.listener = Listener(partial(served, self), host, spec.port, tls)
 
     # -- where it is, and who may come in
 
     @property
     def url(self) -> str:
         """Where it listens, or will listen again."""
-        return self._listener.url
+        return self.listener.url
 
     @property
     def port(self) -> int:
         """The port it listens on; 0 while a free one is still to be found."""
-        return self._listener.port
+        return self.listener.port
 
     @property
     def listening(self) -> bool:
         """Whether connections are accepted."""
-        return self._listener.listening
+        return self.listener.listening
 
     @property
     def username(self) -> str:
@@ -115,19 +66,19 @@ class SimulatedController:
 
     async def start_listening(self) -> None:
         """Accept connections, on the same port as before."""
-        await self._listener.open()
+        await self.listener.open()
 
     async def close(self) -> None:
         """Stop for good; the port is free again."""
-        await self._listener.release()
+        await self.listener.release()
 
     async def stop_listening(self) -> None:
         """From now on connections are refused, those that were open are cut; the port stays ours."""
-        await self._listener.close()
+        await self.listener.close()
 
     def swap_certificate(self, tls: ssl.SSLContext) -> None:
         """New handshakes see another certificate. Raises: ValueError without TLS."""
-        self._listener.swap_certificate(tls)
+        self.listener.swap_certificate(tls)
 
     # -- images
 
@@ -145,23 +96,12 @@ class SimulatedController:
         known = {"kind": kind, "outcome": outcome, "duration": duration, "started_ago": started_ago}
         return self.plan(msgspec.convert({"name": name, **known, **more}, UploadSpec))
 
-    def plan(self, spec: UploadSpec) -> str:
-        """The uuid of an upload that takes the course of the spec."""
-        self._uploads += 1
-        rng = Seeded(f"{self._seed}:{self._uploads}")
-        version = spec.version or builds.next_release(self.version)
-        built = builds.built_image(rng, version=version, kind=spec.kind, name=spec.name, host=self.nodes[0])
-        started = self.clock.now() - spec.started_ago
-        plan = lifecycle.planned(spec, built, nodes=self.nodes, started=started, rng=rng)
-        self.images.add(built["uuid"], objects.Upload(plan))
-        return str(built["uuid"])
-
     def put(self, image: Mapping[str, object]) -> str:
         """Serve this very object, whatever it says. The uuid, or a made-up key where it has none."""
-        self._uploads += 1
+        rng = self.next_random()
         uuid = image.get("uuid")
-        key = uuid if isinstance(uuid, str) else f"image-{Seeded(f'{self._seed}:{self._uploads}').uuid()}"
-        self.images.add(key, objects.Literal(dict(image)))
+        key = uuid if isinstance(uuid, str) else f"image-{rng.uuid()}"
+        self.images.add(key, Literal(dict(image)))
         return key
 
     def remove(self, uuid: str) -> None:
@@ -234,4 +174,4 @@ class SimulatedController:
 
     def answer(self, call: Call, faults: tuple[Fault, ...] = ()) -> Reply:
         """What this Controller says to a call; needs no socket."""
-        return api.answered(self, call, faults)
+        return answered(self, call, faults)

@@ -3,8 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from monitor.simulator import fault_delivery as delivery
-from monitor.simulator import fault_images, fault_replies
+from monitor.simulator import fault_delivery, fault_images, fault_replies
 from monitor.simulator.fault_delivery import Delivery
 from monitor.simulator.fault_images import each
 from monitor.simulator.fault_replies import Scene
@@ -50,17 +49,17 @@ IN_ENVELOPE: dict[str, InEnvelope] = {
     "not_a_list": fault_images.not_a_list,
 }
 ON_THE_WAY: dict[str, OnTheWay] = {
-    "drip_feed": delivery.drip_feed,
-    "slow_reply": delivery.slow_reply,
-    "reset": delivery.reset,
-    "short_body": delivery.short_body,
-    "lost_reply": delivery.lost_reply,
-    "truncated_json": delivery.truncated_json,
-    "invalid_json": delivery.invalid_json,
-    "invalid_utf8": delivery.invalid_utf8,
-    "oversized_body": delivery.oversized_body,
-    "gzip_bomb": delivery.gzip_bomb,
-    "wrong_content_type": delivery.wrong_content_type,
+    "drip_feed": fault_delivery.drip_feed,
+    "slow_reply": fault_delivery.slow_reply,
+    "reset": fault_delivery.reset,
+    "short_body": fault_delivery.short_body,
+    "lost_reply": fault_delivery.lost_reply,
+    "truncated_json": fault_delivery.truncated_json,
+    "invalid_json": fault_delivery.invalid_json,
+    "invalid_utf8": fault_delivery.invalid_utf8,
+    "oversized_body": fault_delivery.oversized_body,
+    "gzip_bomb": fault_delivery.gzip_bomb,
+    "wrong_content_type": fault_delivery.wrong_content_type,
 }
 FAULT_KINDS = frozenset(BEFORE | IN_IMAGES | IN_ENVELOPE | ON_THE_WAY)
 

@@ -74,7 +74,7 @@ class Simulator:
                 await controller.start_listening()
             happening = await opened.enter_async_context(asyncio.TaskGroup())
             for name, controller in self.controllers.items():
-                timeline = self._timelines[name] = Timeline(controller)
+                timeline = self._timelines[name] = Timeline(controller, controller.listener)
                 opened.callback(happening.create_task(timeline.run(), name=f"moments:{name}").cancel)
             self._opened = opened.pop_all()
         return self

@@ -1,51 +1,47 @@
 """``/api/image``: list, read, upload, change, delete; and who uses which image."""
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
-from monitor.simulator import fault_table as kinds
 from monitor.simulator import listing, patching, versions
+from monitor.simulator.fault_table import altered_envelope, altered_images, alters
 from monitor.simulator.http_types import Json, Refusal, Reply, encode, reply
 from monitor.simulator.images import Served
+from monitor.simulator.request import Asked
 from monitor.simulator.specs import Kind, UploadSpec
-
-if TYPE_CHECKING:
-    from monitor.simulator.controller import SimulatedController
-    from monitor.simulator.router import Asked
+from monitor.simulator.state import ControllerState
 
 
-def images(controller: "SimulatedController", asked: "Asked") -> Reply:
+def images(controller: ControllerState, asked: Asked) -> Reply:
     """One page of the list, with what the faults make of it."""
     base = f"https://{controller.nodes[0]}/api/image"
     mine = _of_tenant(controller, asked)
     page = listing.page_of(mine, asked.query, page_size=controller.spec.page_size, base=base)
-    if not kinds.alters(asked.faults):
+    if not alters(asked.faults):
         return Reply(200, page.encoded())
-    return reply(kinds.altered_envelope(page.document(), asked.faults, int(asked.query.get("page", "1"))))
+    return reply(altered_envelope(page.document(), asked.faults, int(asked.query.get("page", "1"))))
 
 
-def _of_tenant(controller: "SimulatedController", asked: "Asked") -> list[Served]:
+def _of_tenant(controller: ControllerState, asked: Asked) -> list[Served]:
     served = controller.images.served(controller.clock.now(), asked.version)
     return [one for one in served if asked.tenant in {"*", one.tenant}]
 
 
-def _found(controller: "SimulatedController", asked: "Asked") -> Served:
+def _found(controller: ControllerState, asked: Asked) -> Served:
     one = controller.images.find(asked.uuid, controller.clock.now(), asked.version)
     if one is None or asked.tenant not in {"*", one.tenant}:
         raise Refusal(404, "Image object not found")
     return one
 
 
-def image(controller: "SimulatedController", asked: "Asked") -> Reply:
+def image(controller: ControllerState, asked: Asked) -> Reply:
     """The bare object, with what the faults make of it."""
     served = listing.projected(_found(controller, asked), asked.query)
-    if not kinds.alters(asked.faults):
+    if not alters(asked.faults):
         return Reply(200, served.encoded)
-    return reply(kinds.altered_images([served.image], asked.faults)[0])
+    return reply(altered_images([served.image], asked.faults)[0])
 
 
-def upload(controller: "SimulatedController", asked: "Asked") -> Reply:
+def upload(controller: ControllerState, asked: Asked) -> Reply:
     """
     A multipart upload becomes an image that is now processed; the bytes themselves are thrown away.
 
@@ -60,12 +56,12 @@ def upload(controller: "SimulatedController", asked: "Asked") -> Reply:
         raise Refusal(413, f"Image is larger than {controller.spec.max_image_bytes} bytes")
     kind: Kind = "patch" if "patch" in file.filename else "system"
     uuid = controller.plan(UploadSpec(kind=kind, duration=controller.spec.upload_duration))
-    made = versions.view(controller.image(uuid), asked.version)
+    made = versions.view(controller.images.image(uuid, controller.clock.now()), asked.version)
     made["url"] = f"{made['url']}#{made['name']}"
     return reply(made, status=201).carrying(("Location", made["url"]))
 
 
-def patch(controller: "SimulatedController", asked: "Asked") -> Reply:
+def patch(controller: ControllerState, asked: Asked) -> Reply:
     """The whole object after the change. Raises: Refusal, see ``patching.patched``."""
     served = _found(controller, asked)
     now = controller.clock.now()
@@ -77,7 +73,7 @@ def patch(controller: "SimulatedController", asked: "Asked") -> Reply:
     return image(controller, asked)
 
 
-def delete(controller: "SimulatedController", asked: "Asked") -> Reply:
+def delete(controller: ControllerState, asked: Asked) -> Reply:
     """204 and nothing, which calls itself JSON. Raises: Refusal 400 while an upgrade status refers to the image."""
     served = _found(controller, asked)
     if served.key in controller.pinned:
@@ -86,7 +82,7 @@ def delete(controller: "SimulatedController", asked: "Asked") -> Reply:
     return Reply(204)
 
 
-def inventory(controller: "SimulatedController", asked: "Asked") -> Reply:
+def inventory(controller: ControllerState, asked: Asked) -> Reply:
     """Images grouped by version, with who uses them. No pages."""
     grouped: dict[str, list[msgspec.Raw]] = {}
     for served in _of_tenant(controller, asked):
@@ -101,7 +97,7 @@ def _version_of(image: Json) -> str:
     return str(build.get("version", "")) if isinstance(build, dict) else ""
 
 
-def _inventoried(controller: "SimulatedController", served: Served) -> msgspec.Raw:
+def _inventoried(controller: ControllerState, served: Served) -> msgspec.Raw:
     used = served.key in controller.pinned
     user = {
         "name": f"cluster-{controller.name}",

@@ -1,20 +1,17 @@
 """Log-in, log-out and what a Controller tells a stranger."""
 
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import msgspec
 
 from monitor.simulator.http_types import Call, Json, Refusal, Reply, reply
 from monitor.simulator.lifecycle import spoken
+from monitor.simulator.request import Asked
 from monitor.simulator.sessions import COOKIE_NAMES
-
-if TYPE_CHECKING:
-    from monitor.simulator.controller import SimulatedController
-    from monitor.simulator.router import Asked
+from monitor.simulator.state import ControllerState
 
 
-def log_in(controller: "SimulatedController", asked: "Asked") -> Reply:
+def log_in(controller: ControllerState, asked: Asked) -> Reply:
     """
     ``POST /login``, form-encoded or JSON, with a password or a token.
 
@@ -44,7 +41,7 @@ def _credentials(call: Call) -> dict[str, str]:
     return {key: values[0] for key, values in parse_qs(call.body.decode(errors="replace")).items()}
 
 
-def _version(controller: "SimulatedController") -> Json:
+def _version(controller: ControllerState) -> Json:
     return {
         "Version": controller.version,
         "build": controller.build_no,
@@ -56,14 +53,14 @@ def _version(controller: "SimulatedController") -> Json:
     }
 
 
-def log_out(controller: "SimulatedController", asked: "Asked") -> Reply:
+def log_out(controller: ControllerState, asked: Asked) -> Reply:
     """``POST /logout`` ends the session, and no other."""
     if asked.session:
         controller.login_state.log_out(asked.session)
     return reply({})
 
 
-def initial_data(controller: "SimulatedController", asked: "Asked") -> Reply:
+def initial_data(controller: ControllerState, asked: Asked) -> Reply:
     """For everybody; the version only for those who are logged in."""
     told: Json = {
         "current_time": spoken(controller.clock.now()),

@@ -3,36 +3,21 @@ The API of a Controller: which path is answered by whom, and what is checked bef
 version. A call in, a reply out; no sockets.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from re import Pattern
 from re import compile as pattern
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from monitor.simulator import cluster_api, image_api, versions
-from monitor.simulator import login_api as doors
+from monitor.simulator import cluster_api, image_api, login_api, versions
 from monitor.simulator.fault_replies import UPGRADE_TEXT
 from monitor.simulator.faults import Fault
 from monitor.simulator.http_types import Call, Refusal, Reply, html, plain_401
+from monitor.simulator.request import Asked
 from monitor.simulator.sessions import WRITES, NotAuthenticated, Session
+from monitor.simulator.state import ControllerState
 
-if TYPE_CHECKING:
-    from monitor.simulator.controller import SimulatedController
-
-Answer: TypeAlias = Callable[["SimulatedController", "Asked"], Reply]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A call that passed the door: who asks, in which version, for which tenant, about which object."""
-
-    call: Call
-    uuid: str
-    faults: tuple[Fault, ...]
-    session: Session | None = None
-    query: Mapping[str, str] = field(default_factory=dict)
-    version: versions.Version = ()
-    tenant: str = "admin"
+Answer: TypeAlias = Callable[[ControllerState, Asked], Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +36,9 @@ def _route(method: str, path: str, answer: Answer, *, public: bool = False, sinc
 
 
 ROUTES = (
-    _route("POST", "/login", doors.log_in, public=True),
-    _route("POST", "/logout", doors.log_out),
-    _route("GET", "/api/initial-data", doors.initial_data, public=True),
+    _route("POST", "/login", login_api.log_in, public=True),
+    _route("POST", "/logout", login_api.log_out),
+    _route("GET", "/api/initial-data", login_api.initial_data, public=True),
     _route("GET", "/api/cluster/status", cluster_api.status, public=True),
     _route("GET", "/api/cluster", cluster_api.cluster),
     _route("GET", "/api/cluster/runtime", cluster_api.runtime),
@@ -69,7 +54,7 @@ ROUTES = (
 )
 
 
-def answered(controller: "SimulatedController", call: Call, faults: tuple[Fault, ...] = ()) -> Reply:
+def answered(controller: ControllerState, call: Call, faults: tuple[Fault, ...] = ()) -> Reply:
     """The reply, refusals included."""
     if controller.unready:
         return html(503, "Service Temporarily Unavailable")
@@ -81,7 +66,7 @@ def answered(controller: "SimulatedController", call: Call, faults: tuple[Fault,
         return plain_401(nobody.text).carrying(*(nobody.session.cookies if nobody.session else ()))
 
 
-def _answered(controller: "SimulatedController", call: Call, faults: tuple[Fault, ...]) -> Reply:
+def _answered(controller: ControllerState, call: Call, faults: tuple[Fault, ...]) -> Reply:
     route, uuid = _found(controller, call)
     if route is None:
         return html(404, "Not Found")
@@ -96,7 +81,7 @@ def _answered(controller: "SimulatedController", call: Call, faults: tuple[Fault
     return reply.carrying(*session.cookies)  # every reply to somebody who is logged in sets them again
 
 
-def _inside(controller: "SimulatedController", route: Route, asked: Asked, session: Session) -> Reply:
+def _inside(controller: ControllerState, route: Route, asked: Asked, session: Session) -> Reply:
     call = asked.call
     version, told = versions.negotiated(call.headers.get("X-Avi-Version"), controller.version)
     if call.method in WRITES and call.path != "/logout":
@@ -105,7 +90,7 @@ def _inside(controller: "SimulatedController", route: Route, asked: Asked, sessi
     return route.answer(controller, asked).carrying(("AVI_API_VERSION", told), ("Vary", "Accept, Cookie"))
 
 
-def _found(controller: "SimulatedController", call: Call) -> tuple[Route | None, str]:
+def _found(controller: ControllerState, call: Call) -> tuple[Route | None, str]:
     """Raises: Refusal 405 when the path is there but not under that method."""
     here = versions.parse(controller.version) or ()
     known = [(route, match) for route in ROUTES if (match := route.path.fullmatch(call.path)) and route.since <= here]
@@ -117,14 +102,14 @@ def _found(controller: "SimulatedController", call: Call) -> tuple[Route | None,
     return None, ""
 
 
-def _require_may_write(controller: "SimulatedController", session: Session) -> None:
+def _require_may_write(controller: ControllerState, session: Session) -> None:
     if controller.upgrading:
         raise Refusal(403, UPGRADE_TEXT)
     if not session.account.writes:
         raise Refusal(403, "User does not have permission to write: PERMISSION_IMAGE")
 
 
-def _tenant(controller: "SimulatedController", call: Call) -> str:
+def _tenant(controller: ControllerState, call: Call) -> str:
     """The name of the tenant asked for, ``*`` for all. Raises: Refusal 403 for one that does not exist."""
     uuid = call.headers.get("X-Avi-Tenant-UUID")
     named = call.headers.get("X-Avi-Tenant") or "admin"
@@ -134,7 +119,7 @@ def _tenant(controller: "SimulatedController", call: Call) -> str:
     return tenant
 
 
-def _query(controller: "SimulatedController", call: Call) -> dict[str, str]:
+def _query(controller: ControllerState, call: Call) -> dict[str, str]:
     """Of a repeated key the first counts on older Controllers, the last on newer ones."""
     last_wins = (versions.parse(controller.version) or ()) >= versions.LAST_QUERY_KEY_WINS
     return dict(call.query if last_wins else reversed(call.query))

@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
+from monitor.simulator.listener import Listener
 from monitor.simulator.specs import Moment
-
-if TYPE_CHECKING:
-    from monitor.simulator.controller import SimulatedController
+from monitor.simulator.state import ControllerState
 
 
 class Timeline:
     """The moments of one Controller, in the order of their times."""
 
-    def __init__(self, controller: "SimulatedController") -> None:
+    def __init__(self, controller: ControllerState, listener: Listener) -> None:
         self._controller = controller
+        self._listener = listener
         self._moments = sorted(controller.spec.moments, key=lambda moment: moment.at)
         self._passed = 0
         self._news = asyncio.Event()
@@ -24,7 +23,7 @@ class Timeline:
         clock, started = self._controller.clock, self._controller.started
         for moment in self._moments:
             await clock.until(started + moment.at)
-            await EVENTS[moment.event](self._controller, moment)
+            await EVENTS[moment.event](self._controller, self._listener, moment)
             self._passed += 1
             news, self._news = self._news, asyncio.Event()
             news.set()
@@ -39,28 +38,28 @@ class Timeline:
         return sum(moment.at <= elapsed for moment in self._moments)
 
 
-async def _upgrading(controller: "SimulatedController", _: Moment) -> None:
+async def _upgrading(controller: ControllerState, _listener: Listener, _: Moment) -> None:
     controller.upgrading = True
 
 
-async def _down(controller: "SimulatedController", _: Moment) -> None:
-    await controller.stop_listening()
+async def _down(_controller: ControllerState, listener: Listener, _: Moment) -> None:
+    await listener.close()
 
 
-async def _unready(controller: "SimulatedController", _: Moment) -> None:
+async def _unready(controller: ControllerState, listener: Listener, _: Moment) -> None:
     controller.unready = True
-    await controller.start_listening()
+    await listener.open()
 
 
-async def _back(controller: "SimulatedController", moment: Moment) -> None:
+async def _back(controller: ControllerState, listener: Listener, moment: Moment) -> None:
     """As after an upgrade: another version, and nobody is logged in."""
     controller.version = moment.version or controller.version
-    controller.expire_sessions()
+    controller.login_state.expire()
     controller.upgrading = controller.unready = False
-    await controller.start_listening()
+    await listener.open()
 
 
-EVENTS: dict[str, Callable[["SimulatedController", Moment], Awaitable[None]]] = {
+EVENTS: dict[str, Callable[[ControllerState, Listener, Moment], Awaitable[None]]] = {
     "upgrading": _upgrading,
     "down": _down,
     "unready": _unready,
