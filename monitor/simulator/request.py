@@ -4,16 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from monitor.simulator.faults import Fault
-from monitor.simulator.http_types import Call
+from monitor.simulator.http_types import HttpRequest
 from monitor.simulator.sessions import Session
 from monitor.simulator.versions import Version
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A call that passed the door: who asks, in which version, for which tenant, about which object."""
+class ApiRequest:
+    """
+    What a handler of a route needs to know of a request.
 
-    call: Call
+    ``uuid``: of the object, from the path. ``faults``: those that hit this request. ``session``: None on a public route
+    when the client is not logged in. ``version`` and ``tenant``: from the headers, checked.
+    """
+
+    http: HttpRequest
     uuid: str
     faults: tuple[Fault, ...]
     session: Session | None = None

@@ -107,7 +107,7 @@ ROWS: dict[str, Row] = {
     ),
     "invalid_utf8": Row(Fault("invalid_utf8"), bad=1),
     "oversized_body": Row(Fault("oversized_body", size=2 * MIB), reason="oversize"),
-    "oversized_body-lying": Row(Fault("oversized_body", size=2 * MIB, value="lying"), reason="oversize"),
+    "oversized_body-wrong_length": Row(Fault("oversized_body", size=2 * MIB, value="wrong_length"), reason="oversize"),
     "gzip_bomb": Row(Fault("gzip_bomb", size=32 * MIB), reason="oversize"),
     "wrong_content_type": Row(Fault("wrong_content_type")),
 }

@@ -247,13 +247,13 @@ async def test_results_are_no_list(dc1: SimulatedController, http: aiohttp.Clien
 
 
 async def test_a_body_comes_drop_by_drop(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
-    whole = (await get(http)).body
-    dc1.faults.order(Fault("drip_feed", size=len(whole) // 8, seconds=0.001))
+    complete = (await get(http)).body
+    dc1.faults.order(Fault("drip_feed", size=len(complete) // 8, seconds=0.001))
     chunks = []
     async with http.get("/api/image") as answer:
         async for chunk, _ in answer.content.iter_chunks():
             chunks.append(chunk)
-    assert b"".join(chunks) == whole
+    assert b"".join(chunks) == complete
     assert len(chunks) > 1
 
 
@@ -297,11 +297,11 @@ async def test_reset_is_a_real_reset(dc1: SimulatedController, http: aiohttp.Cli
 
 
 async def test_a_short_body_ends_in_good_order(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
-    whole = (await get(http)).body
+    complete = (await get(http)).body
     dc1.faults.order(Fault("short_body"))
     got, error = await raw(dc1, next(iter(dc1.sessions)))
     assert error is None
-    assert 0 < len(got.partition(b"\r\n\r\n")[2]) < len(whole)
+    assert 0 < len(got.partition(b"\r\n\r\n")[2]) < len(complete)
 
 
 async def test_a_lost_reply_has_done_its_work(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
@@ -329,7 +329,7 @@ async def test_an_oversized_body_comes_without_a_length(dc1: SimulatedController
 
 
 async def test_an_oversized_body_comes_under_a_lie(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
-    dc1.faults.order(Fault("oversized_body", size=1_000_000, value="lying"))
+    dc1.faults.order(Fault("oversized_body", size=1_000_000, value="wrong_length"))
     async with http.get("/api/image") as answer:
         assert int(answer.headers["Content-Length"]) > 8_000_000
         with pytest.raises(aiohttp.ClientPayloadError):
@@ -359,7 +359,7 @@ async def test_whatever_went_wrong_is_over_when_the_faults_are_cleared(
     dc1.faults.order(Fault(kind, seconds=0.0, size=204 if kind == "empty_body" else 1000, path="/api/nothing"))
     assert (await get(http)).body == before
     dc1.faults.clear()
-    assert dc1.faults.ordered == ()
+    assert dc1.faults.active == ()
 
 
 async def test_faults_can_meet_in_one_request(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:

@@ -88,7 +88,7 @@ async def test_the_night_of_an_upgrade(http: aiohttp.ClientSession) -> None:
         told: list[Any] = [await answer(http, dc1, "/api/image")]
         for seconds in (180.0, 120.0, 60.0):
             simulator.clock.advance(seconds)
-            await simulator.settled()
+            await simulator.wait_timelines()
             told.append((await answer(http, dc1, "/api/image"), dc1.upgrading))
     assert told == [200, ("ClientConnectorError", True), (503, True), (401, False)]
     assert (dc1.version, simulator.controllers["dc2"].version) == ("31.2.2", "30.2.1")
@@ -112,9 +112,9 @@ async def test_the_state_can_be_read_by_anybody(http: aiohttp.ClientSession, dc1
 async def test_faults_can_be_ordered_and_cleared(http: aiohttp.ClientSession, dc1: SimulatedController) -> None:
     fault = {"kind": "html_503", "times": 2, "path": "/api"}
     assert await control(http, dc1, "POST /faults", json=fault) == (201, [fault])
-    assert dc1.faults.ordered == (Fault("html_503", times=2, path="/api"),)
+    assert dc1.faults.active == (Fault("html_503", times=2, path="/api"),)
     assert await control(http, dc1, "DELETE /faults") == (204, None)
-    assert not dc1.faults.ordered
+    assert not dc1.faults.active
 
 
 @pytest.mark.parametrize("fault", [{"kind": "earthquake"}, {"kind": "hang", "colour": 1}, []], ids=str)
@@ -130,8 +130,8 @@ async def test_time_can_be_advanced(http: aiohttp.ClientSession, dc1: SimulatedC
 
 
 async def test_uploads_can_be_planned(http: aiohttp.ClientSession, dc1: SimulatedController) -> None:
-    status, planned = await control(http, dc1, "POST /uploads", json={"outcome": "failed", "name": "mine"})
-    assert (status, dc1.image(planned["uuid"])["name"]) == (201, "mine")
+    status, created = await control(http, dc1, "POST /uploads", json={"outcome": "failed", "name": "mine"})
+    assert (status, dc1.image(created["uuid"])["name"]) == (201, "mine")
 
 
 async def test_a_handle_that_does_not_exist_is_404(http: aiohttp.ClientSession, dc1: SimulatedController) -> None:

@@ -294,7 +294,7 @@ async def test_during_an_upgrade_writes_are_refused_and_reads_are_not(dc1: Simul
 
 
 async def test_who_may_only_read_cannot_write(http: aiohttp.ClientSession) -> None:
-    spec = ControllerSpec(name="ro", images=1, accounts=(Account(username="reader", password="r", writes=False),))
+    spec = ControllerSpec(name="ro", images=1, accounts=(Account(username="reader", password="r", can_write=False),))
     async with Simulator([spec], speed=0.0) as simulator:
         client = Client(simulator.controllers["ro"], http)
         async with http.post(f"{client.controller.url}/login", data={"username": "reader", "password": "r"}) as answer:

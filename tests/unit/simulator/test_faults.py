@@ -8,12 +8,12 @@ import pytest
 from monitor.simulator import SCENARIOS, Fault
 from monitor.simulator import fault_delivery as delivery
 from monitor.simulator import fault_table as kinds
-from monitor.simulator.fault_delivery import UNSAID, Delivery
+from monitor.simulator.fault_delivery import CHUNKED, Delivery
 from monitor.simulator.fault_images import TIME_FORMATS
-from monitor.simulator.faults import Faults
-from monitor.simulator.http_types import Call, Reply
+from monitor.simulator.faults import ActiveFaults
+from monitor.simulator.http_types import HttpRequest, HttpResponse
 
-LIST = Call("GET", "/api/image")
+LIST = HttpRequest("GET", "/api/image")
 IMAGES: list[dict[str, Any]] = [
     {
         "uuid": f"image-{number}",
@@ -28,38 +28,38 @@ IMAGES: list[dict[str, Any]] = [
 ]
 
 
-def board(*faults: Fault) -> Faults:
-    ordered = Faults(kinds.FAULT_KINDS)
+def board(*faults: Fault) -> ActiveFaults:
+    active = ActiveFaults(kinds.FAULT_KINDS)
     for fault in faults:
-        ordered.order(fault)
-    return ordered
+        active.order(fault)
+    return active
 
 
 def altered(kind: str, *, value: str | None = None, all_of_them: bool = False) -> list[Any]:
-    return kinds.altered_images(IMAGES, (Fault(kind, value=value, all=all_of_them),))
+    return kinds.change_images(IMAGES, (Fault(kind, value=value, all=all_of_them),))
 
 
 def test_a_fault_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="no such fault: earthquake"):
+    with pytest.raises(ValueError, match="unknown fault 'earthquake'; expected one of absent_fields,"):
         board(Fault("earthquake"))
 
 
 def test_a_fault_hits_as_often_as_ordered() -> None:
     faults = board(Fault("hang", times=2))
-    assert [bool(faults.take(LIST)) for _ in range(3)] == [True, True, False]
+    assert [bool(faults.consume(LIST)) for _ in range(3)] == [True, True, False]
 
 
 def test_a_fault_without_a_number_hits_until_cleared() -> None:
     faults = board(Fault("hang"))
-    assert all(faults.take(LIST) for _ in range(10))
+    assert all(faults.consume(LIST) for _ in range(10))
     faults.clear()
-    assert faults.take(LIST) == ()
+    assert faults.consume(LIST) == ()
 
 
 def test_faults_that_are_left_say_how_often_they_will_still_hit() -> None:
     faults = board(Fault("hang", times=3), Fault("close"))
-    faults.take(LIST)
-    assert [fault.times for fault in faults.ordered] == [2, None]
+    faults.consume(LIST)
+    assert [fault.times for fault in faults.active] == [2, None]
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_faults_that_are_left_say_how_often_they_will_still_hit() -> None:
     ids=["below", "beside", "elsewhere", "everything", "log-in", "other-method", "method"],
 )
 def test_a_fault_hits_its_path_and_what_is_below(fault: Fault, method: str, path: str, *, hit: bool) -> None:
-    assert bool(board(fault).take(Call(method, path))) is hit
+    assert bool(board(fault).consume(HttpRequest(method, path))) is hit
 
 
 def test_a_request_that_does_not_match_uses_nothing_up() -> None:
     faults = board(Fault("hang", times=1))
-    faults.take(Call("GET", "/api/cluster"))
-    assert faults.take(LIST)
+    faults.consume(HttpRequest("GET", "/api/cluster"))
+    assert faults.consume(LIST)
 
 
 IMAGE_FAULTS = sorted(kinds.IN_IMAGES.keys() - {"duplicate_uuids"})
@@ -122,7 +122,7 @@ def test_times_of_events_are_told_in_the_same_format() -> None:
 
 def test_a_time_that_is_none_stays_what_it_is() -> None:
     fault = Fault("time_format", value="iso")
-    assert kinds.altered_images([{"start_time": "string"}], (fault,)) == [{"start_time": "string"}]
+    assert kinds.change_images([{"start_time": "string"}], (fault,)) == [{"start_time": "string"}]
 
 
 def test_every_time_format_is_known_by_name() -> None:
@@ -146,59 +146,59 @@ def test_a_uuid_comes_twice(value: str | None, uuids: list[str]) -> None:
 
 def test_faults_in_images_can_meet() -> None:
     faults = (Fault("not_an_object"), Fault("null_fields", all=True))
-    changed = kinds.altered_images(IMAGES, faults)
+    changed = kinds.change_images(IMAGES, faults)
     assert (changed[0], changed[1]["name"]) == ("image", None)
 
 
 @pytest.mark.parametrize(("page", "count", "left"), [(1, 3, 3), (2, 2, 2)])
 def test_the_list_shrinks_from_page_to_page(page: int, count: int, left: int) -> None:
     envelope = {"count": 3, "results": IMAGES}
-    shrunk = kinds.altered_envelope(envelope, (Fault("shrinking_pages"),), page)
+    shrunk = kinds.change_page(envelope, (Fault("shrinking_pages"),), page)
     assert (shrunk["count"], len(shrunk["results"])) == (count, left)
 
 
 def test_pages_disagree_on_the_count() -> None:
     envelope = {"count": 3, "results": IMAGES}
-    counts = [kinds.altered_envelope(envelope, (Fault("varying_count"),), page)["count"] for page in (1, 2)]
+    counts = [kinds.change_page(envelope, (Fault("varying_count"),), page)["count"] for page in (1, 2)]
     assert counts == [3, 4]
 
 
 def test_only_the_first_page_has_the_altered_image() -> None:
     envelope = {"count": 3, "results": IMAGES}
-    assert kinds.altered_envelope(envelope, (Fault("not_an_object"),), 2) == envelope
+    assert kinds.change_page(envelope, (Fault("not_an_object"),), 2) == envelope
 
 
 def test_results_are_no_list() -> None:
-    envelope = kinds.altered_envelope({"count": 3, "results": IMAGES}, (Fault("not_a_list"),), 1)
+    envelope = kinds.change_page({"count": 3, "results": IMAGES}, (Fault("not_a_list"),), 1)
     assert list(envelope["results"]) == ["0", "1", "2"]
 
 
 def sent(fault: Fault) -> Delivery:
-    return kinds.struck_on_the_way(Delivery(Reply(200, b'{"count":1,"results":[{"name":"x"}]}')), (fault,))
+    return kinds.apply_to_delivery(Delivery(HttpResponse(200, b'{"count":1,"results":[{"name":"x"}]}')), (fault,))
 
 
 def test_a_bomb_is_small_until_it_is_unpacked() -> None:
-    bomb = sent(Fault("gzip_bomb", size=5_000_000)).reply
+    bomb = sent(Fault("gzip_bomb", size=5_000_000)).response
     assert len(bomb.body) < 10_000
     assert len(gzip.decompress(bomb.body)) > 5_000_000
 
 
 def test_an_oversized_body_says_no_length_or_a_lie() -> None:
-    assert sent(Fault("oversized_body", size=100)).announced == UNSAID
-    lie = sent(Fault("oversized_body", size=100, value="lying"))
-    assert (lie.announced or 0) > (lie.send or 0) > 100
+    assert sent(Fault("oversized_body", size=100)).content_length == CHUNKED
+    lie = sent(Fault("oversized_body", size=100, value="wrong_length"))
+    assert (lie.content_length or 0) > (lie.send_bytes or 0) > 100
 
 
 def test_every_kind_strikes_in_exactly_one_place() -> None:
-    places = [*kinds.BEFORE, *kinds.IN_IMAGES, *kinds.IN_ENVELOPE, *kinds.ON_THE_WAY]
+    places = [*kinds.BEFORE, *kinds.IN_IMAGES, *kinds.IN_PAGE, *kinds.IN_DELIVERY]
     assert sorted(places) == sorted(kinds.FAULT_KINDS)
 
 
 def test_a_delivery_that_is_only_late_is_still_whole() -> None:
-    assert delivery.slow_reply(Delivery(Reply(200)), Fault("slow_reply")).plain_on_the_wire
-    assert not delivery.reset(Delivery(Reply(200)), Fault("reset")).plain_on_the_wire
+    assert delivery.slow_reply(Delivery(HttpResponse(200)), Fault("slow_reply")).intact
+    assert not delivery.reset(Delivery(HttpResponse(200)), Fault("reset")).intact
 
 
 def test_the_demonstration_has_one_upload_that_fails_and_one_that_hangs() -> None:
     outcomes = [upload.outcome for spec in SCENARIOS["fleet"].controllers for upload in spec.uploads]
-    assert (outcomes.count("failed"), outcomes.count("stuck"), outcomes.count("completed")) == (1, 1, 5)
+    assert (outcomes.count("failed"), outcomes.count("stalled"), outcomes.count("completed")) == (1, 1, 5)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.simulator.image_builds import built_image
-from monitor.simulator.lifecycle import TASKS, Plan, planned, rendered
-from monitor.simulator.random_values import Seeded
+from monitor.simulator.image_builds import base_image
+from monitor.simulator.lifecycle import TASKS, UploadPlan, plan_upload, render_image
+from monitor.simulator.random_values import SeededRandom
 from monitor.simulator.specs import UploadSpec
 
 START = 1_740_000_000.0
@@ -18,13 +18,13 @@ NODES = ("10.0.0.11", "10.0.0.12", "10.0.0.13")
 NAMES = [task.name for task in TASKS]
 
 
-def plan_of(spec: UploadSpec, *, nodes: tuple[str, ...] = NODES, seed: str = "7") -> Plan:
-    built = built_image(Seeded(seed), version="30.2.1", kind=spec.kind, name=spec.name, host=nodes[0])
-    return planned(spec, built, nodes=nodes, started=START, rng=Seeded(seed))
+def make_plan(spec: UploadSpec, *, nodes: tuple[str, ...] = NODES, seed: str = "7") -> UploadPlan:
+    built = base_image(SeededRandom(seed), version="30.2.1", kind=spec.kind, name=spec.name, host=nodes[0])
+    return plan_upload(spec, built, nodes=nodes, started_at=START, rng=SeededRandom(seed))
 
 
-def at(plan: Plan, seconds: float) -> dict[str, Any]:
-    return rendered(plan, plan.phase(START + seconds))
+def at(plan: UploadPlan, seconds: float) -> dict[str, Any]:
+    return render_image(plan, plan.latest_change(START + seconds))
 
 
 def node_events(image: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -36,10 +36,10 @@ def node_events(image: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 PLANS = st.builds(
-    plan_of,
+    make_plan,
     st.builds(
         UploadSpec,
-        outcome=st.sampled_from(("completed", "failed", "stuck")),
+        outcome=st.sampled_from(("completed", "failed", "stalled")),
         duration=st.floats(1.0, 5000.0),
         failing_task=st.sampled_from(("", *NAMES)),
         smooth=st.booleans(),
@@ -51,14 +51,14 @@ MOMENTS = st.lists(st.floats(0.0, 10_000.0), min_size=1, max_size=6).map(sorted)
 
 
 @given(plan=PLANS, moments=MOMENTS)
-def test_completed_tasks_and_progress_never_fall(plan: Plan, moments: list[float]) -> None:
+def test_completed_tasks_and_progress_never_fall(plan: UploadPlan, moments: list[float]) -> None:
     images = [at(plan, moment) for moment in moments]
     assert all(before["tasks_completed"] <= after["tasks_completed"] for before, after in pairwise(images))
     assert all(before["progress"] <= after["progress"] for before, after in pairwise(images))
 
 
 @given(plan=PLANS, moments=MOMENTS)
-def test_numbers_stay_in_their_bounds(plan: Plan, moments: list[float]) -> None:
+def test_numbers_stay_in_their_bounds(plan: UploadPlan, moments: list[float]) -> None:
     for image in (at(plan, moment) for moment in moments):
         assert 0 <= image["progress"] <= 100
         assert 0 <= image["tasks_completed"] <= image["total_tasks"] == len(TASKS)
@@ -66,7 +66,9 @@ def test_numbers_stay_in_their_bounds(plan: Plan, moments: list[float]) -> None:
 
 
 @given(plan=PLANS, moments=MOMENTS)
-def test_events_are_of_planned_tasks_in_their_order_on_nodes_of_the_cluster(plan: Plan, moments: list[float]) -> None:
+def test_events_are_of_planned_tasks_in_their_order_on_nodes_of_the_cluster(
+    plan: UploadPlan, moments: list[float]
+) -> None:
     for image in (at(plan, moment) for moment in moments):
         told = [event["task_name"] for event in image["events"]]
         assert told == NAMES[: len(told)]
@@ -74,27 +76,27 @@ def test_events_are_of_planned_tasks_in_their_order_on_nodes_of_the_cluster(plan
 
 
 @given(plan=PLANS, moments=MOMENTS)
-def test_the_object_is_json_at_any_time(plan: Plan, moments: list[float]) -> None:
+def test_the_object_is_json_at_any_time(plan: UploadPlan, moments: list[float]) -> None:
     for image in (at(plan, moment) for moment in moments):
         assert msgspec.json.decode(msgspec.json.encode(image)) == image
 
 
 @given(plan=PLANS)
-def test_between_two_changes_nothing_changes_and_at_each_change_something_does(plan: Plan) -> None:
+def test_between_two_changes_nothing_changes_and_at_each_change_something_does(plan: UploadPlan) -> None:
     for begin, end in pairwise(plan.changes):
         assert at(plan, begin) == at(plan, begin + (end - begin) / 3)
-    modified = [int(rendered(plan, change)["_last_modified"]) for change in plan.changes]
+    modified = [int(render_image(plan, change)["_last_modified"]) for change in plan.changes]
     assert modified == sorted(set(modified))
 
 
 def test_an_upload_starts_with_no_task() -> None:
-    image = at(plan_of(UploadSpec(duration=100.0)), 0.0)
+    image = at(make_plan(UploadSpec(duration=100.0)), 0.0)
     assert image["img_state"]["state"] == "IMAGE_FSM_STARTED"
     assert image["events"] == []
 
 
 def test_a_completed_upload_says_when_it_ended_and_how_long_it_took() -> None:
-    image = at(plan_of(UploadSpec(duration=100.0)), 1000.0)
+    image = at(make_plan(UploadSpec(duration=100.0)), 1000.0)
     assert image["img_state"]["state"] == "IMAGE_FSM_COMPLETED"
     assert (image["progress"], image["tasks_completed"], image["duration"]) == (100, 6, 100)
     assert (image["start_time"], image["end_time"]) == ("2025-02-19 21:20:00", "2025-02-19 21:21:40")
@@ -103,7 +105,7 @@ def test_a_completed_upload_says_when_it_ended_and_how_long_it_took() -> None:
 
 def test_a_failed_upload_fails_in_one_task_on_one_node() -> None:
     spec = UploadSpec(outcome="failed", duration=100.0, failing_task="Copy to repository")
-    image = at(plan_of(spec), 1000.0)
+    image = at(make_plan(spec), 1000.0)
     failed = [event for event in node_events(image) if event[2] != "SYSERR_SUCCESS"]
     assert [(task, node) for task, node, _ in failed] == [("Copy to repository", "10.0.0.13")]
     assert image["img_state"]["state"] == "IMAGE_FSM_FAILED"
@@ -112,12 +114,12 @@ def test_a_failed_upload_fails_in_one_task_on_one_node() -> None:
 
 
 def test_a_failed_upload_stays_as_it_is() -> None:
-    plan = plan_of(UploadSpec(outcome="failed", duration=100.0))
+    plan = make_plan(UploadSpec(outcome="failed", duration=100.0))
     assert at(plan, 100.0) == at(plan, 100_000.0)
 
 
 def test_a_stuck_upload_hangs_on_one_node_and_never_ends() -> None:
-    plan = plan_of(UploadSpec(outcome="stuck", duration=100.0, failing_task="Extract package", failing_node=1))
+    plan = make_plan(UploadSpec(outcome="stalled", duration=100.0, failing_task="Extract package", failing_node=1))
     image = at(plan, 1_000_000.0)
     running = [event for event in node_events(image) if event[2] == "SYSERR_PENDING"]
     assert running == [("Extract package", "10.0.0.12", "SYSERR_PENDING")]
@@ -127,36 +129,36 @@ def test_a_stuck_upload_hangs_on_one_node_and_never_ends() -> None:
 
 
 def test_a_node_that_waits_for_its_turn_has_neither_times_nor_status() -> None:
-    plan = plan_of(UploadSpec(duration=1000.0))
-    first = min(span.begin for span in plan.spans)
+    plan = make_plan(UploadSpec(duration=1000.0))
+    first = min(span.begin for span in plan.node_tasks)
     waiting = [node for node in at(plan, first)["events"][0]["nodes_events"] if "start_time" not in node]
     assert len(waiting) == 2
     assert all(node.keys() == {"ip"} for node in waiting)
 
 
 def test_the_finer_steps_of_a_task_run_one_after_the_other() -> None:
-    steps = at(plan_of(UploadSpec(duration=1000.0)), 2000.0)["events"][1]["sub_events"]
+    steps = at(make_plan(UploadSpec(duration=1000.0)), 2000.0)["events"][1]["sub_events"]
     assert [step["message"] for step in steps] == list(TASKS[1].steps)
     assert all(before["end_time"] <= after["start_time"] for before, after in pairwise(steps))
 
 
 def test_a_cluster_of_one_replicates_to_itself() -> None:
-    image = at(plan_of(UploadSpec(), nodes=NODES[:1]), 1000.0)
+    image = at(make_plan(UploadSpec(), nodes=NODES[:1]), 1000.0)
     assert ("Replicate to followers", "10.0.0.11", "SYSERR_SUCCESS") in node_events(image)
 
 
 def test_without_smoothness_progress_moves_only_with_the_tasks() -> None:
-    plan = plan_of(UploadSpec(duration=100.0, smooth=False))
-    assert {rendered(plan, change)["progress"] for change in plan.changes} == {0, 16, 33, 50, 66, 83, 100}
+    plan = make_plan(UploadSpec(duration=100.0, smooth=False))
+    assert {render_image(plan, change)["progress"] for change in plan.changes} == {0, 16, 33, 50, 66, 83, 100}
 
 
-@pytest.mark.parametrize("status", ["completed", "failed", "stuck"])
+@pytest.mark.parametrize("status", ["completed", "failed", "stalled"])
 def test_the_old_health_field_follows_the_outcome(status: str) -> None:
-    image = at(plan_of(msgspec.convert({"outcome": status, "failing_task": "Finalize"}, UploadSpec)), 1000.0)
-    healthy = {"completed": "SYSERR_SUCCESS", "stuck": "SYSERR_PENDING"}
+    image = at(make_plan(msgspec.convert({"outcome": status, "failing_task": "Finalize"}, UploadSpec)), 1000.0)
+    healthy = {"completed": "SYSERR_SUCCESS", "stalled": "SYSERR_PENDING"}
     assert image["status"].startswith(healthy.get(status, "SYSERR_MC_"))
 
 
 def test_the_same_seed_gives_the_same_life_and_another_seed_another() -> None:
-    one, same, other = (plan_of(UploadSpec(), seed=seed) for seed in ("7", "7", "8"))
+    one, same, other = (make_plan(UploadSpec(), seed=seed) for seed in ("7", "7", "8"))
     assert (one == same, one == other) == (True, False)

@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.simulator.http_types import Refusal
-from monitor.simulator.images import Served
-from monitor.simulator.listing import Page, page_of
+from monitor.simulator.http_types import ApiError
+from monitor.simulator.images import ServedImage
+from monitor.simulator.listing import Page, paginate
 
 
-def served(image: dict[str, Any]) -> Served:
-    return Served(image["uuid"], "admin", msgspec.json.encode(image))
+def served(image: dict[str, Any]) -> ServedImage:
+    return ServedImage(image["uuid"], "admin", msgspec.json.encode(image))
 
 
 IMAGES = [
@@ -31,7 +31,7 @@ IMAGES = [
 
 
 def page(query: dict[str, str] | None = None, *, page_size: int = 25) -> Page:
-    return page_of(IMAGES, query or {}, page_size=page_size, base="https://c/api/image")
+    return paginate(IMAGES, query or {}, page_size=page_size, base="https://c/api/image")
 
 
 def uuids(query: dict[str, str]) -> list[str]:
@@ -60,7 +60,7 @@ def test_pages_together_are_the_list() -> None:
 
 def test_no_page_is_larger_than_200() -> None:
     images = [served({"uuid": f"image-{number}", "name": "n"}) for number in range(201)]
-    assert len(page_of(images, {"page_size": "1000"}, page_size=25, base="").results) == 200
+    assert len(paginate(images, {"page_size": "1000"}, page_size=25, base="").results) == 200
 
 
 def test_without_a_page_size_the_controller_chooses() -> None:
@@ -105,6 +105,6 @@ def test_include_name_puts_names_behind_references() -> None:
 
 @pytest.mark.parametrize("query", [{"page": "0"}, {"page": "x"}, {"page_size": "-1"}], ids=str)
 def test_a_page_that_is_no_number_is_refused(query: dict[str, str]) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         page(query)
     assert refused.value.status == 400

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.simulator.http_types import Refusal
-from monitor.simulator.patching import Setting, patched
+from monitor.simulator.http_types import ApiError
+from monitor.simulator.patching import PatchContext, apply_patch
 from monitor.simulator.specs import PatchPolicy
 
 IMAGE: dict[str, Any] = {
@@ -22,12 +22,12 @@ IMAGE: dict[str, Any] = {
 
 def patch(body: object, *, policy: PatchPolicy | None = None, version: tuple[int, ...] = (30, 2, 1)) -> dict[str, Any]:
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    setting = Setting(policy or PatchPolicy(), version, {"image-1": "one", "image-2": "two"})
-    return patched(IMAGE, raw, setting)
+    setting = PatchContext(policy or PatchPolicy(), version, {"image-1": "one", "image-2": "two"})
+    return apply_patch(IMAGE, raw, setting)
 
 
-def refusal(body: object, *, policy: PatchPolicy | None = None, version: tuple[int, ...] = (30, 2, 1)) -> Refusal:
-    with pytest.raises(Refusal) as refused:
+def refusal(body: object, *, policy: PatchPolicy | None = None, version: tuple[int, ...] = (30, 2, 1)) -> ApiError:
+    with pytest.raises(ApiError) as refused:
         patch(body, policy=policy, version=version)
     return refused.value
 
@@ -139,7 +139,7 @@ def test_a_field_that_is_gone_is_unknown() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "status"),
-    [(PatchPolicy(anything=False), 405), (PatchPolicy(json_patch=False), 400)],
+    [(PatchPolicy(enabled=False), 405), (PatchPolicy(json_patch=False), 400)],
     ids=["images-cannot-be-changed", "too-old-for-json-patch"],
 )
 def test_the_policy_can_refuse_more(policy: PatchPolicy, status: int) -> None:

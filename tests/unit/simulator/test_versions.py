@@ -2,8 +2,8 @@
 
 import pytest
 
-from monitor.simulator.http_types import Refusal
-from monitor.simulator.versions import negotiated, parse, refuse_younger, view
+from monitor.simulator.http_types import ApiError
+from monitor.simulator.versions import negotiate, parse, reject_newer_fields, view_in_version
 
 IMAGE = {
     "uuid": "image-1",
@@ -38,32 +38,32 @@ IMAGE = {
 def test_fields_younger_than_the_request_are_left_out_and_so_is_what_was_removed(
     version: tuple[int, ...], gone: set[str]
 ) -> None:
-    assert IMAGE.keys() - view(IMAGE, version).keys() == gone
+    assert IMAGE.keys() - view_in_version(IMAGE, version).keys() == gone
 
 
 @pytest.mark.parametrize(("version", "there"), [((22, 1, 6), False), ((30, 2, 1), True), ((32, 2, 1), False)])
 def test_the_remote_image_reference_came_and_went(version: tuple[int, ...], *, there: bool) -> None:
-    assert ("remote_image_ref" in view(IMAGE, version)["controller_info"]["build"]) is there
+    assert ("remote_image_ref" in view_in_version(IMAGE, version)["controller_info"]["build"]) is there
 
 
 def test_a_request_without_a_version_is_answered_as_16_4_2() -> None:
-    assert negotiated(None, "30.2.1") == ((16, 4, 2), "16_4_2")
+    assert negotiate(None, "30.2.1") == ((16, 4, 2), "16_4_2")
 
 
 def test_the_version_is_echoed_as_it_was_asked_for() -> None:
-    assert negotiated("22.1.6", "30.2.1") == ((22, 1, 6), "22.1.6")
+    assert negotiate("22.1.6", "30.2.1") == ((22, 1, 6), "22.1.6")
 
 
 @pytest.mark.parametrize("asked", ["30.2.2", "99.1.1", "newest", ""])
 def test_a_version_that_is_none_or_too_young_is_refused(asked: str) -> None:
-    with pytest.raises(Refusal, match="Invalid version") as refused:
-        negotiated(asked, "30.2.1")
+    with pytest.raises(ApiError, match="Invalid version") as refused:
+        negotiate(asked, "30.2.1")
     assert refused.value.status == 400
 
 
 def test_a_written_field_that_is_too_young_is_refused_in_the_words_of_the_controller() -> None:
-    with pytest.raises(Refusal) as refused:
-        refuse_younger(("name", "fips_mode_transition_applicable"), (22, 1, 6))
+    with pytest.raises(ApiError) as refused:
+        reject_newer_fields(("name", "fips_mode_transition_applicable"), (22, 1, 6))
     assert refused.value.text == (
         "Incoming request (v22_1_6) has field (fips_mode_transition_applicable) introduced in later versions(v30_1_1)."
     )
