@@ -8,7 +8,7 @@ from monitor.simulator.clock import Clock
 
 
 class ManualClock:
-    """A monotonic clock that is moved by hand."""
+    """A monotonic clock that only the test moves."""
 
     def __init__(self) -> None:
         self.at = 100.0
@@ -17,7 +17,7 @@ class ManualClock:
         return self.at
 
 
-def test_time_runs_as_fast_as_told() -> None:
+def test_the_clock_runs_at_its_speed() -> None:
     hand = ManualClock()
     clock = Clock(start=1000.0, speed=20.0, monotonic=hand)
     hand.at += 3
@@ -32,19 +32,19 @@ def test_time_stands_still_at_speed_zero_until_it_is_advanced() -> None:
     assert clock.now() == 1007.5
 
 
-def test_to_advance_backwards_is_refused() -> None:
+def test_advancing_by_a_negative_time_is_an_error() -> None:
     clock = Clock(start=0.0, speed=0.0, monotonic=ManualClock())
     with pytest.raises(ValueError, match="jump"):
         clock.advance(-1)
 
 
-def test_a_jump_goes_backwards() -> None:
+def test_a_jump_can_go_backwards() -> None:
     clock = Clock(start=1000.0, speed=0.0, monotonic=ManualClock())
     clock.jump(-100)
     assert clock.now() == 900.0
 
 
-async def test_who_waits_for_a_moment_wakes_when_the_clock_is_advanced_past_it() -> None:
+async def test_waiting_for_a_time_ends_when_the_clock_is_advanced_past_it() -> None:
     clock = Clock(start=0.0, speed=0.0, monotonic=ManualClock())
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         waiter = group.create_task(clock.wait_until(60.0))
@@ -54,7 +54,7 @@ async def test_who_waits_for_a_moment_wakes_when_the_clock_is_advanced_past_it()
             clock.advance(seconds)
 
 
-async def test_who_waits_for_a_moment_wakes_when_time_gets_there_by_itself() -> None:
+async def test_waiting_for_a_time_ends_when_the_running_clock_reaches_it() -> None:
     clock = Clock(start=0.0, speed=1000.0, monotonic=asyncio.get_running_loop().time)
     async with asyncio.timeout(5):
         await clock.wait_until(5.0)
