@@ -10,13 +10,14 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from monitor.simulator.faults import Fault
-from monitor.simulator.http_types import ApiError, HttpRequest, HttpResponse, Json, json_response
+from monitor.simulator.http_types import ApiError, HttpRequest, HttpResponse, json_response
 from monitor.simulator.lifecycle import format_time
 from monitor.simulator.specs import UploadSpec
 from monitor.simulator.state import ControllerState
 
 T = TypeVar("T")
 PREFIX = "/simulator"
+SUMMARY_FIELDS = ("uuid", "name", "img_state", "progress")
 NEWEST = (99,)  # an API version in which an Image has all fields
 
 
@@ -42,7 +43,7 @@ def respond(controller: ControllerState, request: HttpRequest) -> HttpResponse:
 
 def _get_state(controller: ControllerState, _: HttpRequest) -> HttpResponse:
     now = controller.clock.now()
-    images = [_summarize(served.image) for served in controller.images.served(now, NEWEST)]
+    images = [served.image for served in controller.images.served(now, NEWEST)]
     state = {
         "name": controller.name,
         "version": controller.version,
@@ -55,13 +56,9 @@ def _get_state(controller: ControllerState, _: HttpRequest) -> HttpResponse:
         "failed_logins": controller.login_state.failed_logins,
         "requests": len(controller.request_log.requests),
         "faults": controller.faults.active,
-        "images": images,
+        "images": [{field: image.get(field) for field in SUMMARY_FIELDS} for image in images],
     }
     return json_response(state)
-
-
-def _summarize(image: Json) -> Json:
-    return {field: image.get(field) for field in ("uuid", "name", "img_state", "progress")}
 
 
 def _add_fault(controller: ControllerState, request: HttpRequest) -> HttpResponse:

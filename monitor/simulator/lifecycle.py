@@ -116,7 +116,8 @@ def plan_upload(
     if spec.outcome == "completed":
         end = max(each.end for each in node_tasks)
         return UploadPlan(base, started_at, spec.outcome, node_tasks, end, smooth=spec.smooth)
-    failure = _failure(spec, rng)
+    failure = rng.choice(FAILURES)
+    failure = replace(failure, task=spec.failing_task) if spec.failing_task else failure
     planned = _failing_node_task(node_tasks, failure, nodes[spec.failing_node])
     last_change = max(each.end for each in node_tasks if each.task == planned.task)
     if spec.outcome == "stalled":
@@ -142,11 +143,6 @@ def _node_tasks(duration: float, nodes: tuple[str, ...], rng: SeededRandom) -> I
         start += length
 
 
-def _failure(spec: UploadSpec, rng: SeededRandom) -> Failure:
-    failure = rng.choice(FAILURES)
-    return replace(failure, task=spec.failing_task) if spec.failing_task else failure
-
-
 def _failing_node_task(node_tasks: tuple[NodeTask, ...], failure: Failure, node: str) -> NodeTask:
     """Return the failing task on this node; on the last node that does it, where this one does not."""
     candidates = [each for each in node_tasks if TASKS[each.task].name == failure.task]
@@ -162,7 +158,9 @@ def render_image(plan: UploadPlan, offset: float) -> Json:
     """
     state, since = _state(plan, offset)
     ended = state in {"IMAGE_FSM_COMPLETED", "IMAGE_FSM_FAILED"}
-    changed_at = _timestamp(plan, since)
+    secs, usecs = divmod(to_microseconds(plan.started_at + since), 1_000_000)
+    changed_at = {"secs": secs, "usecs": usecs}
+    begun = sorted({each.task for each in plan.node_tasks if each.begin <= offset})
     image = {
         **plan.base,
         "_last_modified": str(to_microseconds(plan.started_at + offset)),
@@ -172,7 +170,7 @@ def render_image(plan: UploadPlan, offset: float) -> Json:
         "total_tasks": len(TASKS),
         "tasks_completed": len(_completed_tasks(plan, offset)),
         "start_time": format_time(plan.started_at),
-        "events": [_task_events(plan, index, offset) for index in _begun_tasks(plan, offset)],
+        "events": [_task_events(plan, index, offset) for index in begun],
     }
     return {**image, "end_time": format_time(plan.started_at + offset), "duration": round(offset)} if ended else image
 
@@ -206,10 +204,6 @@ def _completed_tasks(plan: UploadPlan, offset: float) -> list[int]:
     return [index for index in range(len(TASKS)) if index not in unfinished]
 
 
-def _begun_tasks(plan: UploadPlan, offset: float) -> list[int]:
-    return sorted({each.task for each in plan.node_tasks if each.begin <= offset})
-
-
 def _task_events(plan: UploadPlan, index: int, offset: float) -> Json:
     node_tasks = [each for each in plan.node_tasks if each.task == index]
     nodes_events = [_event(plan, each, offset) for each in node_tasks]
@@ -241,11 +235,6 @@ def _event(plan: UploadPlan, node_task: NodeTask, offset: float) -> Json:
     }
     event = {**event, **ended, "status": node_task.status, "sub_tasks": list(TASKS[node_task.task].steps)}
     return {**event, "message": node_task.message} if node_task.message else event
-
-
-def _timestamp(plan: UploadPlan, offset: float) -> Json:
-    secs, usecs = divmod(to_microseconds(plan.started_at + offset), 1_000_000)
-    return {"secs": secs, "usecs": usecs}
 
 
 def _to_millis(offset: float) -> float:

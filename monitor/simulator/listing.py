@@ -59,15 +59,16 @@ def _number(query: Mapping[str, str], key: str, default: int) -> int:
 
 def _matches(image: Json, filters: Mapping[str, str]) -> bool:
     """Whether the image passes all filters, such as ``type``, ``img_state.state`` or ``name.contains``."""
-    return all(_matches_one(image, key, expected) for key, expected in filters.items())
+    return all(_passes(image, key, expected) for key, expected in filters.items())
 
 
-def _matches_one(image: Json, key: str, expected: str) -> bool:
+def _passes(image: Json, key: str, expected: str) -> bool:
     path, _, operator = key.rpartition(".")
     if not path or operator not in OPERATORS:
         path, operator = key, "is"
     value = _value_at(image, path.split("."))
-    return value is not None and OPERATORS[operator](_text(value), expected)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return value is not None and OPERATORS[operator](text, expected)
 
 
 OPERATORS: dict[str, Callable[[str, str], bool]] = {
@@ -82,10 +83,6 @@ def _value_at(value: object, path: Iterable[str]) -> object:
     for step in path:
         value = value.get(step) if isinstance(value, dict) else None
     return value
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _sort(images: list[ServedImage], sort: str | None) -> list[ServedImage]:

@@ -12,6 +12,7 @@ from monitor.simulator.image_builds import base_image
 from monitor.simulator.lifecycle import TASKS, UploadPlan, plan_upload, render_image
 from monitor.simulator.random_values import SeededRandom
 from monitor.simulator.specs import UploadSpec
+from tests.support.strategies import BOUNDED
 
 START = 1_740_000_000.0
 NODES = ("10.0.0.11", "10.0.0.12", "10.0.0.13")
@@ -50,6 +51,7 @@ PLANS = st.builds(
 OFFSETS = st.lists(st.floats(0.0, 10_000.0), min_size=1, max_size=6).map(sorted)
 
 
+@BOUNDED
 @given(plan=PLANS, offsets=OFFSETS)
 def test_completed_tasks_and_progress_never_decrease(plan: UploadPlan, offsets: list[float]) -> None:
     images = [at(plan, offset) for offset in offsets]
@@ -57,6 +59,7 @@ def test_completed_tasks_and_progress_never_decrease(plan: UploadPlan, offsets: 
     assert all(before["progress"] <= after["progress"] for before, after in pairwise(images))
 
 
+@BOUNDED
 @given(plan=PLANS, offsets=OFFSETS)
 def test_progress_and_tasks_stay_within_their_limits(plan: UploadPlan, offsets: list[float]) -> None:
     for image in (at(plan, offset) for offset in offsets):
@@ -65,6 +68,7 @@ def test_progress_and_tasks_stay_within_their_limits(plan: UploadPlan, offsets: 
         assert (image["progress"] == 100) == (image["img_state"]["state"] == "IMAGE_FSM_COMPLETED")
 
 
+@BOUNDED
 @given(plan=PLANS, offsets=OFFSETS)
 def test_events_name_planned_tasks_in_order_on_nodes_of_the_cluster(plan: UploadPlan, offsets: list[float]) -> None:
     for image in (at(plan, offset) for offset in offsets):
@@ -73,12 +77,14 @@ def test_events_name_planned_tasks_in_order_on_nodes_of_the_cluster(plan: Upload
         assert {node for _, node, _ in node_events(image)} <= set(NODES)
 
 
+@BOUNDED
 @given(plan=PLANS, offsets=OFFSETS)
 def test_the_image_survives_json_at_any_time(plan: UploadPlan, offsets: list[float]) -> None:
     for image in (at(plan, offset) for offset in offsets):
         assert msgspec.json.decode(msgspec.json.encode(image)) == image
 
 
+@BOUNDED
 @given(plan=PLANS)
 def test_the_image_changes_at_the_planned_offsets_and_only_there(plan: UploadPlan) -> None:
     for begin, end in pairwise(plan.changes):
