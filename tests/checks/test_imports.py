@@ -38,8 +38,8 @@ def module_graph(root: Path) -> Mapping[str, frozenset[str]]:
     graph = {}
     for name, path in sources.items():
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        wanted = imported_names(ast.parse(path.read_text()), package)
-        found = (each if each in sources else each.rpartition(".")[0] for each in wanted)
+        imported = imported_names(ast.parse(path.read_text()), package)
+        found = (each if each in sources else each.rpartition(".")[0] for each in imported)
         graph[name] = frozenset(each for each in found if each in sources)
     return graph
 
@@ -125,8 +125,8 @@ def test_an_import_of_any_package_into_the_simulator_breaks_its_contract(copied_
     clock = copied_tree / "monitor" / SIMULATOR / "clock.py"
     planted = "\n".join(f"import monitor.{package}" for package in PACKAGES)
     clock.write_text(f"{planted}\n{clock.read_text()}")
-    said = broken_contracts(copied_tree)[STRANGER]
-    missed = [package for package in PACKAGES if f"monitor.simulator.clock -> monitor.{package} (l." not in said]
+    report = broken_contracts(copied_tree)[STRANGER]
+    missed = [package for package in PACKAGES if f"monitor.simulator.clock -> monitor.{package} (l." not in report]
     assert (missed, len(PACKAGES)) == ([], 10)
 
 

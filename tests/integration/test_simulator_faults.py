@@ -180,8 +180,8 @@ async def test_switch_session_sends_the_cookies_that_are_valid_from_now_on(
 
 async def test_switch_session_does_not_affect_a_client_without_a_session(dc1: SimulatedController) -> None:
     dc1.faults.order(Fault("switch_session"))
-    async with aiohttp.ClientSession(dc1.url) as stranger:
-        assert (await get(stranger)).status == 401
+    async with aiohttp.ClientSession(dc1.url) as anonymous:
+        assert (await get(anonymous)).status == 401
 
 
 async def test_csrf_rotation_shows_only_in_the_cookies(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:

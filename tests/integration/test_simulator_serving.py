@@ -149,10 +149,10 @@ async def test_initial_data_is_public_but_has_the_version_only_after_log_in(
     dc1: SimulatedController, http: aiohttp.ClientSession
 ) -> None:
     client = Client(dc1, http)
-    stranger = await (await client.request("GET", "/api/initial-data")).json()
+    anonymous = await (await client.request("GET", "/api/initial-data")).json()
     await client.log_in()
-    known = await (await client.request("GET", "/api/initial-data")).json()
-    assert ("version" in stranger, known["version"]["Version"]) == (False, "30.2.1")
+    logged_in = await (await client.request("GET", "/api/initial-data")).json()
+    assert ("version" in anonymous, logged_in["version"]["Version"]) == (False, "30.2.1")
 
 
 async def test_cluster_status_is_public(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:

@@ -20,7 +20,7 @@ IMAGE = {
 
 
 @pytest.mark.parametrize(
-    ("version", "gone"),
+    ("version", "missing"),
     [
         (
             (16, 4, 2),
@@ -35,8 +35,8 @@ IMAGE = {
     ],
     ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
 )
-def test_fields_that_a_version_does_not_have_are_left_out(version: tuple[int, ...], gone: set[str]) -> None:
-    assert IMAGE.keys() - view_in_version(IMAGE, version).keys() == gone
+def test_fields_that_a_version_does_not_have_are_left_out(version: tuple[int, ...], missing: set[str]) -> None:
+    assert IMAGE.keys() - view_in_version(IMAGE, version).keys() == missing
 
 
 @pytest.mark.parametrize(("version", "there"), [((22, 1, 6), False), ((30, 2, 1), True), ((32, 2, 1), False)])
@@ -52,10 +52,10 @@ def test_the_response_names_the_requested_version() -> None:
     assert negotiate("22.1.6", "30.2.1") == ((22, 1, 6), "22.1.6")
 
 
-@pytest.mark.parametrize("asked", ["30.2.2", "99.1.1", "newest", ""])
-def test_an_invalid_or_too_new_version_is_rejected(asked: str) -> None:
+@pytest.mark.parametrize("requested", ["30.2.2", "99.1.1", "newest", ""])
+def test_an_invalid_or_too_new_version_is_rejected(requested: str) -> None:
     with pytest.raises(ApiError, match="Invalid version") as caught:
-        negotiate(asked, "30.2.1")
+        negotiate(requested, "30.2.1")
     assert caught.value.status == 400
 
 
