@@ -1,23 +1,22 @@
 """
-Simulated Avi Controllers over real HTTP or HTTPS, with faults on order.
+Simulated Avi Controllers over real HTTP or HTTPS, with faults on request.
 
-A stranger to the rest of the program on purpose: it shares no schema, no decoder and no constant with the daemon that
-it is there to test.
+It imports nothing of the daemon that it tests: code that both share would give both the same bugs.
 """
 
 from monitor.simulator.controller import SimulatedController
 from monitor.simulator.fault_table import FAULT_KINDS
 from monitor.simulator.faults import Fault
 from monitor.simulator.fleet import Simulator
-from monitor.simulator.request_log import Request
+from monitor.simulator.request_log import LoggedRequest
 from monitor.simulator.scenarios import SCENARIOS
 from monitor.simulator.specs import (
     Account,
     ControllerSpec,
-    Moment,
     PatchPolicy,
     RateLimit,
     Scenario,
+    TimelineEvent,
     UploadSpec,
 )
 
@@ -27,12 +26,12 @@ __all__ = [
     "Account",
     "ControllerSpec",
     "Fault",
-    "Moment",
+    "LoggedRequest",
     "PatchPolicy",
     "RateLimit",
-    "Request",
     "Scenario",
     "SimulatedController",
     "Simulator",
+    "TimelineEvent",
     "UploadSpec",
 ]

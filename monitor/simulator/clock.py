@@ -1,4 +1,4 @@
-"""Simulated time: a start, a speed, and a push forward on demand. Everything about images is computed from it."""
+"""Simulated time: a start, a speed, and jumps on demand. Images, events and timelines follow it; sessions do not."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,39 +7,39 @@ from contextlib import suppress
 
 class Clock:
     """
-    Seconds since the epoch, as the simulated Controllers see them.
+    The time of the simulated Controllers, in seconds since the epoch.
 
-    ``now = start + speed × (monotonic seconds since the start) + everything advanced``; with ``speed=0`` time stands
-    still until it is advanced, which is what most tests want.
+    ``now = start + speed × (monotonic seconds since the start) + all jumps``. With ``speed=0`` time stands still until
+    it is advanced, as in most tests.
     """
 
     def __init__(self, *, start: float, speed: float, monotonic: Callable[[], float]) -> None:
         self.speed = speed
         self.monotonic = monotonic
         self._start = start
-        self._began = monotonic()
-        self._moved = asyncio.Event()
+        self._created_at = monotonic()
+        self._jumped = asyncio.Event()
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        return self._start + self.speed * (self.monotonic() - self._began)
+        return self._start + self.speed * (self.monotonic() - self._created_at)
 
     def advance(self, seconds: float) -> None:
-        """Raises ValueError for a negative number: time that runs backwards is a jump, and said so."""
+        """Move the clock forward. Raises: ValueError for a negative number; use ``jump`` to go back."""
         if seconds < 0:
             message = f"cannot advance by {seconds} s; use jump()"
             raise ValueError(message)
         self.jump(seconds)
 
     def jump(self, seconds: float) -> None:
-        """Move the clock by any amount, backwards too, as a bad time server does."""
+        """Move the clock by any amount, also backwards, as after a correction by NTP."""
         self._start += seconds
-        moved, self._moved = self._moved, asyncio.Event()
-        moved.set()
+        jumped, self._jumped = self._jumped, asyncio.Event()
+        jumped.set()
 
-    async def until(self, moment: float) -> None:
-        """Return when the clock has reached ``moment``, whether by running or by being advanced."""
-        while (left := moment - self.now()) > 0:
+    async def wait_until(self, time: float) -> None:
+        """Return when the clock has reached ``time``, by running or by a jump."""
+        while (left := time - self.now()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(left / self.speed if self.speed else None):
-                    await self._moved.wait()
+                    await self._jumped.wait()

@@ -1,68 +1,65 @@
-"""What a Controller says of its cluster: nodes, roles, versions, the state of an upgrade. Read only."""
+"""The state of the cluster: nodes, roles, versions, and whether an upgrade is running. Read only."""
 
-from typing import TYPE_CHECKING
+from monitor.simulator.http_types import HttpResponse, Json, json_response
+from monitor.simulator.lifecycle import format_time, to_microseconds
+from monitor.simulator.request import ApiRequest
+from monitor.simulator.state import ControllerState
 
-from monitor.simulator.http_types import Json, Reply, reply
-from monitor.simulator.lifecycle import micros, spoken
-
-if TYPE_CHECKING:
-    from monitor.simulator.controller import SimulatedController
-    from monitor.simulator.router import Asked
-
-UP_S = 40 * 86400.0  # how long the nodes were up when the simulation began
+UPTIME_S = 40 * 86400.0  # of the nodes at the start of the simulation
 
 
-def status(controller: "SimulatedController", _: "Asked") -> Reply:
-    """For everybody, as load balancers and installers ask for it."""
-    return reply(_cluster_state(controller))
+def status(controller: ControllerState, _: ApiRequest) -> HttpResponse:
+    """``GET /api/cluster/status``; public, for load balancers and installers."""
+    return json_response(_cluster_state(controller))
 
 
-def _cluster_state(controller: "SimulatedController") -> Json:
+def _cluster_state(controller: ControllerState) -> Json:
     state = "CLUSTER_UP_HA_ACTIVE" if len(controller.nodes) > 1 else "CLUSTER_UP_NO_HA"
-    return {"state": state, "progress": 100, "up_since": spoken(controller.started - UP_S)}
+    return {"state": state, "progress": 100, "up_since": format_time(controller.started_at - UPTIME_S)}
 
 
-def cluster(controller: "SimulatedController", _: "Asked") -> Reply:
-    """A singleton: the bare object, no envelope."""
+def cluster(controller: ControllerState, _: ApiRequest) -> HttpResponse:
+    """``GET /api/cluster``; a single object, not a list."""
     nodes = [{"name": node, "ip": {"addr": node, "type": "V4"}} for node in controller.nodes]
-    return reply({"uuid": f"cluster-{controller.cluster_uuid}", "name": f"cluster-{controller.name}", "nodes": nodes})
+    uuid = f"cluster-{controller.cluster_uuid}"
+    return json_response({"uuid": uuid, "name": f"cluster-{controller.name}", "nodes": nodes})
 
 
-def runtime(controller: "SimulatedController", _: "Asked") -> Reply:
-    """Roles and states of the nodes; the version up to the first parenthesis."""
+def runtime(controller: ControllerState, _: ApiRequest) -> HttpResponse:
+    """``GET /api/cluster/runtime``: roles and states of the nodes, and the version with build and date."""
     nodes = [
         {
             "name": node,
-            "role": "CLUSTER_LEADER" if place == 0 else "CLUSTER_FOLLOWER",
+            "role": "CLUSTER_LEADER" if index == 0 else "CLUSTER_FOLLOWER",
             "state": "CLUSTER_ACTIVE",
             "mgmt_ip": node,
-            "up_since": spoken(controller.started - UP_S),
+            "up_since": format_time(controller.started_at - UPTIME_S),
         }
-        for place, node in enumerate(controller.nodes)
+        for index, node in enumerate(controller.nodes)
     ]
-    version = {"version": _long_version(controller), "uuid": controller.cluster_uuid, "mgmt_ip": controller.nodes[0]}
-    return reply({"cluster_state": _cluster_state(controller), "node_states": nodes, "node_info": version})
+    info = {"version": _long_version(controller), "uuid": controller.cluster_uuid, "mgmt_ip": controller.nodes[0]}
+    return json_response({"cluster_state": _cluster_state(controller), "node_states": nodes, "node_info": info})
 
 
-def _long_version(controller: "SimulatedController") -> str:
+def _long_version(controller: ControllerState) -> str:
     return f"{controller.version}({controller.build_no}) 2024-08-26 10:10:10 UTC"
 
 
-def version(controller: "SimulatedController", _: "Asked") -> Reply:
-    """The version of the cluster."""
-    return reply({"Version": controller.version, "build": controller.build_no, "Product": "controller"})
+def version(controller: ControllerState, _: ApiRequest) -> HttpResponse:
+    """``GET /api/cluster/version``."""
+    return json_response({"Version": controller.version, "build": controller.build_no, "Product": "controller"})
 
 
-def node_versions(controller: "SimulatedController", _: "Asked") -> Reply:
-    """A bare list, one entry a node."""
-    return reply([{"name": node, "version": _long_version(controller)} for node in controller.nodes])
+def node_versions(controller: ControllerState, _: ApiRequest) -> HttpResponse:
+    """``GET /api/version/controller``: a bare list with one entry for each node."""
+    return json_response([{"name": node, "version": _long_version(controller)} for node in controller.nodes])
 
 
-def upgrade_status(controller: "SimulatedController", _: "Asked") -> Reply:
-    """One object for the cluster, enough to tell whether an upgrade is running and which images it holds."""
-    secs, usecs = divmod(micros(controller.started), 1_000_000)
+def upgrade_status(controller: ControllerState, _: ApiRequest) -> HttpResponse:
+    """``GET /api/upgradestatusinfo``: one object, with the state of the upgrade and the image in use."""
+    secs, usecs = divmod(to_microseconds(controller.started_at), 1_000_000)
     state = "UPGRADE_FSM_IN_PROGRESS" if controller.upgrading else "UPGRADE_FSM_COMPLETED"
-    told: Json = {
+    upgrade: Json = {
         "uuid": f"cluster-{controller.cluster_uuid}",
         "name": f"cluster-{controller.name}",
         "node_type": "NODE_CONTROLLER_CLUSTER",
@@ -70,6 +67,6 @@ def upgrade_status(controller: "SimulatedController", _: "Asked") -> Reply:
         "state": {"state": state, "last_changed_time": {"secs": secs, "usecs": usecs}},
         "progress": 50 if controller.upgrading else 100,
     }
-    pinned = sorted(controller.pinned)
-    refs = {"image_ref": f"https://{controller.nodes[0]}/api/image/{pinned[0]}"} if pinned else {}
-    return reply({"count": 1, "results": [{**told, **refs}]})
+    in_use = sorted(controller.images_in_use)
+    refs = {"image_ref": f"https://{controller.nodes[0]}/api/image/{in_use[0]}"} if in_use else {}
+    return json_response({"count": 1, "results": [{**upgrade, **refs}]})

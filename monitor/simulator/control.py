@@ -1,105 +1,101 @@
 """
-``/simulator``: the handles of a simulated Controller over HTTP, for demonstrations and for tests in other processes.
+``/simulator``: controls a simulated Controller over HTTP, for demonstrations and for tests in other processes.
 
-No log-in: it is there because it is a simulator, and it answers whatever else is broken.
+It needs no log-in, and no fault affects it.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from monitor.simulator.faults import Fault
-from monitor.simulator.http_types import Call, Json, Refusal, Reply, reply
-from monitor.simulator.lifecycle import spoken
+from monitor.simulator.http_types import ApiError, HttpRequest, HttpResponse, json_response
+from monitor.simulator.lifecycle import format_time
 from monitor.simulator.specs import UploadSpec
-
-if TYPE_CHECKING:
-    from monitor.simulator.controller import SimulatedController
+from monitor.simulator.state import ControllerState
 
 T = TypeVar("T")
 PREFIX = "/simulator"
+SUMMARY_FIELDS = ("uuid", "name", "img_state", "progress")
+NEWEST = (99,)  # an API version in which an Image has all fields
 
 
 class Advance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of ``POST /simulator/advance``; may be negative."""
+    """Body of ``POST /simulator/advance``. ``seconds`` may be negative."""
 
     seconds: float
 
 
-def is_control(call: Call) -> bool:
-    """Whether the call is meant for the simulator, not for the Controller."""
-    return call.path == PREFIX or call.path.startswith(f"{PREFIX}/")
+def is_control(request: HttpRequest) -> bool:
+    """Whether the request is for the simulator, not for the Controller."""
+    return request.path == PREFIX or request.path.startswith(f"{PREFIX}/")
 
 
-def answered(controller: "SimulatedController", call: Call) -> Reply:
-    """The reply, refusals included."""
-    handle = HANDLES.get((call.method, call.path.rstrip("/")))
+def respond(controller: ControllerState, request: HttpRequest) -> HttpResponse:
+    """Return the response of a control route, errors included."""
+    handler = ROUTES.get((request.method, request.path.rstrip("/")))
     try:
-        return handle(controller, call) if handle else reply({"error": "no such handle"}, status=404)
-    except Refusal as refusal:
-        return refusal.reply()
+        return handler(controller, request) if handler else json_response({"error": "no such route"}, status=404)
+    except ApiError as error:
+        return error.response()
 
 
-def _state(controller: "SimulatedController", _: Call) -> Reply:
+def _get_state(controller: ControllerState, _: HttpRequest) -> HttpResponse:
     now = controller.clock.now()
-    images = [_summary(served.image) for served in controller.images.served(now, (99,))]
-    told = {
+    images = [served.image for served in controller.images.served(now, NEWEST)]
+    state = {
         "name": controller.name,
         "version": controller.version,
-        "now": spoken(now),
+        "now": format_time(now),
         "speed": controller.clock.speed,
         "upgrading": controller.upgrading,
         "unready": controller.unready,
-        "sessions": len(controller.sessions),
-        "logins": controller.logins,
-        "failed_logins": controller.failed_logins,
-        "requests": len(controller.requests),
-        "faults": controller.faults.ordered,
-        "images": images,
+        "sessions": len(controller.login_state.active),
+        "logins": controller.login_state.logins,
+        "failed_logins": controller.login_state.failed_logins,
+        "requests": len(controller.request_log.requests),
+        "faults": controller.faults.active,
+        "images": [{field: image.get(field) for field in SUMMARY_FIELDS} for image in images],
     }
-    return reply(told)
+    return json_response(state)
 
 
-def _summary(image: Json) -> Json:
-    return {field: image.get(field) for field in ("uuid", "name", "img_state", "progress")}
-
-
-def _order(controller: "SimulatedController", call: Call) -> Reply:
+def _add_fault(controller: ControllerState, request: HttpRequest) -> HttpResponse:
     try:
-        controller.faults.order(_read(call, Fault))
+        controller.faults.order(_decode(request, Fault))
     except ValueError as error:
-        raise Refusal(400, str(error)) from error
-    return reply(controller.faults.ordered, status=201)
+        raise ApiError(400, str(error)) from error
+    return json_response(controller.faults.active, status=201)
 
 
-def _clear(controller: "SimulatedController", _: Call) -> Reply:
+def _clear_faults(controller: ControllerState, _: HttpRequest) -> HttpResponse:
     controller.faults.clear()
-    return Reply(204)
+    return HttpResponse(204)
 
 
-def _advance(controller: "SimulatedController", call: Call) -> Reply:
-    controller.clock.jump(_read(call, Advance).seconds)
-    return reply({"now": spoken(controller.clock.now())})
+def _advance(controller: ControllerState, request: HttpRequest) -> HttpResponse:
+    controller.clock.jump(_decode(request, Advance).seconds)
+    return json_response({"now": format_time(controller.clock.now())})
 
 
-def _upload(controller: "SimulatedController", call: Call) -> Reply:
-    return reply({"uuid": controller.plan(_read(call, UploadSpec))}, status=201)
+def _add_upload(controller: ControllerState, request: HttpRequest) -> HttpResponse:
+    return json_response({"uuid": controller.add_upload(_decode(request, UploadSpec))}, status=201)
 
 
-def _read(call: Call, shape: type[T]) -> T:
+def _decode(request: HttpRequest, shape: type[T]) -> T:
     try:
-        return msgspec.json.decode(call.body, type=shape)
+        return msgspec.json.decode(request.body, type=shape)
     except msgspec.DecodeError as error:
-        raise Refusal(400, str(error)) from error
+        raise ApiError(400, str(error)) from error
 
 
-Handle: TypeAlias = Callable[["SimulatedController", Call], Reply]
+Handler: TypeAlias = Callable[[ControllerState, HttpRequest], HttpResponse]
 
-HANDLES: dict[tuple[str, str], Handle] = {
-    ("GET", PREFIX): _state,
-    ("POST", f"{PREFIX}/faults"): _order,
-    ("DELETE", f"{PREFIX}/faults"): _clear,
+ROUTES: dict[tuple[str, str], Handler] = {
+    ("GET", PREFIX): _get_state,
+    ("POST", f"{PREFIX}/faults"): _add_fault,
+    ("DELETE", f"{PREFIX}/faults"): _clear_faults,
     ("POST", f"{PREFIX}/advance"): _advance,
-    ("POST", f"{PREFIX}/uploads"): _upload,
+    ("POST", f"{PREFIX}/uploads"): _add_upload,
 }

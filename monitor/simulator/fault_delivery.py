@@ -1,4 +1,4 @@
-"""How a reply meets the socket: whole and at once, or by drops, torn, padded, under a length that is a lie. Pure."""
+"""Faults while a response is sent: slow, torn, padded, or with a wrong Content-Length. Pure."""
 
 import zlib
 from dataclasses import dataclass, replace
@@ -6,105 +6,106 @@ from functools import lru_cache
 from typing import Literal
 
 from monitor.simulator.faults import Fault
-from monitor.simulator.http_types import Reply
+from monitor.simulator.http_types import HttpResponse
 
 MIB = 1024 * 1024
-UNSAID = -1  # no Content-Length: the body is sent in chunks
+CHUNKED = -1  # instead of a Content-Length: the body is sent in chunks
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """
-    A reply and what happens to it on the way.
+    A response, and how it is sent.
 
-    ``send``: how many bytes of the body go out before the connection ends (None: all of it, and it stays open; 0 with
-    an ``end``: not even a status line). ``announced``: the Content-Length that is told (None: the true one).
-    ``padding``: white space after the body, in bytes. ``drop`` bytes at a time, with ``pause_s`` in between.
+    ``send_bytes``: how much of the body is sent (None: all of it; 0 with ``close``: not even a status line).
+    ``close``: how the connection ends afterwards (empty: it stays open). ``content_length``: the one in the header
+    (None: the true one). ``padding_bytes``: white space sent after the body. ``piece_bytes``: the size of one write,
+    with ``pause_s`` between two of them (0: one write).
     """
 
-    reply: Reply
-    send: int | None = None
-    end: Literal["", "fin", "rst"] = ""
-    announced: int | None = None
-    padding: int = 0
-    drop: int = 0
+    response: HttpResponse
+    send_bytes: int | None = None
+    close: Literal["", "fin", "rst"] = ""
+    content_length: int | None = None
+    padding_bytes: int = 0
+    piece_bytes: int = 0
     pause_s: float = 0.0
-    wait_s: float = 0.0
+    delay_s: float = 0.0
 
     @property
-    def plain_on_the_wire(self) -> bool:
-        """Late perhaps, but whole and in one piece."""
-        return self == Delivery(self.reply, wait_s=self.wait_s)
+    def intact(self) -> bool:
+        """Whether the response is sent complete and in one piece, even if late."""
+        return self == Delivery(self.response, delay_s=self.delay_s)
 
 
 def _with_body(delivery: Delivery, body: bytes) -> Delivery:
-    return replace(delivery, reply=replace(delivery.reply, body=body))
+    return replace(delivery, response=replace(delivery.response, body=body))
 
 
 def drip_feed(delivery: Delivery, fault: Fault) -> Delivery:
-    """``size`` (16) bytes at a time, ``seconds`` (0.01) in between."""
-    return replace(delivery, drop=fault.size or 16, pause_s=0.01 if fault.seconds is None else fault.seconds)
+    """Send ``size`` (16) bytes at a time, with ``seconds`` (0.01) in between."""
+    return replace(delivery, piece_bytes=fault.size or 16, pause_s=0.01 if fault.seconds is None else fault.seconds)
 
 
 def slow_reply(delivery: Delivery, fault: Fault) -> Delivery:
-    """The work is done at once, the reply waits for ``seconds`` (1)."""
-    return replace(delivery, wait_s=1.0 if fault.seconds is None else fault.seconds)
+    """Do the work at once, and send the response after ``seconds`` (1)."""
+    return replace(delivery, delay_s=1.0 if fault.seconds is None else fault.seconds)
 
 
 def reset(delivery: Delivery, _: Fault) -> Delivery:
-    """A reset in the middle of the body; the work is done."""
-    return replace(delivery, send=len(delivery.reply.body) // 2, end="rst")
+    """Do the work, and reset the connection in the middle of the body."""
+    return replace(delivery, send_bytes=len(delivery.response.body) // 2, close="rst")
 
 
 def short_body(delivery: Delivery, _: Fault) -> Delivery:
-    """The connection ends in good order in the middle of the body; the work is done."""
-    return replace(delivery, send=len(delivery.reply.body) // 2, end="fin")
+    """Do the work, and close the connection (FIN) in the middle of the body."""
+    return replace(delivery, send_bytes=len(delivery.response.body) // 2, close="fin")
 
 
 def lost_reply(delivery: Delivery, _: Fault) -> Delivery:
-    """The work is done, and the connection closed without a byte."""
-    return replace(delivery, send=0, end="fin")
+    """Do the work, and close the connection without sending a byte."""
+    return replace(delivery, send_bytes=0, close="fin")
 
 
 def truncated_json(delivery: Delivery, _: Fault) -> Delivery:
-    """A whole and honest HTTP reply whose JSON stops in the middle."""
-    return _with_body(delivery, delivery.reply.body[: len(delivery.reply.body) // 2])
+    """Send a complete HTTP response whose JSON ends in the middle."""
+    return _with_body(delivery, delivery.response.body[: len(delivery.response.body) // 2])
 
 
 def invalid_json(delivery: Delivery, fault: Fault) -> Delivery:
-    """``value`` instead of the body."""
+    """Send ``value`` instead of the body."""
     return _with_body(delivery, (fault.value or '{"count": 1, "results": [}').encode())
 
 
 def invalid_utf8(delivery: Delivery, _: Fault) -> Delivery:
-    """The first name starts with two bytes that are no UTF-8."""
-    return _with_body(delivery, delivery.reply.body.replace(b'"name":"', b'"name":"\xff\xfe', 1))
+    """Start the first name with two bytes that are not UTF-8."""
+    return _with_body(delivery, delivery.response.body.replace(b'"name":"', b'"name":"\xff\xfe', 1))
 
 
 def oversized_body(delivery: Delivery, fault: Fault) -> Delivery:
-    """``size`` (64 MiB) more than the body, in chunks; with ``value="lying"`` under a length that never comes."""
+    """Append ``size`` (64 MiB) of padding, in chunks; ``value="wrong_length"``: with a larger Content-Length."""
     size = fault.size or 64 * MIB
-    if fault.value != "lying":
-        return replace(delivery, padding=size, announced=UNSAID)
-    whole = len(delivery.reply.body) + size
-    return replace(delivery, padding=size, announced=8 * whole, send=whole, end="fin")
+    if fault.value != "wrong_length":
+        return replace(delivery, padding_bytes=size, content_length=CHUNKED)
+    total = len(delivery.response.body) + size
+    return replace(delivery, padding_bytes=size, content_length=8 * total, send_bytes=total, close="fin")
 
 
 def gzip_bomb(delivery: Delivery, fault: Fault) -> Delivery:
-    """A few KiB that unpack to ``size`` (64 MiB), with an honest Content-Encoding."""
-    bomb = _with_body(delivery, _bomb(fault.size or 64 * MIB))
-    return replace(bomb, reply=bomb.reply.carrying(("Content-Encoding", "gzip")))
+    """Send a few KiB that decompress to ``size`` (64 MiB), with the right Content-Encoding."""
+    bomb = _with_body(delivery, _compressed_blanks(fault.size or 64 * MIB))
+    return replace(bomb, response=bomb.response.with_headers(("Content-Encoding", "gzip")))
 
 
 @lru_cache(maxsize=4)
-def _bomb(size: int) -> bytes:
-    packer = zlib.compressobj(9, wbits=31)
-    blank = b" " * MIB
-    head = packer.compress(b'{"count":0,"results":[')
-    filling = b"".join(packer.compress(blank[: min(MIB, size - sent)]) for sent in range(0, size, MIB))
-    return head + filling + packer.compress(b"]}") + packer.flush()
+def _compressed_blanks(size: int) -> bytes:
+    compressor = zlib.compressobj(9, wbits=31)
+    blanks = b" " * MIB
+    start = compressor.compress(b'{"count":0,"results":[')
+    middle = b"".join(compressor.compress(blanks[: min(MIB, size - done)]) for done in range(0, size, MIB))
+    return start + middle + compressor.compress(b"]}") + compressor.flush()
 
 
 def wrong_content_type(delivery: Delivery, fault: Fault) -> Delivery:
-    """``value`` (text/html) instead of what it is."""
-    return replace(delivery, reply=replace(delivery.reply, content_type=fault.value or "text/html"))
+    """Send ``value`` (text/html) as the content type."""
+    return replace(delivery, response=replace(delivery.response, content_type=fault.value or "text/html"))

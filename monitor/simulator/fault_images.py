@@ -1,4 +1,4 @@
-"""Faults in what a list says: images with wrong contents, envelopes that contradict themselves. Pure."""
+"""Faults in the content of a list: images with wrong contents, pages that contradict each other. Pure."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,122 +17,129 @@ WRONG_TYPES: Json = {
     "start_time": 20250213,
     "controller_info": ["build"],
 }
-FAR_STATE, FAR_TYPE, FAR_STATUS = "IMAGE_FSM_TELEPORTING", "IMAGE_TYPE_HOLOGRAM", "SYSERR_FROM_A_LATER_RELEASE"
+UNKNOWN_STATE = "IMAGE_FSM_FROM_A_LATER_RELEASE"
+UNKNOWN_TYPE = "IMAGE_TYPE_FROM_A_LATER_RELEASE"
+UNKNOWN_STATUS = "SYSERR_FROM_A_LATER_RELEASE"
 
 
-def each(change: Callable[[Json, Fault], object]) -> Callable[[list[Any], Fault], list[Any]]:
-    """From a change of one image to a change of the list: the first, or all of them. Images are copies: change away."""
+def for_each_image(change: Callable[[Json, Fault], object]) -> Callable[[list[Any], Fault], list[Any]]:
+    """Turn a change of one image into a change of a list: of the first image, or of all with ``fault.all``."""
 
-    def altered(images: list[Any], fault: Fault) -> list[Any]:
+    def change_list(images: list[Any], fault: Fault) -> list[Any]:
         return [
-            change(image, fault) if isinstance(image, dict) and (fault.all or place == 0) else image
-            for place, image in enumerate(images)
+            change(image, fault) if isinstance(image, dict) and (fault.all or index == 0) else image
+            for index, image in enumerate(images)
         ]
 
-    return altered
+    return change_list
 
 
 def wrong_types(image: Json, fault: Fault) -> object:
-    """``value``: the fields, comma between; all that are known otherwise."""
+    """``value``: the fields, separated by commas; without it, all fields of ``WRONG_TYPES``."""
     fields = _fields(fault, tuple(WRONG_TYPES))
     return {**image, **{field: WRONG_TYPES.get(field, {"wrong": "type"}) for field in fields}}
 
 
 def unknown_enum(image: Json, fault: Fault) -> object:
-    """``value``: the unknown ``img_state.state``."""
-    state = {**image.get("img_state", {}), "state": fault.value or FAR_STATE}
-    return {**image, "img_state": state, "type": FAR_TYPE, "events": _events(image, {"status": FAR_STATUS})}
+    """``value``: the unknown ``img_state.state``; the type and the status of the events are unknown, too."""
+    state = {**image.get("img_state", {}), "state": fault.value or UNKNOWN_STATE}
+    events = _with_node_fields(image, {"status": UNKNOWN_STATUS})
+    return {**image, "img_state": state, "type": UNKNOWN_TYPE, "events": events}
 
 
 def unknown_fields(image: Json, fault: Fault) -> object:
-    """``value``: the name of the field that nobody has heard of; it stands in the image, its state and its events."""
-    strange = {fault.value or "from_a_later_release": {"deep": [1, None, "x"]}}
-    state = {**image.get("img_state", {}), **strange}
-    return {**image, **strange, "img_state": state, "events": _events(image, strange)}
+    """``value``: the name of the unknown field, which is added to the image, to its state and to its events."""
+    unknown = {fault.value or "from_a_later_release": {"deep": [1, None, "x"]}}
+    state = {**image.get("img_state", {}), **unknown}
+    return {**image, **unknown, "img_state": state, "events": _with_node_fields(image, unknown)}
 
 
 def absent_fields(image: Json, fault: Fault) -> object:
-    """``value``: which fields, comma between; without one only ``uuid`` and ``name`` stay."""
-    gone = _fields(fault, tuple(field for field in image if field not in {"uuid", "name"}))
-    return {field: value for field, value in image.items() if field not in gone}
+    """``value``: the absent fields, separated by commas; without it, all but ``uuid`` and ``name``."""
+    absent = _fields(fault, tuple(field for field in image if field not in {"uuid", "name"}))
+    return {field: value for field, value in image.items() if field not in absent}
 
 
-def missing_events(image: Json, fault: Fault) -> object:  # noqa: ARG001  every change is called alike
-    """As Controllers before 21.1.3, or one that has nothing to tell."""
+def missing_events(image: Json, fault: Fault) -> object:  # noqa: ARG001  every change has the same arguments
+    """Leave out ``events``, as Controllers before 21.1.3 do."""
     return {field: value for field, value in image.items() if field != "events"}
 
 
 def null_fields(image: Json, fault: Fault) -> object:
-    """``value``: which fields are null, comma between; all but ``uuid`` otherwise."""
+    """``value``: the fields that are null, separated by commas; without it, all but ``uuid``."""
     nulls = _fields(fault, tuple(field for field in image if field != "uuid"))
     return {field: None if field in nulls else value for field, value in image.items()}
 
 
 def not_an_object(image: Json, fault: Fault) -> object:  # noqa: ARG001
-    """A string stands where an image should."""
+    """Put a string in the place of the image."""
     return "image"
 
 
 def time_format(image: Json, fault: Fault) -> object:
-    """``value``: space, iso, fraction, microseconds, empty or absent; start and end of the image and of every event."""
-    return _retimed(image, TIME_FORMATS[fault.value or "iso"])
+    """``value``: a key of ``TIME_FORMATS`` (iso), for start and end of the image and of every event."""
+    return _reformat_times(image, TIME_FORMATS[fault.value or "iso"])
 
 
-def _retimed(value: Any, told: Callable[[datetime], str | None]) -> Any:  # noqa: ANN401  it walks any JSON there is
-    if isinstance(value, list):
-        return [_retimed(entry, told) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    changed = {field: _told(inner, told) if field in TIMES else _retimed(inner, told) for field, inner in value.items()}
-    return {field: inner for field, inner in changed.items() if inner is not None or field not in TIMES}
-
-
-def _told(text: object, told: Callable[[datetime], str | None]) -> object:
-    try:
-        return told(datetime.strptime(str(text), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC))
-    except ValueError:
-        return text  # a literal image may say anything
-
-
-TIMES = frozenset({"start_time", "end_time"})
+TIME_FIELDS = frozenset({"start_time", "end_time"})
 TIME_FORMATS: dict[str, Callable[[datetime], str | None]] = {
-    "space": lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S"),
-    "iso": lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    "fraction": lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S.%f"),
-    "microseconds": lambda moment: str(round(moment.timestamp() * 1_000_000)),  # as _last_modified says it
+    "space": lambda time: time.strftime("%Y-%m-%d %H:%M:%S"),
+    "iso": lambda time: time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    "fraction": lambda time: time.strftime("%Y-%m-%d %H:%M:%S.%f"),
+    "microseconds": lambda time: str(round(time.timestamp() * 1_000_000)),  # as in _last_modified
     "empty": lambda _: "",
     "absent": lambda _: None,
 }
+
+
+def _reformat_times(value: Any, render: Callable[[datetime], str | None]) -> Any:  # noqa: ANN401  visits any JSON
+    if isinstance(value, list):
+        return [_reformat_times(entry, render) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {
+        field: _reformat(inner, render) if field in TIME_FIELDS else _reformat_times(inner, render)
+        for field, inner in value.items()
+    }
+    return {field: inner for field, inner in changed.items() if inner is not None or field not in TIME_FIELDS}
+
+
+def _reformat(text: object, render: Callable[[datetime], str | None]) -> object:
+    try:
+        return render(datetime.strptime(str(text), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC))
+    except ValueError:
+        return text  # a literal image may hold any text
 
 
 def _fields(fault: Fault, default: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(fault.value.split(",")) if fault.value else default
 
 
-def _events(image: Json, more: Json) -> list[Json]:
+def _with_node_fields(image: Json, fields: Json) -> list[Json]:
+    """Return the events of the image with these fields set in every node event."""
     return [
-        {**event, "nodes_events": [{**node, **more} for node in event.get("nodes_events", [])]}
+        {**event, "nodes_events": [{**node, **fields} for node in event.get("nodes_events", [])]}
         for event in image.get("events", [])
     ]
 
 
 def duplicate_uuids(images: list[Any], fault: Fault) -> list[Any]:
-    """The first image comes twice; with ``value="replace"`` the second time instead of the last one."""
+    """List the first image twice; ``value="replace"``: the second time in the place of the last image."""
     kept = images[:-1] if fault.value == "replace" else images
     return [*kept, *images[:1]]
 
 
-def shrinking_pages(envelope: Json, fault: Fault, page: int) -> Json:
-    """As if an image had been deleted between two pages: the count falls, and what follows moves up by one."""
-    gone = (page - 1) * (fault.size or 1)
-    return {**envelope, "count": envelope["count"] - gone, "results": envelope["results"][gone:]}
+def shrinking_pages(page: Json, fault: Fault, number: int) -> Json:
+    """Behave as if images were deleted between two pages: the count falls, and the next images move up by ``size``."""
+    deleted = (number - 1) * (fault.size or 1)
+    return {**page, "count": page["count"] - deleted, "results": page["results"][deleted:]}
 
 
-def varying_count(envelope: Json, fault: Fault, page: int) -> Json:
-    """No two pages agree on the count."""
-    return {**envelope, "count": envelope["count"] + (page - 1) * (fault.size or 1)}
+def varying_count(page: Json, fault: Fault, number: int) -> Json:
+    """Give each page another count."""
+    return {**page, "count": page["count"] + (number - 1) * (fault.size or 1)}
 
 
-def not_a_list(envelope: Json, fault: Fault, page: int) -> Json:  # noqa: ARG001
-    """``results`` is an object, with the images under their places."""
-    return {**envelope, "results": {str(place): image for place, image in enumerate(envelope["results"])}}
+def not_a_list(page: Json, fault: Fault, number: int) -> Json:  # noqa: ARG001
+    """Make ``results`` an object, with the images under their indexes."""
+    return {**page, "results": {str(index): image for index, image in enumerate(page["results"])}}

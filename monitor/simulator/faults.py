@@ -1,20 +1,20 @@
-"""Faults on order: what has been ordered, and which of it hits a request; what each does stands in ``kinds.py``."""
+"""The faults that were ordered for one Controller, and which of them hit a request; ``fault_table`` has the kinds."""
 
 import asyncio
 from collections.abc import Collection
 
 import msgspec
 
-from monitor.simulator.http_types import Call
+from monitor.simulator.http_types import HttpRequest
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """
-    One thing that goes wrong.
+    One fault that a test or an operator ordered.
 
-    ``times``: how many matching requests it hits; None = all, until cleared. ``path`` and everything below it; ``/``
-    is everything. ``method`` empty: any. ``seconds``, ``size`` and ``value`` mean what the kind says, and None is the
-    kind's own default. Faults that alter an image alter the first, or ``all``.
+    ``times``: how many matching requests it hits; None: all, until the faults are cleared. ``path``: the path and
+    everything below it; ``/`` is everything. ``method``: empty is any. ``seconds``, ``size`` and ``value`` have a
+    meaning and a default in each kind. A fault that changes images changes the first one of a list, or ``all``.
     """
 
     kind: str
@@ -26,45 +26,46 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     value: str | None = None
     all: bool = False
 
-    def matches(self, call: Call) -> bool:
-        """Whether the call is one of those that are meant."""
-        below = self.path.rstrip("/")
-        return call.method.startswith(self.method) and (call.path == below or call.path.startswith(f"{below}/"))
+    def matches(self, request: HttpRequest) -> bool:
+        """Whether method and path of the request are those of the fault."""
+        path = self.path.rstrip("/")
+        in_path = request.path == path or request.path.startswith(f"{path}/")
+        return request.method.startswith(self.method) and in_path
 
 
-class Faults:
-    """The faults of one Controller, in the order in which they were ordered; one request may meet several."""
+class ActiveFaults:
+    """The faults of one Controller in the order in which they came; one request may be hit by several."""
 
     def __init__(self, kinds: Collection[str]) -> None:
         self._kinds = kinds
-        self._ordered: list[tuple[Fault, int | None]] = []
+        self._active: list[tuple[Fault, int | None]] = []
         self._cleared = asyncio.Event()
 
     @property
-    def ordered(self) -> tuple[Fault, ...]:
-        """What is still to come, with the times that are left."""
-        return tuple(msgspec.structs.replace(fault, times=left) for fault, left in self._ordered)
+    def active(self) -> tuple[Fault, ...]:
+        """The faults that will still hit, each with the ``times`` that remain."""
+        return tuple(msgspec.structs.replace(fault, times=left) for fault, left in self._active)
 
     def order(self, fault: Fault) -> None:
-        """Raises: ValueError for a kind that does not exist."""
+        """Add a fault. Raises: ValueError for a kind that does not exist."""
         if fault.kind not in self._kinds:
-            message = f"no such fault: {fault.kind}; there are {', '.join(sorted(self._kinds))}"
+            message = f"unknown fault {fault.kind!r}; expected one of {', '.join(sorted(self._kinds))}"
             raise ValueError(message)
-        self._ordered.append((fault, fault.times))
+        self._active.append((fault, fault.times))
 
     def clear(self) -> None:
-        """Order nothing any more; requests that hang go on."""
-        self._ordered.clear()
+        """Remove all faults; requests that hang continue."""
+        self._active.clear()
         cleared, self._cleared = self._cleared, asyncio.Event()
         cleared.set()
 
-    async def cleared(self) -> None:
+    async def wait_cleared(self) -> None:
         """Return when the faults are cleared the next time."""
         await self._cleared.wait()
 
-    def take(self, call: Call) -> tuple[Fault, ...]:
-        """The faults that hit this request; each is used up by one."""
-        hits = tuple(fault for fault, left in self._ordered if left != 0 and fault.matches(call))
-        counted = [(fault, left - 1 if left and fault.matches(call) else left) for fault, left in self._ordered]
-        self._ordered = [(fault, left) for fault, left in counted if left != 0]
+    def consume(self, request: HttpRequest) -> tuple[Fault, ...]:
+        """Return the faults that hit this request, and count it for each of them."""
+        hits = tuple(fault for fault, left in self._active if left != 0 and fault.matches(request))
+        counted = [(fault, left - 1 if left and fault.matches(request) else left) for fault, left in self._active]
+        self._active = [(fault, left) for fault, left in counted if left != 0]
         return hits

@@ -1,4 +1,4 @@
-"""The fleet: one clock, one seed, a Controller a port, and the moments that happen to them by themselves."""
+"""The fleet: simulated Controllers with one clock and one seed, each on a port of its own, and their timelines."""
 
 import asyncio
 import ssl
@@ -22,9 +22,9 @@ class Simulator:
     """
     Simulated Controllers in the running event loop, listening from ``async with`` to its end.
 
-    The same seed and specs give the same objects at the same simulated times; ``start`` (seconds since the epoch)
-    defaults to the present. ``speed`` 0 stands still until the clock is advanced. Ports are known once it listens, and
-    stay what they are.
+    The same seed and specs give the same objects at the same simulated times. ``start``: seconds since the epoch; None
+    is the present. ``speed`` 0: time stands still until the clock is advanced. Ports are known as soon as it listens,
+    and do not change.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Simulator:
         start = datetime.now(UTC).timestamp() if start is None else start
         self.clock = Clock(start=start, speed=speed, monotonic=monotonic)
         self.controllers: dict[str, SimulatedController] = {
-            spec.name: SimulatedController(spec, place=place, seed=str(seed), clock=self.clock, host=host, tls=tls)
-            for place, spec in enumerate(controllers)
+            spec.name: SimulatedController(spec, index=index, seed=str(seed), clock=self.clock, host=host, tls=tls)
+            for index, spec in enumerate(controllers)
         }
         self._timelines: dict[str, Timeline] = {}
-        self._opened = AsyncExitStack()
+        self._exit_stack = AsyncExitStack()
 
     @classmethod
     def of(
@@ -59,32 +59,32 @@ class Simulator:
         start: float | None = None,
         first_port: int = 0,
     ) -> Self:
-        """A scenario by its name; ``first_port`` and those after it are used where given. Raises: KeyError."""
+        """Create a scenario by its name, on ``first_port`` and the ports after it (0: free ones). Raises: KeyError."""
         specs = SCENARIOS[scenario].controllers
-        placed = [
-            msgspec.structs.replace(spec, port=first_port + place if first_port else 0)
-            for place, spec in enumerate(specs)
+        with_ports = [
+            msgspec.structs.replace(spec, port=first_port + index if first_port else 0)
+            for index, spec in enumerate(specs)
         ]
-        return cls(placed, seed=seed, speed=speed, host=host, tls=tls, start=start)
+        return cls(with_ports, seed=seed, speed=speed, host=host, tls=tls, start=start)
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as opened:
+        async with AsyncExitStack() as stack:
             for controller in self.controllers.values():
-                opened.push_async_callback(controller.close)
+                stack.push_async_callback(controller.close)
                 await controller.start_listening()
-            happening = await opened.enter_async_context(asyncio.TaskGroup())
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
             for name, controller in self.controllers.items():
-                timeline = self._timelines[name] = Timeline(controller)
-                opened.callback(happening.create_task(timeline.run(), name=f"moments:{name}").cancel)
-            self._opened = opened.pop_all()
+                timeline = self._timelines[name] = Timeline(controller, controller.listener)
+                stack.callback(tasks.create_task(timeline.run(), name=f"timeline:{name}").cancel)
+            self._exit_stack = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._opened.aclose()
+        await self._exit_stack.aclose()
 
-    async def settled(self) -> None:
-        """Return when every moment of a spec that is due by now has happened; for use after the clock was advanced."""
+    async def wait_timelines(self) -> None:
+        """Return when all timeline events are applied that are due; for use after the clock was advanced."""
         for timeline in self._timelines.values():
-            await timeline.settled()
+            await timeline.wait_applied()

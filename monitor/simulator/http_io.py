@@ -1,4 +1,4 @@
-"""Between aiohttp and the simulation: a request becomes a call, a delivery becomes bytes on the wire."""
+"""Between aiohttp and the simulation: reads a request, and puts a delivery on the wire."""
 
 import asyncio
 import socket
@@ -7,79 +7,78 @@ from contextlib import suppress
 
 from aiohttp import BodyPartReader, web
 
-from monitor.simulator.fault_delivery import UNSAID, Delivery
-from monitor.simulator.http_types import Call, UploadedFile
+from monitor.simulator.fault_delivery import CHUNKED, Delivery
+from monitor.simulator.http_types import HttpRequest, UploadedFile
 
-BLANK = b" " * 65536  # padding goes out in pieces of this size
+PADDING = b" " * 65536  # padding is written in pieces of this size
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time left: closing sends RST instead of FIN
 
 
-async def read(request: web.BaseRequest) -> Call:
-    """Raises: HTTPRequestEntityTooLarge for a body over 1 MiB that is no upload."""
-    multipart = request.content_type == "multipart/form-data"
-    file = await _file(request) if multipart else None
-    body = b"" if multipart else await request.read()
-    query = tuple(request.query.items())
-    return Call(request.method, request.path, query, request.headers, request.cookies, body, file)
+async def read_request(incoming: web.BaseRequest) -> HttpRequest:
+    """Read a request with its body. Raises: HTTPRequestEntityTooLarge for a body over 1 MiB that is not an upload."""
+    multipart = incoming.content_type == "multipart/form-data"
+    file = await _read_file(incoming) if multipart else None
+    body = b"" if multipart else await incoming.read()
+    query = tuple(incoming.query.items())
+    return HttpRequest(incoming.method, incoming.path, query, incoming.headers, incoming.cookies, body, file)
 
 
-async def _file(request: web.BaseRequest) -> UploadedFile | None:
+async def _read_file(incoming: web.BaseRequest) -> UploadedFile | None:
     found = None
-    async for part in await request.multipart():
+    async for part in await incoming.multipart():
         if isinstance(part, BodyPartReader) and part.name == "file":
-            found = UploadedFile(part.filename or "", await _size(part))
+            size = 0
+            while chunk := await part.read_chunk(65536):
+                size += len(chunk)
+            found = UploadedFile(part.filename or "", size)
     return found
 
 
-async def _size(part: BodyPartReader) -> int:
-    size = 0
-    while chunk := await part.read_chunk(65536):
-        size += len(chunk)
-    return size
+async def send(incoming: web.BaseRequest, delivery: Delivery) -> web.StreamResponse:
+    """Send the response, or return it unsent for aiohttp to send when the delivery is intact."""
+    await asyncio.sleep(delivery.delay_s)
+    status, reason = delivery.response.status, delivery.response.reason
+    if delivery.intact:
+        intact = web.Response(status=status, reason=reason, body=delivery.response.body)
+        _set_headers(intact, delivery)
+        return intact
+    in_pieces = web.StreamResponse(status=status, reason=reason)
+    _set_headers(in_pieces, delivery)
+    with suppress(ConnectionError):  # the client has closed the connection
+        await _send_in_pieces(incoming, in_pieces, delivery)
+    return in_pieces
 
 
-async def send(request: web.BaseRequest, sent: Delivery) -> web.StreamResponse:
-    """Hand the reply over; what comes back is either unsent and whole, or already on its way in pieces."""
-    await asyncio.sleep(sent.wait_s)
-    if sent.plain_on_the_wire:
-        response = web.Response(status=sent.reply.status, reason=sent.reply.reason, body=sent.reply.body)
-        _dress(response, sent)
-        return response
-    response_in_pieces = web.StreamResponse(status=sent.reply.status, reason=sent.reply.reason)
-    _dress(response_in_pieces, sent)
-    with suppress(ConnectionError):  # the client has had enough
-        await _in_pieces(request, response_in_pieces, sent)
-    return response_in_pieces
+def _set_headers(outgoing: web.StreamResponse, delivery: Delivery) -> None:
+    outgoing.headers["Content-Type"] = delivery.response.content_type
+    for name, value in delivery.response.headers:
+        outgoing.headers.add(name, value)
 
 
-def _dress(response: web.StreamResponse, sent: Delivery) -> None:
-    response.headers["Content-Type"] = sent.reply.content_type
-    for name, value in sent.reply.headers:
-        response.headers.add(name, value)
+async def _send_in_pieces(incoming: web.BaseRequest, outgoing: web.StreamResponse, delivery: Delivery) -> None:
+    sends_nothing = delivery.close and delivery.send_bytes == 0
+    if not sends_nothing:
+        if delivery.content_length != CHUNKED:
+            length = delivery.content_length
+            outgoing.content_length = len(delivery.response.body) if length is None else length
+        await outgoing.prepare(incoming)
+        await _write(outgoing, delivery)
+    if delivery.close:
+        _close_connection(incoming, reset=delivery.close == "rst")
 
 
-async def _in_pieces(request: web.BaseRequest, response: web.StreamResponse, sent: Delivery) -> None:
-    if not (sent.end and sent.send == 0):
-        if sent.announced != UNSAID:
-            response.content_length = len(sent.reply.body) if sent.announced is None else sent.announced
-        await response.prepare(request)
-        await _write(response, sent)
-    if sent.end:
-        _hang_up(request, reset=sent.end == "rst")
+async def _write(outgoing: web.StreamResponse, delivery: Delivery) -> None:
+    body = delivery.response.body[: delivery.send_bytes]
+    size = delivery.piece_bytes or len(body) or 1
+    for start in range(0, len(body), size):
+        await outgoing.write(body[start : start + size])
+        await asyncio.sleep(delivery.pause_s)
+    for start in range(0, delivery.padding_bytes, len(PADDING)):
+        await outgoing.write(PADDING[: delivery.padding_bytes - start])
 
 
-async def _write(response: web.StreamResponse, sent: Delivery) -> None:
-    body = sent.reply.body[: sent.send]
-    drop = sent.drop or len(body) or 1
-    for start in range(0, len(body), drop):
-        await response.write(body[start : start + drop])
-        await asyncio.sleep(sent.pause_s)
-    for start in range(0, sent.padding, len(BLANK)):
-        await response.write(BLANK[: sent.padding - start])
-
-
-def _hang_up(request: web.BaseRequest, *, reset: bool) -> None:
-    transport = request.transport
+def _close_connection(incoming: web.BaseRequest, *, reset: bool) -> None:
+    transport = incoming.transport
     if transport is None:
         return
     if reset:

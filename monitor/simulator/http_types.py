@@ -1,4 +1,4 @@
-"""What passes between the socket and the simulated Controller: a call in, a reply out. Knows no aiohttp, no image."""
+"""What passes between the socket and the simulated Controller: a request in, a response out. Knows no aiohttp."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,15 +14,15 @@ decode = msgspec.json.Decoder(Json).decode
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """The one part of a multipart upload; its bytes are counted and thrown away."""
+    """The part ``file`` of a multipart upload; its bytes are counted and discarded."""
 
     filename: str
     size: int
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request, read to its end. ``query`` keeps repeated keys, in order; ``headers`` ignores case."""
+class HttpRequest:
+    """One request, read completely. ``query`` keeps repeated keys in their order; ``headers`` ignores case."""
 
     method: str
     path: str
@@ -34,8 +34,8 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer before it meets a socket. ``reason``: the phrase of the status line where it is not the usual one."""
+class HttpResponse:
+    """One response before it is sent. ``reason``: the phrase of the status line, where it is not the standard one."""
 
     status: int
     body: bytes = b""
@@ -43,36 +43,36 @@ class Reply:
     content_type: str = "application/json"
     reason: str | None = None
 
-    def carrying(self, *headers: tuple[str, str]) -> "Reply":
-        """The same reply with more headers."""
-        return Reply(self.status, self.body, (*self.headers, *headers), self.content_type, self.reason)
+    def with_headers(self, *headers: tuple[str, str]) -> "HttpResponse":
+        """Return the same response with more headers."""
+        return HttpResponse(self.status, self.body, (*self.headers, *headers), self.content_type, self.reason)
 
 
-class Refusal(Exception):
-    """The Controller says no: becomes ``{"error": text}`` under this status."""
+class ApiError(Exception):
+    """The Controller rejects a request: sent as ``{"error": text}`` with this status."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
 
-    def reply(self) -> Reply:
-        """The refusal as a Controller words it."""
-        return reply({"error": self.text}, status=self.status)
+    def response(self) -> HttpResponse:
+        """Return the error in the form of a Controller."""
+        return json_response({"error": self.text}, status=self.status)
 
 
-def reply(document: object, *, status: int = 200) -> Reply:
-    """A JSON reply."""
-    return Reply(status, encode(document))
+def json_response(document: object, *, status: int = 200) -> HttpResponse:
+    """Encode a document as the body of a response."""
+    return HttpResponse(status, encode(document))
 
 
-def html(status: int, title: str) -> Reply:
-    """What the web server in front says when nobody stands behind it."""
-    said = f"{status} {title}"
-    page = f"<html>\r\n<head><title>{said}</title></head>\r\n<body>\r\n<center><h1>{said}</h1></center>\r\n"
-    return Reply(status, f"{page}<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n".encode(), (), "text/html")
+def html_response(status: int, title: str) -> HttpResponse:
+    """Return the error page of the web server (nginx) in front of the Controller's API."""
+    heading = f"{status} {title}"
+    page = f"<html>\r\n<head><title>{heading}</title></head>\r\n<body>\r\n<center><h1>{heading}</h1></center>\r\n"
+    return HttpResponse(status, f"{page}<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n".encode(), (), "text/html")
 
 
-def plain_401(text: str) -> Reply:
-    """Plain text that calls itself JSON, as recorded from real Controllers."""
-    return Reply(401, text.encode())
+def plain_401(text: str) -> HttpResponse:
+    """Return plain text with the content type of JSON, as recorded from real Controllers."""
+    return HttpResponse(401, text.encode())

@@ -1,98 +1,94 @@
-"""``/api/image``: list, read, upload, change, delete; and who uses which image."""
-
-from typing import TYPE_CHECKING
+"""``/api/image``: list, read, upload, change and delete images; ``/api/image-inventory``: the images in use."""
 
 import msgspec
 
-from monitor.simulator import fault_table as kinds
 from monitor.simulator import listing, patching, versions
-from monitor.simulator.http_types import Json, Refusal, Reply, encode, reply
-from monitor.simulator.images import Served
-from monitor.simulator.specs import Kind, UploadSpec
+from monitor.simulator.fault_table import change_images, change_page, changes_content
+from monitor.simulator.http_types import ApiError, HttpResponse, Json, encode, json_response
+from monitor.simulator.images import ServedImage
+from monitor.simulator.request import ApiRequest
+from monitor.simulator.specs import ImageKind, UploadSpec
+from monitor.simulator.state import ControllerState
 
-if TYPE_CHECKING:
-    from monitor.simulator.controller import SimulatedController
-    from monitor.simulator.router import Asked
 
-
-def images(controller: "SimulatedController", asked: "Asked") -> Reply:
-    """One page of the list, with what the faults make of it."""
+def list_images(controller: ControllerState, request: ApiRequest) -> HttpResponse:
+    """``GET /api/image``: one page of the list, changed by the faults."""
     base = f"https://{controller.nodes[0]}/api/image"
-    mine = _of_tenant(controller, asked)
-    page = listing.page_of(mine, asked.query, page_size=controller.spec.page_size, base=base)
-    if not kinds.alters(asked.faults):
-        return Reply(200, page.encoded())
-    return reply(kinds.altered_envelope(page.document(), asked.faults, int(asked.query.get("page", "1"))))
+    images = _images_of_tenant(controller, request)
+    page = listing.paginate(images, request.query, page_size=controller.spec.page_size, base=base)
+    if not changes_content(request.faults):
+        return HttpResponse(200, page.encoded())
+    return json_response(change_page(page.document(), request.faults, int(request.query.get("page", "1"))))
 
 
-def _of_tenant(controller: "SimulatedController", asked: "Asked") -> list[Served]:
-    served = controller.images.served(controller.clock.now(), asked.version)
-    return [one for one in served if asked.tenant in {"*", one.tenant}]
+def _images_of_tenant(controller: ControllerState, request: ApiRequest) -> list[ServedImage]:
+    images = controller.images.served(controller.clock.now(), request.version)
+    return [image for image in images if request.tenant in {"*", image.tenant}]
 
 
-def _found(controller: "SimulatedController", asked: "Asked") -> Served:
-    one = controller.images.find(asked.uuid, controller.clock.now(), asked.version)
-    if one is None or asked.tenant not in {"*", one.tenant}:
-        raise Refusal(404, "Image object not found")
-    return one
+def _find(controller: ControllerState, request: ApiRequest) -> ServedImage:
+    image = controller.images.find(request.uuid, controller.clock.now(), request.version)
+    if image is None or request.tenant not in {"*", image.tenant}:
+        raise ApiError(404, "Image object not found")
+    return image
 
 
-def image(controller: "SimulatedController", asked: "Asked") -> Reply:
-    """The bare object, with what the faults make of it."""
-    served = listing.projected(_found(controller, asked), asked.query)
-    if not kinds.alters(asked.faults):
-        return Reply(200, served.encoded)
-    return reply(kinds.altered_images([served.image], asked.faults)[0])
+def get_image(controller: ControllerState, request: ApiRequest) -> HttpResponse:
+    """``GET /api/image/{uuid}``: one image, changed by the faults."""
+    served = listing.project(_find(controller, request), request.query)
+    if not changes_content(request.faults):
+        return HttpResponse(200, served.encoded)
+    return json_response(change_images([served.image], request.faults)[0])
 
 
-def upload(controller: "SimulatedController", asked: "Asked") -> Reply:
+def upload(controller: ControllerState, request: ApiRequest) -> HttpResponse:
     """
-    A multipart upload becomes an image that is now processed; the bytes themselves are thrown away.
+    ``POST /api/image``: a multipart upload becomes an image that is processed from now on; its bytes are discarded.
 
-    The answer, alone among all, carries ``#name`` behind its URL.
+    As in real Controllers, only this response has ``#name`` at the end of the image's URL.
     """
-    file = asked.call.file
+    file = request.http.file
     if file is None:
-        raise Refusal(400, "A multipart form with one part named file is expected")
+        raise ApiError(400, "A multipart form with one part named file is expected")
     if controller.spec.follower:
-        raise Refusal(400, "Image can be uploaded to the leader node only")
+        raise ApiError(400, "Image can be uploaded to the leader node only")
     if file.size > controller.spec.max_image_bytes:
-        raise Refusal(413, f"Image is larger than {controller.spec.max_image_bytes} bytes")
-    kind: Kind = "patch" if "patch" in file.filename else "system"
-    uuid = controller.plan(UploadSpec(kind=kind, duration=controller.spec.upload_duration))
-    made = versions.view(controller.image(uuid), asked.version)
-    made["url"] = f"{made['url']}#{made['name']}"
-    return reply(made, status=201).carrying(("Location", made["url"]))
+        raise ApiError(413, f"Image is larger than {controller.spec.max_image_bytes} bytes")
+    kind: ImageKind = "patch" if "patch" in file.filename else "system"
+    uuid = controller.add_upload(UploadSpec(kind=kind, duration=controller.spec.upload_duration))
+    image = versions.view_in_version(controller.images.image(uuid, controller.clock.now()), request.version)
+    image["url"] = f"{image['url']}#{image['name']}"
+    return json_response(image, status=201).with_headers(("Location", image["url"]))
 
 
-def patch(controller: "SimulatedController", asked: "Asked") -> Reply:
-    """The whole object after the change. Raises: Refusal, see ``patching.patched``."""
-    served = _found(controller, asked)
+def patch(controller: ControllerState, request: ApiRequest) -> HttpResponse:
+    """``PATCH /api/image/{uuid}``: the image after the change. Raises: ApiError, see ``patching.apply_patch``."""
+    served = _find(controller, request)
     now = controller.clock.now()
-    setting = patching.Setting(controller.spec.patching, asked.version, controller.images.names(now))
+    context = patching.PatchContext(controller.spec.patching, request.version, controller.images.names(now))
     before = controller.images.image(served.key, now)
-    after = patching.patched(before, asked.call.body, setting)
+    after = patching.apply_patch(before, request.http.body, context)
     changed = {field: value for field, value in after.items() if field not in before or before[field] != value}
-    controller.images.write(served.key, changed, now=now, gone=frozenset(before) - frozenset(after))
-    return image(controller, asked)
+    controller.images.write(served.key, changed, now=now, unset=frozenset(before) - frozenset(after))
+    return get_image(controller, request)
 
 
-def delete(controller: "SimulatedController", asked: "Asked") -> Reply:
-    """204 and nothing, which calls itself JSON. Raises: Refusal 400 while an upgrade status refers to the image."""
-    served = _found(controller, asked)
-    if served.key in controller.pinned:
-        raise Refusal(400, f"Cannot delete, object is referred by: ['UpgradeStatusInfo cluster-{controller.name}']")
+def delete(controller: ControllerState, request: ApiRequest) -> HttpResponse:
+    """``DELETE /api/image/{uuid}``: 204 with the content type of JSON. Raises: ApiError 400 for an image in use."""
+    served = _find(controller, request)
+    if served.key in controller.images_in_use:
+        raise ApiError(400, f"Cannot delete, object is referred by: ['UpgradeStatusInfo cluster-{controller.name}']")
     controller.images.remove(served.key)
-    return Reply(204)
+    return HttpResponse(204)
 
 
-def inventory(controller: "SimulatedController", asked: "Asked") -> Reply:
-    """Images grouped by version, with who uses them. No pages."""
-    grouped: dict[str, list[msgspec.Raw]] = {}
-    for served in _of_tenant(controller, asked):
-        grouped.setdefault(_version_of(served.image), []).append(_inventoried(controller, served))
-    results = [{"version": version, "image_info": images} for version, images in grouped.items()]
-    return reply({"count": len(results), "results": results})
+def inventory(controller: ControllerState, request: ApiRequest) -> HttpResponse:
+    """``GET /api/image-inventory``: the images by version, and whether the cluster uses them. Not paged."""
+    by_version: dict[str, list[msgspec.Raw]] = {}
+    for served in _images_of_tenant(controller, request):
+        by_version.setdefault(_version_of(served.image), []).append(_inventory_entry(controller, served))
+    results = [{"version": version, "image_info": images} for version, images in by_version.items()]
+    return json_response({"count": len(results), "results": results})
 
 
 def _version_of(image: Json) -> str:
@@ -101,12 +97,12 @@ def _version_of(image: Json) -> str:
     return str(build.get("version", "")) if isinstance(build, dict) else ""
 
 
-def _inventoried(controller: "SimulatedController", served: Served) -> msgspec.Raw:
-    used = served.key in controller.pinned
-    user = {
+def _inventory_entry(controller: ControllerState, served: ServedImage) -> msgspec.Raw:
+    in_use = served.key in controller.images_in_use
+    cluster = {
         "name": f"cluster-{controller.name}",
         "node_type": "NODE_CONTROLLER_CLUSTER",
         "uuid": controller.cluster_uuid,
     }
-    told = {"image": served.image, "in_use": used, "in_use_info": [user] if used else []}
-    return msgspec.Raw(encode(told))
+    entry = {"image": served.image, "in_use": in_use, "in_use_info": [cluster] if in_use else []}
+    return msgspec.Raw(encode(entry))

@@ -1,12 +1,12 @@
-"""Software builds as a Controller describes them: names, packages, checksums, what they migrate from. Pure, seeded."""
+"""The part of an Image that describes a software build: names, packages, checksums, migrations. Pure, seeded."""
 
 import hashlib
 
 from monitor.simulator.http_types import Json
-from monitor.simulator.random_values import Seeded
-from monitor.simulator.specs import Kind
+from monitor.simulator.random_values import SeededRandom
+from monitor.simulator.specs import ImageKind
 
-TYPES: dict[Kind, str] = {
+TYPES: dict[ImageKind, str] = {
     "system": "IMAGE_TYPE_SYSTEM",
     "patch": "IMAGE_TYPE_PATCH",
     "must_check": "IMAGE_TYPE_MUST_CHECK",
@@ -15,27 +15,27 @@ RELEASES = ("18.2.13", "20.1.9", "21.1.6", "22.1.6", "30.1.2", "30.2.1", "31.1.1
 
 
 def next_release(version: str) -> str:
-    """The release a Controller of this version would be upgraded to; the newest is upgraded to its own next patch."""
-    later = [release for release in RELEASES if _key(release) > _key(version)]
+    """Return the release that follows this version; the newest version itself where none follows."""
+    later = [release for release in RELEASES if _sort_key(release) > _sort_key(version)]
     return later[0] if later else version
 
 
 def older_releases(version: str, count: int) -> tuple[str, ...]:
-    """``count`` releases that would lie on such a Controller, its own first, the oldest repeated where they run out."""
-    known = [version, *(release for release in reversed(RELEASES) if _key(release) < _key(version))]
-    return tuple((known + [known[-1]] * count)[:count])
+    """Return ``count`` releases, newest first, starting with this version; the oldest is repeated if needed."""
+    releases = [version, *(release for release in reversed(RELEASES) if _sort_key(release) < _sort_key(version))]
+    return tuple((releases + [releases[-1]] * count)[:count])
 
 
-def _key(version: str) -> tuple[int, ...]:
+def _sort_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.partition("-")[0].split("."))
 
 
-def built_image(rng: Seeded, *, version: str, kind: Kind, name: str | None, host: str) -> Json:
+def base_image(rng: SeededRandom, *, version: str, kind: ImageKind, name: str | None, host: str) -> Json:
     """
-    The part of an Image that does not change while it is processed.
+    Return the fields of an Image that do not change while it is processed.
 
-    Shape: Avi API object Image, newest form; ``versions.view`` takes away what an older client must not see.
-    The name is the build's tag, ``30.2.1-9114-20240826.101010``, unless one is given.
+    Shape: Avi API object Image of the newest version; ``versions.view_in_version`` removes what older versions lack.
+    ``name``: None for the build's tag, such as ``30.2.1-9114-20240826.101010``.
     """
     uuid = f"image-{rng.uuid()}"
     build = _build(rng, version, kind)
@@ -59,11 +59,11 @@ def built_image(rng: Seeded, *, version: str, kind: Kind, name: str | None, host
     }
 
 
-def _build(rng: Seeded, version: str, kind: Kind) -> Json:
-    number = rng.whole(8000, 9999)
-    day = f"{rng.whole(2023, 2025)}{rng.whole(1, 12):02}{rng.whole(1, 28):02}"
-    hour = f"{rng.whole(0, 23):02}{rng.whole(0, 59):02}{rng.whole(0, 59):02}"
-    patch = f"-2p{rng.whole(1, 9)}" if kind == "patch" else ""
+def _build(rng: SeededRandom, version: str, kind: ImageKind) -> Json:
+    number = rng.integer(8000, 9999)
+    day = f"{rng.integer(2023, 2025)}{rng.integer(1, 12):02}{rng.integer(1, 28):02}"
+    hour = f"{rng.integer(0, 23):02}{rng.integer(0, 59):02}{rng.integer(0, 59):02}"
+    patch = f"-2p{rng.integer(1, 9)}" if kind == "patch" else ""
     build: Json = {
         "version": version,
         "build_no": number,
@@ -78,13 +78,13 @@ def _build(rng: Seeded, version: str, kind: Kind) -> Json:
 
 
 def _checksum(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()  # the API says MD5
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()  # the field holds an MD5
 
 
 def _migrations(version: str) -> Json:
     return {
         "api_version": version,
-        "versions": [release for release in RELEASES if _key(release) < _key(version)],
+        "versions": [release for release in RELEASES if _sort_key(release) < _sort_key(version)],
         "max_active_versions": 2,
         "controller_min_free_disk_size": 10,
         "controller_min_memory": 24,

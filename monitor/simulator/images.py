@@ -1,24 +1,24 @@
 """
-The images of one Controller: planned uploads that live by the clock, and literal objects served exactly as given.
+The images of one Controller: uploads that follow the clock, and literal images that are served exactly as given.
 
-Bytes are kept per image and API version and made again only when the image changed, so that serving a thousand
-Controllers costs little more than the sockets.
+The encoded bytes are cached by image and API version until the image changes, so that a thousand Controllers cost
+little more than their sockets.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from monitor.simulator import lifecycle, versions
 from monitor.simulator.http_types import Json, decode, encode
-from monitor.simulator.versions import Version
+from monitor.simulator.lifecycle import UploadPlan, render_image, to_microseconds
+from monitor.simulator.versions import Version, view_in_version
 
-Stamp: TypeAlias = tuple[float, int]
+Revision: TypeAlias = tuple[float, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """One image as one client sees it now: its bytes, and what a list has to know without reading them."""
+class ServedImage:
+    """One image in one API version, encoded. ``key``: the uuid, where the image has one."""
 
     key: str
     tenant: str
@@ -26,131 +26,131 @@ class Served:
 
     @property
     def image(self) -> Json:
-        """The object, read anew: the caller may change it."""
+        """The decoded object; a new one each time, which the caller may change."""
         return decode(self.encoded)
 
 
 @dataclass(slots=True)
-class Upload:
-    """A planned upload, with what was written over it by hand or by PATCH."""
+class UploadedImage:
+    """An image of a planned upload, and the fields that a test or a PATCH has written since."""
 
-    plan: lifecycle.Plan
+    plan: UploadPlan
     written: Json = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
-    written_us: int = 0  # when; 0 = never
+    written_us: int = 0  # time of the last write, microseconds since the epoch; 0: never
 
-    def visible(self, now: float) -> bool:
-        """An image appears when its upload starts."""
-        return now >= self.plan.started
+    def exists_at(self, now: float) -> bool:
+        """Whether the upload has started."""
+        return now >= self.plan.started_at
 
-    def stamp(self, now: float) -> Stamp:
-        """Equal stamps, equal images."""
-        return self.plan.phase(now), self.written_us
+    def revision(self, now: float) -> Revision:
+        """Return a value that is equal for equal images."""
+        return self.plan.latest_change(now), self.written_us
 
     def image(self, now: float) -> Json:
-        """The whole object, in the newest form; the caller may change it at its top."""
-        planned = lifecycle.rendered(self.plan, self.plan.phase(now))
+        """Return the object in the newest API version; the caller may change its top level."""
+        planned = render_image(self.plan, self.plan.latest_change(now))
         planned["_last_modified"] = str(max(int(planned["_last_modified"]), self.written_us))
         return {name: value for name, value in {**planned, **self.written}.items() if name not in self.unset}
 
-    def seen(self, image: Json, version: Version) -> Json:
-        """The object as a client of that version sees it."""
-        return versions.view(image, version)
+    def view(self, image: Json, version: Version) -> Json:
+        """Return the object in an API version."""
+        return view_in_version(image, version)
 
-    def write(self, fields: Mapping[str, object], gone: frozenset[str], now: float) -> None:
-        """Every write moves ``_last_modified`` on, even while the clock stands still."""
-        last = max(self.written_us, lifecycle.micros(self.plan.started + self.plan.phase(now)))
-        self.written_us = max(lifecycle.micros(now), last + 1)
+    def write(self, fields: Mapping[str, object], unset: frozenset[str], now: float) -> None:
+        """Set and unset fields. Every write increases ``_last_modified``, even while the clock stands still."""
+        last = max(self.written_us, to_microseconds(self.plan.started_at + self.plan.latest_change(now)))
+        self.written_us = max(to_microseconds(now), last + 1)
         kept = {name: value for name, value in self.written.items() if name != "_last_modified"}
         self.written = {**kept, **fields}
-        self.unset = (self.unset - set(fields)) | gone
+        self.unset = (self.unset - set(fields)) | unset
 
 
 @dataclass(slots=True)
-class Literal:
-    """An object served exactly as it was given, whatever it says, to clients of every version."""
+class LiteralImage:
+    """An object that is served exactly as given, to clients of every version."""
 
     document: Json
-    revision: int = 0
+    writes: int = 0
 
-    def visible(self, _now: float) -> bool:
-        """Always: it has no life."""
+    def exists_at(self, _now: float) -> bool:
+        """Always."""
         return True
 
-    def stamp(self, _now: float) -> Stamp:
-        """Equal stamps, equal images."""
-        return 0.0, self.revision
+    def revision(self, _now: float) -> Revision:
+        """Return a value that is equal for equal images."""
+        return 0.0, self.writes
 
     def image(self, _now: float) -> Json:
-        """The object; the caller may change it at its top."""
+        """Return the object; the caller may change its top level."""
         return dict(self.document)
 
-    def seen(self, image: Json, _version: Version) -> Json:
-        """All of it."""
+    def view(self, image: Json, _version: Version) -> Json:
+        """Return the whole object in every API version."""
         return image
 
-    def write(self, fields: Mapping[str, object], gone: frozenset[str], now: float) -> None:
-        """Every write moves ``_last_modified`` on."""
-        self.revision += 1
+    def write(self, fields: Mapping[str, object], unset: frozenset[str], now: float) -> None:
+        """Set and unset fields. Every write increases ``_last_modified``."""
+        self.writes += 1
         last = str(self.document.get("_last_modified", ""))
-        modified = max(lifecycle.micros(now), int(last) + 1 if last.isdecimal() else 0)
+        modified = max(to_microseconds(now), int(last) + 1 if last.isdecimal() else 0)
         changed = {**self.document, "_last_modified": str(modified), **fields}
-        self.document = {name: value for name, value in changed.items() if name not in gone}
+        self.document = {name: value for name, value in changed.items() if name not in unset}
 
 
-class Images:
-    """The store: by key (the uuid, where there is one), in the order in which they came."""
+class ImageStore:
+    """The images of one Controller by key, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Upload | Literal] = {}
-        self._ready: dict[tuple[str, Version], tuple[Stamp, Served]] = {}
+        self._images: dict[str, UploadedImage | LiteralImage] = {}
+        self._cache: dict[tuple[str, Version], tuple[Revision, ServedImage]] = {}
 
-    def add(self, key: str, entry: Upload | Literal) -> None:
-        """Put an image in, instead of one of the same key."""
-        self._forget(key)
-        self._entries[key] = entry
+    def add(self, key: str, image: UploadedImage | LiteralImage) -> None:
+        """Add an image; it replaces one with the same key."""
+        self._drop_cached(key)
+        self._images[key] = image
 
     def remove(self, key: str) -> None:
-        """Raises: KeyError for an image that is not there."""
-        del self._entries[key]
-        self._forget(key)
+        """Raises: KeyError for an image that does not exist."""
+        del self._images[key]
+        self._drop_cached(key)
 
-    def served(self, now: float, version: Version) -> list[Served]:
-        """What a list shows: the images that have appeared by now."""
-        return [self._one(key, now, version) for key, entry in self._entries.items() if entry.visible(now)]
+    def served(self, now: float, version: Version) -> list[ServedImage]:
+        """Return the images that exist at this time."""
+        return [self._serve(key, now, version) for key, image in self._images.items() if image.exists_at(now)]
 
-    def find(self, key: str, now: float, version: Version) -> Served | None:
-        """One image, if it has appeared."""
-        entry = self._entries.get(key)
-        return self._one(key, now, version) if entry and entry.visible(now) else None
+    def find(self, key: str, now: float, version: Version) -> ServedImage | None:
+        """Return one image; None if it does not exist at this time."""
+        image = self._images.get(key)
+        return self._serve(key, now, version) if image and image.exists_at(now) else None
 
     def image(self, key: str, now: float) -> Json:
-        """The whole object, as the Controller itself knows it. Raises: KeyError."""
-        return self._entries[key].image(now)
+        """Return the object in the newest API version. Raises: KeyError."""
+        return self._images[key].image(now)
 
-    def write(self, key: str, fields: Mapping[str, object], *, now: float, gone: frozenset[str] = frozenset()) -> None:
-        """Set some fields and unset others. Raises: KeyError."""
-        self._entries[key].write(fields, gone, now)
+    def write(self, key: str, fields: Mapping[str, object], *, now: float, unset: frozenset[str] = frozenset()) -> None:
+        """Set and unset fields of an image. Raises: KeyError."""
+        self._images[key].write(fields, unset, now)
 
     def names(self, now: float) -> dict[str, str]:
-        """Key -> name, of all that have one."""
-        images = {key: entry.image(now) for key, entry in self._entries.items() if entry.visible(now)}
+        """Return the names of the images by key."""
+        images = {key: image.image(now) for key, image in self._images.items() if image.exists_at(now)}
         return {key: str(image["name"]) for key, image in images.items() if "name" in image}
 
-    def _one(self, key: str, now: float, version: Version) -> Served:
-        entry = self._entries[key]
-        stamp, ready = entry.stamp(now), self._ready.get((key, version))
-        if ready is None or ready[0] != stamp:
-            image = entry.seen(entry.image(now), version)
-            ready = (stamp, Served(key, _tenant(image), encode(image)))
-            self._ready[key, version] = ready
-        return ready[1]
+    def _serve(self, key: str, now: float, version: Version) -> ServedImage:
+        image = self._images[key]
+        revision, cached = image.revision(now), self._cache.get((key, version))
+        if cached is None or cached[0] != revision:
+            view = image.view(image.image(now), version)
+            cached = (revision, ServedImage(key, _tenant(view), encode(view)))
+            self._cache[key, version] = cached
+        return cached[1]
 
-    def _forget(self, key: str) -> None:
-        self._ready = {known: ready for known, ready in self._ready.items() if known[0] != key}
+    def _drop_cached(self, key: str) -> None:
+        self._cache = {cached: entry for cached, entry in self._cache.items() if cached[0] != key}
 
 
 def _tenant(image: Json) -> str:
-    """Images live in admin, unless their reference says otherwise."""
+    """Return the tenant of the image's reference; admin where it has none."""
     ref = str(image.get("tenant_ref", ""))
     return ref.rpartition("/api/tenant/")[2] if "/api/tenant/" in ref else "admin"

@@ -1,9 +1,9 @@
 """
-The life of one upload, as a pure function of (plan, simulated time).
+The life of one upload, as a pure function of a plan and a simulated time.
 
-A plan is tasks × nodes with offsets and an outcome. Nothing runs in the background: whoever asks twice between two
-changes gets the same object, byte for byte, and whoever asks late gets what would have happened. Nobody has published
-the events of a real upload; names and order of the tasks are invented, their shape is the vendor's.
+A plan is tasks × nodes with offsets and an outcome. Nothing runs in the background: between two changes the object is
+the same, byte for byte, however often it is read. The events of real uploads are not published; names and order of the
+tasks are invented, their shape is the vendor's.
 """
 
 from bisect import bisect_right
@@ -15,8 +15,8 @@ from math import inf
 from typing import Literal
 
 from monitor.simulator.http_types import Json
-from monitor.simulator.random_values import Seeded
-from monitor.simulator.specs import Outcome, UploadSpec
+from monitor.simulator.random_values import SeededRandom
+from monitor.simulator.specs import UploadOutcome, UploadSpec
 
 SUCCESS = "SYSERR_SUCCESS"
 PENDING = "SYSERR_PENDING"
@@ -24,44 +24,44 @@ PENDING = "SYSERR_PENDING"
 
 @dataclass(frozen=True)
 class Task:
-    """A step of every upload: how much of the time it takes, on which nodes, and the finer steps on the leader."""
+    """A task of every upload: its share of the duration, the nodes that do it, and its steps on the leader."""
 
     name: str
     share: float
-    where: Literal["leader", "followers", "everywhere"]
+    nodes: Literal["leader", "followers", "all"]
     steps: tuple[str, ...] = ()
 
 
 TASKS = (
-    Task("Validate package", 0.10, "everywhere"),
-    Task("Extract package", 0.28, "everywhere", ("controller package", "service engine package", "migration scripts")),
+    Task("Validate package", 0.10, "all"),
+    Task("Extract package", 0.28, "all", ("controller package", "service engine package", "migration scripts")),
     Task("Read metadata", 0.05, "leader"),
-    Task("Copy to repository", 0.20, "everywhere"),
+    Task("Copy to repository", 0.20, "all"),
     Task("Replicate to followers", 0.30, "followers"),
-    Task("Finalize", 0.05, "everywhere"),
-)  # the shares leave 0.02 at the start, in which the upload is accepted and no task runs yet
+    Task("Finalize", 0.05, "all"),
+)  # the shares leave 0.02 at the start, when the upload is accepted and no task runs yet
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """How an upload fails on one node: in which task, under which status, in which words."""
+class Failure:
+    """The task in which an upload fails on one node, with status and message."""
 
     task: str
     status: str
     message: str
 
 
-TROUBLES = (
-    Trouble("Validate package", "SYSERR_MC_IMAGE_VALIDATION_ERR", "Signature of the package could not be verified"),
-    Trouble(
+FAILURES = (
+    Failure("Validate package", "SYSERR_MC_IMAGE_VALIDATION_ERR", "Signature of the package could not be verified"),
+    Failure(
         "Copy to repository", "SYSERR_MC_DISK_INSUFFICIENT_ERR", "Insufficient disk space: 10 GB needed, 3 GB free"
     ),
 )
 
 
 @dataclass(frozen=True)
-class Span:
-    """What one node does for one task, in seconds after the start; ``end`` is infinite where it hangs for ever."""
+class NodeTask:
+    """One task (an index into ``TASKS``) on one node. Times are offsets in seconds; ``end`` is infinite in a stall."""
 
     task: int
     node: str
@@ -73,183 +73,180 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One upload, from its first second to its last. ``halt`` is when nothing more happens, for whatever reason."""
+class UploadPlan:
+    """
+    One upload. Offsets are seconds after ``started_at``.
 
-    built: Json
-    started: float
-    outcome: Outcome
-    spans: tuple[Span, ...]
-    halt: float
+    ``base``: the fields of the Image that do not change. ``last_change``: the offset after which nothing changes, the
+    end of the upload or the begin of its stall. ``reason``: the text of a failure.
+    """
+
+    base: Json
+    started_at: float
+    outcome: UploadOutcome
+    node_tasks: tuple[NodeTask, ...]
+    last_change: float
     reason: str = ""
     smooth: bool = True
 
     @cached_property
     def changes(self) -> tuple[float, ...]:
-        """Every offset at which the object changes, in order, the start first."""
-        events = {moment for span in self.spans for moment in (span.begin, span.end) if moment <= self.halt}
-        percents = (_millis(self.halt * tick / 200) for tick in range(1, 200)) if self.smooth else ()
-        moved, last = {0.0, self.halt, *events}, 0
-        for moment in percents:
-            if (now := _progress(self, moment)) != last:
-                moved, last = moved | {moment}, now
-        return tuple(sorted(moved))
+        """Every offset at which the object changes, in order, starting with 0."""
+        ends = {offset for each in self.node_tasks for offset in (each.begin, each.end) if offset <= self.last_change}
+        ticks = (_to_millis(self.last_change * tick / 200) for tick in range(1, 200)) if self.smooth else ()
+        changes, last_percent = {0.0, self.last_change, *ends}, 0
+        for offset in ticks:
+            if (percent := _progress(self, offset)) != last_percent:
+                changes, last_percent = changes | {offset}, percent
+        return tuple(sorted(changes))
 
-    def phase(self, now: float) -> float:
-        """The offset of the last change; the object is a function of this alone. Negative before the start."""
-        offset = _millis(now - self.started)
-        if offset >= self.halt:
-            return self.halt
+    def latest_change(self, now: float) -> float:
+        """Return the offset of the last change until now; the object depends on it alone. Negative before the start."""
+        offset = _to_millis(now - self.started_at)
+        if offset >= self.last_change:
+            return self.last_change
         return self.changes[bisect_right(self.changes, offset) - 1] if offset >= 0 else -1.0
 
 
-def planned(spec: UploadSpec, built: Json, *, nodes: tuple[str, ...], started: float, rng: Seeded) -> Plan:
-    """Lay out an upload on these nodes, the leader first."""
-    spans = tuple(_spans(spec.duration, nodes, rng))
+def plan_upload(
+    spec: UploadSpec, base: Json, *, nodes: tuple[str, ...], started_at: float, rng: SeededRandom
+) -> UploadPlan:
+    """Plan an upload to these nodes; the first is the leader."""
+    node_tasks = tuple(_node_tasks(spec.duration, nodes, rng))
     if spec.outcome == "completed":
-        return Plan(built, started, spec.outcome, spans, max(span.end for span in spans), smooth=spec.smooth)
-    trouble = _trouble(spec, rng)
-    spoiled = _spoiled_span(spans, trouble, nodes[spec.failing_node])
-    halt = max(span.end for span in spans if span.task == spoiled.task)
-    stuck = spec.outcome == "stuck"
-    bad = Span(
-        spoiled.task, spoiled.node, spoiled.begin, inf if stuck else halt, spoiled.planned_end,
-        PENDING if stuck else trouble.status, "" if stuck else trouble.message,
-    )  # fmt: skip
-    reason = "" if stuck else f"{trouble.task} failed on {bad.node}: {trouble.message}"
-    spans = tuple(bad if span is spoiled else span for span in spans)
-    return Plan(built, started, spec.outcome, spans, halt, reason, spec.smooth)
+        end = max(each.end for each in node_tasks)
+        return UploadPlan(base, started_at, spec.outcome, node_tasks, end, smooth=spec.smooth)
+    failure = rng.choice(FAILURES)
+    failure = replace(failure, task=spec.failing_task) if spec.failing_task else failure
+    planned = _failing_node_task(node_tasks, failure, nodes[spec.failing_node])
+    last_change = max(each.end for each in node_tasks if each.task == planned.task)
+    if spec.outcome == "stalled":
+        changed, reason = replace(planned, end=inf, status=PENDING), ""
+    else:
+        changed = replace(planned, end=last_change, status=failure.status, message=failure.message)
+        reason = f"{failure.task} failed on {changed.node}: {failure.message}"
+    node_tasks = tuple(changed if each is planned else each for each in node_tasks)
+    return UploadPlan(base, started_at, spec.outcome, node_tasks, last_change, reason, spec.smooth)
 
 
-def _spans(duration: float, nodes: tuple[str, ...], rng: Seeded) -> Iterator[Span]:
+def _node_tasks(duration: float, nodes: tuple[str, ...], rng: SeededRandom) -> Iterator[NodeTask]:
     start = 0.02 * duration
     for index, task in enumerate(TASKS):
         length = task.share * duration
-        workers = _workers(task, nodes)
-        for place, node in enumerate(workers):
-            begin = _millis(start + length * rng.between(0.01, 0.10))
-            early = 0.0 if place == len(workers) - 1 else rng.between(0.02, 0.30)  # the last one ends the task
-            end = _millis(start + length * (1 - early))
-            yield Span(index, node, begin, end, end)
+        followers = nodes[1:] or nodes  # a cluster of one node replicates to itself
+        workers = {"leader": nodes[:1], "followers": followers, "all": nodes}[task.nodes]
+        for worker, node in enumerate(workers):
+            begin = _to_millis(start + length * rng.uniform(0.01, 0.10))
+            early = 0.0 if worker == len(workers) - 1 else rng.uniform(0.02, 0.30)  # the last one ends the task
+            end = _to_millis(start + length * (1 - early))
+            yield NodeTask(index, node, begin, end, end)
         start += length
 
 
-def _workers(task: Task, nodes: tuple[str, ...]) -> tuple[str, ...]:
-    followers = nodes[1:] or nodes  # a cluster of one replicates to itself
-    return {"leader": nodes[:1], "followers": followers, "everywhere": nodes}[task.where]
+def _failing_node_task(node_tasks: tuple[NodeTask, ...], failure: Failure, node: str) -> NodeTask:
+    """Return the failing task on this node; on the last node that does it, where this one does not."""
+    candidates = [each for each in node_tasks if TASKS[each.task].name == failure.task]
+    return next((each for each in candidates if each.node == node), candidates[-1])
 
 
-def _trouble(spec: UploadSpec, rng: Seeded) -> Trouble:
-    usual = rng.pick(TROUBLES)
-    return Trouble(spec.failing_task, usual.status, usual.message) if spec.failing_task else usual
-
-
-def _spoiled_span(spans: tuple[Span, ...], trouble: Trouble, node: str) -> Span:
-    candidates = [span for span in spans if TASKS[span.task].name == trouble.task]
-    return next((span for span in candidates if span.node == node), candidates[-1])
-
-
-def rendered(plan: Plan, offset: float) -> Json:
+def render_image(plan: UploadPlan, offset: float) -> Json:
     """
-    The Image at one offset of ``plan.changes``.
+    Return the Image at one offset of ``plan.changes``.
 
-    Shape: Avi API object Image, with ``status`` (gone since 22.1.1) beside ``img_state`` (there since 21.1.3).
-    Unset fields are absent, not null. Times are UTC, ``YYYY-MM-DD HH:MM:SS``.
+    Shape: Avi API object Image, with ``status`` (until 22.1.1) and ``img_state`` (since 21.1.3). Fields without a value
+    are absent, not null. Times are UTC, ``YYYY-MM-DD HH:MM:SS``.
     """
     state, since = _state(plan, offset)
     ended = state in {"IMAGE_FSM_COMPLETED", "IMAGE_FSM_FAILED"}
+    secs, usecs = divmod(to_microseconds(plan.started_at + since), 1_000_000)
+    changed_at = {"secs": secs, "usecs": usecs}
+    begun = sorted({each.task for each in plan.node_tasks if each.begin <= offset})
     image = {
-        **plan.built,
-        "_last_modified": str(micros(plan.started + offset)),
+        **plan.base,
+        "_last_modified": str(to_microseconds(plan.started_at + offset)),
         "status": _legacy_status(plan, state),
-        "img_state": {"state": state, "reason": plan.reason if ended else "", "last_changed_time": _stamp(plan, since)},
+        "img_state": {"state": state, "reason": plan.reason if ended else "", "last_changed_time": changed_at},
         "progress": 100 if state == "IMAGE_FSM_COMPLETED" else min(99, _progress(plan, offset)),
         "total_tasks": len(TASKS),
         "tasks_completed": len(_completed_tasks(plan, offset)),
-        "start_time": spoken(plan.started),
-        "events": [_task_events(plan, index, offset) for index in _begun_tasks(plan, offset)],
+        "start_time": format_time(plan.started_at),
+        "events": [_task_events(plan, index, offset) for index in begun],
     }
-    return {**image, "end_time": spoken(plan.started + offset), "duration": round(offset)} if ended else image
+    return {**image, "end_time": format_time(plan.started_at + offset), "duration": round(offset)} if ended else image
 
 
-def _state(plan: Plan, offset: float) -> tuple[str, float]:
-    """The state, and the offset at which it was reached."""
-    first = min(span.begin for span in plan.spans)
+def _state(plan: UploadPlan, offset: float) -> tuple[str, float]:
+    """Return the state, and the offset at which it began."""
+    first = min(each.begin for each in plan.node_tasks)
     if offset < first:
         return "IMAGE_FSM_STARTED", 0.0
-    if offset >= plan.halt and plan.outcome != "stuck":
-        return ("IMAGE_FSM_FAILED" if plan.outcome == "failed" else "IMAGE_FSM_COMPLETED"), plan.halt
+    if offset >= plan.last_change and plan.outcome != "stalled":
+        return ("IMAGE_FSM_FAILED" if plan.outcome == "failed" else "IMAGE_FSM_COMPLETED"), plan.last_change
     return "IMAGE_FSM_IN_PROGRESS", first
 
 
-def _legacy_status(plan: Plan, state: str) -> str:
-    failed = next((span.status for span in plan.spans if span.message), "SYSERR_FAILURE")
+def _legacy_status(plan: UploadPlan, state: str) -> str:
+    failed = next((each.status for each in plan.node_tasks if each.message), "SYSERR_FAILURE")
     return {"IMAGE_FSM_COMPLETED": SUCCESS, "IMAGE_FSM_FAILED": failed}.get(state, PENDING)
 
 
-def _progress(plan: Plan, offset: float) -> int:
-    """Percent of the planned work, rounded down; one that hangs or failed counts for the time it had."""
+def _progress(plan: UploadPlan, offset: float) -> int:
+    """Return the percentage of planned work, rounded down; a failed or stalled task counts until its planned end."""
     if not plan.smooth:
         return 100 * len(_completed_tasks(plan, offset)) // len(TASKS)
-    whole = sum(span.planned_end - span.begin for span in plan.spans)
-    done = sum(max(0.0, min(offset, span.planned_end) - span.begin) for span in plan.spans)
-    return int(100 * done / whole) if whole else 0
+    total = sum(each.planned_end - each.begin for each in plan.node_tasks)
+    done = sum(max(0.0, min(offset, each.planned_end) - each.begin) for each in plan.node_tasks)
+    return int(100 * done / total) if total else 0
 
 
-def _completed_tasks(plan: Plan, offset: float) -> list[int]:
-    unfinished = {span.task for span in plan.spans if span.end > offset or span.status != SUCCESS}
+def _completed_tasks(plan: UploadPlan, offset: float) -> list[int]:
+    unfinished = {each.task for each in plan.node_tasks if each.end > offset or each.status != SUCCESS}
     return [index for index in range(len(TASKS)) if index not in unfinished]
 
 
-def _begun_tasks(plan: Plan, offset: float) -> list[int]:
-    return sorted({span.task for span in plan.spans if span.begin <= offset})
+def _task_events(plan: UploadPlan, index: int, offset: float) -> Json:
+    node_tasks = [each for each in plan.node_tasks if each.task == index]
+    nodes_events = [_event(plan, each, offset) for each in node_tasks]
+    steps = [_event(plan, step, offset) for step in _steps(node_tasks[0], TASKS[index].steps) if step.begin <= offset]
+    events: Json = {"task_name": TASKS[index].name, "nodes_events": nodes_events}
+    return {**events, "sub_events": steps} if steps else events
 
 
-def _task_events(plan: Plan, index: int, offset: float) -> Json:
-    spans = [span for span in plan.spans if span.task == index]
-    nodes_events = [_event(plan, span, offset) for span in spans]
-    steps = [_event(plan, step, offset) for step in _steps(spans[0], TASKS[index].steps) if step.begin <= offset]
-    told: Json = {"task_name": TASKS[index].name, "nodes_events": nodes_events}
-    return {**told, "sub_events": steps} if steps else told
-
-
-def _steps(span: Span, names: tuple[str, ...]) -> Iterator[Span]:
-    """The leader's span cut into finer steps, one after the other; the last shares the fate of the whole."""
-    length = (span.planned_end - span.begin) / max(1, len(names))
-    for place, name in enumerate(names[:-1]):
-        begin, end = span.begin + place * length, span.begin + (place + 1) * length
-        yield Span(span.task, span.node, begin, end, end, SUCCESS, name)
+def _steps(whole: NodeTask, names: tuple[str, ...]) -> Iterator[NodeTask]:
+    """Divide a task of the leader into steps, one after the other; the last one ends as the task does."""
+    length = (whole.planned_end - whole.begin) / max(1, len(names))
+    for index, name in enumerate(names[:-1]):
+        begin, end = whole.begin + index * length, whole.begin + (index + 1) * length
+        yield NodeTask(whole.task, whole.node, begin, end, end, SUCCESS, name)
     for name in names[-1:]:
-        yield replace(span, begin=span.planned_end - length, message=span.message or name)
+        yield replace(whole, begin=whole.planned_end - length, message=whole.message or name)
 
 
-def _event(plan: Plan, span: Span, offset: float) -> Json:
-    event: Json = {"ip": {"addr": span.node, "type": "V4"}}
-    if span.begin > offset:
-        return event  # waits for its turn: no times and no status
-    event["start_time"] = spoken(plan.started + span.begin)
-    if span.end > offset:
+def _event(plan: UploadPlan, node_task: NodeTask, offset: float) -> Json:
+    event: Json = {"ip": {"addr": node_task.node, "type": "V4"}}
+    if node_task.begin > offset:
+        return event  # not begun: no times and no status
+    event["start_time"] = format_time(plan.started_at + node_task.begin)
+    if node_task.end > offset:
         return {**event, "status": PENDING}
-    ended = {"end_time": spoken(plan.started + span.end), "duration": round(span.end - span.begin)}
-    event = {**event, **ended, "status": span.status, "sub_tasks": list(TASKS[span.task].steps)}
-    return {**event, "message": span.message} if span.message else event
+    ended = {
+        "end_time": format_time(plan.started_at + node_task.end),
+        "duration": round(node_task.end - node_task.begin),
+    }
+    event = {**event, **ended, "status": node_task.status, "sub_tasks": list(TASKS[node_task.task].steps)}
+    return {**event, "message": node_task.message} if node_task.message else event
 
 
-def _stamp(plan: Plan, offset: float) -> Json:
-    secs, usecs = divmod(micros(plan.started + offset), 1_000_000)
-    return {"secs": secs, "usecs": usecs}
-
-
-def _millis(offset: float) -> float:
-    """To the millisecond: finer differences drown in a float that counts from 1970."""
+def _to_millis(offset: float) -> float:
+    """Round to milliseconds: a float that counts seconds since 1970 does not hold finer differences."""
     return round(offset, 3)
 
 
-def micros(moment: float) -> int:
-    """Seconds as whole microseconds."""
-    return round(moment * 1_000_000)
+def to_microseconds(time: float) -> int:
+    """Convert seconds to whole microseconds."""
+    return round(time * 1_000_000)
 
 
-def spoken(moment: float) -> str:
-    """A moment as the Controller writes it, in UTC."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S")
+def format_time(time: float) -> str:
+    """Format seconds since the epoch as a Controller does, in UTC."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S")

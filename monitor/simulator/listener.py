@@ -1,4 +1,4 @@
-"""The socket of one Controller: HTTP or HTTPS, on a port that stays its own while nobody listens."""
+"""The socket of one Controller: HTTP or HTTPS, on a port that stays reserved while the Controller is down."""
 
 import asyncio
 import socket
@@ -8,29 +8,29 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-CUT_AFTER_S = 0.01  # what a request gets to end in when the Controller goes down; hanging ones must not hold it up
+SHUTDOWN_TIMEOUT_S = 0.01  # for open requests when the Controller goes down; requests that hang must not delay it
 
 Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Listener:
-    """Opens and closes as often as asked, always on the port that it got the first time."""
+    """Opens and closes any number of times, always on the port of the first time."""
 
     def __init__(self, handler: Handler, host: str, port: int, tls: ssl.SSLContext | None) -> None:
         self.port = port
         self._handler = handler
         self._host = host
-        self._front = _front(tls) if tls else None
-        self._held: socket.socket | None = None
+        self._tls = _swappable(tls) if tls else None
+        self._reserved: socket.socket | None = None
         self._protocols: web.Server | None = None
         self._server: asyncio.Server | None = None
-        self._turn = asyncio.Lock()  # opening and closing take turns of the loop, and must not meet on the port
+        self._lock = asyncio.Lock()  # opening and closing await, and must not overlap
 
     @property
     def url(self) -> str:
-        """Where it listens, or will listen again; known once it has listened."""
+        """The address; complete as soon as the listener was open once."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{'https' if self._front else 'http'}://{host}:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
     @property
     def listening(self) -> bool:
@@ -38,22 +38,22 @@ class Listener:
         return self._server is not None
 
     async def open(self) -> None:
-        """Accept connections. Raises: OSError where the port is taken."""
-        async with self._turn:
+        """Accept connections. Raises: OSError where the port is in use."""
+        async with self._lock:
             if self._server is None:
                 await self._open()
 
     async def _open(self) -> None:
-        held = self._held or _bound(self._host, self.port)
-        self.port = held.getsockname()[1]
+        bound = self._reserved or _bind(self._host, self.port)
+        self.port = bound.getsockname()[1]
         self._protocols = web.Server(self._handler, access_log=None)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._protocols, sock=held, ssl=self._front, backlog=512)
-        self._held = None  # the server's own from here on
+        self._server = await loop.create_server(self._protocols, sock=bound, ssl=self._tls, backlog=512)
+        self._reserved = None  # the server owns the socket now
 
     async def close(self) -> None:
-        """Refuse connections, cut those that are open, and keep the port: a bound socket that does not listen."""
-        async with self._turn:
+        """Refuse connections, cut open ones, and reserve the port with a socket that is bound but does not listen."""
+        async with self._lock:
             if self._server and self._protocols:
                 await self._close(self._server, self._protocols)
 
@@ -61,26 +61,26 @@ class Listener:
         self._server = None
         server.close()
         protocols.pre_shutdown()
-        await protocols.shutdown(CUT_AFTER_S)
-        self._held = _bound(self._host, self.port)
+        await protocols.shutdown(SHUTDOWN_TIMEOUT_S)
+        self._reserved = _bind(self._host, self.port)
 
     async def release(self) -> None:
-        """Close for good and give the port back."""
+        """Close, and free the port."""
         await self.close()
-        if self._held:
-            self._held.close()
-            self._held = None
+        if self._reserved:
+            self._reserved.close()
+            self._reserved = None
 
     def swap_certificate(self, tls: ssl.SSLContext) -> None:
-        """New handshakes see another certificate. Raises: ValueError without TLS."""
-        if self._front is None:
+        """Use another certificate for new handshakes. Raises: ValueError without TLS."""
+        if self._tls is None:
             message = "a Controller without TLS has no certificate"
             raise ValueError(message)
-        self._front.sni_callback = _presenting(tls)
+        self._tls.sni_callback = _present(tls)
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket that has the port but does not listen: to clients the connection is refused, to others it is taken."""
+def _bind(host: str, port: int) -> socket.socket:
+    """Bind a socket that does not listen: connections to it are refused, and no other program can bind the port."""
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -91,15 +91,15 @@ def _bound(host: str, port: int) -> socket.socket:
     return bound
 
 
-def _front(tls: ssl.SSLContext) -> ssl.SSLContext:
-    """A context that has no certificate itself and asks anew at each handshake, so that it can be swapped."""
-    front = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    front.sni_callback = _presenting(tls)
-    return front
+def _swappable(tls: ssl.SSLContext) -> ssl.SSLContext:
+    """Return a context without a certificate, which chooses the real one at each handshake."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = _present(tls)
+    return context
 
 
-def _presenting(tls: ssl.SSLContext) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None]:
-    def present(handshake: ssl.SSLObject, _name: str | None, _front: ssl.SSLContext) -> None:
+def _present(tls: ssl.SSLContext) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None]:
+    def choose(handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         handshake.context = tls
 
-    return present
+    return choose

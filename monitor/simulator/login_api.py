@@ -1,29 +1,27 @@
-"""Log-in, log-out and what a Controller tells a stranger."""
+"""Log-in, log-out and the data that a Controller shows without a log-in."""
 
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import msgspec
 
-from monitor.simulator.http_types import Call, Json, Refusal, Reply, reply
-from monitor.simulator.lifecycle import spoken
+from monitor.simulator.http_types import ApiError, HttpRequest, HttpResponse, Json, json_response
+from monitor.simulator.lifecycle import format_time
+from monitor.simulator.request import ApiRequest
 from monitor.simulator.sessions import COOKIE_NAMES
-
-if TYPE_CHECKING:
-    from monitor.simulator.controller import SimulatedController
-    from monitor.simulator.router import Asked
+from monitor.simulator.state import ControllerState
 
 
-def log_in(controller: "SimulatedController", asked: "Asked") -> Reply:
+def log_in(controller: ControllerState, request: ApiRequest) -> HttpResponse:
     """
     ``POST /login``, form-encoded or JSON, with a password or a token.
 
-    Raises: Refusal 400 for a body that is neither, 401 ``Invalid credentials``.
+    Raises: ApiError 400 for a body that is neither, 401 ``Invalid credentials``.
     """
-    said = _credentials(asked.call)
-    session = controller.login_state.log_in(said.get("username", ""), said.get("password") or said.get("token", ""))
+    credentials = _credentials(request.http)
+    secret = credentials.get("password") or credentials.get("token", "")
+    session = controller.login_state.log_in(credentials.get("username", ""), secret)
     username = session.account.username
-    welcome = {
+    document = {
         "user_initialized": True,
         "version": _version(controller),
         "user": {"username": username, "name": username, "is_superuser": True, "local": True, "ui_property": "{}"},
@@ -32,19 +30,19 @@ def log_in(controller: "SimulatedController", asked: "Asked") -> Reply:
         "controller": {"api_idle_timeout": round(controller.spec.idle_timeout_s / 60)},
         "session_cookie_name": COOKIE_NAMES[0],
     }
-    return reply(welcome).carrying(*session.cookies)
+    return json_response(document).with_headers(*session.cookies)
 
 
-def _credentials(call: Call) -> dict[str, str]:
-    if "json" in call.headers.get("Content-Type", ""):
+def _credentials(request: HttpRequest) -> dict[str, str]:
+    if "json" in request.headers.get("Content-Type", ""):
         try:
-            return msgspec.json.decode(call.body, type=dict[str, str])
+            return msgspec.json.decode(request.body, type=dict[str, str])
         except msgspec.DecodeError as error:
-            raise Refusal(400, f"JSON parse error - {error}") from error
-    return {key: values[0] for key, values in parse_qs(call.body.decode(errors="replace")).items()}
+            raise ApiError(400, f"JSON parse error - {error}") from error
+    return {key: values[0] for key, values in parse_qs(request.body.decode(errors="replace")).items()}
 
 
-def _version(controller: "SimulatedController") -> Json:
+def _version(controller: ControllerState) -> Json:
     return {
         "Version": controller.version,
         "build": controller.build_no,
@@ -56,19 +54,19 @@ def _version(controller: "SimulatedController") -> Json:
     }
 
 
-def log_out(controller: "SimulatedController", asked: "Asked") -> Reply:
-    """``POST /logout`` ends the session, and no other."""
-    if asked.session:
-        controller.login_state.log_out(asked.session)
-    return reply({})
+def log_out(controller: ControllerState, request: ApiRequest) -> HttpResponse:
+    """``POST /logout``; ends the session of the client, and no other."""
+    if request.session:
+        controller.login_state.log_out(request.session)
+    return json_response({})
 
 
-def initial_data(controller: "SimulatedController", asked: "Asked") -> Reply:
-    """For everybody; the version only for those who are logged in."""
-    told: Json = {
-        "current_time": spoken(controller.clock.now()),
+def initial_data(controller: ControllerState, request: ApiRequest) -> HttpResponse:
+    """``GET /api/initial-data``; public, with the version only after a log-in."""
+    document: Json = {
+        "current_time": format_time(controller.clock.now()),
         "sso": False,
         "welcome_workflow_complete": True,
         "setup_failed": False,
     }
-    return reply({**told, "version": _version(controller)} if asked.session else told)
+    return json_response({**document, "version": _version(controller)} if request.session else document)

@@ -1,22 +1,22 @@
-"""The portal's rate limit: requests above the rate wait, those beyond the burst are refused. Pure but for its level."""
+"""The rate limit of the portal: requests above the rate are delayed, those beyond the burst are rejected. No clock."""
 
 from math import ceil
 
 from monitor.simulator.specs import RateLimit
 
 
-class Bucket:
-    """It leaks at the rate and holds the burst."""
+class LeakyBucket:
+    """Empties at the rate and holds the burst."""
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
         self._level = 0.0
-        self._at = 0.0
+        self._updated_at = 0.0
 
-    def admit(self, now: float) -> float | None:
-        """Seconds this request has to wait, or None: refused. ``now`` is monotonic."""
-        self._level = max(0.0, self._level - (now - self._at) * self._limit.per_second)
-        self._at = now
+    def reserve(self, now: float) -> float | None:
+        """Return how many seconds this request has to wait; None: reject it. ``now`` is monotonic."""
+        self._level = max(0.0, self._level - (now - self._updated_at) * self._limit.per_second)
+        self._updated_at = now
         if ceil(self._level) >= self._limit.burst:
             return None
         self._level += 1

@@ -1,16 +1,16 @@
-"""What came in: the last requests of one Controller, and a way to wait for the next without sleeping."""
+"""The last requests of one Controller, and a way to wait for the next one without sleeping."""
 
 import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from monitor.simulator.http_types import Call
+from monitor.simulator.http_types import HttpRequest
 
 
 @dataclass(slots=True)
-class Request:
-    """One request as it came in. ``status`` is None until it is answered, 0 when it never got a whole answer."""
+class LoggedRequest:
+    """A request that was received. ``status``: None until the response is sent, 0 if no complete one was sent."""
 
     method: str
     path: str
@@ -21,51 +21,51 @@ class Request:
     status: int | None = None
 
 
-class Journal:
-    """Bounded: the oldest requests fall out."""
+class RequestLog:
+    """Keeps the last ``max_requests`` requests; the oldest are dropped."""
 
-    def __init__(self, remember: int) -> None:
-        self.requests: deque[Request] = deque(maxlen=remember)
-        self._news = asyncio.Event()
+    def __init__(self, max_requests: int) -> None:
+        self.requests: deque[LoggedRequest] = deque(maxlen=max_requests)
+        self._changed = asyncio.Event()
 
-    def came(self, call: Call, at: float) -> Request:
-        """Note a request, before anything is done about it."""
-        request = Request(call.method, call.path, dict(call.query), call.headers, call.body, at)
-        self.requests.append(request)
-        self._tell()
-        return request
+    def add(self, request: HttpRequest, at: float) -> LoggedRequest:
+        """Log a request before it is handled. ``at`` is in monotonic seconds."""
+        logged = LoggedRequest(request.method, request.path, dict(request.query), request.headers, request.body, at)
+        self.requests.append(logged)
+        self._notify()
+        return logged
 
-    def answered(self, request: Request, status: int) -> None:
-        """Note what became of it."""
+    def set_status(self, request: LoggedRequest, status: int) -> None:
+        """Log the status of the response."""
         request.status = status
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
     async def requested(
         self, count: int, *, path: str = "", method: str = "", answered: bool = False, within_s: float = 10.0
-    ) -> list[Request]:
+    ) -> list[LoggedRequest]:
         """
-        Wait until ``count`` matching requests have come in since the start, and give all that match.
+        Wait until ``count`` matching requests have been received since the start; return all that match.
 
-        ``path`` is a prefix. With ``answered`` they must have had their answer too. Raises: TimeoutError.
+        ``path`` is a prefix. ``answered``: count only requests that have a response. Raises: TimeoutError.
         """
         async with asyncio.timeout(within_s):
             while len(found := self._matching(path, method, answered=answered)) < count:
-                await self._news.wait()
+                await self._changed.wait()
         return found
 
-    async def next_request(self, *, path: str = "", method: str = "", within_s: float = 10.0) -> Request:
-        """Wait for one more matching request, answered. Raises: TimeoutError."""
-        already = {id(request) for request in self._matching(path, method, answered=True)}
+    async def next_request(self, *, path: str = "", method: str = "", within_s: float = 10.0) -> LoggedRequest:
+        """Wait for one more matching request and its response. Raises: TimeoutError."""
+        known = {id(request) for request in self._matching(path, method, answered=True)}
         async with asyncio.timeout(within_s):
-            while not (new := [r for r in self._matching(path, method, answered=True) if id(r) not in already]):
-                await self._news.wait()
+            while not (new := [r for r in self._matching(path, method, answered=True) if id(r) not in known]):
+                await self._changed.wait()
         return new[0]
 
-    def _matching(self, path: str, method: str, *, answered: bool) -> list[Request]:
+    def _matching(self, path: str, method: str, *, answered: bool) -> list[LoggedRequest]:
         return [
             request
             for request in self.requests

@@ -1,59 +1,42 @@
-"""
-The API of a Controller: which path is answered by whom, and what is checked before: readiness, session, CSRF, tenant,
-version. A call in, a reply out; no sockets.
-"""
+"""The API of a Controller: its routes, and the checks that they share (readiness, session, CSRF, tenant, version)."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from re import Pattern
-from re import compile as pattern
-from typing import TYPE_CHECKING, TypeAlias
+from re import compile as compile_pattern
+from typing import TypeAlias
 
-from monitor.simulator import cluster_api, image_api, versions
-from monitor.simulator import login_api as doors
-from monitor.simulator.fault_replies import UPGRADE_TEXT
+from monitor.simulator import cluster_api, image_api, login_api, versions
+from monitor.simulator.fault_responses import UPGRADE_TEXT
 from monitor.simulator.faults import Fault
-from monitor.simulator.http_types import Call, Refusal, Reply, html, plain_401
-from monitor.simulator.sessions import WRITES, NotAuthenticated, Session
+from monitor.simulator.http_types import ApiError, HttpRequest, HttpResponse, html_response, plain_401
+from monitor.simulator.request import ApiRequest
+from monitor.simulator.sessions import WRITE_METHODS, NotAuthenticated, Session
+from monitor.simulator.state import ControllerState
 
-if TYPE_CHECKING:
-    from monitor.simulator.controller import SimulatedController
-
-Answer: TypeAlias = Callable[["SimulatedController", "Asked"], Reply]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A call that passed the door: who asks, in which version, for which tenant, about which object."""
-
-    call: Call
-    uuid: str
-    faults: tuple[Fault, ...]
-    session: Session | None = None
-    query: Mapping[str, str] = field(default_factory=dict)
-    version: versions.Version = ()
-    tenant: str = "admin"
+Handler: TypeAlias = Callable[[ControllerState, ApiRequest], HttpResponse]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who answers which path; ``since`` is the Controller's version from which on the path exists."""
+    """One route. ``public``: needs no session. ``since``: the Controller's version from which on it exists."""
 
     method: str
     path: Pattern[str]
-    answer: Answer
-    public: bool = False  # needs no session
+    handler: Handler
+    public: bool = False
     since: versions.Version = ()
 
 
-def _route(method: str, path: str, answer: Answer, *, public: bool = False, since: versions.Version = ()) -> Route:
-    return Route(method, pattern(path.replace("{uuid}", r"(?P<uuid>[^/]+)") + "/?"), answer, public, since)
+def _route(method: str, path: str, handler: Handler, *, public: bool = False, since: versions.Version = ()) -> Route:
+    pattern = compile_pattern(path.replace("{uuid}", r"(?P<uuid>[^/]+)") + "/?")
+    return Route(method, pattern, handler, public, since)
 
 
 ROUTES = (
-    _route("POST", "/login", doors.log_in, public=True),
-    _route("POST", "/logout", doors.log_out),
-    _route("GET", "/api/initial-data", doors.initial_data, public=True),
+    _route("POST", "/login", login_api.log_in, public=True),
+    _route("POST", "/logout", login_api.log_out),
+    _route("GET", "/api/initial-data", login_api.initial_data, public=True),
     _route("GET", "/api/cluster/status", cluster_api.status, public=True),
     _route("GET", "/api/cluster", cluster_api.cluster),
     _route("GET", "/api/cluster/runtime", cluster_api.runtime),
@@ -61,80 +44,85 @@ ROUTES = (
     _route("GET", "/api/version/controller", cluster_api.node_versions),
     _route("GET", "/api/upgradestatusinfo", cluster_api.upgrade_status),
     _route("GET", "/api/image-inventory", image_api.inventory, since=versions.IMAGE_INVENTORY),
-    _route("GET", "/api/image", image_api.images),
+    _route("GET", "/api/image", image_api.list_images),
     _route("POST", "/api/image", image_api.upload),
-    _route("GET", "/api/image/{uuid}", image_api.image),
+    _route("GET", "/api/image/{uuid}", image_api.get_image),
     _route("PATCH", "/api/image/{uuid}", image_api.patch),
     _route("DELETE", "/api/image/{uuid}", image_api.delete),
 )
 
 
-def answered(controller: "SimulatedController", call: Call, faults: tuple[Fault, ...] = ()) -> Reply:
-    """The reply, refusals included."""
+def respond(controller: ControllerState, request: HttpRequest, faults: tuple[Fault, ...] = ()) -> HttpResponse:
+    """Return the response of the API, errors included."""
     if controller.unready:
-        return html(503, "Service Temporarily Unavailable")
+        return html_response(503, "Service Temporarily Unavailable")
     try:
-        return _answered(controller, call, faults)
-    except Refusal as refusal:
-        return refusal.reply()
-    except NotAuthenticated as nobody:
-        return plain_401(nobody.text).carrying(*(nobody.session.cookies if nobody.session else ()))
+        return _dispatch(controller, request, faults)
+    except ApiError as error:
+        return error.response()
+    except NotAuthenticated as error:
+        return plain_401(error.text).with_headers(*(error.session.cookies if error.session else ()))
 
 
-def _answered(controller: "SimulatedController", call: Call, faults: tuple[Fault, ...]) -> Reply:
-    route, uuid = _found(controller, call)
+def _dispatch(controller: ControllerState, request: HttpRequest, faults: tuple[Fault, ...]) -> HttpResponse:
+    route, uuid = _find_route(controller, request)
     if route is None:
-        return html(404, "Not Found")
-    asked = Asked(call, uuid, faults)
+        return html_response(404, "Not Found")
+    api_request = ApiRequest(request, uuid, faults)
     if route.public:
-        return route.answer(controller, replace(asked, session=controller.login_state.find(call.cookies)))
-    session = controller.login_state.admit(call)
+        session = controller.login_state.find(request.cookies)
+        return route.handler(controller, replace(api_request, session=session))
+    session = controller.login_state.authenticate(request)
     try:
-        reply = _inside(controller, route, replace(asked, session=session), session)
-    except Refusal as refusal:
-        reply = refusal.reply()
-    return reply.carrying(*session.cookies)  # every reply to somebody who is logged in sets them again
+        response = _handle(controller, route, replace(api_request, session=session), session)
+    except ApiError as error:
+        response = error.response()
+    return response.with_headers(*session.cookies)  # every response to a client that is logged in sets them again
 
 
-def _inside(controller: "SimulatedController", route: Route, asked: Asked, session: Session) -> Reply:
-    call = asked.call
-    version, told = versions.negotiated(call.headers.get("X-Avi-Version"), controller.version)
-    if call.method in WRITES and call.path != "/logout":
-        _require_may_write(controller, session)
-    asked = replace(asked, query=_query(controller, call), version=version, tenant=_tenant(controller, call))
-    return route.answer(controller, asked).carrying(("AVI_API_VERSION", told), ("Vary", "Accept, Cookie"))
+def _handle(controller: ControllerState, route: Route, api_request: ApiRequest, session: Session) -> HttpResponse:
+    request = api_request.http
+    version, version_header = versions.negotiate(request.headers.get("X-Avi-Version"), controller.version)
+    if request.method in WRITE_METHODS and request.path != "/logout":
+        _check_may_write(controller, session)
+    query, tenant = _query(controller, request), _tenant(controller, request)
+    response = route.handler(controller, replace(api_request, query=query, version=version, tenant=tenant))
+    return response.with_headers(("AVI_API_VERSION", version_header), ("Vary", "Accept, Cookie"))
 
 
-def _found(controller: "SimulatedController", call: Call) -> tuple[Route | None, str]:
-    """Raises: Refusal 405 when the path is there but not under that method."""
-    here = versions.parse(controller.version) or ()
-    known = [(route, match) for route in ROUTES if (match := route.path.fullmatch(call.path)) and route.since <= here]
-    for route, match in known:
-        if route.method == call.method:
+def _find_route(controller: ControllerState, request: HttpRequest) -> tuple[Route | None, str]:
+    """Return the route and the uuid in the path. Raises: ApiError 405 when the path has no route with this method."""
+    version = versions.parse(controller.version) or ()
+    existing = [route for route in ROUTES if route.since <= version]
+    matching = [(route, match) for route in existing if (match := route.path.fullmatch(request.path))]
+    for route, match in matching:
+        if route.method == request.method:
             return route, match.groupdict().get("uuid", "")
-    if known:
-        raise Refusal(405, f"Method '{call.method}' not allowed")
+    if matching:
+        raise ApiError(405, f"Method '{request.method}' not allowed")
     return None, ""
 
 
-def _require_may_write(controller: "SimulatedController", session: Session) -> None:
+def _check_may_write(controller: ControllerState, session: Session) -> None:
     if controller.upgrading:
-        raise Refusal(403, UPGRADE_TEXT)
-    if not session.account.writes:
-        raise Refusal(403, "User does not have permission to write: PERMISSION_IMAGE")
+        raise ApiError(403, UPGRADE_TEXT)
+    if not session.account.can_write:
+        raise ApiError(403, "User does not have permission to write: PERMISSION_IMAGE")
 
 
-def _tenant(controller: "SimulatedController", call: Call) -> str:
-    """The name of the tenant asked for, ``*`` for all. Raises: Refusal 403 for one that does not exist."""
-    uuid = call.headers.get("X-Avi-Tenant-UUID")
-    named = call.headers.get("X-Avi-Tenant") or "admin"
-    tenant = next((name for name, known in controller.tenants.items() if known == uuid), uuid) if uuid else named
+def _tenant(controller: ControllerState, request: HttpRequest) -> str:
+    """Return the name of the requested tenant, ``*`` for all. Raises: ApiError 403 for one that does not exist."""
+    uuid = request.headers.get("X-Avi-Tenant-UUID")
+    if uuid:
+        tenant = next((name for name, known in controller.tenants.items() if known == uuid), uuid)
+    else:
+        tenant = request.headers.get("X-Avi-Tenant") or "admin"
     if tenant != "*" and tenant not in controller.tenants:
-        raise Refusal(403, f"Tenant '{tenant}' does not exist!")
+        raise ApiError(403, f"Tenant '{tenant}' does not exist!")
     return tenant
 
 
-def _query(controller: "SimulatedController", call: Call) -> dict[str, str]:
-    """Of a repeated key the first counts on older Controllers, the last on newer ones."""
+def _query(controller: ControllerState, request: HttpRequest) -> dict[str, str]:
+    """Of a repeated key, older Controllers use the first value, newer ones the last."""
     last_wins = (versions.parse(controller.version) or ()) >= versions.LAST_QUERY_KEY_WINS
-    return dict(call.query if last_wins else reversed(call.query))
+    return dict(request.query if last_wins else reversed(request.query))

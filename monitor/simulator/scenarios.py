@@ -1,9 +1,9 @@
-"""Ready fleets, as rows of data. A scenario says nothing that a ``ControllerSpec`` could not say."""
+"""The scenarios of ``simulate --scenario``, as rows of data: a name, a summary and the specs of the Controllers."""
 
-from monitor.simulator.specs import ControllerSpec, Moment, Scenario, UploadSpec
+from monitor.simulator.specs import ControllerSpec, Scenario, TimelineEvent, UploadSpec
 
 FLEET = Scenario(
-    summary="five Controllers, uploads under way; one fails on one node, one never ends",
+    summary="five Controllers, uploads in progress; one fails on one node, one stalls",
     controllers=(
         ControllerSpec(
             name="ams",
@@ -39,7 +39,7 @@ FLEET = Scenario(
             version="32.2.1",
             nodes=1,
             images=3,
-            uploads=(UploadSpec(duration=400.0, started_ago=90.0, outcome="stuck", failing_task="Extract package"),),
+            uploads=(UploadSpec(duration=400.0, started_ago=90.0, outcome="stalled", failing_task="Extract package"),),
         ),
     ),
 )
@@ -52,22 +52,22 @@ FAILING_NODE = Scenario(
     controllers=(ControllerSpec(name="dc1", images=1, uploads=(UploadSpec(outcome="failed"),)),),
 )
 STALL = Scenario(
-    summary="one Controller, one upload that stops moving and never ends",
-    controllers=(ControllerSpec(name="dc1", images=1, uploads=(UploadSpec(outcome="stuck"),)),),
+    summary="one Controller, one upload that stalls and never ends",
+    controllers=(ControllerSpec(name="dc1", images=1, uploads=(UploadSpec(outcome="stalled"),)),),
 )
 UPGRADE_NIGHT = Scenario(
-    summary="one upload, then an upgrade: writes refused, connections refused, 503, a new version and no sessions",
+    summary="one upload, then an upgrade: writes rejected, connections refused, 503, then a new version",
     controllers=(
         ControllerSpec(
             name="dc1",
             version="30.2.1",
             images=2,
             uploads=(UploadSpec(duration=90.0),),
-            moments=(
-                Moment(at=120.0, event="upgrading"),
-                Moment(at=180.0, event="down"),
-                Moment(at=300.0, event="unready"),
-                Moment(at=360.0, event="back", version="31.2.2"),
+            timeline=(
+                TimelineEvent(at=120.0, kind="upgrading"),
+                TimelineEvent(at=180.0, kind="down"),
+                TimelineEvent(at=300.0, kind="unready"),
+                TimelineEvent(at=360.0, kind="ready", version="31.2.2"),
             ),
         ),
         ControllerSpec(name="dc2", version="30.2.1", nodes=1, images=2),

@@ -1,100 +1,101 @@
-"""What a simulated Controller is made of, said before it runs. Scenarios are these structs and nothing else."""
+"""The description of a simulated Controller before it runs. A scenario consists of these structs and nothing else."""
 
 from typing import Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["system", "patch", "must_check"]
-Outcome: TypeAlias = Literal["completed", "failed", "stuck"]
+ImageKind: TypeAlias = Literal["system", "patch", "must_check"]
+UploadOutcome: TypeAlias = Literal["completed", "failed", "stalled"]
 
 
 class UploadSpec(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One planned upload. Seconds are simulated.
+    One planned upload. All times are simulated seconds.
 
-    ``started_ago`` may be negative: the image appears that much later. ``failing_node`` counts the nodes from 0, the
-    leader; -1 is the last. ``failing_task`` empty: the task where this kind of trouble belongs.
+    ``started_ago``: negative for an upload that starts later. ``outcome``: ``stalled`` uploads never end.
+    ``failing_task``: where a failed or stalled upload stops; empty: the task that fits a failure chosen by the seed.
+    ``failing_node``: an index into the nodes; 0 is the leader, -1 the last.
     """
 
     name: str | None = None
-    kind: Kind = "system"
-    outcome: Outcome = "completed"
+    kind: ImageKind = "system"
+    outcome: UploadOutcome = "completed"
     duration: float = 60.0
     started_ago: float = 0.0
-    version: str = ""  # empty: the release after the Controller's own
+    version: str = ""  # empty: the next release after the Controller's version
     failing_task: str = ""
     failing_node: int = -1
-    smooth: bool = True  # progress moves inside a task; else only when a task is done
+    smooth: bool = True  # progress changes during a task; False: only when a task ends
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """One who may log in; ``token`` empty: with the password only."""
+    """An account of the Controller. ``token``: accepted in the place of the password; empty: none."""
 
     username: str
     password: str
     token: str = ""
-    writes: bool = True
+    can_write: bool = True
 
 
 class PatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What the Controller thinks of PATCH; nobody has published what real ones do, so each answer can be chosen."""
+    """How the Controller treats a PATCH of an image. The vendor publishes no rules for it, so each one is an option."""
 
-    plain: Literal["refuse", "merge"] = "refuse"
+    enabled: bool = True  # False: 405 for every PATCH
+    plain: Literal["reject", "merge"] = "reject"  # a partial Image without add, replace or delete
     json_patch: bool = True
-    owned: Literal["refuse", "accept"] = "refuse"  # progress, events, times and the like
-    anything: bool = True  # False: images cannot be changed at all, 405
+    owned: Literal["reject", "accept"] = "reject"  # fields that the Controller owns: progress, events, times and others
 
 
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests above the rate are delayed; those beyond the burst are refused with 429."""
+    """Requests above the rate are delayed; those beyond the burst are rejected with 429."""
 
     per_second: float = 32.0
     burst: int = 32
 
 
-class Moment(msgspec.Struct, frozen=True, kw_only=True):
+class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
     """
-    Something that happens to a Controller at a simulated time, seconds after the start.
+    A change of a Controller at a simulated time, ``at`` seconds after the start.
 
-    ``upgrading``: writes are refused. ``down``: connections are refused. ``unready``: 503. ``back``: all is well again,
-    at ``version`` where given, and nobody is logged in.
+    ``upgrading``: writes are rejected. ``down``: connections are refused. ``unready``: 503 for every request.
+    ``ready``: all requests are served again, at ``version`` where given, and all sessions have ended.
     """
 
     at: float
-    event: Literal["upgrading", "down", "unready", "back"]
+    kind: Literal["upgrading", "down", "unready", "ready"]
     version: str = ""
 
 
 class ControllerSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One Controller cluster. ``images`` is how many finished ones lie there already; ``port`` 0 takes a free one."""
+    """One Controller cluster."""
 
     name: str
     version: str = "30.2.1"
     nodes: int = 3
-    images: int = 0
+    images: int = 0  # completed images that exist at the start
     uploads: tuple[UploadSpec, ...] = ()
-    moments: tuple[Moment, ...] = ()
-    port: int = 0
+    timeline: tuple[TimelineEvent, ...] = ()
+    port: int = 0  # 0: a free one
     username: str = "admin"
     password: str = ""  # empty: made from the seed
-    accounts: tuple[Account, ...] = ()  # beside the first
-    tenants: tuple[str, ...] = ()  # beside admin
-    page_size: int = 25  # what a list gives when none is asked for
-    upload_duration: float = 60.0  # of images that come in by POST, simulated seconds
+    accounts: tuple[Account, ...] = ()  # further accounts
+    tenants: tuple[str, ...] = ()  # further tenants, besides admin
+    page_size: int = 25  # of a list when the request has no page_size
+    upload_duration: float = 60.0  # simulated seconds, of images that arrive by POST
     max_image_bytes: int = 10 * 1024**3
-    follower: bool = False  # a follower node: serves reads, refuses uploads
+    follower: bool = False  # a follower node serves reads and rejects uploads
     patching: PatchPolicy = PatchPolicy()
     rate_limit: RateLimit | None = None
-    lock_after: int = 20  # failed log-ins in a row; 0 = never
+    lock_after: int = 20  # failed log-ins in a row; 0: never
     lock_s: float = 30 * 60.0
-    idle_timeout_s: float = 15 * 60.0  # sessions live in real seconds: a fast clock must not log anybody out
+    idle_timeout_s: float = 15 * 60.0  # real seconds, as all times of sessions
     force_timeout_s: float = 24 * 3600.0
-    max_sessions: int = 0  # 0 = any number; else the oldest is thrown out
-    remember: int = 10_000  # requests
+    max_sessions: int = 0  # 0: no limit; else a new session ends the oldest
+    max_logged_requests: int = 10_000
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """A fleet with a name; ``summary`` is one line for people."""
+    """A fleet with a name. ``summary``: one line for ``simulate --list``."""
 
     summary: str
     controllers: tuple[ControllerSpec, ...]

@@ -1,68 +1,53 @@
-"""What happens to a Controller by itself, at simulated times: the course of an upgrade night, for example."""
+"""Changes of a Controller at simulated times, for example the course of an upgrade night."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
-from monitor.simulator.specs import Moment
-
-if TYPE_CHECKING:
-    from monitor.simulator.controller import SimulatedController
+from monitor.simulator.listener import Listener
+from monitor.simulator.specs import TimelineEvent
+from monitor.simulator.state import ControllerState
 
 
 class Timeline:
-    """The moments of one Controller, in the order of their times."""
+    """Applies the events of one Controller's spec, each at its time."""
 
-    def __init__(self, controller: "SimulatedController") -> None:
+    def __init__(self, controller: ControllerState, listener: Listener) -> None:
         self._controller = controller
-        self._moments = sorted(controller.spec.moments, key=lambda moment: moment.at)
-        self._passed = 0
-        self._news = asyncio.Event()
+        self._listener = listener
+        self._events = sorted(controller.spec.timeline, key=lambda event: event.at)
+        self._applied = 0
+        self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Let them happen, each at its time; ends with the last."""
-        clock, started = self._controller.clock, self._controller.started
-        for moment in self._moments:
-            await clock.until(started + moment.at)
-            await EVENTS[moment.event](self._controller, moment)
-            self._passed += 1
-            news, self._news = self._news, asyncio.Event()
-            news.set()
+        """Apply the events; return after the last one."""
+        clock, started_at = self._controller.clock, self._controller.started_at
+        for event in self._events:
+            await clock.wait_until(started_at + event.at)
+            await self._apply(event)
+            self._applied += 1
+            changed, self._changed = self._changed, asyncio.Event()
+            changed.set()
 
-    async def settled(self) -> None:
-        """Return when all that is due by now has happened."""
-        while self._passed < self._due():
-            await self._news.wait()
+    async def wait_applied(self) -> None:
+        """Return when all events are applied that are due at the time of the clock."""
+        while self._applied < self._due():
+            await self._changed.wait()
 
     def _due(self) -> int:
-        elapsed = self._controller.clock.now() - self._controller.started
-        return sum(moment.at <= elapsed for moment in self._moments)
+        elapsed = self._controller.clock.now() - self._controller.started_at
+        return sum(event.at <= elapsed for event in self._events)
 
-
-async def _upgrading(controller: "SimulatedController", _: Moment) -> None:
-    controller.upgrading = True
-
-
-async def _down(controller: "SimulatedController", _: Moment) -> None:
-    await controller.stop_listening()
-
-
-async def _unready(controller: "SimulatedController", _: Moment) -> None:
-    controller.unready = True
-    await controller.start_listening()
-
-
-async def _back(controller: "SimulatedController", moment: Moment) -> None:
-    """As after an upgrade: another version, and nobody is logged in."""
-    controller.version = moment.version or controller.version
-    controller.expire_sessions()
-    controller.upgrading = controller.unready = False
-    await controller.start_listening()
-
-
-EVENTS: dict[str, Callable[["SimulatedController", Moment], Awaitable[None]]] = {
-    "upgrading": _upgrading,
-    "down": _down,
-    "unready": _unready,
-    "back": _back,
-}
+    async def _apply(self, event: TimelineEvent) -> None:
+        controller = self._controller
+        match event.kind:
+            case "upgrading":
+                controller.upgrading = True
+            case "down":
+                await self._listener.close()
+            case "unready":
+                controller.unready = True
+                await self._listener.open()
+            case "ready":
+                controller.version = event.version or controller.version
+                controller.login_state.expire()
+                controller.upgrading = controller.unready = False
+                await self._listener.open()

@@ -1,18 +1,17 @@
 """
-What a Controller of one version knows of an Image: which fields came when, which went, and what it answers to a client
-that asks in an older version. Pure.
+Which fields an Image has in which version of the API, and how a client's ``X-Avi-Version`` is negotiated. Pure.
 
 Source: the vendor's published schemas, release by release.
 """
 
 from typing import TypeAlias
 
-from monitor.simulator.http_types import Json, Refusal
+from monitor.simulator.http_types import ApiError, Json
 
 Version: TypeAlias = tuple[int, ...]
 
 PROFILES = ("20.1.9", "21.1.6", "22.1.6", "30.2.1", "31.2.2", "32.2.1")
-WITHOUT_HEADER = "16_4_2"  # what a Controller says it spoke when the caller named no version
+DEFAULT_VERSION = "16_4_2"  # of a request without X-Avi-Version, in the form in which the response names it
 LAST_QUERY_KEY_WINS = (31, 2, 2)
 IMAGE_INVENTORY = (32, 2, 1)
 
@@ -37,43 +36,43 @@ INTRODUCED: dict[str, Version] = {
     "dryrun_info": (31, 2, 1),
 }  # fmt: skip
 REMOVED: dict[str, Version] = {"status": (22, 1, 1)}
-REMOTE_IMAGE_REF = ((30, 1, 1), (32, 2, 1))  # came, and went again; lives in the build of each package
+REMOTE_IMAGE_REF = ((30, 1, 1), (32, 2, 1))  # added and removed again; a field of the build of each package
 PACKAGES = ("controller_info", "se_info", "dryrun_info")
-OLDEST_IMAGE = (18, 2, 6)  # an older request still gets the object, in the oldest form there is
+OLDEST_VERSION = (18, 2, 6)  # an older request receives the Image in this version
 
 
 def parse(text: str) -> Version | None:
-    """``30.2.1`` or ``16_4_2``, patch suffixes ignored; None when it is no version."""
+    """Read ``30.2.1`` or ``16_4_2``, without a patch suffix; None when the text is not a version."""
     parts = text.strip().split("-")[0].replace("_", ".").split(".")
     return tuple(map(int, parts)) if len(parts) >= 2 and all(part.isdecimal() for part in parts) else None
 
 
-def negotiated(asked: str | None, own: str) -> tuple[Version, str]:
+def negotiate(requested: str | None, own: str) -> tuple[Version, str]:
     """
-    The version to answer in, and how the reply names it (header ``AVI_API_VERSION``).
+    Return the version of the response, and its name in the header ``AVI_API_VERSION``.
 
-    Raises: Refusal 400 for a version that is none, or that is above the Controller's own.
+    Raises: ApiError 400 for text that is not a version, or for a version above the Controller's own.
     """
-    if asked is None:
-        return parse(WITHOUT_HEADER) or (), WITHOUT_HEADER
-    wanted, mine = parse(asked), parse(own) or ()
-    if wanted is None or wanted > mine[:3]:
-        raise Refusal(400, f"Invalid version {asked}: this Controller supports versions up to {own}.")
-    return wanted, asked
+    if requested is None:
+        return parse(DEFAULT_VERSION) or (), DEFAULT_VERSION
+    version, newest = parse(requested), parse(own) or ()
+    if version is None or version > newest[:3]:
+        raise ApiError(400, f"Invalid version {requested}: this Controller supports versions up to {own}.")
+    return version, requested
 
 
-def has(field: str, version: Version) -> bool:
-    """Whether an Image of that version has the field."""
-    asked = max(version, OLDEST_IMAGE)
-    return INTRODUCED.get(field, OLDEST_IMAGE) <= asked and not (field in REMOVED and REMOVED[field] <= asked)
+def has_field(field: str, version: Version) -> bool:
+    """Whether an Image has the field in this version."""
+    version = max(version, OLDEST_VERSION)
+    return INTRODUCED.get(field, OLDEST_VERSION) <= version and not (field in REMOVED and REMOVED[field] <= version)
 
 
-def view(image: Json, version: Version) -> Json:
-    """The image as a client of that version sees it: younger fields are left out, and so are those that are gone."""
-    seen = {field: value for field, value in image.items() if has(field, version)}
+def view_in_version(image: Json, version: Version) -> Json:
+    """Return the image without the fields that this version does not have yet, or no longer has."""
+    view = {field: value for field, value in image.items() if has_field(field, version)}
     if not REMOTE_IMAGE_REF[0] <= version < REMOTE_IMAGE_REF[1]:
-        seen.update({name: _without_remote_ref(seen[name]) for name in PACKAGES if name in seen})
-    return seen
+        view.update({name: _without_remote_ref(view[name]) for name in PACKAGES if name in view})
+    return view
 
 
 def _without_remote_ref(package: Json) -> Json:
@@ -81,15 +80,15 @@ def _without_remote_ref(package: Json) -> Json:
     return {**package, "build": build}
 
 
-def refuse_younger(fields: tuple[str, ...], version: Version) -> None:
-    """Raises: Refusal 400 in the Controller's own words when a written field is younger than the version asked for."""
+def reject_newer_fields(fields: tuple[str, ...], version: Version) -> None:
+    """Raises: ApiError 400, with the text of a Controller, for a field that was introduced after this version."""
     for field in fields:
-        since = INTRODUCED.get(field, OLDEST_IMAGE)
-        if since > max(version, OLDEST_IMAGE):
+        since = INTRODUCED.get(field, OLDEST_VERSION)
+        if since > max(version, OLDEST_VERSION):
             text = (
                 f"Incoming request ({_tag(version)}) has field ({field}) introduced in later versions({_tag(since)})."
             )
-            raise Refusal(400, text)
+            raise ApiError(400, text)
 
 
 def _tag(version: Version) -> str:

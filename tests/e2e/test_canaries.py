@@ -146,7 +146,7 @@ async def test_no_secret_is_seen_anywhere(tmp_path: Path) -> None:
     ps = program("ps")
     ca = trustme.CA()
     accounts = (
-        Account(username="reader", password=READER, writes=False),
+        Account(username="reader", password=READER, can_write=False),
         Account(username="writer", password=WRITER),
     )
     spec = ControllerSpec(name="dc1", images=1, accounts=accounts, lock_after=0)
@@ -158,7 +158,7 @@ async def test_no_secret_is_seen_anywhere(tmp_path: Path) -> None:
         async with process(tmp_path, config) as (running, url):
             await controller.requested(1, path="/api/image", answered=True)
             said = await provoke(url, uuid, controller, ca)
-            cookies |= {text for each in controller.sessions.values() for text in (each.sid, each.csrf)}
+            cookies |= {text for each in controller.sessions.values() for text in (each.session_id, each.csrf)}
             said.append((await output_of(ps, "-o", "args", "-p", str(running.pid)))[1])
         said.append((tmp_path / "log").read_text())
         key = (tmp_path / "key.pem").read_text().splitlines()[1]

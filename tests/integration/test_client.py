@@ -25,7 +25,7 @@ from monitor.model.errors import (
 )
 from monitor.model.image import Image
 from monitor.model.snapshot import ObjectList
-from monitor.simulator import ControllerSpec, Fault, Request, SimulatedController, Simulator, UploadSpec
+from monitor.simulator import ControllerSpec, Fault, LoggedRequest, SimulatedController, Simulator, UploadSpec
 from tests.support.daemons import connected, rewrite
 
 NOTHING = ObjectList()
@@ -48,7 +48,7 @@ async def client(dc1: SimulatedController) -> AsyncIterator[Client]:
         yield client
 
 
-def asked(controller: SimulatedController, path: str = "/api/image") -> list[Request]:
+def asked(controller: SimulatedController, path: str = "/api/image") -> list[LoggedRequest]:
     return [request for request in controller.requests if request.path == path]
 
 
@@ -259,7 +259,7 @@ async def test_every_request_says_who_asks_for_which_tenant_in_which_session(dc1
         assert request.headers["X-CSRFToken"] == session.csrf
         assert request.headers["X-Avi-Tenant"] == "admin"
         assert set(request.headers["Cookie"].split("; ")) == {
-            f"csrftoken={session.csrf}", f"sessionid={session.sid}", f"avi-sessionid={session.sid}",
+            f"csrftoken={session.csrf}", f"sessionid={session.session_id}", f"avi-sessionid={session.session_id}",
         }  # fmt: skip
 
 
@@ -284,10 +284,10 @@ async def test_cookies_that_only_the_older_session_had_are_forgotten(dc1: Simula
 async def test_both_session_cookies_are_sent_where_the_controller_sets_but_one(
     dc1: SimulatedController, client: Client, name: str
 ) -> None:
-    ((sid, session),) = dc1.login_state.live.items()
+    ((sid, session),) = dc1.login_state.active.items()
     session.cookies = (("Set-Cookie", f"{name}=renewed; HttpOnly; Path=/"),)
     await client.list_images(NOTHING)  # still under the old one; its answer sets the new one
-    dc1.login_state.live = {"renewed": session}
+    dc1.login_state.active = {"renewed": session}
     await client.list_images(NOTHING)
     sent = set(asked(dc1)[-1].headers["Cookie"].split("; "))
     assert {"avi-sessionid=renewed", "sessionid=renewed"} < sent
@@ -705,7 +705,7 @@ async def test_pages_that_do_not_fit_together_twice_are_incomplete(
     assert len(_first_pages(asked(dc1)[already:])) == 2
 
 
-def _first_pages(requests: list[Request]) -> list[Request]:
+def _first_pages(requests: list[LoggedRequest]) -> list[LoggedRequest]:
     return [request for request in requests if "page" not in request.query]
 
 
@@ -742,7 +742,7 @@ async def test_objects_with_neither_uuid_nor_url_are_counted_and_cost_no_other_i
 # -- limits
 
 
-@pytest.mark.parametrize("said", ["undeclared", "lying"])
+@pytest.mark.parametrize("said", ["undeclared", "wrong_length"])
 async def test_an_answer_beyond_the_limit_is_not_read(dc1: SimulatedController, said: str) -> None:
     dc1.faults.order(Fault("oversized_body", size=2 * 1024 * 1024, value=said))
     async with connected(dc1, max_response=64 * 1024) as client:

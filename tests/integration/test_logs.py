@@ -154,7 +154,7 @@ class Secrets:
     def note(self) -> None:
         self.seen.add(self.controller.password)
         for session in self.controller.sessions.values():
-            self.seen |= {session.sid, session.csrf}
+            self.seen |= {session.session_id, session.csrf}
 
     def shown_in(self, text: str) -> set[str]:
         return {secret for secret in self.seen if secret in text}
@@ -209,7 +209,7 @@ async def test_no_secret_is_shown_though_the_controller_echoes_it(tmp_path: Path
         secrets = Secrets(dc1)
         secrets.note()
         (session,) = dc1.sessions.values()
-        for secret in (dc1.password, session.csrf, session.sid):
+        for secret in (dc1.password, session.csrf, session.session_id):
             dc1.faults.order(echo(secret))
             entry = await until(daemon, "dc1", lambda entry: not entry.session.up)
             assert not secrets.shown_in(entry.session.cause)

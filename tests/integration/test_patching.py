@@ -209,7 +209,7 @@ async def test_the_image_of_a_dry_run_is_the_one_that_its_changes_lead_to_and_th
 
 
 async def test_an_account_for_writing_writes_and_the_other_reads(tmp_path: Path) -> None:
-    accounts = (Account(username="reader", password="r", writes=False), Account(username="writer", password="w"))
+    accounts = (Account(username="reader", password="r", can_write=False), Account(username="writer", password="w"))
     spec = ControllerSpec(name="dc1", images=1, accounts=accounts)
     (tmp_path / "reader").write_text("r")
     (tmp_path / "writer").write_text("w")
@@ -637,7 +637,7 @@ async def test_a_refusal_of_the_controllers_comes_through(
 
 
 async def test_a_controller_that_lets_no_image_be_changed_refuses(tmp_path: Path) -> None:
-    spec = ControllerSpec(name="dc1", images=1, patching=PatchPolicy(anything=False))
+    spec = ControllerSpec(name="dc1", images=1, patching=PatchPolicy(enabled=False))
     async with Simulator([spec], speed=0.0) as simulator, watching(simulator, tmp_path, tokens=TOKENS) as daemon:
         await until(daemon, "dc1", lambda entry: entry.session.up)
         (uuid,) = daemon.fleet.entries["dc1"].objects("image")
@@ -647,7 +647,7 @@ async def test_a_controller_that_lets_no_image_be_changed_refuses(tmp_path: Path
 
 
 async def test_an_image_that_is_gone_from_the_controller_is_not_found(site: Site) -> None:
-    site.controller.pinned.clear()
+    site.controller.images_in_use.clear()
     site.controller.remove(site.uuid)
     got = await site.patch({"name": "x"})
     assert (got.status, got.kind) == (404, "no-such-image")

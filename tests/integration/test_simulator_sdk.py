@@ -1,4 +1,4 @@
-"""The vendor's own client as the judge from outside: what it can do with a real Controller, it can do with this one."""
+"""The vendor's SDK works with a simulated Controller as with a real one."""
 
 import asyncio
 import warnings
@@ -10,7 +10,7 @@ import pytest
 from monitor.simulator import ControllerSpec, Fault, PatchPolicy, SimulatedController, Simulator
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # its old idioms are not ours to mend
+    warnings.simplefilter("ignore")  # the SDK uses deprecated idioms
     from avi.sdk.avi_api import APIError, ApiSession
 
 START = 1_740_000_000.0
@@ -29,10 +29,10 @@ def no_sessions_from_other_tests() -> Iterator[None]:
     ApiSession.clear_cached_sessions()
 
 
-def log_in(controller: SimulatedController, **how: Any) -> Any:  # noqa: ANN401  it has no types
+def log_in(controller: SimulatedController, **changed: Any) -> Any:  # noqa: ANN401  the SDK has no types
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        credentials = {"username": controller.username, "password": controller.password, **how}
+        credentials = {"username": controller.username, "password": controller.password, **changed}
         return ApiSession(controller_ip=controller.url, api_version="30.2.1", **credentials)
 
 
@@ -47,35 +47,35 @@ async def with_sdk(controller: SimulatedController, work: Callable[[Any], Any]) 
     return await asyncio.to_thread(run)
 
 
-async def test_it_logs_in_and_learns_the_version(dc1: SimulatedController) -> None:
+async def test_the_sdk_logs_in_and_learns_the_version(dc1: SimulatedController) -> None:
     details = await with_sdk(dc1, lambda api: api.get_controller_details())
     assert details["controller_api_version"]["Version"] == "30.2.1"
     assert (dc1.logins, len(dc1.sessions)) == (1, 1)
 
 
-async def test_a_wrong_password_is_an_error_after_one_try(dc1: SimulatedController) -> None:
+async def test_a_wrong_password_is_an_error_after_one_attempt(dc1: SimulatedController) -> None:
     with pytest.raises(APIError, match="Invalid credentials"):
         await asyncio.to_thread(log_in, dc1, password="wrong")
     assert dc1.failed_logins == 1
 
 
-async def test_it_reads_the_list(dc1: SimulatedController) -> None:
+async def test_the_sdk_reads_the_list(dc1: SimulatedController) -> None:
     listing = await with_sdk(dc1, lambda api: api.get("image").json())
     assert listing["count"] == 3
     assert listing["results"][0]["img_state"]["state"] == "IMAGE_FSM_COMPLETED"
 
 
-async def test_it_finds_an_image_by_its_name(dc1: SimulatedController) -> None:
+async def test_the_sdk_finds_an_image_by_its_name(dc1: SimulatedController) -> None:
     uuid = dc1.upload("31.1.1-9122-20250213.101500")
     found = await with_sdk(dc1, lambda api: api.get_object_by_name("image", "31.1.1-9122-20250213.101500"))
     assert found["uuid"] == uuid
 
 
-async def test_it_finds_nothing_under_a_name_that_is_not_there(dc1: SimulatedController) -> None:
+async def test_the_sdk_finds_no_image_with_an_unknown_name(dc1: SimulatedController) -> None:
     assert await with_sdk(dc1, lambda api: api.get_object_by_name("image", "no such name")) is None
 
 
-async def test_it_walks_over_all_pages(dc1: SimulatedController) -> None:
+async def test_the_sdk_reads_all_pages(dc1: SimulatedController) -> None:
     uuids = await with_sdk(
         dc1, lambda api: [image["uuid"] for image in api.get_objects_iter("image", params={"page_size": 2})]
     )
@@ -92,13 +92,13 @@ async def test_it_walks_over_all_pages(dc1: SimulatedController) -> None:
     ],
     ids=["envelope", "json-patch"],
 )
-async def test_it_patches_in_both_forms(dc1: SimulatedController, body: dict[str, Any]) -> None:
+async def test_the_sdk_patches_in_both_forms(dc1: SimulatedController, body: dict[str, Any]) -> None:
     uuid = dc1.upload()
-    answer = await with_sdk(dc1, lambda api: api.patch(f"image/{uuid}", body))
-    assert (answer.status_code, answer.json()["name"], dc1.image(uuid)["name"]) == (200, "renamed", "renamed")
+    response = await with_sdk(dc1, lambda api: api.patch(f"image/{uuid}", body))
+    assert (response.status_code, response.json()["name"], dc1.image(uuid)["name"]) == (200, "renamed", "renamed")
 
 
-async def test_it_patches_with_a_plain_body_where_the_controller_allows_it() -> None:
+async def test_the_sdk_patches_with_a_plain_body_if_the_controller_allows_it() -> None:
     async with Simulator([ControllerSpec(name="c", images=1, patching=PatchPolicy(plain="merge"))]) as simulator:
         controller = simulator.controllers["c"]
         uuid = controller.upload()
@@ -106,31 +106,31 @@ async def test_it_patches_with_a_plain_body_where_the_controller_allows_it() -> 
         assert controller.image(uuid)["name"] == "renamed"
 
 
-async def test_a_refused_patch_shows_the_controllers_words(dc1: SimulatedController) -> None:
+async def test_a_rejected_patch_shows_the_text_of_the_controller(dc1: SimulatedController) -> None:
     uuid = dc1.upload()
     with pytest.raises(APIError, match="Field uuid of object Image is read-only"):
         await with_sdk(dc1, lambda api: api.patch(f"image/{uuid}", {"replace": {"uuid": "x"}}).json())
 
 
-async def test_it_deletes(dc1: SimulatedController) -> None:
+async def test_the_sdk_deletes_an_image(dc1: SimulatedController) -> None:
     uuid = dc1.upload()
     assert (await with_sdk(dc1, lambda api: api.delete(f"image/{uuid}"))).status_code == 204
 
 
 @pytest.mark.parametrize("kind", ["session_expiry", "switch_session", "unauthorized"])
-async def test_it_recovers_from_a_lost_session_with_one_more_log_in(dc1: SimulatedController, kind: str) -> None:
+async def test_the_sdk_logs_in_again_after_its_session_was_lost(dc1: SimulatedController, kind: str) -> None:
     dc1.faults.order(Fault(kind, times=1))
     listing = await with_sdk(dc1, lambda api: api.get("image").json())
     assert (listing["count"], dc1.logins) == (3, 2)
 
 
-async def test_it_gives_up_when_the_401_stays(dc1: SimulatedController) -> None:
+async def test_the_sdk_gives_up_when_the_401_stays(dc1: SimulatedController) -> None:
     dc1.faults.order(Fault("unauthorized"))
     with pytest.raises(APIError, match="Status Code 401"):
         await with_sdk(dc1, lambda api: api.get("image"))
 
 
-async def test_it_recovers_from_a_rotated_csrf_token(dc1: SimulatedController) -> None:
+async def test_the_sdk_logs_in_again_after_the_csrf_token_changed(dc1: SimulatedController) -> None:
     uuid = dc1.upload()
 
     def patch_after_a_rotation(api: Any) -> Any:  # noqa: ANN401
@@ -142,16 +142,16 @@ async def test_it_recovers_from_a_rotated_csrf_token(dc1: SimulatedController) -
     assert dc1.logins == 2
 
 
-async def test_it_recovers_from_a_connection_that_is_closed(dc1: SimulatedController) -> None:
+async def test_the_sdk_retries_after_a_closed_connection(dc1: SimulatedController) -> None:
     dc1.faults.order(Fault("close", times=1))
     assert (await with_sdk(dc1, lambda api: api.get("image").json()))["count"] == 3
 
 
-async def test_it_logs_out(dc1: SimulatedController) -> None:
+async def test_the_sdk_logs_out(dc1: SimulatedController) -> None:
     assert (await with_sdk(dc1, lambda api: api.post("logout"))).status_code == 200
     assert (dc1.logouts, dc1.sessions) == (1, {})
 
 
-async def test_it_says_that_the_version_is_too_young(dc1: SimulatedController) -> None:
-    answer = await with_sdk(dc1, lambda api: api.get("image", api_version="99.1.1"))
-    assert (answer.status_code, "Invalid version" in answer.text) == (400, True)
+async def test_the_sdk_shows_that_the_version_is_too_new(dc1: SimulatedController) -> None:
+    response = await with_sdk(dc1, lambda api: api.get("image", api_version="99.1.1"))
+    assert (response.status_code, "Invalid version" in response.text) == (400, True)

@@ -29,7 +29,7 @@ DC1 = ControllerSpec(
         UploadSpec(name="broken", duration=60.0, started_ago=1000.0, outcome="failed"),
         UploadSpec(name="running", duration=1000.0, started_ago=500.0),
         UploadSpec(name="doomed", duration=1000.0, started_ago=100.0, outcome="failed"),
-        UploadSpec(name="stuck", duration=100.0, started_ago=1000.0, outcome="stuck"),
+        UploadSpec(name="stuck", duration=100.0, started_ago=1000.0, outcome="stalled"),
     ),
 )
 

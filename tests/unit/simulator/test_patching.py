@@ -1,12 +1,12 @@
-"""What PATCH makes of an image, and what it refuses."""
+"""How a PATCH changes an image, and which ones are rejected."""
 
 from typing import Any
 
 import msgspec
 import pytest
 
-from monitor.simulator.http_types import Refusal
-from monitor.simulator.patching import Setting, patched
+from monitor.simulator.http_types import ApiError
+from monitor.simulator.patching import PatchContext, apply_patch
 from monitor.simulator.specs import PatchPolicy
 
 IMAGE: dict[str, Any] = {
@@ -22,14 +22,14 @@ IMAGE: dict[str, Any] = {
 
 def patch(body: object, *, policy: PatchPolicy | None = None, version: tuple[int, ...] = (30, 2, 1)) -> dict[str, Any]:
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    setting = Setting(policy or PatchPolicy(), version, {"image-1": "one", "image-2": "two"})
-    return patched(IMAGE, raw, setting)
+    context = PatchContext(policy or PatchPolicy(), version, {"image-1": "one", "image-2": "two"})
+    return apply_patch(IMAGE, raw, context)
 
 
-def refusal(body: object, *, policy: PatchPolicy | None = None, version: tuple[int, ...] = (30, 2, 1)) -> Refusal:
-    with pytest.raises(Refusal) as refused:
+def rejection(body: object, *, policy: PatchPolicy | None = None, version: tuple[int, ...] = (30, 2, 1)) -> ApiError:
+    with pytest.raises(ApiError) as caught:
         patch(body, policy=policy, version=version)
-    return refused.value
+    return caught.value
 
 
 @pytest.mark.parametrize("operation", ["add", "replace"])
@@ -50,12 +50,12 @@ def test_replace_replaces_a_list() -> None:
     assert patch({"replace": {"cloud_info_values": []}})["cloud_info_values"] == []
 
 
-def test_delete_takes_the_matching_entries_out_of_a_list() -> None:
+def test_delete_removes_the_matching_entries_of_a_list() -> None:
     after = patch({"delete": {"cloud_info_values": [{"cloud_name": "a"}]}})
     assert after["cloud_info_values"] == [{"cloud_name": "b"}]
 
 
-def test_json_patch_reaches_into_the_object() -> None:
+def test_json_patch_changes_nested_values() -> None:
     steps = [
         {"op": "replace", "path": "/name", "value": "new"},
         {"op": "add", "path": "/cloud_info_values/-", "value": {"cloud_name": "c"}},
@@ -72,24 +72,24 @@ def test_json_patch_replaces_an_entry_of_a_list() -> None:
     assert after["cloud_info_values"] == [{"cloud_name": "a"}, {}]
 
 
-def test_json_patch_leaves_the_original_alone() -> None:
+def test_json_patch_does_not_change_the_original() -> None:
     patch({"json_patch": [{"op": "remove", "path": "/cloud_info_values/0"}]})
     assert len(IMAGE["cloud_info_values"]) == 2
 
 
-def test_a_plain_body_is_merged_where_the_policy_says_so() -> None:
+def test_a_plain_body_is_merged_if_the_policy_allows_it() -> None:
     assert patch({"name": "new"}, policy=PatchPolicy(plain="merge"))["name"] == "new"
 
 
-def test_owned_fields_are_written_where_the_policy_says_so() -> None:
+def test_fields_of_the_controller_are_written_if_the_policy_allows_it() -> None:
     assert patch({"replace": {"progress": 41}}, policy=PatchPolicy(owned="accept"))["progress"] == 41
 
 
-def test_the_present_last_modified_is_a_condition_that_holds() -> None:
+def test_the_current_last_modified_is_accepted_as_a_condition() -> None:
     assert patch({"replace": {"name": "new", "_last_modified": "100"}}) == {**IMAGE, "name": "new"}
 
 
-def test_a_reference_to_an_image_that_is_there_is_taken() -> None:
+def test_a_reference_to_an_existing_image_is_accepted() -> None:
     ref = "https://10.0.0.1/api/image/image-2#two"
     assert patch({"add": {"controller_patch_ref": ref}})["controller_patch_ref"] == ref
 
@@ -122,26 +122,26 @@ def test_a_reference_to_an_image_that_is_there_is_taken() -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_refused(body: object, status: int, text: str) -> None:
-    refused = refusal(body)
-    assert refused.status == status
-    assert text in refused.text
+def test_an_invalid_patch_is_rejected(body: object, status: int, text: str) -> None:
+    error = rejection(body)
+    assert error.status == status
+    assert text in error.text
 
 
-def test_a_field_younger_than_the_request_is_refused() -> None:
+def test_a_field_newer_than_the_requested_version_is_rejected() -> None:
     body = {"replace": {"fips_mode_transition_applicable": False}}
-    assert "introduced in later versions(v30_1_1)" in refusal(body, version=(22, 1, 6)).text
+    assert "introduced in later versions(v30_1_1)" in rejection(body, version=(22, 1, 6)).text
 
 
-def test_a_field_that_is_gone_is_unknown() -> None:
-    assert "Unknown field status" in refusal({"replace": {"status": "SYSERR_SUCCESS"}}).text
+def test_a_removed_field_is_unknown() -> None:
+    assert "Unknown field status" in rejection({"replace": {"status": "SYSERR_SUCCESS"}}).text
 
 
 @pytest.mark.parametrize(
     ("policy", "status"),
-    [(PatchPolicy(anything=False), 405), (PatchPolicy(json_patch=False), 400)],
+    [(PatchPolicy(enabled=False), 405), (PatchPolicy(json_patch=False), 400)],
     ids=["images-cannot-be-changed", "too-old-for-json-patch"],
 )
-def test_the_policy_can_refuse_more(policy: PatchPolicy, status: int) -> None:
+def test_the_policy_can_reject_patches(policy: PatchPolicy, status: int) -> None:
     body = {"json_patch": [{"op": "replace", "path": "/name", "value": "n"}]}
-    assert refusal(body, policy=policy).status == status
+    assert rejection(body, policy=policy).status == status

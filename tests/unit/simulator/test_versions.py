@@ -1,9 +1,9 @@
-"""What clients of different versions see, and may send."""
+"""The fields of an Image in each API version, and the negotiation of the version."""
 
 import pytest
 
-from monitor.simulator.http_types import Refusal
-from monitor.simulator.versions import negotiated, parse, refuse_younger, view
+from monitor.simulator.http_types import ApiError
+from monitor.simulator.versions import negotiate, parse, reject_newer_fields, view_in_version
 
 IMAGE = {
     "uuid": "image-1",
@@ -20,7 +20,7 @@ IMAGE = {
 
 
 @pytest.mark.parametrize(
-    ("version", "gone"),
+    ("version", "missing"),
     [
         (
             (16, 4, 2),
@@ -35,36 +35,34 @@ IMAGE = {
     ],
     ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
 )
-def test_fields_younger_than_the_request_are_left_out_and_so_is_what_was_removed(
-    version: tuple[int, ...], gone: set[str]
-) -> None:
-    assert IMAGE.keys() - view(IMAGE, version).keys() == gone
+def test_fields_that_a_version_does_not_have_are_left_out(version: tuple[int, ...], missing: set[str]) -> None:
+    assert IMAGE.keys() - view_in_version(IMAGE, version).keys() == missing
 
 
 @pytest.mark.parametrize(("version", "there"), [((22, 1, 6), False), ((30, 2, 1), True), ((32, 2, 1), False)])
-def test_the_remote_image_reference_came_and_went(version: tuple[int, ...], *, there: bool) -> None:
-    assert ("remote_image_ref" in view(IMAGE, version)["controller_info"]["build"]) is there
+def test_the_remote_image_reference_exists_in_some_versions_only(version: tuple[int, ...], *, there: bool) -> None:
+    assert ("remote_image_ref" in view_in_version(IMAGE, version)["controller_info"]["build"]) is there
 
 
 def test_a_request_without_a_version_is_answered_as_16_4_2() -> None:
-    assert negotiated(None, "30.2.1") == ((16, 4, 2), "16_4_2")
+    assert negotiate(None, "30.2.1") == ((16, 4, 2), "16_4_2")
 
 
-def test_the_version_is_echoed_as_it_was_asked_for() -> None:
-    assert negotiated("22.1.6", "30.2.1") == ((22, 1, 6), "22.1.6")
+def test_the_response_names_the_requested_version() -> None:
+    assert negotiate("22.1.6", "30.2.1") == ((22, 1, 6), "22.1.6")
 
 
-@pytest.mark.parametrize("asked", ["30.2.2", "99.1.1", "newest", ""])
-def test_a_version_that_is_none_or_too_young_is_refused(asked: str) -> None:
-    with pytest.raises(Refusal, match="Invalid version") as refused:
-        negotiated(asked, "30.2.1")
-    assert refused.value.status == 400
+@pytest.mark.parametrize("requested", ["30.2.2", "99.1.1", "newest", ""])
+def test_an_invalid_or_too_new_version_is_rejected(requested: str) -> None:
+    with pytest.raises(ApiError, match="Invalid version") as caught:
+        negotiate(requested, "30.2.1")
+    assert caught.value.status == 400
 
 
-def test_a_written_field_that_is_too_young_is_refused_in_the_words_of_the_controller() -> None:
-    with pytest.raises(Refusal) as refused:
-        refuse_younger(("name", "fips_mode_transition_applicable"), (22, 1, 6))
-    assert refused.value.text == (
+def test_a_written_field_that_is_too_new_is_rejected_with_the_controllers_text() -> None:
+    with pytest.raises(ApiError) as caught:
+        reject_newer_fields(("name", "fips_mode_transition_applicable"), (22, 1, 6))
+    assert caught.value.text == (
         "Incoming request (v22_1_6) has field (fips_mode_transition_applicable) introduced in later versions(v30_1_1)."
     )
 
@@ -73,5 +71,5 @@ def test_a_written_field_that_is_too_young_is_refused_in_the_words_of_the_contro
     ("text", "version"),
     [("30.2.1", (30, 2, 1)), ("16_4_2", (16, 4, 2)), ("30.2.1-2p3", (30, 2, 1)), ("thirty", None), ("", None)],
 )
-def test_versions_are_read_in_every_spelling(text: str, version: tuple[int, ...] | None) -> None:
+def test_versions_are_parsed_in_every_spelling(text: str, version: tuple[int, ...] | None) -> None:
     assert parse(text) == version
