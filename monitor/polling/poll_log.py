@@ -2,11 +2,10 @@
 What the log says of polls and objects: changes of health at warning, once; changes of objects at info; the rest at
 debug.
 
-An upgrade is no alarm: what belongs to one is logged at info. The events of objects begin with the resource's name, as
-``image_failed``.
+An upgrade is no alarm: what belongs to one is logged at info.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
@@ -43,40 +42,38 @@ def objects(log: FilteringBoundLogger, resource: str, changes: tuple[Change, ...
     """What a read found to be different: one event an object, but one for all that the first read finds."""
     if first and changes:
         active = sum(isinstance(change, Appeared) and change.after.active for change in changes)
-        event, facts = f"{resource}s_listed", {f"{resource}s": len(changes), "active": active}
-        log.info(event, **facts)
+        log.info("objects_listed", resource=resource, objects=len(changes), active=active)
         return
     for change in changes:
         match change:
             case Appeared(after):
-                _write(log.info, resource, "appeared", after)
+                log.info("object_appeared", **_facts(resource, after))
             case Vanished(before):
-                _write(log.info, resource, "vanished", before)
+                log.info("object_vanished", **_facts(resource, before))
             case Altered(before, after, moved) if after.state == before.state:
-                _write(log.debug, resource, "moved" if moved else "edited", after)
+                log.debug("object_moved" if moved else "object_edited", **_facts(resource, after))
             case Altered(_, after) if after.state == "failed":
-                _write(log.warning, resource, "failed", after, cause=after.reason)
+                log.warning("object_failed", cause=after.reason, **_facts(resource, after))
             case Altered(before, after):
-                _write(log.info, resource, "state_changed", after, before=before.state)
+                log.info("object_state_changed", before=before.state, **_facts(resource, after))
             case _:
                 assert_never(change)
 
 
-def _write(write: Callable[..., object], resource: str, what: str, tracked: Tracked, **more: str) -> None:
-    facts = {
-        f"{resource}_uuid": tracked.uuid,
-        resource: tracked.name,
+def _facts(resource: str, tracked: Tracked) -> Mapping[str, object]:
+    return {
+        "resource": resource,
+        "uuid": tracked.uuid,
+        "name": tracked.name,
         "state": tracked.state,
         "progress_ratio": tracked.progress_ratio,
         "tasks_completed": tracked.tasks_completed,
     }
-    write(f"{resource}_{what}", **more, **facts)
 
 
 def bad_objects(log: FilteringBoundLogger, resource: str, undecodable: Mapping[str, str], *, unidentified: int) -> None:
     """Objects that could not be decoded; each uuid is given here once, when it turned bad."""
-    event, key = f"bad_{resource}", f"{resource}_uuid"
     for uuid, cause in undecodable.items():
-        log.warning(event, **{key: uuid}, cause=cause)
+        log.warning("bad_object", resource=resource, uuid=uuid, cause=cause)
     if unidentified:
-        log.warning(event, **{key: "", f"{resource}s": unidentified}, cause="neither `uuid` nor `url`")
+        log.warning("bad_object", resource=resource, uuid="", cause="neither `uuid` nor `url`", objects=unidentified)

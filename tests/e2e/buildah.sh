@@ -109,7 +109,7 @@ for _ in $(seq 150); do ! healthy || break; sleep 0.2; done
 main=$(cat "/proc/$daemon/task/$daemon/children")  # of the shell that the function runs in
 main=${main% }
 healthy || { tail "$work/daemon.log"; fail "not healthy"; }
-for _ in $(seq 150); do test "$(grep -c '"images_listed"' "$work/daemon.log")" -lt 5 || break; sleep 0.2; done
+for _ in $(seq 150); do test "$(grep -c '"objects_listed"' "$work/daemon.log")" -lt 5 || break; sleep 0.2; done
 test "$(stat -c %u "/proc/$main")" = 65532 || fail "not the user of the image"
 echo "healthy, as user $(stat -c %u "/proc/$main"); $(grep -c '"controller_up"' "$work/daemon.log") controllers up;" \
     "$(curl --silent http://127.0.0.1:9987/metrics | grep -c '^avi_') series"

@@ -63,7 +63,7 @@ async def test_a_signal_ends_the_daemon_cleanly_and_logs_it_out(tmp_path: Path, 
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config)) as daemon:
             started = json.loads(await line_with(daemon.stderr, '"started"'))
-            await line_with(daemon.stderr, "images_listed")
+            await line_with(daemon.stderr, "objects_listed")
             async with aiohttp.ClientSession() as http, http.get(f"http://{started['address']}/-/ready") as response:
                 assert response.status == 200
             daemon.send_signal(number)
@@ -79,14 +79,14 @@ async def test_a_hang_up_reads_the_configuration_again(tmp_path: Path) -> None:
         both = yaml.safe_load(whole)
         config.write_text(yaml.safe_dump({**both, "controllers": both["controllers"][:1]}))
         async with process("run", "--config", str(config)) as daemon:
-            await line_with(daemon.stderr, "images_listed")
+            await line_with(daemon.stderr, "objects_listed")
             config.write_text("controllers: [")
             daemon.send_signal(signal.SIGHUP)
             assert "not YAML" in await line_with(daemon.stderr, "reload_failed")
             config.write_text(whole)
             daemon.send_signal(signal.SIGHUP)
             assert json.loads(await line_with(daemon.stderr, '"reloaded"'))["added"] == ["dc2"]
-            await line_with(daemon.stderr, "images_listed")
+            await line_with(daemon.stderr, "objects_listed")
             daemon.send_signal(signal.SIGTERM)
             assert await ended(daemon) == 0
         assert [simulator.controllers[name].logouts for name in ("dc1", "dc2")] == [1, 1]
@@ -120,7 +120,7 @@ async def test_a_patch_under_way_is_answered_before_the_daemon_ends_for_as_long_
         (uuid,) = dc1.images.names(simulator.clock.now())
         async with process("run", "--config", str(config)) as daemon:
             url = "http://" + json.loads(await line_with(daemon.stderr, '"started"'))["address"]
-            await line_with(daemon.stderr, "images_listed")
+            await line_with(daemon.stderr, "objects_listed")
             config.write_text(config.read_text().replace("timeout: 200ms", "timeout: 10s"))
             daemon.send_signal(signal.SIGHUP)
             await line_with(daemon.stderr, '"reloaded"')
@@ -139,7 +139,7 @@ async def test_a_controller_that_hangs_does_not_keep_the_daemon_from_ending(tmp_
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config)) as daemon:
-            await line_with(daemon.stderr, "images_listed")
+            await line_with(daemon.stderr, "objects_listed")
             simulator.controllers["dc1"].faults.order(Fault("hang", path="/"))
             daemon.send_signal(signal.SIGTERM)
             await line_with(daemon.stderr, "log_out_incomplete")
@@ -258,7 +258,7 @@ async def test_no_secret_is_in_the_log_at_its_most_talkative(tmp_path: Path) -> 
     async with Simulator([ControllerSpec(name="dc1", images=1, password="canary-3f81")], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config), "--log-level", "debug") as daemon:
-            await line_with(daemon.stderr, "images_listed")
+            await line_with(daemon.stderr, "objects_listed")
             arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()  # noqa: ASYNC240  in memory
             sessions = list(simulator.controllers["dc1"].sessions)
             daemon.send_signal(signal.SIGTERM)

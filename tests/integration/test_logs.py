@@ -98,8 +98,8 @@ async def test_a_bad_image_is_named_once_though_its_bytes_go_on_changing(tmp_pat
         for name in ("one", "two", "three"):
             dc1.touch(uuid, progress="forty", name=name)
             await polled(daemon, "dc1", 2)
-        (bad,) = said(logs, "bad_image")
-        assert (bad["log_level"], bad["image_uuid"]) == ("warning", uuid)
+        (bad,) = said(logs, "bad_object")
+        assert (bad["log_level"], bad["uuid"]) == ("warning", uuid)
         assert "$.progress" in bad["cause"]
         assert daemon.fleet.entries["dc1"].collections["image"].health.bad_objects == 3
 
@@ -110,15 +110,15 @@ async def test_a_bad_image_that_was_mended_is_named_again_when_it_turns_bad_agai
         for progress in ("forty", 40, "fifty"):
             dc1.touch(uuid, progress=progress)
             await polled(daemon, "dc1", 2)
-        assert len(said(logs, "bad_image")) == 2
+        assert len(said(logs, "bad_object")) == 2
 
 
 async def test_objects_that_name_nobody_are_told_of_once(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
         dc1.put({"name": "nobody"})
         await polled(daemon, "dc1", 4)
-        (bad,) = said(logs, "bad_image")
-        assert (bad["image_uuid"], bad["images"]) == ("", 1)
+        (bad,) = said(logs, "bad_object")
+        assert (bad["uuid"], bad["objects"]) == ("", 1)
 
 
 async def test_an_image_is_told_of_when_it_comes_changes_its_state_and_goes(tmp_path: Path) -> None:
@@ -131,10 +131,10 @@ async def test_an_image_is_told_of_when_it_comes_changes_its_state_and_goes(tmp_
         await polled(daemon, "dc1", 2)
         dc1.remove(uuid)
         await polled(daemon, "dc1", 2)
-        story = [(log["event"], log["log_level"]) for log in logs if log.get("image_uuid") == uuid]
+        story = [(log["event"], log["log_level"]) for log in logs if log.get("uuid") == uuid]
         assert story == [
-            ("image_appeared", "info"), ("image_state_changed", "info"), ("image_failed", "warning"),
-            ("image_vanished", "info"),
+            ("object_appeared", "info"), ("object_state_changed", "info"), ("object_failed", "warning"),
+            ("object_vanished", "info"),
         ]  # fmt: skip
 
 

@@ -526,7 +526,7 @@ async def test_a_bad_image_costs_the_others_nothing_and_is_named_once() -> None:
             await until(fleet, lambda later: later.session.polls >= entry.session.polls + 2)
     assert list(entry.objects("image")) == ["image-1"]
     assert fleet.entries["dc1"].collections["image"].health.bad_objects == 2
-    named = [(line["image_uuid"], line["cause"]) for line in logs if line["event"] == "bad_image"]
+    named = [(line["uuid"], line["cause"]) for line in logs if line["event"] == "bad_object"]
     assert named == [("image-bad", "Expected `float | null`, got `str` - at `$.progress`")]
 
 
@@ -550,7 +550,7 @@ async def test_nameless_images_are_counted_and_said_once() -> None:
     with capture_logs() as logs:
         async with polling(listing({"name": "a"}, image()), listing({"name": "b"}, image())) as (fleet, _):
             await until(fleet, lambda entry: entry.collections["image"].health.bad_objects == 2)
-    assert [line["images"] for line in logs if line["event"] == "bad_image"] == [1]
+    assert [line["objects"] for line in logs if line["event"] == "bad_object"] == [1]
 
 
 async def test_health_is_said_when_it_changes_and_not_when_it_does_not() -> None:
@@ -603,18 +603,18 @@ async def test_images_are_said_together_at_first_and_one_by_one_later() -> None:
     with capture_logs() as logs:
         async with polling(*answers) as (fleet, _):
             await until(fleet, lambda entry: entry.session.polls == len(answers))
-    said = [(line["event"], line["log_level"]) for line in logs if line["event"].startswith("image")]
+    said = [(line["event"], line["log_level"]) for line in logs if line["event"].startswith("object")]
     assert said == [
-        ("images_listed", "info"),
-        ("image_moved", "debug"),
-        ("image_edited", "debug"),
-        ("image_failed", "warning"),
-        ("image_appeared", "info"),
-        ("image_vanished", "info"),
-        ("image_vanished", "info"),
-        ("image_state_changed", "info"),
+        ("objects_listed", "info"),
+        ("object_moved", "debug"),
+        ("object_edited", "debug"),
+        ("object_failed", "warning"),
+        ("object_appeared", "info"),
+        ("object_vanished", "info"),
+        ("object_vanished", "info"),
+        ("object_state_changed", "info"),
     ]
-    assert [line["cause"] for line in logs if line["event"] == "image_failed"] == ["disk full"]
+    assert [line["cause"] for line in logs if line["event"] == "object_failed"] == ["disk full"]
 
 
 async def test_controllers_that_gave_no_answer_twice_draw_on_a_pool_of_their_own() -> None:
