@@ -1,65 +1,73 @@
-"""What a person sees of the fleet: bars on a terminal, plain lines elsewhere."""
+"""The screen of ``demo``: bars on a terminal, plain lines elsewhere."""
 
 import io
 
 import pytest
 from rich.console import Console
 
-from monitor.cli.output.demo_screen import show, table
+from monitor.cli.output.demo_screen import fleet_table, show_fleet
 from monitor.model.health import SessionHealth
 from monitor.model.image import Image, TrackedImage
 from monitor.model.snapshot import Altered, Appeared, Vanished
-from monitor.model.tracked import ProgressMark
+from monitor.model.tracked import ProgressMark, Standing
 from monitor.polling.fleet import Fleet
+from monitor.polling.standing import standing_of
 from tests.support.polling import entry_of
+
+STALLED_AFTER_S = 30.0
 
 ACTIVE = Image(uuid="image-1", name="31.1.1", state="in_progress", progress_ratio=0.42, tasks=6, tasks_completed=2)
 FAILED = Image(uuid="image-2", name="31.1.2", state="failed", progress_ratio=0.7)
 DONE = Image(uuid="image-3", name="30.2.1", state="completed", progress_ratio=1.0, tasks=6, tasks_completed=6)
 
 
+def standing(image: Image) -> Standing:
+    return standing_of(image, ProgressMark(b"", 100.0, 100.0), {}, at=130.0, stalled_after_s=STALLED_AFTER_S)
+
+
 def fleet_of(*images: Image, changed_at: float = 100.0) -> Fleet:
     fleet = Fleet()
-    tracks = {image.uuid: TrackedImage(image, ProgressMark(b"", changed_at, changed_at), 0.0) for image in images}
-    fleet.publish(entry_of("dc1", tracks, session=SessionHealth(up=True)))
+    mark = ProgressMark(b"", changed_at, changed_at)
+    tracked = {image.uuid: TrackedImage(image, mark, 0.0, standing=standing(image)) for image in images}
+    fleet.publish(entry_of("dc1", tracked, session=SessionHealth(up=True)))
     return fleet
 
 
-def drawn(fleet: Fleet, *, now: float) -> list[str]:
+def render(fleet: Fleet, *, now: float) -> list[str]:
     console = Console(file=io.StringIO(), width=120)
     with console.capture() as capture:
-        console.print(table(fleet, now=now))
+        console.print(fleet_table(fleet, now=now))
     return [" ".join(line.replace("━", "").split()) for line in capture.get().splitlines()]
 
 
-def test_failed_images_stand_first_and_finished_ones_last() -> None:
-    head, *lines = drawn(fleet_of(DONE, ACTIVE, FAILED), now=100.0)
+def test_failed_images_come_first_and_completed_ones_last() -> None:
+    head, *lines = render(fleet_of(DONE, ACTIVE, FAILED), now=100.0)
     assert head == "Controller Image State Progress Tasks"
     assert [line.split()[1] for line in lines] == ["31.1.2", "31.1.1", "30.2.1"]
 
 
-def test_an_image_under_way_shows_its_share_and_its_tasks() -> None:
-    (line,) = drawn(fleet_of(ACTIVE), now=100.0)[1:]
+def test_an_active_image_shows_its_progress_and_its_tasks() -> None:
+    (line,) = render(fleet_of(ACTIVE), now=130.0)[1:]
     assert line.startswith("dc1 31.1.1 in_progress")
-    assert line.endswith("42% 2 of 6")
+    assert "42% 2 of 6" in line
 
 
 @pytest.mark.parametrize(
     ("image", "end"),
     [
-        pytest.param(ACTIVE, "2 of 6 no move for 30 s", id="under-way"),
-        pytest.param(DONE, "6 of 6", id="done"),
+        pytest.param(ACTIVE, "2 of 6 no move for 30 s", id="active"),
+        pytest.param(DONE, "6 of 6", id="completed"),
     ],
 )
-def test_an_image_that_should_move_and_does_not_is_said_to_stand_still(image: Image, end: str) -> None:
-    (line,) = drawn(fleet_of(image), now=130.0)[1:]
+def test_a_stalled_image_is_marked(image: Image, end: str) -> None:
+    (line,) = render(fleet_of(image), now=130.0)[1:]
     assert line.endswith(end)
 
 
 async def test_without_a_terminal_each_change_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     fleet = fleet_of()
     entry = fleet.entries["dc1"]
-    async with show(fleet, now=lambda: 0.0):
+    async with show_fleet(fleet, now=lambda: 0.0):
         fleet.publish(entry, (Appeared(FAILED), Altered(ACTIVE, ACTIVE, moved=True), Vanished(DONE)))
     fleet.publish(entry, (Appeared(DONE),))
     assert capsys.readouterr().out.splitlines() == [
@@ -73,6 +81,6 @@ async def test_on_a_terminal_the_table_is_drawn(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    async with show(fleet_of(ACTIVE), now=lambda: 100.0):
+    async with show_fleet(fleet_of(ACTIVE), now=lambda: 100.0):
         pass
     assert "31.1.1" in capsys.readouterr().out
