@@ -24,6 +24,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	tests/page/check-types.sh $(VENV)/node
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks

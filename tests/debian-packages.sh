@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs what the end-to-end tests run for real, when this is Debian and we are root; elsewhere says what is missing.
-# Those tests are then skipped with the reason; with CI=true a skip is a failure (tests/conftest.py).
+# Installs the programs that the end-to-end tests and the type check of the page need, as root on Debian; elsewhere names
+# those that are missing. What needs them is then skipped with the reason; with CI=true a skip is a failure.
 set -eu
 missing=""
 for pair in prometheus:prometheus promtool:prometheus \
     prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager curl:curl chromium:chromium \
-    systemd-analyze:systemd shellcheck:shellcheck; do
+    systemd-analyze:systemd shellcheck:shellcheck node:nodejs npm:npm; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 # Debian keeps the server's programs off the path
@@ -19,5 +19,5 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     # shellcheck disable=SC2086  # a list of package names
     apt-get install -y -qq --no-install-recommends $missing >/dev/null
 else
-    echo "missing programs, their tests will be skipped; install: $missing" >&2
+    echo "missing programs, what needs them will be skipped; install: $missing" >&2
 fi

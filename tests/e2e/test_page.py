@@ -1,4 +1,4 @@
-"""The fleet in a real browser: it moves by itself, puts what needs somebody first, and finds what is sought."""
+"""The view of the fleet in a real browser: it updates by itself, sorts by urgency, searches and filters."""
 
 import re
 import time
@@ -9,24 +9,31 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.browser import address, fleet, keep, newest, of_module, opened, row, rows
+from tests.support.browser import (
+    address,
+    demo_fleet,
+    module_browser,
+    newest_upload,
+    open_page,
+    row,
+    rows,
+    save_screenshot,
+)
 from tests.support.daemons import polled, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-browser = pytest_asyncio.fixture(of_module, scope="module", loop_scope="module")
+browser = pytest_asyncio.fixture(module_browser, scope="module", loop_scope="module")
 
-ENDED_S = 900.0  # simulated: by then every upload of the demo has ended, but the one that is stuck
+ENDED_S = 900.0  # simulated: by then every upload of the demo has ended, except the one that is stuck
 
 
-async def test_bars_move_one_completes_and_the_one_that_fails_rises_to_the_top(
-    browser: Browser, tmp_path: Path
-) -> None:
-    """Would find a page that has to be loaded anew, that leaves a row where it was, or that asks another host."""
-    async with fleet(tmp_path) as (daemon, simulator), opened(browser, daemon.url) as page:
-        (failing, good) = (newest(simulator.controllers[name]) for name in ("fra", "ams"))
+async def test_progress_bars_move_and_a_failed_upload_is_listed_first(browser: Browser, tmp_path: Path) -> None:
+    """Would find a page that must be reloaded, that leaves a row in its old place, or that contacts another host."""
+    async with demo_fleet(tmp_path) as (daemon, simulator), open_page(browser, daemon.url) as page:
+        (failing, good) = (newest_upload(simulator.controllers[name]) for name in ("fra", "ams"))
         bar = row(page, good).get_by_role("progressbar")
         await expect(bar).to_have_attribute("aria-valuenow", "12")
-        await keep(page, "fleet-begun")
+        await save_screenshot(page, "fleet-begun")
         for percent in ("22", "32"):
             simulator.clock.advance(30.0)
             await expect(bar).to_have_attribute("aria-valuenow", percent)
@@ -40,23 +47,23 @@ async def test_bars_move_one_completes_and_the_one_that_fails_rises_to_the_top(
         await expect(row(page, failing)).to_contain_text("Insufficient disk space")
         await expect(page.locator("#announcements")).to_contain_text("failed on fra")
         await expect(page).to_have_title(re.compile(r"^1 upload, 1 failed – "))
-        await keep(page, "fleet-ended")
+        await save_screenshot(page, "fleet-ended")
 
 
-async def test_an_upload_that_appears_is_shown_and_one_that_is_removed_is_not(browser: Browser, tmp_path: Path) -> None:
-    """Would find a page that knows only the images of its first minute."""
-    async with fleet(tmp_path) as (daemon, simulator), opened(browser, daemon.url) as page:
+async def test_a_new_upload_appears_and_a_removed_image_disappears(browser: Browser, tmp_path: Path) -> None:
+    """Would find a page that shows only the images that were there when it was loaded."""
+    async with demo_fleet(tmp_path) as (daemon, simulator), open_page(browser, daemon.url) as page:
         lab = simulator.controllers["lab"]
         await expect(rows(page)).to_have_count(16)
-        uuid = lab.upload("brought-by-hand.pkg")
-        await expect(row(page, uuid)).to_contain_text("brought-by-hand.pkg")
+        uuid = lab.upload("uploaded-by-hand.pkg")
+        await expect(row(page, uuid)).to_contain_text("uploaded-by-hand.pkg")
         await expect(row(page, uuid)).to_have_attribute("data-standing", "active")
         lab.remove(uuid)
         await expect(rows(page)).to_have_count(16)
 
 
-class Wall:
-    """The daemon's clock; ``ahead``: so many seconds before the true one."""
+class AdjustableClock:
+    """The daemon's clock, ``ahead`` of the true time by so many seconds."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -65,32 +72,35 @@ class Wall:
         return time.time() + self.ahead
 
 
-async def test_an_upload_that_stands_still_is_said_to_be_stalled_by_the_clock_of_the_daemon(
+async def test_an_upload_without_progress_is_shown_as_stalled_by_the_daemons_clock(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """Would find a page that takes silence for progress, or that goes by the clock of the person's machine."""
-    wall = Wall()
-    async with fleet(tmp_path, at_s=120.0, wall=wall) as (daemon, simulator), opened(browser, daemon.url) as page:
-        stuck = newest(simulator.controllers["sin"])
+    """Would find a page that takes silence for progress, or that uses the clock of the browser's machine."""
+    wall = AdjustableClock()
+    async with (
+        demo_fleet(tmp_path, at_s=120.0, wall=wall, stalled_after="1m") as (daemon, simulator),
+        open_page(browser, daemon.url) as page,
+    ):
+        stuck = newest_upload(simulator.controllers["sin"])
         await expect(row(page, stuck)).to_have_attribute("data-standing", "active")
         wall.ahead = 200.0
         for name in simulator.controllers:
-            await polled(daemon, name, times=2)  # what the last poll of before found is not of the time after it
+            await polled(daemon, name, times=2)  # the poll that was running used the time before
         simulator.clock.advance(30.0)
         await expect(row(page, stuck)).to_have_attribute("data-standing", "stalled")
         await expect(row(page, stuck).locator(".moved")).to_have_text("no move for 3 min")
         await expect(rows(page).first).to_have_attribute("data-uuid", stuck)
         await expect(page.locator("tr[data-standing=active]").first).to_be_visible()
         await expect(page).to_have_title(re.compile("1 stalled"))
-        await keep(page, "fleet-stalled")
+        await save_screenshot(page, "fleet-stalled")
         await row(page, stuck).get_by_role("link").click()
         await expect(page.get_by_role("region", name="State", exact=True)).to_contain_text("stalled")
 
 
-async def test_search_and_filters_find_and_the_address_keeps_them(browser: Browser, tmp_path: Path) -> None:
-    """Would find a filter that shows what it should hide, and a link that shows its reader something else."""
-    async with fleet(tmp_path, at_s=ENDED_S) as (daemon, simulator), opened(browser, daemon.url) as page:
-        failed = newest(simulator.controllers["fra"])
+async def test_search_and_filters_select_images_and_are_kept_in_the_address(browser: Browser, tmp_path: Path) -> None:
+    """Would find a filter that shows what it should hide, and an address that restores something else."""
+    async with demo_fleet(tmp_path, at_s=ENDED_S) as (daemon, simulator), open_page(browser, daemon.url) as page:
+        failed = newest_upload(simulator.controllers["fra"])
         await page.get_by_role("searchbox", name="Search").fill("  FRA 30.1 ")
         await expect(rows(page)).to_have_count(1)
         await expect(rows(page)).to_have_attribute("data-uuid", failed)
@@ -103,22 +113,22 @@ async def test_search_and_filters_find_and_the_address_keeps_them(browser: Brows
         await page.get_by_role("combobox", name="State").select_option("active")
         await expect(rows(page)).to_have_attribute("data-controller", "sin")
         await page.get_by_role("button", name="Clear").click()
-        await page.get_by_role("button", name="nyc: show its images alone").click()
+        await page.get_by_role("button", name="nyc: show only its images").click()
         await expect(rows(page)).to_have_count(4)
         await page.get_by_role("combobox", name="Version").select_option("31.1.1")
         await expect(rows(page)).to_have_count(1)
         await page.reload()
         await expect(rows(page)).to_have_count(1)
         await expect(page.get_by_role("combobox", name="Controller")).to_have_value("nyc")
-        await keep(page, "fleet-filtered")
+        await save_screenshot(page, "fleet-filtered")
         await page.get_by_role("searchbox", name="Search").fill("no such image")
-        await expect(page.locator("[data-part=empty]")).to_contain_text("None of 19 images fits")
-        await keep(page, "fleet-nothing-fits")
+        await expect(page.locator("[data-part=empty]")).to_contain_text("None of 19 images matches")
+        await save_screenshot(page, "fleet-no-match")
 
 
-async def test_everything_is_reached_with_the_keyboard(browser: Browser, tmp_path: Path) -> None:
-    """Would find a link that skips to nowhere, an order of tabs without the list, and a focus that gets lost."""
-    async with fleet(tmp_path, at_s=ENDED_S) as (daemon, _), opened(browser, daemon.url) as page:
+async def test_the_page_works_with_the_keyboard_alone(browser: Browser, tmp_path: Path) -> None:
+    """Would find a skip link that goes nowhere, a tab order without the list, and a focus that is lost."""
+    async with demo_fleet(tmp_path, at_s=ENDED_S) as (daemon, _), open_page(browser, daemon.url) as page:
         await expect(rows(page)).to_have_count(19)
         search = page.get_by_role("searchbox", name="Search")
         await page.keyboard.press("/")
@@ -132,7 +142,7 @@ async def test_everything_is_reached_with_the_keyboard(browser: Browser, tmp_pat
         await expect(rows(page)).to_have_count(19)
         await page.keyboard.press("Tab")
         await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-        await keep(page, "fleet-skip-link", whole=False)
+        await save_screenshot(page, "fleet-skip-link", whole=False)
         await page.keyboard.press("Enter")
         await expect(page.locator("main")).to_be_focused()
         link = rows(page).first.get_by_role("link")
@@ -145,7 +155,7 @@ async def test_everything_is_reached_with_the_keyboard(browser: Browser, tmp_pat
 
 
 async def tabs_until(page: Page, selector: str, *, most: int) -> bool:
-    """Press Tab until it stands on what is wanted."""
+    """Press Tab until the selected element has the focus; whether it got there."""
     for _ in range(most):
         await page.keyboard.press("Tab")
         if await page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
@@ -153,33 +163,33 @@ async def tabs_until(page: Page, selector: str, *, most: int) -> bool:
     return False
 
 
-async def test_a_controller_that_goes_away_is_said_to_be_old_and_its_images_stay(
+async def test_the_images_of_a_controller_that_is_down_stay_and_are_marked_as_outdated(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """Would find a page that shows what it knew an hour ago as if it were so now, or that hides it."""
+    """Would find a page that shows old data as if it were current, or that hides it."""
     poll = {"active_interval": "50ms", "idle_interval": "100ms", "timeout": "500ms", "stale_after": "700ms"}
-    async with fleet(tmp_path, poll=poll) as (daemon, simulator), opened(browser, daemon.url) as page:
+    async with demo_fleet(tmp_path, poll=poll) as (daemon, simulator), open_page(browser, daemon.url) as page:
         nyc = simulator.controllers["nyc"]
-        uuid = newest(nyc)
+        uuid = newest_upload(nyc)
         await expect(row(page, uuid)).to_be_visible()
         await nyc.stop_listening()
-        trouble = page.locator(".trouble[data-controller=nyc]")
-        await expect(trouble).to_have_attribute("data-state", "stale")
-        await expect(trouble).to_contain_text("its images are as of")
-        await expect(row(page, uuid)).to_have_attribute("data-old", "")
-        await expect(row(page, uuid).locator(".old")).to_contain_text(re.compile(r"as of .* ago"))
-        await expect(row(page, newest(simulator.controllers["ams"]))).not_to_have_attribute("data-old", "")
-        await expect(page.locator("#announcements")).to_contain_text("nyc cannot be read")
-        await keep(page, "fleet-controller-away")
+        unhealthy = page.locator(".unhealthy[data-controller=nyc]")
+        await expect(unhealthy).to_have_attribute("data-state", "stale")
+        await expect(unhealthy).to_contain_text("its images are as of")
+        await expect(row(page, uuid)).to_have_attribute("data-outdated", "")
+        await expect(row(page, uuid).locator(".age")).to_contain_text(re.compile(r"as of .* ago"))
+        await expect(row(page, newest_upload(simulator.controllers["ams"]))).not_to_have_attribute("data-outdated", "")
+        await expect(page.locator("#announcements")).to_contain_text("nyc is down")
+        await save_screenshot(page, "fleet-controller-down")
         await nyc.start_listening()
-        await expect(trouble).to_have_count(0)
-        await expect(row(page, uuid)).not_to_have_attribute("data-old", "")
+        await expect(unhealthy).to_have_count(0)
+        await expect(row(page, uuid)).not_to_have_attribute("data-outdated", "")
         await until(daemon, "nyc", lambda entry: entry.session.up)
 
 
-async def test_the_policy_of_the_page_and_its_files_has_no_exception(tmp_path: Path) -> None:
-    """Would find a policy that lets in a script that somebody put into a name."""
-    async with fleet(tmp_path) as (daemon, _), aiohttp.ClientSession(daemon.url) as http:
+async def test_the_content_security_policy_has_no_exceptions(tmp_path: Path) -> None:
+    """Would find a policy that runs a script that was injected through a name."""
+    async with demo_fleet(tmp_path) as (daemon, _), aiohttp.ClientSession(daemon.url) as http:
         for path in ("/", "/page/main.js", "/page/style.css"):
             async with http.get(path) as response:
                 policy = response.headers["Content-Security-Policy"]
@@ -189,9 +199,12 @@ async def test_the_policy_of_the_page_and_its_files_has_no_exception(tmp_path: P
             assert not re.search(r"<script(?![^>]* src=)|<style| style=| on\w+=", text) or path != "/"
 
 
-async def test_a_link_to_an_image_that_is_gone_says_so(browser: Browser, tmp_path: Path) -> None:
+async def test_the_address_of_an_image_that_does_not_exist_shows_a_message(browser: Browser, tmp_path: Path) -> None:
     """Would find an empty page."""
-    async with fleet(tmp_path) as (daemon, _), opened(browser, daemon.url, address("fra", "image-none")) as page:
+    async with (
+        demo_fleet(tmp_path) as (daemon, _),
+        open_page(browser, daemon.url, address("fra", "image-none")) as page,
+    ):
         await expect(page.get_by_role("status")).to_contain_text("fra has no image image-none at present")
         await page.get_by_role("link", name="All images").click()
         await expect(rows(page).first).to_be_visible()

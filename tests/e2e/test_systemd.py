@@ -93,6 +93,7 @@ def test_what_is_a_comment_in_the_example_config_is_good_too(tmp_path: Path) -> 
         "tests/e2e/nspawn.sh",
         "tests/e2e/nspawn-inside.sh",
         "tests/e2e/buildah.sh",
+        "tests/page/check-types.sh",
     ],
 )
 async def test_scripts_are_good_shell(script: str) -> None:

@@ -202,7 +202,7 @@ async def test_a_timeout_says_how_far_the_image_was(tmp_path: Path) -> None:
     async with set_up(tmp_path) as setup:
         result = await setup("--image", "stalled", "--until", "completed", "--timeout", "500ms")
         assert result.exit_code == 3
-        assert result.stderr.startswith("avi-upgrade-monitor: timed out; dc1  stuck  in_progress  ")
+        assert result.stderr.startswith("avi-upgrade-monitor: timed out; dc1  stalled  in_progress  ")
         missing = await setup("--image", "x", "--until", "failed", "--timeout", "500ms", "--output", "json")
         assert missing.exit_code == 3
         assert json.loads(missing.stderr.splitlines()[-1]) == {

@@ -1,8 +1,8 @@
 """
-Debian's Chromium, driven as a person would: each tab has a witness, who tells what a page of ours must never do.
+Debian's Chromium, with helpers for the tests of the page. Each tab records the errors that the page must never cause.
 
-One browser serves the tests of a module, each in a tab that knows nothing of the others. Its profile is a new one, and
-it is kept from calling anybody by itself.
+One browser serves all tests of a module; each test has a browser context of its own. The browser's profile is new, and
+its background network requests are disabled.
 """
 
 import re
@@ -31,14 +31,14 @@ from tests.support.daemons import PATIENCE_S, QUICK, polled, watching
 from tests.support.programs import program
 
 ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts"
-REFUSED: Final = r"the server responded with a status of 4\d\d"
-"""What the console says of a request that the daemon refused."""
-AWAY: Final = r"net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)"
-"""What the console says of a daemon that is not there."""
+CLIENT_ERROR: Final = r"the server responded with a status of 4\d\d"
+"""The console's message about a request that the daemon refused."""
+CONNECTION_FAILED: Final = r"net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)"
+"""The console's message about a daemon that is not running."""
 
-_HIDDEN = r"status of 40[13] .*/api/audit\?"  # who may not read the audit is told so beside the image
-_PAST_S = 900.0  # as in the demo: their clocks start in the past, so that what is shown is not of times to come
-_QUIET = (
+_AUDIT_FORBIDDEN = r"status of 40[13] .*/api/audit\?"  # always allowed: the view of an image shows this refusal
+_START_OFFSET_S = 900.0  # as in the demo: the simulated clocks start in the past, so that no time is in the future
+_CHROMIUM_ARGS = (
     "--no-sandbox",  # tests run as root
     "--disable-gpu",
     "--disable-quic",
@@ -47,67 +47,67 @@ _QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-_TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) =>
-  console.error(`against the policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));"""
-_ENTER = """if (location.protocol !== "about:") sessionStorage.setItem("avi-upgrade-monitor.token", "%s")"""
+_REPORT_CSP_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));"""
+_STORE_TOKEN = """if (location.protocol !== "about:") sessionStorage.setItem("avi-upgrade-monitor.token", "%s")"""
 _TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-"""In the first, what watches sizes draws anew."""
-_WIDER = """[...document.querySelectorAll("body *")].filter(
+"""In the first, observers of sizes redraw."""
+_TOO_WIDE = """[...document.querySelectorAll("body *")].filter(
   (each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5).slice(0, 5).map(
   (each) => each.outerHTML.slice(0, 120))"""
 
 expect.set_options(timeout=PATIENCE_S * 1e3)
 
 
-class Witness:
-    """``complaints``: requests to other hosts, errors, warnings in the console, dialogs, breaches of the policy."""
+class TabErrors:
+    """``errors``: requests to other hosts, script errors, console warnings, dialogs, violations of the policy."""
 
     def __init__(self, context: BrowserContext, origin: str, allowed: Sequence[str]) -> None:
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self._origin = origin
-        self._allowed = [re.compile(each) for each in (_HIDDEN, *allowed)]
-        context.on("request", self._requested)
-        context.on("console", self._said)
-        context.on("weberror", lambda error: self._complain(f"error: {error.error}"))
-        context.on("dialog", self._asked)
+        self._allowed = [re.compile(each) for each in (_AUDIT_FORBIDDEN, *allowed)]
+        context.on("request", self._on_request)
+        context.on("console", self._on_console)
+        context.on("weberror", lambda error: self._add(f"error: {error.error}"))
+        context.on("dialog", self._on_dialog)
 
-    def _requested(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         if not request.url.startswith(f"{self._origin}/"):
-            self._complain(f"request to {request.url}")
+            self._add(f"request to {request.url}")
 
-    def _said(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning", "assert"}:
-            self._complain(f"{message.type}: {message.text} ({message.location['url']})")
+            self._add(f"{message.type}: {message.text} ({message.location['url']})")
 
-    async def _asked(self, dialog: Dialog) -> None:
-        self._complain(f"dialog: {dialog.message}")
+    async def _on_dialog(self, dialog: Dialog) -> None:
+        self._add(f"dialog: {dialog.message}")
         await dialog.dismiss()
 
-    def _complain(self, words: str) -> None:
-        if not any(each.search(words) for each in self._allowed):
-            self.complaints.append(words)
+    def _add(self, error: str) -> None:
+        if not any(each.search(error) for each in self._allowed):
+            self.errors.append(error)
 
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """A browser with a profile of its own."""
+    """A browser with a new profile."""
     path = program("chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=_QUIET)
+        browser = await playwright.chromium.launch(executable_path=path, args=_CHROMIUM_ARGS)
         try:
             yield browser
         finally:
             await browser.close()
 
 
-async def of_module() -> AsyncIterator[Browser]:
-    """A browser for all tests of a module, which run in one loop: it is made a fixture there."""
+async def module_browser() -> AsyncIterator[Browser]:
+    """A browser for all tests of a module, which run in one event loop; made a fixture there."""
     async with chromium() as browser:
         yield browser
 
 
 @asynccontextmanager
-async def opened(
+async def open_page(
     browser: Browser,
     origin: str,
     path: str = "/",
@@ -117,41 +117,42 @@ async def opened(
     **how: Any,  # noqa: ANN401  as new_context has it
 ) -> AsyncIterator[Page]:
     """
-    A tab that knows nothing of others, at this path of the daemon; at its end, its witness must have no complaint.
+    A new tab without shared state, at this path of the daemon.
 
-    ``allow``: patterns of complaints that are as they should be. ``token``: entered before; "": none.
+    ``allow``: patterns of errors that are expected. ``token``: already entered; "": none.
+    Raises: AssertionError at its end, when the tab recorded another error.
     """
     context = await browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"} | how)
-    witness = Witness(context, origin, allow)
-    await context.add_init_script(_TELL_VIOLATIONS)
+    tab = TabErrors(context, origin, allow)
+    await context.add_init_script(_REPORT_CSP_VIOLATIONS)
     if token:
-        await context.add_init_script(_ENTER % token)
+        await context.add_init_script(_STORE_TOKEN % token)
     page = await context.new_page()
     await page.goto(f"{origin}{path}")
     try:
         yield page
     except BaseException:
-        await keep(page, f"failed-{time.time():.0f}")
+        await save_screenshot(page, f"failed-{time.time():.0f}")
         raise
     finally:
         await context.close()
-    assert not witness.complaints, "\n".join(witness.complaints)
+    assert not tab.errors, "\n".join(tab.errors)
 
 
-def demo() -> Simulator:
-    """The Controllers of the demo; their clock stands until it is advanced."""
-    return Simulator.of("fleet", seed=7, speed=0.0, start=time.time() - _PAST_S)
+def demo_simulator() -> Simulator:
+    """The Controllers of the demo. Their clock stands still until it is advanced."""
+    return Simulator.of("fleet", seed=7, speed=0.0, start=time.time() - _START_OFFSET_S)
 
 
 @asynccontextmanager
-async def fleet(
+async def demo_fleet(
     folder: Path,
     *,
     at_s: float = 0.0,
     **settings: Any,  # noqa: ANN401  as watching
 ) -> AsyncIterator[tuple[Daemon, Simulator]]:
-    """The fleet of the demo, so many seconds after its start, where its clock stands; the daemon has polled it once."""
-    async with demo() as simulator:
+    """The demo, so many simulated seconds after its start; its clock stands still. The daemon has polled it once."""
+    async with demo_simulator() as simulator:
         simulator.clock.advance(at_s)
         async with watching(simulator, folder, **{"poll": QUICK, **settings}) as daemon:
             for name in simulator.controllers:
@@ -159,28 +160,28 @@ async def fleet(
             yield daemon, simulator
 
 
-def newest(controller: SimulatedController) -> str:
-    """The uuid of its upload that began last."""
+def newest_upload(controller: SimulatedController) -> str:
+    """The uuid of the upload that started last."""
     return list(controller.images.names(controller.clock.now()))[-1]
 
 
 def rows(page: Page) -> Locator:
-    """Of the images in the list."""
+    """The rows of all images in the list."""
     return page.locator("tbody tr[data-uuid]")
 
 
 def row(page: Page, uuid: str) -> Locator:
-    """Of one of them."""
+    """The row of one image."""
     return page.locator(f'tbody tr[data-uuid="{uuid}"]')
 
 
 def address(controller: str, uuid: str) -> str:
-    """Of the view of one image."""
+    """The path of the view of one image."""
     return f"/#/image/{controller}/{uuid}"
 
 
 async def sign_in(page: Page, token: str) -> None:
-    """Enter a token as a person does."""
+    """Enter a token in the token dialog."""
     await page.get_by_role("button", name="Enter token").click()
     dialog = page.get_by_role("dialog", name="Token")
     await dialog.get_by_role("textbox", name="Token").fill(token)
@@ -188,19 +189,21 @@ async def sign_in(page: Page, token: str) -> None:
     await expect(dialog).to_be_hidden()
 
 
-async def keep(page: Page, name: str, *, whole: bool = True) -> None:
-    """A picture for people, in ``test-artefacts``. ``whole``: also what one would have to scroll to."""
+async def save_screenshot(page: Page, name: str, *, whole: bool = True) -> None:
+    """Save a screenshot in ``test-artefacts``. ``whole``: with the parts that are out of sight."""
     try:
         if whole:
-            await page.evaluate("window.scrollTo(0, 0)")  # or what sticks to the top would stand in the middle
+            await page.evaluate("window.scrollTo(0, 0)")  # or sticky elements are in the middle of the screenshot
         await page.screenshot(path=ARTEFACTS / f"page-{name}.png", full_page=whole, animations="disabled")
     except Error:
         if not name.startswith("failed"):
             raise
 
 
-async def require_no_sideways_scroll(page: Page) -> None:
-    """Nothing is wider than the window. Raises: AssertionError, which names what is."""
+async def assert_no_horizontal_scroll(page: Page) -> None:
+    """Check that no element is wider than the window. Raises: AssertionError, which names some that are."""
     await page.evaluate(_TWO_FRAMES)
-    wide, window = await page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-    assert wide <= window, f"{wide} px in {window} px: {await page.evaluate(_WIDER)}"
+    content, window = await page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert content <= window, f"{content} px in {window} px: {await page.evaluate(_TOO_WIDE)}"

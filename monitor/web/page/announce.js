@@ -1,19 +1,25 @@
-/** Tells screen readers what changed, and no more than they can say: the one polite live region of the page. */
+/** Announces changes to screen readers, through the page's only live region, no faster than they can be spoken. */
 
-import { clip, many } from "./format.js";
+import { plural, truncate } from "./format.js";
 
-const REST_MS = 4000; // about what it takes to say one sentence
-const MOST = 3; // sentences at once; the others are counted
+/** @import { Transition } from "./fleet.js" */
 
-const WORDS = {
-  failed: ({ name, controller }) => `${clip(name, 80)} failed on ${controller}`,
-  completed: ({ name, controller }) => `${clip(name, 80)} completed on ${controller}`,
-  down: ({ controller }) => `${controller} cannot be read`,
-  up: ({ controller }) => `${controller} can be read again`,
+const BATCH_DELAY_MS = 200; // what happens at the same time is announced together
+const INTERVAL_MS = 4000; // about the time that it takes to speak one sentence
+const MAX_SENTENCES = 3; // in one announcement; the others are only counted
+
+/** @type {Record<Transition["kind"], (transition: Transition) => string>} */
+const SENTENCES = {
+  failed: ({ name, controller }) => `${truncate(name, 80)} failed on ${controller}`,
+  completed: ({ name, controller }) => `${truncate(name, 80)} completed on ${controller}`,
+  down: ({ controller }) => `${controller} is down`,
+  up: ({ controller }) => `${controller} is up again`,
 };
 
 export class Announcer {
-  #waiting = [];
+  /** @type {string[]} */
+  #queue = [];
+  /** @type {number | null} */
   #timer = null;
 
   /** @param {Element} region with aria-live */
@@ -21,25 +27,25 @@ export class Announcer {
     this.region = region;
   }
 
-  /** @param {import("./fleet.js").Happening[]} happened */
-  tell(happened) {
-    for (const each of happened) this.say(WORDS[each.kind](each), each.kind === "failed");
+  /** @param {Transition[]} transitions */
+  announceTransitions(transitions) {
+    for (const each of transitions) this.announce(SENTENCES[each.kind](each), each.kind === "failed");
   }
 
-  /** @param {string} sentence @param {boolean} [first] before what waits */
-  say(sentence, first = false) {
-    if (first) this.#waiting.unshift(sentence);
-    else this.#waiting.push(sentence);
-    this.#timer ??= setTimeout(() => this.#speak(), 200); // what comes together is said together
+  /** @param {string} sentence @param {boolean} [first] put it at the head of the queue */
+  announce(sentence, first = false) {
+    if (first) this.#queue.unshift(sentence);
+    else this.#queue.push(sentence);
+    this.#timer ??= setTimeout(() => this.#flush(), BATCH_DELAY_MS);
   }
 
-  #speak() {
+  #flush() {
     this.#timer = null;
-    if (!this.#waiting.length) return;
-    const said = this.#waiting.slice(0, MOST);
-    const more = this.#waiting.length - said.length;
-    this.#waiting = [];
-    this.region.textContent = `${said.join(". ")}${more ? `. And ${many(more, "more change")}` : ""}.`;
-    this.#timer = setTimeout(() => this.#speak(), REST_MS);
+    if (!this.#queue.length) return;
+    const sentences = this.#queue.slice(0, MAX_SENTENCES);
+    const more = this.#queue.length - sentences.length;
+    this.#queue = [];
+    this.region.textContent = `${sentences.join(". ")}${more ? `. And ${plural(more, "more change")}` : ""}.`;
+    this.#timer = setTimeout(() => this.#flush(), INTERVAL_MS);
   }
 }

@@ -1,99 +1,118 @@
 /**
- * Asking the daemon. Two ways in which there is no good answer:
+ * Requests to the daemon. Two errors:
  *
- *     Refused      it answered, and says no: show its words
- *     Unreachable  no answer came; of a change it may be that nobody knows whether it was done
+ *     Refused      the daemon answered with an error: show its problem details
+ *     Unreachable  no usable response: after a PATCH, it is unknown whether the change was made
  */
 
-import { retryAfter } from "./backoff.js";
-import { credentials } from "./token.js";
+import { parseRetryAfter } from "./backoff.js";
+import { authHeaders } from "./token.js";
 
-const READ_MS = 30_000;
-const CHANGE_MS = 120_000; // a PATCH makes up to five requests to the Controller
+/** @import { Entry } from "./fleet.js" */
 
-/** @typedef {{title: string, detail: string, status: number, path?: string, request_id?: string}} Problem */
+const READ_TIMEOUT_MS = 30_000;
+const PATCH_TIMEOUT_MS = 120_000; // a PATCH makes up to five requests to the Controller
+
+/**
+ * The daemon's problem details. A proxy's error has only the first three.
+ * @typedef {Pick<ProblemDetails, "title" | "detail" | "status"> & Partial<ProblemDetails>} Problem
+ */
 
 export class Refused extends Error {
-  /** @param {Problem} problem @param {number | null} wait seconds until it may be asked again */
-  constructor(problem, wait) {
+  /** @param {Problem} problem @param {number | null} retryAfter seconds, where the response has it */
+  constructor(problem, retryAfter) {
     super(`${problem.title}: ${problem.detail}`);
     this.problem = problem;
-    this.wait = wait;
+    this.retryAfter = retryAfter;
   }
 }
 
 export class Unreachable extends Error {}
 
-/** Where a route is, whatever the path that a proxy serves us at. */
-export function routeOf(path, query = {}) {
-  const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
+/**
+ * The URL of a route, relative to the page: the same below any path prefix of a proxy.
+ * @param {string} path
+ * @param {Record<string, string | number>} [query] empty values are left out
+ */
+export function apiUrl(path, query = {}) {
+  const given = Object.entries(query).flatMap(([name, value]) => (value ? [[name, String(value)]] : []));
+  const search = new URLSearchParams(given).toString();
   return `api/${path}${search ? `?${search}` : ""}`;
 }
 
+/** @param {Entry} entry */
 export function imagePath(entry) {
   return `image/${encodeURIComponent(entry.image.uuid)}`;
 }
 
 /**
- * Read JSON.
- * @param {string} route from routeOf
+ * GET a JSON document.
+ * @param {string} url from apiUrl
  * @param {AbortSignal} [signal]
  * @returns {Promise<{body: any, etag: string | null}>}
+ * @throws {Refused | Unreachable | DOMException} AbortError when `signal` was aborted
  */
-export async function read(route, signal) {
-  const limit = AbortSignal.timeout(READ_MS);
-  const response = await send(route, {
-    headers: credentials(),
-    signal: signal ? AbortSignal.any([signal, limit]) : limit,
+export async function getJson(url, signal) {
+  const timeout = AbortSignal.timeout(READ_TIMEOUT_MS);
+  const response = await send(url, {
+    headers: authHeaders(),
+    signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
   });
   return { body: await json(response), etag: response.headers.get("ETag") };
 }
 
 /**
- * Change an image; never repeated by itself.
- * @param {string} route
- * @param {{body: object, apiVersion: string, etag?: string | null}} order
+ * PATCH an image. Sent once, never retried.
+ * @param {string} url from apiUrl
+ * @param {{body: object, apiVersion: string, etag?: string | null | undefined}} request
+ * @returns {Promise<any>}
+ * @throws {Refused | Unreachable}
  */
-export async function change(route, { body, apiVersion, etag = null }) {
-  const headers = { ...credentials(), "Content-Type": "application/json", "X-Avi-Version": apiVersion };
+export async function patchImage(url, { body, apiVersion, etag = null }) {
+  /** @type {Record<string, string>} */
+  const headers = { ...authHeaders(), "Content-Type": "application/json", "X-Avi-Version": apiVersion };
   if (etag) headers["If-Match"] = etag;
-  const options = { method: "PATCH", headers, body: JSON.stringify(body), signal: AbortSignal.timeout(CHANGE_MS) };
-  return json(await send(route, options));
+  const signal = AbortSignal.timeout(PATCH_TIMEOUT_MS);
+  return json(await send(url, { method: "PATCH", headers, body: JSON.stringify(body), signal }));
 }
 
-async function send(route, options) {
+/** @param {string} url @param {RequestInit & {signal: AbortSignal}} options */
+async function send(url, options) {
   let response;
   try {
-    response = await fetch(route, { cache: "no-store", ...options });
+    response = await fetch(url, { cache: "no-store", ...options });
   } catch (error) {
-    if (options.signal?.aborted && options.signal.reason?.name === "AbortError") throw error;
-    throw new Unreachable(error.name === "TimeoutError" ? "no answer came in time" : "the daemon cannot be reached");
+    if (options.signal.aborted && options.signal.reason?.name === "AbortError") throw error;
+    const timedOut = error instanceof Error && error.name === "TimeoutError";
+    throw new Unreachable(timedOut ? "the request timed out" : "the daemon cannot be reached");
   }
-  if (!response.ok) throw await refusal(response);
+  if (!response.ok) throw await readRefusal(response);
   return response;
 }
 
+/** @param {Response} response */
 async function json(response) {
   try {
     return await response.json();
   } catch {
-    throw new Unreachable("the answer broke off, or is no JSON");
+    throw new Unreachable("the response was cut off, or is not JSON");
   }
 }
 
-/** The refusal in a response that is not good, as the server worded it. */
-export async function refusal(response) {
-  const wait = retryAfter(response.headers.get("Retry-After"), Date.now() / 1000);
+/** The error in a response that is not 2xx. @param {Response} response */
+export async function readRefusal(response) {
+  const retryAfter = parseRetryAfter(response.headers.get("Retry-After"), Date.now() / 1000);
   const text = await response.text().catch(() => "");
-  return new Refused(problemIn(text, response), wait);
+  return new Refused(parseProblem(text, response), retryAfter);
 }
 
-function problemIn(text, { status, statusText }) {
+/** @param {string} text @param {Response} response @returns {Problem} */
+function parseProblem(text, { status, statusText }) {
   try {
-    const found = JSON.parse(text);
-    if (typeof found.title === "string") return { detail: "", ...found, status };
+    const body = JSON.parse(text);
+    if (typeof body.title === "string") return { detail: "", ...body, status };
   } catch {
-    // not ours: a proxy's page
+    // the error page of a proxy
   }
   return { title: `HTTP ${status} ${statusText}`.trim(), detail: text.slice(0, 300), status };
 }

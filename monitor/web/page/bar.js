@@ -1,31 +1,33 @@
-/** A progress bar: of the page's own making, as <progress> cannot be drawn alike in all browsers. */
+/** A progress bar, built from plain elements: browsers draw <progress> too differently. */
 
-import { h, mark, say } from "./dom.js";
-import { isKnown, percent } from "./format.js";
+import { h, setAttr, setText } from "./dom.js";
+import { formatPercent, isKnown } from "./format.js";
 
-export class Bar {
+export class ProgressBar {
   #fill = h("div", { class: "fill" });
   #number = h("span", { class: "number" });
   #track = h("div", { class: "track", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" }, this.#fill);
   element = h("div", { class: "bar" }, this.#track, this.#number);
 
-  /** It is that of another image from now on: it does not run there from where it was. */
-  jump() {
+  /** Make the next update at once, without a transition: the bar is reused for another image. */
+  skipTransition() {
     this.#fill.style.transition = "none";
     requestAnimationFrame(() => (this.#fill.style.transition = ""));
   }
 
-  /** @param {string} label what it is the progress of */
-  set(image, standing, label) {
+  /**
+   * @param {ImageStatus} image
+   * @param {string} state as text
+   * @param {string} label what it is the progress of
+   */
+  update(image, state, label) {
     const ratio = image.progress_ratio;
-    const known = isKnown(ratio);
-    const text = known ? `${percent(ratio)}, ${standing}` : "progress not known";
-    mark(this.#track, "aria-label", label);
-    mark(this.#track, "aria-valuenow", known ? Math.floor(ratio * 100) : null);
-    mark(this.#track, "aria-valuetext", text);
-    mark(this.#track, "data-state", standing);
-    const scale = `scaleX(${known ? Math.min(1, Math.max(0, ratio)) : 0})`;
+    setAttr(this.#track, "aria-label", label);
+    setAttr(this.#track, "aria-valuenow", isKnown(ratio) ? Math.floor(ratio * 100) : null);
+    setAttr(this.#track, "aria-valuetext", isKnown(ratio) ? `${formatPercent(ratio)}, ${state}` : "progress not known");
+    setAttr(this.#track, "data-state", state);
+    const scale = `scaleX(${isKnown(ratio) ? Math.min(1, Math.max(0, ratio)) : 0})`;
     if (this.#fill.style.transform !== scale) this.#fill.style.transform = scale;
-    say(this.#number, percent(ratio));
+    setText(this.#number, formatPercent(ratio));
   }
 }

@@ -1,50 +1,46 @@
 /**
- * What time it is for the daemon. A wrong clock of the reader's machine does no harm, as only the time that has gone
- * since the last message is taken from it. Stands still while the connection is lost: what is shown is as of then.
+ * The daemon's time. The wall clock of the reader's machine is not used, so it may be wrong: only the time that elapsed
+ * since the last message is measured here. The clock is stopped while the connection is lost.
  */
 
 export class Clock {
-  #at = null; // the daemon's time, as it last said
-  #read = 0; // our stopwatch at that moment
-  #heard = 0; // our stopwatch when the last byte came
-  #stands = false;
+  /** @type {number | null} */
+  #daemonTime = null; // in the last message that had it
+  #setAt = 0; // by the stopwatch: when #daemonTime came
+  #receivedAt = 0; // by the stopwatch: when the last byte came
+  #stopped = false;
 
-  /** @param {() => number} stopwatch seconds that never go back */
+  /** @param {() => number} stopwatch seconds, monotonic */
   constructor(stopwatch) {
     this.stopwatch = stopwatch;
   }
 
-  /** The daemon said what time it is. @param {number} now Unix seconds */
+  /** @param {number} now the daemon's time, Unix seconds */
   set(now) {
-    this.#at = now;
-    this.#read = this.stopwatch();
-    this.hear();
+    this.#daemonTime = now;
+    this.#setAt = this.stopwatch();
+    this.keepRunning();
   }
 
-  /** Something came, if only a heartbeat. */
-  hear() {
-    this.#heard = this.stopwatch();
-    this.#stands = false;
+  /** Bytes arrived, perhaps only a heartbeat. */
+  keepRunning() {
+    this.#receivedAt = this.stopwatch();
+    this.#stopped = false;
   }
 
-  /** The connection is lost. */
+  /** The connection was lost. */
   stop() {
-    this.#stands = true;
+    this.#stopped = true;
   }
 
-  /** Whether the daemon ever said what time it is. */
-  get known() {
-    return this.#at !== null;
+  /** Whether the daemon has sent its time. */
+  get isSet() {
+    return this.#daemonTime !== null;
   }
 
-  /** The moment that what is shown is as of: Unix seconds; null before the first message. */
+  /** The time that the data on the page is as of: Unix seconds; null before the first message. */
   get now() {
-    if (this.#at === null) return null;
-    return this.#at + ((this.#stands ? this.#heard : this.stopwatch()) - this.#read);
-  }
-
-  /** Seconds since something came. */
-  get silence() {
-    return this.stopwatch() - this.#heard;
+    if (this.#daemonTime === null) return null;
+    return this.#daemonTime + ((this.#stopped ? this.#receivedAt : this.stopwatch()) - this.#setAt);
   }
 }

@@ -1,111 +1,127 @@
-/** Says how the connection is: a word in the head while it is good, else a banner, or a form where a token is needed. */
+/** Shows the state of the connection: a word in the head; while it is lost, a banner; without a token, a form. */
 
-import { h, say, setTime, show } from "./dom.js";
+import { find, h, setText, setTime, setVisible } from "./dom.js";
 import { problemBox } from "./problem.js";
 import { Refused } from "./api.js";
 import { signInForm } from "./signin.js";
-import { clip, clockTime, duration } from "./format.js";
+import { clockTime, formatDuration, truncate } from "./format.js";
 
-const PATIENCE_S = 1.5; // a daemon that reads its configuration anew is back before that
+/** @import { Announcer } from "./announce.js" */
+/** @import { Problem } from "./api.js" */
+/** @import { Clock } from "./clock.js" */
+/** @import { EventStream, StreamStatus } from "./stream.js" */
+
+const SHOW_LOST_AFTER_S = 1.5; // a daemon that reloads its configuration is back earlier
+
+const LABELS = { live: "Live", lost: "Not connected", locked: "Token needed", connecting: "Connecting" };
+
+/**
+ * @typedef {object} ConnectionParts
+ * @property {HTMLElement} banner
+ * @property {HTMLElement} indicator
+ * @property {HTMLElement} locked holds the form for a token
+ * @property {EventStream} stream
+ * @property {Clock} clock
+ * @property {() => number} stopwatch
+ * @property {Announcer} announcer
+ * @property {(token: string) => void} signIn
+ */
 
 export class Connection {
   #alert = h("strong", { role: "alert" });
   #since = h("span");
-  #asOf = h("span", {}, "; what you see is as of ", h("time"));
+  #asOfTime = h("time");
+  #asOf = h("span", {}, "; the data shown is as of ", this.#asOfTime);
   #next = h("span");
   #why = h("span", { class: "muted" });
-  #locked = null;
-  #toldLost = false;
+  /** The problem that the form for a token shows. @type {Problem | null} */
+  #lockedBy = null;
+  #isLostShown = false;
 
-  /**
-   * @param {{banner: Element, word: Element, locked: Element, stream: import("./stream.js").Stream,
-   *   clock: import("./clock.js").Clock, stopwatch: () => number, announcer: import("./announce.js").Announcer,
-   *   signIn: (token: string) => void}} parts
-   */
+  /** @param {ConnectionParts} parts */
   constructor(parts) {
-    Object.assign(this, parts);
-    const button = h("button", { type: "button", text: "Try now", on: { click: () => this.stream.again() } });
+    this.parts = parts;
+    const button = h("button", { type: "button", text: "Retry now", on: { click: () => parts.stream.reconnect() } });
     const line = h("p", {}, this.#alert, this.#since, this.#asOf, this.#next, this.#why);
-    this.banner.append(line, button);
+    parts.banner.append(line, button);
+    this.label = find(parts.indicator, "span:last-child", HTMLSpanElement);
   }
 
-  /** Once a second, and whenever it changed. */
+  /** Called once a second, and when the status changed. */
   draw() {
-    const { status } = this.stream;
-    const gone = this.stopwatch() - status.since;
-    const lost = status.kind !== "live" && status.kind !== "locked" && (gone > PATIENCE_S || Boolean(status.problem));
-    this.#drawWord(status, lost);
+    const { banner, clock, stopwatch, stream } = this.parts;
+    const { status } = stream;
+    const lostFor = stopwatch() - status.since;
+    const down = status.kind === "connecting" || status.kind === "waiting";
+    const lost = down && (lostFor > SHOW_LOST_AFTER_S || Boolean(status.problem));
+    this.#drawIndicator(status, lost);
     this.#drawLocked(status);
-    show(this.banner, lost && (this.clock.known || status.kind === "waiting" || this.#toldLost));
-    if (lost) this.#drawLost(status, gone);
-    if (!lost && this.#toldLost && status.kind === "live") this.#found();
+    setVisible(banner, lost && (clock.isSet || status.kind === "waiting" || this.#isLostShown));
+    if (lost) this.#drawLost(status, lostFor);
+    if (this.#isLostShown && status.kind === "live") this.#announceReconnected();
   }
 
-  #drawWord(status, lost) {
+  /** @param {StreamStatus} status @param {boolean} lost */
+  #drawIndicator(status, lost) {
     const kind = lost ? "lost" : status.kind === "waiting" ? "connecting" : status.kind;
-    const words = { live: "Live", lost: "Not connected", locked: "Token needed", connecting: "Connecting" };
-    this.word.dataset.state = kind;
-    say(this.word.lastElementChild, words[kind]);
+    this.parts.indicator.dataset["state"] = kind;
+    setText(this.label, LABELS[kind]);
   }
 
-  #drawLost(status, gone) {
-    const known = this.clock.known;
-    this.#toldLost = true;
-    const refused = status.problem?.status === 403 || status.problem?.status === 429;
-    say(
-      this.#alert,
-      refused
-        ? "The daemon does not let this page in"
-        : known
-          ? "Connection lost"
-          : `No connection to ${location.host}`,
-    );
-    say(this.#since, refused ? "" : known ? ` ${duration(gone)} ago` : " yet; there is nothing to show");
-    show(this.#asOf, known);
-    if (known) setTime(this.#asOf.lastElementChild, this.clock.now, clockTime(this.clock.now));
-    const left = (status.retryAt ?? 0) - this.stopwatch();
-    say(
-      this.#next,
-      status.kind === "waiting"
-        ? `; trying again in ${duration(Math.max(0, Math.ceil(left)))}.`
-        : "; trying again now.",
-    );
-    const { problem } = status;
-    const asked = problem?.request_id ? ` (request ${problem.request_id})` : "";
-    say(
-      this.#why,
-      problem ? ` It says: ${problem.title}${problem.detail && `: ${clip(problem.detail, 300)}`}${asked}` : "",
-    );
+  /** @param {StreamStatus} status @param {number} lostFor seconds */
+  #drawLost({ kind, problem, retryAt }, lostFor) {
+    const { clock, stopwatch } = this.parts;
+    const { now } = clock;
+    this.#isLostShown = true;
+    const refused = problem?.status === 403 || problem?.status === 429;
+    const lost = now === null ? `No connection to ${location.host}` : "Connection lost";
+    const since = now === null ? " yet; there is no data to show" : ` ${formatDuration(lostFor)} ago`;
+    setText(this.#alert, refused ? "The daemon refuses this page's requests" : lost);
+    setText(this.#since, refused ? "" : since);
+    setVisible(this.#asOf, now !== null);
+    if (now !== null) setTime(this.#asOfTime, now, clockTime(now));
+    const left = Math.max(0, Math.ceil((retryAt ?? 0) - stopwatch()));
+    setText(this.#next, kind === "waiting" ? `; retrying in ${formatDuration(left)}.` : "; retrying now.");
+    setText(this.#why, problem ? reasonText(problem) : "");
   }
 
-  #found() {
-    this.#toldLost = false;
-    say(this.#alert, "");
-    this.announcer.say("Connected again", true);
+  #announceReconnected() {
+    this.#isLostShown = false;
+    setText(this.#alert, "");
+    this.parts.announcer.announce("Connected again", true);
   }
 
-  #drawLocked(status) {
-    if (status.kind === "connecting" && this.#locked) return; // until it is known whether the token is good
-    if (status.kind !== "locked") {
-      if (this.#locked) this.locked.replaceChildren();
-      this.#locked = null;
-    } else if (this.#locked !== status.problem) {
-      this.#locked = status.problem;
-      this.locked.replaceChildren(this.#ask(status.problem));
-      show(this.locked, true); // what is hidden takes no focus
-      this.locked.querySelector("input").focus();
+  /** @param {StreamStatus} status */
+  #drawLocked({ kind, problem }) {
+    const { locked } = this.parts;
+    if (kind === "connecting" && this.#lockedBy) return; // keep the form until the new token is accepted
+    if (kind !== "locked") {
+      if (this.#lockedBy) locked.replaceChildren();
+      this.#lockedBy = null;
+    } else if (problem && this.#lockedBy !== problem) {
+      this.#lockedBy = problem;
+      locked.replaceChildren(this.#tokenPanel(problem));
+      setVisible(locked, true); // before focus(): a hidden element cannot have it
+      find(locked, "input", HTMLInputElement).focus();
     }
-    show(this.locked, Boolean(this.#locked));
+    setVisible(locked, Boolean(this.#lockedBy));
   }
 
-  #ask(problem) {
+  /** @param {Problem} problem */
+  #tokenPanel(problem) {
     return h(
       "section",
       { class: "panel narrow", "aria-labelledby": "locked-title" },
       h("h1", { id: "locked-title", text: "A token is needed" }),
-      h("p", { text: "The daemon lets in nobody whom it does not know. It says:" }),
+      h("p", { text: "The daemon shows its data only to clients with a token. Its response:" }),
       problemBox(new Refused(problem, null)),
-      signInForm(this.signIn),
+      signInForm(this.parts.signIn),
     );
   }
+}
+
+/** @param {Problem} problem */
+function reasonText({ title, detail, request_id: request }) {
+  const details = detail && `: ${truncate(detail, 300)}`;
+  return ` Its response: ${title}${details}${request ? ` (request ${request})` : ""}`;
 }

@@ -1,37 +1,66 @@
-/** Making and touching elements. Foreign text only ever becomes a text node; nothing here reads HTML. */
+/** Creates and updates elements. External text only ever becomes a text node: nothing here parses HTML. */
 
-import { clockTime, count, isTime, utc } from "./format.js";
+import { clockTime, formatCount, isTime, utcTime } from "./format.js";
+
+/** @typedef {string | number | boolean | null | undefined} Attribute  null, undefined and false: not there */
+/** @typedef {Node | string | null | undefined} Child  null and undefined: not there */
+/** @typedef {{text?: string, on?: {[event: string]: () => void}} & {[attribute: string]: unknown}} Props */
 
 /**
- * Make an element.
- * @param {string} tag
- * @param {object} [props] attributes, `text`, `on: {type: listener}`; null, undefined and false are left out
- * @param {...(Node | string | null)} children
+ * Create an HTML element.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Props} [props] attributes, `text`, and the listeners `on`
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function h(tag, props = {}, ...children) {
-  return fill(document.createElement(tag), props, children);
-}
-
-/** The same for SVG. */
-export function svg(tag, props = {}, ...children) {
-  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), props, children);
-}
-
-function fill(element, { text, on, ...attributes }, children) {
-  for (const [name, value] of Object.entries(attributes)) mark(element, name, value);
-  for (const [type, listener] of Object.entries(on ?? {})) element.addEventListener(type, listener);
-  if (text !== undefined) element.textContent = text;
-  element.append(...children.filter((child) => child !== null && child !== undefined));
+  const element = document.createElement(tag);
+  fill(element, props, children);
   return element;
 }
 
-/** Set the text, if it is another one. */
-export function say(node, text) {
+/**
+ * Create an SVG element.
+ * @param {keyof SVGElementTagNameMap} tag
+ * @param {Props} [props]
+ * @param {...Child} children
+ */
+export function svg(tag, props = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  fill(element, props, children);
+  return element;
+}
+
+/** @param {Element} element @param {Props} props @param {Child[]} children */
+function fill(element, { text, on, ...attributes }, children) {
+  for (const [name, value] of Object.entries(attributes)) setAttr(element, name, /** @type {Attribute} */ (value));
+  for (const [event, listener] of Object.entries(on ?? {})) element.addEventListener(event, listener);
+  if (text !== undefined) element.textContent = text;
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+}
+
+/**
+ * An element that stands in index.html, or that was just made.
+ * @template {Element} T
+ * @param {ParentNode} root
+ * @param {string} selector
+ * @param {new () => T} type
+ * @returns {T}
+ */
+export function find(root, selector, type) {
+  const found = root.querySelector(selector);
+  if (!(found instanceof type)) throw new Error(`the page has no ${type.name} ${selector}`);
+  return found;
+}
+
+/** Set the text, if it differs. @param {Node} node @param {string} text */
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Set an attribute, or take it away with null or false, if it is another one. */
-export function mark(element, name, value) {
+/** Set or remove an attribute, if it differs. @param {Element} element @param {string} name @param {Attribute} value */
+export function setAttr(element, name, value) {
   if (value === null || value === undefined || value === false) {
     if (element.hasAttribute(name)) element.removeAttribute(name);
     return;
@@ -40,52 +69,54 @@ export function mark(element, name, value) {
   if (element.getAttribute(name) !== text) element.setAttribute(name, text);
 }
 
-/** Show or hide. */
-export function show(element, shown) {
-  if (element.hidden === shown) element.hidden = !shown;
-}
-
-/** Foreign text, kept apart from the direction of what is around it. */
-export function foreign(text, props = {}) {
-  return h("bdi", { ...props, text });
-}
-
-/** A moment in words, with local time and UTC on hover. @param {number | null} at Unix seconds; null: the words alone */
-export function timeOf(at, text = clockTime(at)) {
-  const node = h("time");
-  setTime(node, at, text);
-  return node;
-}
-
-export function setTime(node, at, text) {
-  const fits = isTime(at);
-  mark(node, "datetime", fits ? new Date(at * 1000).toISOString() : null);
-  mark(node, "title", fits ? `${clockTime(at, 0)} local, ${utc(at)}` : null);
-  say(node, text);
+/** @param {HTMLElement} element @param {boolean} visible */
+export function setVisible(element, visible) {
+  if (element.hidden === visible) element.hidden = !visible;
 }
 
 /**
- * Foreign text of any length: what is long is cut, with a button that shows all of it.
- * @param {string} whole
- * @param {number} most characters that are shown at once
+ * Text from outside, isolated so that its direction does not affect its surroundings.
+ * @param {string} text
+ * @param {Props} [props]
  */
-export function longText(whole, most = 300) {
-  if (whole.length <= most) return foreign(whole, { class: "foreign" });
-  const text = foreign(`${whole.slice(0, most)}…`, { class: "foreign" });
-  const button = h("button", { type: "button", class: "quiet", "aria-expanded": "false" });
-  const label = () =>
-    button.getAttribute("aria-expanded") === "true" ? "Show less" : `Show all ${count(whole.length)} characters`;
-  button.textContent = label();
-  button.addEventListener("click", () => {
-    const open = button.getAttribute("aria-expanded") === "true";
-    button.setAttribute("aria-expanded", String(!open));
-    text.textContent = open ? `${whole.slice(0, most)}…` : whole;
-    button.textContent = label();
-  });
-  return h("span", {}, text, " ", button);
+export function externalText(text, props = {}) {
+  return h("bdi", { ...props, text });
 }
 
-/** Text for screen readers alone. */
-export function unseen(text) {
-  return h("span", { class: "unseen", text });
+/** A time with a tooltip: local time and UTC. @param {number | null} at Unix seconds */
+export function timeElement(at) {
+  const element = h("time");
+  setTime(element, at, clockTime(at));
+  return element;
+}
+
+/** @param {HTMLTimeElement} element @param {number | null} at null: text without a tooltip @param {string} text */
+export function setTime(element, at, text) {
+  setAttr(element, "datetime", isTime(at) ? new Date(at * 1000).toISOString() : null);
+  setAttr(element, "title", isTime(at) ? `${clockTime(at, 0)} local, ${utcTime(at)}` : null);
+  setText(element, text);
+}
+
+/**
+ * Text from outside, of any length: cut where it is long, with a button that shows all of it.
+ * @param {string} whole
+ * @param {number} max characters that are shown at first
+ */
+export function expandableText(whole, max) {
+  if (whole.length <= max) return externalText(whole, { class: "external" });
+  const cut = `${whole.slice(0, max)}…`;
+  const text = externalText(cut, { class: "external" });
+  const button = h("button", { type: "button", class: "quiet" });
+  let expanded = false;
+  const update = () => {
+    setAttr(button, "aria-expanded", String(expanded));
+    text.textContent = expanded ? whole : cut;
+    button.textContent = expanded ? "Show less" : `Show all ${formatCount(whole.length)} characters`;
+  };
+  button.addEventListener("click", () => {
+    expanded = !expanded;
+    update();
+  });
+  update();
+  return h("span", {}, text, " ", button);
 }

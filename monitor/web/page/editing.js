@@ -1,211 +1,242 @@
 /**
- * Changing an image: what is wanted, a dry run that shows before and after, then the change itself, once. Nothing on
- * the page is altered from here: it changes when the stream says so.
+ * The dialogs that change an image: enter the change, show a dry run, then send the PATCH once. The page itself is not
+ * updated from here: it changes when the event stream reports the change.
  */
 
-import { change, imagePath, read, Refused, routeOf } from "./api.js";
-import { foreign, h, longText } from "./dom.js";
+import { apiUrl, getJson, imagePath, patchImage, Refused } from "./api.js";
+import { expandableText, externalText, find, h } from "./dom.js";
 import { adjustForm, annotateForm } from "./forms.js";
 import { isActive } from "./status.js";
 import { acknowledgeBody, differences, removeBody } from "./patch-body.js";
 import { valueText } from "./package-info.js";
-import { problemBox } from "./problem.js";
+import { errorText, problemBox } from "./problem.js";
 import { signInForm } from "./signin.js";
-import { keepToken } from "./token.js";
-import { clip } from "./format.js";
+import { storeToken } from "./token.js";
+import { truncate } from "./format.js";
 
-export class Acting {
-  #round = 0; // of dialogs: an answer for one that was closed is not shown in the next
-  #sending = false;
+/** @import { Entry } from "./fleet.js" */
+/** @import { PatchForm } from "./forms.js" */
 
-  /** @param {{dialog: HTMLDialogElement, changed: () => void, tokenChanged: () => void}} of */
-  constructor(of) {
-    Object.assign(this, of);
-    this.dialog.addEventListener("cancel", (event) => this.#sending && event.preventDefault());
-    this.dialog.addEventListener("close", () => (this.#round += 1));
+/** @typedef {{entry: Entry, form: PatchForm, etag?: string | null}} Draft  a change that is being entered */
+/** @typedef {{entry: Entry, body: object, query: Record<string, string>, etag?: string | null, draft?: Draft}} Change */
+/** @typedef {Change & {apiVersion: string}} CheckedChange  its dry run succeeded */
+
+/**
+ * What a refused request leaves to do.
+ * @typedef {{retry: () => void, draft?: Draft | undefined, isPatch?: boolean}} Fallback
+ */
+
+export class ImageEditor {
+  #dialogCount = 0; // a response for a dialog that was closed is not shown in the next one
+  #isSending = false;
+  #content = h("div");
+
+  /** @param {{dialog: HTMLDialogElement, onPatched: () => void, onTokenChanged: () => void}} parts */
+  constructor({ dialog, onPatched, onTokenChanged }) {
+    this.dialog = dialog;
+    this.onPatched = onPatched;
+    this.onTokenChanged = onTokenChanged;
+    dialog.addEventListener("cancel", (event) => this.#isSending && event.preventDefault());
+    dialog.addEventListener("close", () => (this.#dialogCount += 1));
   }
 
+  /** @param {Entry} entry */
   annotate(entry) {
-    this.#begin("Annotate", entry);
-    this.#ask({ entry, form: annotateForm() });
+    this.#open("Annotate", entry);
+    this.#showForm({ entry, form: annotateForm() });
   }
 
+  /** @param {Entry} entry @param {string} key of the annotation */
   remove(entry, key) {
-    this.#begin(`Remove the annotation ${key}`, entry);
-    this.#rehearse({ entry, body: removeBody(key), query: {} });
+    this.#open(`Remove the annotation ${key}`, entry);
+    this.#dryRun({ entry, body: removeBody(key), query: {} });
   }
 
+  /** Acknowledge the image, or remove the acknowledgement. @param {Entry} entry */
   acknowledge(entry) {
-    const known = !entry.image.acknowledged;
-    this.#begin(known ? "Acknowledge" : "Take the acknowledgement back", entry);
-    this.#rehearse({ entry, body: acknowledgeBody(known), query: {} });
+    const acknowledge = !entry.image.acknowledged;
+    this.#open(acknowledge ? "Acknowledge" : "Remove the acknowledgement", entry);
+    this.#dryRun({ entry, body: acknowledgeBody(acknowledge), query: {} });
   }
 
+  /** @param {Entry} entry */
   async adjust(entry) {
-    this.#begin("Adjust on the Controller", entry);
-    this.#wait("Reading the image as it is …");
-    await this.#try({ retry: () => this.adjust(entry) }, async () => {
-      const { body: raw, etag } = await read(routeOf(imagePath(entry), { controller: entry.controller }));
-      return () => this.#ask({ entry, etag, form: adjustForm(raw, isActive(entry.image)) });
+    this.#open("Adjust on the Controller", entry);
+    this.#showWaiting("Loading the image …");
+    await this.#attempt({ retry: () => this.adjust(entry) }, async () => {
+      const { body: raw, etag } = await getJson(apiUrl(imagePath(entry), { controller: entry.controller }));
+      return () => this.#showForm({ entry, etag, form: adjustForm(raw, isActive(entry.image)) });
     });
   }
 
-  #begin(title, { image, controller }) {
-    this.#round += 1;
-    const name = h("p", { class: "muted" }, foreign(clip(image.name || image.uuid, 120)), " on ", foreign(controller));
-    this.place = h("div", { class: "stack" });
-    this.dialog.replaceChildren(h("h2", { id: "dialog-title", text: title }), name, this.place);
+  /** @param {string} title @param {Entry} entry */
+  #open(title, { image, controller }) {
+    this.#dialogCount += 1;
+    const name = externalText(truncate(image.name || image.uuid, 120));
+    this.#content = h("div", { class: "stack" });
+    this.dialog.replaceChildren(
+      h("h2", { id: "dialog-title", text: title }),
+      h("p", { class: "muted" }, name, " on ", externalText(controller)),
+      this.#content,
+    );
     if (!this.dialog.open) this.dialog.showModal();
   }
 
-  #show(...children) {
-    this.place.replaceChildren(...children);
+  /** @param {string} text */
+  #showWaiting(text) {
+    this.#content.replaceChildren(h("p", { role: "status", text }), this.#buttons());
   }
 
-  #wait(words) {
-    this.#show(h("p", { role: "status", text: words }), this.#buttons());
-  }
-
+  /** @param {...(HTMLButtonElement | null)} buttons before "Close" */
   #buttons(...buttons) {
     const close = h("button", { type: "button", text: "Close", on: { click: () => this.dialog.close() } });
     return h("div", { class: "line buttons" }, ...buttons, close);
   }
 
-  /** Step one, where there is something to enter. */
-  #ask(order) {
-    const complaint = h("p", { class: "warning", role: "alert" });
-    const form = h(
-      "form",
-      { class: "stack" },
-      order.form.element,
-      complaint,
-      this.#buttons(h("button", { type: "submit", class: "primary", text: "Dry run" })),
-    );
+  /** @param {Draft | undefined} draft */
+  #backButton(draft) {
+    return draft ? h("button", { type: "button", text: "Back", on: { click: () => this.#showForm(draft) } }) : null;
+  }
+
+  /** Step one, for changes that have something to enter. @param {Draft} draft */
+  #showForm(draft) {
+    const { entry, etag = null } = draft;
+    const error = h("p", { class: "warning", role: "alert" });
+    const submit = h("button", { type: "submit", class: "primary", text: "Dry run" });
+    const form = h("form", { class: "stack" }, draft.form.element, error, this.#buttons(submit));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       try {
-        this.#rehearse({ ...order, body: order.form.body(), query: order.form.query() });
-      } catch (error) {
-        complaint.textContent = error.message;
+        this.#dryRun({ entry, etag, draft, body: draft.form.body(), query: draft.form.query() });
+      } catch (invalid) {
+        error.textContent = errorText(invalid);
       }
     });
-    this.#show(form);
-    form.querySelector("input:not([type=radio]), select, textarea")?.focus();
+    this.#content.replaceChildren(form);
+    find(form, "input:not([type=radio]), select, textarea", HTMLElement).focus();
   }
 
-  /** Step two: what would be done. */
-  async #rehearse(order) {
-    this.#wait("Dry run: asking what would change …");
-    await this.#try({ order, retry: () => this.#rehearse(order) }, async () => {
-      const apiVersion = await versionOf(order.entry);
-      const { changes } = await this.#send({ ...order, apiVersion }, { dry_run: "true" });
-      return () => this.#preview({ ...order, apiVersion }, differences(changes));
+  /** Step two: what the change would do. @param {Change} change */
+  async #dryRun(change) {
+    this.#showWaiting("Dry run: requesting what would change …");
+    await this.#attempt({ draft: change.draft, retry: () => this.#dryRun(change) }, async () => {
+      const checked = { ...change, apiVersion: await apiVersionOf(change.entry) };
+      /** @type {Rehearsal} */
+      const { changes } = await this.#send(checked, { dry_run: "true" });
+      return () => this.#showDryRun(checked, changes);
     });
   }
 
-  #preview(order, rows) {
-    const back = order.form
-      ? h("button", { type: "button", text: "Back", on: { click: () => this.#ask(order) } })
-      : null;
+  /** @param {CheckedChange} change @param {Changes} changes */
+  #showDryRun(change, changes) {
+    const back = this.#backButton(change.draft);
+    const rows = differences(changes);
     if (!rows.length) {
-      this.#show(h("p", { role: "status", text: "Nothing would change: it is so already." }), this.#buttons(back));
+      const text = "Nothing would change: the image already has these values.";
+      this.#content.replaceChildren(h("p", { role: "status", text }), this.#buttons(back));
       return;
     }
     const confirm = h("button", {
       type: "button",
       class: "primary",
       text: "Confirm",
-      on: { click: () => this.#confirm(order) },
+      on: { click: () => this.#apply(change) },
     });
-    this.#show(
-      h("p", { role: "status", text: "Dry run: nothing is changed yet. This would be:" }),
-      comparison(rows),
-      this.#buttons(confirm, back),
-    );
+    const text = "Dry run: nothing has been changed yet. “Confirm” makes this change:";
+    this.#content.replaceChildren(h("p", { role: "status", text }), comparison(rows), this.#buttons(confirm, back));
     confirm.focus();
   }
 
-  /** Step three: the change, sent once. */
-  async #confirm(order) {
-    this.#wait("Sending it …");
-    this.#sending = true;
-    await this.#try({ order, doubt: true, retry: () => this.#rehearse(order) }, async () => {
-      await this.#send(order, {});
-      return () => this.#done();
+  /** Step three: the change itself, sent once. @param {CheckedChange} change */
+  async #apply(change) {
+    this.#showWaiting("Sending the change …");
+    this.#isSending = true;
+    await this.#attempt({ draft: change.draft, isPatch: true, retry: () => this.#dryRun(change) }, async () => {
+      await this.#send(change, {});
+      return () => this.#showDone();
     });
-    this.#sending = false;
-    this.changed();
+    this.#isSending = false;
+    this.onPatched();
   }
 
-  #done() {
+  #showDone() {
+    const text = "Done. The page shows the change when the daemon reports it.";
     const buttons = this.#buttons();
-    this.#show(
-      h("p", { role: "status", class: "done", text: "Done. The page shows it as soon as the stream says so." }),
-      buttons,
-    );
-    buttons.lastElementChild.focus();
+    this.#content.replaceChildren(h("p", { role: "status", class: "done", text }), buttons);
+    find(buttons, "button", HTMLButtonElement).focus();
   }
 
-  #send({ entry, body, query, apiVersion, etag }, more) {
-    return change(routeOf(imagePath(entry), { controller: entry.controller, ...query, ...more }), {
-      body,
-      apiVersion,
-      etag,
-    });
+  /** @param {CheckedChange} change @param {Record<string, string>} options */
+  #send({ entry, body, query, apiVersion, etag }, options) {
+    const url = apiUrl(imagePath(entry), { controller: entry.controller, ...query, ...options });
+    return patchImage(url, { body, apiVersion, etag });
   }
 
-  /** Do something that the daemon may refuse. `work` gives what to show next. */
-  async #try({ order, retry, doubt = false }, work) {
-    const round = this.#round;
-    let next;
+  /**
+   * Make a request that the daemon may refuse, then show its result.
+   * @param {Fallback} fallback
+   * @param {() => Promise<() => void>} request returns what shows the result
+   */
+  async #attempt(fallback, request) {
+    const dialog = this.#dialogCount;
+    let show;
     try {
-      next = await work();
+      show = await request();
     } catch (error) {
-      next = () => this.#refused(error, { order, retry, doubt });
+      show = () => this.#showError(error, fallback);
     }
-    if (round === this.#round) next();
+    if (dialog === this.#dialogCount) show();
   }
 
-  #refused(error, { order, retry, doubt }) {
+  /** @param {unknown} error @param {Fallback} fallback */
+  #showError(error, { retry, draft, isPatch = false }) {
     const status = error instanceof Refused ? error.problem.status : 0;
-    const box = problemBox(error, { doubt });
-    const back = order?.form
-      ? h("button", { type: "button", text: "Back", on: { click: () => this.#ask(order) } })
-      : null;
-    const again = h("button", { type: "button", text: doubt ? "Dry run again" : "Try again", on: { click: retry } });
+    const box = problemBox(error, { isPatch });
+    const back = this.#backButton(draft);
     if (status !== 401 && status !== 403) {
-      this.#show(box, this.#buttons(back, again));
+      const text = isPatch ? "Dry run again" : "Try again";
+      const retryButton = h("button", { type: "button", text, on: { click: retry } });
+      this.#content.replaceChildren(box, this.#buttons(back, retryButton));
       return;
     }
-    const form = signInForm((text) => (keepToken(text), this.tokenChanged(), retry()), {
-      submit: "Use it and try again",
-    });
-    if (status === 401) keepToken(null); // it is known nowhere, so it is of no more use
-    this.tokenChanged();
-    const words =
+    if (status === 401) storeToken(null); // the daemon does not know it
+    this.onTokenChanged();
+    const submit = "Use it and try again";
+    /** @param {string} token */
+    const onToken = (token) => {
+      storeToken(token);
+      this.onTokenChanged();
+      retry();
+    };
+    const form = signInForm(onToken, { submit });
+    const text =
       status === 401
-        ? "Enter a token with the scope that it names."
-        : "The token in use may not do this. Another one may:";
-    this.#show(box, h("p", { text: words }), form, this.#buttons(back));
-    form.querySelector("input").focus();
+        ? "Enter a token with the required scope."
+        : "The current token may not do this. Enter another one:";
+    this.#content.replaceChildren(box, h("p", { text }), form, this.#buttons(back));
+    find(form, "input", HTMLInputElement).focus();
   }
 }
 
-/** The API version that the Controller speaks with us: what we send is of that version. */
-async function versionOf({ controller }) {
-  const { body } = await read(routeOf("controllers"));
-  const found = body.results.find(({ name }) => name === controller);
+/** The API version that the daemon uses with the Controller. @param {Entry} entry */
+async function apiVersionOf({ controller }) {
+  const { body } = await getJson(apiUrl("controllers"));
+  /** @type {Polling[]} */
+  const controllers = body.results;
+  const found = controllers.find(({ name }) => name === controller);
   return found?.api_version || found?.version || "";
 }
 
+/** @param {ReturnType<typeof differences>} rows */
 function comparison(rows) {
+  /** @param {string} label @param {unknown} value */
   const cell = (label, value) =>
-    h("td", { "data-label": label, class: value === null ? "muted" : "" }, longText(valueText(value), 300));
+    h("td", { "data-label": label, class: value === null ? "muted" : "" }, expandableText(valueText(value), 300));
   const lines = rows.map(({ field, before, after }) =>
     h(
       "tr",
       { "data-field": field },
-      h("th", { scope: "row" }, foreign(field, { class: "code" })),
+      h("th", { scope: "row" }, externalText(field, { class: "code" })),
       cell("before", before),
       cell("after", after),
     ),
@@ -214,7 +245,7 @@ function comparison(rows) {
   return h(
     "table",
     { class: "plain" },
-    h("caption", { class: "unseen", text: "Before and after" }),
+    h("caption", { class: "visually-hidden", text: "Before and after" }),
     h("thead", {}, head),
     h("tbody", {}, ...lines),
   );

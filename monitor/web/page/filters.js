@@ -1,93 +1,116 @@
-/** The search box and the choices beside it; kept in the address, so that Back and a bookmark bring them again. */
+/** The search box and the selections beside it. They are kept in the address, so that Back and bookmarks restore them. */
 
-import { h, mark, say, show } from "./dom.js";
-import { STATES } from "./sort.js";
-import { count, many } from "./format.js";
+import { find, h, setAttr, setText, setVisible } from "./dom.js";
+import { STATE_CHOICES } from "./sort.js";
+import { formatCount, plural } from "./format.js";
 
-const NAMES = { text: "q", controller: "controller", state: "state", version: "version" };
+/** @import { Filter } from "./sort.js" */
+
+/**
+ * By name in Filter: the name in the form and in the address.
+ * @type {Record<keyof Filter, string>}
+ */
+const PARAMETERS = { text: "q", controller: "controller", state: "state", version: "version" };
+const NAMES = /** @type {(keyof Filter)[]} */ (Object.keys(PARAMETERS));
+
+/** @returns {Filter} one that matches all */
+const emptyFilter = () => ({ text: "", controller: "", state: "", version: "" });
 
 export class Filters {
-  /** @type {import("./sort.js").Filter} */
-  filter = { text: "", controller: "", state: "", version: "" };
+  filter = emptyFilter();
   #drawn = "";
 
-  /** @param {HTMLFormElement} form @param {(byHand: boolean) => void} changed */
-  constructor(form, changed) {
-    this.changed = changed;
+  /** @param {HTMLFormElement} form @param {(byHand: boolean) => void} onChange */
+  constructor(form, onChange) {
+    this.onChange = onChange;
+    /** @param {string} name */
+    const select = (name) => find(form, `select[name=${name}]`, HTMLSelectElement);
     this.fields = {
-      text: form.elements.q,
-      controller: form.elements.controller,
-      state: form.elements.state,
-      version: form.elements.version,
+      text: find(form, "input[name=q]", HTMLInputElement),
+      controller: select("controller"),
+      state: select("state"),
+      version: select("version"),
     };
-    this.found = form.querySelector("output");
-    this.clear = form.querySelector("button");
-    for (const [value, text] of STATES) this.fields.state.append(h("option", { value, text }));
-    form.addEventListener("input", () => this.#read());
+    this.found = find(form, "output", HTMLOutputElement);
+    this.clearButton = find(form, "button", HTMLButtonElement);
+    for (const [value, text] of STATE_CHOICES) this.fields.state.append(h("option", { value, text }));
+    form.addEventListener("input", () => this.#readForm());
     form.addEventListener("submit", (event) => event.preventDefault());
-    this.clear.addEventListener("click", () => {
+    this.clearButton.addEventListener("click", () => {
       this.set({});
       this.fields.text.focus();
     });
-    this.fields.text.addEventListener(
-      "keydown",
-      (event) => event.key === "Escape" && this.fields.text.value && this.set({ ...this.filter, text: "" }),
-    );
+    this.fields.text.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.fields.text.value) this.set({ ...this.filter, text: "" });
+    });
   }
 
-  /** @param {Partial<import("./sort.js").Filter>} filter what is not named is any */
+  /** @param {Partial<Filter>} filter what is left out matches all @param {boolean} [byHand] */
   set(filter, byHand = true) {
-    this.filter = { text: "", controller: "", state: "", version: "", ...filter };
-    for (const [name, field] of Object.entries(this.fields)) {
+    this.filter = { ...emptyFilter(), ...filter };
+    for (const name of NAMES) {
+      const field = this.fields[name];
       const value = this.filter[name];
-      if (field.tagName === "SELECT" && ![...field.options].some((option) => option.value === value))
+      if (field instanceof HTMLSelectElement && ![...field.options].some((option) => option.value === value))
         field.append(h("option", { value, text: value }));
       if (field.value !== value) field.value = value;
     }
-    this.#tell(byHand);
+    this.#apply(byHand);
   }
 
-  #read() {
-    for (const [name, field] of Object.entries(this.fields)) this.filter[name] = field.value;
-    this.#tell(true);
+  #readForm() {
+    for (const name of NAMES) this.filter[name] = this.fields[name].value;
+    this.#apply(true);
   }
 
-  #tell(byHand) {
-    const query = new URLSearchParams(
-      Object.entries(this.filter).flatMap(([name, value]) => (value ? [[NAMES[name], value]] : [])),
-    );
+  /** @param {boolean} byHand */
+  #apply(byHand) {
+    const given = NAMES.filter((name) => this.filter[name]).map((name) => [PARAMETERS[name], this.filter[name]]);
+    const query = new URLSearchParams(given);
     const hash = `#/${query.size ? `?${query}` : ""}`;
     if (location.hash !== hash && !location.hash.startsWith("#/image/")) history.replaceState(null, "", hash);
-    this.changed(byHand);
+    this.onChange(byHand);
   }
 
-  /** Take over what the address says. @param {string} search */
-  adopt(search) {
+  /** Set the filter from the address. @param {string} search */
+  readAddress(search) {
     const query = new URLSearchParams(search);
-    this.set(Object.fromEntries(Object.entries(NAMES).map(([name, key]) => [name, query.get(key) ?? ""])), false);
+    this.set(Object.fromEntries(NAMES.map((name) => [name, query.get(PARAMETERS[name]) ?? ""])), false);
   }
 
-  get isAny() {
+  get matchesAll() {
     return Object.values(this.filter).every((value) => value.trim() === "");
   }
 
-  /** What there is to choose, and how many images were found. */
+  /**
+   * Show the choices, and how many images match.
+   * @param {{controllers: string[], versions: string[]}} choices
+   * @param {number} found
+   * @param {number} total
+   */
   draw({ controllers, versions }, found, total) {
     const signature = JSON.stringify([controllers, versions]);
     if (signature !== this.#drawn) {
-      refill(this.fields.controller, controllers, this.filter.controller);
-      refill(this.fields.version, versions, this.filter.version);
+      setChoices(this.fields.controller, controllers, this.filter.controller);
+      setChoices(this.fields.version, versions, this.filter.version);
       this.#drawn = signature;
     }
-    say(this.found, this.isAny ? many(total, "image") : `${count(found)} of ${many(total, "image")}`);
-    show(this.clear, !this.isAny);
-    for (const field of Object.values(this.fields)) mark(field, "data-set", field.value !== "");
+    const all = plural(total, "image");
+    setText(this.found, this.matchesAll ? all : `${formatCount(found)} of ${all}`);
+    setVisible(this.clearButton, !this.matchesAll);
+    for (const field of Object.values(this.fields)) setAttr(field, "data-filled", field.value !== "");
   }
 }
 
-/** What is chosen stays, also when it is not there at present. */
-function refill(select, values, chosen) {
+/**
+ * Replace the choices but the first ("any"). The chosen value stays, also while the fleet does not have it.
+ * @param {HTMLSelectElement} select
+ * @param {string[]} values
+ * @param {string} chosen
+ */
+function setChoices(select, values, chosen) {
   const all = chosen && !values.includes(chosen) ? [...values, chosen] : values;
-  select.replaceChildren(select.options[0], ...all.map((value) => h("option", { value, text: value })));
+  select.length = 1;
+  select.append(...all.map((value) => h("option", { value, text: value })));
   select.value = chosen;
 }

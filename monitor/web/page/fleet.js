@@ -1,81 +1,90 @@
 /**
- * What is true now, as the stream says it: controllers and their images. The only place that changes them.
- * Knows no DOM and no network. Entries are replaced, never altered, so whoever drew one can see that it is the same.
+ * The current state of the fleet, as the event stream reports it: controllers and their images. Its only writer.
+ * Knows no DOM and no network. Entries are replaced, never mutated, so a view compares them by identity.
  */
 
-import { note } from "./rate.js";
+import { addSample } from "./rate.js";
+
+/** @import { Samples } from "./rate.js" */
 
 /**
  * @typedef {object} Entry
- * @property {string} key controller and uuid, the same as long as the image is there
+ * @property {string} key controller and uuid: constant for the life of the image
  * @property {string} controller
- * @property {object} image as in the contract of GET /api/events
- * @property {import("./rate.js").Samples} samples
+ * @property {ImageStatus} image
+ * @property {Samples} samples
  */
 
-/** @typedef {{kind: "failed" | "completed" | "down" | "up", name: string, controller: string}} Happening */
+/** @typedef {{kind: "failed" | "completed" | "down" | "up", name: string, controller: string}} Transition */
+/** @typedef {{controllers: Map<string, ControllerHealth>, entries: Map<string, Entry>}} Contents */
 
-export function keyOf(controller, uuid) {
+/** @param {string} controller @param {string} uuid */
+export function entryKey(controller, uuid) {
   return `${encodeURIComponent(controller)}/${encodeURIComponent(uuid)}`;
 }
 
 export class Fleet {
-  /** @type {Map<string, object>} health by the controller's name */
+  /** Health by the controller's name. @type {Map<string, ControllerHealth>} */
   controllers = new Map();
   /** @type {Map<string, Entry>} */
   entries = new Map();
-  /** Whether anything was told yet. */
-  known = false;
+  /** Whether a first state was applied. */
+  loaded = false;
 
   /**
-   * Everything anew.
-   * @param {{now: number, parts: object[]}} message
-   * @returns {Happening[]} what is other than before; nothing the first time
+   * Replace everything.
+   * @param {StateMessage} state
+   * @returns {Transition[]} since the last state or change; none for the first state
    */
-  replace({ now, parts }) {
+  applyState({ now, parts }) {
     const before = { controllers: this.controllers, entries: this.entries };
-    const happened = [];
+    /** @type {Transition[]} */
+    const transitions = [];
     this.controllers = new Map();
     this.entries = new Map();
-    for (const part of parts) this.#take(part, now, before, happened);
-    const first = !this.known;
-    this.known = true;
-    return first ? [] : happened;
+    for (const part of parts) this.#applyPart(part, now, before, transitions);
+    const first = !this.loaded;
+    this.loaded = true;
+    return first ? [] : transitions;
   }
 
   /**
-   * One part that is other now.
-   * @param {{now: number, part: object}} message
-   * @returns {Happening[]}
+   * Replace what changed on one controller.
+   * @param {ChangeMessage} change
+   * @returns {Transition[]}
    */
-  change({ now, part }) {
-    const happened = [];
+  applyChange({ now, part }) {
+    /** @type {Transition[]} */
+    const transitions = [];
     if (part.removed) this.#remove(part.controller);
-    else this.#take(part, now, this, happened);
-    for (const uuid of part.gone ?? []) this.entries.delete(keyOf(part.controller, uuid));
-    return happened;
+    else this.#applyPart(part, now, this, transitions);
+    for (const uuid of part.resources?.image?.gone ?? []) this.entries.delete(entryKey(part.controller, uuid));
+    return transitions;
   }
 
-  #take(part, now, before, happened) {
+  /** @param {Part} part @param {number} now @param {Contents} before @param {Transition[]} transitions to append to */
+  #applyPart(part, now, before, transitions) {
     const name = part.controller;
     const healthBefore = before.controllers.get(name);
-    const health = part.health ?? healthBefore;
+    const read = part.resources?.image;
+    const health = part.session && read?.health ? { ...part.session, ...read.health } : healthBefore;
     if (health) this.controllers.set(name, health);
     if (healthBefore && health && healthBefore.up !== health.up) {
-      happened.push({ kind: health.up ? "up" : "down", name, controller: name });
+      transitions.push({ kind: health.up ? "up" : "down", name, controller: name });
     }
-    for (const image of part.images ?? []) {
-      const key = keyOf(name, image.uuid);
+    for (const image of read?.objects ?? []) {
+      const key = entryKey(name, image.uuid);
       const known = before.entries.get(key);
-      const samples = note(known?.samples ?? [], now, image.progress_ratio);
+      const samples = addSample(known?.samples ?? [], now, image.progress_ratio);
       this.entries.set(key, { key, controller: name, image, samples });
-      const ended = image.state === "failed" || image.state === "completed";
-      if (known && ended && known.image.state !== image.state) {
-        happened.push({ kind: image.state, name: image.name, controller: name });
+      const { state } = image;
+      if (known && known.image.state !== state && (state === "failed" || state === "completed")) {
+        transitions.push({ kind: state, name: image.name, controller: name });
       }
     }
   }
 
+  /** @param {string} controller */
   #remove(controller) {
     this.controllers.delete(controller);
     for (const [key, entry] of this.entries) if (entry.controller === controller) this.entries.delete(key);

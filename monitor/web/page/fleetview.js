@@ -1,95 +1,104 @@
-/** The fleet: controllers, what is under way, what failed. Puts the parts together; draws at most once a frame. */
+/** The view of the fleet: the controllers, the filters and the list of images. Draws at most once a frame. */
 
 import { Filters } from "./filters.js";
-import { h, show } from "./dom.js";
-import { List } from "./list.js";
-import { arrange, choices, tally } from "./sort.js";
-import { Strip } from "./progress-strip.js";
-import { many } from "./format.js";
+import { find, h, setVisible } from "./dom.js";
+import { ImageList } from "./list.js";
+import { filterChoices, groupImages } from "./sort.js";
+import { ControllerStrip } from "./controller-strip.js";
+import { plural } from "./format.js";
 
-const CALM_MS = 250; // between two orders of the list while nobody types: more often nobody can read
+/** @import { Clock } from "./clock.js" */
+/** @import { Entry, Fleet } from "./fleet.js" */
+
+const MIN_SORT_INTERVAL_MS = 250; // without a key press the list is sorted no more often: more could not be read
+
+/**
+ * @typedef {object} FleetParts
+ * @property {Fleet} fleet
+ * @property {Clock} clock
+ * @property {() => void} requestDraw
+ * @property {(entry: Entry) => void} acknowledge
+ * @property {(sentence: string) => void} announce
+ */
 
 export class FleetView {
-  #ordered = 0;
-  #late = null;
-  #stalled = 0;
+  #sortedAt = 0;
+  /** @type {number | undefined} */
+  #delayedDraw = undefined;
+  /** @type {number | undefined} */
+  #announceTimer = undefined;
 
-  /**
-   * @param {Element} section
-   * @param {{fleet: import("./fleet.js").Fleet, clock: import("./clock.js").Clock, ask: () => void,
-   *   acknowledge: (entry: object) => void, announce: (sentence: string) => void}} of
-   */
-  constructor(section, of) {
-    Object.assign(this, of);
-    this.section = section;
-    this.empty = section.querySelector("[data-part=empty]");
-    const changed = (byHand) => this.#filterChanged(byHand);
-    this.filters = new Filters(section.querySelector("form"), changed);
-    this.strip = new Strip(section.querySelector("[data-part=controllers]"), (controller) =>
+  /** @param {HTMLElement} section @param {FleetParts} parts */
+  constructor(section, { fleet, clock, requestDraw, acknowledge, announce }) {
+    this.fleet = fleet;
+    this.clock = clock;
+    this.requestDraw = requestDraw;
+    this.announce = announce;
+    this.empty = find(section, "[data-part=empty]", HTMLElement);
+    this.filters = new Filters(find(section, "form", HTMLFormElement), (byHand) => this.#filterChanged(byHand));
+    this.strip = new ControllerStrip(find(section, "[data-part=controllers]", HTMLElement), (controller) =>
       this.filters.set({ ...this.filters.filter, controller }),
     );
-    const table = section.querySelector("table");
-    this.list = new List({
-      table,
-      more: section.querySelector("[data-part=more]"),
-      again: () => this.#redraw(),
-      acknowledge: this.acknowledge,
+    this.list = new ImageList({
+      table: find(section, "table", HTMLTableElement),
+      more: find(section, "[data-part=more]", HTMLElement),
+      redraw: () => this.#drawNow(),
+      acknowledge,
     });
   }
 
+  /** @param {boolean} byHand */
   #filterChanged(byHand) {
-    if (!this.list) return;
-    this.list.rewind();
-    this.#redraw();
-    clearTimeout(this.said);
-    if (byHand) this.said = setTimeout(() => this.announce(`${this.filters.found.textContent} shown`), 1000);
+    this.list.reset();
+    this.#drawNow();
+    clearTimeout(this.#announceTimer);
+    if (byHand) this.#announceTimer = setTimeout(() => this.announce(`${this.filters.found.textContent} shown`), 1000);
   }
 
-  #redraw() {
-    this.#ordered = 0;
-    this.ask();
+  /** In the next frame, however short ago the list was sorted. */
+  #drawNow() {
+    this.#sortedAt = 0;
+    this.requestDraw();
   }
 
-  /** Draw what is true now. */
   draw() {
     const { fleet, clock } = this;
-    const now = clock.now;
-    if (!fleet.known) return;
-    const wait = this.#ordered + CALM_MS - performance.now();
+    const { now } = clock;
+    if (!fleet.loaded || now === null) return;
+    const wait = this.#sortedAt + MIN_SORT_INTERVAL_MS - performance.now();
     if (wait > 0) {
-      this.#late ??= setTimeout(() => this.#redraw(), wait);
+      this.#delayedDraw ??= setTimeout(() => this.#drawNow(), wait);
       return;
     }
-    clearTimeout(this.#late);
-    this.#late = null;
-    this.#ordered = performance.now();
-    const groups = arrange(fleet, this.filters.filter, now);
+    clearTimeout(this.#delayedDraw);
+    this.#delayedDraw = undefined;
+    this.#sortedAt = performance.now();
+    const groups = groupImages(fleet, this.filters.filter);
     const found = groups.reduce((sum, { entries }) => sum + entries.length, 0);
-    this.filters.draw(choices(fleet), found, fleet.entries.size);
+    this.filters.draw(filterChoices(fleet), found, fleet.entries.size);
     this.strip.draw(fleet.controllers, now);
     this.list.draw(groups, fleet.controllers, now);
     this.#drawEmpty(found);
   }
 
-  /** Once a second. */
+  /** Once a second: update what changes with time alone. */
   tick() {
-    if (!this.fleet.known) return;
-    const { stalled } = tally(this.fleet, this.clock.now);
-    if (stalled !== this.#stalled) this.#redraw(); // one came to stand still, which no message says
-    this.#stalled = stalled;
-    this.strip.tick(this.clock.now);
-    this.list.tick(this.clock.now);
+    const { now } = this.clock;
+    if (!this.fleet.loaded || now === null) return;
+    this.strip.tick(now);
+    this.list.tick(now);
   }
 
+  /** @param {number} found */
   #drawEmpty(found) {
-    show(this.empty, found === 0);
+    setVisible(this.empty, found === 0);
     if (found) return;
     const total = this.fleet.entries.size;
-    const words = total
-      ? `None of ${many(total, "image")} fits the search and the filters.`
+    const text = total
+      ? `None of ${plural(total, "image")} matches the search and the filters.`
       : this.fleet.controllers.size
-        ? "There is no image on any controller that could be read. One appears here as soon as its upload begins."
-        : "No controller is watched, or none that you may see. The configuration of the daemon names them.";
-    if (this.empty.textContent !== words) this.empty.replaceChildren(h("p", { text: words }));
+        ? "There are no images on the controllers that could be polled. An image appears when its upload starts."
+        : "No controllers are configured, or your token may read none of them.";
+    if (this.empty.textContent !== text) this.empty.replaceChildren(h("p", { text }));
   }
 }

@@ -1,18 +1,16 @@
-/**
- * Numbers and times in words. Pure: `now` is an argument, times are Unix seconds, null is not known and reads "–".
- */
+/** Numbers and times as text. Pure: `now` is an argument, times are Unix seconds; null is not known and reads "–". */
 
 export const UNKNOWN = "–";
 
+/** @type {[number, string][]} */
 const UNITS = [
   [86400, "d"],
   [3600, "h"],
   [60, "min"],
-  [1, "s"],
 ];
 
-/** 8 s, 3 min, 1 h 05 min, 2 d 3 h. @param {number | null} seconds */
-export function duration(seconds) {
+/** 8 s, 3 min, 1 h 05 min, 2 d 3 h. @param {number | null | undefined} seconds */
+export function formatDuration(seconds) {
   if (!isKnown(seconds)) return UNKNOWN;
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole} s`;
@@ -25,53 +23,58 @@ export function duration(seconds) {
   return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${hours / 24} d`;
 }
 
-/** In one unit, for ranges and what need not be exact: 40 s, 3 min, 2 h. @param {number | null} seconds */
-export function rough(seconds) {
+/** In one unit, where that is exact enough: 40 s, 3 min, 2 h. @param {number | null | undefined} seconds */
+export function roughDuration(seconds) {
   if (!isKnown(seconds)) return UNKNOWN;
   const [size, unit] = unitOf(seconds);
   return `${Math.round(Math.max(0, seconds) / size)} ${unit}`;
 }
 
-/** 3–8 min; 20 s – 2 min: in the unit of the later, where that says enough of the earlier. */
-export function range(from, to) {
+/**
+ * 3–8 min; 20 s – 2 min: in the unit of the later, unless the earlier would be 0 in it.
+ * @param {number} from
+ * @param {number} to
+ */
+export function durationRange(from, to) {
   const [size, unit] = unitOf(to);
   const [low, high] = [Math.round(from / size), Math.round(to / size)];
-  if (low === 0 && size > 1 && from > 0) return `${rough(from)} – ${rough(to)}`;
+  if (low === 0 && size > 1 && from > 0) return `${roughDuration(from)} – ${roughDuration(to)}`;
   return low === high ? `${high} ${unit}` : `${low}–${high} ${unit}`;
 }
 
+/** @param {number} seconds @returns {[number, string]} the unit's size in seconds, and its symbol */
 function unitOf(seconds) {
-  return UNITS.find(([size]) => seconds >= 1.5 * size) ?? UNITS.at(-1);
+  return UNITS.find(([size]) => seconds >= 1.5 * size) ?? [1, "s"];
 }
 
-/** 37%; rounded down, so that 100% is all of it. @param {number | null} ratio */
-export function percent(ratio) {
+/** 37%; rounded down, so that only a complete upload shows 100%. @param {number | null | undefined} ratio */
+export function formatPercent(ratio) {
   return isKnown(ratio) ? `${Math.floor(Math.min(1, Math.max(0, ratio)) * 100 + 1e-9)}%` : UNKNOWN;
 }
 
 /** 3.2%/min. @param {number | null} ratioPerMinute */
-export function pace(ratioPerMinute) {
+export function formatRate(ratioPerMinute) {
   if (!isKnown(ratioPerMinute)) return UNKNOWN;
   const value = ratioPerMinute * 100;
   return `${value < 10 ? value.toFixed(1) : Math.round(value)}%/min`;
 }
 
-/** 2 of 6. */
-export function tasks(image) {
+/** 2 of 6. @param {ImageStatus} image */
+export function formatTasks(image) {
   if (!isKnown(image.tasks_completed) && !isKnown(image.tasks)) return UNKNOWN;
   return `${image.tasks_completed ?? "?"} of ${image.tasks ?? "?"}`;
 }
 
 const COUNT = new Intl.NumberFormat("en-US");
 
-/** 1,234. */
-export function count(number) {
+/** 1,234. @param {number} number */
+export function formatCount(number) {
   return COUNT.format(number);
 }
 
-/** 1 image, 2 images. */
-export function many(number, one, more = `${one}s`) {
-  return `${count(number)} ${number === 1 ? one : more}`;
+/** 1 image, 2 images. @param {number} number @param {string} one */
+export function plural(number, one) {
+  return `${formatCount(number)} ${number === 1 ? one : `${one}s`}`;
 }
 
 const TIME = new Intl.DateTimeFormat(undefined, {
@@ -82,7 +85,7 @@ const TIME = new Intl.DateTimeFormat(undefined, {
 });
 const DAY = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "2-digit" });
 
-/** The local time, with the day when it is another one than today. */
+/** The local time, with the date unless it is today's. @param {number | null | undefined} at @param {number} [now] */
 export function clockTime(at, now = Date.now() / 1000) {
   if (!isTime(at)) return UNKNOWN;
   const moment = new Date(at * 1000);
@@ -90,25 +93,31 @@ export function clockTime(at, now = Date.now() / 1000) {
   return sameDay ? TIME.format(moment) : `${DAY.format(moment)}, ${TIME.format(moment)}`;
 }
 
-/** 2026-11-25 08:16:19 UTC. */
-export function utc(at) {
+/** 2026-11-25 08:16:19 UTC. @param {number} at */
+export function utcTime(at) {
   return isTime(at) ? `${new Date(at * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC` : "";
 }
 
-/** Cut foreign text that only has to be recognised. */
-export function clip(text, most) {
-  return text.length > most ? `${text.slice(0, most)}…` : text;
+/** @param {string} text @param {number} max characters */
+export function truncate(text, max) {
+  return text.length > max ? `${text.slice(0, max)}…` : text;
 }
 
+/**
+ * @template T
+ * @param {T | null | undefined} value
+ * @returns {value is T}
+ */
 export function isKnown(value) {
   return value !== null && value !== undefined;
 }
 
-/** A number that Date can show. */
+/** Whether Date can show it. @param {number | null | undefined} at @returns {at is number} */
 export function isTime(at) {
-  return Number.isFinite(at) && Math.abs(at) < 8.64e12;
+  return isKnown(at) && Number.isFinite(at) && Math.abs(at) < 8.64e12;
 }
 
+/** @param {number} number */
 function pad(number) {
   return String(number).padStart(2, "0");
 }

@@ -1,10 +1,14 @@
-/** The forms in which a change is entered. Each gives `element` and `body()`, which throws words for the person. */
+/** The forms for entering a change. `body()` throws an Error with a message for the person. */
 
-import { foreign, h, show } from "./dom.js";
-import { annotateBody, entered, FIELDS, setBody, unsetBody } from "./patch-body.js";
-import { clip } from "./format.js";
+import { externalText, h, setVisible } from "./dom.js";
+import { annotateBody, FIELDS, formText, setBody, unsetBody } from "./patch-body.js";
+import { truncate } from "./format.js";
 
-/** @returns {{element: Element, body: () => object, query: () => object}} */
+/** @import { Field } from "./patch-body.js" */
+
+/** @typedef {{element: Element, body: () => object, query: () => Record<string, string>}} PatchForm */
+
+/** @returns {PatchForm} */
 export function annotateForm() {
   const key = h("input", {
     id: "annotate-key",
@@ -23,7 +27,7 @@ export function annotateForm() {
     h("p", {
       id: "annotate-hint",
       class: "hint",
-      text: "Such as change, owner or ticket: letters, digits and . _ / - A key that is there gets the new value.",
+      text: "For example change, owner or ticket: letters, digits and . _ / - An existing key gets the new value.",
     }),
     h("label", { for: "annotate-value", text: "Value" }),
     value,
@@ -35,67 +39,67 @@ export function annotateForm() {
   return { element, body, query: () => ({}) };
 }
 
-/** @param {object} raw the image as it is @param {boolean} active whether it is being processed */
+/**
+ * @param {RawImage} raw the image as it is
+ * @param {boolean} active whether it is being processed
+ * @returns {PatchForm}
+ */
 export function adjustForm(raw, active) {
-  const setting = radio("Set values", "set", true);
-  const unsetting = radio("Unset fields", "unset", false);
-  const fields = FIELDS.map((field) => fieldOf(field, raw[field.name]));
-  const boxes = FIELDS.filter(({ name }) => raw[name] !== undefined && raw[name] !== null).map((field) =>
-    boxOf(field, raw[field.name]),
-  );
-  const sets = h("div", { class: "stack" }, ...fields.map(({ element }) => element));
-  const unsets = h("div", { class: "stack", hidden: true }, ...boxes.map(({ element }) => element));
+  const set = radioButton("Set values", "set", true);
+  const unset = radioButton("Unset fields", "unset", false);
+  const inputs = FIELDS.map((field) => fieldInput(field, raw[field.name]));
+  const present = FIELDS.filter(({ name }) => raw[name] !== undefined && raw[name] !== null);
+  const boxes = present.map((field) => fieldCheckbox(field, raw[field.name]));
+  const setPart = h("div", { class: "stack" }, ...inputs.map(({ element }) => element));
+  const unsetPart = h("div", { class: "stack", hidden: true }, ...boxes.map(({ element }) => element));
   const force = h("input", { type: "checkbox", id: "adjust-force" });
-  const forced = h("label", { class: "check", hidden: !active }, force, " Also while it is being processed (force)");
-  const isSet = () => setting.input.checked;
-  const operation = h(
-    "fieldset",
-    {},
-    h("legend", { text: "What to do: one of them at a time" }),
-    setting.element,
-    unsetting.element,
+  const forceLabel = h(
+    "label",
+    { class: "check", hidden: !active },
+    force,
+    " Even while it is being processed (force)",
   );
-  operation.addEventListener("change", () => (show(sets, isSet()), show(unsets, !isSet())));
-  const element = h("div", { class: "stack" }, operation, sets, unsets, forced);
-  const texts = () => Object.fromEntries(fields.map(({ name, input }) => [name, input.value]));
+  const operation = h("fieldset", {}, h("legend", { text: "Operation: one per request" }), set.element, unset.element);
+  operation.addEventListener("change", () => {
+    setVisible(setPart, set.input.checked);
+    setVisible(unsetPart, !set.input.checked);
+  });
+  const texts = () => Object.fromEntries(inputs.map(({ name, input }) => [name, input.value]));
   const chosen = () => boxes.filter(({ input }) => input.checked).map(({ name }) => name);
   return {
-    element,
-    body: () => (isSet() ? setBody(raw, texts()) : unsetBody(chosen())),
+    element: h("div", { class: "stack" }, operation, setPart, unsetPart, forceLabel),
+    body: () => (set.input.checked ? setBody(raw, texts()) : unsetBody(chosen())),
     query: () => (force.checked ? { force: "true" } : {}),
   };
 }
 
-function radio(text, value, checked) {
+/** @param {string} text @param {string} value @param {boolean} checked */
+function radioButton(text, value, checked) {
   const input = h("input", { type: "radio", name: "operation", value, checked });
   return { input, element: h("label", { class: "check" }, input, ` ${text}`) };
 }
 
-function fieldOf(field, value) {
+/** @param {Field} field @param {unknown} value its present one */
+function fieldInput(field, value) {
   const id = `adjust-${field.name}`;
-  const input = inputOf(field, id);
-  input.value = entered(field, value);
-  return {
-    name: field.name,
-    input,
-    element: h("div", { class: "field" }, h("label", { for: id, text: field.name }), input),
-  };
+  const input = inputElement(field, id);
+  input.value = formText(field, value);
+  const label = h("label", { for: id, text: field.name });
+  return { name: field.name, input, element: h("div", { class: "field" }, label, input) };
 }
 
-function inputOf(field, id) {
+/** @param {Field} field @param {string} id */
+function inputElement(field, id) {
   if (field.kind === "text")
     return h("input", { id, autocomplete: "off", spellcheck: "false", maxlength: "1024", dir: "auto" });
   if (field.kind === "json") return h("textarea", { id, rows: "3", spellcheck: "false", class: "code" });
-  return h(
-    "select",
-    { id },
-    h("option", { value: "", text: "not set" }),
-    ...field.choices.map((text) => h("option", { value: text, text })),
-  );
+  const choices = field.choices.map((text) => h("option", { value: text, text }));
+  return h("select", { id }, h("option", { value: "", text: "not set" }), ...choices);
 }
 
-function boxOf(field, value) {
+/** @param {Field} field @param {unknown} value its present one */
+function fieldCheckbox(field, value) {
   const input = h("input", { type: "checkbox", value: field.name });
-  const now = foreign(clip(entered(field, value), 80), { class: "muted" });
-  return { name: field.name, input, element: h("label", { class: "check" }, input, ` ${field.name} `, now) };
+  const present = externalText(truncate(formText(field, value), 80), { class: "muted" });
+  return { name: field.name, input, element: h("label", { class: "check" }, input, ` ${field.name} `, present) };
 }

@@ -1,144 +1,164 @@
-/** The facts of one image, as the stream tells them: state, progress, times; and its annotations. */
+/** The facts of one image from the event stream: state, progress and times; and its annotations. */
 
-import { Bar } from "./bar.js";
-import { foreign, h, longText, mark, say, setTime, show } from "./dom.js";
-import { ending, isActive, standing, stateWord, staleness, stillFor } from "./status.js";
-import { perMinute } from "./rate.js";
+import { ProgressBar } from "./bar.js";
+import { expandableText, externalText, h, setAttr, setText, setTime, setVisible } from "./dom.js";
+import { ageText, endOf, idleText, isActive, stateText } from "./status.js";
+import { ratePerMinute } from "./rate.js";
 import { GLYPHS } from "./row.js";
-import { clip, clockTime, duration, pace, rough, tasks } from "./format.js";
+import { clockTime, formatDuration, formatRate, formatTasks, truncate } from "./format.js";
 
-export class Facts {
-  #bar = new Bar();
+/** @import { Entry } from "./fleet.js" */
+
+export class ImageFacts {
+  #bar = new ProgressBar();
   #glyph = h("span", { "aria-hidden": "true" });
-  #word = h("span");
-  #badge = h("span", { class: "badge" }, this.#glyph, " ", this.#word);
-  #known = h("span", { class: "muted", text: "acknowledged" });
-  #old = h("p", { class: "warning", role: "status" });
+  #state = h("span");
+  #badge = h("span", { class: "badge" }, this.#glyph, " ", this.#state);
+  #acknowledged = h("span", { class: "muted", text: "acknowledged" });
+  #age = h("p", { class: "warning", role: "status" });
   #reason = h("div", { class: "reason-box" });
-  #texts = {};
-  #times = {};
-  #drawn = null;
+  /** @type {string | null} */
+  #reasonDrawn = null;
+  #tasks = textFact("Tasks done");
+  #rate = textFact("Rate measured here");
+  #eta = timeFact("Ends");
+  #why = textFact("ETA changed because");
+  #moved = timeFact("Last move");
+  #started = timeFact("Started");
+  #ended = timeFact("Ended");
+  #duration = textFact("Took");
+  #firstSeen = timeFact("First seen");
   element = h(
     "div",
     { class: "facts" },
-    h("div", { class: "line" }, this.#badge, this.#known, this.#bar.element),
-    this.#old,
+    h("div", { class: "line" }, this.#badge, this.#acknowledged, this.#bar.element),
+    this.#age,
     this.#reason,
-    this.#list(),
-  );
-
-  #list() {
-    const text = (name, label) => pair(label, (this.#texts[name] = h("span")));
-    const time = (name, label) => pair(label, (this.#times[name] = h("time")));
-    return h(
+    h(
       "dl",
       { class: "pairs wide" },
-      ...text("tasks", "Tasks done"),
-      ...text("rate", "Rate seen here"),
-      ...time("eta", "Ends"),
-      ...text("why", "ETA moved because"),
-      ...time("moved", "Last move"),
-      ...time("started", "Begun"),
-      ...time("ended", "Ended"),
-      ...text("took", "Took"),
-      ...time("seen", "First seen here"),
-    );
-  }
-
-  /** @param {import("./fleet.js").Entry} entry */
-  draw({ image, samples }, health, now) {
-    const active = isActive(image);
-    const was = standing(image, health, now);
-    const word = stateWord(image, health, now);
-    mark(this.#badge, "data-state", was);
-    say(this.#glyph, GLYPHS[was]);
-    say(this.#word, word);
-    show(this.#known, image.acknowledged);
-    this.#bar.set(image, word, `Progress of ${clip(image.name, 80)}`);
-    const old = staleness(health, now);
-    say(this.#old, old ? `The controller cannot be read; this is ${old}.` : "");
-    show(this.#old, Boolean(old));
-    this.#drawReason(image);
-    const end = ending(image, health, now);
-    const at = end.at !== null && end.main !== "overdue" ? `, at ${clockTime(end.at, now)}` : "";
-    const still = stillFor(image, health, now);
-    this.#say({
-      tasks: tasks(image),
-      rate: active ? pace(perMinute(samples, now)) : "",
-      why: active ? end.why : "",
-      took: active ? "" : duration(image.duration_seconds),
-    });
-    this.#time("eta", active ? end.at : null, active ? `${end.main}${end.range ? ` (${end.range})` : ""}${at}` : "");
-    this.#time(
-      "moved",
-      image.changed_at,
-      still > 15 ? `no move for ${rough(still)}` : clockTime(image.changed_at, now),
-    );
-    this.#time("started", image.started_at, clockTime(image.started_at, now));
-    this.#time("ended", image.ended_at, active ? "" : clockTime(image.ended_at, now));
-    this.#time("seen", image.first_seen_at, clockTime(image.first_seen_at, now));
-  }
-
-  #say(texts) {
-    for (const [name, text] of Object.entries(texts)) {
-      say(this.#texts[name], text);
-      showPair(this.#texts[name], text);
-    }
-  }
-
-  #time(name, at, text) {
-    setTime(this.#times[name], at, text);
-    showPair(this.#times[name], text);
-  }
-
-  #drawReason(image) {
-    const reason = image.reason ?? "";
-    if (reason === this.#drawn) return;
-    this.#drawn = reason;
-    this.#reason.replaceChildren(...(reason ? [longText(reason, 500)] : []));
-    mark(this.#reason, "data-state", image.state);
-    show(this.#reason, reason !== "");
-  }
-}
-
-/** A fact that has nothing to say is not there. */
-function showPair(node, text) {
-  show(node.parentElement, text !== "");
-  show(node.parentElement.previousElementSibling, text !== "");
-}
-
-function pair(label, node) {
-  return [h("dt", { text: label }), h("dd", {}, node)];
-}
-
-/** The annotations, each with a button that removes it. */
-export function annotationList(annotations, remove) {
-  const all = Object.entries(annotations ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  if (!all.length) return h("p", { class: "muted", text: "Nobody annotated this image." });
-  const rows = all.map(([key, value]) =>
-    h(
-      "tr",
-      { "data-annotation": key },
-      h("th", { scope: "row" }, foreign(key, { class: "code" })),
-      h("td", {}, longText(value, 300)),
-      h(
-        "td",
-        { class: "act" },
-        h("button", {
-          type: "button",
-          class: "small",
-          text: "Remove",
-          "aria-label": `Remove ${key}`,
-          on: { click: () => remove(key) },
-        }),
-      ),
+      ...this.#tasks.elements,
+      ...this.#rate.elements,
+      ...this.#eta.elements,
+      ...this.#why.elements,
+      ...this.#moved.elements,
+      ...this.#started.elements,
+      ...this.#ended.elements,
+      ...this.#duration.elements,
+      ...this.#firstSeen.elements,
     ),
   );
+
+  /** @param {Entry} entry @param {ControllerHealth | undefined} health of its controller @param {number} now */
+  draw({ image, samples }, health, now) {
+    this.#drawState(image, health, now);
+    const active = isActive(image);
+    this.#tasks.set(formatTasks(image));
+    this.#rate.set(active ? formatRate(ratePerMinute(samples, now)) : "");
+    this.#drawEta(image, health, now);
+    this.#moved.set(image.changed_at, idleText(image, health, now) || clockTime(image.changed_at, now));
+    this.#started.set(image.started_at, clockTime(image.started_at, now));
+    this.#ended.set(image.ended_at, active ? "" : clockTime(image.ended_at, now));
+    this.#duration.set(active ? "" : formatDuration(image.duration_seconds));
+    this.#firstSeen.set(image.first_seen_at, clockTime(image.first_seen_at, now));
+  }
+
+  /** @param {ImageStatus} image @param {ControllerHealth | undefined} health @param {number} now */
+  #drawState(image, health, now) {
+    const { standing } = image;
+    const state = stateText(image);
+    setAttr(this.#badge, "data-state", standing);
+    setText(this.#glyph, GLYPHS[standing]);
+    setText(this.#state, state);
+    setVisible(this.#acknowledged, image.acknowledged);
+    this.#bar.update(image, state, `Progress of ${truncate(image.name, 80)}`);
+    const age = ageText(health, now);
+    setText(this.#age, age ? `The controller is down; this data is ${age}.` : "");
+    setVisible(this.#age, age !== "");
+    this.#drawReason(image);
+  }
+
+  /** @param {ImageStatus} image @param {ControllerHealth | undefined} health @param {number} now */
+  #drawEta(image, health, now) {
+    const active = isActive(image);
+    const end = endOf(image, health, now);
+    const range = end.range ? ` (${end.range})` : "";
+    const at = end.at !== null && end.text !== "overdue" ? `, at ${clockTime(end.at, now)}` : "";
+    this.#eta.set(active ? end.at : null, active ? `${end.text}${range}${at}` : "");
+    this.#why.set(active ? end.why : "");
+  }
+
+  /** @param {ImageStatus} image */
+  #drawReason({ reason, state }) {
+    if (reason === this.#reasonDrawn) return;
+    this.#reasonDrawn = reason;
+    this.#reason.replaceChildren(...(reason ? [expandableText(reason, 500)] : []));
+    setAttr(this.#reason, "data-state", state);
+    setVisible(this.#reason, reason !== "");
+  }
+}
+
+/** A labelled text, hidden while it is empty. @param {string} label */
+function textFact(label) {
+  const value = h("span");
+  const { elements, setShown } = pair(label, value);
+  /** @param {string} text */
+  const set = (text) => {
+    setText(value, text);
+    setShown(text !== "");
+  };
+  return { elements, set };
+}
+
+/** A labelled time, hidden while its text is empty. @param {string} label */
+function timeFact(label) {
+  const value = h("time");
+  const { elements, setShown } = pair(label, value);
+  /** @param {number | null} at @param {string} text */
+  const set = (at, text) => {
+    setTime(value, at, text);
+    setShown(text !== "");
+  };
+  return { elements, set };
+}
+
+/** @param {string} label @param {HTMLElement} value */
+function pair(label, value) {
+  const elements = [h("dt", { text: label }), h("dd", {}, value)];
+  /** @param {boolean} shown */
+  const setShown = (shown) => elements.forEach((each) => setVisible(each, shown));
+  return { elements, setShown };
+}
+
+/**
+ * The annotations, each with a button that removes it.
+ * @param {Record<string, string>} annotations
+ * @param {(key: string) => void} remove
+ */
+export function annotationList(annotations, remove) {
+  const all = Object.entries(annotations).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (!all.length) return h("p", { class: "muted", text: "This image has no annotations." });
+  const rows = all.map(([key, value]) => {
+    const button = h("button", {
+      type: "button",
+      class: "small",
+      text: "Remove",
+      "aria-label": `Remove ${key}`,
+      on: { click: () => remove(key) },
+    });
+    return h(
+      "tr",
+      { "data-annotation": key },
+      h("th", { scope: "row" }, externalText(key, { class: "code" })),
+      h("td", {}, expandableText(value, 300)),
+      h("td", { class: "actions" }, button),
+    );
+  });
   const head = h("tr", {}, ...["Key", "Value"].map((text) => h("th", { scope: "col", text })), h("td"));
   return h(
     "table",
     { class: "plain" },
-    h("caption", { class: "unseen", text: "Annotations" }),
+    h("caption", { class: "visually-hidden", text: "Annotations" }),
     h("thead", {}, head),
     h("tbody", {}, ...rows),
   );

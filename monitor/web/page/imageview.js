@@ -1,219 +1,236 @@
-/** One image: its facts, what each node did, when, what is in it, what people wrote on it, and the ways to act. */
+/** The view of one image: its facts, nodes and tasks, timeline, annotations, package, audit log and raw object. */
 
-import { imagePath, read, Refused, routeOf } from "./api.js";
-import { foreign, h, longText, say, show, timeOf } from "./dom.js";
-import { annotationList, Facts } from "./image-facts.js";
-import { Follow } from "./refetch.js";
-import { isActive } from "./status.js";
+import { apiUrl, getJson, imagePath, Refused } from "./api.js";
+import { expandableText, externalText, h, setText, setVisible } from "./dom.js";
+import { annotationList, ImageFacts } from "./image-facts.js";
+import { Refetcher } from "./refetch.js";
+import { canAcknowledge } from "./status.js";
 import { matrix } from "./matrix.js";
 import { auditList, packageList, rawView } from "./package-info.js";
-import { problemBox } from "./problem.js";
+import { errorText, problemBox } from "./problem.js";
 import { timeline } from "./timeline.js";
-import { clip } from "./format.js";
+import { truncate } from "./format.js";
 
-const AUDITED = 10;
+/** @import { Entry } from "./fleet.js" */
+/** @import { ImageEditor } from "./editing.js" */
+
+const MAX_AUDIT_RECORDS = 10;
+const RAW_INTERVAL_MS = 5000;
+const AUDIT_INTERVAL_MS = 3000;
 
 export class ImageView {
-  #entry = null;
+  /** @type {Entry} */
+  #entry;
+  #drawn = false;
+  /** @type {ControllerHealth | undefined} */
   #health = undefined;
+  /** @type {NodePage | null} */
   #detail = null;
+  /** @type {RawImage | null} */
   #raw = null;
-  #open = new Set();
-  #width = 0;
+  /** Which messages of the matrix are open. @type {Set<string>} */
+  #openMessages = new Set();
+  #timelineWidth = 0;
+  #matrixPart = part("matrix", "Loading the events of the nodes …");
+  #timelinePart = part("timeline", "Loading the events of the nodes …");
+  #packagePart = part("package", "Loading the image object …");
+  #annotationsPart = part("annotations", "");
+  #auditPart = part("audit", "Loading the audit log …");
+  #subtitle = externalText("");
+  title = h("h1", { tabindex: "-1" });
 
-  /** @param {{entry: object, act: {annotate, remove, acknowledge, adjust}}} of */
-  constructor({ entry, act }) {
+  /** @param {Entry} entry @param {ImageEditor} editor */
+  constructor(entry, editor) {
+    this.#entry = entry;
+    this.editor = editor;
+    this.facts = new ImageFacts();
+    const path = imagePath(entry);
     const query = { controller: entry.controller };
-    this.act = act;
-    this.facts = new Facts();
-    this.rawView = rawView(routeOf(imagePath(entry), query), () => this.#raw);
-    this.element = this.#frame(entry);
-    const of =
-      (path, more = {}) =>
-      (signal) =>
-        read(routeOf(path, { ...query, ...more }), signal);
-    this.nodes = new Follow(
-      of(`${imagePath(entry)}/nodes`),
-      ({ body }) => this.#takeNodes(body),
-      (error) => this.#failNodes(error),
+    this.rawView = rawView(apiUrl(path, query), () => this.#raw);
+    this.acknowledgeButton = button("Acknowledge", () => editor.acknowledge(this.#entry), "primary");
+    this.element = this.#layout();
+    this.nodes = new Refetcher(
+      (signal) => getJson(apiUrl(`${path}/nodes`, query), signal),
+      ({ body }) => this.#showNodes(body),
+      (error) => this.#showNodesError(error),
     );
-    this.raw = new Follow(
-      of(imagePath(entry)),
-      ({ body }) => this.#takeRaw(body),
-      (error) => this.#failRaw(error),
-      5000,
+    this.raw = new Refetcher(
+      (signal) => getJson(apiUrl(path, query), signal),
+      ({ body }) => this.#showRaw(body),
+      (error) => this.#showRawError(error),
+      RAW_INTERVAL_MS,
     );
-    this.audit = new Follow(
-      of("audit", { image: entry.image.uuid, page_size: AUDITED }),
-      ({ body }) => this.#takeAudit(body),
-      (error) => this.#failAudit(error),
-      3000,
+    const auditUrl = apiUrl("audit", { ...query, image: entry.image.uuid, page_size: MAX_AUDIT_RECORDS });
+    this.audit = new Refetcher(
+      (signal) => getJson(auditUrl, signal),
+      ({ body }) => this.#auditPart.replaceChildren(auditList(body.results)),
+      (error) => this.#showAuditError(error),
+      AUDIT_INTERVAL_MS,
     );
-    this.sized = new ResizeObserver(() => this.#drawTimeline());
-    this.sized.observe(this.parts.timeline);
+    this.resizeObserver = new ResizeObserver(() => this.#drawTimeline());
+    this.resizeObserver.observe(this.#timelinePart);
   }
 
-  #frame(entry) {
-    const part = (name, words) => [name, h("div", { "data-part": name }, h("p", { class: "muted", text: words }))];
-    this.parts = Object.fromEntries([
-      part("matrix", "Reading what each node did …"),
-      part("timeline", "Reading what each node did …"),
-      part("package", "Reading the image object …"),
-      part("annotations", ""),
-      part("audit", "Reading the audit …"),
-    ]);
-    this.title = h("h1", { tabindex: "-1" });
-    this.where = h("p", { class: "muted" }, foreign(entry.controller));
-    const button = (text, press, kind = "") => h("button", { type: "button", class: kind, text, on: { click: press } });
-    this.acknowledgeButton = button("Acknowledge", () => this.act.acknowledge(this.#entry), "primary");
-    const acts = h(
+  #layout() {
+    const { controller, image } = this.#entry;
+    const toolbar = h(
       "div",
-      { class: "line acts", role: "group", "aria-label": "Change this image" },
+      { class: "line toolbar", role: "group", "aria-label": "Change this image" },
       this.acknowledgeButton,
-      button("Annotate", () => this.act.annotate(this.#entry)),
-      button("Adjust", () => this.act.adjust(this.#entry)),
+      button("Annotate", () => this.editor.annotate(this.#entry)),
+      button("Adjust", () => this.editor.adjust(this.#entry)),
     );
-    const head = h(
-      "div",
-      { class: "image-head" },
-      h("a", { href: "#/", class: "back", text: "← All images" }),
-      this.title,
-      this.where,
-      acts,
-    );
+    const back = h("a", { href: "#/", class: "back", text: "← All images" });
+    const subtitle = h("p", { class: "muted" }, this.#subtitle);
     const scroller = h(
       "div",
       { class: "scroller", role: "region", "aria-label": "Table of nodes and tasks", tabindex: "0" },
-      this.parts.matrix,
+      this.#matrixPart,
     );
+    const columns = [panel("Annotations", this.#annotationsPart), panel("Package", this.#packagePart)];
     return h(
       "article",
-      { class: "image-view", "data-controller": entry.controller, "data-uuid": entry.image.uuid },
-      head,
+      { class: "image-view", "data-controller": controller, "data-uuid": image.uuid },
+      h("div", { class: "image-head" }, back, this.title, subtitle, toolbar),
       panel("State", this.facts.element),
       panel("Nodes and tasks", scroller),
-      panel("Timeline", this.parts.timeline),
-      h(
-        "div",
-        { class: "columns" },
-        panel("Annotations", this.parts.annotations),
-        panel("Package", this.parts.package),
-      ),
-      panel("Audit", this.parts.audit),
+      panel("Timeline", this.#timelinePart),
+      h("div", { class: "columns" }, ...columns),
+      panel("Audit", this.#auditPart),
       panel("Raw object", this.rawView.element),
     );
   }
 
-  /** Draw what the stream says. */
+  /**
+   * Show what the event stream sent.
+   * @param {Entry} entry of the same image
+   * @param {ControllerHealth | undefined} health of its controller
+   * @param {number} now
+   */
   draw(entry, health, now) {
-    const before = this.#entry;
+    const before = this.#drawn ? this.#entry.image : null;
     this.#entry = entry;
+    this.#drawn = true;
     const { image } = entry;
-    if (!before || before.image.name !== image.name)
-      this.title.replaceChildren(longText(image.name || image.uuid, 200));
-    const facts = [entry.controller, image.version, image.patch && `patch ${image.patch}`]
-      .filter(Boolean)
-      .map((each) => clip(each, 80));
-    say(this.where.firstChild, facts.join(" · "));
-    say(this.acknowledgeButton, image.acknowledged ? "Take acknowledgement back" : "Acknowledge");
-    show(this.acknowledgeButton, image.acknowledged || image.state === "failed" || isActive(image));
+    if (before?.name !== image.name) this.title.replaceChildren(expandableText(image.name || image.uuid, 200));
+    const facts = [entry.controller, image.version, image.patch && `patch ${image.patch}`].filter(Boolean);
+    setText(this.#subtitle, facts.map((each) => truncate(each, 80)).join(" · "));
+    setText(this.acknowledgeButton, image.acknowledged ? "Remove acknowledgement" : "Acknowledge");
+    setVisible(this.acknowledgeButton, canAcknowledge(image));
     this.facts.draw(entry, health, now);
-    if (before?.image === image && this.#health === health) return;
-    this.#readAgain(before, image, health);
+    if (before === image && this.#health === health) return;
+    this.#refetchChanged(before, image, health);
   }
 
-  #readAgain(before, image, health) {
-    const back = this.#health !== undefined && !this.#health.up && health?.up;
+  /** @param {ImageStatus | null} before null: first draw @param {ImageStatus} image @param {ControllerHealth | undefined} health */
+  #refetchChanged(before, image, health) {
+    const recovered = this.#health !== undefined && !this.#health.up && health?.up;
     this.#health = health;
-    const moved = !before || back || before.image.changed_at !== image.changed_at || before.image.state !== image.state;
-    if (moved) this.nodes.poke();
-    const notes = (of) => JSON.stringify(of.annotations);
-    const noted = !before || notes(before.image) !== notes(image) || before.image.name !== image.name;
-    if (noted)
-      this.parts.annotations.replaceChildren(
-        annotationList(image.annotations, (key) => this.act.remove(this.#entry, key)),
-      );
-    if (moved || noted) this.raw.poke();
-    if (noted) this.audit.poke();
-    if (!before || !this.#raw) this.parts.package.replaceChildren(packageList(image, this.#raw));
+    const moved = !before || recovered || before.changed_at !== image.changed_at || before.state !== image.state;
+    const edited = !before || !sameAnnotations(before, image) || before.name !== image.name;
+    if (moved) this.nodes.refetch();
+    if (edited) {
+      const list = annotationList(image.annotations, (key) => this.editor.remove(this.#entry, key));
+      this.#annotationsPart.replaceChildren(list);
+    }
+    if (moved || edited) this.raw.refetch();
+    if (edited) this.audit.refetch();
+    if (!before || !this.#raw) this.#packagePart.replaceChildren(packageList(image, this.#raw));
   }
 
-  /** Somebody changed it here: the audit knows, and the object may be another one. */
-  changed() {
-    this.raw.poke();
-    this.audit.poke();
+  /** A PATCH was sent from this page. */
+  refetchAfterPatch() {
+    this.raw.refetch();
+    this.audit.refetch();
   }
 
-  /** Another token was entered: what was refused may be read now. */
-  again() {
-    for (const each of [this.nodes, this.raw, this.audit]) each.poke();
+  /** The token changed, or the daemon is back: what failed before may work now. */
+  refetchAll() {
+    for (const each of [this.nodes, this.raw, this.audit]) each.refetch();
   }
 
-  #takeNodes(detail) {
+  /** @param {NodePage} detail */
+  #showNodes(detail) {
     if (JSON.stringify(detail) === JSON.stringify(this.#detail)) return;
     this.#detail = detail;
-    const { matrix: place } = this.parts;
-    const focused = place.contains(document.activeElement)
-      ? [...place.querySelectorAll("summary, button")].indexOf(document.activeElement)
-      : -1;
-    place.replaceChildren(
+    const focusable = () => [
+      .../** @type {NodeListOf<HTMLElement>} */ (this.#matrixPart.querySelectorAll("summary, button")),
+    ];
+    const focused = focusable().findIndex((element) => element === document.activeElement);
+    this.#matrixPart.replaceChildren(
       detail.events.length
-        ? matrix(detail, this.#open)
-        : h("p", { class: "muted", text: "The Controller names no task of this image yet." }),
+        ? matrix(detail, this.#openMessages)
+        : h("p", { class: "muted", text: "The Controller reports no tasks of this image yet." }),
     );
-    if (focused >= 0) [...place.querySelectorAll("summary, button")][focused]?.focus();
-    this.#width = 0;
+    if (focused >= 0) focusable()[focused]?.focus();
+    this.#timelineWidth = 0;
     this.#drawTimeline();
   }
 
   #drawTimeline() {
-    const { timeline: place } = this.parts;
+    const place = this.#timelinePart;
     const width = Math.floor(place.clientWidth);
-    if (!this.#detail || !width || width === this.#width) return;
-    this.#width = width;
-    const open = place.querySelector("details")?.open ?? false;
+    if (!this.#detail || !width || width === this.#timelineWidth) return;
+    this.#timelineWidth = width;
+    const open = place.querySelector("details[open]") !== null;
     place.replaceChildren(timeline(this.#detail, width));
     const details = place.querySelector("details");
     if (details) details.open = open;
   }
 
-  #failNodes(error) {
-    if (this.#detail) return; // the head of the page says that it is old
-    this.parts.matrix.replaceChildren(problemBox(error));
-    this.parts.timeline.replaceChildren(h("p", { class: "muted", text: "What each node did could not be read." }));
+  /** @param {unknown} error */
+  #showNodesError(error) {
+    if (this.#detail) return; // the banner says that the data is old
+    this.#matrixPart.replaceChildren(problemBox(error));
+    this.#timelinePart.replaceChildren(h("p", { class: "muted", text: "The events could not be loaded." }));
   }
 
-  #takeRaw(raw) {
+  /** @param {RawImage} raw */
+  #showRaw(raw) {
     this.#raw = raw;
-    this.rawView.fill();
-    if (this.#entry) this.parts.package.replaceChildren(packageList(this.#entry.image, raw));
+    this.rawView.update();
+    this.#packagePart.replaceChildren(packageList(this.#entry.image, raw));
   }
 
-  #failRaw(error) {
-    if (this.#raw || !this.#entry) return;
-    this.parts.package.replaceChildren(
-      packageList(this.#entry.image, null),
-      h("p", { class: "muted", text: `The rest of it could not be read: ${error.message}` }),
-    );
+  /** @param {unknown} error */
+  #showRawError(error) {
+    if (this.#raw) return;
+    const text = `The other facts could not be loaded: ${errorText(error)}`;
+    this.#packagePart.replaceChildren(packageList(this.#entry.image, null), h("p", { class: "muted", text }));
   }
 
-  #takeAudit({ results }) {
-    this.parts.audit.replaceChildren(auditList(results, timeOf));
-  }
-
-  #failAudit(error) {
-    const hidden = error instanceof Refused && (error.problem.status === 401 || error.problem.status === 403);
-    const words = hidden ? "Shown to those whose token has the scope admin." : `It could not be read: ${error.message}`;
-    this.parts.audit.replaceChildren(h("p", { class: "muted", text: words }));
+  /** @param {unknown} error */
+  #showAuditError(error) {
+    const forbidden = error instanceof Refused && (error.problem.status === 401 || error.problem.status === 403);
+    const text = forbidden
+      ? "Visible only with a token that has the scope admin."
+      : `The audit log could not be loaded: ${errorText(error)}`;
+    this.#auditPart.replaceChildren(h("p", { class: "muted", text }));
   }
 
   stop() {
     for (const each of [this.nodes, this.raw, this.audit]) each.stop();
-    this.sized.disconnect();
+    this.resizeObserver.disconnect();
   }
 }
 
-function panel(title, ...children) {
+/** @param {ImageStatus} before @param {ImageStatus} after */
+function sameAnnotations(before, after) {
+  return JSON.stringify(before.annotations) === JSON.stringify(after.annotations);
+}
+
+/** @param {string} name @param {string} text until it is loaded */
+function part(name, text) {
+  return h("div", { "data-part": name }, h("p", { class: "muted", text }));
+}
+
+/** @param {string} text @param {() => void} click @param {string} [className] */
+function button(text, click, className = "") {
+  return h("button", { type: "button", class: className, text, on: { click } });
+}
+
+/** @param {string} title @param {HTMLElement} child */
+function panel(title, child) {
   const id = `part-${title.toLowerCase().replaceAll(" ", "-")}`;
-  return h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id, text: title }), ...children);
+  return h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id, text: title }), child);
 }

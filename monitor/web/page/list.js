@@ -1,146 +1,179 @@
 /**
- * Thousands of images, of which only those near the screen are drawn: a first screenful, and more as one scrolls.
- * Owns the rows of the table: one an image, moved rather than made again; a row that is free serves another image.
+ * The table of images. Of thousands, only those near the screen are drawn: a first screenful, and more on scrolling.
+ * Owns the rows of the table: one per image, moved rather than recreated; a row that is free is reused for another image.
  */
 
-import { h, say, show } from "./dom.js";
+import { find, h, setText, setVisible } from "./dom.js";
 import { Row } from "./row.js";
-import { count } from "./format.js";
+import { formatCount } from "./format.js";
 
-const FIRST = 12; // rows: what one sees at first; the others follow a frame later, so that a key waits for none of them
-const STEP = 25; // rows a frame while one scrolls
-const PRESSED = 100; // rows when one asks for more
-const SPARE = 200; // rows that are made and not shown
-const AHEAD = "800px"; // about a screen
+/** @import { Entry } from "./fleet.js" */
+/** @import { Group, GroupedEntries, RankedEntry } from "./sort.js" */
 
-export class List {
-  #rows = new Map(); // by the entry's key: those that are shown
-  #spare = [];
-  #rowOf = new WeakMap(); // by its element
-  #heads = new Map(); // by the group's id
-  #limit = FIRST;
+const FIRST_ROWS = 12; // the first screenful; the others follow a frame later, so that they delay no key press
+const ROWS_PER_SCROLL = 25; // in one frame
+const ROWS_PER_CLICK = 100; // on "Show more"
+const MAX_FREE_ROWS = 200;
+const SCROLL_AHEAD = "800px"; // about a screen
+
+/** @typedef {{group: Group, count: number, entries: RankedEntry[]}} VisibleGroup `count`: with those not shown */
+
+/**
+ * @typedef {object} ListParts
+ * @property {HTMLTableElement} table
+ * @property {HTMLElement} more stands below the table
+ * @property {() => void} redraw
+ * @property {(entry: Entry) => void} acknowledge
+ */
+
+export class ImageList {
+  /** Those that are shown, by the entry's key. @type {Map<string, Row>} */
+  #rows = new Map();
+  /** @type {Row[]} */
+  #freeRows = [];
+  /** @type {WeakMap<Element, Row>} */
+  #rowOf = new WeakMap();
+  /** By the group's id. @type {Map<string, {element: HTMLTableRowElement, count: HTMLElement}>} */
+  #headings = new Map();
+  #limit = FIRST_ROWS;
   #total = 0;
 
-  /** @param {{table: Element, more: Element, again: () => void, acknowledge: (entry: object) => void}} parts */
-  constructor(parts) {
-    Object.assign(this, parts);
-    this.body = this.table.tBodies[0];
-    this.seen = new IntersectionObserver((found) => found.forEach((each) => this.#see(each)), { rootMargin: "200px" });
-    this.end = new IntersectionObserver((found) => found.some((each) => each.isIntersecting) && this.#grow(STEP), {
-      rootMargin: AHEAD,
-    });
-    this.end.observe(this.more);
-    this.button = this.more.querySelector("button");
-    this.button.addEventListener("click", () => this.#grow(PRESSED));
+  /** @param {ListParts} parts */
+  constructor({ table, more, redraw, acknowledge }) {
+    this.table = table;
+    this.more = more;
+    this.redraw = redraw;
+    this.acknowledge = acknowledge;
+    this.body = find(table, "tbody", HTMLTableSectionElement);
+    this.rowObserver = new IntersectionObserver(
+      (changes) => {
+        for (const { target, isIntersecting } of changes) {
+          const row = this.#rowOf.get(target);
+          if (row) row.visible = isIntersecting;
+        }
+      },
+      { rootMargin: "200px" },
+    );
+    this.endObserver = new IntersectionObserver(
+      (changes) => changes.some(({ isIntersecting }) => isIntersecting) && this.#grow(ROWS_PER_SCROLL),
+      { rootMargin: SCROLL_AHEAD },
+    );
+    this.endObserver.observe(more);
+    this.button = find(more, "button", HTMLButtonElement);
+    this.button.addEventListener("click", () => this.#grow(ROWS_PER_CLICK));
   }
 
-  /** Begin at the top again: other images were asked for. */
-  rewind() {
-    this.#limit = FIRST;
+  /** Back to the first rows: the filter changed. */
+  reset() {
+    this.#limit = FIRST_ROWS;
   }
 
+  /** @param {number} step */
   #grow(step) {
     if (this.#limit >= this.#total) return;
     this.#limit += step;
-    this.end.unobserve(this.more); // so that it tells again where the end lies, also when it is near still
-    this.end.observe(this.more);
-    this.again();
-  }
-
-  #see({ target, isIntersecting }) {
-    this.#rowOf.get(target).visible = isIntersecting;
+    this.endObserver.unobserve(this.more); // makes it report again, also if the end is still in sight
+    this.endObserver.observe(this.more);
+    this.redraw();
   }
 
   /**
-   * Draw the groups.
-   * @param {{group: object, entries: {entry: object, standing: string}[]}[]} groups
-   * @param {Map<string, object>} controllers
+   * @param {GroupedEntries[]} groups
+   * @param {Map<string, ControllerHealth>} controllers
+   * @param {number} now
    */
   draw(groups, controllers, now) {
     this.#total = groups.reduce((sum, { entries }) => sum + entries.length, 0);
-    const near = this.#near(groups);
-    this.#release(new Set(near.flatMap(({ entries }) => entries.map(({ entry }) => entry.key))));
-    const wanted = near.flatMap(({ group, entries, number }) => [
-      this.#head(group, number),
+    const visible = this.#withinLimit(groups);
+    this.#release(new Set(visible.flatMap(({ entries }) => entries.map(({ entry }) => entry.key))));
+    const elements = visible.flatMap(({ group, entries, count }) => [
+      this.#heading(group, count),
       ...entries.map(({ entry, standing }) => this.#row(entry, controllers.get(entry.controller), standing, now)),
     ]);
-    this.#place(wanted);
-    show(this.table, wanted.length > 0);
-    show(this.more, this.#total > this.#limit);
-    say(this.button, `Show more (${count(Math.max(0, this.#total - this.#limit))} not shown)`);
+    this.#place(elements);
+    setVisible(this.table, elements.length > 0);
+    setVisible(this.more, this.#total > this.#limit);
+    setText(this.button, `Show more (${formatCount(Math.max(0, this.#total - this.#limit))} not shown)`);
   }
 
+  /** @param {number} now */
   tick(now) {
     for (const row of this.#rows.values()) if (row.visible) row.tick(now);
   }
 
-  #head(group, number) {
-    let head = this.#heads.get(group.id);
-    if (!head) {
+  /** @param {Group} group @param {number} count */
+  #heading(group, count) {
+    let heading = this.#headings.get(group.id);
+    if (!heading) {
+      const number = h("span", { class: "muted" });
       const cell = h(
         "th",
         { role: "rowheader", scope: "rowgroup", colspan: "8" },
         h("span", { text: group.title }),
         " ",
-        h("span", { class: "muted" }),
+        number,
       );
-      head = h("tr", { role: "row", class: "group", "data-group": group.id }, cell);
-      this.#heads.set(group.id, head);
+      heading = {
+        element: h("tr", { role: "row", class: "group", "data-group": group.id }, cell),
+        count: number,
+      };
+      this.#headings.set(group.id, heading);
     }
-    say(head.firstChild.lastChild, count(number));
-    return head;
+    setText(heading.count, formatCount(count));
+    return heading.element;
   }
 
-  /** The first ones, up to the limit; `number`: how many there are in the group. */
-  #near(groups) {
-    const near = [];
+  /** @param {GroupedEntries[]} groups @returns {VisibleGroup[]} */
+  #withinLimit(groups) {
+    const visible = [];
     let left = this.#limit;
     for (const { group, entries } of groups) {
       if (left <= 0) break;
-      near.push({ group, number: entries.length, entries: entries.slice(0, left) });
+      visible.push({ group, count: entries.length, entries: entries.slice(0, left) });
       left -= entries.length;
     }
-    return near;
+    return visible;
   }
 
+  /** @param {Entry} entry @param {ControllerHealth | undefined} health @param {Standing} standing @param {number} now */
   #row(entry, health, standing, now) {
     let row = this.#rows.get(entry.key);
     if (!row) {
-      row = this.#spare.pop() ?? this.#make();
+      row = this.#freeRows.pop() ?? this.#newRow();
       this.#rows.set(entry.key, row);
     }
     row.update(entry, health, standing, now);
     return row.element;
   }
 
-  #make() {
+  #newRow() {
     const row = new Row(this.acknowledge);
     this.#rowOf.set(row.element, row);
-    this.seen.observe(row.element);
+    this.rowObserver.observe(row.element);
     return row;
   }
 
-  /** Free the rows of the images that are not shown any more. @param {Set<string>} kept keys */
+  /** Free the rows of images that are no longer shown. @param {Set<string>} kept keys */
   #release(kept) {
     for (const [key, row] of this.#rows) {
       if (kept.has(key)) continue;
       this.#rows.delete(key);
       row.element.remove();
-      if (this.#spare.length < SPARE) this.#spare.push(row);
-      else this.seen.unobserve(row.element);
+      if (this.#freeRows.length < MAX_FREE_ROWS) this.#freeRows.push(row);
+      else this.rowObserver.unobserve(row.element);
     }
   }
 
-  /** Put these into the table, in this order; touch those alone that stand elsewhere. */
-  #place(wanted) {
-    const heads = new Set(wanted);
-    for (const head of this.#heads.values()) if (!heads.has(head)) head.remove();
-    let at = this.body.firstElementChild;
-    for (const element of wanted) {
-      if (element === at) at = at.nextElementSibling;
+  /** Put these into the table, in this order; move only what stands elsewhere. @param {HTMLTableRowElement[]} elements */
+  #place(elements) {
+    const kept = new Set(elements);
+    for (const { element } of this.#headings.values()) if (!kept.has(element)) element.remove();
+    let next = this.body.firstElementChild;
+    for (const element of elements) {
+      if (element === next) next = next.nextElementSibling;
       else if (element.isConnected && this.body.moveBefore)
-        this.body.moveBefore(element, at); // it keeps the focus
-      else this.body.insertBefore(element, at);
+        this.body.moveBefore(element, next); // keeps the focus
+      else this.body.insertBefore(element, next);
     }
   }
 }

@@ -1,39 +1,72 @@
-/** Puts the page together: one stream, one fleet, the view that the address names, one frame for all that changed. */
+/** Entry point: one event stream, one fleet, the view that the address names; all changes are drawn in one frame. */
 
-import { Acting } from "./editing.js";
+import { ImageEditor } from "./editing.js";
 import { Announcer } from "./announce.js";
-import { routeOf } from "./api.js";
+import { apiUrl } from "./api.js";
 import { Clock } from "./clock.js";
 import { Connection } from "./connection.js";
-import { h, say, show } from "./dom.js";
-import { Fleet, keyOf } from "./fleet.js";
+import { find, h, setText, setVisible } from "./dom.js";
+import { entryKey, Fleet } from "./fleet.js";
 import { FleetView } from "./fleetview.js";
 import { ImageView } from "./imageview.js";
-import { tally, warm } from "./sort.js";
+import { countStandings, prepareSearch } from "./sort.js";
 import { signInForm } from "./signin.js";
-import { Stream } from "./stream.js";
-import { keepToken, token } from "./token.js";
-import { clip, many } from "./format.js";
+import { EventStream } from "./stream.js";
+import { storedToken, storeToken } from "./token.js";
+import { plural, truncate } from "./format.js";
 
-const $ = (id) => document.getElementById(id);
+/** @import { StreamStatus } from "./stream.js" */
+
+/** What the address names; `key` is null for the fleet, and "" for an address that no image can have. */
+/** @typedef {{key: string | null, controller: string, uuid: string}} Place */
+
+/** @param {string} id */
+const byId = (id) => find(document, `#${id}`, HTMLElement);
 const stopwatch = () => performance.now() / 1000;
+
+const page = {
+  banner: byId("banner"),
+  waiting: byId("waiting"),
+  waitingText: find(document, "#waiting p", HTMLElement),
+  fleet: byId("fleet"),
+  image: byId("image"),
+  missing: byId("missing"),
+  missingText: find(document, "#missing p", HTMLElement),
+  locked: byId("locked"),
+  main: byId("main"),
+  summary: byId("summary"),
+  connection: byId("connection"),
+  token: byId("token"),
+  skip: byId("skip"),
+  dialog: find(document, "#dialog", HTMLDialogElement),
+  announcements: byId("announcements"),
+};
 
 const fleet = new Fleet();
 const clock = new Clock(stopwatch);
-const announcer = new Announcer($("announcements"));
-const acting = new Acting({ dialog: $("dialog"), changed: () => image?.changed(), tokenChanged: () => drawToken() });
-const stream = new Stream({ route: routeOf("events"), stopwatch, take, hear: () => clock.hear(), tell: told });
-const fleetView = new FleetView($("fleet"), {
+const announcer = new Announcer(page.announcements);
+const editor = new ImageEditor({
+  dialog: page.dialog,
+  onPatched: () => imageView?.refetchAfterPatch(),
+  onTokenChanged: () => drawToken(),
+});
+const stream = new EventStream(apiUrl("events"), {
+  stopwatch,
+  onMessage,
+  onBytes: () => clock.keepRunning(),
+  onStatus,
+});
+const fleetView = new FleetView(page.fleet, {
   fleet,
   clock,
-  ask,
-  acknowledge: (entry) => acting.acknowledge(entry),
-  announce: (words) => announcer.say(words),
+  requestDraw,
+  acknowledge: (entry) => editor.acknowledge(entry),
+  announce: (sentence) => announcer.announce(sentence),
 });
 const connection = new Connection({
-  banner: $("banner"),
-  word: $("connection"),
-  locked: $("locked"),
+  banner: page.banner,
+  indicator: page.connection,
+  locked: page.locked,
   stream,
   clock,
   stopwatch,
@@ -42,181 +75,199 @@ const connection = new Connection({
 });
 
 /** @type {ImageView | null} */
-let image = null;
+let imageView = null;
+/** @type {Place} */
 let place = { key: null, controller: "", uuid: "" };
-let asked = false;
+let drawRequested = false;
+let lost = false; // the connection
+let navigated = false; // whether the person came here from another view: then the heading gets the focus
 
-function take(event, message) {
+/** @param {string} event @param {any} data */
+function onMessage(event, data) {
   if (event !== "state" && event !== "change") return;
-  clock.set(message.now);
-  announcer.tell(event === "state" ? fleet.replace(message) : fleet.change(message));
-  if (event === "state") (window.requestIdleCallback ?? setTimeout)(() => warm(fleet.entries.values()));
-  if (document.hidden) drawTitle(); // no frame comes to a page that nobody sees, but its tab is seen
-  ask();
+  clock.set(data.now);
+  announcer.announceTransitions(event === "state" ? fleet.applyState(data) : fleet.applyChange(data));
+  if (event === "state") (window.requestIdleCallback ?? setTimeout)(() => prepareSearch(fleet.entries.values()));
+  if (document.hidden) drawTitle(); // a hidden page gets no frames, but its title is visible in the tab
+  requestDraw();
 }
 
-let lost = false;
-
-function told({ kind }) {
+/** @param {StreamStatus} status */
+function onStatus({ kind }) {
   if (kind === "waiting" || kind === "locked") {
     lost = true;
     clock.stop();
   } else if (kind === "live" && lost) {
     lost = false;
-    image?.again(); // what it asked for meanwhile was not answered
+    imageView?.refetchAll(); // its requests failed meanwhile
   }
-  ask();
+  requestDraw();
 }
 
-/** Draw before the next frame, once. */
-function ask() {
-  if (asked) return;
-  asked = true;
+/** Draw once, in the next frame. */
+function requestDraw() {
+  if (drawRequested) return;
+  drawRequested = true;
   requestAnimationFrame(() => {
-    asked = false;
+    drawRequested = false;
     draw();
   });
 }
 
 function draw() {
   connection.draw();
-  const waiting = !fleet.known && stream.status.kind !== "locked";
-  show($("waiting"), waiting);
-  say(
-    $("waiting").firstElementChild,
-    stream.status.kind === "live"
-      ? "Connected. Waiting for the state of the fleet …"
-      : `Connecting to ${location.host} …`,
-  );
-  if (waiting && stream.status.kind === "waiting")
-    say($("waiting").firstElementChild, "Nothing was received yet, so there is nothing to show.");
-  show($("fleet"), fleet.known && place.key === null);
-  show($("image"), fleet.known && place.key !== null);
+  drawWaiting();
+  setVisible(page.fleet, fleet.loaded && place.key === null);
+  setVisible(page.image, fleet.loaded && place.key !== null);
   drawTitle();
-  if (!fleet.known) return;
+  if (!fleet.loaded) return;
   if (place.key === null) fleetView.draw();
-  else drawImage();
+  else drawImage(place.key);
+}
+
+function drawWaiting() {
+  const { kind } = stream.status;
+  const waiting = !fleet.loaded && kind !== "locked";
+  setVisible(page.waiting, waiting);
+  const connecting = `Connecting to ${location.host} …`;
+  const text = kind === "live" ? "Connected. Waiting for the state of the fleet …" : connecting;
+  setText(page.waitingText, waiting && kind === "waiting" ? "No data has been received yet." : text);
 }
 
 function drawTitle() {
-  if (!fleet.known) return;
-  const { active, failed, stalled, total } = tally(fleet, clock.now);
-  const trouble = [failed && `${failed} failed`, stalled && `${stalled} stalled`].filter(Boolean);
-  const words = [many(active, "upload"), ...trouble].join(", ");
-  const lost = stream.status.kind === "waiting" ? "(not connected) " : "";
-  const title = `${lost}${words} – Avi upgrade monitor`;
+  const { now } = clock;
+  if (!fleet.loaded || now === null) return;
+  const { active, failed, stalled, total } = countStandings(fleet);
+  const counts = [plural(active, "upload")];
+  if (failed) counts.push(`${failed} failed`);
+  if (stalled) counts.push(`${stalled} stalled`);
+  const summary = counts.join(", ");
+  const prefix = stream.status.kind === "waiting" ? "(not connected) " : "";
+  const title = `${prefix}${summary} – Avi upgrade monitor`;
   if (document.title !== title) document.title = title;
-  say($("summary"), `${words}${total ? `, ${many(total, "image")} in all` : ""}`);
+  setText(page.summary, `${summary}${total ? `, ${plural(total, "image")} in all` : ""}`);
 }
 
-function drawImage() {
-  const entry = fleet.entries.get(place.key);
-  show($("missing"), !entry);
-  if (!entry) {
-    say(
-      $("missing").firstElementChild,
-      `${clip(place.controller, 80)} has no image ${clip(place.uuid, 80)} at present. It was removed, or you may not see it.`,
-    );
-    if (image) show(image.element, false);
+/** @param {string} key */
+function drawImage(key) {
+  const { now } = clock;
+  const entry = fleet.entries.get(key);
+  setVisible(page.missing, !entry);
+  if (!entry || now === null) {
+    const where = `${truncate(place.controller, 80)} has no image ${truncate(place.uuid, 80)} at present.`;
+    setText(page.missingText, `${where} It was removed, or your token may not read it.`);
+    if (imageView) setVisible(imageView.element, false);
     return;
   }
-  if (!image) {
-    image = new ImageView({ entry, act: acting });
-    $("image").append(image.element);
-    image.draw(entry, fleet.controllers.get(entry.controller), clock.now);
-    if (!$("dialog").open && moved) image.title.focus();
-  } else image.draw(entry, fleet.controllers.get(entry.controller), clock.now);
-  show(image.element, true);
+  const first = !imageView;
+  imageView ??= new ImageView(entry, editor);
+  if (first) page.image.append(imageView.element);
+  imageView.draw(entry, fleet.controllers.get(entry.controller), now);
+  if (first && !page.dialog.open && navigated) imageView.title.focus();
+  setVisible(imageView.element, true);
 }
 
-let moved = false; // whether the person came here from another view: then the heading gets the focus
-
+/** Show what the address names. */
 function navigate() {
-  const [, controller, uuid] = /^#\/image\/([^/]+)\/([^/?]+)$/.exec(location.hash) ?? [];
   const before = place;
-  image?.stop();
-  image?.element.remove();
-  image = null;
-  place = controller ? { ...namesOf(controller, uuid) } : { key: null, controller: "", uuid: "" };
-  if (place.key === null) fleetView.filters.adopt(location.hash.split("?")[1] ?? "");
-  if (moved && place.key !== null) window.scrollTo(0, 0);
+  imageView?.stop();
+  imageView?.element.remove();
+  imageView = null;
+  place = readPlace(location.hash);
+  if (place.key === null) fleetView.filters.readAddress(location.hash.split("?")[1] ?? "");
+  if (navigated && place.key !== null) window.scrollTo(0, 0);
   draw();
-  if (moved && place.key === null && before.key !== null) returnTo(before.key);
+  if (navigated && place.key === null && before.key !== null) focusRow(before.key);
 }
 
-/** Back in the list, where one came from. */
-function returnTo(key) {
+/** Back in the list: focus the image that the person came from. @param {string} key */
+function focusRow(key) {
   const link = document.querySelector(`tr[data-key="${CSS.escape(key)}"] a`);
-  if (link) link.focus();
+  if (link instanceof HTMLElement) link.focus();
 }
 
-function namesOf(controller, uuid) {
+/** @param {string} hash @returns {Place} */
+function readPlace(hash) {
+  const [, controller, uuid] = /^#\/image\/([^/]+)\/([^/?]+)$/.exec(hash) ?? [];
+  if (!controller || !uuid) return { key: null, controller: "", uuid: "" };
   try {
     const names = { controller: decodeURIComponent(controller), uuid: decodeURIComponent(uuid) };
-    return { ...names, key: keyOf(names.controller, names.uuid) };
+    return { ...names, key: entryKey(names.controller, names.uuid) };
   } catch {
-    return { controller, uuid, key: "" }; // no address of ours: nothing has it
+    return { controller, uuid, key: "" };
   }
 }
 
-function signIn(text) {
-  keepToken(text);
+/** @param {string | null} token null forgets it */
+function signIn(token) {
+  storeToken(token);
   drawToken();
-  stream.again({ anew: true });
-  image?.again();
+  stream.reconnect({ fromScratch: true });
+  imageView?.refetchAll();
 }
 
 function drawToken() {
-  say($("token"), token() ? "Token in use" : "Enter token");
+  setText(page.token, storedToken() ? "Token in use" : "Enter token");
 }
 
-function openToken() {
-  const dialog = $("dialog");
+function openTokenDialog() {
+  const { dialog } = page;
+  /** @param {string | null} token */
+  const use = (token) => {
+    signIn(token);
+    dialog.close();
+  };
   const close = h("button", { type: "button", text: "Close", on: { click: () => dialog.close() } });
-  const forget = h("button", {
-    type: "button",
-    text: "Forget the token",
-    on: { click: () => (signIn(null), dialog.close()) },
-  });
-  const words = token()
-    ? "A token is kept for this tab. Another one takes its place."
-    : "Reading may need none; to change an image needs one with the scope annotate or adjust.";
-  const form = signInForm((text) => (signIn(text), dialog.close()));
+  const forget = h("button", { type: "button", text: "Forget the token", on: { click: () => use(null) } });
+  const text = storedToken()
+    ? "A token is stored for this tab. Another one replaces it."
+    : "Reading may work without a token; changing an image needs one with the scope annotate or adjust.";
+  const form = signInForm(use);
   dialog.replaceChildren(
     h("h2", { id: "dialog-title", text: "Token" }),
-    h("p", { text: words }),
+    h("p", { text }),
     form,
-    h("div", { class: "line buttons" }, token() ? forget : null, close),
+    h("div", { class: "line buttons" }, storedToken() ? forget : null, close),
   );
   dialog.showModal();
-  form.querySelector("input").focus();
+  find(form, "input", HTMLInputElement).focus();
 }
 
-function pressed(event) {
-  const typing = /^(INPUT|TEXTAREA)$/.test(event.target.tagName) || $("dialog").open;
+/** @param {KeyboardEvent} event */
+function onKeyDown(event) {
+  const { target } = event;
+  const typing = target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || page.dialog.open;
   if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey && place.key === null) {
     event.preventDefault();
     fleetView.filters.fields.text.focus();
   }
 }
 
+/** Once a second. */
 function tick() {
-  if (document.hidden) return drawTitle();
+  if (document.hidden) {
+    drawTitle();
+    return;
+  }
   connection.draw();
   if (place.key === null) fleetView.tick();
-  else ask();
+  else requestDraw();
 }
 
-$("skip").addEventListener("click", (event) => {
-  event.preventDefault(); // the address is the view's
-  $("main").focus();
+page.skip.addEventListener("click", (event) => {
+  event.preventDefault(); // the hash belongs to the views
+  page.main.focus();
 });
-$("token").addEventListener("click", openToken);
-document.addEventListener("keydown", pressed);
-document.addEventListener("visibilitychange", () => document.hidden || (stream.nudge(), ask()));
-window.addEventListener("online", () => stream.nudge());
+page.token.addEventListener("click", openTokenDialog);
+document.addEventListener("keydown", onKeyDown);
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  stream.checkConnection();
+  requestDraw();
+});
+window.addEventListener("online", () => stream.checkConnection());
 window.addEventListener("hashchange", () => {
-  moved = true;
+  navigated = true;
   navigate();
 });
 drawToken();

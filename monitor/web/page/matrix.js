@@ -1,19 +1,21 @@
-/** What each node did for each task: a table of states and durations, with the messages on demand. */
+/** The table of nodes and tasks: the state and duration of each event, with its message on demand. */
 
-import { foreign, h, longText } from "./dom.js";
-import { clip, duration } from "./format.js";
+import { expandableText, externalText, h } from "./dom.js";
+import { formatDuration, truncate } from "./format.js";
 
+/** @type {Record<EventState, string>} */
 const GLYPHS = { pending: "○", running: "▶", succeeded: "✓", failed: "✕" };
 
 /**
- * @param {{tasks: string[], nodes: string[], events: object[]}} detail
- * @param {Set<string>} open which messages are open: kept by the caller, as the table is made anew when events changed
+ * @param {NodePage} detail
+ * @param {Set<string>} open which messages are open: kept by the caller, as the table is rebuilt when events change
  */
 export function matrix({ tasks, nodes, events }, open) {
-  const cells = new Map();
+  /** @type {Map<string, NodeEvent[]>} */
+  const byCell = new Map();
   for (const event of events) {
     const key = cellKey(event.node, event.task);
-    cells.set(key, [...(cells.get(key) ?? []), event]);
+    byCell.set(key, [...(byCell.get(key) ?? []), event]);
   }
   const head = h(
     "tr",
@@ -22,63 +24,67 @@ export function matrix({ tasks, nodes, events }, open) {
     ...tasks.map((task, index) => columnHead(task, index)),
   );
   const rows = nodes.map((node) => {
-    const own = tasks.map((task) => cell(cells.get(cellKey(node, task)) ?? [], cellKey(node, task), open));
-    return h("tr", { "data-node": node }, h("th", { scope: "row" }, foreign(node)), ...own);
+    const keys = tasks.map((task) => cellKey(node, task));
+    const cells = keys.map((key) => cell(byCell.get(key) ?? [], key, open));
+    return h("tr", { "data-node": node }, h("th", { scope: "row" }, externalText(node)), ...cells);
   });
   return h(
     "table",
     { class: "matrix" },
-    h("caption", { class: "unseen", text: "State of each task on each node" }),
+    h("caption", { class: "visually-hidden", text: "State of each task on each node" }),
     h("thead", {}, head),
     h("tbody", {}, ...rows),
   );
 }
 
+/** @param {string} node @param {string} task */
 function cellKey(node, task) {
   return `${node}\n${task}`;
 }
 
+/** @param {string} task @param {number} index */
 function columnHead(task, index) {
-  return h("th", { scope: "col" }, h("span", { class: "muted", text: `${index + 1} ` }), foreign(clip(task, 120)));
+  const number = h("span", { class: "muted", text: `${index + 1} ` });
+  return h("th", { scope: "col" }, number, externalText(truncate(task, 120)));
 }
 
+/** @param {NodeEvent[]} events @param {string} key @param {Set<string>} open */
 function cell(events, key, open) {
-  if (!events.length)
+  const last = events.at(-1);
+  if (!last)
     return h(
       "td",
       { "data-state": "none" },
       h("span", { class: "muted", "aria-hidden": "true", text: "·" }),
-      h("span", { class: "unseen", text: "not begun" }),
+      h("span", { class: "visually-hidden", text: "not started" }),
     );
-  return h(
-    "td",
-    { "data-state": events.at(-1).state },
-    ...events.map((event, index) => stateOf(event, `${key}\n${index}`, open)),
-  );
+  const shown = events.map((event, index) => eventElement(event, `${key}\n${index}`, open));
+  return h("td", { "data-state": last.state }, ...shown);
 }
 
-function stateOf(event, key, open) {
-  const glyph = h("span", { class: "glyph", "aria-hidden": "true", text: GLYPHS[event.state] ?? "?" });
-  const time = event.duration_seconds === null ? "" : ` ${duration(event.duration_seconds)}`;
+/** @param {NodeEvent} event @param {string} key @param {Set<string>} open */
+function eventElement(event, key, open) {
+  const time = event.duration_seconds === null ? "" : ` ${formatDuration(event.duration_seconds)}`;
   const line = h(
     "div",
     { class: "cell", "data-state": event.state },
-    glyph,
+    h("span", { class: "glyph", "aria-hidden": "true", text: GLYPHS[event.state] }),
     " ",
-    h("span", { class: "word", text: event.state }),
-    h("span", { class: "took", text: time }),
+    h("span", { class: "label", text: event.state }),
+    h("span", { class: "duration", text: time }),
   );
-  const words = [event.message, event.status && event.status !== "SYSERR_SUCCESS" ? event.status : ""].filter(Boolean);
-  if (!words.length) return h("div", {}, line);
-  return h("div", {}, line, message(words, key, open));
+  const status = event.status === "SYSERR_SUCCESS" ? "" : event.status;
+  const texts = [event.message, status].filter(Boolean);
+  return h("div", {}, line, texts.length ? messageElement(texts, key, open) : null);
 }
 
-function message(words, key, open) {
+/** @param {string[]} texts @param {string} key @param {Set<string>} open */
+function messageElement(texts, key, open) {
   const details = h(
     "details",
     { open: open.has(key) },
     h("summary", { text: "message" }),
-    ...words.map((word) => h("p", {}, longText(word, 400))),
+    ...texts.map((text) => h("p", {}, expandableText(text, 400))),
   );
   details.addEventListener("toggle", () => (details.open ? open.add(key) : open.delete(key)));
   return details;

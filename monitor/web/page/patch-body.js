@@ -1,6 +1,12 @@
-/** What a PATCH asks for: from what a person entered to the body of one operation. Pure; the daemon checks it. */
+/** Builds the bodies of PATCH requests from what a person entered. Pure; the daemon validates them. */
 
-/** The fields of an image that can be adjusted, and how they are entered. Source: README, "Adjust an image". */
+/** @typedef {{name: string, kind: "choice", choices: string[]}} ChoiceField */
+/** @typedef {{name: string, kind: "text"} | {name: string, kind: "json"} | ChoiceField} Field */
+
+/**
+ * The fields of an image that can be adjusted, and how they are entered. Source: README, "Adjust an image".
+ * @type {Field[]}
+ */
 export const FIELDS = [
   { name: "name", kind: "text" },
   { name: "controller_patch_ref", kind: "text" },
@@ -13,51 +19,56 @@ export const FIELDS = [
   { name: "cloud_info_values", kind: "json" },
 ];
 
+/** @param {string} key @param {string} value */
 export const annotateBody = (key, value) => ({ annotations: { [key]: value } });
+/** @param {string} key */
 export const removeBody = (key) => ({ annotations: { [key]: null } });
-export const acknowledgeBody = (known) => ({ annotations: { acknowledged: known ? "true" : null } });
+/** @param {boolean} acknowledged */
+export const acknowledgeBody = (acknowledged) => ({ annotations: { acknowledged: acknowledged ? "true" : null } });
 
-/** How a field's present value stands in the form; "" when it is not there. */
-export function entered(field, value) {
+/** A field's value as text for the form; "" when it is not set. @param {Field} field @param {unknown} value */
+export function formText(field, value) {
   if (value === null || value === undefined) return "";
   return typeof value === "string" ? value : JSON.stringify(value, null, field.kind === "json" ? 1 : 0);
 }
 
 /**
- * Set what was altered in the form.
- * @param {object} raw the image as it is
- * @param {Record<string, string>} texts what stands in the form
- * @throws {Error} with words for the person
+ * Set the fields that were changed in the form.
+ * @param {RawImage} raw the image as it is
+ * @param {Record<string, string>} texts the form's content
+ * @throws {Error} with a message for the person
  */
 export function setBody(raw, texts) {
+  /** @type {Record<string, unknown>} */
   const body = {};
   for (const field of FIELDS) {
-    const text = texts[field.name];
-    if (text === entered(field, raw[field.name])) continue;
-    if (text === "") throw new Error(`${field.name} is empty: to take its value away, choose “Unset fields”.`);
-    body[field.name] = valueOf(field, text);
+    const text = texts[field.name] ?? "";
+    if (text === formText(field, raw[field.name])) continue;
+    if (text === "") throw new Error(`${field.name} is empty: to remove its value, choose “Unset fields”.`);
+    body[field.name] = parseField(field, text);
   }
-  if (!Object.keys(body).length) throw new Error("Nothing was altered.");
+  if (!Object.keys(body).length) throw new Error("No field was changed.");
   return body;
 }
 
-/** Unset fields; another operation than setting, so another request. @param {string[]} names */
+/** Unset fields: an operation of its own, which cannot be combined with setBody. @param {string[]} names */
 export function unsetBody(names) {
   if (!names.length) throw new Error("No field was chosen.");
   return Object.fromEntries(names.map((name) => [name, null]));
 }
 
-function valueOf(field, text) {
+/** @param {Field} field @param {string} text @returns {unknown} */
+function parseField(field, text) {
   if (field.kind === "text") return text;
   if (field.kind === "choice") return text === "true" || text === "false" ? text === "true" : text;
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new Error(`${field.name} is no JSON: ${error.message}`);
+    throw new Error(`${field.name} is not JSON: ${/** @type {Error} */ (error).message}`);
   }
 }
 
-/** What a dry run said, as rows; those that stay as they are left out. */
+/** The result of a dry run as rows, without the fields that stay the same. @param {Changes} changes */
 export function differences(changes) {
   return Object.entries(changes)
     .map(([field, [before, after]]) => ({ field, before, after }))

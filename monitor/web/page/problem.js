@@ -1,34 +1,41 @@
-/** A refusal, as the server worded it. */
+/** Shows why a request failed: the daemon's problem details as it sent them. */
 
 import { Refused } from "./api.js";
-import { foreign, h, longText } from "./dom.js";
-import { duration } from "./format.js";
+import { expandableText, externalText, h } from "./dom.js";
+import { formatDuration } from "./format.js";
 
 /**
- * @param {Error} error Refused or Unreachable
- * @param {{doubt?: boolean}} [of] `doubt`: it was a change, so without an answer nobody knows whether it was done
+ * @param {unknown} error Refused, Unreachable or another Error
+ * @param {{isPatch?: boolean}} [of] `isPatch`: without a response it is unknown whether the change was made
  */
-export function problemBox(error, { doubt = false } = {}) {
+export function problemBox(error, { isPatch = false } = {}) {
   const box = h("div", { class: "problem", role: "alert" });
   if (!(error instanceof Refused)) {
-    box.append(h("p", { class: "problem-title", text: `No answer: ${error.message}` }));
-    if (doubt)
-      box.append(h("p", { text: "Nobody knows whether it was done: look at the image before you repeat it." }));
+    box.append(h("p", { class: "problem-title", text: `No response: ${errorText(error)}` }));
+    if (isPatch) {
+      const text = "It is not known whether the change was made: check the image before you repeat it.";
+      box.append(h("p", { text }));
+    }
     return box;
   }
   const { title, detail, path, request_id: request, status } = error.problem;
-  box.append(h("p", { class: "problem-title" }, foreign(title), h("span", { class: "muted", text: ` (${status})` })));
-  if (detail) box.append(h("p", {}, longText(detail, 600)));
-  const facts = [path && ["Path", path], request && ["Request", request]].filter(Boolean);
-  if (error.wait !== null) facts.push(["May be tried again", `in ${duration(error.wait)}`]);
-  if (facts.length) box.append(pairs(facts));
+  const code = h("span", { class: "muted", text: ` (${status})` });
+  box.append(h("p", { class: "problem-title" }, externalText(title), code));
+  if (detail) box.append(h("p", {}, expandableText(detail, 600)));
+  /** @type {[string, string][]} */
+  const facts = [];
+  if (path) facts.push(["Path", path]);
+  if (request) facts.push(["Request", request]);
+  if (error.retryAfter !== null) facts.push(["Retry", `in ${formatDuration(error.retryAfter)}`]);
+  const pairs = facts.flatMap(([name, value]) => [
+    h("dt", { text: name }),
+    h("dd", {}, externalText(value, { class: "code" })),
+  ]);
+  if (facts.length) box.append(h("dl", { class: "pairs" }, ...pairs));
   return box;
 }
 
-function pairs(facts) {
-  return h(
-    "dl",
-    { class: "pairs" },
-    ...facts.flatMap(([name, value]) => [h("dt", { text: name }), h("dd", {}, foreign(value, { class: "code" }))]),
-  );
+/** @param {unknown} error */
+export function errorText(error) {
+  return error instanceof Error ? error.message : String(error);
 }

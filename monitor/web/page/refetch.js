@@ -1,42 +1,46 @@
-/** Reads a route anew when what it tells of has changed: one request at a time, no more often than one can read. */
+/** Loads a route again when the data behind it changed: one request at a time, at most one in each interval. */
 
-const REST_MS = 1500;
+const INTERVAL_MS = 1500;
 
-export class Follow {
+/** @template T */
+export class Refetcher {
   #abort = new AbortController();
   #running = false;
-  #again = false;
+  #pending = false;
 
   /**
-   * @param {(signal: AbortSignal) => Promise<any>} ask
-   * @param {(answer: any) => void} take
-   * @param {(error: Error) => void} fail
-   * @param {number} [rest] milliseconds from one answer to the next question
+   * @param {(signal: AbortSignal) => Promise<T>} load
+   * @param {(result: T) => void} onResult
+   * @param {(error: unknown) => void} onError
+   * @param {number} [interval] milliseconds from one response to the next request
    */
-  constructor(ask, take, fail, rest = REST_MS) {
-    Object.assign(this, { ask, take, fail, rest });
+  constructor(load, onResult, onError, interval = INTERVAL_MS) {
+    this.load = load;
+    this.onResult = onResult;
+    this.onError = onError;
+    this.interval = interval;
   }
 
-  /** It may be other now. */
-  async poke() {
-    this.#again = true;
+  /** Load it now, or after the request that is running. */
+  async refetch() {
+    this.#pending = true;
     if (this.#running) return;
     this.#running = true;
-    while (this.#again && !this.#abort.signal.aborted) {
-      this.#again = false;
-      await this.#once();
-      await new Promise((resolve) => setTimeout(resolve, this.rest));
+    while (this.#pending && !this.#abort.signal.aborted) {
+      this.#pending = false;
+      await this.#loadOnce();
+      await new Promise((resolve) => setTimeout(resolve, this.interval));
     }
     this.#running = false;
   }
 
-  async #once() {
+  async #loadOnce() {
     const { signal } = this.#abort;
     try {
-      const answer = await this.ask(signal);
-      if (!signal.aborted) this.take(answer);
+      const result = await this.load(signal);
+      if (!signal.aborted) this.onResult(result);
     } catch (error) {
-      if (!signal.aborted) this.fail(error);
+      if (!signal.aborted) this.onError(error);
     }
   }
 

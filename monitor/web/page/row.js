@@ -1,152 +1,171 @@
-/** One image in the list. Touched where it is other, also to show another image; `tick` does what changes with the time. */
+/** The row of one image in the list. Updates only what changed; `tick` updates what changes with time alone. */
 
-import { Bar } from "./bar.js";
-import { foreign, h, mark, say, setTime, show } from "./dom.js";
-import { ending, isActive, staleness, stateWord, stillFor } from "./status.js";
-import { perMinute } from "./rate.js";
-import { clip, isKnown, pace, rough, tasks } from "./format.js";
+import { ProgressBar } from "./bar.js";
+import { externalText, h, setAttr, setText, setTime, setVisible } from "./dom.js";
+import { ageText, endOf, idleText, isActive, needsAttention, stateText } from "./status.js";
+import { ratePerMinute } from "./rate.js";
+import { formatRate, formatTasks, roughDuration, truncate } from "./format.js";
 
-const NAME = 200; // characters of foreign text in a row; the image's own page has all
-const NOTES = 4; // annotations in a row
-const STILL_S = 15; // beyond it "no move for …" is worth a word
+/** @import { Entry } from "./fleet.js" */
 
+const MAX_NAME = 200; // characters in a row; the view of the image has more
+const MAX_ANNOTATIONS = 4;
+
+/** @type {Record<Standing, string>} */
 export const GLYPHS = { failed: "✕", stalled: "‖", active: "▶", unknown: "?", acknowledged: "✕", completed: "✓" };
 
 export class Row {
-  /** @type {import("./fleet.js").Entry | null} */
+  /** @type {Entry | null} */
   entry = null;
   visible = false;
-  #health = null;
-  #standing = "";
-  #noted = "";
-  #bar = new Bar();
+  /** @type {ControllerHealth | undefined} */
+  #health = undefined;
+  /** @type {Standing} */
+  #standing = "unknown";
+  #metaDrawn = "";
+  #bar = new ProgressBar();
   #glyph = h("span", { class: "glyph", "aria-hidden": "true" });
-  #word = h("span");
-  #badge = h("span", { class: "badge" }, this.#glyph, " ", this.#word);
-  #known = h("span", { class: "muted small", text: "acknowledged" });
-  #name = foreign("");
+  #state = h("span");
+  #badge = h("span", { class: "badge" }, this.#glyph, " ", this.#state);
+  #acknowledged = h("span", { class: "muted small", text: "acknowledged" });
+  #name = externalText("");
   #link = h("a", {}, this.#name);
   #meta = h("div", { class: "meta" });
-  #reason = foreign("", { class: "reason" });
-  #old = h("div", { class: "old" });
+  #reason = externalText("", { class: "reason" });
+  #age = h("div", { class: "age" });
   #tasks = h("td", { role: "cell", class: "tasks", "data-label": "tasks" });
   #rate = h("td", { role: "cell", class: "rate", "data-label": "rate" });
   #eta = h("time");
   #range = h("div", { class: "muted small" });
+  #etaCell = h("td", { role: "cell", class: "eta" }, this.#eta, this.#range);
   #moved = h("time");
-  #button = h("button", {
-    type: "button",
-    class: "small",
-    text: "Acknowledge",
-    on: { click: () => this.acknowledge(this.entry) },
-  });
+  #movedCell = h("td", { role: "cell", class: "moved" }, this.#moved);
+  #button = h("button", { type: "button", class: "small", text: "Acknowledge" });
   element = h(
     "tr",
     { role: "row" },
-    h("td", { role: "cell", class: "state" }, this.#badge, this.#known),
-    h("th", { role: "rowheader", scope: "row", class: "image" }, this.#link, this.#meta, this.#reason, this.#old),
+    h("td", { role: "cell", class: "state" }, this.#badge, this.#acknowledged),
+    h("th", { role: "rowheader", scope: "row", class: "image" }, this.#link, this.#meta, this.#reason, this.#age),
     h("td", { role: "cell", class: "progress" }, this.#bar.element),
     this.#tasks,
     this.#rate,
-    h("td", { role: "cell", class: "eta" }, this.#eta, this.#range),
-    h("td", { role: "cell", class: "moved" }, this.#moved),
-    h("td", { role: "cell", class: "act" }, this.#button),
+    this.#etaCell,
+    this.#movedCell,
+    h("td", { role: "cell", class: "actions" }, this.#button),
   );
 
-  /** @param {(entry: object) => void} acknowledge */
+  /** @param {(entry: Entry) => void} acknowledge */
   constructor(acknowledge) {
-    this.acknowledge = acknowledge;
+    this.#button.addEventListener("click", () => this.entry && acknowledge(this.entry));
   }
 
-  /** Draw what is other. */
+  /**
+   * Show this image, which may be another one than before.
+   * @param {Entry} entry
+   * @param {ControllerHealth | undefined} health of its controller
+   * @param {Standing} standing
+   * @param {number} now
+   */
   update(entry, health, standing, now) {
     if (entry === this.entry && health === this.#health && standing === this.#standing) return;
     const before = this.entry;
-    [this.entry, this.#health, this.#standing] = [entry, health, standing];
-    this.#drawImage(before);
+    this.entry = entry;
+    this.#health = health;
+    this.#standing = standing;
+    if (before?.key !== entry.key) this.#setIdentity(entry);
+    this.#drawImage(entry);
     this.tick(now);
   }
 
-  #drawImage(before) {
-    const { image, controller, key } = this.entry;
-    const row = this.element;
-    const other = before?.key !== key;
-    if (other) {
-      mark(row, "data-key", key);
-      mark(row, "data-controller", controller);
-      mark(row, "data-uuid", image.uuid);
-      mark(this.#link, "href", `#/image/${key}`);
-      this.#bar.jump();
-    }
-    mark(row, "data-state", image.state);
-    mark(row, "data-standing", this.#standing);
-    say(this.#name, clip(image.name || image.uuid, NAME));
-    mark(this.#badge, "data-state", this.#standing);
-    say(this.#glyph, GLYPHS[this.#standing]);
-    show(this.#known, Boolean(image.acknowledged) && image.state !== "completed");
-    say(this.#tasks, tasks(image));
-    this.#drawMeta(image);
-    this.#drawAct();
+  /** @param {Entry} entry */
+  #setIdentity({ key, controller, image }) {
+    setAttr(this.element, "data-key", key);
+    setAttr(this.element, "data-controller", controller);
+    setAttr(this.element, "data-uuid", image.uuid);
+    setAttr(this.#link, "href", `#/image/${key}`);
+    this.#bar.skipTransition();
   }
 
-  #drawMeta({ version, patch, tenant, annotations }) {
-    const signature = JSON.stringify([this.entry.controller, version, patch, tenant, annotations]);
-    if (signature !== this.#noted) this.#meta.replaceChildren(...metaOf(this.entry));
-    this.#noted = signature;
+  /** @param {Entry} entry */
+  #drawImage(entry) {
+    const { image } = entry;
+    setAttr(this.element, "data-state", image.state);
+    setAttr(this.element, "data-standing", this.#standing);
+    setText(this.#name, truncate(image.name || image.uuid, MAX_NAME));
+    setAttr(this.#badge, "data-state", this.#standing);
+    setText(this.#glyph, GLYPHS[this.#standing]);
+    setVisible(this.#acknowledged, image.acknowledged && image.state !== "completed");
+    setText(this.#tasks, formatTasks(image));
+    this.#drawMeta(entry);
+    setAttr(this.#button, "aria-label", `Acknowledge ${truncate(image.name, 60)}`);
+    setVisible(this.#button, needsAttention(this.#standing));
   }
 
-  #drawAct() {
-    const wanted = this.#standing === "failed" || this.#standing === "stalled";
-    mark(this.#button, "aria-label", `Acknowledge ${clip(this.entry.image.name, 60)}`);
-    show(this.#button, wanted);
+  /** @param {Entry} entry */
+  #drawMeta(entry) {
+    const { version, patch, tenant, annotations } = entry.image;
+    const signature = JSON.stringify([entry.controller, version, patch, tenant, annotations]);
+    if (signature !== this.#metaDrawn) this.#meta.replaceChildren(...metaOf(entry));
+    this.#metaDrawn = signature;
   }
 
-  /** What changes with the time alone. */
+  /** @param {number} now */
   tick(now) {
+    if (!this.entry) return;
     const { image, samples } = this.entry;
     const health = this.#health;
     const active = isActive(image);
-    say(this.#word, stateWord(image, health, now));
-    this.#bar.set(image, stateWord(image, health, now), `Progress of ${clip(image.name, 80)}`);
-    say(this.#rate, active ? pace(perMinute(samples, now)) : "");
-    const end = ending(image, health, now);
-    setTime(this.#eta, end.at, end.main);
-    mark(this.#eta.parentElement, "data-label", active ? "ends" : ""); // a card has no head of the column
-    say(this.#range, end.range);
-    const still = stillFor(image, health, now);
-    const at = lastMove(image);
-    setTime(this.#moved, at, still > STILL_S ? `no move for ${rough(still)}` : ago(at, now));
-    mark(this.#moved, "data-still", still > STILL_S);
-    mark(this.#moved.parentElement, "data-label", still > STILL_S ? "" : "moved");
+    const state = stateText(image);
+    setText(this.#state, state);
+    this.#bar.update(image, state, `Progress of ${truncate(image.name, 80)}`);
+    setText(this.#rate, active ? formatRate(ratePerMinute(samples, now)) : "");
+    const end = endOf(image, health, now);
+    setTime(this.#eta, end.at, end.text);
+    setAttr(this.#etaCell, "data-label", active ? "ends" : ""); // as a card it has no column head
+    setText(this.#range, end.range);
+    this.#drawMoved(image, now);
     const reason = image.state === "failed" ? image.reason : active && end.why ? `ETA: ${end.why}` : "";
-    say(this.#reason, clip(reason ?? "", 2 * NAME));
-    const old = staleness(health, now);
-    say(this.#old, old);
-    mark(this.element, "data-old", Boolean(old));
+    setText(this.#reason, truncate(reason, 2 * MAX_NAME));
+    const age = ageText(health, now);
+    setText(this.#age, age);
+    setAttr(this.element, "data-outdated", Boolean(age));
+  }
+
+  /** @param {ImageStatus} image @param {number} now */
+  #drawMoved(image, now) {
+    const idle = idleText(image, this.#health, now);
+    const at = lastMove(image);
+    setTime(this.#moved, at, idle || ago(at, now));
+    setAttr(this.#moved, "data-idle", idle !== "");
+    setAttr(this.#movedCell, "data-label", idle ? "" : "moved");
   }
 }
 
-/** Of one that has ended, its end: it may have been long before the daemon first saw it. */
+/** Of an image that has ended, its end: that may be long before the daemon first saw it. @param {ImageStatus} image */
 function lastMove(image) {
   return isActive(image) ? image.changed_at : (image.ended_at ?? image.changed_at);
 }
 
+/** @param {number} at @param {number} now */
 function ago(at, now) {
-  if (!isKnown(at)) return "";
-  const gone = now - at;
-  if (gone < 5) return "just now"; // calm, where something moves at every poll
-  return `${rough(gone)} ago`;
+  const seconds = now - at;
+  if (seconds < 5) return "just now"; // so that the text does not flicker while every poll brings a move
+  return `${roughDuration(seconds)} ago`;
 }
 
+/** @param {Entry} entry @returns {Node[]} */
 function metaOf({ image, controller }) {
   const facts = [
     controller,
     image.version,
     image.patch && `patch ${image.patch}`,
-    image.tenant !== "admin" && image.tenant,
+    image.tenant === "admin" ? "" : image.tenant,
   ];
-  const notes = Object.entries(image.annotations ?? {}).filter(([key]) => key !== "acknowledged");
-  const chips = notes.slice(0, NOTES).map(([key, value]) => foreign(`${key}=${clip(value, 40)}`, { class: "note" }));
-  const more = notes.length > NOTES ? h("span", { text: `and ${notes.length - NOTES} more` }) : null;
-  return [...facts.filter(Boolean).map((fact) => foreign(clip(fact, 60))), ...chips, more].filter(Boolean);
+  const pairs = Object.entries(image.annotations).filter(([key]) => key !== "acknowledged");
+  const chips = pairs
+    .slice(0, MAX_ANNOTATIONS)
+    .map(([key, value]) => externalText(`${key}=${truncate(value, 40)}`, { class: "annotation" }));
+  const hidden = pairs.length - MAX_ANNOTATIONS;
+  const more = hidden > 0 ? [h("span", { text: `and ${hidden} more` })] : [];
+  return [...facts.filter(Boolean).map((fact) => externalText(truncate(fact, 60))), ...chips, ...more];
 }

@@ -1,17 +1,17 @@
-/** The form in which a person enters a token. */
+/** The form for entering a token. */
 
 import { h } from "./dom.js";
-import { isExposed } from "./token.js";
+import { isPlainHttp } from "./token.js";
 
-let number = 0;
+let formCount = 0; // for unique ids
 
 /**
- * @param {(token: string) => void} done
- * @param {{submit?: string}} [words]
+ * @param {(token: string) => void} onToken
+ * @param {{submit?: string}} [texts]
  */
-export function signInForm(done, { submit = "Use this token" } = {}) {
-  number += 1;
-  const id = `token-${number}`;
+export function signInForm(onToken, { submit = "Use this token" } = {}) {
+  formCount += 1;
+  const id = `token-${formCount}`;
   const input = h("input", {
     id,
     type: "password",
@@ -28,18 +28,21 @@ export function signInForm(done, { submit = "Use this token" } = {}) {
     h(
       "p",
       { id: `${id}-hint`, class: "hint" },
-      "It is kept for this tab alone, until you close it. ",
+      "It is stored for this tab only, until you close it. Create one with ",
       h("code", { text: "avi-upgrade-monitor token new" }),
-      " makes one.",
+      ".",
     ),
-    isExposed()
-      ? h("p", { class: "warning", text: "This page came over plain HTTP: whoever is on the way can read the token." })
+    isPlainHttp()
+      ? h("p", {
+          class: "warning",
+          text: "This page was loaded over plain HTTP: the token can be read on the network.",
+        })
       : null,
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const text = input.value.trim();
-    if (text) done(text);
+    const token = input.value.trim();
+    if (token) onToken(token);
   });
   return form;
 }

@@ -1,115 +1,131 @@
-/** Which images are shown, and in which order. Pure; made for thousands of images at every key that is pressed. */
+/** Which images are shown, and in which order. Pure; fast enough for thousands of images at each key press. */
 
-import { isActive, standing } from "./status.js";
+import { isActive } from "./status.js";
 
-/** The groups of the list, in their order. `of`: the standings in it, which are its order within. */
-export const GROUPS = [
-  { id: "attention", title: "Failed or stalled", of: ["failed", "stalled"] },
-  { id: "active", title: "Under way", of: ["active"] },
-  { id: "unknown", title: "State not known", of: ["unknown"] },
-  { id: "acknowledged", title: "Failed, acknowledged", of: ["acknowledged"] },
-  { id: "completed", title: "Completed", of: ["completed"] },
+/** @import { Entry, Fleet } from "./fleet.js" */
+
+/** @typedef {{id: string, title: string, standings: Standing[]}} Group  its images are in the order of `standings` */
+/** @typedef {{entry: Entry, standing: Standing}} RankedEntry */
+/** @typedef {{group: Group, entries: RankedEntry[]}} GroupedEntries */
+/** @typedef {{text: string, controller: string, state: string, version: string}} Filter  "" matches all */
+
+/**
+ * The groups of the list, in order.
+ * @type {Group[]}
+ */
+const GROUPS = [
+  { id: "attention", title: "Failed or stalled", standings: ["failed", "stalled"] },
+  { id: "active", title: "In progress", standings: ["active"] },
+  { id: "unknown", title: "Unknown state", standings: ["unknown"] },
+  { id: "acknowledged", title: "Failed, acknowledged", standings: ["acknowledged"] },
+  { id: "completed", title: "Completed", standings: ["completed"] },
 ];
 
-const RANK = new Map(GROUPS.flatMap((group) => group.of).map((each, rank) => [each, rank]));
-const GROUP = new Map(GROUPS.flatMap((group) => group.of.map((each) => [each, group])));
+/** The group of each standing. The order is the daemon's `standing_rank`. */
+const GROUP_OF = new Map(
+  GROUPS.flatMap((group) => group.standings.map((standing) => /** @type {const} */ ([standing, group]))),
+);
 
-/** The choices of the filter by state. */
-export const STATES = [
+/**
+ * The choices of the filter by state: the value, and its label.
+ * @type {[string, string][]}
+ */
+export const STATE_CHOICES = [
   ["failed", "failed"],
   ["stalled", "stalled"],
-  ["active", "under way"],
-  ["unknown", "not known"],
+  ["active", "in progress"],
+  ["unknown", "unknown"],
   ["completed", "completed"],
 ];
 
-/** @typedef {{text: string, controller: string, state: string, version: string}} Filter  "" is any */
+/** @type {WeakMap<ImageStatus, string>} */
+const searchTexts = new WeakMap();
 
-const texts = new WeakMap();
-
-/** What the search looks into, made once an image. */
-function searched(entry) {
-  let text = texts.get(entry.image);
+/** The text that the search box searches: built once per image. @param {Entry} entry */
+function searchText(entry) {
+  let text = searchTexts.get(entry.image);
   if (text === undefined) {
     const { name, uuid, version, patch, annotations } = entry.image;
-    const notes = Object.entries(annotations ?? {}).map(([key, value]) => `${key}=${value}`);
-    text = [name, uuid, entry.controller, version, patch, ...notes].join("\n").toLowerCase();
-    texts.set(entry.image, text);
+    const pairs = Object.entries(annotations).map(([key, value]) => `${key}=${value}`);
+    text = [name, uuid, entry.controller, version, patch, ...pairs].join("\n").toLowerCase();
+    searchTexts.set(entry.image, text);
   }
   return text;
 }
 
-/** Make what the search looks into of these, before somebody types. @param {Iterable<object>} entries */
-export function warm(entries) {
-  for (const entry of entries) searched(entry);
+/** Build the search texts ahead of the first key press. @param {Iterable<Entry>} entries */
+export function prepareSearch(entries) {
+  for (const entry of entries) searchText(entry);
 }
 
-function fits(entry, was, filter, words) {
+/** @param {Entry} entry @param {Standing} standing @param {Filter} filter @param {string[]} words */
+function matches(entry, standing, filter, words) {
   if (filter.controller && entry.controller !== filter.controller) return false;
   if (filter.version && entry.image.version !== filter.version) return false;
-  if (filter.state && !isOf(filter.state, entry.image, was)) return false;
-  return words.every((word) => searched(entry).includes(word));
+  if (filter.state && !hasState(filter.state, entry.image, standing)) return false;
+  return words.every((word) => searchText(entry).includes(word));
 }
 
-function isOf(state, image, was) {
+/** @param {string} state of STATE_CHOICES @param {ImageStatus} image @param {Standing} standing */
+function hasState(state, image, standing) {
   if (state === "failed") return image.state === "failed";
-  return state === "active" ? isActive(image) : was === state;
+  return state === "active" ? isActive(image) : standing === state;
 }
 
 /**
- * The images that fit, in groups.
- * @param {import("./fleet.js").Fleet} fleet
+ * The images that match, sorted and in groups.
+ * @param {Fleet} fleet
  * @param {Filter} filter
- * @param {number} now
- * @returns {{group: object, entries: {entry: object, standing: string}[]}[]} groups that have any
+ * @returns {GroupedEntries[]} without empty groups
  */
-export function arrange(fleet, filter, now) {
+export function groupImages(fleet, filter) {
   const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
   const found = [];
   for (const entry of fleet.entries.values()) {
-    const was = standing(entry.image, fleet.controllers.get(entry.controller), now);
-    if (fits(entry, was, filter, words))
-      found.push({ entry, standing: was, rank: RANK.get(was), at: moment(entry.image, was) });
+    const { standing, standing_rank: rank } = entry.image;
+    const group = GROUP_OF.get(standing);
+    if (group && matches(entry, standing, filter, words))
+      found.push({ entry, standing, group, rank, at: sortTime(entry.image, standing) });
   }
-  found.sort(compare);
-  return inGroups(found);
-}
-
-/** What is sorted by, descending: the newest first; of the stalled, the one that stands longest. */
-function moment(image, was) {
-  if (was === "stalled") return -(image.changed_at ?? 0);
-  if (was === "active" || was === "unknown") return image.first_seen_at ?? 0; // so that rows stay where they are
-  return image.ended_at ?? image.changed_at ?? 0;
-}
-
-function compare(a, b) {
-  return a.rank - b.rank || b.at - a.at || (a.entry.key < b.entry.key ? -1 : 1);
-}
-
-function inGroups(found) {
+  found.sort((a, b) => a.rank - b.rank || b.at - a.at || (a.entry.key < b.entry.key ? -1 : 1));
+  /** @type {GroupedEntries[]} */
   const groups = [];
-  for (const each of found) {
-    const group = GROUP.get(each.standing);
-    if (groups.at(-1)?.group !== group) groups.push({ group, entries: [] });
-    groups.at(-1).entries.push(each);
+  for (const { group, entry, standing } of found) {
+    let last = groups.at(-1);
+    if (last?.group !== group) groups.push((last = { group, entries: [] }));
+    last.entries.push({ entry, standing });
   }
   return groups;
 }
 
-/** How many there are of each kind, of all images. */
-export function tally(fleet, now) {
+/**
+ * Sorted by this, descending: the newest first, but of stalled images the one that is stalled the longest.
+ * @param {ImageStatus} image
+ * @param {Standing} standing
+ */
+function sortTime(image, standing) {
+  if (standing === "stalled") return -image.changed_at;
+  if (standing === "active" || standing === "unknown") return image.first_seen_at; // so that rows do not jump
+  return image.ended_at ?? image.changed_at;
+}
+
+/**
+ * How many images are active, failed and stalled, whatever the filter.
+ * @param {Fleet} fleet
+ */
+export function countStandings(fleet) {
   const counts = { active: 0, failed: 0, stalled: 0, total: fleet.entries.size };
-  for (const { image, controller } of fleet.entries.values()) {
-    const was = standing(image, fleet.controllers.get(controller), now);
+  for (const { image } of fleet.entries.values()) {
     if (isActive(image)) counts.active += 1;
-    if (was === "failed") counts.failed += 1;
-    if (was === "stalled") counts.stalled += 1;
+    if (image.standing === "failed") counts.failed += 1;
+    if (image.standing === "stalled") counts.stalled += 1;
   }
   return counts;
 }
 
-/** The values that there are to filter by. */
-export function choices(fleet) {
+/** The controllers and versions to filter by. @param {Fleet} fleet */
+export function filterChoices(fleet) {
+  /** @type {Set<string>} */
   const versions = new Set();
   for (const { image } of fleet.entries.values()) if (image.version) versions.add(image.version);
   const byNumber = new Intl.Collator("en", { numeric: true }).compare;

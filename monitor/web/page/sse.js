@@ -1,32 +1,35 @@
 /**
- * Server-Sent Events out of text that comes in chunks, which may break anywhere. Pure: knows no network and no JSON.
+ * Parses Server-Sent Events from text that arrives in chunks, which may break anywhere. Pure: knows no network, no JSON.
  * Source: HTML Living Standard, 9.2.6 "Interpreting an event stream".
  */
 
-/** @typedef {{event: string, data: string, id: string | undefined}} Message  `id`: only where the message named one. */
+/** @typedef {{event: string, data: string, id: string | undefined}} Message  `id`: only if the message has one */
 
 export class SseParser {
   #rest = "";
   #event = "";
+  /** @type {string[]} */
   #data = [];
+  /** @type {string | undefined} */
   #id = undefined;
-  #begun = false;
+  #started = false;
 
   /**
-   * Read one more chunk.
+   * Parse one more chunk.
    * @param {string} chunk
-   * @returns {Message[]} the messages that are whole now; one that is not waits for the next chunk
+   * @returns {Message[]} the messages that are complete now; the rest is kept for the next chunk
    */
   feed(chunk) {
-    const text = this.#rest + (this.#begun ? chunk : chunk.replace(/^\uFEFF/, ""));
-    this.#begun ||= chunk !== "";
+    const text = this.#rest + (this.#started ? chunk : chunk.replace(/^\uFEFF/, ""));
+    this.#started ||= chunk !== "";
+    /** @type {Message[]} */
     const messages = [];
     let start = 0;
-    let from = Math.max(0, this.#rest.length - 1); // a state of megabytes comes in many chunks: each is looked at once
+    let from = Math.max(0, this.#rest.length - 1); // a state of megabytes comes in many chunks: scan each one once
     for (;;) {
-      const end = lineEnd(text, from);
+      const end = findLineEnd(text, from);
       if (!end) break;
-      const message = this.#line(text.slice(start, end.at));
+      const message = this.#parseLine(text.slice(start, end.at));
       if (message) messages.push(message);
       start = end.next;
       from = start;
@@ -35,7 +38,8 @@ export class SseParser {
     return messages;
   }
 
-  #line(line) {
+  /** @param {string} line @returns {Message | null} */
+  #parseLine(line) {
     if (line === "") return this.#dispatch();
     const colon = line.indexOf(":");
     if (colon === 0) return null; // a comment: a heartbeat
@@ -47,24 +51,29 @@ export class SseParser {
     return null;
   }
 
+  /** @returns {Message | null} */
   #dispatch() {
     const message = { event: this.#event || "message", data: this.#data.join("\n"), id: this.#id };
     const empty = this.#data.length === 0;
     this.#event = "";
     this.#data = [];
-    if (empty) return null; // its id, if it had one, goes with the next message
+    if (empty) return null; // its id, if it has one, belongs to the next message
     this.#id = undefined;
     return message;
   }
 }
 
-/** Where a line ends and the next begins. A CR at the very end may be half of a CRLF, so it waits. */
-function lineEnd(text, from) {
-  BREAK.lastIndex = from;
-  const found = BREAK.exec(text);
+const LINE_END = /\r\n|\n|\r/g;
+
+/**
+ * The end of the line, and the start of the next. A CR at the end of the text may be half of a CRLF: wait for more.
+ * @param {string} text
+ * @param {number} from
+ */
+function findLineEnd(text, from) {
+  LINE_END.lastIndex = from;
+  const found = LINE_END.exec(text);
   if (!found) return null;
   if (found[0] === "\r" && found.index + 1 === text.length) return null;
-  return { at: found.index, next: BREAK.lastIndex };
+  return { at: found.index, next: LINE_END.lastIndex };
 }
-
-const BREAK = /\r\n|\n|\r/g;

@@ -1,89 +1,108 @@
 /**
- * What an image's and a controller's facts mean to the eye: stalled or not, when it ends, how a controller is. Pure.
- * Never invents: of a controller that cannot be read, everything is as of its last good poll.
+ * The status of images and controllers in words, from the daemon's facts. Pure.
+ *
+ * The daemon decides the standing of an image and its place in the order; the page decides the status of a controller.
+ * While a controller cannot be polled, everything about it is as of its last good poll.
  */
 
-import { clockTime, duration, isKnown, range, rough, UNKNOWN } from "./format.js";
+import { clockTime, durationRange, formatDuration, isKnown, roughDuration, UNKNOWN } from "./format.js";
 
-const STALLED_AFTER_S = 60; // a step of 1 % of a slow upload takes less
+/** @typedef {"suspended" | "stale" | "down" | "new" | "upgrading" | "up"} ControllerStatus */
 
-/** @typedef {"failed" | "stalled" | "active" | "unknown" | "acknowledged" | "completed"} Standing */
-
+/** @param {ImageStatus} image */
 export function isActive(image) {
   return image.state === "started" || image.state === "in_progress";
 }
 
-/** Seconds without a move of an image that should move; 0 when it need not. */
-export function stillFor(image, health, now) {
-  if (!isActive(image) || !isKnown(image.changed_at) || !isKnown(now)) return 0;
-  const asOf = health && !health.up && isKnown(health.seen_at) ? health.seen_at : now;
-  return Math.max(0, asOf - image.changed_at);
+/** Whether the list offers to acknowledge it. @param {Standing} standing */
+export function needsAttention(standing) {
+  return standing === "failed" || standing === "stalled";
 }
 
-/** @returns {Standing} what the image is to somebody who has to act */
-export function standing(image, health, now) {
-  if (image.state === "failed") return image.acknowledged ? "acknowledged" : "failed";
-  if (image.state === "completed") return "completed";
-  if (!isActive(image)) return "unknown";
-  return stillFor(image, health, now) > STALLED_AFTER_S && !image.acknowledged ? "stalled" : "active";
+/** Whether the view of the image offers to acknowledge it, or to remove that. @param {ImageStatus} image */
+export function canAcknowledge(image) {
+  return image.acknowledged || image.state === "failed" || isActive(image);
 }
 
-/** The state in words: as the Controller says, and *stalled* as we do. */
-export function stateWord(image, health, now) {
-  if (stillFor(image, health, now) > STALLED_AFTER_S) return "stalled";
+/** The state as text: the Controller's, or *stalled*. @param {ImageStatus} image */
+export function stateText(image) {
+  if (image.standing === "stalled") return "stalled";
   return image.state === "in_progress" ? "in progress" : image.state;
 }
 
 /**
- * When it ends, or how long it took.
- * @returns {{main: string, range: string, at: number | null, why: string}} `range`: how uncertain it is, or ""
+ * "no move for 3 min"; "" while the image is not stalled.
+ * @param {ImageStatus} image
+ * @param {ControllerHealth | undefined} health of its controller
+ * @param {number} now
  */
-export function ending(image, health, now) {
-  const nothing = { main: UNKNOWN, range: "", at: null, why: "" };
-  if (!isActive(image)) {
-    if (!isKnown(image.duration_seconds)) return nothing;
-    return {
-      ...nothing,
-      main: `${image.state === "failed" ? "failed after" : "took"} ${duration(image.duration_seconds)}`,
-    };
-  }
-  const eta = image.eta;
-  if (!eta || !isKnown(eta.ends_at) || health?.stale) return nothing;
-  const why = eta.why ?? "";
-  if (isKnown(eta.latest) && now > eta.latest) {
-    return { main: "overdue", range: `was to end by ${clockTime(eta.latest, now)}`, at: eta.latest, why };
-  }
-  const left = eta.ends_at - now;
-  const uncertain = isKnown(eta.earliest) && isKnown(eta.latest);
-  return {
-    main: left > 0 ? `in ${duration(coarse(left))}` : "any moment",
-    range: uncertain ? range(Math.max(0, eta.earliest - now), eta.latest - now) : "",
-    at: eta.ends_at,
-    why,
-  };
-}
-
-/** Not more exact than it is: an ETA of many minutes has no seconds. */
-function coarse(seconds) {
-  return seconds < 60 ? seconds : Math.round(seconds / 10) * 10;
+export function idleText(image, health, now) {
+  if (image.standing !== "stalled") return "";
+  const asOf = health && !health.up && isKnown(health.seen_at) ? health.seen_at : now;
+  return `no move for ${roughDuration(Math.max(0, asOf - image.changed_at))}`;
 }
 
 /**
- * How a controller is.
- * @returns {{kind: "suspended" | "stale" | "down" | "new" | "upgrading" | "up", word: string}} worst first
+ * When the upload ends, or how long it took.
+ * @typedef {{text: string, range: string, at: number | null, why: string}} End `range`: the uncertainty, or ""
+ * @param {ImageStatus} image
+ * @param {ControllerHealth | undefined} health
+ * @param {number} now
+ * @returns {End}
  */
-export function condition(health) {
-  if (health.auth_suspended) return { kind: "suspended", word: "log-in suspended" };
-  if (health.stale) return { kind: "stale", word: "stale" };
-  if (!health.up && !isKnown(health.seen_at) && !health.reason) return { kind: "new", word: "not polled yet" };
-  if (!health.up) return { kind: "down", word: "last poll failed" };
-  if (health.upgrade_in_progress) return { kind: "upgrading", word: "being upgraded" };
-  return { kind: "up", word: "up" };
+export function endOf(image, health, now) {
+  const unknown = { text: UNKNOWN, range: "", at: null, why: "" };
+  if (!isActive(image)) {
+    if (!isKnown(image.duration_seconds)) return unknown;
+    const verb = image.state === "failed" ? "failed after" : "took";
+    return { ...unknown, text: `${verb} ${formatDuration(image.duration_seconds)}` };
+  }
+  const { eta } = image;
+  if (!eta || health?.stale) return unknown;
+  if (now > eta.latest) {
+    return { text: "overdue", range: `was to end by ${clockTime(eta.latest, now)}`, at: eta.latest, why: eta.why };
+  }
+  const left = eta.ends_at - now;
+  return {
+    text: left > 0 ? `in ${formatDuration(roundRemaining(left))}` : "any moment",
+    range: durationRange(Math.max(0, eta.earliest - now), eta.latest - now),
+    at: eta.ends_at,
+    why: eta.why,
+  };
 }
 
-/** What of a controller's images has to be said: "" while it is read well. */
-export function staleness(health, now) {
+/** No more exact than the estimate: to 10 s where it is a minute or more. @param {number} seconds */
+function roundRemaining(seconds) {
+  return seconds < 60 ? seconds : Math.round(seconds / 10) * 10;
+}
+
+/** The statuses of a controller, in the order in which the page lists them. @type {ControllerStatus[]} */
+export const CONTROLLER_STATUSES = ["suspended", "stale", "down", "new", "upgrading", "up"];
+
+const UNHEALTHY = new Set(/** @type {ControllerStatus[]} */ (["suspended", "stale", "down"]));
+
+/** @param {ControllerStatus} status */
+export function isUnhealthy(status) {
+  return UNHEALTHY.has(status);
+}
+
+/** @param {ControllerHealth} health @returns {{status: ControllerStatus, label: string}} */
+export function controllerStatus(health) {
+  if (health.auth_suspended) return { status: "suspended", label: "log-in suspended" };
+  if (health.stale) return { status: "stale", label: "stale" };
+  if (!health.up && !isKnown(health.seen_at) && !health.reason) return { status: "new", label: "not polled yet" };
+  if (!health.up) return { status: "down", label: "last poll failed" };
+  if (health.upgrade_in_progress) return { status: "upgrading", label: "being upgraded" };
+  return { status: "up", label: "up" };
+}
+
+/**
+ * How old a controller's images are; "" while it is up.
+ * @param {ControllerHealth | undefined} health
+ * @param {number} now
+ */
+export function ageText(health, now) {
   if (!health || health.up) return "";
-  if (!isKnown(health.seen_at)) return "never read yet";
-  return `as of ${clockTime(health.seen_at, now)}, ${rough(now - health.seen_at)} ago`;
+  if (!isKnown(health.seen_at)) return "never polled successfully";
+  return `as of ${clockTime(health.seen_at, now)}, ${roughDuration(now - health.seen_at)} ago`;
 }

@@ -1,162 +1,186 @@
 /**
- * The connection to GET /api/events: opens it, keeps it, takes it up again. Knows no fleet and no DOM.
- * Read with fetch, as EventSource can neither show a token nor tell 401 from a daemon that is away.
+ * The connection to GET /api/events: opens it, watches it, reconnects. Knows no fleet and no DOM.
+ * Uses fetch, because EventSource cannot send a token, nor tell a 401 from a daemon that is down.
  */
 
-import { refusal } from "./api.js";
-import { waitAfter } from "./backoff.js";
+import { readRefusal } from "./api.js";
+import { retryDelay } from "./backoff.js";
 import { SseParser } from "./sse.js";
-import { credentials } from "./token.js";
+import { authHeaders } from "./token.js";
 
-const SILENT_S = 30; // three heartbeats
-const STEADY_S = 5; // a connection that ends sooner is no sign that all is well
-const SUSPECT_S = 12; // more than one heartbeat: after a sleep the connection is tried anew at once
+/** @import { Problem } from "./api.js" */
+
+const SILENCE_TIMEOUT_S = 30; // three heartbeats
+const SUSPECT_AFTER_S = 12; // more than one heartbeat: after a suspend, the connection is then replaced at once
+const STEADY_AFTER_S = 5; // a connection that ends earlier counts as a failure
 
 /**
- * @typedef {object} Status
- * @property {"connecting" | "live" | "waiting" | "locked"} kind `locked`: 401; no try before there is another token
- * @property {number} since our stopwatch, seconds: when it came to be so; of a loss, when the connection was lost
- * @property {number} [retryAt] our stopwatch, seconds
- * @property {object} [problem] the daemon's words, where it refused
+ * @typedef {object} StreamStatus
+ * @property {"connecting" | "live" | "waiting" | "locked"} kind `locked`: 401; no attempt until a token is entered
+ * @property {number} since by the stopwatch: when this status began; after a loss, when the connection was lost
+ * @property {number} [retryAt] by the stopwatch
+ * @property {Problem | undefined} [problem] where the daemon refused
  */
 
-export class Stream {
+/** @typedef {{status?: number, retryAfter?: number | null, problem?: Problem}} Outcome  of a connection */
+
+/**
+ * @typedef {object} Hooks
+ * @property {() => number} stopwatch seconds, monotonic
+ * @property {(event: string, data: any) => void} onMessage
+ * @property {() => void} onBytes after the messages in them
+ * @property {(status: StreamStatus) => void} onStatus
+ */
+
+export class EventStream {
+  /** @type {string | null} */
   #lastId = null;
   #failures = 0;
-  #heardAt = 0;
+  #receivedAt = 0;
+  /** @type {number | null} */
   #lostAt = null;
-  #attempt = null; // AbortController of the connection
-  #wake = null; // ends the wait
-  #pokedAt = 0;
-  /** @type {Status} */
+  /** @type {AbortController | null} */
+  #connection = null;
+  /** Ends the wait. @type {(() => void) | null} */
+  #wake = null;
+  #checkedAt = 0;
+  /** @type {StreamStatus} */
   status = { kind: "connecting", since: 0 };
 
-  /**
-   * @param {{route: string, stopwatch: () => number, take: (event: string, message: object) => void,
-   *   hear: () => void, tell: (status: Status) => void}} hooks
-   */
-  constructor(hooks) {
+  /** @param {string} url @param {Hooks} hooks */
+  constructor(url, hooks) {
+    this.url = url;
     this.hooks = hooks;
   }
 
-  /** Runs for as long as the page is there. */
+  /** Runs for the life of the page. */
   async run() {
     for (;;) {
-      const answer = await this.#once();
-      if (answer.status === 401) {
-        this.#tell({ kind: "locked", problem: answer.problem });
-        await this.#rest(null);
+      const outcome = await this.#connect();
+      if (outcome.status === 401) {
+        this.#setStatus({ kind: "locked", problem: outcome.problem });
+        await this.#wait(null);
       } else {
-        const wait = waitAfter(this.#failures, Math.random(), answer);
-        this.#tell({ kind: "waiting", problem: answer.problem, retryAt: this.hooks.stopwatch() + wait });
-        await this.#rest(wait * 1000);
+        const delay = retryDelay(this.#failures, Math.random(), outcome);
+        this.#setStatus({ kind: "waiting", problem: outcome.problem, retryAt: this.hooks.stopwatch() + delay });
+        await this.#wait(delay * 1000);
       }
     }
   }
 
-  /** Try at once: the person asks, or entered a token. `anew`: forget what was known; another token sees another fleet. */
-  again({ anew = false } = {}) {
-    if (anew) this.#lastId = null;
-    if (anew) this.#attempt?.abort();
+  /**
+   * Connect at once: the person asks for it, or entered a token.
+   * @param {{fromScratch?: boolean}} [how] close the connection and request a full state: a new token may see another
+   *   fleet
+   */
+  reconnect({ fromScratch = false } = {}) {
+    if (fromScratch) this.#lastId = null;
+    if (fromScratch) this.#connection?.abort();
     this.#failures = 0;
     this.#wake?.();
   }
 
-  /** The machine woke up, or the network came back: try at once what waits, and what is suspiciously silent. */
-  nudge() {
+  /** The machine woke up, or the network is back: connect at once if waiting, or if the connection seems dead. */
+  checkConnection() {
     const now = this.hooks.stopwatch();
-    if (now - this.#pokedAt < 1) return; // one event of the browser's often comes with another
-    this.#pokedAt = now;
+    if (now - this.#checkedAt < 1) return; // the browser often sends two such events together
+    this.#checkedAt = now;
     if (this.status.kind === "waiting") this.#wake?.();
-    else if (this.status.kind === "live" && this.#silentFor() > SUSPECT_S) this.#attempt?.abort();
+    else if (this.status.kind === "live" && this.#silentFor() > SUSPECT_AFTER_S) this.#connection?.abort();
   }
 
-  /** One connection, to its end. @returns {Promise<{status?: number, retryAfter?: number | null, problem?: object}>} */
-  async #once() {
-    this.#tell({ kind: "connecting" });
-    const attempt = new AbortController();
-    this.#attempt = attempt;
-    const begun = this.hooks.stopwatch();
+  /** One connection, to its end. @returns {Promise<Outcome>} */
+  async #connect() {
+    this.#setStatus({ kind: "connecting" });
+    const connection = new AbortController();
+    this.#connection = connection;
+    const startedAt = this.hooks.stopwatch();
     let clean = false;
-    this.#heardAt = begun;
-    const watch = setInterval(() => this.#silentFor() > SILENT_S && attempt.abort(), 1000);
+    this.#receivedAt = startedAt;
+    const watchdog = setInterval(() => this.#silentFor() > SILENCE_TIMEOUT_S && connection.abort(), 1000);
     try {
-      const response = await fetch(this.hooks.route, {
+      const response = await fetch(this.url, {
         headers: this.#headers(),
         cache: "no-store",
-        signal: attempt.signal,
+        signal: connection.signal,
       });
       if (!response.ok) {
-        const { problem, wait } = await refusal(response);
-        return { status: response.status, retryAfter: wait, problem };
+        const { problem, retryAfter } = await readRefusal(response);
+        return { status: response.status, retryAfter, problem };
       }
-      await this.#listen(response.body);
+      if (response.body) await this.#readMessages(response.body);
       clean = true;
     } catch {
-      // away, silent, or broken off: all the same to who has to come again
+      // down, silent or cut off: reconnect, whatever it was
     } finally {
-      clearInterval(watch);
-      this.#lostAt ??= this.#silentFor() > SILENT_S ? this.#heardAt : this.hooks.stopwatch();
-      attempt.abort();
-      const steady = this.status.kind === "live" && this.hooks.stopwatch() - begun > STEADY_S;
+      clearInterval(watchdog);
+      this.#lostAt ??= this.#silentFor() > SILENCE_TIMEOUT_S ? this.#receivedAt : this.hooks.stopwatch();
+      connection.abort();
+      const steady = this.status.kind === "live" && this.hooks.stopwatch() - startedAt > STEADY_AFTER_S;
       this.#failures = steady ? Number(!clean) : this.#failures + 1;
     }
     return {};
   }
 
   #silentFor() {
-    return this.hooks.stopwatch() - this.#heardAt;
+    return this.hooks.stopwatch() - this.#receivedAt;
   }
 
+  /** @returns {Record<string, string>} */
   #headers() {
-    const resume = this.#lastId === null ? {} : { "Last-Event-ID": this.#lastId };
-    return { Accept: "text/event-stream", ...credentials(), ...resume };
+    const headers = { Accept: "text/event-stream", ...authHeaders() };
+    return this.#lastId === null ? headers : { ...headers, "Last-Event-ID": this.#lastId };
   }
 
-  async #listen(body) {
+  /** @param {ReadableStream<Uint8Array<ArrayBuffer>>} body */
+  async #readMessages(body) {
     const parser = new SseParser();
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
-      this.#heardAt = this.hooks.stopwatch();
-      const messages = parser.feed(value); // before anything is shown: what is not read yet is not known
-      this.#live();
-      for (const message of messages) this.#take(message);
-      this.hooks.hear();
+      this.#receivedAt = this.hooks.stopwatch();
+      const messages = parser.feed(value); // all of them before the status is "live" and the page draws
+      this.#setLive();
+      for (const message of messages) this.#handle(message);
+      this.hooks.onBytes();
     }
   }
 
-  #live() {
+  #setLive() {
     if (this.status.kind === "live") return;
     this.#lostAt = null;
-    this.#tell({ kind: "live" });
+    this.#setStatus({ kind: "live" });
   }
 
-  #take({ event, data, id }) {
+  /** @param {import("./sse.js").Message} message */
+  #handle({ event, data, id }) {
     try {
-      this.hooks.take(event, JSON.parse(data));
+      this.hooks.onMessage(event, JSON.parse(data));
     } catch (error) {
-      this.#lastId = null; // what we know may be wrong now: ask for all of it
-      console.error(error); // the daemon's bug or ours: this is the one place where it shows
+      this.#lastId = null; // the fleet may be wrong now: request a full state
+      console.error(error); // a bug of the daemon or of this page; it is reported nowhere else
       throw error;
     }
     if (id !== undefined) this.#lastId = id;
   }
 
-  #tell(status) {
+  /** @param {Omit<StreamStatus, "since">} status */
+  #setStatus(status) {
     this.status = { since: this.#lostAt ?? this.hooks.stopwatch(), ...status };
-    this.hooks.tell(this.status);
+    this.hooks.onStatus(this.status);
   }
 
-  /** Wait so long, or until somebody wakes us. @param {number | null} ms null: for somebody alone */
-  #rest(ms) {
-    return new Promise((resolve) => {
-      const timer = ms === null ? 0 : setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  /** Wait until the time is over, or until #wake is called. @param {number | null} ms null: no time limit */
+  #wait(ms) {
+    return /** @type {Promise<void>} */ (
+      new Promise((resolve) => {
+        const timer = ms === null ? 0 : setTimeout(resolve, ms);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      })
+    );
   }
 }

@@ -1,59 +1,66 @@
-/** The tasks of each node over the time, as a drawing, and the same as text for whoever cannot see it. */
+/** The tasks of each node over time: as a drawing, and as text for screen readers. */
 
-import { foreign, h, svg, timeOf } from "./dom.js";
-import { layOut, ticks } from "./spans.js";
-import { clip, clockTime, duration } from "./format.js";
+import { externalText, h, svg, timeElement } from "./dom.js";
+import { axisTicks, layoutTimeline } from "./spans.js";
+import { clockTime, formatDuration, truncate } from "./format.js";
 
+/** @import { Layout, Span } from "./spans.js" */
+
+// in pixels
 const LANE = 22;
 const GAP = 8;
 const AXIS = 22;
-const FIGURE = 7; // about the width of a figure
+const DIGIT = 7; // about the width of one
 
 /**
- * @param {{tasks: string[], nodes: string[], events: object[]}} detail
- * @param {number} width of the place that there is
+ * @param {NodePage} detail
+ * @param {number} width in pixels
  */
 export function timeline(detail, width) {
-  const plan = layOut(detail);
-  if (!plan)
-    return h("p", {
-      class: "muted",
-      text: "The Controller names no times for these tasks, so there is nothing to draw.",
-    });
-  return h("div", {}, drawing(plan, detail.tasks, width), legend(detail.tasks), asText(detail));
+  const layout = layoutTimeline(detail);
+  if (!layout) {
+    const text = "The Controller reports no times for these tasks, so there is no timeline.";
+    return h("p", { class: "muted", text });
+  }
+  return h("div", {}, drawing(layout, detail.tasks, width), legend(detail.tasks), asText(detail));
 }
 
-function drawing(plan, tasks, width) {
-  const label = Math.min(150, Math.max(60, ...plan.rows.map(({ node }) => Math.min(20, node.length) * FIGURE + 12)));
-  const scale = (seconds) => label + (seconds / plan.length) * (width - label - 4);
+/** @param {Layout} layout @param {string[]} tasks @param {number} width */
+function drawing({ rows, length }, tasks, width) {
+  const labelWidth = Math.min(150, Math.max(60, ...rows.map(({ node }) => Math.min(20, node.length) * DIGIT + 12)));
+  /** @param {number} seconds */
+  const scale = (seconds) => labelWidth + (seconds / length) * (width - labelWidth - 4);
   let y = AXIS;
   const parts = [];
-  for (const row of plan.rows) {
-    parts.push(svg("text", { x: 0, y: y + 15, class: "node", text: clip(row.node, 20) }));
-    for (const span of row.spans) parts.push(bar(span, tasks, scale, y + span.lane * LANE));
+  for (const row of rows) {
+    parts.push(svg("text", { x: 0, y: y + 15, class: "node", text: truncate(row.node, 20) }));
+    for (const span of row.spans) parts.push(spanElement(span, tasks, scale, y + span.lane * LANE));
     y += row.lanes * LANE + GAP;
   }
-  const text = `The tasks of ${plan.rows.length} nodes over ${duration(plan.length)}; the same stands below as text.`;
-  const grid = ticks(plan.length, Math.max(2, (width - label) / 90)).map((at) => tick(at, scale(at), y, width));
+  const label = `The tasks of ${rows.length} nodes over ${formatDuration(length)}; also available as text below.`;
+  const ticks = axisTicks(length, Math.max(2, (width - labelWidth) / 90));
   return svg(
     "svg",
-    { class: "timeline", role: "img", "aria-label": text, width, height: y, viewBox: `0 0 ${width} ${y}` },
-    ...grid,
+    { class: "timeline", role: "img", "aria-label": label, width, height: y, viewBox: `0 0 ${width} ${y}` },
+    ...ticks.map((at) => tickElement(at, scale(at), y, width)),
     ...parts,
   );
 }
 
-function tick(at, x, height, width) {
-  const words = at === 0 ? "0" : `+${duration(at)}`;
-  const text = x + words.length * FIGURE < width ? svg("text", { x: x + 3, y: 12, class: "axis", text: words }) : null;
+/** @param {number} at seconds @param {number} x @param {number} height @param {number} width of the drawing */
+function tickElement(at, x, height, width) {
+  const label = at === 0 ? "0" : `+${formatDuration(at)}`;
+  const fits = x + label.length * DIGIT < width;
+  const text = fits ? svg("text", { x: x + 3, y: 12, class: "axis", text: label }) : null;
   return svg("g", {}, svg("line", { x1: x, x2: x, y1: AXIS - 4, y2: height, class: "grid" }), text);
 }
 
-function bar(span, tasks, scale, y) {
+/** @param {Span} span @param {string[]} tasks @param {(seconds: number) => number} scale @param {number} y */
+function spanElement(span, tasks, scale, y) {
   const x = scale(span.from);
   const width = Math.max(3, scale(span.to) - x);
   const number = String(span.task + 1);
-  const title = svg("title", { text: sentence(span.event) });
+  const title = svg("title", { text: eventTitle(span.event) });
   const box = svg("rect", {
     x,
     y,
@@ -64,36 +71,42 @@ function bar(span, tasks, scale, y) {
     "data-state": span.event.state,
     "data-open": span.open,
   });
-  const text =
-    width > number.length * FIGURE + 6 ? svg("text", { x: x + 5, y: y + 13, class: "in", text: number }) : null;
+  const fits = width > number.length * DIGIT + 6;
+  const text = fits ? svg("text", { x: x + 5, y: y + 13, class: "in", text: number }) : null;
   return svg("g", { "data-task": tasks[span.task], "data-node": span.event.node }, title, box, text);
 }
 
+/** @param {string[]} tasks */
 function legend(tasks) {
-  return h("ol", { class: "legend" }, ...tasks.map((task) => h("li", {}, foreign(clip(task, 80)))));
+  return h("ol", { class: "legend" }, ...tasks.map((task) => h("li", {}, externalText(truncate(task, 80)))));
 }
 
+/** @param {NodePage} detail */
 function asText({ nodes, events }) {
-  const list = h("ul", {});
+  const list = h("ul");
   const details = h("details", {}, h("summary", { text: "The timeline as text" }), list);
   details.addEventListener("toggle", () => {
     if (list.childElementCount) return;
     for (const node of nodes) {
-      const own = events
+      const ofNode = events
         .filter((event) => event.node === node)
         .sort((a, b) => (a.started_at ?? Infinity) - (b.started_at ?? Infinity));
-      list.append(h("li", {}, foreign(node), h("ul", {}, ...own.map((event) => line(event)))));
+      list.append(h("li", {}, externalText(node), h("ul", {}, ...ofNode.map((event) => eventItem(event)))));
     }
   });
   return details;
 }
 
-function line(event) {
-  const times = [" ", timeOf(event.started_at), " to ", event.ended_at === null ? "–" : timeOf(event.ended_at)];
-  return h("li", {}, foreign(`${event.task}:`), ...times, `, ${duration(event.duration_seconds)}, ${event.state}`);
+/** @param {NodeEvent} event */
+function eventItem(event) {
+  const end = event.ended_at === null ? "–" : timeElement(event.ended_at);
+  const rest = `, ${formatDuration(event.duration_seconds)}, ${event.state}`;
+  return h("li", {}, externalText(`${event.task}:`), " ", timeElement(event.started_at), " to ", end, rest);
 }
 
-function sentence(event) {
+/** @param {NodeEvent} event */
+function eventTitle(event) {
   const times = `${clockTime(event.started_at)} to ${clockTime(event.ended_at)}`;
-  return `${clip(event.task, 200)} on ${clip(event.node, 80)}: ${event.state}, ${times}, ${duration(event.duration_seconds)}`;
+  const where = `${truncate(event.task, 200)} on ${truncate(event.node, 80)}`;
+  return `${where}: ${event.state}, ${times}, ${formatDuration(event.duration_seconds)}`;
 }

@@ -1,12 +1,13 @@
 /**
- * The token that the person entered: kept for this tab alone, and shown to nobody but this daemon.
- * The only place that touches sessionStorage.
+ * The token that the person entered: kept for this tab only, and sent to this daemon only.
+ * The only module that uses sessionStorage.
  */
 
 const KEY = "avi-upgrade-monitor.token";
-let fallback = null; // where the browser keeps nothing for us
+/** @type {string | null} */
+let fallback = null; // where the browser denies us its storage
 
-export function token() {
+export function storedToken() {
   try {
     return sessionStorage.getItem(KEY) ?? fallback;
   } catch {
@@ -14,24 +15,24 @@ export function token() {
   }
 }
 
-/** @param {string | null} text null forgets it */
-export function keepToken(text) {
-  fallback = text;
+/** @param {string | null} token null forgets it */
+export function storeToken(token) {
+  fallback = token;
   try {
-    if (text) sessionStorage.setItem(KEY, text);
+    if (token) sessionStorage.setItem(KEY, token);
     else sessionStorage.removeItem(KEY);
   } catch {
-    // it lives as long as the page, then
+    // then it lives as long as the page
   }
 }
 
-/** The headers that let the person in. */
-export function credentials() {
-  const text = token();
-  return text ? { Authorization: `Bearer ${text}` } : {};
+/** @returns {Record<string, string>} the request headers that carry the token */
+export function authHeaders() {
+  const token = storedToken();
+  return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-/** Whether somebody on the way could read it. */
-export function isExposed(place = location) {
-  return place.protocol === "http:" && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(place.hostname);
+/** Whether a token would be sent in plain text over a network. */
+export function isPlainHttp() {
+  return location.protocol === "http:" && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
 }
