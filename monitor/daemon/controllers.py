@@ -227,7 +227,7 @@ class Controllers:
             self._fleet,
             self._store.marks,
             self._store.ledger,
-            past=self._store.past,
+            past=self._store.upload_history,
             poll=config.poll,
             events=config.events,
             exported=config.annotations.export,

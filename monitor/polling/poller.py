@@ -67,10 +67,10 @@ class ProgressMarks(Protocol):
 class UploadHistory(Protocol):
     """What is known of uploads that are over."""
 
-    def usual(self, controller: str, kind: str) -> TypicalDurations:
+    def typical(self, controller: str, kind: str) -> TypicalDurations:
         """What earlier uploads of this kind have in common there."""
 
-    def remember(self, controller: str, image: Image, upload: CompletedUpload) -> None:
+    def record(self, controller: str, image: Image, upload: CompletedUpload) -> None:
         """One more is complete."""
 
 
@@ -285,8 +285,8 @@ class Poller:
     def _foresee(self, image: Image, known: TrackedImage | None, *, at: float, moved: bool) -> UploadProgress | None:
         """Learn from an upload that is complete; of one under way, tell how it goes."""
         if image.state == "completed" and (moved or not known):
-            self._past.remember(self._entry.name, image, eta.summarize(known, image, at=at))
-        return eta.update_eta(known, image, self._past.usual(self._entry.name, image.type), at=at, moved=moved)
+            self._past.record(self._entry.name, image, eta.summarize(known, image, at=at))
+        return eta.update_eta(known, image, self._past.typical(self._entry.name, image.type), at=at, moved=moved)
 
     async def _draw(self, snapshot: Snapshot) -> tuple[Piece, ...]:
         """The pieces of the images, within the controller's budget, beside those of its health as they are."""

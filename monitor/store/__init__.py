@@ -37,7 +37,7 @@ class Store:
         self.database = Database(url, busy_timeout_ms=busy_timeout_ms, limit_s=limit_s)
         self.name = self.database.name
         self.marks = ProgressMarks(self.database)
-        self.past = UploadHistory(self.database)
+        self.upload_history = UploadHistory(self.database)
         self.ledger = AuditLog(self.database, now=now)
 
     @property
@@ -53,7 +53,7 @@ class Store:
         """
         await self.database.open()
         self.marks.doubt()
-        self.past.doubt()
+        self.upload_history.doubt()
         await self._write()
 
     async def flush(self) -> None:
@@ -84,7 +84,7 @@ class Store:
     async def _write(self) -> None:
         try:
             await self.marks.flush()
-            await self.past.flush()
+            await self.upload_history.flush()
             if not self.database.up:
                 self.ledger.doubt()  # makes it write something in any case, be it nothing new: that shows that it can
             await self.ledger.heal()

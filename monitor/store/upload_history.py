@@ -26,15 +26,15 @@ class UploadHistory:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._uploads: dict[Kind, Mapping[str, CompletedUpload]] = {}
-        self._usual: dict[Kind, TypicalDurations] = {}
+        self._typical: dict[Kind, TypicalDurations] = {}
         self._dirty: set[Kind] = set()
         self._unread = True
 
-    def usual(self, controller: str, kind: str) -> TypicalDurations:
+    def typical(self, controller: str, kind: str) -> TypicalDurations:
         """What the last few uploads of this kind have in common there."""
-        return self._usual.get((controller, kind), UNKNOWN)
+        return self._typical.get((controller, kind), UNKNOWN)
 
-    def remember(self, controller: str, image: Image, upload: CompletedUpload) -> None:
+    def record(self, controller: str, image: Image, upload: CompletedUpload) -> None:
         """One more is complete; written at the end of the round."""
         if not upload.tasks or not all(map(is_storable, (image.uuid, image.type, *upload.tasks))):
             return
@@ -72,7 +72,7 @@ class UploadHistory:
         kept = {uuid: uploads[uuid] for uuid in newest}
         if kept != self._uploads.get(key):
             self._uploads[key] = kept
-            self._usual[key] = usual(kept.values())
+            self._typical[key] = usual(kept.values())
             self._dirty.add(key)
 
     async def _read(self) -> None:

@@ -139,7 +139,7 @@ def make_poller(name: str, source: Canned, fleet: Fleet, poll: Poll | None = Non
         fleet,
         store.marks,
         store.ledger,
-        past=store.past,
+        past=store.upload_history,
         poll=poll or Poll(),
         events=Events(),
         slots=PollLimiter(64),

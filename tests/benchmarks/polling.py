@@ -60,7 +60,7 @@ def _poller(client: Client) -> Poller:
         Fleet(),
         store.marks,
         store.ledger,
-        past=store.past,
+        past=store.upload_history,
         poll=Poll(),
         events=Events(),
         slots=PollLimiter(64),

@@ -21,86 +21,86 @@ def upload(number: int = 1, took_s: float | None = None, *, tasks: dict[str, flo
 
 async def test_what_was_learned_survives_a_restart(database_url: str) -> None:
     async with opened(database_url) as store:
-        assert store.past.usual("dc1", "system") == UNKNOWN
-        store.past.remember("dc1", image(), upload(took_s=50.0))
+        assert store.upload_history.typical("dc1", "system") == UNKNOWN
+        store.upload_history.record("dc1", image(), upload(took_s=50.0))
         await store.flush()
     async with opened(database_url) as store:
-        assert store.past.usual("dc1", "system") == TypicalDurations(TASKS, 50.0)
-        assert store.past.usual("dc1", "patch") == UNKNOWN
-        assert store.past.usual("dc2", "system") == UNKNOWN
+        assert store.upload_history.typical("dc1", "system") == TypicalDurations(TASKS, 50.0)
+        assert store.upload_history.typical("dc1", "patch") == UNKNOWN
+        assert store.upload_history.typical("dc2", "system") == UNKNOWN
 
 
 async def test_what_was_learned_before_the_database_was_there_stands(database_url: str) -> None:
     async with opened(database_url) as store:
-        store.past.remember("dc1", image(1), upload(1, took_s=50.0))
-        store.past.remember("dc2", image(1), upload(1, took_s=50.0))
+        store.upload_history.record("dc1", image(1), upload(1, took_s=50.0))
+        store.upload_history.record("dc2", image(1), upload(1, took_s=50.0))
         await store.flush()
     async with opened(database_url) as store:
-        store.past.doubt()
-        store.past.remember("dc1", image(2), upload(2, took_s=70.0))
+        store.upload_history.doubt()
+        store.upload_history.record("dc1", image(2), upload(2, took_s=70.0))
         await store.flush()
     async with opened(database_url) as store:
-        assert store.past.usual("dc1", "system").took_s == 60.0
-        assert store.past.usual("dc2", "system").took_s == 50.0
+        assert store.upload_history.typical("dc1", "system").took_s == 60.0
+        assert store.upload_history.typical("dc2", "system").took_s == 50.0
 
 
 async def test_the_last_few_of_a_kind_are_kept(database_url: str) -> None:
     async with opened(database_url) as store:
         for number in range(1, 9):
-            store.past.remember("dc1", image(number), upload(number, took_s=100.0 * number))
-        store.past.remember("dc1", image(1, kind="patch"), upload(1))
+            store.upload_history.record("dc1", image(number), upload(number, took_s=100.0 * number))
+        store.upload_history.record("dc1", image(1, kind="patch"), upload(1))
         await store.flush()
     async with opened(database_url) as store:
-        assert store.past.usual("dc1", "system").took_s == 600.0, "of 4 to 8"
-        assert store.past.usual("dc1", "patch") == TypicalDurations(TASKS)
+        assert store.upload_history.typical("dc1", "system").took_s == 600.0, "of 4 to 8"
+        assert store.upload_history.typical("dc1", "patch") == TypicalDurations(TASKS)
 
 
 async def test_how_long_it_took_is_not_forgotten_when_it_is_read_again(database_url: str) -> None:
     async with opened(database_url) as store:
-        store.past.remember("dc1", image(), upload(took_s=50.0))
-        store.past.remember("dc1", image(), upload())
-        assert store.past.usual("dc1", "system").took_s == 50.0
+        store.upload_history.record("dc1", image(), upload(took_s=50.0))
+        store.upload_history.record("dc1", image(), upload())
+        assert store.upload_history.typical("dc1", "system").took_s == 50.0
 
 
 async def test_an_image_that_turns_out_to_be_of_another_kind_is_kept_once(database_url: str) -> None:
     async with opened(database_url) as store:
-        store.past.remember("dc1", image(kind="patch"), upload())
+        store.upload_history.record("dc1", image(kind="patch"), upload())
         await store.flush()
-        store.past.remember("dc1", image(), upload())
+        store.upload_history.record("dc1", image(), upload())
         await store.flush()
     async with opened(database_url) as store:
-        assert store.past.usual("dc1", "system") == TypicalDurations(TASKS)
-        assert store.past.usual("dc1", "patch") == UNKNOWN
+        assert store.upload_history.typical("dc1", "system") == TypicalDurations(TASKS)
+        assert store.upload_history.typical("dc1", "patch") == UNKNOWN
 
 
 @pytest.mark.parametrize("tasks", [{}, {"a\x00b": 1.0}, {"a\ud800": 1.0}])
 async def test_what_teaches_nothing_or_no_database_takes_is_let_go(tasks: dict[str, float]) -> None:
     async with opened("sqlite://") as store:
-        store.past.remember("dc1", image(), upload(tasks=tasks))
+        store.upload_history.record("dc1", image(), upload(tasks=tasks))
         await store.flush()
-        assert store.past.usual("dc1", "system") == UNKNOWN
+        assert store.upload_history.typical("dc1", "system") == UNKNOWN
 
 
 @pytest.mark.parametrize("text", ["nonsense", '{"Extract": "long"}', "[]"])
 async def test_a_row_that_makes_no_sense_costs_itself_alone(database_url: str, text: str) -> None:
     async with opened(database_url) as store:
-        store.past.remember("dc1", image(1), upload(1))
-        store.past.remember("dc2", image(2), upload(2))
+        store.upload_history.record("dc1", image(1), upload(1))
+        store.upload_history.record("dc2", image(2), upload(2))
         await store.flush()
         await run(store, "UPDATE earlier_uploads SET tasks = :text WHERE controller = 'dc1'", text=text)
     async with opened(database_url) as store:
         assert store.up
-        assert store.past.usual("dc1", "system") == UNKNOWN
-        assert store.past.usual("dc2", "system") == TypicalDurations(TASKS)
+        assert store.upload_history.typical("dc1", "system") == UNKNOWN
+        assert store.upload_history.typical("dc2", "system") == TypicalDurations(TASKS)
 
 
 async def test_what_could_not_be_written_stays_to_be_written(database_url: str) -> None:
     async with opened(database_url) as store:
         await run(store, "ALTER TABLE earlier_uploads RENAME TO gone")
-        store.past.remember("dc1", image(), upload())
+        store.upload_history.record("dc1", image(), upload())
         with capture_logs(), pytest.raises(StoreError):
             await store.flush()
         await run(store, "ALTER TABLE gone RENAME TO earlier_uploads")
         await store.flush()
     async with opened(database_url) as store:
-        assert store.past.usual("dc1", "system") == TypicalDurations(TASKS)
+        assert store.upload_history.typical("dc1", "system") == TypicalDurations(TASKS)

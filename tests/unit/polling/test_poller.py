@@ -76,10 +76,10 @@ class NoPast:
     def __init__(self) -> None:
         self.learned: list[tuple[str, CompletedUpload]] = []
 
-    def usual(self, _controller: str, _kind: str) -> TypicalDurations:
+    def typical(self, _controller: str, _kind: str) -> TypicalDurations:
         return UNKNOWN
 
-    def remember(self, _controller: str, image: Image, upload: CompletedUpload) -> None:
+    def record(self, _controller: str, image: Image, upload: CompletedUpload) -> None:
         self.learned.append((image.uuid, upload))
 
 
