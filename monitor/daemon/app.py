@@ -102,13 +102,16 @@ async def running(
     ``supervisor``: who is told how it goes. ``passed``: a socket to listen on; None: one is bound as configured.
     Raises: MonitorError when it cannot listen, or a newer version wrote the database.
     """
-    own, fleet, store = SelfMetrics(), Fleet(), Store(config.database, now=now)
+    own, fleet = SelfMetrics(), Fleet()
+
+    def redraw() -> None:
+        watches.redraw()
+
+    store = Store(config.database, now=now, on_audit_failure=own.audit_write_failures.inc, on_annotations_read=redraw)
     heart = Heartbeat(own)
     stopping = asyncio.Event()
     own.store_up.set_function(lambda: float(store.up))
-    store.ledger.on_failure = own.audit_write_failures.inc
     watches = Controllers(fleet, store, now=now, rng=rng)
-    store.ledger.on_reread = watches.redraw
     door = Authenticator(config, own, clock=asyncio.get_running_loop().time)
     feed = EventStream(fleet, now=now)
     own.event_readers.set_function(lambda: float(feed.readers))
@@ -130,7 +133,7 @@ async def running(
         own=own,
         door=door,
         ledger=store.ledger,
-        patcher=Patcher(fleet, store.ledger, watches.targets, now=now, ended=own.patched),
+        patcher=Patcher(fleet, store.ledger, watches.targets, now=now, on_outcome=own.patched),
         tenants=watches.tenants,
         reload=reloading.reload,
         not_healthy=ailing,
@@ -143,7 +146,7 @@ async def running(
         stack.push_async_callback(watches.close)
         await watches.renew(config)
         listener = await _listen(config, state, stack, passed)
-        stack.push_async_callback(lambda: state.patcher.drain(limit_s=_MOST_REQUESTS * watches.timeout_s))
+        stack.push_async_callback(lambda: state.patcher.drain(timeout_s=_MOST_REQUESTS * watches.timeout_s))
         async with asyncio.TaskGroup() as tasks:
             every = [tasks.create_task(heart.run(), name="heart"), tasks.create_task(store.run(), name="store")]
             every.append(tasks.create_task(reloading.run(), name="reload"))
@@ -206,7 +209,9 @@ async def _last_flush(store: Store) -> None:
         async with asyncio.timeout(_FAREWELL_S):
             await store.try_flush()
     except TimeoutError:
-        log.warning("store_down", cause="no answer at the end; the last marks are lost", database=store.name)
+        log.warning(
+            "database_down", cause="no answer at shutdown; the last progress marks are lost", database=store.name
+        )
 
 
 async def _listen(config: Config, state: State, stack: AsyncExitStack, passed: socket | None) -> Listener:

@@ -182,13 +182,13 @@ class Controllers:
         """Close one whose order is under way, after it; its requests have their deadlines."""
         with suppress(TimeoutError):
             async with asyncio.timeout(MOST_DEADLINES * watch.timeout_s):
-                await watch.writer.idle()
+                await watch.writer.wait_idle()
         await self._close([watch])
 
     async def _close(self, watches: Collection[ManagedController]) -> None:
         """Log out everywhere at once, then let go of the connections; who is done is no more among those who leave."""
         for watch in watches:
-            watch.writer.leave()
+            watch.writer.refuse_new()
         try:
             async with asyncio.timeout(_FAREWELL_S), asyncio.TaskGroup() as tasks:
                 for client in _clients(watches):

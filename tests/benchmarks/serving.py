@@ -117,7 +117,7 @@ def state_of(fleet: Fleet, own: SelfMetrics) -> State:
         ledger=ledger,
         feed=EventStream(fleet, now=time.time),
         now=time.time,
-        patcher=Patcher(fleet, ledger, {}, now=time.time, ended=own.patched),
+        patcher=Patcher(fleet, ledger, {}, now=time.time, on_outcome=own.patched),
         tenants={},
         reload=_no_reload,
         not_healthy=lambda: "",

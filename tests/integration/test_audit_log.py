@@ -10,7 +10,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from monitor.model.errors import StoreError
-from monitor.patching.annotations import Annotating
+from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Outcome
 from monitor.store import Store
 from tests.support.stores import DONE, NOW, TICKET, UNKNOWN, closing, intent, opened, run, wrong_with
@@ -22,12 +22,12 @@ async def test_an_intent_and_its_ending_survive_a_restart(database_url: str) -> 
     ordered = intent(name="new")
     ending = Outcome(outcome="done", changes={"name": ("old", None), "annotations.a": (None, "1")}, answer=200)
     async with opened(database_url) as store:
-        number = await store.ledger.intend(ordered, at=100.25)
+        number = await store.ledger.begin(ordered, at=100.25)
         assert await store.ledger.entries() == (Entry(number=number, at=100.25, intent=ordered),)
-        await store.ledger.conclude(number, ordered, ending, None, at=101.75)
+        await store.ledger.finish(number, ordered, ending, None, at=101.75)
     async with opened(database_url) as store:
         (entry,) = await store.ledger.entries()
-        assert entry == Entry(number=number, at=100.25, intent=ordered, ended_at=101.75, ending=ending)
+        assert entry == Entry(number=number, at=100.25, intent=ordered, ended_at=101.75, outcome=ending)
         assert not await wrong_with(store)
 
 
@@ -44,11 +44,11 @@ async def test_intents_left_open_are_closed_as_unknown_once(database_url: str) -
     async with opened(database_url) as store:
         await store.ledger.record(intent(), DONE, None, at=1)
         for _ in range(3):
-            await store.ledger.intend(intent("image-2"), at=2)
+            await store.ledger.begin(intent("image-2"), at=2)
     for _ in range(2):
         async with opened(database_url) as store:
             entries = await store.ledger.entries()
-            assert [entry.ending for entry in entries] == [UNKNOWN] * 3 + [DONE]
+            assert [entry.outcome for entry in entries] == [UNKNOWN] * 3 + [DONE]
             assert [entry.ended_at for entry in entries] == [NOW] * 3 + [1]
             assert not await wrong_with(store)
 
@@ -56,12 +56,12 @@ async def test_intents_left_open_are_closed_as_unknown_once(database_url: str) -
 async def test_what_is_under_way_here_is_left_open_by_a_second_look(database_url: str) -> None:
     ordered = intent()
     async with opened(database_url) as store:
-        number = await store.ledger.intend(ordered, at=1)
-        store.ledger.doubt()
+        number = await store.ledger.begin(ordered, at=1)
+        store.ledger.mark_unsynced()
         await store.flush()
-        assert [entry.ending for entry in await store.ledger.entries()] == [None]
-        await store.ledger.conclude(number, ordered, DONE, None, at=2)
-        assert [entry.ending for entry in await store.ledger.entries()] == [DONE]
+        assert [entry.outcome for entry in await store.ledger.entries()] == [None]
+        await store.ledger.finish(number, ordered, DONE, None, at=2)
+        assert [entry.outcome for entry in await store.ledger.entries()] == [DONE]
 
 
 async def test_a_hundred_at_once_leave_a_whole_chain_without_gaps(database_url: str) -> None:
@@ -69,11 +69,11 @@ async def test_a_hundred_at_once_leave_a_whole_chain_without_gaps(database_url: 
 
         async def adjust(place: int) -> None:
             ordered = intent(f"image-{place % 7}")
-            number = await store.ledger.intend(ordered, at=place)
-            await store.ledger.conclude(number, ordered, DONE, Annotating({f"key-{place}": "1"}), at=place)
+            number = await store.ledger.begin(ordered, at=place)
+            await store.ledger.finish(number, ordered, DONE, AnnotationChange({f"key-{place}": "1"}), at=place)
 
         async def annotate(place: int) -> None:
-            await store.ledger.record(intent("image-0"), DONE, Annotating({f"other-{place}": "1"}), at=place)
+            await store.ledger.record(intent("image-0"), DONE, AnnotationChange({f"other-{place}": "1"}), at=place)
 
         async with asyncio.TaskGroup() as tasks:
             for place in range(50):
@@ -83,7 +83,7 @@ async def test_a_hundred_at_once_leave_a_whole_chain_without_gaps(database_url: 
         numbers = await store.ledger.read_chain(lambda records, _: [record.number for record in records])
         assert numbers == list(range(1, 201))
         assert len(entries) == 100
-        assert all(entry.ending == DONE for entry in entries)
+        assert all(entry.outcome == DONE for entry in entries)
         assert not await wrong_with(store)
         assert sum(map(len, store.ledger.annotations_of("dc1").values())) == 100
 
@@ -109,29 +109,29 @@ async def test_a_long_chain_is_read_whole(database_url: str) -> None:
 @pytest.mark.parametrize(
     ("change", "after"),
     [
-        pytest.param(Annotating({"c": "3"}), {"a": "1", "b": "2", "c": "3"}, id="set"),
-        pytest.param(Annotating({"a": "9"}), {"a": "9", "b": "2"}, id="set-anew"),
-        pytest.param(Annotating({"a": None, "z": None}), {"b": "2"}, id="remove"),
-        pytest.param(Annotating({"a": None, "b": None}), None, id="remove-all"),
-        pytest.param(Annotating({"c": "3", "a": None}, replace=True), {"c": "3"}, id="replace"),
-        pytest.param(Annotating({}, replace=True), None, id="replace-by-nothing"),
-        pytest.param(Annotating({}), {"a": "1", "b": "2"}, id="nothing"),
+        pytest.param(AnnotationChange({"c": "3"}), {"a": "1", "b": "2", "c": "3"}, id="set"),
+        pytest.param(AnnotationChange({"a": "9"}), {"a": "9", "b": "2"}, id="set-anew"),
+        pytest.param(AnnotationChange({"a": None, "z": None}), {"b": "2"}, id="remove"),
+        pytest.param(AnnotationChange({"a": None, "b": None}), None, id="remove-all"),
+        pytest.param(AnnotationChange({"c": "3", "a": None}, replace=True), {"c": "3"}, id="replace"),
+        pytest.param(AnnotationChange({}, replace=True), None, id="replace-by-nothing"),
+        pytest.param(AnnotationChange({}), {"a": "1", "b": "2"}, id="nothing"),
         pytest.param(
-            Annotating({f"key-{number}": "v" for number in range(500)} | {"a": None, "b": None}),
+            AnnotationChange({f"key-{number}": "v" for number in range(500)} | {"a": None, "b": None}),
             {f"key-{number}": "v" for number in range(500)},
             id="more-than-one-statement-takes",
         ),
-        pytest.param(Annotating({"a": "é🚀\n\"'\\ %s :x"}), {"a": "é🚀\n\"'\\ %s :x", "b": "2"}, id="any-text"),
+        pytest.param(AnnotationChange({"a": "é🚀\n\"'\\ %s :x"}), {"a": "é🚀\n\"'\\ %s :x", "b": "2"}, id="any-text"),
     ],
 )
 async def test_annotations_are_changed_key_by_key_and_kept(
-    database_url: str, change: Annotating, after: Mapping[str, str] | None
+    database_url: str, change: AnnotationChange, after: Mapping[str, str] | None
 ) -> None:
     expected = {"image-2": {"a": "0"}} | ({"image-1": after} if after else {})
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, Annotating({"a": "1", "b": "2"}), at=1)
-        await store.ledger.record(intent("image-2"), DONE, Annotating({"a": "0"}), at=1)
-        await store.ledger.record(intent("image-1", controller="dc2"), DONE, Annotating({"a": "0"}), at=1)
+        await store.ledger.record(intent(), DONE, AnnotationChange({"a": "1", "b": "2"}), at=1)
+        await store.ledger.record(intent("image-2"), DONE, AnnotationChange({"a": "0"}), at=1)
+        await store.ledger.record(intent("image-1", controller="dc2"), DONE, AnnotationChange({"a": "0"}), at=1)
         await store.ledger.record(intent(), DONE, change, at=2)
         assert store.ledger.annotations_of("dc1") == expected
     async with opened(database_url) as store:
@@ -145,12 +145,12 @@ async def test_annotations_that_did_not_change_stay_the_same_object(database_url
         for uuid in ("image-1", "image-2"):
             await store.ledger.record(intent(uuid), DONE, TICKET, at=1)
         before = store.ledger.annotations_of("dc1")
-        await store.ledger.record(intent("image-1"), DONE, Annotating({"more": "1"}), at=2)
+        await store.ledger.record(intent("image-1"), DONE, AnnotationChange({"more": "1"}), at=2)
         after = store.ledger.annotations_of("dc1")
         assert before["image-1"] == {"ticket": "CHG-1"}
         assert after["image-1"] is not before["image-1"]
         assert after["image-2"] is before["image-2"]
-        store.ledger.doubt()
+        store.ledger.mark_unsynced()
         await store.flush()
         again = store.ledger.annotations_of("dc1")
         assert [again[uuid] is after[uuid] for uuid in after] == [True, True]
@@ -160,7 +160,7 @@ async def test_an_annotation_and_its_record_are_one(database_url: str) -> None:
     """A value that PostgreSQL refuses and SQLite takes: nothing of it may be kept, or all."""
     async with opened(database_url) as store:
         try:
-            await store.ledger.record(intent(), DONE, Annotating({"a": "1", "b": "\x00"}), at=1)
+            await store.ledger.record(intent(), DONE, AnnotationChange({"a": "1", "b": "\x00"}), at=1)
         except StoreError:
             assert database_url.startswith("postgresql")
         await store.flush()
@@ -263,7 +263,7 @@ async def test_a_record_that_is_none_any_more_is_named(database_url: str) -> Non
         await store.ledger.record(intent(), DONE, None, at=1)
         await store.ledger.record(intent(), DONE, None, at=1)
         await run(store, "UPDATE audit SET text = 'gone' WHERE number = 3")
-        with pytest.raises(StoreError, match="record 3 of the audit was altered, so that it cannot be read"):
+        with pytest.raises(StoreError, match="record 3 of the audit was altered and cannot be read"):
             await store.ledger.entries()
         assert [entry.number for entry in await store.ledger.entries(before=3)] == [1]
     async with opened(database_url) as store:
@@ -275,7 +275,7 @@ async def test_a_record_with_a_value_of_another_type_is_named(tmp_path: Path) ->
     async with opened(f"sqlite:///{tmp_path}/state.db") as store:
         await store.ledger.record(intent(), DONE, None, at=1)
         await run(store, "UPDATE audit SET hash = 'no hash' WHERE number = 2")
-        with pytest.raises(StoreError, match="record 2 of the audit was altered, so that it cannot be read"):
+        with pytest.raises(StoreError, match="record 2 of the audit was altered and cannot be read"):
             await wrong_with(store)
 
 
@@ -293,7 +293,7 @@ async def test_an_open_intent_that_was_altered_is_ended_and_all_else_goes_on(tmp
     url = f"sqlite:///{tmp_path}/state.db"
     async with opened(url) as store:
         await store.ledger.record(intent(), DONE, TICKET, at=1)
-        await store.ledger.intend(intent(), at=1)
+        await store.ledger.begin(intent(), at=1)
         await run(store, f"UPDATE audit SET {alteration} WHERE number = 3")  # noqa: S608  our own
     async with opened(url) as store:
         assert store.up
@@ -306,7 +306,7 @@ async def test_an_open_intent_that_was_altered_is_ended_and_all_else_goes_on(tmp
 
 async def test_an_open_intent_whose_text_was_altered_does_not_keep_the_store_down(database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.intend(intent(), at=1)
+        await store.ledger.begin(intent(), at=1)
         await run(store, "UPDATE audit SET text = 'gone'")
     async with opened(database_url) as store:
         assert store.up
@@ -316,18 +316,18 @@ async def test_an_open_intent_whose_text_was_altered_does_not_keep_the_store_dow
 async def test_an_intent_that_was_altered_is_concluded_with_its_text_beside_it(tmp_path: Path) -> None:
     ordered = intent()
     async with opened(f"sqlite:///{tmp_path}/state.db") as store:
-        number = await store.ledger.intend(ordered, at=1)
+        number = await store.ledger.begin(ordered, at=1)
         await run(store, "UPDATE audit SET text = x'00', hash = 'no hash'")
-        await store.ledger.conclude(number, ordered, DONE, TICKET, at=2)
+        await store.ledger.finish(number, ordered, DONE, TICKET, at=2)
         (entry,) = await store.ledger.entries(most=1)
-        assert (entry.intent, entry.ending) == (ordered, DONE)
+        assert (entry.intent, entry.outcome) == (ordered, DONE)
         assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
 
 
 @pytest.mark.parametrize("alteration", ["UPDATE audit_head SET hash = 'no hash'", "DELETE FROM audit_head"])
 async def test_a_head_that_was_altered_is_said(tmp_path: Path, alteration: str) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
-    words = "the head of the audit is gone or was altered, so that nothing can be added to it"
+    words = "the head of the audit is missing or was altered, so no record can be added"
     async with opened(url) as store:
         await store.ledger.record(intent(), DONE, TICKET, at=1)
         await run(store, alteration)
@@ -339,7 +339,7 @@ async def test_a_head_that_was_altered_is_said(tmp_path: Path, alteration: str) 
             with pytest.raises(StoreError, match=words):
                 await store.ledger.record(intent(), DONE, None, at=2)
             assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-    assert [(line["event"], line["cause"]) for line in logs][:1] == [("store_down", words)]
+    assert [(line["event"], line["cause"]) for line in logs][:1] == [("database_down", words)]
     assert len(logs) == 2
 
 
@@ -351,8 +351,8 @@ async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> No
     ending = Outcome(outcome="done", changes={"name": ("old", "new")}, answer=200)
     async with opened(database_url) as store:
         with capture_logs() as logs:
-            number = await store.ledger.intend(ordered, at=1)
-            await store.ledger.conclude(number, ordered, ending, None, at=2)
+            number = await store.ledger.begin(ordered, at=1)
+            await store.ledger.finish(number, ordered, ending, None, at=2)
             await store.ledger.record(intent(), DONE, TICKET, at=3)
         hashes = await store.ledger.read_chain(lambda records, _: [record.hash.hex() for record in records])
     assert [line["hash"] for line in logs] == hashes
@@ -392,7 +392,7 @@ async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> No
 async def test_closing_an_open_intent_is_logged_with_its_request(database_url: str) -> None:
     ordered = intent()
     async with opened(database_url) as store:
-        await store.ledger.intend(ordered, at=1)
+        await store.ledger.begin(ordered, at=1)
     with capture_logs() as logs:
         async with opened(database_url):
             pass

@@ -35,13 +35,13 @@ async def verify(config: Path, *arguments: str) -> tuple[int, str, str]:
 async def test_a_whole_chain_is_called_so_with_its_last_hash(config: Path, database_url: str) -> None:
     async with opened(database_url) as store:
         await store.ledger.record(intent(), DONE, None, at=1)
-        await store.ledger.intend(intent(), at=1)
+        await store.ledger.begin(intent(), at=1)
         last = await store.ledger.read_chain(lambda _, head: head[1].hex())
         assert await verify(config) == (0, f"3 records, whole; the last is 3, {last}\n", "")
         status, out, err = await verify(config, "--output", "json")
         assert (status, err) == (0, "")
         assert json.loads(out) == {"whole": True, "records": 3, "number": 3, "hash": last, "faults": []}
-        assert [entry.ending for entry in await store.ledger.entries()] == [None, DONE]
+        assert [entry.outcome for entry in await store.ledger.entries()] == [None, DONE]
 
 
 async def test_every_fault_is_printed_and_the_status_is_1(config: Path, database_url: str) -> None:
@@ -68,7 +68,7 @@ async def test_a_database_without_an_audit_is_called_so_and_left_as_it_is(
         (tmp_path / "state.db").touch()
     status, out, err = await verify(config)
     assert (status, out) == (1, "")
-    assert err.endswith("cannot be read: it holds no audit; no daemon of this version has used it\n")
+    assert err.endswith("cannot be read: it contains no audit; no daemon of this version has used it\n")
     async with opened(database_url) as store:
         assert await store.ledger.entries() == ()
 
@@ -103,8 +103,8 @@ async def test_a_record_that_the_log_knows_must_be_there(config: Path, database_
         last = await store.ledger.read_chain(lambda _, head: head[1].hex())
     assert (await verify(config, "--anchor", f"2:{last}"))[0] == 0
     for anchor, fault in (
-        (f"2:{'0' * 64}", "record 2 is another than the one that is known from elsewhere"),
-        (f"3:{last}", "record 3 is missing, which is known from elsewhere"),
+        (f"2:{'0' * 64}", "record 2 does not match its anchor"),
+        (f"3:{last}", "record 3 has an anchor and is missing"),
     ):
         status, out, _ = await verify(config, "--anchor", anchor)
         assert (status, out) == (1, f"{fault}\n")

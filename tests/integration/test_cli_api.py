@@ -376,7 +376,7 @@ async def test_a_field_of_the_controllers_own_is_refused_by_its_path(tmp_path: P
     async with people(tmp_path) as they:
         result = await they("patch", "broken", "--set", "progress=100")
         assert result.exit_code == 4
-        assert "progress is not an operator's to change" in result.stderr
+        assert "the Controller owns progress, it cannot be changed" in result.stderr
         assert "\n  path: $.replace.progress\n" in result.stderr
 
 

@@ -43,14 +43,14 @@ async def test_a_caller_is_told_at_the_limit_and_the_next_at_once(url: str, disk
         with disk.stalls(at):
             async with impatient(store):
                 with pytest.raises(StoreError, match="no answer in time"):
-                    await store.ledger.intend(intent("image-2"), at=2)
+                    await store.ledger.begin(intent("image-2"), at=2)
             assert disk.holds == 1
             for _ in range(100):
                 with pytest.raises(StoreError, match="no answer in time"):
-                    await store.ledger.intend(intent("image-2"), at=2)
+                    await store.ledger.begin(intent("image-2"), at=2)
             assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
         await heal(store)
-        assert {entry.intent.image_uuid: entry.ending for entry in await store.ledger.entries()} in (
+        assert {entry.intent.image_uuid: entry.outcome for entry in await store.ledger.entries()} in (
             {"image-1": DONE},
             {"image-1": DONE, "image-2": NOT_BEGUN},
         )
@@ -81,14 +81,14 @@ async def test_nothing_is_written_after_the_database_was_taken_for_healed(url: s
 async def test_an_ending_is_written_once(url: str, disk: SlowDisk, at: str) -> None:
     ordered = intent()
     async with opened(url) as store:
-        number = await store.ledger.intend(ordered, at=1)
+        number = await store.ledger.begin(ordered, at=1)
         with disk.stalls(at):
             async with impatient(store):
                 with pytest.raises(StoreError, match="no answer in time"):
-                    await store.ledger.conclude(number, ordered, DONE, TICKET, at=2)
+                    await store.ledger.finish(number, ordered, DONE, TICKET, at=2)
         await heal(store)
         (entry,) = await store.ledger.entries()
-        assert (entry.number, entry.ending, entry.ended_at) == (number, DONE, 2)
+        assert (entry.number, entry.outcome, entry.ended_at) == (number, DONE, 2)
         assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
 
 
@@ -112,7 +112,7 @@ async def test_the_end_does_not_wait_and_keeps_others_off_while_a_thread_may_wri
                     await store.ledger.record(intent(), DONE, TICKET, at=1)
                 await store.close()
             assert disk.holds == 1
-            with pytest.raises(StoreError, match="another monitor writes to it"):
+            with pytest.raises(StoreError, match="another daemon has the database open"):
                 await second.open()
         await store.close()
         await second.flush()

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from monitor.model.errors import NewerDatabase, StoreError
 from monitor.model.image import ProgressMark
-from monitor.patching.annotations import Annotating
+from monitor.patching.annotations import AnnotationChange
 from monitor.store import Store
 from tests.support.stores import (
     DONE,
@@ -27,7 +27,7 @@ from tests.support.stores import (
 )
 
 EARLY = ProgressMark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
-TAKEN = "another monitor writes to it"
+TAKEN = "another daemon has the database open"
 
 
 def another(url: str) -> Store:
@@ -38,7 +38,7 @@ async def test_a_second_monitor_neither_reads_nor_writes_nor_ends_what_is_under_
     ordered = intent()
     async with opened(database_url) as first, closing(another(database_url)) as second:
         await first.ledger.record(intent("image-2"), DONE, TICKET, at=1)
-        number = await first.ledger.intend(ordered, at=1)
+        number = await first.ledger.begin(ordered, at=1)
         with capture_logs() as logs:
             with pytest.raises(StoreError, match=TAKEN):
                 await second.open()
@@ -48,10 +48,10 @@ async def test_a_second_monitor_neither_reads_nor_writes_nor_ends_what_is_under_
                 await second.ledger.record(intent(), DONE, TICKET, at=2)
             with pytest.raises(StoreError, match=TAKEN):
                 await second.ledger.entries()
-        assert [line["event"] for line in logs] == ["store_down", "audit_write_failed"]
+        assert [line["event"] for line in logs] == ["database_down", "audit_write_failed"]
         assert not second.ledger.annotations_of("dc1")
-        await first.ledger.conclude(number, ordered, DONE, TICKET, at=2)
-        assert [entry.ending for entry in await first.ledger.entries()] == [DONE, DONE]
+        await first.ledger.finish(number, ordered, DONE, TICKET, at=2)
+        assert [entry.outcome for entry in await first.ledger.entries()] == [DONE, DONE]
         assert is_up(first)
         assert not first.marks.of("dc1")
 
@@ -60,14 +60,14 @@ async def test_it_goes_on_where_the_first_ended(database_url: str) -> None:
     async with closing(another(database_url)) as second:
         async with opened(database_url) as first:
             await first.ledger.record(intent(), DONE, TICKET, at=1)
-            await first.ledger.intend(intent(), at=1)
+            await first.ledger.begin(intent(), at=1)
             second.marks.settle("dc1", {"image-1": EARLY})
             await second.try_flush()
             assert not is_up(second)
         await second.try_flush()
         assert is_up(second)
         assert second.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-        assert [entry.ending for entry in await second.ledger.entries()] == [UNKNOWN, DONE]
+        assert [entry.outcome for entry in await second.ledger.entries()] == [UNKNOWN, DONE]
     async with opened(database_url) as third:
         assert third.marks.of("dc1") == {"image-1": EARLY}
 
@@ -88,7 +88,7 @@ async def test_a_lock_that_is_lost_is_taken_again_before_anything_is_written(dat
     async with opened(database_url) as store:
         await store.ledger.record(intent(), DONE, None, at=1)
         await lose_lock(store, database_url)
-        with pytest.raises(StoreError, match="its lock is lost"):
+        with pytest.raises(StoreError, match="the lock is lost"):
             await store.ledger.record(intent(), DONE, TICKET, at=2)
         assert not is_up(store)
         await store.flush()
@@ -113,20 +113,26 @@ async def test_what_another_did_in_between_is_read_and_what_was_under_way_is_wri
 ) -> None:
     ordered = intent()
     shown: list[Mapping[str, Any]] = []
-    async with opened(database_url) as first:
-        first.ledger.on_reread = lambda: shown.append(first.ledger.annotations_of("dc1"))
-        number = await first.ledger.intend(ordered, at=1)
+    first = Store(
+        database_url,
+        now=lambda: NOW,
+        limit_s=30.0,
+        on_annotations_read=lambda: shown.append(first.ledger.annotations_of("dc1")),
+    )
+    async with closing(first):
+        await first.open()
+        number = await first.ledger.begin(ordered, at=1)
         await lose_lock(first, database_url)
         async with opened(database_url) as second:
             await second.ledger.record(intent("image-2"), DONE, TICKET, at=2)
             with pytest.raises(StoreError):
-                await first.ledger.conclude(number, ordered, DONE, Annotating({"a": "b"}), at=3)
+                await first.ledger.finish(number, ordered, DONE, AnnotationChange({"a": "b"}), at=3)
             await first.try_flush()
             assert not is_up(first)
         await heal(first)
-        assert shown == [{"image-1": {"a": "b"}, "image-2": {"ticket": "CHG-1"}}]
+        assert shown == [{}, {"image-1": {"a": "b"}, "image-2": {"ticket": "CHG-1"}}]
         entries = await first.ledger.entries()
-        assert [(entry.intent.request_id, entry.ending) for entry in entries if entry.intent == ordered] == [
+        assert [(entry.intent.request_id, entry.outcome) for entry in entries if entry.intent == ordered] == [
             (ordered.request_id, DONE),
             (ordered.request_id, UNKNOWN),
         ]

@@ -36,7 +36,7 @@ async def test_what_was_learned_before_the_database_was_there_stands(database_ur
         store.upload_history.record("dc2", image(1), upload(1, took_s=50.0))
         await store.flush()
     async with opened(database_url) as store:
-        store.upload_history.doubt()
+        store.upload_history.mark_unsynced()
         store.upload_history.record("dc1", image(2), upload(2, took_s=70.0))
         await store.flush()
     async with opened(database_url) as store:
