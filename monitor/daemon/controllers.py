@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from monitor.avi.client import MOST_DEADLINES, Client
+from monitor.avi.client import MAX_REQUESTS_PER_POLL, Client
 from monitor.avi.connection import open_session
 from monitor.config.types import Config, Controller, Difference
 from monitor.patching.client import InFlightClient
@@ -181,7 +181,7 @@ class Controllers:
     async def _outlast(self, watch: ManagedController) -> None:
         """Close one whose order is under way, after it; its requests have their deadlines."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(MOST_DEADLINES * watch.timeout_s):
+            async with asyncio.timeout(MAX_REQUESTS_PER_POLL * watch.timeout_s):
                 await watch.writer.wait_idle()
         await self._close([watch])
 
@@ -203,7 +203,7 @@ class Controllers:
         poll = config.poll
         watch.timeout_s = poll.timeout_s
         for client in (watch.client, watch.writer):
-            client.renew(timeout_s=poll.timeout_s, max_response=poll.max_response)
+            client.set_limits(timeout_s=poll.timeout_s, max_response=poll.max_response)
         watch.poller.renew(poll, config.events, config.annotations.export, self._slots)
 
     def _inheritance(self, gone: ManagedController | None, controller: Controller) -> Entry | None:

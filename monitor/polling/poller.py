@@ -18,7 +18,7 @@ import structlog
 from msgspec import Raw
 from msgspec.structs import replace
 
-from monitor.avi.client import MOST_DEADLINES, Link
+from monitor.avi.client import MAX_REQUESTS_PER_POLL, Link
 from monitor.avi.image import decode_image
 from monitor.config.settings import Events, Poll
 from monitor.metrics import render
@@ -144,7 +144,7 @@ class Poller:
                 if self._retired:
                     return
                 pool = self._slots.of(self._entry.health)
-                self._pulse.queues(pool, limit_s=MOST_DEADLINES * self._poll.timeout_s)
+                self._pulse.queues(pool, limit_s=MAX_REQUESTS_PER_POLL * self._poll.timeout_s)
                 async with pool:
                     self._pulse.polls()
                     started = loop.time()

@@ -518,11 +518,11 @@ ELSEWHERE: Sequence[tuple[str, bytes, int, str]] = (
     ("page-502", http(PAGE, status="502 Bad Gateway"), 1, "502 Bad Gateway"),
     ("page-403", http(PAGE, "Content-Type: text/html", status="403 Forbidden"), 4, "403 Forbidden, with text/html"),
     ("odd-problem", http(b'{"detail":7}', status="422 No"), 4, "422 No, with nothing and none of the daemon's JSON"),
-    ("truncated", http(b'{"results": []}')[:-3], 1, "the connection broke in the middle of the answer"),
+    ("truncated", http(b'{"results": []}')[:-3], 1, "the connection broke during the reply"),
     ("silence", b"", 1, "no connection"),
-    ("ssh", b"SSH-2.0-OpenSSH_9.2\r\n", 1, "no answer of its own: not HTTP as it should be"),
+    ("ssh", b"SSH-2.0-OpenSSH_9.2\r\n", 1, "no answer of its own: the reply is not valid HTTP"),
     ("endless", http(b" " * (64 * 1024 * 1024 + 1)), 1, "no answer of its own: more than 67108864 bytes"),
-    ("no-gzip", http(b"not gzip", "Content-Encoding: gzip"), 1, "not compressed as it says"),
+    ("no-gzip", http(b"not gzip", "Content-Encoding: gzip"), 1, "the reply is not compressed as its header says"),
 )
 
 
@@ -582,7 +582,7 @@ async def test_silence_is_waited_for_as_long_as_is_said() -> None:
         result = await run(url, "images", "--timeout", "50ms")
         heard.set()
     assert result.exit_code == 1
-    assert "no answer (see --timeout): no whole answer within the deadline\n" in result.stderr
+    assert "no answer (see --timeout): no complete reply within the timeout\n" in result.stderr
 
 
 IMAGE = b'{"uuid": "image-1", "name": "n", "controller": "dc1"}'

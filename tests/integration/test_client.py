@@ -404,13 +404,14 @@ async def test_a_session_that_is_switched_for_ever_is_a_failure_after_one_more_t
 
 
 async def test_a_poll_has_a_deadline_of_its_own_beyond_those_of_its_requests(
-    dc1: SimulatedController, client: Client, monkeypatch: pytest.MonkeyPatch
+    dc1: SimulatedController,
 ) -> None:
-    monkeypatch.setattr("monitor.avi.client.MOST_DEADLINES", 0.01)  # so that it comes before that of the request
-    dc1.faults.order(Fault("hang"))
-    error = await the_error(client)
+    async with connected(dc1, timeout_s=60.0, max_requests_per_poll=0.01) as client:  # sooner than that of a request
+        await client.log_in()
+        dc1.faults.order(Fault("hang"))
+        error = await the_error(client)
     assert (type(error), error.reason) == (Unreachable, "timeout")
-    assert error.detail.startswith("no whole list within")
+    assert error.detail.startswith("no complete list within")
 
 
 async def test_log_out_ends_the_session_on_the_controller(dc1: SimulatedController, client: Client) -> None:

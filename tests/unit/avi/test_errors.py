@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.avi.errors import Reply, judge, mask_secrets, retry_after_s
+from monitor.avi.errors import Reply, classify_reply, mask_secrets, retry_after_s
 from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
 from monitor.model.secret import Secret
 from tests.support.strategies import BOUNDED, texts
@@ -23,13 +23,13 @@ HTML = b"<html><h1>503</h1></html>"
 def judged(
     status: int, body: bytes = b"{}", phase: Phase = "images", headers: Mapping[str, str] | None = None
 ) -> PollError:
-    error = judge(Reply(status, headers or {}, body), phase, now=NOW)
+    error = classify_reply(Reply(status, headers or {}, body), phase, now=NOW)
     assert error is not None
     return error
 
 
 def test_200_with_a_body_is_good_whatever_the_body_is() -> None:
-    assert judge(Reply(200, {}, b"<html>"), "images", now=NOW) is None
+    assert classify_reply(Reply(200, {}, b"<html>"), "images", now=NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_only_a_403_speaks_of_upgrades() -> None:
     [
         pytest.param(401, b"CSRF token missing or incorrect.", "401 CSRF token missing or incorrect.", id="plain-text"),
         pytest.param(419, b'{"error": "Need to switch session"}', "419 Need to switch session", id="json"),
-        pytest.param(502, HTML, "502 without a word", id="html"),
-        pytest.param(500, b"", "500 without a word", id="nothing"),
-        pytest.param(200, b"", "200 without a word", id="good-but-empty"),
+        pytest.param(502, HTML, "502 without a message", id="html"),
+        pytest.param(500, b"", "500 without a message", id="nothing"),
+        pytest.param(200, b"", "200 without a message", id="good-but-empty"),
         pytest.param(500, b"\xff" * 10_000, "500 " + "\N{REPLACEMENT CHARACTER}" * 200, id="no-text-at-all"),
     ],
 )
@@ -105,7 +105,7 @@ def test_the_detail_is_the_controllers_own_words(status: int, body: bytes, detai
     ("headers", "detail"),
     [
         pytest.param({"Location": "https://elsewhere/"}, "302 to https://elsewhere/", id="somewhere"),
-        pytest.param({}, "302 to nowhere", id="nowhere"),
+        pytest.param({}, "302 to no location", id="nowhere"),
         pytest.param({"Location": "x" * 10_000}, "302 to " + "x" * 200, id="clipped"),
     ],
 )
@@ -117,14 +117,14 @@ def test_what_a_controller_echoes_of_our_secrets_is_blotted_out_before_it_is_cli
     echo = Reply(302, {"Location": "https://c/?s=abcdef", "Set-Cookie": "s=abcdef"}, b"x" * 198 + b"abcdef")
     unsaid = mask_secrets(echo, [Secret("abcdef"), Secret("")])
     assert unsaid == Reply(302, {"Location": "https://c/?s=<secret>"}, b"x" * 198 + b"<secret>")
-    error = judge(mask_secrets(Reply(500, {}, echo.body), [Secret("abcdef")]), "images", now=NOW)
+    error = classify_reply(mask_secrets(Reply(500, {}, echo.body), [Secret("abcdef")]), "images", now=NOW)
     assert error is not None
     assert "ab" not in error.detail
 
 
 def test_a_discreet_reply_is_judged_as_the_reply_itself() -> None:
     reply = Reply(429, {"Retry-After": "30"}, b"not so often")
-    first, second = (judge(each, "images", now=NOW) for each in (reply, mask_secrets(reply, [])))
+    first, second = (classify_reply(each, "images", now=NOW) for each in (reply, mask_secrets(reply, [])))
     assert first is not None
     assert second is not None
     assert (first.args, first.retry_after_s) == (second.args, second.retry_after_s)
@@ -188,7 +188,7 @@ def test_a_date_and_its_distance_say_the_same(seconds: int) -> None:
 @BOUNDED
 @given(st.integers(100, 599), st.binary(max_size=40), st.sampled_from(get_args(Phase)), texts)
 def test_every_reply_is_good_or_an_error_with_a_reason(status: int, body: bytes, phase: Phase, text: str) -> None:
-    error = judge(Reply(status, {"Retry-After": text, "Location": text}, body), phase, now=NOW)
+    error = classify_reply(Reply(status, {"Retry-After": text, "Location": text}, body), phase, now=NOW)
     assert (error is None) == (status == 200 and bool(body))
     if error:
         assert error.reason in get_args(Reason)
@@ -213,4 +213,4 @@ def test_a_secret_is_unsaid_in_every_form_that_it_is_written_in(written: str) ->
     ],
 )
 def test_only_the_controllers_own_refusal_suspends_the_log_in(status: int, body: bytes, refused: bool) -> None:
-    assert isinstance(judge(Reply(status, {}, body), "login", now=NOW), Refused) is refused
+    assert isinstance(classify_reply(Reply(status, {}, body), "login", now=NOW), Refused) is refused

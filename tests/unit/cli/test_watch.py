@@ -622,7 +622,7 @@ async def test_a_daemon_that_is_away_for_a_while_is_waited_for() -> None:
     assert [str(each).removeprefix(url) for each in told if isinstance(each, ConnectionLost)] == [
         "the daemon has ended the stream",
         "503 Service Unavailable, with nothing and none of the daemon's JSON",
-        ": no connection: the connection broke in the middle of the answer",
+        ": no connection: the connection broke during the reply",
     ]
     assert all(b"Last-Event-ID: e-1" in head for head in heads[1:])
 
@@ -672,9 +672,9 @@ ELSEWHERE: Sequence[tuple[str, bytes, type[Failure], str]] = (
     ("moved", answer("302 Found"), ServerError, "302 Found"),
     ("no-content", answer("204 No Content"), ServerError, "204 No Content"),
     ("nonsense", STREAM + b"event: state\ndata: {}\n\n", ServerError, "not what this version knows"),
-    ("no-http", b"SSH-2.0\r\n", ServerError, "no answer of its own: not HTTP as it should be"),
+    ("no-http", b"SSH-2.0\r\n", ServerError, "no answer of its own: the reply is not valid HTTP"),
     ("hung-up", b"", ConnectionLost, "no connection: Server disconnected"),
-    ("cut", answer("403 No", b"12345")[:-1], ConnectionLost, "the connection broke in the middle of the answer"),
+    ("cut", answer("403 No", b"12345")[:-1], ConnectionLost, "the connection broke during the reply"),
 )
 
 
