@@ -1,4 +1,4 @@
-"""The ledger on real databases: what is durable, what belongs together, and what is shown of it."""
+"""The audit log on real databases: durability, transactions, tampering, and log events."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -15,23 +15,23 @@ from monitor.patching.audit import Entry, Outcome
 from monitor.store import Store
 from tests.support.stores import DONE, NOW, TICKET, UNKNOWN, closing, intent, opened, run, wrong_with
 
-# Intents and endings
+# Intents and outcomes
 
 
-async def test_an_intent_and_its_ending_survive_a_restart(database_url: str) -> None:
-    ordered = intent(name="new")
-    ending = Outcome(outcome="done", changes={"name": ("old", None), "annotations.a": (None, "1")}, answer=200)
+async def test_an_intent_and_its_outcome_survive_a_restart(database_url: str) -> None:
+    change = intent(name="new")
+    outcome = Outcome(outcome="done", changes={"name": ("old", None), "annotations.a": (None, "1")}, answer=200)
     async with opened(database_url) as store:
-        number = await store.ledger.begin(ordered, at=100.25)
-        assert await store.ledger.entries() == (Entry(number=number, at=100.25, intent=ordered),)
-        await store.ledger.finish(number, ordered, ending, None, at=101.75)
+        number = await store.ledger.begin(change, at=100.25)
+        assert await store.ledger.entries() == (Entry(number=number, at=100.25, intent=change),)
+        await store.ledger.finish(number, change, outcome, None, at=101.75)
     async with opened(database_url) as store:
         (entry,) = await store.ledger.entries()
-        assert entry == Entry(number=number, at=100.25, intent=ordered, ended_at=101.75, outcome=ending)
+        assert entry == Entry(number=number, at=100.25, intent=change, ended_at=101.75, outcome=outcome)
         assert not await wrong_with(store)
 
 
-async def test_the_database_itself_takes_no_second_ending(database_url: str) -> None:
+async def test_the_database_itself_refuses_a_second_outcome(database_url: str) -> None:
     async with opened(database_url) as store:
         await store.ledger.record(intent(), DONE, None, at=1)
         with pytest.raises(StoreError, match=r"(?i)unique"):
@@ -53,24 +53,24 @@ async def test_intents_left_open_are_closed_as_unknown_once(database_url: str) -
             assert not await wrong_with(store)
 
 
-async def test_what_is_under_way_here_is_left_open_by_a_second_look(database_url: str) -> None:
-    ordered = intent()
+async def test_an_intent_in_flight_is_not_closed_by_reconciling(database_url: str) -> None:
+    change = intent()
     async with opened(database_url) as store:
-        number = await store.ledger.begin(ordered, at=1)
+        number = await store.ledger.begin(change, at=1)
         store.ledger.mark_unsynced()
         await store.flush()
         assert [entry.outcome for entry in await store.ledger.entries()] == [None]
-        await store.ledger.finish(number, ordered, DONE, None, at=2)
+        await store.ledger.finish(number, change, DONE, None, at=2)
         assert [entry.outcome for entry in await store.ledger.entries()] == [DONE]
 
 
-async def test_a_hundred_at_once_leave_a_whole_chain_without_gaps(database_url: str) -> None:
+async def test_a_hundred_concurrent_changes_leave_a_whole_chain(database_url: str) -> None:
     async with opened(database_url) as store:
 
         async def adjust(place: int) -> None:
-            ordered = intent(f"image-{place % 7}")
-            number = await store.ledger.begin(ordered, at=place)
-            await store.ledger.finish(number, ordered, DONE, AnnotationChange({f"key-{place}": "1"}), at=place)
+            change = intent(f"image-{place % 7}")
+            number = await store.ledger.begin(change, at=place)
+            await store.ledger.finish(number, change, DONE, AnnotationChange({f"key-{place}": "1"}), at=place)
 
         async def annotate(place: int) -> None:
             await store.ledger.record(intent("image-0"), DONE, AnnotationChange({f"other-{place}": "1"}), at=place)
@@ -156,7 +156,7 @@ async def test_annotations_that_did_not_change_stay_the_same_object(database_url
         assert [again[uuid] is after[uuid] for uuid in after] == [True, True]
 
 
-async def test_an_annotation_and_its_record_are_one(database_url: str) -> None:
+async def test_an_annotation_and_its_record_are_one_transaction(database_url: str) -> None:
     """A value that PostgreSQL refuses and SQLite takes: nothing of it may be kept, or all."""
     async with opened(database_url) as store:
         try:
@@ -168,7 +168,7 @@ async def test_an_annotation_and_its_record_are_one(database_url: str) -> None:
         assert not await wrong_with(store)
 
 
-# Looking it up
+# Searching
 
 
 SEARCHES: Mapping[str, tuple[Mapping[str, Any], list[int]]] = {
@@ -186,7 +186,7 @@ SEARCHES: Mapping[str, tuple[Mapping[str, Any], list[int]]] = {
     "page": ({"most": 2, "before": 7}, [5, 3]),
     "both": ({"image_uuid": "image-2", "controller": "dc1"}, [3]),
     "image-and-controllers": ({"image_uuid": "image-2", "controllers": frozenset({"dc1"})}, [3]),
-    "nobody": ({"actor": "carol"}, []),
+    "no-match": ({"actor": "carol"}, []),
     "before-more-than-there-can-be": ({"before": 2**80}, [9, 7, 5, 3, 1]),
     "before-less-than-there-can-be": ({"before": -(2**80)}, []),
     "zero-byte": ({"actor": "a\x00"}, []),
@@ -198,7 +198,7 @@ SEARCHES: Mapping[str, tuple[Mapping[str, Any], list[int]]] = {
 @pytest.mark.parametrize(("search", "numbers"), SEARCHES.values(), ids=SEARCHES.keys())
 async def test_records_are_found_newest_first(database_url: str, search: dict[str, Any], numbers: list[int]) -> None:
     async with opened(database_url) as store:
-        for at, ordered in enumerate(
+        for at, change in enumerate(
             [
                 intent("image-1"),
                 intent("image-2"),
@@ -208,13 +208,13 @@ async def test_records_are_found_newest_first(database_url: str, search: dict[st
             ],
             1,
         ):
-            await store.ledger.record(ordered, DONE, None, at=at)
+            await store.ledger.record(change, DONE, None, at=at)
         entries = await store.ledger.entries(**search)
         assert [entry.number for entry in entries] == numbers
         assert store.up
 
 
-async def test_there_are_fifty_records_on_a_page_by_default(database_url: str) -> None:
+async def test_fifty_intents_are_returned_by_default(database_url: str) -> None:
     async with opened(database_url) as store:
         for _ in range(51):
             await store.ledger.record(intent(), DONE, None, at=1)
@@ -232,7 +232,7 @@ TAMPERINGS: Mapping[str, tuple[str, Callable[[list[str]], bool]]] = {
     "actor": ("UPDATE audit SET actor = 'mallory' WHERE number = 3", lambda found: len(found) == 1),
     "at": ("UPDATE audit SET at = at + 1 WHERE number = 3", lambda found: len(found) == 1),
     "hash": ("UPDATE audit SET hash = (SELECT hash FROM audit_head) WHERE number = 3", lambda found: len(found) == 2),
-    "ending": ("UPDATE audit SET intent = 2 WHERE number = 4", lambda found: len(found) >= 1),
+    "outcome": ("UPDATE audit SET intent = 2 WHERE number = 4", lambda found: len(found) >= 1),
     "first": ("DELETE FROM audit WHERE number = 1", lambda found: "records 1 to 1 are missing" in found),
     "some": ("DELETE FROM audit WHERE number IN (3, 4)", lambda found: found == ["records 3 to 4 are missing"]),
     "last": ("DELETE FROM audit WHERE number > 4", lambda found: len(found) == 1),
@@ -246,8 +246,8 @@ TAMPERINGS: Mapping[str, tuple[str, Callable[[list[str]], bool]]] = {
 }
 
 
-@pytest.mark.parametrize(("statement", "shows"), TAMPERINGS.values(), ids=TAMPERINGS.keys())
-async def test_tampering_shows(database_url: str, statement: str, shows: Callable[[list[str]], bool]) -> None:
+@pytest.mark.parametrize(("statement", "is_found"), TAMPERINGS.values(), ids=TAMPERINGS.keys())
+async def test_tampering_is_found(database_url: str, statement: str, is_found: Callable[[list[str]], bool]) -> None:
     async with opened(database_url) as store:
         for at in range(3):
             await store.ledger.record(intent(), DONE, None, at=at)
@@ -255,10 +255,10 @@ async def test_tampering_shows(database_url: str, statement: str, shows: Callabl
         await run(store, "DROP INDEX audit_of_image")  # no index helps or hinders
         await run(store, statement)
         found = await wrong_with(store)
-        assert shows(found), found
+        assert is_found(found), found
 
 
-async def test_a_record_that_is_none_any_more_is_named(database_url: str) -> None:
+async def test_a_record_that_cannot_be_read_is_named(database_url: str) -> None:
     async with opened(database_url) as store:
         await store.ledger.record(intent(), DONE, None, at=1)
         await store.ledger.record(intent(), DONE, None, at=1)
@@ -288,7 +288,9 @@ async def test_a_record_with_a_value_of_another_type_is_named(tmp_path: Path) ->
         pytest.param("hash = 'no hash', at = 'once'", id="other-types"),
     ],
 )
-async def test_an_open_intent_that_was_altered_is_ended_and_all_else_goes_on(tmp_path: Path, alteration: str) -> None:
+async def test_an_open_intent_that_was_altered_is_closed_and_the_audit_continues(
+    tmp_path: Path, alteration: str
+) -> None:
     """SQLite takes any value."""
     url = f"sqlite:///{tmp_path}/state.db"
     async with opened(url) as store:
@@ -300,8 +302,8 @@ async def test_an_open_intent_that_was_altered_is_ended_and_all_else_goes_on(tmp
         assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
         assert await store.ledger.record(intent(), DONE, None, at=2) == 5
         async with store.database.transaction() as connection:
-            (ending,) = (await connection.execute(text("SELECT text FROM audit WHERE intent = 3"))).scalars()
-        assert "unknown" in ending
+            (outcome,) = (await connection.execute(text("SELECT text FROM audit WHERE intent = 3"))).scalars()
+        assert "unknown" in outcome
 
 
 async def test_an_open_intent_whose_text_was_altered_does_not_keep_the_store_down(database_url: str) -> None:
@@ -313,19 +315,19 @@ async def test_an_open_intent_whose_text_was_altered_does_not_keep_the_store_dow
         assert await wrong_with(store) == ["record 1 was altered, or the one before it"]
 
 
-async def test_an_intent_that_was_altered_is_concluded_with_its_text_beside_it(tmp_path: Path) -> None:
-    ordered = intent()
+async def test_finishing_an_altered_intent_writes_it_again(tmp_path: Path) -> None:
+    change = intent()
     async with opened(f"sqlite:///{tmp_path}/state.db") as store:
-        number = await store.ledger.begin(ordered, at=1)
+        number = await store.ledger.begin(change, at=1)
         await run(store, "UPDATE audit SET text = x'00', hash = 'no hash'")
-        await store.ledger.finish(number, ordered, DONE, TICKET, at=2)
+        await store.ledger.finish(number, change, DONE, TICKET, at=2)
         (entry,) = await store.ledger.entries(most=1)
-        assert (entry.intent, entry.outcome) == (ordered, DONE)
+        assert (entry.intent, entry.outcome) == (change, DONE)
         assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
 
 
 @pytest.mark.parametrize("alteration", ["UPDATE audit_head SET hash = 'no hash'", "DELETE FROM audit_head"])
-async def test_a_head_that_was_altered_is_said(tmp_path: Path, alteration: str) -> None:
+async def test_an_altered_head_is_reported(tmp_path: Path, alteration: str) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     words = "the head of the audit is missing or was altered, so no record can be added"
     async with opened(url) as store:
@@ -347,12 +349,12 @@ async def test_a_head_that_was_altered_is_said(tmp_path: Path, alteration: str) 
 
 
 async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> None:
-    ordered = intent(name="new")
-    ending = Outcome(outcome="done", changes={"name": ("old", "new")}, answer=200)
+    change = intent(name="new")
+    outcome = Outcome(outcome="done", changes={"name": ("old", "new")}, answer=200)
     async with opened(database_url) as store:
         with capture_logs() as logs:
-            number = await store.ledger.begin(ordered, at=1)
-            await store.ledger.finish(number, ordered, ending, None, at=2)
+            number = await store.ledger.begin(change, at=1)
+            await store.ledger.finish(number, change, outcome, None, at=2)
             await store.ledger.record(intent(), DONE, TICKET, at=3)
         hashes = await store.ledger.read_chain(lambda records, _: [record.hash.hex() for record in records])
     assert [line["hash"] for line in logs] == hashes
@@ -367,7 +369,7 @@ async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> No
         "image_uuid": "image-1",
         "actor": "alice",
         "source": "192.0.2.7",
-        "request_id": ordered.request_id,
+        "request_id": change.request_id,
         "asked": {"name": "new"},
         "hash": hashes[0],
     }
@@ -380,7 +382,7 @@ async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> No
         "controller": "dc1",
         "image_uuid": "image-1",
         "actor": "alice",
-        "request_id": ordered.request_id,
+        "request_id": change.request_id,
         "outcome": "done",
         "changes": {"name": ["old", "new"]},
         "answer": 200,
@@ -390,11 +392,11 @@ async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> No
 
 
 async def test_closing_an_open_intent_is_logged_with_its_request(database_url: str) -> None:
-    ordered = intent()
+    change = intent()
     async with opened(database_url) as store:
-        await store.ledger.begin(ordered, at=1)
+        await store.ledger.begin(change, at=1)
     with capture_logs() as logs:
         async with opened(database_url):
             pass
     (line,) = logs
-    assert (line["kind"], line["outcome"], line["request_id"]) == ("outcome", "unknown", ordered.request_id)
+    assert (line["kind"], line["outcome"], line["request_id"]) == ("outcome", "unknown", change.request_id)
