@@ -226,7 +226,7 @@ class Controllers:
             client,
             self._fleet,
             self._store.marks,
-            self._store.ledger,
+            self._store.audit_log,
             past=self._store.upload_history,
             poll=config.poll,
             events=config.events,

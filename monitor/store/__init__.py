@@ -41,7 +41,7 @@ class Store:
         self.name = self.database.name
         self.marks = ProgressMarks(self.database)
         self.upload_history = UploadHistory(self.database)
-        self.ledger = AuditLog(
+        self.audit_log = AuditLog(
             self.database, now=now, on_failure=on_audit_failure, on_annotations_read=on_annotations_read
         )
 
@@ -91,8 +91,8 @@ class Store:
             await self.marks.flush()
             await self.upload_history.flush()
             if not self.database.up:
-                self.ledger.mark_unsynced()  # reconciling always writes something, which shows that writing works
-            await self.ledger.reconcile()
+                self.audit_log.mark_unsynced()  # reconciling always writes something, which shows that writing works
+            await self.audit_log.reconcile()
         except StoreError as error:
             raise self.database.mark_down(error) from error  # also errors about the content, which nothing else logs
         self.database.mark_up()

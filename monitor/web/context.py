@@ -20,7 +20,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     fleet: Fleet
     own: SelfMetrics
     door: Authenticator
-    ledger: AuditReader
+    audit_log: AuditReader
     patcher: Patcher
     feed: EventStream
     tenants: Mapping[str, str]

@@ -138,7 +138,7 @@ def make_poller(name: str, source: Canned, fleet: Fleet, poll: Poll | None = Non
         source,
         fleet,
         store.marks,
-        store.ledger,
+        store.audit_log,
         past=store.upload_history,
         poll=poll or Poll(),
         events=Events(),

@@ -59,7 +59,7 @@ def _poller(client: Client) -> Poller:
         client,
         Fleet(),
         store.marks,
-        store.ledger,
+        store.audit_log,
         past=store.upload_history,
         poll=Poll(),
         events=Events(),

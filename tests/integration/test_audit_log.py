@@ -22,18 +22,18 @@ async def test_an_intent_and_its_outcome_survive_a_restart(database_url: str) ->
     change = intent(name="new")
     outcome = Outcome(outcome="done", changes={"name": ("old", None), "annotations.a": (None, "1")}, answer=200)
     async with opened(database_url) as store:
-        number = await store.ledger.begin(change, at=100.25)
-        assert await store.ledger.entries() == (Entry(number=number, at=100.25, intent=change),)
-        await store.ledger.finish(number, change, outcome, None, at=101.75)
+        number = await store.audit_log.begin(change, at=100.25)
+        assert await store.audit_log.entries() == (Entry(number=number, at=100.25, intent=change),)
+        await store.audit_log.finish(number, change, outcome, None, at=101.75)
     async with opened(database_url) as store:
-        (entry,) = await store.ledger.entries()
+        (entry,) = await store.audit_log.entries()
         assert entry == Entry(number=number, at=100.25, intent=change, ended_at=101.75, outcome=outcome)
         assert not await wrong_with(store)
 
 
 async def test_the_database_itself_refuses_a_second_outcome(database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
         with pytest.raises(StoreError, match=r"(?i)unique"):
             await run(
                 store, "INSERT INTO audit SELECT 3, intent, at, controller, image_uuid, actor, text, hash FROM audit"
@@ -42,12 +42,12 @@ async def test_the_database_itself_refuses_a_second_outcome(database_url: str) -
 
 async def test_intents_left_open_are_closed_as_unknown_once(database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
         for _ in range(3):
-            await store.ledger.begin(intent("image-2"), at=2)
+            await store.audit_log.begin(intent("image-2"), at=2)
     for _ in range(2):
         async with opened(database_url) as store:
-            entries = await store.ledger.entries()
+            entries = await store.audit_log.entries()
             assert [entry.outcome for entry in entries] == [UNKNOWN] * 3 + [DONE]
             assert [entry.ended_at for entry in entries] == [NOW] * 3 + [1]
             assert not await wrong_with(store)
@@ -56,12 +56,12 @@ async def test_intents_left_open_are_closed_as_unknown_once(database_url: str) -
 async def test_an_intent_in_flight_is_not_closed_by_reconciling(database_url: str) -> None:
     change = intent()
     async with opened(database_url) as store:
-        number = await store.ledger.begin(change, at=1)
-        store.ledger.mark_unsynced()
+        number = await store.audit_log.begin(change, at=1)
+        store.audit_log.mark_unsynced()
         await store.flush()
-        assert [entry.outcome for entry in await store.ledger.entries()] == [None]
-        await store.ledger.finish(number, change, DONE, None, at=2)
-        assert [entry.outcome for entry in await store.ledger.entries()] == [DONE]
+        assert [entry.outcome for entry in await store.audit_log.entries()] == [None]
+        await store.audit_log.finish(number, change, DONE, None, at=2)
+        assert [entry.outcome for entry in await store.audit_log.entries()] == [DONE]
 
 
 async def test_a_hundred_concurrent_changes_leave_a_whole_chain(database_url: str) -> None:
@@ -69,23 +69,23 @@ async def test_a_hundred_concurrent_changes_leave_a_whole_chain(database_url: st
 
         async def adjust(place: int) -> None:
             change = intent(f"image-{place % 7}")
-            number = await store.ledger.begin(change, at=place)
-            await store.ledger.finish(number, change, DONE, AnnotationChange({f"key-{place}": "1"}), at=place)
+            number = await store.audit_log.begin(change, at=place)
+            await store.audit_log.finish(number, change, DONE, AnnotationChange({f"key-{place}": "1"}), at=place)
 
         async def annotate(place: int) -> None:
-            await store.ledger.record(intent("image-0"), DONE, AnnotationChange({f"other-{place}": "1"}), at=place)
+            await store.audit_log.record(intent("image-0"), DONE, AnnotationChange({f"other-{place}": "1"}), at=place)
 
         async with asyncio.TaskGroup() as tasks:
             for place in range(50):
                 tasks.create_task(adjust(place), name="adjust")
                 tasks.create_task(annotate(place), name="annotate")
-        entries = await store.ledger.entries(most=1_000)
-        numbers = await store.ledger.read_chain(lambda records, _: [record.number for record in records])
+        entries = await store.audit_log.entries(most=1_000)
+        numbers = await store.audit_log.read_chain(lambda records, _: [record.number for record in records])
         assert numbers == list(range(1, 201))
         assert len(entries) == 100
         assert all(entry.outcome == DONE for entry in entries)
         assert not await wrong_with(store)
-        assert sum(map(len, store.ledger.annotations_of("dc1").values())) == 100
+        assert sum(map(len, store.audit_log.annotations_of("dc1").values())) == 100
 
 
 async def test_a_long_chain_is_read_whole(database_url: str) -> None:
@@ -95,11 +95,11 @@ async def test_a_long_chain_is_read_whole(database_url: str) -> None:
     )
     async with opened(database_url) as store:
         for _ in range(3):
-            await store.ledger.record(intent(), DONE, None, at=1)
+            await store.audit_log.record(intent(), DONE, None, at=1)
         await run(store, copy, step=6_000, least=0)
         for power in range(8):
             await run(store, copy, step=6 * 2**power, least=6_000)
-        numbers = await store.ledger.read_chain(lambda records, _: [record.number for record in records])
+        numbers = await store.audit_log.read_chain(lambda records, _: [record.number for record in records])
         assert numbers == [*range(1, 7), *range(6_001, 6_001 + 6 * 2**8)]
 
 
@@ -129,30 +129,30 @@ async def test_annotations_are_changed_key_by_key_and_kept(
 ) -> None:
     expected = {"image-2": {"a": "0"}} | ({"image-1": after} if after else {})
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, AnnotationChange({"a": "1", "b": "2"}), at=1)
-        await store.ledger.record(intent("image-2"), DONE, AnnotationChange({"a": "0"}), at=1)
-        await store.ledger.record(intent("image-1", controller="dc2"), DONE, AnnotationChange({"a": "0"}), at=1)
-        await store.ledger.record(intent(), DONE, change, at=2)
-        assert store.ledger.annotations_of("dc1") == expected
+        await store.audit_log.record(intent(), DONE, AnnotationChange({"a": "1", "b": "2"}), at=1)
+        await store.audit_log.record(intent("image-2"), DONE, AnnotationChange({"a": "0"}), at=1)
+        await store.audit_log.record(intent("image-1", controller="dc2"), DONE, AnnotationChange({"a": "0"}), at=1)
+        await store.audit_log.record(intent(), DONE, change, at=2)
+        assert store.audit_log.annotations_of("dc1") == expected
     async with opened(database_url) as store:
-        assert store.ledger.annotations_of("dc1") == expected
-        assert store.ledger.annotations_of("dc2") == {"image-1": {"a": "0"}}
-        assert not store.ledger.annotations_of("dc3")
+        assert store.audit_log.annotations_of("dc1") == expected
+        assert store.audit_log.annotations_of("dc2") == {"image-1": {"a": "0"}}
+        assert not store.audit_log.annotations_of("dc3")
 
 
 async def test_annotations_that_did_not_change_stay_the_same_object(database_url: str) -> None:
     async with opened(database_url) as store:
         for uuid in ("image-1", "image-2"):
-            await store.ledger.record(intent(uuid), DONE, TICKET, at=1)
-        before = store.ledger.annotations_of("dc1")
-        await store.ledger.record(intent("image-1"), DONE, AnnotationChange({"more": "1"}), at=2)
-        after = store.ledger.annotations_of("dc1")
+            await store.audit_log.record(intent(uuid), DONE, TICKET, at=1)
+        before = store.audit_log.annotations_of("dc1")
+        await store.audit_log.record(intent("image-1"), DONE, AnnotationChange({"more": "1"}), at=2)
+        after = store.audit_log.annotations_of("dc1")
         assert before["image-1"] == {"ticket": "CHG-1"}
         assert after["image-1"] is not before["image-1"]
         assert after["image-2"] is before["image-2"]
-        store.ledger.mark_unsynced()
+        store.audit_log.mark_unsynced()
         await store.flush()
-        again = store.ledger.annotations_of("dc1")
+        again = store.audit_log.annotations_of("dc1")
         assert [again[uuid] is after[uuid] for uuid in after] == [True, True]
 
 
@@ -160,11 +160,11 @@ async def test_an_annotation_and_its_record_are_one_transaction(database_url: st
     """A value that PostgreSQL refuses and SQLite takes: nothing of it may be kept, or all."""
     async with opened(database_url) as store:
         try:
-            await store.ledger.record(intent(), DONE, AnnotationChange({"a": "1", "b": "\x00"}), at=1)
+            await store.audit_log.record(intent(), DONE, AnnotationChange({"a": "1", "b": "\x00"}), at=1)
         except StoreError:
             assert database_url.startswith("postgresql")
         await store.flush()
-        assert len(await store.ledger.entries()) == len(store.ledger.annotations_of("dc1"))
+        assert len(await store.audit_log.entries()) == len(store.audit_log.annotations_of("dc1"))
         assert not await wrong_with(store)
 
 
@@ -208,8 +208,8 @@ async def test_records_are_found_newest_first(database_url: str, search: dict[st
             ],
             1,
         ):
-            await store.ledger.record(change, DONE, None, at=at)
-        entries = await store.ledger.entries(**search)
+            await store.audit_log.record(change, DONE, None, at=at)
+        entries = await store.audit_log.entries(**search)
         assert [entry.number for entry in entries] == numbers
         assert store.up
 
@@ -217,8 +217,8 @@ async def test_records_are_found_newest_first(database_url: str, search: dict[st
 async def test_fifty_intents_are_returned_by_default(database_url: str) -> None:
     async with opened(database_url) as store:
         for _ in range(51):
-            await store.ledger.record(intent(), DONE, None, at=1)
-        assert len(await store.ledger.entries()) == 50
+            await store.audit_log.record(intent(), DONE, None, at=1)
+        assert len(await store.audit_log.entries()) == 50
 
 
 # Tampering
@@ -250,7 +250,7 @@ TAMPERINGS: Mapping[str, tuple[str, Callable[[list[str]], bool]]] = {
 async def test_tampering_is_found(database_url: str, statement: str, is_found: Callable[[list[str]], bool]) -> None:
     async with opened(database_url) as store:
         for at in range(3):
-            await store.ledger.record(intent(), DONE, None, at=at)
+            await store.audit_log.record(intent(), DONE, None, at=at)
         assert not await wrong_with(store)
         await run(store, "DROP INDEX audit_of_image")  # no index helps or hinders
         await run(store, statement)
@@ -260,12 +260,12 @@ async def test_tampering_is_found(database_url: str, statement: str, is_found: C
 
 async def test_a_record_that_cannot_be_read_is_named(database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
-        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
         await run(store, "UPDATE audit SET text = 'gone' WHERE number = 3")
         with pytest.raises(StoreError, match="record 3 of the audit was altered and cannot be read"):
-            await store.ledger.entries()
-        assert [entry.number for entry in await store.ledger.entries(before=3)] == [1]
+            await store.audit_log.entries()
+        assert [entry.number for entry in await store.audit_log.entries(before=3)] == [1]
     async with opened(database_url) as store:
         assert store.up
 
@@ -273,7 +273,7 @@ async def test_a_record_that_cannot_be_read_is_named(database_url: str) -> None:
 async def test_a_record_with_a_value_of_another_type_is_named(tmp_path: Path) -> None:
     """SQLite takes any; PostgreSQL would not."""
     async with opened(f"sqlite:///{tmp_path}/state.db") as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
         await run(store, "UPDATE audit SET hash = 'no hash' WHERE number = 2")
         with pytest.raises(StoreError, match="record 2 of the audit was altered and cannot be read"):
             await wrong_with(store)
@@ -294,13 +294,13 @@ async def test_an_open_intent_that_was_altered_is_closed_and_the_audit_continues
     """SQLite takes any value."""
     url = f"sqlite:///{tmp_path}/state.db"
     async with opened(url) as store:
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
-        await store.ledger.begin(intent(), at=1)
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
+        await store.audit_log.begin(intent(), at=1)
         await run(store, f"UPDATE audit SET {alteration} WHERE number = 3")  # noqa: S608  our own
     async with opened(url) as store:
         assert store.up
-        assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-        assert await store.ledger.record(intent(), DONE, None, at=2) == 5
+        assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+        assert await store.audit_log.record(intent(), DONE, None, at=2) == 5
         async with store.database.transaction() as connection:
             (outcome,) = (await connection.execute(text("SELECT text FROM audit WHERE intent = 3"))).scalars()
         assert "unknown" in outcome
@@ -308,7 +308,7 @@ async def test_an_open_intent_that_was_altered_is_closed_and_the_audit_continues
 
 async def test_an_open_intent_whose_text_was_altered_does_not_keep_the_store_down(database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.begin(intent(), at=1)
+        await store.audit_log.begin(intent(), at=1)
         await run(store, "UPDATE audit SET text = 'gone'")
     async with opened(database_url) as store:
         assert store.up
@@ -318,12 +318,12 @@ async def test_an_open_intent_whose_text_was_altered_does_not_keep_the_store_dow
 async def test_finishing_an_altered_intent_writes_it_again(tmp_path: Path) -> None:
     change = intent()
     async with opened(f"sqlite:///{tmp_path}/state.db") as store:
-        number = await store.ledger.begin(change, at=1)
+        number = await store.audit_log.begin(change, at=1)
         await run(store, "UPDATE audit SET text = x'00', hash = 'no hash'")
-        await store.ledger.finish(number, change, DONE, TICKET, at=2)
-        (entry,) = await store.ledger.entries(most=1)
+        await store.audit_log.finish(number, change, DONE, TICKET, at=2)
+        (entry,) = await store.audit_log.entries(most=1)
         assert (entry.intent, entry.outcome) == (change, DONE)
-        assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+        assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
 
 
 @pytest.mark.parametrize("alteration", ["UPDATE audit_head SET hash = 'no hash'", "DELETE FROM audit_head"])
@@ -331,7 +331,7 @@ async def test_an_altered_head_is_reported(tmp_path: Path, alteration: str) -> N
     url = f"sqlite:///{tmp_path}/state.db"
     words = "the head of the audit is missing or was altered, so no record can be added"
     async with opened(url) as store:
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
         await run(store, alteration)
     with capture_logs() as logs:
         async with closing(Store(url)) as store:
@@ -339,8 +339,8 @@ async def test_an_altered_head_is_reported(tmp_path: Path, alteration: str) -> N
                 await store.open()
             await store.try_flush()
             with pytest.raises(StoreError, match=words):
-                await store.ledger.record(intent(), DONE, None, at=2)
-            assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+                await store.audit_log.record(intent(), DONE, None, at=2)
+            assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
     assert [(line["event"], line["cause"]) for line in logs][:1] == [("database_down", words)]
     assert len(logs) == 2
 
@@ -353,10 +353,10 @@ async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> No
     outcome = Outcome(outcome="done", changes={"name": ("old", "new")}, answer=200)
     async with opened(database_url) as store:
         with capture_logs() as logs:
-            number = await store.ledger.begin(change, at=1)
-            await store.ledger.finish(number, change, outcome, None, at=2)
-            await store.ledger.record(intent(), DONE, TICKET, at=3)
-        hashes = await store.ledger.read_chain(lambda records, _: [record.hash.hex() for record in records])
+            number = await store.audit_log.begin(change, at=1)
+            await store.audit_log.finish(number, change, outcome, None, at=2)
+            await store.audit_log.record(intent(), DONE, TICKET, at=3)
+        hashes = await store.audit_log.read_chain(lambda records, _: [record.hash.hex() for record in records])
     assert [line["hash"] for line in logs] == hashes
     first, second, *_ = logs
     assert first == {
@@ -394,7 +394,7 @@ async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> No
 async def test_closing_an_open_intent_is_logged_with_its_request(database_url: str) -> None:
     change = intent()
     async with opened(database_url) as store:
-        await store.ledger.begin(change, at=1)
+        await store.audit_log.begin(change, at=1)
     with capture_logs() as logs:
         async with opened(database_url):
             pass

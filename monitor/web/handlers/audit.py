@@ -37,7 +37,7 @@ async def list_audit(request: web.Request) -> web.Response:
 
 
 async def _read(request: web.Request, most: int) -> tuple[Entry, ...]:
-    return await request.app[STATE].ledger.entries(
+    return await request.app[STATE].audit_log.entries(
         image_uuid=request.query.get("image"),
         controller=request.query.get("controller"),
         controllers=request[CALLER].controllers,
