@@ -1,1 +1,1 @@
-"""All that knows Avi: field names and formats (schema), sessions and requests (client)."""
+"""The Controller's API: its JSON (wire, image, paging, login, values), the meaning of replies (errors), the client."""

@@ -1,7 +1,7 @@
 """
-The way to a Controller: connections, how its certificate is verified, and what goes wrong with them in our words.
+Connections to a Controller: name resolution, TLS verification, and the errors of both.
 
-Every foreign exception of an exchange leaves as a PollError. Knows no session and no request.
+Every exception of aiohttp and ssl during an exchange is raised as a PollError. Knows no session and no request.
 """
 
 import asyncio
@@ -33,19 +33,19 @@ def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=dict.fromkeys(("User-Agent", "X-Avi-UserAgent"), f"avi-upgrade-monitor/{__version__}"),
-        timeout=aiohttp.ClientTimeout(total=None),  # every request has its own deadline
+        timeout=aiohttp.ClientTimeout(total=None),  # the client has a timeout for every request
         trust_env=False,
     )
 
 
 class Connector(aiohttp.TCPConnector):
-    """A connector that remembers when the certificate of its far side expires."""
+    """A connector that knows when the certificate of the Controller expires."""
 
     certificate_expires_at: float | None = None
     _seen: asyncio.BaseTransport | None = None
 
     async def connect(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  the signature is aiohttp's
-        """Connect, and look at the certificate when the connection is a new one."""
+        """Connect, and read the certificate of a new connection."""
         connection = await super().connect(*args, **options)
         transport = connection.transport
         if transport is not None and transport is not self._seen:
@@ -56,8 +56,8 @@ class Connector(aiohttp.TCPConnector):
 
 
 def _expiry(certificate: bytes | None) -> float | None:
-    """When a certificate in DER ends, Unix seconds. The ssl module reads only those that it verified itself."""
-    from cryptography import x509  # noqa: PLC0415  ten megabytes that a fleet on plain loopback does not need
+    """Return when a DER certificate expires, Unix seconds. The ssl module decodes only those that it verified."""
+    from cryptography import x509  # noqa: PLC0415  costs ten megabytes, which HTTP alone does not need
 
     try:
         return x509.load_der_x509_certificate(certificate or b"").not_valid_after_utc.timestamp()
@@ -66,7 +66,7 @@ def _expiry(certificate: bytes | None) -> float | None:
 
 
 def _verification(tls: Tls) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
-    """How the far side is verified: its pin alone, nothing at all on explicit wish, else the chain and the name."""
+    """Return how the Controller is verified: by a fingerprint, not at all if so configured, else by chain and name."""
     if tls.fingerprint:
         return aiohttp.Fingerprint(tls.fingerprint)
     if tls.insecure:
@@ -76,22 +76,22 @@ def _verification(tls: Tls) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
 
 @lru_cache(maxsize=64)
 def _context(authorities: str) -> ssl.SSLContext:
-    assert authorities, "of nothing it would be the system's"  # noqa: S101  the config has looked
+    assert authorities, "an empty text would mean the authorities of the system"  # noqa: S101  checked by the config
     return ssl.create_default_context(cadata=authorities)
 
 
 @asynccontextmanager
 async def as_poll_error(phase: Phase) -> AsyncIterator[None]:
-    """Name what happened to an exchange in our words; foreign texts are clipped, and hold no secret."""
+    """Raise every failure of an exchange as a PollError; texts of libraries are clipped, and contain no secret."""
     try:
         yield
     except TimeoutError as error:
-        raise Unanswered("timeout", "no whole answer within the deadline", phase=phase) from error
+        raise Unanswered("timeout", "no complete reply within the timeout", phase=phase) from error
     except (aiohttp.ClientConnectorDNSError, aiohttp.InvalidURL, UnicodeError) as error:
         raise Unreachable("dns", str(error)[:200], phase=phase) from error
     except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as error:
         raise Unreachable("tls", _tls_detail(error), phase=phase) from error
-    except ssl.SSLError as error:  # of a connection that stood
+    except ssl.SSLError as error:  # on an established connection
         raise Unanswered("tls", _tls_detail(error), phase=phase) from error
     except aiohttp.ClientConnectorError as error:
         raise Unreachable("connect", str(error)[:200], phase=phase) from error
@@ -99,10 +99,10 @@ async def as_poll_error(phase: Phase) -> AsyncIterator[None]:
         raise Unanswered("connect", str(error)[:200] or type(error).__name__, phase=phase) from error
     except aiohttp.ClientPayloadError as error:
         if isinstance(error.__cause__, ContentEncodingError):
-            raise BadAnswer("decode", "not compressed as it says", phase=phase) from error
-        raise Unanswered("connect", "the connection broke in the middle of the answer", phase=phase) from error
+            raise BadAnswer("decode", "the reply is not compressed as its header says", phase=phase) from error
+        raise Unanswered("connect", "the connection broke during the reply", phase=phase) from error
     except aiohttp.ClientError as error:
-        raise BadAnswer("decode", f"not HTTP as it should be: {type(error).__name__}", phase=phase) from error
+        raise BadAnswer("decode", f"the reply is not valid HTTP: {type(error).__name__}", phase=phase) from error
 
 
 def _tls_detail(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """
-What a Controller's status means for a poll. Pure; asks the status first, and the body only for words.
+What a reply of a Controller means for a poll: the status decides, the body gives only the message. Pure.
 
-Content types are not asked at all: plain text comes called JSON, JSON called HTML.
+Content types are ignored: Controllers declare plain text as JSON, and JSON as HTML.
 """
 
 import json
@@ -18,15 +18,14 @@ from monitor.avi.wire import UNREADABLE
 from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
 from monitor.model.secret import Secret
 
-_UPGRADING = "disallowed during upgrade"  # in the words of the 403 that answers a write during an upgrade
-_MOST_PATIENT_S = 3600.0  # a Retry-After beyond an hour is not obeyed: nobody would see the Controller come back
-
+_UPGRADING = "disallowed during upgrade"  # in the message of the 403 that answers a write during an upgrade
+_MAX_RETRY_AFTER_S = 3600.0  # with a longer wait, nothing here would notice that the Controller is back
 
 _error = msgspec.json.Decoder(wire.Error)
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """One answer, read whole."""
+    """One complete reply."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,11 +33,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 def decode_error(body: bytes) -> str:
-    """
-    The words of a refusal, clipped: the ``error`` member, or a body of plain text; never a page of HTML.
-
-    Content types lie here: plain text comes as JSON, JSON as HTML. Only the bytes are asked.
-    """
+    """Return the message of an error, clipped: the ``error`` member, or a body of plain text; never a page of HTML."""
     try:
         return clip(_error.decode(body).error)
     except UNREADABLE:
@@ -47,7 +42,7 @@ def decode_error(body: bytes) -> str:
 
 
 def mask_secrets(reply: Reply, secrets: Iterable[Secret]) -> Reply:
-    """What :func:`judge` reads of a reply, less what it echoes of our secrets; to be done before a word is kept."""
+    """Return what :func:`classify_reply` reads of a reply, without our secrets; call it before any text is kept."""
     body = reply.body
     headers = {name: reply.headers[name] for name in ("Location", "Retry-After") if name in reply.headers}
     for text in filter(None, (form for secret in secrets for form in _forms(secret.reveal()))):
@@ -57,26 +52,26 @@ def mask_secrets(reply: Reply, secrets: Iterable[Secret]) -> Reply:
 
 
 def _forms(text: str) -> Iterable[str]:
-    """A text as it is, and as forms, URLs and JSON write it."""
+    """Return a text as it is, and as forms, URLs and JSON write it."""
     return dict.fromkeys((text, quote_plus(text), quote(text, safe=""), json.dumps(text)[1:-1]))
 
 
-def judge(reply: Reply, phase: Phase, *, now: float) -> PollError | None:
-    """The error that a reply is, or None when it is good. ``now``: Unix seconds, for a Retry-After that is a date."""
+def classify_reply(reply: Reply, phase: Phase, *, now: float) -> PollError | None:
+    """Return the error that a reply is, or None. ``now``: Unix seconds, for a Retry-After that is a date."""
     if reply.status == 200 and reply.body:
         return None
-    words = decode_error(reply.body)
-    spoken = reply.body.lstrip().startswith(b"{")
-    error, reason = _kind(reply.status, phase, upgrading=_UPGRADING in words, spoken=spoken)
-    detail = f"{reply.status} {words}" if words else f"{reply.status} without a word"
+    message = decode_error(reply.body)
+    is_json = reply.body.lstrip().startswith(b"{")
+    error, reason = _classify_status(reply.status, phase, upgrading=_UPGRADING in message, is_json=is_json)
+    detail = f"{reply.status} {message}" if message else f"{reply.status} without a message"
     if reason == "redirect":
-        detail = f"{reply.status} to {reply.headers.get('Location', 'nowhere')[:200]}"
+        detail = f"{reply.status} to {reply.headers.get('Location', 'no location')[:200]}"
     wait_s = retry_after_s(reply.headers.get("Retry-After", ""), now=now)
     return error(reason, detail, phase=phase, status=reply.status, retry_after_s=wait_s)
 
 
-def _kind(status: int, phase: Phase, *, upgrading: bool, spoken: bool) -> tuple[type[PollError], Reason]:
-    """``spoken``: the Controller itself speaks, in JSON, not some proxy's or portal's page."""
+def _classify_status(status: int, phase: Phase, *, upgrading: bool, is_json: bool) -> tuple[type[PollError], Reason]:
+    """``is_json``: the reply is the Controller's own, not the page of a proxy or portal."""
     match status:
         case 429:
             return Unavailable, "throttled"
@@ -84,7 +79,7 @@ def _kind(status: int, phase: Phase, *, upgrading: bool, spoken: bool) -> tuple[
             return Unavailable, "upgrading"
         case 403 if upgrading:
             return Unavailable, "upgrading"
-        case 400 | 401 | 403 if phase == "login" and (status == 401 or spoken):
+        case 400 | 401 | 403 if phase == "login" and (status == 401 or is_json):
             return Refused, "auth"  # the same secret is never tried again
         case 401:
             return BadStatus, "auth"
@@ -100,10 +95,10 @@ def _kind(status: int, phase: Phase, *, upgrading: bool, spoken: bool) -> tuple[
 def retry_after_s(value: str, *, now: float) -> float:
     """``Retry-After`` (RFC 9110, 10.2.3) in seconds from now, at most an hour; 0 when absent or unreadable."""
     if value.strip().isdecimal():
-        return min(float(value), _MOST_PATIENT_S)
+        return min(float(value), _MAX_RETRY_AFTER_S)
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):  # the latter for a year or an offset that is no int of C
+    except (ValueError, OverflowError):  # OverflowError: a year or an offset too large for an int of C
         return 0.0
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max((moment - datetime.fromtimestamp(now, UTC)).total_seconds(), 0.0), _MOST_PATIENT_S)
+    return min(max((moment - datetime.fromtimestamp(now, UTC)).total_seconds(), 0.0), _MAX_RETRY_AFTER_S)

@@ -1,8 +1,8 @@
 """
-One Image object of a Controller, from its bytes to our nouns.
+Decode one Image object of a Controller. Pure.
 
-Pure. Tolerant by design: unknown enum values are kept and counted, and an image that cannot be read raises
-:class:`BadImage` for itself alone.
+Tolerant by design: unknown enum values are kept and counted, and an image that cannot be decoded raises
+:class:`BadImage` without affecting others.
 """
 
 import re
@@ -29,59 +29,59 @@ from monitor.model.image import Image, ImageState
 from monitor.model.tracked import Event, EventState
 
 UNKNOWN_FIELDS: Final = ("type", "img_state", "progress", "tasks", "duration", "time")
-"""Where a value can be one that we do not know; the ``field`` label of ``avi_controller_unknown_values_total``."""
+"""Fields whose value may be unknown to us; the ``field`` label of ``avi_controller_unknown_values_total``."""
 
-_MESSAGE_LENGTH = 10_000  # no label, but shown to people, who ask for one image at a time
-_MOST_EVENTS = 5000  # far beyond any budget of series; reading more would hold the loop for a Controller that lies
+_MESSAGE_LENGTH = 10_000  # messages are no labels: they are shown for one image at a time
+_MAX_EVENTS = 5000  # far beyond any budget of series; decoding more would block the event loop
 _STATES: Final[dict[str, ImageState]] = {
     f"IMAGE_FSM_{state.upper()}": state for state in get_args(ImageState) if state != "unknown"
 }
 _TYPES: Final = {"IMAGE_TYPE_SYSTEM": "system", "IMAGE_TYPE_PATCH": "patch", "IMAGE_TYPE_MUST_CHECK": "must_check"}
-_UNDECIDED: Final = frozenset({"", "SYSERR_PENDING", "SYSERR_TRY_AGAIN"})
+_NOT_ENDED: Final = frozenset({"", "SYSERR_PENDING", "SYSERR_TRY_AGAIN"})
 _STATUS: Final = re.compile(r"[A-Z0-9_]{1,64}\Z")
-_BADNESS: Final[dict[EventState, int]] = {"succeeded": 0, "pending": 1, "running": 2, "failed": 3}
+_SEVERITY: Final[dict[EventState, int]] = {"succeeded": 0, "pending": 1, "running": 2, "failed": 3}
 
 _image = msgspec.json.Decoder(wire.Image)
 
 
 def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
     """
-    Read one image object, and name the fields whose value we did not know (of UNKNOWN_FIELDS, one entry an occurrence).
+    Decode one image object, and name the fields with unknown values (of UNKNOWN_FIELDS, one entry an occurrence).
 
     Units: percent in, ratio out; ``_last_modified`` microseconds as text in, Unix seconds out; times of unknown format
     in, Unix seconds out.
     Raises: BadImage naming the JSON path of the first wrong value.
     """
     try:
-        bytes(raw).decode()  # what we do not read too: the object is served on as it came
-        theirs = _image.decode(raw)
+        bytes(raw).decode()  # also fields that are not decoded: the API returns the object as it came
+        fields = _image.decode(raw)
     except UNREADABLE as error:
         raise BadImage(clip(str(error))) from error
-    uuid = uuid_of(theirs)
+    uuid = uuid_of(fields)
     if not uuid:
         raise BadImage("neither `uuid` nor `url` - at `$`")
     unknown: list[str] = []
-    status = theirs.img_state or wire.Status()
-    packages = [package.build for package in (theirs.controller_info, theirs.se_info) if package and package.build]
+    status = fields.img_state or wire.Status()
+    packages = [package.build for package in (fields.controller_info, fields.se_info) if package and package.build]
     image = Image(
         uuid=uuid,
-        name=clip(theirs.name or ""),
-        tenant=clip(last_segment(theirs.tenant_ref or "")),
-        type=clip(_known(_TYPES, theirs.type or "", "type", unknown)),
+        name=clip(fields.name or ""),
+        tenant=clip(last_segment(fields.tenant_ref or "")),
+        type=clip(_known(_TYPES, fields.type or "", "type", unknown)),
         version=clip(next((build.version for build in packages if build.version), "")),
         patch=clip(next((build.patch_version for build in packages if build.patch_version), "")),
-        uber_bundle=bool(theirs.uber_bundle),
+        uber_bundle=bool(fields.uber_bundle),
         state=_state(status.state or "", unknown),
         reason=clip(status.reason or ""),
-        progress_ratio=parse_progress(theirs.progress, unknown),
-        tasks=parse_tasks(theirs.total_tasks, unknown),
-        tasks_completed=parse_tasks(theirs.tasks_completed, unknown),
+        progress_ratio=parse_progress(fields.progress, unknown),
+        tasks=parse_tasks(fields.total_tasks, unknown),
+        tasks_completed=parse_tasks(fields.tasks_completed, unknown),
         state_changed_at=parse_timestamp(status.last_changed_time, unknown),
-        started_at=parse_time(theirs.start_time, unknown),
-        ended_at=parse_time(theirs.end_time, unknown),
-        last_modified_at=parse_microseconds(theirs.last_modified, unknown),
-        duration_s=parse_duration(theirs.duration, unknown),
-        events=_events(theirs.events or (), unknown),
+        started_at=parse_time(fields.start_time, unknown),
+        ended_at=parse_time(fields.end_time, unknown),
+        last_modified_at=parse_microseconds(fields.last_modified, unknown),
+        duration_s=parse_duration(fields.duration, unknown),
+        events=_events(fields.events or (), unknown),
     )
     return image, tuple(unknown)
 
@@ -99,26 +99,26 @@ def _state(value: str, unknown: list[str]) -> ImageState:
 
 
 def _events(tasks: Iterable[wire.Events], unknown: list[str]) -> tuple[Event, ...]:
-    """One event a (task, node): the one that started last, then the worse one. A duplicate fails a scrape."""
+    """Keep one event a (task, node): the one that started last, then the worse one. A duplicate would fail a scrape."""
     return tuple(max(parts, key=_precedence) for parts in _parts(tasks, unknown))
 
 
 def _parts(tasks: Iterable[wire.Events], unknown: list[str]) -> Iterable[list[Event]]:
-    """The events of each (task, node), of which a Controller may tell several."""
+    """Group events by (task, node): a Controller may report several of each."""
     parts: dict[tuple[str, str], list[Event]] = {}
     for task in tasks:
         name = clip(task.task_name or "unknown")
-        if len(parts) >= _MOST_EVENTS:
+        if len(parts) >= _MAX_EVENTS:
             break
-        for theirs in (*(task.nodes_events or ()), *(task.sub_events or ()))[:_MOST_EVENTS]:
-            event = _event(name, theirs, unknown)
+        for fields in (*(task.nodes_events or ()), *(task.sub_events or ()))[:_MAX_EVENTS]:
+            event = _event(name, fields, unknown)
             parts.setdefault((event.task, event.node), []).append(event)
     return parts.values()
 
 
 def decode_spans(raw: msgspec.Raw) -> tuple[Event, ...]:
     """
-    What each node did for each task of one image, from its first start to its last end, sub-events and all.
+    Return what each node did for each task of one image, from the first start to the last end of all its events.
 
     Raises: BadImage, as `decode_image`.
     """
@@ -127,7 +127,7 @@ def decode_spans(raw: msgspec.Raw) -> tuple[Event, ...]:
 
 
 def _span(parts: list[Event]) -> Event:
-    """The event that stands for all of them, as long as all of them."""
+    """Merge the events of a (task, node) into the one that wins, with the span of all of them."""
     event = max(parts, key=_precedence)
     starts = [part.started_at for part in parts if part.started_at is not None]
     ends = [part.ended_at for part in parts if part.ended_at is not None]
@@ -144,29 +144,33 @@ def _span(parts: list[Event]) -> Event:
 
 
 def _precedence(event: Event) -> tuple[float, int, str]:
-    """Later, then worse; then any order that does not depend on the Controller's, else a tie would look like a move."""
-    return (-1.0 if event.started_at is None else event.started_at), _BADNESS[event.state], event.status
+    """
+    Later start, then worse state, then status.
+
+    The order in which the Controller lists events does not matter, else a tie would look like a change.
+    """
+    return (-1.0 if event.started_at is None else event.started_at), _SEVERITY[event.state], event.status
 
 
-def _event(task: str, theirs: wire.Event, unknown: list[str]) -> Event:
-    started_at = parse_time(theirs.start_time, unknown)
-    ended_at = parse_time(theirs.end_time, unknown)
-    status = theirs.status or ""
+def _event(task: str, fields: wire.Event, unknown: list[str]) -> Event:
+    started_at = parse_time(fields.start_time, unknown)
+    ended_at = parse_time(fields.end_time, unknown)
+    status = fields.status or ""
     return Event(
         task,
-        clip((theirs.ip and theirs.ip.addr) or "unknown"),
-        _event_state(status, started=bool(theirs.start_time), ended=bool(theirs.end_time)),
+        clip((fields.ip and fields.ip.addr) or "unknown"),
+        _event_state(status, started=bool(fields.start_time), ended=bool(fields.end_time)),
         status if not status or _STATUS.match(status) else "other",
         started_at,
         ended_at,
-        parse_duration(theirs.duration, unknown),
-        (theirs.message or "")[:_MESSAGE_LENGTH],
+        parse_duration(fields.duration, unknown),
+        (fields.message or "")[:_MESSAGE_LENGTH],
     )
 
 
 def _event_state(status: str, *, started: bool, ended: bool) -> EventState:
     if status == "SYSERR_SUCCESS":
         return "succeeded"
-    if status not in _UNDECIDED:
+    if status not in _NOT_ENDED:
         return "failed"
     return "running" if started and not ended else "pending"

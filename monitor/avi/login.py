@@ -1,4 +1,4 @@
-"""What a log-in reply says: the Controller's version, and the name of its session cookie. Pure."""
+"""Decode the reply to a log-in: the Controller's version, and the name of its session cookie. Pure."""
 
 import msgspec
 
@@ -11,7 +11,7 @@ _versioned = msgspec.json.Decoder(wire.Versioned)
 
 def decode_version(body: bytes) -> str:
     """
-    The Controller's version in a reply to ``POST /login`` or ``GET /api/initial-data``; empty when it does not say.
+    Return the Controller's version from a reply to ``POST /login`` or ``GET /api/initial-data``; empty without one.
 
     Shape: ``{"version": {"Version": "30.2.1", …}}``, or with a lower-case ``version`` inside.
     """
@@ -23,7 +23,7 @@ def decode_version(body: bytes) -> str:
 
 
 def decode_session_cookie_name(body: bytes) -> str:
-    """The name under which the Controller wants its session cookie; empty when the log-in reply does not say."""
+    """Return the name of the session cookie from a reply to ``POST /login``; empty without one."""
     try:
         return _versioned.decode(body).session_cookie_name or ""
     except UNREADABLE:

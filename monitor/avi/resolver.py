@@ -1,9 +1,8 @@
 """
 Name resolution that can be abandoned.
 
-``getaddrinfo`` cannot be interrupted. In the event loop's thread pool a handful of names that hang would keep all
-others from being looked up, and the process from ending; here every look-up has a daemon thread of its own, and one
-host at most one look-up.
+``getaddrinfo`` cannot be interrupted. In the thread pool of the event loop, a few names that hang would block all other
+look-ups, and the end of the process. Here every look-up has a daemon thread of its own, and each host at most one.
 """
 
 import asyncio
@@ -17,25 +16,25 @@ _Found = list[tuple[socket.AddressFamily, str, int]]
 
 
 class Resolver(AbstractResolver):
-    """The system's resolver, one look-up a host and port at a time."""
+    """The system's resolver, with one look-up at a time for each host and port."""
 
     def __init__(self) -> None:
-        self._asked: dict[tuple[str, int, int], Future[_Found]] = {}
+        self._lookups: dict[tuple[str, int, int], Future[_Found]] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Give the addresses of a host. Raises: OSError when there are none."""
+        """Return the addresses of a host. Raises: OSError when there are none."""
         key = host, port, family
-        if key not in self._asked:
-            self._asked[key] = Future()
-            Thread(target=_look_up, args=(self._asked[key], *key), name=f"resolve:{host}", daemon=True).start()
-        answer = self._asked[key]
+        if key not in self._lookups:
+            self._lookups[key] = Future()
+            Thread(target=_look_up, args=(self._lookups[key], *key), name=f"resolve:{host}", daemon=True).start()
+        answer = self._lookups[key]
         try:
             found = await asyncio.shield(asyncio.wrap_future(answer))
         finally:
             if answer.done():
-                self._asked.pop(key, None)
+                self._lookups.pop(key, None)
         flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
         return [
             ResolveResult(hostname=host, host=address, port=at, family=kind, proto=0, flags=flags)
@@ -43,7 +42,7 @@ class Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is held but threads that end by themselves."""
+        """Do nothing: threads end by themselves."""
 
 
 def _look_up(answer: Future[_Found], host: str, port: int, family: int) -> None:

@@ -1,5 +1,5 @@
 """
-The Controller's JSON as it is on the wire: the fields that we read, under the Controller's own names.
+The Controller's JSON on the wire: the fields that we read, under the Controller's own names.
 
 Every field is optional, null and absent are the same, unknown fields are ignored.
 Source: Avi API objects Image, ImageUploadOpsStatus, ImageEventMap and ImageEvent, releases 18.2.6 to 32.2.1.
@@ -10,11 +10,11 @@ from typing import Final
 import msgspec
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""All that decoding can raise."""
+"""Every exception that decoding can raise."""
 
 
 class Wire(msgspec.Struct, gc=False):
-    """A piece of the Controller's JSON: null and absent are the same to us."""
+    """An object of the Controller's JSON; null and absent are the same."""
 
 
 class Identity(Wire):
@@ -85,7 +85,7 @@ class Page(Wire):
 
 
 class LoosePage(Wire):
-    """A page that a lenient decoder read, whatever its images are."""
+    """A page from the lenient decoder, with images of any shape."""
 
     results: list[object]
     count: int | None = None

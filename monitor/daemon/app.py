@@ -105,13 +105,16 @@ async def running(
     ``resources``: the kinds of object to poll.
     Raises: MonitorError when it cannot listen, or a newer version wrote the database.
     """
-    own, fleet, store = SelfMetrics(), Fleet(), Store(config.database, now=now)
+    own, fleet = SelfMetrics(), Fleet()
+
+    def redraw() -> None:
+        watches.redraw()
+
+    store = Store(config.database, now=now, on_audit_failure=own.audit_write_failures.inc, on_annotations_read=redraw)
     heart = Heartbeat(own)
     stopping = asyncio.Event()
     own.store_up.set_function(lambda: float(store.up))
-    store.ledger.on_failure = own.audit_write_failures.inc
     watches = Controllers(fleet, store, now=now, rng=rng, resources=resources)
-    store.ledger.on_reread = watches.redraw
     door = Authenticator(config, own, clock=asyncio.get_running_loop().time)
     feed = EventStream(fleet, resources, now=now, stalled_after_s=config.stalled_after_s)
     own.event_readers.set_function(lambda: float(feed.readers))
@@ -134,8 +137,8 @@ async def running(
         resources=tuple(resources),
         own=own,
         door=door,
-        ledger=store.ledger,
-        patcher=Patcher(fleet, store.ledger, watches.targets, now=now, ended=own.patched),
+        audit_log=store.audit_log,
+        patcher=Patcher(fleet, store.audit_log, watches.targets, now=now, on_outcome=own.patched),
         tenants=watches.tenants,
         reload=reloading.reload,
         not_healthy=ailing,
@@ -148,7 +151,7 @@ async def running(
         stack.push_async_callback(watches.close)
         await watches.renew(config)
         listener = await _listen(config, state, stack, passed)
-        stack.push_async_callback(lambda: state.patcher.drain(limit_s=_MOST_REQUESTS * watches.timeout_s))
+        stack.push_async_callback(lambda: state.patcher.drain(timeout_s=_MOST_REQUESTS * watches.timeout_s))
         async with asyncio.TaskGroup() as tasks:
             every = [tasks.create_task(heart.run(), name="heart"), tasks.create_task(store.run(), name="store")]
             every.append(tasks.create_task(reloading.run(), name="reload"))
@@ -211,7 +214,9 @@ async def _last_flush(store: Store) -> None:
         async with asyncio.timeout(_FAREWELL_S):
             await store.try_flush()
     except TimeoutError:
-        log.warning("store_down", cause="no answer at the end; the last marks are lost", database=store.name)
+        log.warning(
+            "database_down", cause="no answer at shutdown; the last progress marks are lost", database=store.name
+        )
 
 
 async def _listen(config: Config, state: State, stack: AsyncExitStack, passed: socket | None) -> Listener:

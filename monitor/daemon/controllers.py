@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from monitor.avi.client import MOST_DEADLINES, Client
+from monitor.avi.client import MAX_REQUESTS_PER_POLL, Client
 from monitor.avi.connection import open_session
 from monitor.config.types import Config, Controller, Difference
 from monitor.model.health import SessionHealth
@@ -193,14 +193,14 @@ class Controllers:
     async def _outlast(self, watch: ManagedController) -> None:
         """Close one whose order is under way, after it; its requests have their deadlines."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(MOST_DEADLINES * watch.timeout_s):
-                await watch.writer.idle()
+            async with asyncio.timeout(MAX_REQUESTS_PER_POLL * watch.timeout_s):
+                await watch.writer.wait_idle()
         await self._close([watch])
 
     async def _close(self, watches: Collection[ManagedController]) -> None:
         """Log out everywhere at once, then let go of the connections; who is done is no more among those who leave."""
         for watch in watches:
-            watch.writer.leave()
+            watch.writer.refuse_new()
         try:
             async with asyncio.timeout(_FAREWELL_S), asyncio.TaskGroup() as tasks:
                 for client in _clients(watches):
@@ -215,7 +215,7 @@ class Controllers:
         poll = config.poll
         watch.timeout_s = poll.timeout_s
         for client in (watch.client, watch.writer):
-            client.renew(timeout_s=poll.timeout_s, max_response=poll.max_response)
+            client.set_limits(timeout_s=poll.timeout_s, max_response=poll.max_response)
         watch.poller.apply_settings(poll, _tracking(config), self._slots)
 
     def _inheritance(self, gone: ManagedController | None, controller: Controller) -> Entry | None:
@@ -239,7 +239,7 @@ class Controllers:
                 controller.name,
                 resource,
                 self._store.marks,
-                self._store.ledger,
+                self._store.audit_log,
                 self._store.upload_history,
                 settings=_tracking(config),
                 log=logger,

@@ -1,4 +1,4 @@
-"""What operators write on images: keys and values of ours, which no Controller sees. Pure."""
+"""Annotations of images: keys and values that operators set, and that no Controller sees. Pure."""
 
 import json
 import re
@@ -11,47 +11,51 @@ from msgspec import Meta, Struct
 from monitor.model.errors import Refusal
 
 MOST_ANNOTATIONS: Final = 64  # of one image
-_LONGEST_KEY = 63
-_LONGEST_VALUE = 1024
+_MAX_KEY = 63
+_MAX_VALUE = 1024
 
-# `$` alone would let a newline pass at the end, and `\Z` is no pattern of JSON schema's
-Key = Annotated[str, Meta(pattern=rf"^[a-zA-Z0-9._/-]{{1,{_LONGEST_KEY}}}$(?!\n)")]
-Value = Annotated[str, Meta(max_length=_LONGEST_VALUE, pattern=r"^[^\x00]*$")]  # a zero byte is no text to a database
+# `$` alone would allow a newline at the end, and JSON schema has no `\Z`
+Key = Annotated[str, Meta(pattern=rf"^[a-zA-Z0-9._/-]{{1,{_MAX_KEY}}}$(?!\n)")]
+Value = Annotated[str, Meta(max_length=_MAX_VALUE, pattern=r"^[^\x00]*$")]  # PostgreSQL stores no zero byte
 
 
-class Annotating(Struct, frozen=True):
-    """What becomes of an image's annotations. ``values``: None removes the key. ``replace``: all others go, too."""
+class AnnotationChange(Struct, frozen=True):
+    """A change of an image's annotations. ``values``: None removes the key. ``replace``: all other keys are removed."""
 
     values: Mapping[str, str | None] = {}
     replace: bool = False
 
 
-def annotate(before: Mapping[str, str], change: Annotating) -> Mapping[str, str]:
+def annotate(before: Mapping[str, str], change: AnnotationChange) -> Mapping[str, str]:
     """
-    The annotations after a change.
+    Return the annotations after a change.
 
     Raises: Refusal (too-many-annotations).
     """
     merged = {**({} if change.replace else before), **change.values}
     after = {key: value for key, value in merged.items() if value is not None}
     if len(after) > MOST_ANNOTATIONS and len(after) > len(before):
-        detail = f"the image would have {len(after)} annotations, {MOST_ANNOTATIONS} are the most"
+        detail = f"the image would have {len(after)} annotations, expected at most {MOST_ANNOTATIONS}"
         raise Refusal("too-many-annotations", detail, "$.annotations")
     return after
 
 
-def check_annotations(values: Mapping[str, object] | list[object], kind: Any, path: str) -> None:  # noqa: ANN401
+def check_annotations(
+    values: Mapping[str, object] | list[object],
+    value_type: Any,  # noqa: ANN401  any type that msgspec reads
+    path: str,
+) -> None:
     """
-    Look at keys and values one by one, so that the one that is wrong is named.
+    Check keys and values one by one, so that the wrong one is named.
 
-    ``kind``: the type of the values; a list has only keys.
+    ``value_type``: of the values; a list has only keys.
     Raises: Refusal (bad-patch, too-many-annotations).
     """
-    if len(values) > 2 * MOST_ANNOTATIONS:  # as many new ones as may be, beside as many to be removed
-        raise Refusal("too-many-annotations", f"found {len(values)} keys, {MOST_ANNOTATIONS} are the most", path)
+    if len(values) > 2 * MOST_ANNOTATIONS:  # so many new keys, and as many to remove
+        raise Refusal("too-many-annotations", f"found {len(values)} keys, expected at most {MOST_ANNOTATIONS}", path)
     for place, key in enumerate(values):
         if isinstance(values, Mapping):
-            where, fault = member(path, str(key)), fault_of_key(key) or fault_of_value(values[str(key)], kind)
+            where, fault = member(path, str(key)), fault_of_key(key) or fault_of_value(values[str(key)], value_type)
         else:
             where, fault = f"{path}[{place}]", fault_of_key(key)
         if fault:
@@ -59,28 +63,28 @@ def check_annotations(values: Mapping[str, object] | list[object], kind: Any, pa
 
 
 def fault_of_key(key: object) -> str:
-    """Why it can be no key; empty when it can."""
+    """Return why it is not a valid key; empty when it is."""
     if _is(key, Key):
         return ""
-    if isinstance(key, str) and len(key) > _LONGEST_KEY:
-        return f"found a key of {len(key):,} characters, {_LONGEST_KEY} are the most"
-    expected = f"expected 1 to {_LONGEST_KEY} characters of a-z A-Z 0-9 . _ / -"
-    return f"found {quoted(key) if isinstance(key, str) else _name_of(key)} for a key, {expected}"
+    if isinstance(key, str) and len(key) > _MAX_KEY:
+        return f"found a key of {len(key):,} characters, expected at most {_MAX_KEY}"
+    expected = f"expected 1 to {_MAX_KEY} characters of a-z A-Z 0-9 . _ / -"
+    return f"found {quoted(key) if isinstance(key, str) else _json_type(key)} for a key, {expected}"
 
 
-def fault_of_value(value: object, kind: Any) -> str:  # noqa: ANN401
-    """Why it can be no value of this type; empty when it can."""
-    if _is(value, kind):
+def fault_of_value(value: object, value_type: Any) -> str:  # noqa: ANN401
+    """Return why it is not a valid value of this type; empty when it is."""
+    if _is(value, value_type):
         return ""
     if not isinstance(value, str):
-        return f"found {_name_of(value)}, expected a text"
-    if len(value) > _LONGEST_VALUE:
-        return f"found {len(value):,} characters, {_LONGEST_VALUE:,} are the most"
-    return "found a zero byte, expected a text without one"
+        return f"found {_json_type(value)}, expected a string"
+    if len(value) > _MAX_VALUE:
+        return f"found {len(value):,} characters, expected at most {_MAX_VALUE:,}"
+    return "found a zero byte, expected a string without one"
 
 
 def member(path: str, key: str) -> str:
-    """The JSON path of a member: with a dot where its name is a word, else in brackets."""
+    """Return the JSON path of a member: with a dot if its name is a word, else in brackets."""
     return f"{path}.{key}" if _WORD.match(key) else f"{path}[{quoted(key)}]"
 
 
@@ -88,18 +92,17 @@ _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 
 
 def quoted(text: str) -> str:
-    """A text of somebody's as JSON, cut where it would be the longest part of what is said."""
-    return json.dumps(text if len(text) <= _LONGEST_KEY else f"{text[:_LONGEST_KEY]}…", ensure_ascii=False)
+    """Quote a text of the client as JSON, clipped so that it does not dominate a message."""
+    return json.dumps(text if len(text) <= _MAX_KEY else f"{text[:_MAX_KEY]}…", ensure_ascii=False)
 
 
-_NAMES: Final[Mapping[type, str]] = {
+_JSON_TYPES: Final[Mapping[type, str]] = {
     type(None): "null", bool: "a boolean", int: "a number", float: "a number", list: "a list",
 }  # fmt: skip
 
 
-def _name_of(value: object) -> str:
-    """What JSON calls it."""
-    return _NAMES.get(type(value), "an object")
+def _json_type(value: object) -> str:
+    return _JSON_TYPES.get(type(value), "an object")
 
 
 def _is(value: object, kind: Any) -> bool:  # noqa: ANN401  any type that msgspec reads

@@ -1,9 +1,9 @@
 """
-Who changed what, when and how it ended: the records of the audit, and the chain that shows a missing one. Pure.
+The records of the audit (who changed what, when, with what outcome), and the hash chain that shows tampering. Pure.
 
-Records are only ever added. An *intent* is written before anything is done, exactly one *outcome* after it. Each record
-carries the SHA-256 over its own text and the hash of the one before, so whoever alters or removes one must rewrite all
-that follow.
+Records are only ever added: an *intent* before anything is done, and exactly one *outcome* after it. Each record has
+the SHA-256 over its own fields and the hash of the record before, so to alter or remove one, all that follow must be
+rewritten.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from msgspec import Struct
 from monitor.model.outcome import OutcomeKind
 
 GENESIS: Final = bytes(32)
-"""What the first record has for the hash before it."""
+"""The hash before the first record."""
 
 
 class Intent(Struct, frozen=True, kw_only=True):
     """
-    What somebody is about to do.
+    A change that is about to be made. Stored as JSON, so the names of the fields are a format.
 
-    ``actor``: the name of the credential. ``source``: the address it came from. ``asked``: the change, as JSON:
+    ``actor``: the name of the credential. ``source``: the address of the client. ``asked``: the change, as JSON:
     ``annotations``, ``operation`` and ``fields``, ``force``.
     """
 
@@ -37,10 +37,10 @@ class Intent(Struct, frozen=True, kw_only=True):
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """
-    How it ended.
+    How an intent ended. Stored as JSON, so the names of the fields are a format.
 
-    ``changes``: ``[before, after]`` by field and by ``annotations.key``; None: not there. ``answer``: the Controller's
-    status, where it gave one. ``detail``: in words, of what did not go well.
+    ``changes``: ``[before, after]`` by field and by ``annotations.key``; None: absent. ``answer``: the status of the
+    Controller's reply, if it replied. ``detail``: what went wrong, in words.
     """
 
     outcome: OutcomeKind
@@ -51,10 +51,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 class Record(Struct, frozen=True, kw_only=True):
     """
-    One record as it is kept.
+    One record as it is stored.
 
-    ``intent``: of an ending, the number of the intent that it ends; None for an intent. ``at``: Unix seconds.
-    ``text``: the Intent or the Outcome as JSON. ``hash``: of this record and the one before it.
+    ``intent``: of an outcome, the number of its intent; None for an intent. ``at``: Unix seconds. ``text``: the Intent
+    or the Outcome as JSON. ``hash``: over this record and the hash of the record before.
     """
 
     number: int
@@ -68,17 +68,17 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """An intent and what became of it, as shown; ``ending``: None while it is under way. Times in Unix seconds."""
+    """An intent and its outcome; ``outcome``: None while the change is in flight. Times in Unix seconds."""
 
     number: int
     at: float
     intent: Intent
     ended_at: float | None = None
-    ending: Outcome | None = None
+    outcome: Outcome | None = None
 
 
 class Search(TypedDict, total=False):
-    """Which intents. ``before``: older than this number. ``since``, ``until``: Unix seconds, both included."""
+    """Criteria for intents. ``before``: older than this number. ``since``, ``until``: Unix seconds, both included."""
 
     image_uuid: str | None
     controller: str | None
@@ -90,8 +90,8 @@ class Search(TypedDict, total=False):
     most: int
 
 
-def write(content: Intent | Outcome) -> str:
-    """The text of a record, the same for the same content."""
+def encode(content: Intent | Outcome) -> str:
+    """Encode the text of a record; the same content always gives the same text."""
     return msgspec.json.encode(content, order="deterministic").decode()
 
 
@@ -99,7 +99,7 @@ _NO_ANCHORS: Mapping[int, bytes] = {}
 
 
 def seal(record: Record, before: bytes) -> Record:
-    """The record with its hash. ``before``: the hash of the record before it."""
+    """Return the record with its hash. ``before``: the hash of the record before."""
     return msgspec.structs.replace(record, hash=_hash(record, before))
 
 
@@ -114,10 +114,10 @@ def faults(
     records: Iterable[Record], head: tuple[int, bytes], anchors: Mapping[int, bytes] = _NO_ANCHORS
 ) -> Iterator[str]:
     """
-    Everything that is wrong with the whole chain, in words; nothing when it is whole.
+    Yield everything that is wrong with a chain, in words; nothing when it is whole.
 
-    ``head``: number and hash of the last record, as kept beside them; (0, GENESIS) before the first. ``anchors``: the
-    hashes of some records by number, as they are known from elsewhere: only these show that the chain is not another.
+    ``head``: number and hash of the last record, as stored beside the records; (0, GENESIS) before the first.
+    ``anchors``: hashes of records by number, from logs kept elsewhere: only these show a chain that was rewritten.
     """
     number, before, left = 0, GENESIS, dict(anchors)
     open_intents: set[int] = set()
@@ -127,18 +127,19 @@ def faults(
         elif record.hash != _hash(record, before):
             yield f"record {record.number} was altered, or the one before it"
         if left.pop(record.number, record.hash) != record.hash:
-            yield f"record {record.number} is another than the one that is known from elsewhere"
-        yield from _pairing(record, open_intents)
+            yield f"record {record.number} does not match its anchor"
+        yield from _check_pairing(record, open_intents)
         number, before = record.number, record.hash
-    yield from (f"record {each} is missing, which is known from elsewhere" for each in sorted(left))
+    yield from (f"record {missing} has an anchor and is missing" for missing in sorted(left))
     if (number, before) != head:
         yield f"the chain ends with record {number}, but record {head[0]} was written, or the head was altered"
 
 
-def _pairing(record: Record, open_intents: set[int]) -> Iterator[str]:
+def _check_pairing(record: Record, open_intents: set[int]) -> Iterator[str]:
     if record.intent is None:
         open_intents.add(record.number)
     elif record.intent in open_intents:
         open_intents.remove(record.intent)
     else:
-        yield f"record {record.number} ends the intent {record.intent}, which is not there or has ended before"
+        why = "which is missing or has an outcome already"
+        yield f"record {record.number} is an outcome of the intent {record.intent}, {why}"

@@ -1,7 +1,8 @@
 """
-The client of one controller that knows whether an order is under way, so that no session is closed beneath it.
+The client of one controller that knows whether a request of a PATCH is in flight, so that its session is not closed
+meanwhile.
 
-Owns the count; sends what `Client` sends, and in its way.
+Owns the count; sends what `Client` sends, in the same way.
 """
 
 import asyncio
@@ -14,48 +15,48 @@ from monitor.model.errors import Refusal
 
 class InFlightClient(Client):
     """
-    An order makes several requests, each in the very step in which the one before is answered: whoever waits for
-    ``idle`` wakes up later, and sees the next one.
+    A PATCH makes several requests. Each starts in the same step of the event loop in which the one before ended, so a
+    task in `wait_idle` wakes up later and sees the next one.
     """
 
-    _under_way = 0
-    _left = False
+    _in_flight = 0
+    _refusing = False
 
     @property
     def busy(self) -> bool:
-        """Whether a request of an order is under way."""
-        return self._under_way > 0
+        """Whether a request of a PATCH is in flight."""
+        return self._in_flight > 0
 
-    async def idle(self) -> None:
-        """Wait until no order is under way any more."""
-        while self._under_way:
-            await self._ended.wait()
+    async def wait_idle(self) -> None:
+        """Wait until no PATCH is in flight."""
+        while self._in_flight:
+            await self._idle.wait()
 
-    def leave(self) -> None:
-        """Begin nothing more for orders: the session ends."""
-        self._left = True
+    def refuse_new(self) -> None:
+        """Start no more requests for PATCHes: the session is about to end."""
+        self._refusing = True
 
     async def get_image(self, uuid: str) -> bytes:
-        """As :meth:`Client.get_image`. Raises: Refusal, too, after ``leave``."""
-        with self._order():
+        """As :meth:`Client.get_image`. Raises: also Refusal after `refuse_new`."""
+        with self._counting():
             return await super().get_image(uuid)
 
     async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
-        """As :meth:`Client.patch_image`. Raises: Refusal, too, after ``leave``."""
-        with self._order():
+        """As :meth:`Client.patch_image`. Raises: also Refusal after `refuse_new`."""
+        with self._counting():
             return await super().patch_image(uuid, body, api_version=api_version)
 
     @contextmanager
-    def _order(self) -> Iterator[None]:
-        if self._left:
-            detail = "nothing was changed: a reload has just changed how the controller is watched; come again"
+    def _counting(self) -> Iterator[None]:
+        if self._refusing:
+            detail = "nothing was changed: a reload has just changed the settings of the controller; retry"
             raise Refusal("controller-busy", detail, headers={"Retry-After": "1"})
-        if not self._under_way:
-            self._ended = asyncio.Event()
-        self._under_way += 1
+        if not self._in_flight:
+            self._idle = asyncio.Event()
+        self._in_flight += 1
         try:
             yield
         finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._ended.set()
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()

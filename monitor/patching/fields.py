@@ -1,7 +1,8 @@
 """
-What an operator may change of an image on its Controller, and what a change makes of it. Pure.
+The fields of an image that an operator may change on its Controller, and what a change does to them. Pure.
 
-The allow-list is ours: no Controller publishes which fields of an Image it lets go. Names and types are the vendor's.
+The allow-list is ours: no Controller publishes which fields of an Image it lets clients change. Names and types are the
+vendor's.
 Source: Avi API objects Image, ImageCloudData and ImageCloudSpecificData, releases 18.2.6 to 32.2.1.
 """
 
@@ -12,11 +13,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 Operation = Literal["add", "replace", "delete"]
-Json = Any  # what a field of the Controller's may hold
+Json = Any  # any JSON value
 
-# as in annotations.Key, `$` alone would let a newline pass at the end
+# as in annotations.Key, `$` alone would allow a newline at the end
 PLAIN: Final = r"^[^\x00-\x1f\x7f-\x9f]*$(?!\n)"
-"""What every text that goes out is: control characters would be carried out by terminals, and break lines of logs."""
+"""Every string that is sent: control characters would act on terminals and break lines of logs."""
 
 Line = Annotated[str, Meta(pattern=PLAIN)]
 Text = Annotated[str, Meta(min_length=1, max_length=1024, pattern=PLAIN)]
@@ -30,7 +31,7 @@ class CloudValues(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CloudInfo(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is particular to one cloud."""
+    """Values for one cloud."""
 
     cloud_name: Line
     cloud_data_values: list[CloudValues] = []
@@ -56,16 +57,16 @@ OWNED: Final = frozenset(
         "in_use_info", "controller",
     }
 )  # fmt: skip
-"""Those that are the Controller's own (and ``controller``, which is ours): refused by name."""
+"""Fields that the Controller owns (and ``controller``, which we add): refused by name."""
 
 LISTS: Final = frozenset({"cloud_info_values"})
 
 
 class Adjustment(Struct, frozen=True):
     """
-    A change of the image on its Controller, as it goes out.
+    A change of an image on its Controller, in the form in which it is sent.
 
-    ``fields``: JSON values by field name. For ``delete`` a list names the entries to lose, None unsets it all.
+    ``fields``: JSON values by field name. For ``delete``, a list names the entries to remove, None unsets the field.
     """
 
     operation: Operation
@@ -73,7 +74,7 @@ class Adjustment(Struct, frozen=True):
 
 
 def adjust(image: Mapping[str, Json], adjustment: Adjustment) -> Mapping[str, tuple[Json, Json]]:
-    """What an adjustment makes of the image's fields: before and after of each one named; None: not there."""
+    """Return the fields of an image before and after an adjustment; None: absent."""
     return {
         field: (image.get(field), _after(image.get(field), adjustment.operation, value))
         for field, value in adjustment.fields.items()
@@ -94,9 +95,9 @@ def _are_lists(before: Json, value: Json) -> bool:
 
 def encode_adjustment(adjustment: Adjustment, image: Mapping[str, Json]) -> bytes:
     """
-    Write the one request in the Controller's form.
+    Encode the body of the request in the Controller's form.
 
-    ``image``: as it is there now; what is to be unset is named by its value.
+    ``image``: as it is on the Controller now; a field to unset is sent with its present value.
     """
     fields = {
         field: image.get(field) if value is None and adjustment.operation == "delete" else value

@@ -1,4 +1,4 @@
-"""An image as our API shows it: the Controller's own JSON with our members behind, and its entity tag. Pure."""
+"""An image as our API returns it: the Controller's JSON followed by our members, and its entity tag. Pure."""
 
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -14,7 +14,7 @@ def represent(
     annotations: Mapping[str, str],
     estimates: Mapping[str, float | int | str | None] = _NONE,
 ) -> bytes:
-    """The object as it came, with ``annotations``, ``controller`` and ``estimates``. ``raw``: a JSON object."""
+    """Append ``annotations``, ``controller`` and ``estimates`` to the Controller's object. ``raw``: a JSON object."""
     ours = msgspec.json.encode({"annotations": annotations, "controller": controller, **estimates})
     whole = raw.rstrip()[:-1].rstrip()
     return whole + (b"" if whole.endswith(b"{") else b",") + ours[1:]
@@ -22,17 +22,17 @@ def represent(
 
 def entity_tag(raw: bytes, controller: str, annotations: Mapping[str, str]) -> str:
     """
-    The ETag of a representation, without quotes.
+    Return the ETag of a representation, without quotes.
 
-    The same for the same content in whatever order a Controller writes it: its list and its single object may differ.
-    Estimates are not part of it: the clock moves them, and a change that hangs on a tag means what was read.
+    It does not depend on the order of members, which may differ between the list and the single object.
+    Estimates are no part of it: they change with the clock, and the condition of a PATCH is about the image.
     """
     whole = msgspec.json.encode([content(raw) or raw, controller, annotations], order="sorted")
     return blake2b(whole, digest_size=16).hexdigest()
 
 
 def content(raw: bytes) -> Mapping[str, object]:
-    """The object, read whole; empty when a number in it is beyond all numbers, which no poll looks at."""
+    """Decode the whole object; empty when a field that polls do not read has a number too large for a float."""
     try:
         found: Mapping[str, object] = msgspec.json.decode(raw)
     except msgspec.MsgspecError:

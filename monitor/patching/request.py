@@ -1,4 +1,4 @@
-"""One PATCH as it is carried out: what is ordered, what comes of it, and whom the patcher needs for it."""
+"""One PATCH for the patcher: the request, the result, and the Protocols of what the patcher works with."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol, Unpack
@@ -6,14 +6,14 @@ from typing import Protocol, Unpack
 from msgspec import Struct
 
 from monitor.avi.client import Link
-from monitor.patching.annotations import Annotating
+from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Intent, Outcome, Search
 from monitor.patching.body import Patch
 from monitor.patching.fields import Json
 
 
 class ImageWriter(Protocol):
-    """What a patcher needs of a controller's client."""
+    """The client of a controller, as far as the patcher uses it."""
 
     link: Link
 
@@ -21,60 +21,60 @@ class ImageWriter(Protocol):
         """Read one image as it is now. Raises: PollError."""
 
     async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
-        """Change it, in one try. Raises: PollError; Unanswered when nobody knows whether it was done."""
+        """Change an image, in one try. Raises: PollError; Unanswered when it is unknown whether the change was made."""
 
 
 class AuditLog(Protocol):
-    """Where annotations and the audit are kept. What is written is durable on return; else StoreError is raised."""
+    """Annotations and the audit. What is written is durable on return; otherwise StoreError is raised."""
 
     def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
-        """Those of a controller's images by uuid."""
+        """Return the annotations of a controller's images by uuid."""
 
-    async def intend(self, intent: Intent, *, at: float) -> int:
-        """Write what somebody is about to do; the number of the record."""
+    async def begin(self, intent: Intent, *, at: float) -> int:
+        """Write an intent. Returns: its number."""
 
-    async def conclude(
-        self, number: int, intent: Intent, ending: Outcome, annotating: Annotating | None, *, at: float
+    async def finish(
+        self, number: int, intent: Intent, outcome: Outcome, annotations: AnnotationChange | None, *, at: float
     ) -> None:
-        """Write how it ended, and the annotations with it; what cannot be written now is written later."""
+        """Write the outcome and the change of annotations; what cannot be written now is written later."""
 
-    async def record(self, intent: Intent, ending: Outcome, annotating: Annotating | None, *, at: float) -> int:
-        """Write both at once."""
+    async def record(self, intent: Intent, outcome: Outcome, annotations: AnnotationChange | None, *, at: float) -> int:
+        """Write an intent with its outcome and the change of annotations. Returns: the number of the intent."""
 
 
 class AuditReader(Protocol):
-    """Where the audit can be searched."""
+    """The audit, as far as it is searched."""
 
-    async def entries(self, **search: Unpack[Search]) -> tuple[Entry, ...]:
-        """Look up intents with their endings, the newest first."""
+    async def entries(self, **criteria: Unpack[Search]) -> tuple[Entry, ...]:
+        """Return intents with their outcomes, the newest first."""
 
 
 class ImageView(Protocol):
-    """Who shows a controller's images."""
+    """What shows the images of a controller: metrics, API and events."""
 
     def annotated(self) -> None:
-        """Show the annotations as they are now."""
+        """Show the present annotations."""
 
     def replaced(self, raw: bytes) -> None:
-        """Show this image as it was read just now, and read all of them again soon."""
+        """Show this image, which was just read from the Controller, and poll soon."""
 
     def nudge(self) -> None:
-        """Read all images again soon: something may have been changed on the controller."""
+        """Poll soon: an image may have changed on the Controller."""
 
 
 class WriteTarget(Struct, frozen=True):
-    """One controller that can be written to."""
+    """One controller that PATCHes can change."""
 
     writer: ImageWriter
-    display: ImageView
+    view: ImageView
 
 
 class PatchRequest(Struct, frozen=True, kw_only=True):
     """
-    One PATCH of one image, read and allowed.
+    One PATCH of one image, decoded and authorized.
 
-    ``if_match``: the entity tags of which the image must have one, without quotes; ``*`` for any; None: no condition.
-    ``api_version``: the one that the caller speaks. ``actor``, ``source``, ``request_id``: for the audit.
+    ``if_match``: the image must have one of these entity tags, without quotes; ``*`` for any; None: no condition.
+    ``api_version``: of the body, as the client says. ``actor``, ``source``, ``request_id``: for the audit.
     """
 
     controller: str
@@ -87,16 +87,16 @@ class PatchRequest(Struct, frozen=True, kw_only=True):
     actor: str
     source: str
     request_id: str
-    wanted: Callable[[], bool] = lambda: True
-    """Whether the caller is still there to hear of it."""
+    client_connected: Callable[[], bool] = lambda: True
+    """Whether the client still waits for the reply."""
 
     @property
     def intent(self) -> Intent:
-        """What the audit says of it before it is done."""
+        """The intent, as the audit records it before the change."""
         patch, asked = self.patch, dict[str, Json]()
-        if patch.annotating:
-            asked["annotations"] = patch.annotating.values
-            asked["replace_annotations"] = patch.annotating.replace
+        if patch.annotations:
+            asked["annotations"] = patch.annotations.values
+            asked["replace_annotations"] = patch.annotations.replace
         if patch.adjustment:
             asked |= {"operation": patch.adjustment.operation, "fields": patch.adjustment.fields, "force": self.force}
         return Intent(
@@ -110,7 +110,7 @@ class PatchRequest(Struct, frozen=True, kw_only=True):
 
 
 class PatchResult(Struct, frozen=True):
-    """The image after an order. ``raw``: the Controller's JSON. ``changes``: before and after, by field."""
+    """The image after a PATCH. ``raw``: the Controller's JSON. ``changes``: before and after, by field."""
 
     raw: bytes
     annotations: Mapping[str, str]

@@ -17,7 +17,7 @@ from typing import Any
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
-from monitor.avi.client import MOST_DEADLINES
+from monitor.avi.client import MAX_REQUESTS_PER_POLL
 from monitor.config.settings import Poll
 from monitor.model.errors import PollError
 from monitor.model.health import SessionHealth
@@ -86,7 +86,7 @@ class Poller:
                 if self._retired:
                     return
                 pool = self._limiter.of(self._session.health)
-                self._watchdog.queues(pool, limit_s=MOST_DEADLINES * self._poll.timeout_s)
+                self._watchdog.queues(pool, limit_s=MAX_REQUESTS_PER_POLL * self._poll.timeout_s)
                 async with pool:
                     self._watchdog.polls()
                     started = loop.time()

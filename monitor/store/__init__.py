@@ -1,8 +1,8 @@
 """
-The database: what must outlive the process. Progress marks, what earlier uploads took, annotations and the audit.
+The database: what must outlive the process. Progress marks, completed uploads, annotations and the audit.
 
-Reads and metrics never wait for it: marks and annotations are served from memory. A database that is locked, full,
-read-only, gone or another monitor's is said once, retried for ever, and of one mind with memory again when it is back.
+Metrics and reads never wait for it: marks and annotations are served from memory. Any database failure (locked, full,
+read-only, gone, opened by another daemon) is logged once and retried; memory and database are reconciled on recovery.
 """
 
 import asyncio
@@ -16,14 +16,15 @@ from monitor.store.database import LIMIT_S, Database
 from monitor.store.progress_marks import ProgressMarks
 from monitor.store.upload_history import UploadHistory
 
-ROUND_S = 2.0  # how often marks are written: the most that a kill -9 can lose, and that only restarts a stall clock
+FLUSH_INTERVAL_S = 2.0  # the most that a kill -9 can lose of the marks, and that only restarts a stall clock
 
 
 class Store:
     """
     One database by URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (memory), ``postgresql://…``.
 
-    ``now``: Unix seconds, for the outcomes that the store itself has to write.
+    ``now``: Unix seconds, for the outcomes that the store itself has to write. ``on_audit_failure``,
+    ``on_annotations_read``: see `AuditLog`.
     """
 
     def __init__(
@@ -32,53 +33,57 @@ class Store:
         *,
         busy_timeout_ms: int = 1000,
         limit_s: float = LIMIT_S,
-        now: Callable[[], float] = time.time,  # noqa: TID251  app.py gives its own; most tests need none
+        now: Callable[[], float] = time.time,  # noqa: TID251  app.py passes its own; most tests need none
+        on_audit_failure: Callable[[], None] = lambda: None,
+        on_annotations_read: Callable[[], None] = lambda: None,
     ) -> None:
         self.database = Database(url, busy_timeout_ms=busy_timeout_ms, limit_s=limit_s)
         self.name = self.database.name
         self.marks = ProgressMarks(self.database)
         self.upload_history = UploadHistory(self.database)
-        self.ledger = AuditLog(self.database, now=now)
+        self.audit_log = AuditLog(
+            self.database, now=now, on_failure=on_audit_failure, on_annotations_read=on_annotations_read
+        )
 
     @property
     def up(self) -> bool:
-        """Whether the last thing asked of the database was done."""
+        """Whether the last operation on the database succeeded."""
         return self.database.up
 
     async def open(self) -> None:
         """
-        Connect, bring the schema up to date, read what is kept. What was settled meanwhile stands.
+        Connect, migrate the schema, and reconcile memory and database. Marks that were set before win.
 
         Raises: StoreError; NewerDatabase.
         """
         await self.database.open()
         self.marks.mark_unsynced()
-        self.upload_history.doubt()
+        self.upload_history.mark_unsynced()
         await self._write()
 
     async def flush(self) -> None:
         """
-        Write what is to be written, or see that it could be; open the database where that is needed.
+        Write what is to be written, or check that writing works; open the database again where needed.
 
-        Raises: StoreError; what could not be written stays to be written.
+        Raises: StoreError; what was not written stays to be written.
         """
-        with suppress(StoreError):  # it was said; what is lost is opened anew at once
+        with suppress(StoreError):  # it is logged, and the database is opened again in the next line
             await self.database.probe()
         await (self._write() if self.database.is_open else self.open())
 
     async def run(self) -> None:
-        """Write behind for ever."""
+        """Flush periodically until cancelled."""
         while True:
-            await asyncio.sleep(ROUND_S)
+            await asyncio.sleep(FLUSH_INTERVAL_S)
             await self.try_flush()
 
     async def try_flush(self) -> None:
-        """Flush; a database that does not answer is said once, not raised."""
+        """Flush; a failure of the database is logged, not raised."""
         with suppress(StoreError):
             await self.flush()
 
     async def close(self) -> None:
-        """Let go of the database, within about two seconds."""
+        """Close the database, within about two seconds."""
         await self.database.close()
 
     async def _write(self) -> None:
@@ -86,8 +91,8 @@ class Store:
             await self.marks.flush()
             await self.upload_history.flush()
             if not self.database.up:
-                self.ledger.doubt()  # makes it write something in any case, be it nothing new: that shows that it can
-            await self.ledger.heal()
+                self.audit_log.mark_unsynced()  # reconciling always writes something, which shows that writing works
+            await self.audit_log.reconcile()
         except StoreError as error:
-            raise self.database.fall(error) from error  # of what the database holds, too: nobody else would say it
-        self.database.rise()
+            raise self.database.mark_down(error) from error  # also errors about the content, which nothing else logs
+        self.database.mark_up()

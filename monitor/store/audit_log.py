@@ -1,9 +1,9 @@
 """
-Annotations and the audit: what may not be lost, written before anybody is told that it is.
+Annotations and the audit: written durably before a client is told that its change was made.
 
-Owns the annotations in memory, which are the truth for readers, and the conclusions that the database would not take;
-these are written when it is back, in order. Of an intent that nobody will conclude any more it says so. One write at a
-time; while the database is down none is tried, so that nobody waits in line for a time-out.
+Owns the annotations in memory, which readers are served from, and the outcomes that the database did not take. These
+are written in order when the database is back, and every intent that this process will not finish gets an outcome. One
+write at a time; while the database is down no write is tried, so that clients do not queue up for its timeout.
 """
 
 import asyncio
@@ -18,210 +18,223 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.model.errors import StoreError
-from monitor.patching.annotations import Annotating
-from monitor.patching.audit import Entry, Intent, Outcome, Record, Search, write
+from monitor.patching.annotations import AnnotationChange
+from monitor.patching.audit import Entry, Intent, Outcome, Record, Search, encode
 from monitor.store import audit_queries
 from monitor.store.audit_queries import Head, draft, draft_pair
 from monitor.store.database import Database
 
 T = TypeVar("T")
 
-_LEFT_OPEN: Final = Outcome(
-    outcome="unknown", detail="the monitor ended while it was under way; look at the image before you repeat it"
+_ABANDONED: Final = Outcome(
+    outcome="unknown", detail="the daemon ended while the change was in flight; check the image before you repeat it"
 )
-_NOT_BEGUN: Final = Outcome(outcome="failed", detail="nothing was done: the database did not answer in time")
+_NOT_STARTED: Final = Outcome(outcome="failed", detail="nothing was changed: the database did not answer in time")
 
 
-class _Conclusion(Struct, frozen=True):
+class _Finished(Struct, frozen=True):
+    """An intent that ended, and what is to be written of it."""
+
     number: int
     intent: Intent
-    ending: Outcome
-    annotating: Annotating | None
+    outcome: Outcome
+    annotations: AnnotationChange | None
     at: float
 
 
 class AuditLog:
     """
-    Who did what to which image, and what operators wrote on it.
+    Who did what to which image, and the annotations of images.
 
-    ``on_reread``: is called when annotations were read anew, so that what is shown can follow. ``on_failure``: is
-    called for each write of the audit that failed. ``now``: Unix seconds.
+    ``now``: Unix seconds. ``on_failure``: called for each write of the audit that failed. ``on_annotations_read``:
+    called after the annotations were read from the database again, so that what is shown can follow.
     """
 
-    def __init__(self, database: Database, *, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now: Callable[[], float],
+        on_failure: Callable[[], None] = lambda: None,
+        on_annotations_read: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self._now = now
+        self._on_failure = on_failure
+        self._on_annotations_read = on_annotations_read
         self._log = structlog.get_logger()
         self._lock = asyncio.Lock()
         self._annotations: Mapping[str, Mapping[str, Mapping[str, str]]] = {}
         self._in_flight: set[int] = set()
-        self._given_up: dict[int, str] = {}
-        """Intents that may have been written although nobody was told so, and their texts."""
-        self._pending: deque[_Conclusion] = deque()
-        self._doubtful = True
-        """Whether memory and database may differ: not read yet, or a write ended nobody knows how."""
-        self.on_reread: Callable[[], None] = lambda: None
-        self.on_failure: Callable[[], None] = lambda: None
+        self._unconfirmed: dict[int, str] = {}
+        """The texts of intents whose write failed, by number: they may have been committed all the same."""
+        self._pending: deque[_Finished] = deque()
+        self._unsynced = True
+        """Whether memory and database may differ: not read yet, or a write failed with an unknown result."""
 
     def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
         """
-        Those of a controller's images, by uuid; an image without any is not there.
+        Return the annotations of a controller's images by uuid; an image without any is absent.
 
-        An image's are replaced by a change, and never mutated: the same object says the same.
+        The mapping of an image is replaced by a change and never mutated: the same object has the same content.
         """
         return self._annotations.get(controller, {})
 
-    async def intend(self, intent: Intent, *, at: float) -> int:
+    async def begin(self, intent: Intent, *, at: float) -> int:
         """
-        Write what somebody is about to do; it is durable when this returns.
+        Write an intent; it is durable when this returns.
 
-        Returns: the number of the intent, to be concluded. Raises: StoreError; it must then not be done.
+        Returns: the number of the intent, for `finish`. Raises: StoreError; the change must then not be made.
         """
         record = draft(intent, intent, at=at)
         async with self._writing(), self._database.transaction() as connection:
             head = await audit_queries.lock(connection)
             number = head[0] + 1
-            self._given_up[number] = record.text
+            self._unconfirmed[number] = record.text
             written = await audit_queries.append(connection, head, record)
-        del self._given_up[number]
+        del self._unconfirmed[number]
         self._in_flight.add(number)
-        self._say(intent.request_id, *written)
+        self._log_records(intent.request_id, *written)
         return number
 
-    async def conclude(
-        self, number: int, intent: Intent, ending: Outcome, annotating: Annotating | None, *, at: float
+    async def finish(
+        self, number: int, intent: Intent, outcome: Outcome, annotations: AnnotationChange | None, *, at: float
     ) -> None:
         """
-        Write how an intent ended, once, and the annotations with it, in one transaction.
+        Write the outcome of an intent and the change of annotations that belongs to it, in one transaction.
 
-        Raises: StoreError; it is then kept, and written when the database is back.
+        Raises: StoreError; both are then kept, and written when the database is back.
         """
-        conclusion = _Conclusion(number, intent, ending, annotating, at)
+        finished = _Finished(number, intent, outcome, annotations, at)
         written = False
         try:
             async with self._writing(number):
-                await self._conclude(conclusion)
+                await self._finish(finished)
             written = True
         finally:
             if not written:  # also when cancelled
-                self._pending.append(conclusion)
-                self._doubtful = True
+                self._pending.append(finished)
+                self._unsynced = True
 
-    async def record(self, intent: Intent, ending: Outcome, annotating: Annotating | None, *, at: float) -> int:
+    async def record(self, intent: Intent, outcome: Outcome, annotations: AnnotationChange | None, *, at: float) -> int:
         """
-        Write an intent that has already ended, its ending and the annotations, in one transaction.
+        Write an intent together with its outcome and the change of annotations, in one transaction.
 
         Returns: the number of the intent. Raises: StoreError; nothing is kept.
         """
         async with self._writing(), self._database.transaction() as connection:
             head = await audit_queries.lock(connection)
-            pair = draft_pair(intent, ending, number=head[0] + 1, at=at)
+            pair = draft_pair(intent, outcome, number=head[0] + 1, at=at)
             written = await audit_queries.append(connection, head, *pair)
-            after = await _annotate(connection, intent, annotating)
-        self._adopt(intent, after)
-        self._say(intent.request_id, *written)
+            after = await _change_annotations(connection, intent, annotations)
+        self._show(intent, after)
+        self._log_records(intent.request_id, *written)
         return head[0] + 1
 
-    async def entries(self, **search: Unpack[Search]) -> tuple[Entry, ...]:
+    async def entries(self, **criteria: Unpack[Search]) -> tuple[Entry, ...]:
         """
-        Look up intents with their endings, the newest first; ``most``: 50.
+        Return intents with their outcomes, the newest first; at most 50 unless ``most`` says otherwise.
 
         Raises: StoreError.
         """
         async with self._database.transaction() as connection:
-            return await audit_queries.search(connection, search)
+            return await audit_queries.search(connection, criteria)
 
-    async def read_chain(self, judge: Callable[[Iterator[Record], Head], T]) -> T:
+    async def read_chain(self, use: Callable[[Iterator[Record], Head], T]) -> T:
         """
-        Hand the whole chain and its head to a judge, a piece at a time; it must have done with it when it returns.
+        Call ``use`` with the whole chain, which is read a chunk at a time, and its head. Returns: what ``use`` returns.
 
         Raises: StoreError.
         """
         async with self._database.transaction(limited=False) as connection:
-            return await connection.run_sync(lambda held: judge(*audit_queries.walk(held)))
+            return await connection.run_sync(lambda held: use(*audit_queries.read_chain(held)))
 
-    def doubt(self) -> None:
-        """Take nothing in memory for written; `heal` reads it again."""
-        self._doubtful = True
+    def mark_unsynced(self) -> None:
+        """Assume that the database differs from memory; `reconcile` reads it again."""
+        self._unsynced = True
 
-    async def heal(self) -> None:
+    async def reconcile(self) -> None:
         """
-        Be of one mind with the database again: read, write what is pending, end what nobody will end.
+        Make memory and database equal: read annotations, write pending outcomes, close abandoned intents.
 
         Raises: StoreError.
         """
         async with self._lock:
-            await self._heal()
+            await self._reconcile()
 
     @asynccontextmanager
     async def _writing(self, number: int | None = None) -> AsyncIterator[None]:
-        """One write of the audit, alone. What ended badly may have been committed all the same."""
+        """One write of the audit at a time. A write that fails may have been committed all the same."""
         try:
-            self._database.require_up()  # or it would wait for whoever finds out that it is down
+            self._database.require_up()  # before waiting for the write that finds out that the database is down
             async with self._lock:
                 self._database.require_up()
-                await self._heal()
+                await self._reconcile()
                 try:
                     yield
                 except BaseException:
-                    self._doubtful = True
+                    self._unsynced = True
                     raise
         except StoreError as error:
-            self.on_failure()
+            self._on_failure()
             self._log.error("audit_write_failed", number=number, cause=str(error))
             raise
 
-    async def _heal(self) -> None:
-        if not self._doubtful:
+    async def _reconcile(self) -> None:
+        if not self._unsynced:
             return
-        await self._reread()
+        await self._read_annotations()
         while self._pending:
-            await self._conclude(self._pending[0], again=True)
+            await self._finish(self._pending[0], retried=True)
             self._pending.popleft()
-        await self._end_what_is_open()
-        self._doubtful = bool(self._pending)  # of one who went while we were at it
-        self.on_reread()
+        await self._close_abandoned()
+        self._unsynced = bool(self._pending)  # added by a client that disconnected in the meantime
+        self._on_annotations_read()
 
-    async def _reread(self) -> None:
-        """Take the annotations from the database; an image's that are as they were stay the same object."""
+    async def _read_annotations(self) -> None:
+        """Read all annotations; those of an image that did not change stay the same object."""
         async with self._database.transaction() as connection:
-            found = await audit_queries.read_annotations(connection)
+            stored = await audit_queries.read_annotations(connection)
         self._annotations = {
-            controller: {uuid: self._keep(controller, uuid, theirs) for uuid, theirs in images.items()}
-            for controller, images in found.items()
+            controller: {uuid: self._same_or_new(controller, uuid, found) for uuid, found in images.items()}
+            for controller, images in stored.items()
         }
 
-    def _keep(self, controller: str, uuid: str, found: Mapping[str, str]) -> Mapping[str, str]:
+    def _same_or_new(self, controller: str, uuid: str, found: Mapping[str, str]) -> Mapping[str, str]:
         known = self.annotations_of(controller).get(uuid)
         return known if known == found and known is not None else found
 
-    async def _conclude(self, each: _Conclusion, *, again: bool = False) -> None:
+    async def _finish(self, finished: _Finished, *, retried: bool = False) -> None:
         async with self._database.transaction() as connection:
             head = await audit_queries.lock(connection)
-            begun, ended = await audit_queries.find_pair(connection, each.number)
-            drafts = _missing(each, begun, ended, head, again=again)
+            stored = await audit_queries.find_pair(connection, finished.number)
+            drafts = _missing_records(finished, stored, head, retried=retried)
             written = await audit_queries.append(connection, head, *drafts)
-            after = await _annotate(connection, each.intent, each.annotating if drafts else None)
-        self._in_flight.discard(each.number)
-        self._adopt(each.intent, after)
-        self._say(each.intent.request_id, *written)
+            after = await _change_annotations(connection, finished.intent, finished.annotations if drafts else None)
+        self._in_flight.discard(finished.number)
+        self._show(finished.intent, after)
+        self._log_records(finished.intent.request_id, *written)
 
-    async def _end_what_is_open(self) -> None:
-        """Write the outcome of every intent that nobody in this process will conclude."""
+    async def _close_abandoned(self) -> None:
+        """Write an outcome for every open intent that is not in flight in this process."""
         async with self._database.transaction() as connection:
             head = await audit_queries.lock(connection)
-            left = [each for each in await audit_queries.find_open(connection) if each.number not in self._in_flight]
-            drafts = [draft(self._judge(each), each, ends=each.number, at=self._now()) for each in left]
+            found = await audit_queries.find_open(connection)
+            abandoned = [intent for intent in found if intent.number not in self._in_flight]
+            drafts = [
+                draft(self._outcome_of_abandoned(intent), intent, ends=intent.number, at=self._now())
+                for intent in abandoned
+            ]
             written = await audit_queries.append(connection, head, *drafts)
-        self._given_up.clear()
-        for begun, ended in zip(left, written, strict=True):
-            self._say(_request_id(begun), ended)
+        self._unconfirmed.clear()
+        for intent, outcome in zip(abandoned, written, strict=True):
+            self._log_records(_request_id(intent), outcome)
 
-    def _judge(self, intent: Record) -> Outcome:
-        return _NOT_BEGUN if self._given_up.get(intent.number) == intent.text else _LEFT_OPEN
+    def _outcome_of_abandoned(self, intent: Record) -> Outcome:
+        return _NOT_STARTED if self._unconfirmed.get(intent.number) == intent.text else _ABANDONED
 
-    def _adopt(self, intent: Intent, after: Mapping[str, str] | None) -> None:
-        """Show an image's annotations as they are since the commit. None: as they were."""
+    def _show(self, intent: Intent, after: Mapping[str, str] | None) -> None:
+        """Replace an image's annotations in memory by those that were committed. None: they did not change."""
         if after is None:
             return
         images = {**self.annotations_of(intent.controller), intent.image_uuid: after}
@@ -229,8 +242,8 @@ class AuditLog:
             del images[intent.image_uuid]
         self._annotations = {**self._annotations, intent.controller: images}
 
-    def _say(self, request_id: str, *records: Record) -> None:
-        """Tell the log of records written: where it is kept elsewhere, it anchors the chain."""
+    def _log_records(self, request_id: str, *records: Record) -> None:
+        """Log written records with their hashes: logs that are kept elsewhere anchor the chain."""
         for record in records:
             facts: dict[str, Any] = msgspec.json.decode(record.text)
             facts |= {
@@ -246,34 +259,38 @@ class AuditLog:
             self._log.info("audit", **facts)
 
 
-async def _annotate(
-    connection: AsyncConnection, intent: Intent, annotating: Annotating | None
+async def _change_annotations(
+    connection: AsyncConnection, intent: Intent, change: AnnotationChange | None
 ) -> Mapping[str, str] | None:
-    """Change the annotations of the image; as they are then. None: nothing to change."""
-    if annotating is None:
+    """Change the annotations of the intent's image. Returns: all of them after it; None when nothing changes."""
+    if change is None:
         return None
-    return await audit_queries.apply(connection, intent.controller, intent.image_uuid, annotating)
+    return await audit_queries.change_annotations(connection, intent.controller, intent.image_uuid, change)
 
 
-def _missing(each: _Conclusion, begun: object, ended: object, head: Head, *, again: bool) -> tuple[Record, ...]:
+def _missing_records(
+    finished: _Finished, stored: tuple[object, object], head: Head, *, retried: bool
+) -> tuple[Record, ...]:
     """
-    Which records of a conclusion the database lacks.
+    Return the records of a finished intent that the database lacks.
 
-    The intent is written anew where the database has it not, or has another ending for it: that of a monitor which
-    took us for dead. ``begun``, ``ended``: the texts that it has. ``again``: it may have all, as the first try may have
-    been committed.
+    The intent is written again where the database does not have it, or has another outcome for it: that of a daemon
+    that took over while this one had lost its lock.
+    ``stored``: the texts of intent and outcome in the database. ``retried``: the database may have both, as the first
+    try may have been committed.
     """
-    ending = draft(each.ending, each.intent, ends=each.number, at=each.at)
-    if begun == write(each.intent):
-        if ended is None:
-            return (ending,)
-        if again and ended == ending.text:
+    intent, outcome = stored
+    record = draft(finished.outcome, finished.intent, ends=finished.number, at=finished.at)
+    if intent == encode(finished.intent):
+        if outcome is None:
+            return (record,)
+        if retried and outcome == record.text:
             return ()
-    return draft_pair(each.intent, each.ending, number=head[0] + 1, at=each.at)
+    return draft_pair(finished.intent, finished.outcome, number=head[0] + 1, at=finished.at)
 
 
 def _request_id(intent: Record) -> str:
-    """The id of the request that an intent came with, as far as it can be read."""
+    """Return the request id of an intent; empty when its text was altered and cannot be read."""
     with suppress(msgspec.MsgspecError):
         return msgspec.json.decode(intent.text, type=Intent).request_id
     return ""

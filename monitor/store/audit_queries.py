@@ -1,9 +1,9 @@
 """
-What the ledger asks of the database, statement by statement, on its caller's transaction.
+The SQL statements of the audit log, each on its caller's transaction.
 
-A transaction that writes begins with `lock`: whoever holds the head of the chain is alone, on either database, and so
-reads what nobody changes under it. What has to be read before anything can be written is read as far as it can be: a
-record that was altered is for whoever looks at the audit, and must not keep it from going on.
+A transaction that writes begins with `lock`, which makes it the only writer on either database, so that what it reads
+does not change before it commits. Rows that must be read before a write are read leniently: a record that was altered
+is shown by ``audit verify``, and must not stop the audit.
 """
 
 import asyncio
@@ -14,61 +14,61 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, false, func, inse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.model.errors import StoreError
-from monitor.patching.annotations import Annotating
-from monitor.patching.audit import Entry, Intent, Outcome, Record, Search, seal, write
+from monitor.patching.annotations import AnnotationChange
+from monitor.patching.audit import Entry, Intent, Outcome, Record, Search, encode, seal
 from monitor.store.tables import annotations, audit, audit_head, is_storable
 
-_BATCH = 200  # keys a statement; SQLite takes no more than 999 variables in its oldest builds
-_BREATH = 20  # entries decoded without one; each can have 60 KB, which take 0.2 ms
-_STRIDE = 500  # records read at once: half a MiB, and a few ms of hashing
-_FIRST = -(2**63)  # whoever tampers may have written any number
-_LAST = 2**63 - 1
+_BATCH = 200  # keys a statement; the oldest builds of SQLite take 999 variables
+_YIELD_AFTER = 20  # entries decoded before the event loop has a turn; one can have 60 KB, which take 0.2 ms
+_CHUNK = 500  # records read at once: half a MiB, and a few ms of hashing
+_FIRST, _LAST = -(2**63), 2**63 - 1  # a tampered record may have any number
 
 Head = tuple[int, bytes]
 """Number and hash of the last record."""
 
-_intents, _endings = audit.alias("intents"), audit.alias("endings")
+_intents, _outcomes = audit.alias("intents"), audit.alias("outcomes")
 
 
 def draft(content: Intent | Outcome, of: Intent | Record, *, ends: int | None = None, at: float) -> Record:
-    """A record that has no number yet. ``ends``: the number of the intent that it ends."""
+    """Return a record without a number. ``ends``: of an outcome, the number of its intent."""
     return Record(
         number=0,
         intent=ends,
-        at=float(at),  # the hash is taken over its digits, and the database gives a float back
+        at=float(at),  # the hash is taken over its digits, and the database returns a float
         controller=of.controller,
         image_uuid=of.image_uuid,
         actor=of.actor,
-        text=write(content),
+        text=encode(content),
     )
 
 
-def draft_pair(intent: Intent, ending: Outcome, *, number: int, at: float) -> tuple[Record, Record]:
-    """An intent and its ending. ``number``: which the intent will have."""
-    return draft(intent, intent, at=at), draft(ending, intent, ends=number, at=at)
+def draft_pair(intent: Intent, outcome: Outcome, *, number: int, at: float) -> tuple[Record, Record]:
+    """Return the records of an intent and its outcome. ``number``: the one that the intent will have."""
+    return draft(intent, intent, at=at), draft(outcome, intent, ends=number, at=at)
 
 
 async def lock(connection: AsyncConnection) -> Head:
     """
-    Take the chain for this transaction, as its first statement; `append` completes the change.
+    Lock the chain for this transaction, as its first statement; `append` completes the change.
 
-    A real change, because SQLite writes nothing for one that is none; so even an empty `append` shows that it can.
-    Raises: StoreError when there is no head that a chain could go on from.
+    The row really changes, because SQLite skips a write that changes nothing: so even an empty `append` shows that
+    writing works.
+    Raises: StoreError when the head row is missing or unusable.
     """
     await connection.execute(update(audit_head).values(number=audit_head.c.number + 1))
     row = (await connection.execute(select(audit_head.c.number, audit_head.c.hash))).one_or_none()
     if row is None or not isinstance(row.number, int) or not isinstance(row.hash, bytes):
-        raise StoreError("the head of the audit is gone or was altered, so that nothing can be added to it")
+        raise StoreError("the head of the audit is missing or was altered, so no record can be added")
     return row.number - 1, row.hash
 
 
 async def append(connection: AsyncConnection, head: Head, *drafts: Record) -> tuple[Record, ...]:
-    """Add records, if any, to the chain that `lock` gave the head of; as they are kept."""
+    """Add records, if any, behind the head that `lock` returned. Returns: the records as stored."""
     number, before = head
     sealed: list[Record] = []
-    for each in drafts:
+    for record in drafts:
         number += 1
-        sealed.append(seal(msgspec.structs.replace(each, number=number), before))
+        sealed.append(seal(msgspec.structs.replace(record, number=number), before))
         before = sealed[-1].hash
     if sealed:
         await connection.execute(insert(audit), [msgspec.structs.asdict(record) for record in sealed])
@@ -77,25 +77,25 @@ async def append(connection: AsyncConnection, head: Head, *drafts: Record) -> tu
 
 
 async def find_pair(connection: AsyncConnection, number: int) -> tuple[object, object]:
-    """The text of the record of this number, and of that which ends it; None where there is none."""
+    """Return the text of the intent of this number and the text of its outcome; None where there is none."""
     query = select(audit.c.number, audit.c.text).where((audit.c.number == number) | (audit.c.intent == number))
     found = (await connection.execute(query)).all()
-    begun = next((row.text for row in found if row.number == number), None)
-    return begun, next((row.text for row in found if row.number != number), None)
+    intent = next((row.text for row in found if row.number == number), None)
+    return intent, next((row.text for row in found if row.number != number), None)
 
 
 async def find_open(connection: AsyncConnection) -> tuple[Record, ...]:
-    """The intents that have no ending, as far as they can be read; without their hashes."""
+    """Return the intents that have no outcome, read leniently and without their hashes."""
     query = (
         select(_intents)
-        .outerjoin(_endings, _endings.c.intent == _intents.c.number)
-        .where(_intents.c.intent.is_(None), _endings.c.number.is_(None))
+        .outerjoin(_outcomes, _outcomes.c.intent == _intents.c.number)
+        .where(_intents.c.intent.is_(None), _outcomes.c.number.is_(None))
         .order_by(_intents.c.number)
     )
-    return tuple(_legible(row) for row in await connection.execute(query))
+    return tuple(_lenient_record(row) for row in await connection.execute(query))
 
 
-def _legible(row: Row[tuple[object, ...]]) -> Record:
+def _lenient_record(row: Row[tuple[object, ...]]) -> Record:
     return Record(
         number=row.number,
         intent=None,
@@ -108,16 +108,18 @@ def _legible(row: Row[tuple[object, ...]]) -> Record:
 
 
 def _text(value: object) -> str:
-    """SQLite keeps values of any type, if somebody puts them there."""
+    """SQLite stores a value of any type in a column, if it was altered by hand."""
     return value if isinstance(value, str) else ""
 
 
-async def apply(connection: AsyncConnection, controller: str, image_uuid: str, change: Annotating) -> Mapping[str, str]:
-    """Change the annotations of an image; as they are then."""
-    here = (annotations.c.controller == controller) & (annotations.c.image_uuid == image_uuid)
-    for keys in _batches(change):
+async def change_annotations(
+    connection: AsyncConnection, controller: str, image_uuid: str, change: AnnotationChange
+) -> Mapping[str, str]:
+    """Change the annotations of an image. Returns: its annotations after the change."""
+    of_image = (annotations.c.controller == controller) & (annotations.c.image_uuid == image_uuid)
+    for keys in _keys_to_delete(change):
         await connection.execute(
-            delete(annotations).where(here if keys is None else here & annotations.c.key.in_(keys))
+            delete(annotations).where(of_image if keys is None else of_image & annotations.c.key.in_(keys))
         )
     rows = [
         {"controller": controller, "image_uuid": image_uuid, "key": key, "value": value}
@@ -126,12 +128,12 @@ async def apply(connection: AsyncConnection, controller: str, image_uuid: str, c
     ]
     if rows:
         await connection.execute(insert(annotations), rows)
-    found = await connection.execute(select(annotations.c.key, annotations.c.value).where(here))
+    found = await connection.execute(select(annotations.c.key, annotations.c.value).where(of_image))
     return {row.key: row.value for row in found}
 
 
-def _batches(change: Annotating) -> Iterator[Collection[str] | None]:
-    """The keys whose rows have to go; None: all of them."""
+def _keys_to_delete(change: AnnotationChange) -> Iterator[Collection[str] | None]:
+    """Yield batches of keys whose rows are deleted; None: all rows of the image."""
     if change.replace:
         yield None
         return
@@ -141,46 +143,48 @@ def _batches(change: Annotating) -> Iterator[Collection[str] | None]:
 
 
 async def read_annotations(connection: AsyncConnection) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
-    """All there are, by controller, image and key."""
+    """Return all annotations by controller, image and key."""
     found: dict[str, dict[str, dict[str, str]]] = {}
     for row in await connection.execute(select(annotations)):
         found.setdefault(row.controller, {}).setdefault(row.image_uuid, {})[row.key] = row.value
     return found
 
 
-async def search(connection: AsyncConnection, wanted: Search) -> tuple[Entry, ...]:
-    """The newest intents that match, newest first, with their endings."""
+async def search(connection: AsyncConnection, criteria: Search) -> tuple[Entry, ...]:
+    """Return the newest intents that match, newest first, with their outcomes."""
     query = (
-        select(_intents, _endings.c.at.label("ended_at"), _endings.c.text.label("ending"))
-        .outerjoin(_endings, _endings.c.intent == _intents.c.number)
-        .where((_intents.c.intent + 0).is_(None), *_conditions(wanted))  # + 0: SQLite would sort all that are null
+        select(_intents, _outcomes.c.at.label("ended_at"), _outcomes.c.text.label("outcome"))
+        .outerjoin(_outcomes, _outcomes.c.intent == _intents.c.number)
+        .where(
+            (_intents.c.intent + 0).is_(None), *_conditions(criteria)
+        )  # + 0: else SQLite uses the index of `intent`, and sorts all nulls
         .order_by(_intents.c.number.desc())
-        .limit(wanted.get("most", 50))
+        .limit(criteria.get("most", 50))
     )
     entries: list[Entry] = []
     for row in await connection.execute(query):
-        if len(entries) % _BREATH == 0:
+        if len(entries) % _YIELD_AFTER == 0:
             await asyncio.sleep(0)
         entries.append(_entry(row))
     return tuple(entries)
 
 
-def _conditions(wanted: Search) -> Iterator[ColumnElement[bool]]:
+def _conditions(criteria: Search) -> Iterator[ColumnElement[bool]]:
     columns = _intents.c
     for column, text in (
-        (columns.image_uuid, wanted.get("image_uuid")),
-        (columns.controller, wanted.get("controller")),
-        (columns.actor, wanted.get("actor")),
+        (columns.image_uuid, criteria.get("image_uuid")),
+        (columns.controller, criteria.get("controller")),
+        (columns.actor, criteria.get("actor")),
     ):
         if text is not None:
-            yield column == text if is_storable(text) else false()  # or asking would be an error
-    if (controllers := wanted.get("controllers")) is not None:
+            yield column == text if is_storable(text) else false()  # else the query would fail
+    if (controllers := criteria.get("controllers")) is not None:
         yield columns.controller.in_(controllers)
-    if (since := wanted.get("since")) is not None:
+    if (since := criteria.get("since")) is not None:
         yield columns.at >= since
-    if (until := wanted.get("until")) is not None:
+    if (until := criteria.get("until")) is not None:
         yield columns.at <= until
-    if (before := wanted.get("before")) is not None:
+    if (before := criteria.get("before")) is not None:
         yield columns.number < max(_FIRST, min(before, _LAST))
 
 
@@ -191,32 +195,32 @@ def _entry(row: Row[tuple[object, ...]]) -> Entry:
             at=row.at,
             intent=msgspec.json.decode(row.text, type=Intent),
             ended_at=row.ended_at,
-            ending=None if row.ending is None else msgspec.json.decode(row.ending, type=Outcome),
+            outcome=None if row.outcome is None else msgspec.json.decode(row.outcome, type=Outcome),
         )
     except msgspec.DecodeError as error:
         raise _unreadable(row.number) from error
 
 
-def walk(connection: Connection) -> tuple[Iterator[Record], Head]:
+def read_chain(connection: Connection) -> tuple[Iterator[Record], Head]:
     """
-    The whole chain, a stride at a time, and its head as it was when the walk began.
+    Return the whole chain, read a chunk at a time, and its head as it was at the start.
 
-    Raises: StoreError when there is no audit, and from the walk when a record is none.
+    Raises: StoreError when there is no audit, and from the iterator when a record cannot be read.
     """
     if not inspect(connection).has_table(audit_head.name):
-        raise StoreError("it holds no audit; no daemon of this version has used it")
+        raise StoreError("it contains no audit; no daemon of this version has used it")
     last = select(func.max(audit.c.number)).scalar_subquery()
     row = connection.execute(select(audit_head.c.number, audit_head.c.hash, last.label("last"))).one()  # one snapshot
-    return _stride(connection, row.last), (row.number, row.hash)
+    return _read_chunks(connection, row.last), (row.number, row.hash)
 
 
-def _stride(connection: Connection, last: int | None) -> Iterator[Record]:
+def _read_chunks(connection: Connection, last: int | None) -> Iterator[Record]:
     first = _FIRST
     while last is not None:
         query = select(audit).where(audit.c.number >= first, audit.c.number <= last).order_by(audit.c.number)
-        rows = connection.execute(query.limit(_STRIDE)).all()
+        rows = connection.execute(query.limit(_CHUNK)).all()
         yield from map(_record, rows)
-        if len(rows) < _STRIDE:
+        if len(rows) < _CHUNK:
             return
         first = rows[-1].number + 1
 
@@ -229,4 +233,4 @@ def _record(row: Row[tuple[object, ...]]) -> Record:
 
 
 def _unreadable(number: object) -> StoreError:
-    return StoreError(f"record {number} of the audit was altered, so that it cannot be read")
+    return StoreError(f"record {number} of the audit was altered and cannot be read")

@@ -1,4 +1,4 @@
-"""What differs between the databases: how SQLAlchemy is made to connect to a file, to memory and to PostgreSQL."""
+"""How SQLAlchemy connects to a SQLite file, to a database in memory and to PostgreSQL."""
 
 import logging
 import sqlite3
@@ -20,12 +20,12 @@ _SQLITE = "sqlite+aiosqlite"
 
 
 def make_memory_engine() -> AsyncEngine:
-    """For a database that lives as long as its one connection, for which everybody waits."""
+    """Make an engine for a database in memory. It lives as long as its one connection, which all callers share."""
     return create_async_engine(f"{_SQLITE}://", poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
 
 
 def make_file_engine(path: Path, threads: SqliteThreads, *, busy_timeout_ms: int) -> AsyncEngine:
-    """For a file, in which readers do not block the writer, and a commit is on the disk when it returns."""
+    """Make an engine for a file: readers do not block the writer, and a commit is on the disk when it returns."""
     url = URL.create(_SQLITE, database=str(path))
     engine = create_async_engine(url, connect_args={"async_creator_fn": threads.connect})
     _prepare(engine, (f"busy_timeout={busy_timeout_ms}", "journal_mode=WAL", "synchronous=FULL"))
@@ -33,7 +33,7 @@ def make_file_engine(path: Path, threads: SqliteThreads, *, busy_timeout_ms: int
 
 
 def make_reading_engine(path: Path, threads: SqliteThreads, *, busy_timeout_ms: int) -> AsyncEngine:
-    """For a file that belongs to another process; it must be there."""
+    """Make an engine that only reads a file of another process. The file must exist."""
     uri = URL.create(_SQLITE, database=f"{path.absolute().as_uri()}?mode=ro", query={"uri": "true"})
     engine = create_async_engine(uri, connect_args={"async_creator_fn": threads.connect})
     _prepare(engine, (f"busy_timeout={busy_timeout_ms}",))
@@ -48,26 +48,26 @@ def _prepare(engine: AsyncEngine, pragmas: Iterable[str]) -> None:
             for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
-        except sqlite3.Error:  # or its thread would outlive the attempt
+        except sqlite3.Error:  # else the thread of the connection would never end
             connection.close()
             raise
 
     @event.listens_for(engine.sync_engine, "checkout")
     def check(connection: Any, _entry: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401
-        """The pool is not told of every connection that was left behind."""
+        """Refuse a connection that was abandoned: the pool does not learn of all of them."""
         if not connection.driver_connection.usable:
             raise DisconnectionError
 
     @event.listens_for(engine.sync_engine, "invalidate")
     def release(connection: Any, _entry: ConnectionPoolEntry, _error: BaseException | None) -> None:  # noqa: ANN401
-        """Before it is closed: what still refers to a statement would keep the connection alive, and its locks."""
+        """Roll back before it is closed: an open statement would keep the connection and its locks alive."""
         with suppress(sqlite3.Error, ValueError):  # ValueError: closed already
             connection.rollback()
 
 
 def make_postgres_engine(url: str, *, limit_s: float) -> AsyncEngine:
     """
-    Connect by asyncpg's own reading of the URL, in which ``sslmode``, ``passfile`` and the rest mean what they do.
+    Make an engine for PostgreSQL. asyncpg reads the URL itself, so ``sslmode``, ``passfile`` and the rest work.
 
     Raises: StoreError when the driver is not installed.
     """
@@ -76,25 +76,24 @@ def make_postgres_engine(url: str, *, limit_s: float) -> AsyncEngine:
     except ImportError as error:
         raise StoreError("asyncpg is not installed; it comes with the extra `postgres`") from error
 
-    logging.getLogger("sqlalchemy.pool").setLevel(
-        logging.CRITICAL
-    )  # that a dead connection cannot be closed is no news
+    # the pool would log that a dead connection cannot be closed
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
     async def connect() -> Any:  # noqa: ANN401  the driver's, untyped
         name = {"application_name": "avi-upgrade-monitor"}
         try:
             return await asyncpg.connect(url, timeout=limit_s, command_timeout=limit_s, server_settings=name)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-            raise ConnectionError(str(error)) from error  # as if the network had refused it
+            raise ConnectionError(str(error)) from error  # SQLAlchemy then treats it as a failure to connect
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=True)
 
 
-class Renewal:
+class ConnectionRenewal:
     """
-    Sees to it that connections from before a trouble are not used after it.
+    Replaces the connections of a pool after a failure.
 
-    One that was opened on a file that could not be written, or to a server that has become the standby, would stay so.
+    A connection to a file that was read-only, or to a server that has become the standby, would stay read-only.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -102,7 +101,7 @@ class Renewal:
         event.listen(engine.sync_engine, "connect", self._mark)
         event.listen(engine.sync_engine, "checkout", self._check)
 
-    def demand(self) -> None:
+    def renew_all(self) -> None:
         """Use none of the present connections again."""
         self._generation += 1
 
@@ -111,4 +110,4 @@ class Renewal:
 
     def _check(self, _connection: object, entry: ConnectionPoolEntry, _proxy: object) -> None:
         if entry.info["generation"] != self._generation:
-            raise DisconnectionError  # which the pool takes as a reason to connect anew
+            raise DisconnectionError  # the pool then connects anew

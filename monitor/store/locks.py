@@ -1,7 +1,7 @@
 """
-One writer: what keeps a second daemon from a database, for as long as the first has it open.
+One daemon per database: a lock keeps a second one out for as long as the first has it open.
 
-Locks that end with the process that holds them, however it ends: of a file for SQLite, of a session for PostgreSQL.
+The lock ends with the process that holds it, however it ends: a file lock for SQLite, a session lock for PostgreSQL.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from monitor.model.errors import StoreError
 
-TAKEN = "another monitor writes to it; this one does as soon as that has ended"
+TAKEN = "another daemon has the database open; this one retries until that has ended"
 
-_KEY = 4708032  # any number, but the same in every version, and not that of the migrations
-_TRIES, _PAUSE_S = 20, 0.05  # the session of a process that was killed needs a moment to end
+_KEY = 4708032  # any number; the same in every version, and not the one of migrate.py
+_TRIES, _PAUSE_S = 20, 0.05  # the session of a killed process takes a moment to end
 
-# a server that has lost sight of us must not keep the lock for hours, as keep-alives of the system would have it
+# a server that cannot reach us any more must not keep the lock for hours, as by the default keepalives of a system
 _KEEPALIVES = "SELECT " + ", ".join(
     f"set_config('tcp_keepalives_{name}', '{value}', false)"
     for name, value in (("idle", 5), ("interval", 5), ("count", 3))
@@ -30,43 +30,43 @@ _KEEPALIVES = "SELECT " + ", ".join(
 
 
 class Lock(Protocol):
-    """The right to write to one database."""
+    """The exclusive right to use one database."""
 
     async def take(self) -> None:
-        """Take it, unless it is held. Raises: StoreError when another has it; OSError, SQLAlchemyError."""
+        """Take the lock unless we hold it. Raises: StoreError when another process has it; OSError, SQLAlchemyError."""
 
     async def probe(self) -> None:
-        """Let it show whether it is still held. Raises: OSError, SQLAlchemyError."""
+        """Ask the server, where there is one, whether we still hold the lock. Raises: OSError, SQLAlchemyError."""
 
     def lost(self) -> str:
-        """Why it is not held any more; empty while it is."""
+        """Return why we do not hold the lock; empty while we do."""
 
     async def release(self) -> None:
-        """Give it back, as far as it is held."""
+        """Release the lock, if we hold it."""
 
 
 class NoLock:
-    """For what nobody shares: a database in memory, and one that is only looked at."""
+    """For a database in memory, and for one that is only read: these need no lock."""
 
     async def take(self) -> None:
-        """It is there."""
+        """Do nothing."""
 
     async def probe(self) -> None:
-        """It is there."""
+        """Do nothing."""
 
     def lost(self) -> str:
-        """Never."""
+        """Return that it is held."""
         return ""
 
     async def release(self) -> None:
-        """It was none."""
+        """Do nothing."""
 
 
 class FileLock:
     """
-    ``flock`` on a file beside the database, which stays there for the next one.
+    ``flock`` on a file beside the database. The file is never deleted.
 
-    Not on the database itself: to close a file ends all POSIX locks that the process has on it, and so SQLite's own.
+    Not on the database itself: closing a file ends all POSIX locks that the process has on it, SQLite's own among them.
     """
 
     def __init__(self, database: Path) -> None:
@@ -75,7 +75,7 @@ class FileLock:
         self._file: int | None = None
 
     async def take(self) -> None:
-        """Take it, unless it is held."""
+        """Take the lock, unless we hold it."""
         if not self.lost():
             return
         await self.release()
@@ -88,25 +88,25 @@ class FileLock:
             raise (StoreError(TAKEN) if isinstance(error, BlockingIOError) else error) from error
 
     async def probe(self) -> None:
-        """What a look does not show, nothing shows."""
+        """Do nothing: `lost` knows."""
 
     def lost(self) -> str:
-        """Also when the file is another now: the next one would lock that."""
+        """Also when the lock file was replaced: the next daemon would lock the new one."""
         try:
             held = self._file is not None and os.path.samestat(os.fstat(self._file), self._path.stat())
         except OSError:
             held = False
-        return "" if held else f"its lock is lost: {self._path.name} is gone, or another has taken its place"
+        return "" if held else f"the lock is lost: {self._path.name} was removed or replaced"
 
     async def release(self) -> None:
-        """Give it back; it is a number and no object, so that nothing else does by forgetting it."""
+        """Release the lock. It is a bare descriptor, so that no garbage collection can release it."""
         if self._file is not None:
             file, self._file = self._file, None
             os.close(file)
 
 
 class ServerLock:
-    """An advisory lock of PostgreSQL, held by a session of its own, which is asked for nothing else."""
+    """An advisory lock of PostgreSQL, held by a session that is used for nothing else."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -114,7 +114,7 @@ class ServerLock:
         self._session: Any = None  # asyncpg's, untyped
 
     async def take(self) -> None:
-        """Take it, unless it is held; one that is about to be free is waited for."""
+        """Take the lock, unless we hold it; wait up to a second for the session of a process that just ended."""
         if not self.lost():
             return
         await self.release()
@@ -128,14 +128,14 @@ class ServerLock:
             stack.pop_all()
 
     async def probe(self) -> None:
-        """Also keeps whatever is in between from forgetting the session."""
+        """Send a query, which also keeps firewalls from dropping the idle connection."""
         if self._held is not None and not self.lost():
             await self._held.execute(text("SELECT 1"))
 
     def lost(self) -> str:
-        """As far as we were told; ask `probe` for more."""
+        """As far as asyncpg knows; `probe` asks the server."""
         held = self._session is not None and not self._session.is_closed()
-        return "" if held else "its lock is lost: the connection was closed"
+        return "" if held else "the lock is lost: the connection was closed"
 
     async def release(self) -> None:
         """End the session: back in the pool it would keep the lock."""

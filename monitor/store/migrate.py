@@ -1,4 +1,4 @@
-"""Brings a database to this program's schema, with alembic, inside the caller's transaction."""
+"""Migrate a database to the schema of this version, with alembic, inside the caller's transaction."""
 
 from pathlib import Path
 
@@ -12,21 +12,21 @@ from sqlalchemy import Connection
 from monitor.model.errors import NewerDatabase, StoreError
 
 _LOCKS = {
-    "sqlite": "BEGIN IMMEDIATE",  # its driver would begin no transaction for DDL: a kill could leave half of it
-    "postgresql": "SELECT pg_advisory_xact_lock(4708031)",  # any number, but the same in every version
+    "sqlite": "BEGIN IMMEDIATE",  # the driver begins no transaction for DDL: a kill could leave half of it
+    "postgresql": "SELECT pg_advisory_xact_lock(4708031)",  # any number; the same in every version
 }
 
 
 def migrate(connection: Connection) -> None:
     """
-    Run the migrations that this database lacks, all or none; of several processes one does it, the others wait.
+    Run the migrations that this database lacks, all or none. One of several processes runs them, the others wait.
 
-    Raises: NewerDatabase; StoreError when the table in which the schema is noted cannot be right.
+    Raises: NewerDatabase; StoreError when the table that names the schema is inconsistent.
     """
     try:
         _migrate(connection)
     except CommandError as error:
-        raise StoreError(f"its table alembic_version cannot be right: {error}") from error
+        raise StoreError(f"the table alembic_version is inconsistent: {error}") from error
 
 
 def _migrate(connection: Connection) -> None:
@@ -40,7 +40,7 @@ def _migrate(connection: Connection) -> None:
     if present is not None and present not in {script.revision for script in scripts.walk_revisions()}:
         raise NewerDatabase(
             f"its schema is {present}, which this version does not know: a newer version wrote it;"
-            " run that version, or name another database"
+            " run that version, or configure another database"
         )
     connection.exec_driver_sql(_LOCKS[connection.dialect.name])
-    command.upgrade(config, "head")  # which looks again, now that nobody else can
+    command.upgrade(config, "head")  # checks the revision again, under the lock

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.model.tracked import ProgressMark
 from monitor.store.database import Database
 from monitor.store.tables import is_storable, progress_marks
+from monitor.store.write_behind import writing
 
 _KEYS_PER_TRANSACTION = 5_000  # each of which must end in time
 _ROWS_PER_STATEMENT = 200  # SQLite takes no more than 999 variables in its oldest builds
@@ -52,19 +53,9 @@ class ProgressMarks:
             await self._read()
         changed = sorted(key for key in self._unwritten if is_storable(key[2]))  # a Controller may say anything
         for start in range(0, len(changed), _KEYS_PER_TRANSACTION):
-            await self._flush(changed[start : start + _KEYS_PER_TRANSACTION])
-
-    async def _flush(self, keys: list[Key]) -> None:
-        """One transaction. What is set meanwhile is unwritten again, and waits for the next flush."""
-        self._unwritten.difference_update(keys)
-        written = False
-        try:
-            async with self._database.transaction() as connection:
+            keys = changed[start : start + _KEYS_PER_TRANSACTION]
+            async with writing(self._database, self._unwritten, keys) as connection:
                 await self._write(connection, keys)
-            written = True
-        finally:
-            if not written:  # also when cancelled: the last flush comes after
-                self._unwritten.update(keys)
 
     async def _read(self) -> None:
         """Learn what the database alone has; what it lacks or has otherwise is to be written."""

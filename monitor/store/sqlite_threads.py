@@ -1,9 +1,9 @@
 """
-SQLite's calls, each connection's in a thread of its own; and what becomes of a thread that does not come back.
+SQLite connections, each with a thread of its own that can be abandoned.
 
-A call cannot be taken back: on a disk that stalls it lasts as long as that. Whoever stops waiting for one leaves the
-whole connection behind. Its thread does nothing more, when it comes back, than to roll back and close it; only a commit
-that was under way may still be done. Knows no SQLAlchemy.
+A call of SQLite cannot be cancelled: on a disk that stalls it takes as long as the stall. A caller that stops waiting
+abandons the whole connection. When the call returns, the thread rolls back and closes the connection; only a commit
+that was already running may still take effect. Knows no SQLAlchemy.
 """
 
 import asyncio
@@ -15,21 +15,21 @@ from weakref import WeakSet
 
 import aiosqlite
 
-_LENIENT = partial(str, encoding="utf-8", errors="replace")  # one altered byte must not keep all else from being read
+_LENIENT = partial(str, encoding="utf-8", errors="replace")  # one altered byte must not make the rest unreadable
 
 
 class SqliteThreads:
-    """The threads of one database, as far as they are ending."""
+    """Makes the connections of one database, and knows which of their threads have not ended yet."""
 
     def __init__(self) -> None:
         self._ending: set[asyncio.Future[Any]] = set()
 
     def connect(self, *args: Any, **options: Any) -> "Connection":  # noqa: ANN401  sqlite3.connect's
-        """A connection, made when it is awaited."""
+        """Return a connection that is opened when it is awaited."""
         return Connection(partial(_open, *args, **options), self._ending)
 
     async def wait(self) -> None:
-        """Wait until every thread that was left behind is back: none of them will write any more."""
+        """Wait until every abandoned thread has ended: none of them can write after that."""
         while self._ending:
             await asyncio.wait(self._ending)
 
@@ -41,7 +41,7 @@ def _open(*args: Any, **options: Any) -> sqlite3.Connection:  # noqa: ANN401
 
 
 class Connection(aiosqlite.Connection):
-    """As its parent, but that nobody waits for a call that he gave up, neither here nor at the end of the process."""
+    """A connection that is abandoned when a call is cancelled; the end of the process does not wait for it."""
 
     def __init__(self, connector: Callable[[], sqlite3.Connection], ending: set[asyncio.Future[Any]]) -> None:
         super().__init__(connector, iter_chunk_size=64)
@@ -51,12 +51,12 @@ class Connection(aiosqlite.Connection):
 
     @property
     def usable(self) -> bool:
-        """Whether it may be asked anything more."""
+        """Whether it is open and was not abandoned."""
         return bool(self._running)
 
     def stop(self) -> asyncio.Future[Any] | None:
-        """Close it and end its thread, after the call that it is in."""
-        if not self._running:  # a thread that has ended would never answer
+        """Close the connection and end its thread after the present call."""
+        if not self._running:  # a thread that has ended would never reply
             return None
         future = super().stop()
         if future is not None:
@@ -65,13 +65,13 @@ class Connection(aiosqlite.Connection):
         return future
 
     async def close(self) -> None:
-        """Wait for the end of the thread, unless it was left behind."""
+        """Wait for the end of the thread, unless the connection was abandoned."""
         future = self.stop()
         if future is not None:
             await asyncio.shield(future)
 
     async def rollback(self) -> None:
-        """Where it was left behind, that is ordered already."""
+        """Roll back; an abandoned connection does so by itself."""
         if self._running:
             await super().rollback()
 
@@ -79,21 +79,21 @@ class Connection(aiosqlite.Connection):
         try:
             result = await super()._execute(fn, *args, **options)  # type: ignore[no-untyped-call]
         except asyncio.CancelledError:
-            self._leave()
+            self._abandon()
             raise
         if isinstance(result, sqlite3.Cursor):
             self._cursors.add(result)
         return result
 
-    def _leave(self) -> None:
+    def _abandon(self) -> None:
         if self._running and self._connection is not None:
-            self._connection.interrupt()  # or a slow query would keep everybody waiting until its end
-            self._tx.put_nowait((None, partial(_undo, self._connection, self._cursors)))
+            self._connection.interrupt()  # or all callers would wait for the end of a slow query
+            self._tx.put_nowait((None, partial(_roll_back, self._connection, self._cursors)))
         self.stop()
 
 
-def _undo(connection: sqlite3.Connection, cursors: Collection[sqlite3.Cursor]) -> None:
-    """A statement that is still open would let the rollback be interrupted, too, and keep the locks after the end."""
+def _roll_back(connection: sqlite3.Connection, cursors: Collection[sqlite3.Cursor]) -> None:
+    """Close all statements first: an open one would let the rollback be interrupted, too, and would keep the locks."""
     for cursor in cursors:
         cursor.close()
     connection.rollback()

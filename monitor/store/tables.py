@@ -24,9 +24,9 @@ earlier_uploads = Table(
     Column("type", Text, nullable=False),
     Column("ended_at", Double, nullable=False),  # Unix seconds of the Controller's clock
     Column("tasks", Text, nullable=False),  # JSON: seconds by task
-    Column("took_s", Double),  # null: not seen from its beginning
+    Column("took_s", Double),  # null: not seen from the start
 )
-"""What the last few completed uploads of each kind took (eta.Earlier)."""
+"""How long the last few completed uploads of each type took (eta.CompletedUpload)."""
 
 annotations = Table(
     "annotations",
@@ -42,7 +42,7 @@ audit = Table(
     "audit",
     metadata,
     Column("number", BigInteger, primary_key=True, autoincrement=False),  # given by audit_head: no gaps
-    Column("intent", BigInteger, unique=True),  # of an ending; unique: an intent ends once, whoever writes
+    Column("intent", BigInteger, unique=True),  # of an outcome; unique: an intent has one outcome
     Column("at", Double, nullable=False),
     Column("controller", Text, nullable=False),
     Column("image_uuid", Text, nullable=False),
@@ -60,9 +60,9 @@ audit_head = Table(
     Column("number", BigInteger, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
 )
-"""Number and hash of the last record; whoever writes locks this one row first."""
+"""Number and hash of the last record; each transaction that adds records locks this row first."""
 
 
 def is_storable(text: str) -> bool:
-    """Whether every database takes the text; PostgreSQL has no zero byte, and no encoding has half a surrogate pair."""
+    """Whether every database takes the text: PostgreSQL takes no zero byte, and UTF-8 no unpaired surrogate."""
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

@@ -1,4 +1,4 @@
-"""Uploads that are over: what each took, task by task, kept in memory for the pollers, and written behind."""
+"""Completed uploads: how long each took, task by task. Pollers read them from memory; they are written behind."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,109 +10,97 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations, typical_of
 from monitor.store.database import Database
 from monitor.store.tables import earlier_uploads, is_storable
+from monitor.store.write_behind import writing
 
-_MOST = 5  # of a kind on a controller; older ones tell of older releases
+MAX_UPLOADS = 5  # of a type on a controller; older ones ran on older releases
 
-Kind = tuple[str, str]
+Key = tuple[str, str]
 """(controller, type of image)."""
 
 _tasks = msgspec.json.Decoder(dict[str, float])
 
 
 class UploadHistory:
-    """What is here wins over what the database says."""
+    """Where memory and database differ, memory wins."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._uploads: dict[Kind, Mapping[str, CompletedUpload]] = {}
-        self._typical: dict[Kind, TypicalDurations] = {}
-        self._dirty: set[Kind] = set()
-        self._unread = True
+        self._uploads: dict[Key, Mapping[str, CompletedUpload]] = {}
+        self._typical: dict[Key, TypicalDurations] = {}
+        self._dirty: set[Key] = set()
+        self._unsynced = True
 
     def typical(self, controller: str, kind: str) -> TypicalDurations:
-        """What the last few uploads of this kind have in common there."""
+        """Return the medians over the last few uploads of this type on the controller."""
         return self._typical.get((controller, kind), UNKNOWN)
 
     def record(self, controller: str, kind: str, uuid: str, upload: CompletedUpload) -> None:
-        """One more is complete; written at the end of the round."""
+        """Add a completed upload, which the next flush writes. One without tasks, or not storable, is ignored."""
         if not upload.tasks or not all(map(is_storable, (uuid, kind, *upload.tasks))):
             return
         key = controller, kind
         known = self._uploads.get(key, {})
         if (before := known.get(uuid)) and upload.took_s is None:
             upload = msgspec.structs.replace(upload, took_s=before.took_s)
-        self._keep(key, {**known, uuid: upload})
+        self._set(key, {**known, uuid: upload})
 
-    def doubt(self) -> None:
-        """Compare with the database at the next flush: it may be another one now."""
-        self._unread = True
+    def mark_unsynced(self) -> None:
+        """Compare memory with the database at the next flush: the database may be another one now."""
+        self._unsynced = True
 
     async def flush(self) -> None:
         """
-        Write what changed since the last time.
+        Write what changed since the last flush.
 
-        Raises: StoreError; what could not be written stays to be written.
+        Raises: StoreError; what was not written stays to be written.
         """
-        if self._unread:
-            await self._read()
+        if self._unsynced:
+            await self._reconcile()
         for key in sorted(self._dirty):
-            self._dirty.discard(key)
-            written = False
-            try:
-                async with self._database.transaction() as connection:
-                    await _write(connection, key, self._uploads[key])
-                written = True
-            finally:
-                if not written:  # also when cancelled
-                    self._dirty.add(key)
+            async with writing(self._database, self._dirty, [key]) as connection:
+                await _write(connection, key, self._uploads[key])
 
-    def _keep(self, key: Kind, uploads: Mapping[str, CompletedUpload]) -> None:
-        newest = sorted(uploads, key=lambda uuid: (uploads[uuid].ended_at, uuid))[-_MOST:]
+    def _set(self, key: Key, uploads: Mapping[str, CompletedUpload]) -> None:
+        newest = sorted(uploads, key=lambda uuid: (uploads[uuid].ended_at, uuid))[-MAX_UPLOADS:]
         kept = {uuid: uploads[uuid] for uuid in newest}
         if kept != self._uploads.get(key):
             self._uploads[key] = kept
             self._typical[key] = typical_of(kept.values())
             self._dirty.add(key)
 
-    async def _read(self) -> None:
-        """Learn what the database alone knows; what it lacks or has otherwise is to be written."""
+    async def _reconcile(self) -> None:
+        """Take from the database what memory lacks; what the database lacks, or has otherwise, becomes dirty."""
         async with self._database.transaction() as connection:
             rows = (await connection.execute(select(earlier_uploads))).all()
-        theirs: dict[Kind, dict[str, CompletedUpload]] = {}
+        stored: dict[Key, dict[str, CompletedUpload]] = {}
         for row in rows:
-            theirs.setdefault((row.controller, row.type), {}).update(_upload(row))
-        for key in theirs.keys() | self._uploads.keys():
-            ours = self._uploads.get(key, {})
-            self._keep(key, {**theirs.get(key, {}), **ours})
-            if self._uploads.get(key) == theirs.get(key):
+            stored.setdefault((row.controller, row.type), {}).update(_decode(row))
+        for key in stored.keys() | self._uploads.keys():
+            known = self._uploads.get(key, {})
+            self._set(key, {**stored.get(key, {}), **known})
+            if self._uploads.get(key) == stored.get(key):
                 self._dirty.discard(key)
             else:
                 self._dirty.add(key)
-        self._unread = False
+        self._unsynced = False
 
 
-def _upload(row: Row[Any]) -> Iterator[tuple[str, CompletedUpload]]:
-    """One, unless somebody wrote there what makes no sense; it is no loss."""
+def _decode(row: Row[Any]) -> Iterator[tuple[str, CompletedUpload]]:
+    """Decode an upload by its image's uuid; nothing where the row makes no sense, which is no loss."""
     try:
-        yield (
-            row.image_uuid,
-            msgspec.convert(
-                {"ended_at": row.ended_at, "tasks": _tasks.decode(row.tasks), "took_s": row.took_s}, CompletedUpload
-            ),
-        )
+        fields = {"ended_at": row.ended_at, "tasks": _tasks.decode(row.tasks), "took_s": row.took_s}
+        yield row.image_uuid, msgspec.convert(fields, CompletedUpload)
     except (msgspec.MsgspecError, TypeError):
         return
 
 
-async def _write(connection: AsyncConnection, key: Kind, uploads: Mapping[str, CompletedUpload]) -> None:
-    """All of a kind; an image is of one kind, but may once have been of another."""
+async def _write(connection: AsyncConnection, key: Key, uploads: Mapping[str, CompletedUpload]) -> None:
+    """Replace all uploads of a type. An image has one type, but rows may still have it under another."""
     controller, kind = key
-    table = earlier_uploads.c
-    uuids = [(controller, uuid) for uuid in uploads]
-    mine = (table.controller == controller) & (table.type == kind)
-    await connection.execute(
-        delete(earlier_uploads).where(mine | tuple_(table.controller, table.image_uuid).in_(uuids))
-    )
+    columns = earlier_uploads.c
+    of_type = (columns.controller == controller) & (columns.type == kind)
+    of_images = tuple_(columns.controller, columns.image_uuid).in_([(controller, uuid) for uuid in uploads])
+    await connection.execute(delete(earlier_uploads).where(of_type | of_images))
     rows = [
         {
             "controller": controller,

@@ -23,7 +23,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """The kinds of object that are polled."""
     own: SelfMetrics
     door: Authenticator
-    ledger: AuditReader
+    audit_log: AuditReader
     patcher: Patcher
     feed: EventStream
     tenants: Mapping[str, str]

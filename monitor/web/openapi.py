@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from monitor import __version__
 from monitor.config.access import AnonymousScope
-from monitor.patching.patcher import THEIRS
+from monitor.patching.failures import PASSED_THROUGH
 from monitor.web.openapi_patch import REF
 from monitor.web.problems import HEADERS, KINDS, TYPE, ProblemDetails
 from monitor.web.route import Answer, Header, Parameter, Route
@@ -54,7 +54,7 @@ def document(routes: Iterable[Route]) -> dict[str, Json]:
 
 def statuses(kind: str) -> list[int]:
     """Those with which a kind of problem may come: its own, or the Controller's where that comes through."""
-    return sorted(THEIRS) if kind == "refused" else [KINDS[kind][0]]
+    return sorted(PASSED_THROUGH) if kind == "refused" else [KINDS[kind][0]]
 
 
 def problems_of(route: Route) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ def make_poller(name: str, source: Canned, fleet: Fleet, poll: Poll | None = Non
         source,
         fleet,
         marks=store.marks,
-        annotations=store.ledger,
+        annotations=store.audit_log,
         history=store.upload_history,
         poll=poll or Poll(),
         limiter=PollLimiter(64),

@@ -61,7 +61,7 @@ def _poller(client: Client, fleet: Fleet) -> Poller:
         client,
         fleet,
         marks=store.marks,
-        annotations=store.ledger,
+        annotations=store.audit_log,
         history=store.upload_history,
         poll=Poll(),
         limiter=PollLimiter(64),

@@ -100,7 +100,7 @@ async def _serve_both(pipe: Connection, series: int) -> None:
 
 def state_of(fleet: Fleet, own: SelfMetrics) -> State:
     """What a scrape needs, and the rest as it is when nobody patches."""
-    ledger = Store("sqlite://").ledger
+    audit_log = Store("sqlite://").audit_log
     config = Config(
         listen_host="127.0.0.1",
         listen_port=0,
@@ -116,10 +116,10 @@ def state_of(fleet: Fleet, own: SelfMetrics) -> State:
         resources=RESOURCES,
         own=own,
         door=Authenticator(config, own, clock=time.monotonic),
-        ledger=ledger,
+        audit_log=audit_log,
         feed=EventStream(fleet, now=time.time),
         now=time.time,
-        patcher=Patcher(fleet, ledger, {}, now=time.time, ended=own.patched),
+        patcher=Patcher(fleet, audit_log, {}, now=time.time, on_outcome=own.patched),
         tenants={},
         reload=_no_reload,
         not_healthy=lambda: "",

@@ -177,7 +177,7 @@ def test_the_limits_of_the_stream_and_of_estimates_are_as_the_code_has_them() ->
     assert (feed.MOST_READERS, "A thousand may" in stream) == (1000, True)
     estimates = section("### Estimates")
     assert f"once {eta._MIN_SEEN:.0%}".replace("%", " %") in estimates
-    assert (upload_history._MOST, "the last five" in estimates) == (5, True)
+    assert (upload_history.MAX_UPLOADS, "the last five" in estimates) == (5, True)
     assert (eta._PRIOR_WEIGHT, "a tenth of this upload" in estimates) == (0.1, True)
 
 

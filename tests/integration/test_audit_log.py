@@ -1,4 +1,4 @@
-"""The ledger on real databases: what is durable, what belongs together, and what is shown of it."""
+"""The audit log on real databases: durability, transactions, tampering, and log events."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -10,30 +10,30 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from monitor.model.errors import StoreError
-from monitor.patching.annotations import Annotating
+from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Outcome
 from monitor.store import Store
 from tests.support.stores import DONE, NOW, TICKET, UNKNOWN, closing, intent, opened, run, wrong_with
 
-# Intents and endings
+# Intents and outcomes
 
 
-async def test_an_intent_and_its_ending_survive_a_restart(database_url: str) -> None:
-    ordered = intent(name="new")
-    ending = Outcome(outcome="done", changes={"name": ("old", None), "annotations.a": (None, "1")}, answer=200)
+async def test_an_intent_and_its_outcome_survive_a_restart(database_url: str) -> None:
+    change = intent(name="new")
+    outcome = Outcome(outcome="done", changes={"name": ("old", None), "annotations.a": (None, "1")}, answer=200)
     async with opened(database_url) as store:
-        number = await store.ledger.intend(ordered, at=100.25)
-        assert await store.ledger.entries() == (Entry(number=number, at=100.25, intent=ordered),)
-        await store.ledger.conclude(number, ordered, ending, None, at=101.75)
+        number = await store.audit_log.begin(change, at=100.25)
+        assert await store.audit_log.entries() == (Entry(number=number, at=100.25, intent=change),)
+        await store.audit_log.finish(number, change, outcome, None, at=101.75)
     async with opened(database_url) as store:
-        (entry,) = await store.ledger.entries()
-        assert entry == Entry(number=number, at=100.25, intent=ordered, ended_at=101.75, ending=ending)
+        (entry,) = await store.audit_log.entries()
+        assert entry == Entry(number=number, at=100.25, intent=change, ended_at=101.75, outcome=outcome)
         assert not await wrong_with(store)
 
 
-async def test_the_database_itself_takes_no_second_ending(database_url: str) -> None:
+async def test_the_database_itself_refuses_a_second_outcome(database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
         with pytest.raises(StoreError, match=r"(?i)unique"):
             await run(
                 store, "INSERT INTO audit SELECT 3, intent, at, controller, image_uuid, actor, text, hash FROM audit"
@@ -42,50 +42,50 @@ async def test_the_database_itself_takes_no_second_ending(database_url: str) -> 
 
 async def test_intents_left_open_are_closed_as_unknown_once(database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
         for _ in range(3):
-            await store.ledger.intend(intent("image-2"), at=2)
+            await store.audit_log.begin(intent("image-2"), at=2)
     for _ in range(2):
         async with opened(database_url) as store:
-            entries = await store.ledger.entries()
-            assert [entry.ending for entry in entries] == [UNKNOWN] * 3 + [DONE]
+            entries = await store.audit_log.entries()
+            assert [entry.outcome for entry in entries] == [UNKNOWN] * 3 + [DONE]
             assert [entry.ended_at for entry in entries] == [NOW] * 3 + [1]
             assert not await wrong_with(store)
 
 
-async def test_what_is_under_way_here_is_left_open_by_a_second_look(database_url: str) -> None:
-    ordered = intent()
+async def test_an_intent_in_flight_is_not_closed_by_reconciling(database_url: str) -> None:
+    change = intent()
     async with opened(database_url) as store:
-        number = await store.ledger.intend(ordered, at=1)
-        store.ledger.doubt()
+        number = await store.audit_log.begin(change, at=1)
+        store.audit_log.mark_unsynced()
         await store.flush()
-        assert [entry.ending for entry in await store.ledger.entries()] == [None]
-        await store.ledger.conclude(number, ordered, DONE, None, at=2)
-        assert [entry.ending for entry in await store.ledger.entries()] == [DONE]
+        assert [entry.outcome for entry in await store.audit_log.entries()] == [None]
+        await store.audit_log.finish(number, change, DONE, None, at=2)
+        assert [entry.outcome for entry in await store.audit_log.entries()] == [DONE]
 
 
-async def test_a_hundred_at_once_leave_a_whole_chain_without_gaps(database_url: str) -> None:
+async def test_a_hundred_concurrent_changes_leave_a_whole_chain(database_url: str) -> None:
     async with opened(database_url) as store:
 
         async def adjust(place: int) -> None:
-            ordered = intent(f"image-{place % 7}")
-            number = await store.ledger.intend(ordered, at=place)
-            await store.ledger.conclude(number, ordered, DONE, Annotating({f"key-{place}": "1"}), at=place)
+            change = intent(f"image-{place % 7}")
+            number = await store.audit_log.begin(change, at=place)
+            await store.audit_log.finish(number, change, DONE, AnnotationChange({f"key-{place}": "1"}), at=place)
 
         async def annotate(place: int) -> None:
-            await store.ledger.record(intent("image-0"), DONE, Annotating({f"other-{place}": "1"}), at=place)
+            await store.audit_log.record(intent("image-0"), DONE, AnnotationChange({f"other-{place}": "1"}), at=place)
 
         async with asyncio.TaskGroup() as tasks:
             for place in range(50):
                 tasks.create_task(adjust(place), name="adjust")
                 tasks.create_task(annotate(place), name="annotate")
-        entries = await store.ledger.entries(most=1_000)
-        numbers = await store.ledger.read_chain(lambda records, _: [record.number for record in records])
+        entries = await store.audit_log.entries(most=1_000)
+        numbers = await store.audit_log.read_chain(lambda records, _: [record.number for record in records])
         assert numbers == list(range(1, 201))
         assert len(entries) == 100
-        assert all(entry.ending == DONE for entry in entries)
+        assert all(entry.outcome == DONE for entry in entries)
         assert not await wrong_with(store)
-        assert sum(map(len, store.ledger.annotations_of("dc1").values())) == 100
+        assert sum(map(len, store.audit_log.annotations_of("dc1").values())) == 100
 
 
 async def test_a_long_chain_is_read_whole(database_url: str) -> None:
@@ -95,11 +95,11 @@ async def test_a_long_chain_is_read_whole(database_url: str) -> None:
     )
     async with opened(database_url) as store:
         for _ in range(3):
-            await store.ledger.record(intent(), DONE, None, at=1)
+            await store.audit_log.record(intent(), DONE, None, at=1)
         await run(store, copy, step=6_000, least=0)
         for power in range(8):
             await run(store, copy, step=6 * 2**power, least=6_000)
-        numbers = await store.ledger.read_chain(lambda records, _: [record.number for record in records])
+        numbers = await store.audit_log.read_chain(lambda records, _: [record.number for record in records])
         assert numbers == [*range(1, 7), *range(6_001, 6_001 + 6 * 2**8)]
 
 
@@ -109,66 +109,66 @@ async def test_a_long_chain_is_read_whole(database_url: str) -> None:
 @pytest.mark.parametrize(
     ("change", "after"),
     [
-        pytest.param(Annotating({"c": "3"}), {"a": "1", "b": "2", "c": "3"}, id="set"),
-        pytest.param(Annotating({"a": "9"}), {"a": "9", "b": "2"}, id="set-anew"),
-        pytest.param(Annotating({"a": None, "z": None}), {"b": "2"}, id="remove"),
-        pytest.param(Annotating({"a": None, "b": None}), None, id="remove-all"),
-        pytest.param(Annotating({"c": "3", "a": None}, replace=True), {"c": "3"}, id="replace"),
-        pytest.param(Annotating({}, replace=True), None, id="replace-by-nothing"),
-        pytest.param(Annotating({}), {"a": "1", "b": "2"}, id="nothing"),
+        pytest.param(AnnotationChange({"c": "3"}), {"a": "1", "b": "2", "c": "3"}, id="set"),
+        pytest.param(AnnotationChange({"a": "9"}), {"a": "9", "b": "2"}, id="set-anew"),
+        pytest.param(AnnotationChange({"a": None, "z": None}), {"b": "2"}, id="remove"),
+        pytest.param(AnnotationChange({"a": None, "b": None}), None, id="remove-all"),
+        pytest.param(AnnotationChange({"c": "3", "a": None}, replace=True), {"c": "3"}, id="replace"),
+        pytest.param(AnnotationChange({}, replace=True), None, id="replace-by-nothing"),
+        pytest.param(AnnotationChange({}), {"a": "1", "b": "2"}, id="nothing"),
         pytest.param(
-            Annotating({f"key-{number}": "v" for number in range(500)} | {"a": None, "b": None}),
+            AnnotationChange({f"key-{number}": "v" for number in range(500)} | {"a": None, "b": None}),
             {f"key-{number}": "v" for number in range(500)},
             id="more-than-one-statement-takes",
         ),
-        pytest.param(Annotating({"a": "é🚀\n\"'\\ %s :x"}), {"a": "é🚀\n\"'\\ %s :x", "b": "2"}, id="any-text"),
+        pytest.param(AnnotationChange({"a": "é🚀\n\"'\\ %s :x"}), {"a": "é🚀\n\"'\\ %s :x", "b": "2"}, id="any-text"),
     ],
 )
 async def test_annotations_are_changed_key_by_key_and_kept(
-    database_url: str, change: Annotating, after: Mapping[str, str] | None
+    database_url: str, change: AnnotationChange, after: Mapping[str, str] | None
 ) -> None:
     expected = {"image-2": {"a": "0"}} | ({"image-1": after} if after else {})
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, Annotating({"a": "1", "b": "2"}), at=1)
-        await store.ledger.record(intent("image-2"), DONE, Annotating({"a": "0"}), at=1)
-        await store.ledger.record(intent("image-1", controller="dc2"), DONE, Annotating({"a": "0"}), at=1)
-        await store.ledger.record(intent(), DONE, change, at=2)
-        assert store.ledger.annotations_of("dc1") == expected
+        await store.audit_log.record(intent(), DONE, AnnotationChange({"a": "1", "b": "2"}), at=1)
+        await store.audit_log.record(intent("image-2"), DONE, AnnotationChange({"a": "0"}), at=1)
+        await store.audit_log.record(intent("image-1", controller="dc2"), DONE, AnnotationChange({"a": "0"}), at=1)
+        await store.audit_log.record(intent(), DONE, change, at=2)
+        assert store.audit_log.annotations_of("dc1") == expected
     async with opened(database_url) as store:
-        assert store.ledger.annotations_of("dc1") == expected
-        assert store.ledger.annotations_of("dc2") == {"image-1": {"a": "0"}}
-        assert not store.ledger.annotations_of("dc3")
+        assert store.audit_log.annotations_of("dc1") == expected
+        assert store.audit_log.annotations_of("dc2") == {"image-1": {"a": "0"}}
+        assert not store.audit_log.annotations_of("dc3")
 
 
 async def test_annotations_that_did_not_change_stay_the_same_object(database_url: str) -> None:
     async with opened(database_url) as store:
         for uuid in ("image-1", "image-2"):
-            await store.ledger.record(intent(uuid), DONE, TICKET, at=1)
-        before = store.ledger.annotations_of("dc1")
-        await store.ledger.record(intent("image-1"), DONE, Annotating({"more": "1"}), at=2)
-        after = store.ledger.annotations_of("dc1")
+            await store.audit_log.record(intent(uuid), DONE, TICKET, at=1)
+        before = store.audit_log.annotations_of("dc1")
+        await store.audit_log.record(intent("image-1"), DONE, AnnotationChange({"more": "1"}), at=2)
+        after = store.audit_log.annotations_of("dc1")
         assert before["image-1"] == {"ticket": "CHG-1"}
         assert after["image-1"] is not before["image-1"]
         assert after["image-2"] is before["image-2"]
-        store.ledger.doubt()
+        store.audit_log.mark_unsynced()
         await store.flush()
-        again = store.ledger.annotations_of("dc1")
+        again = store.audit_log.annotations_of("dc1")
         assert [again[uuid] is after[uuid] for uuid in after] == [True, True]
 
 
-async def test_an_annotation_and_its_record_are_one(database_url: str) -> None:
+async def test_an_annotation_and_its_record_are_one_transaction(database_url: str) -> None:
     """A value that PostgreSQL refuses and SQLite takes: nothing of it may be kept, or all."""
     async with opened(database_url) as store:
         try:
-            await store.ledger.record(intent(), DONE, Annotating({"a": "1", "b": "\x00"}), at=1)
+            await store.audit_log.record(intent(), DONE, AnnotationChange({"a": "1", "b": "\x00"}), at=1)
         except StoreError:
             assert database_url.startswith("postgresql")
         await store.flush()
-        assert len(await store.ledger.entries()) == len(store.ledger.annotations_of("dc1"))
+        assert len(await store.audit_log.entries()) == len(store.audit_log.annotations_of("dc1"))
         assert not await wrong_with(store)
 
 
-# Looking it up
+# Searching
 
 
 SEARCHES: Mapping[str, tuple[Mapping[str, Any], list[int]]] = {
@@ -186,7 +186,7 @@ SEARCHES: Mapping[str, tuple[Mapping[str, Any], list[int]]] = {
     "page": ({"most": 2, "before": 7}, [5, 3]),
     "both": ({"image_uuid": "image-2", "controller": "dc1"}, [3]),
     "image-and-controllers": ({"image_uuid": "image-2", "controllers": frozenset({"dc1"})}, [3]),
-    "nobody": ({"actor": "carol"}, []),
+    "no-match": ({"actor": "carol"}, []),
     "before-more-than-there-can-be": ({"before": 2**80}, [9, 7, 5, 3, 1]),
     "before-less-than-there-can-be": ({"before": -(2**80)}, []),
     "zero-byte": ({"actor": "a\x00"}, []),
@@ -198,7 +198,7 @@ SEARCHES: Mapping[str, tuple[Mapping[str, Any], list[int]]] = {
 @pytest.mark.parametrize(("search", "numbers"), SEARCHES.values(), ids=SEARCHES.keys())
 async def test_records_are_found_newest_first(database_url: str, search: dict[str, Any], numbers: list[int]) -> None:
     async with opened(database_url) as store:
-        for at, ordered in enumerate(
+        for at, change in enumerate(
             [
                 intent("image-1"),
                 intent("image-2"),
@@ -208,17 +208,17 @@ async def test_records_are_found_newest_first(database_url: str, search: dict[st
             ],
             1,
         ):
-            await store.ledger.record(ordered, DONE, None, at=at)
-        entries = await store.ledger.entries(**search)
+            await store.audit_log.record(change, DONE, None, at=at)
+        entries = await store.audit_log.entries(**search)
         assert [entry.number for entry in entries] == numbers
         assert store.up
 
 
-async def test_there_are_fifty_records_on_a_page_by_default(database_url: str) -> None:
+async def test_fifty_intents_are_returned_by_default(database_url: str) -> None:
     async with opened(database_url) as store:
         for _ in range(51):
-            await store.ledger.record(intent(), DONE, None, at=1)
-        assert len(await store.ledger.entries()) == 50
+            await store.audit_log.record(intent(), DONE, None, at=1)
+        assert len(await store.audit_log.entries()) == 50
 
 
 # Tampering
@@ -232,7 +232,7 @@ TAMPERINGS: Mapping[str, tuple[str, Callable[[list[str]], bool]]] = {
     "actor": ("UPDATE audit SET actor = 'mallory' WHERE number = 3", lambda found: len(found) == 1),
     "at": ("UPDATE audit SET at = at + 1 WHERE number = 3", lambda found: len(found) == 1),
     "hash": ("UPDATE audit SET hash = (SELECT hash FROM audit_head) WHERE number = 3", lambda found: len(found) == 2),
-    "ending": ("UPDATE audit SET intent = 2 WHERE number = 4", lambda found: len(found) >= 1),
+    "outcome": ("UPDATE audit SET intent = 2 WHERE number = 4", lambda found: len(found) >= 1),
     "first": ("DELETE FROM audit WHERE number = 1", lambda found: "records 1 to 1 are missing" in found),
     "some": ("DELETE FROM audit WHERE number IN (3, 4)", lambda found: found == ["records 3 to 4 are missing"]),
     "last": ("DELETE FROM audit WHERE number > 4", lambda found: len(found) == 1),
@@ -246,26 +246,26 @@ TAMPERINGS: Mapping[str, tuple[str, Callable[[list[str]], bool]]] = {
 }
 
 
-@pytest.mark.parametrize(("statement", "shows"), TAMPERINGS.values(), ids=TAMPERINGS.keys())
-async def test_tampering_shows(database_url: str, statement: str, shows: Callable[[list[str]], bool]) -> None:
+@pytest.mark.parametrize(("statement", "is_found"), TAMPERINGS.values(), ids=TAMPERINGS.keys())
+async def test_tampering_is_found(database_url: str, statement: str, is_found: Callable[[list[str]], bool]) -> None:
     async with opened(database_url) as store:
         for at in range(3):
-            await store.ledger.record(intent(), DONE, None, at=at)
+            await store.audit_log.record(intent(), DONE, None, at=at)
         assert not await wrong_with(store)
         await run(store, "DROP INDEX audit_of_image")  # no index helps or hinders
         await run(store, statement)
         found = await wrong_with(store)
-        assert shows(found), found
+        assert is_found(found), found
 
 
-async def test_a_record_that_is_none_any_more_is_named(database_url: str) -> None:
+async def test_a_record_that_cannot_be_read_is_named(database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
-        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
         await run(store, "UPDATE audit SET text = 'gone' WHERE number = 3")
-        with pytest.raises(StoreError, match="record 3 of the audit was altered, so that it cannot be read"):
-            await store.ledger.entries()
-        assert [entry.number for entry in await store.ledger.entries(before=3)] == [1]
+        with pytest.raises(StoreError, match="record 3 of the audit was altered and cannot be read"):
+            await store.audit_log.entries()
+        assert [entry.number for entry in await store.audit_log.entries(before=3)] == [1]
     async with opened(database_url) as store:
         assert store.up
 
@@ -273,9 +273,9 @@ async def test_a_record_that_is_none_any_more_is_named(database_url: str) -> Non
 async def test_a_record_with_a_value_of_another_type_is_named(tmp_path: Path) -> None:
     """SQLite takes any; PostgreSQL would not."""
     async with opened(f"sqlite:///{tmp_path}/state.db") as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
         await run(store, "UPDATE audit SET hash = 'no hash' WHERE number = 2")
-        with pytest.raises(StoreError, match="record 2 of the audit was altered, so that it cannot be read"):
+        with pytest.raises(StoreError, match="record 2 of the audit was altered and cannot be read"):
             await wrong_with(store)
 
 
@@ -288,48 +288,50 @@ async def test_a_record_with_a_value_of_another_type_is_named(tmp_path: Path) ->
         pytest.param("hash = 'no hash', at = 'once'", id="other-types"),
     ],
 )
-async def test_an_open_intent_that_was_altered_is_ended_and_all_else_goes_on(tmp_path: Path, alteration: str) -> None:
+async def test_an_open_intent_that_was_altered_is_closed_and_the_audit_continues(
+    tmp_path: Path, alteration: str
+) -> None:
     """SQLite takes any value."""
     url = f"sqlite:///{tmp_path}/state.db"
     async with opened(url) as store:
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
-        await store.ledger.intend(intent(), at=1)
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
+        await store.audit_log.begin(intent(), at=1)
         await run(store, f"UPDATE audit SET {alteration} WHERE number = 3")  # noqa: S608  our own
     async with opened(url) as store:
         assert store.up
-        assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-        assert await store.ledger.record(intent(), DONE, None, at=2) == 5
+        assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+        assert await store.audit_log.record(intent(), DONE, None, at=2) == 5
         async with store.database.transaction() as connection:
-            (ending,) = (await connection.execute(text("SELECT text FROM audit WHERE intent = 3"))).scalars()
-        assert "unknown" in ending
+            (outcome,) = (await connection.execute(text("SELECT text FROM audit WHERE intent = 3"))).scalars()
+        assert "unknown" in outcome
 
 
 async def test_an_open_intent_whose_text_was_altered_does_not_keep_the_store_down(database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.intend(intent(), at=1)
+        await store.audit_log.begin(intent(), at=1)
         await run(store, "UPDATE audit SET text = 'gone'")
     async with opened(database_url) as store:
         assert store.up
         assert await wrong_with(store) == ["record 1 was altered, or the one before it"]
 
 
-async def test_an_intent_that_was_altered_is_concluded_with_its_text_beside_it(tmp_path: Path) -> None:
-    ordered = intent()
+async def test_finishing_an_altered_intent_writes_it_again(tmp_path: Path) -> None:
+    change = intent()
     async with opened(f"sqlite:///{tmp_path}/state.db") as store:
-        number = await store.ledger.intend(ordered, at=1)
+        number = await store.audit_log.begin(change, at=1)
         await run(store, "UPDATE audit SET text = x'00', hash = 'no hash'")
-        await store.ledger.conclude(number, ordered, DONE, TICKET, at=2)
-        (entry,) = await store.ledger.entries(most=1)
-        assert (entry.intent, entry.ending) == (ordered, DONE)
-        assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+        await store.audit_log.finish(number, change, DONE, TICKET, at=2)
+        (entry,) = await store.audit_log.entries(most=1)
+        assert (entry.intent, entry.outcome) == (change, DONE)
+        assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
 
 
 @pytest.mark.parametrize("alteration", ["UPDATE audit_head SET hash = 'no hash'", "DELETE FROM audit_head"])
-async def test_a_head_that_was_altered_is_said(tmp_path: Path, alteration: str) -> None:
+async def test_an_altered_head_is_reported(tmp_path: Path, alteration: str) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
-    words = "the head of the audit is gone or was altered, so that nothing can be added to it"
+    words = "the head of the audit is missing or was altered, so no record can be added"
     async with opened(url) as store:
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
         await run(store, alteration)
     with capture_logs() as logs:
         async with closing(Store(url)) as store:
@@ -337,9 +339,9 @@ async def test_a_head_that_was_altered_is_said(tmp_path: Path, alteration: str) 
                 await store.open()
             await store.try_flush()
             with pytest.raises(StoreError, match=words):
-                await store.ledger.record(intent(), DONE, None, at=2)
-            assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-    assert [(line["event"], line["cause"]) for line in logs][:1] == [("store_down", words)]
+                await store.audit_log.record(intent(), DONE, None, at=2)
+            assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+    assert [(line["event"], line["cause"]) for line in logs][:1] == [("database_down", words)]
     assert len(logs) == 2
 
 
@@ -347,14 +349,14 @@ async def test_a_head_that_was_altered_is_said(tmp_path: Path, alteration: str) 
 
 
 async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> None:
-    ordered = intent(name="new")
-    ending = Outcome(outcome="done", changes={"name": ("old", "new")}, answer=200)
+    change = intent(name="new")
+    outcome = Outcome(outcome="done", changes={"name": ("old", "new")}, answer=200)
     async with opened(database_url) as store:
         with capture_logs() as logs:
-            number = await store.ledger.intend(ordered, at=1)
-            await store.ledger.conclude(number, ordered, ending, None, at=2)
-            await store.ledger.record(intent(), DONE, TICKET, at=3)
-        hashes = await store.ledger.read_chain(lambda records, _: [record.hash.hex() for record in records])
+            number = await store.audit_log.begin(change, at=1)
+            await store.audit_log.finish(number, change, outcome, None, at=2)
+            await store.audit_log.record(intent(), DONE, TICKET, at=3)
+        hashes = await store.audit_log.read_chain(lambda records, _: [record.hash.hex() for record in records])
     assert [line["hash"] for line in logs] == hashes
     first, second, *_ = logs
     assert first == {
@@ -367,7 +369,7 @@ async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> No
         "image_uuid": "image-1",
         "actor": "alice",
         "source": "192.0.2.7",
-        "request_id": ordered.request_id,
+        "request_id": change.request_id,
         "asked": {"name": "new"},
         "hash": hashes[0],
     }
@@ -380,7 +382,7 @@ async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> No
         "controller": "dc1",
         "image_uuid": "image-1",
         "actor": "alice",
-        "request_id": ordered.request_id,
+        "request_id": change.request_id,
         "outcome": "done",
         "changes": {"name": ["old", "new"]},
         "answer": 200,
@@ -390,11 +392,11 @@ async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> No
 
 
 async def test_closing_an_open_intent_is_logged_with_its_request(database_url: str) -> None:
-    ordered = intent()
+    change = intent()
     async with opened(database_url) as store:
-        await store.ledger.intend(ordered, at=1)
+        await store.audit_log.begin(change, at=1)
     with capture_logs() as logs:
         async with opened(database_url):
             pass
     (line,) = logs
-    assert (line["kind"], line["outcome"], line["request_id"]) == ("outcome", "unknown", ordered.request_id)
+    assert (line["kind"], line["outcome"], line["request_id"]) == ("outcome", "unknown", change.request_id)

@@ -34,20 +34,20 @@ async def verify(config: Path, *arguments: str) -> tuple[int, str, str]:
 
 async def test_a_whole_chain_is_reported_with_its_last_hash(config: Path, database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
-        await store.ledger.intend(intent(), at=1)
-        last = await store.ledger.read_chain(lambda _, head: head[1].hex())
+        await store.audit_log.record(intent(), DONE, None, at=1)
+        await store.audit_log.begin(intent(), at=1)
+        last = await store.audit_log.read_chain(lambda _, head: head[1].hex())
         assert await verify(config) == (0, f"3 records, whole; the last is 3, {last}\n", "")
         status, out, err = await verify(config, "--output", "json")
         assert (status, err) == (0, "")
         assert json.loads(out) == {"whole": True, "records": 3, "number": 3, "hash": last, "faults": []}
-        assert [entry.ending for entry in await store.ledger.entries()] == [None, DONE]
+        assert [entry.outcome for entry in await store.audit_log.entries()] == [None, DONE]
 
 
 async def test_every_fault_is_printed_and_the_exit_code_is_1(config: Path, database_url: str) -> None:
     async with opened(database_url) as store:
         for _ in range(3):
-            await store.ledger.record(intent(), DONE, None, at=1)
+            await store.audit_log.record(intent(), DONE, None, at=1)
         async with store.database.transaction() as connection:
             await connection.execute(text("UPDATE audit SET actor = 'mallory' WHERE number = 2"))
             await connection.execute(text("DELETE FROM audit WHERE number = 6"))
@@ -68,9 +68,9 @@ async def test_a_database_without_an_audit_is_reported_and_not_changed(
         (tmp_path / "state.db").touch()
     status, out, err = await verify(config)
     assert (status, out) == (1, "")
-    assert err.endswith("cannot be read: it holds no audit; no daemon of this version has used it\n")
+    assert err.endswith("cannot be read: it contains no audit; no daemon of this version has used it\n")
     async with opened(database_url) as store:
-        assert await store.ledger.entries() == ()
+        assert await store.audit_log.entries() == ()
 
 
 async def test_a_missing_file_is_not_created(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ async def test_a_missing_file_is_not_created(tmp_path: Path) -> None:
 async def test_a_path_may_contain_characters_with_a_meaning_in_a_url(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path}/100%20&more/state.db"
     async with opened(database) as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
     status, out, _ = await verify(write_config(tmp_path, database))
     assert (status, out.startswith("2 records, whole;")) == (0, True)
 
@@ -97,12 +97,12 @@ async def test_the_daemon_does_not_start_with_the_database_of_a_newer_version(co
 
 async def test_a_record_of_an_anchor_must_exist(config: Path, database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
-        last = await store.ledger.read_chain(lambda _, head: head[1].hex())
+        await store.audit_log.record(intent(), DONE, None, at=1)
+        last = await store.audit_log.read_chain(lambda _, head: head[1].hex())
     assert (await verify(config, "--anchor", f"2:{last}"))[0] == 0
     for anchor, fault in (
-        (f"2:{'0' * 64}", "record 2 is another than the one that is known from elsewhere"),
-        (f"3:{last}", "record 3 is missing, which is known from elsewhere"),
+        (f"2:{'0' * 64}", "record 2 does not match its anchor"),
+        (f"3:{last}", "record 3 has an anchor and is missing"),
     ):
         status, out, _ = await verify(config, "--anchor", anchor)
         assert (status, out) == (1, f"{fault}\n")

@@ -31,7 +31,7 @@ from tests.support.daemons import connected, rewrite
 NOTHING = ObjectList()
 HALFWAY = UploadSpec(duration=60.0, started_ago=30.0)
 SPEC = ControllerSpec(name="dc1", version="30.2.1", images=1, uploads=(HALFWAY,), tenants=("blue",))
-SOON_S = 0.2  # a deadline for tests in which it has to pass
+SHORT_TIMEOUT_S = 0.2  # for tests in which it has to pass
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def client(dc1: SimulatedController) -> AsyncIterator[Client]:
         yield client
 
 
-def asked(controller: SimulatedController, path: str = "/api/image") -> list[LoggedRequest]:
+def requests_to(controller: SimulatedController, path: str = "/api/image") -> list[LoggedRequest]:
     return [request for request in controller.requests if request.path == path]
 
 
@@ -75,12 +75,12 @@ async def test_one_log_in_serves_many_polls(dc1: SimulatedController) -> None:
     assert (dc1.logins, client.link.logins) == (1, 1)
 
 
-async def test_a_listing_that_did_not_change_is_the_one_given(client: Client) -> None:
+async def test_an_unchanged_list_is_the_same_object(client: Client) -> None:
     listing = await client.list_images(NOTHING)
     assert await client.list_images(listing) is listing
 
 
-async def test_a_listing_that_changed_is_a_new_one(dc1: SimulatedController, client: Client) -> None:
+async def test_a_changed_list_is_a_new_object(dc1: SimulatedController, client: Client) -> None:
     listing = await client.list_images(NOTHING)
     dc1.touch(next(iter(listing.raws)), name="renamed")
     assert await client.list_images(listing) != listing
@@ -96,43 +96,43 @@ async def test_a_listing_that_changed_is_a_new_one(dc1: SimulatedController, cli
         pytest.param("40.1.1", "32.2.1", id="not-known-yet"),
     ],
 )
-async def test_the_version_asked_for_is_the_controllers_own_but_none_above_the_highest_known(
+async def test_the_api_version_is_that_of_the_controller_up_to_the_highest_known(
     dc1: SimulatedController, version: str, expected: str
 ) -> None:
     dc1.version = version
     async with connected(dc1) as client:
         await client.list_images(NOTHING)
-    assert [request.headers["X-Avi-Version"] for request in asked(dc1)] == [expected]
+    assert [request.headers["X-Avi-Version"] for request in requests_to(dc1)] == [expected]
     assert (client.link.version, client.link.api_version) == (version, expected)
 
 
-async def test_a_pinned_version_is_asked_for_whatever_the_controllers_own(dc1: SimulatedController) -> None:
+async def test_a_pinned_version_is_used_whatever_the_controller_runs(dc1: SimulatedController) -> None:
     async with connected(dc1, api_version="22.1.6") as client:
         await client.list_images(NOTHING)
-    assert asked(dc1)[0].headers["X-Avi-Version"] == "22.1.6"
+    assert requests_to(dc1)[0].headers["X-Avi-Version"] == "22.1.6"
     assert (client.link.version, client.link.api_version) == ("30.2.1", "22.1.6")
 
 
-async def test_a_pinned_version_above_the_controllers_fails_and_does_not_suspend(dc1: SimulatedController) -> None:
+async def test_a_pinned_version_above_that_of_the_controller_fails_and_does_not_suspend(
+    dc1: SimulatedController,
+) -> None:
     async with connected(dc1, api_version="31.2.2") as client:
         errors = [await the_error(client) for _ in range(3)]
     assert [type(error) for error in errors] == [BadStatus] * 3
     assert "Invalid version 31.2.2" in errors[0].detail
-    assert dc1.logins <= 1 + 3  # at most one more a poll
+    assert dc1.logins <= 1 + 3  # at most one more in each poll
 
 
 @pytest.mark.parametrize("said", ["{}", "no JSON", '{"version": null}', '{"version": {"min_version": 15.2}}'])
-async def test_a_log_in_that_does_not_say_the_version_is_followed_by_a_question(
-    dc1: SimulatedController, said: str
-) -> None:
+async def test_after_a_log_in_without_the_version_it_is_requested(dc1: SimulatedController, said: str) -> None:
     dc1.faults.order(Fault("invalid_json", path="/login", value=said))
     async with connected(dc1) as client:
         await client.list_images(NOTHING)
     assert [request.path for request in dc1.requests] == ["/login", "/api/initial-data", "/api/image"]
-    assert asked(dc1)[0].headers["X-Avi-Version"] == "30.2.1"
+    assert requests_to(dc1)[0].headers["X-Avi-Version"] == "30.2.1"
 
 
-async def test_a_controller_that_never_says_its_version_is_asked_for_the_highest_known(
+async def test_for_a_controller_without_a_version_the_highest_known_is_used(
     dc1: SimulatedController,
 ) -> None:
     dc1.version = "32.2.1"
@@ -140,20 +140,20 @@ async def test_a_controller_that_never_says_its_version_is_asked_for_the_highest
     dc1.faults.order(Fault("invalid_json", path="/api/initial-data", value="{}"))
     async with connected(dc1) as client:
         await client.list_images(NOTHING)
-    assert asked(dc1)[0].headers["X-Avi-Version"] == "32.2.1"
+    assert requests_to(dc1)[0].headers["X-Avi-Version"] == "32.2.1"
     assert (client.link.version, client.link.api_version) == ("", "32.2.1")
 
 
 async def test_without_the_header_the_progress_of_images_silently_vanishes(
     dc1: SimulatedController, client: Client
 ) -> None:
-    """What the header is for; if this fails the simulator is too kind, and the next test proves nothing."""
+    """Why the header is sent; if this fails, the simulator is too lenient, and the next test proves nothing."""
     await client.log_in()
     cookies = {"sessionid": next(iter(dc1.sessions))}
     async with aiohttp.ClientSession() as http, http.get(f"{dc1.url}/api/image", cookies=cookies) as answer:
-        told = await answer.json()
-    assert told["count"] == 2
-    assert not {"progress", "img_state", "events"} & told["results"][1].keys()
+        document = await answer.json()
+    assert document["count"] == 2
+    assert not {"progress", "img_state", "events"} & document["results"][1].keys()
 
 
 async def test_with_the_header_progress_tasks_and_events_are_there(dc1: SimulatedController, client: Client) -> None:
@@ -169,14 +169,14 @@ async def test_the_version_is_read_again_after_an_upgrade_that_ended_the_session
     dc1.version = "31.2.2"
     dc1.expire_sessions()
     await client.list_images(NOTHING)
-    assert asked(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
+    assert requests_to(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
     assert client.link.version == "31.2.2"
     assert dc1.logins == 2
 
 
 OUTAGES = {
     "not-ready": Fault("html_503", path="/"),
-    "nobody-behind-the-web-server": Fault("html_502", path="/"),
+    "no-backend-behind-the-web-server": Fault("html_502", path="/"),
     "upgrade-refusal": Fault("forbidden_upgrade", path="/"),
     "closed-connections": Fault("close", path="/"),
     "silence": Fault("hang", path="/"),
@@ -187,17 +187,17 @@ OUTAGES = {
 async def test_the_version_is_read_again_after_an_outage_that_sessions_survived(
     dc1: SimulatedController, outage: Fault
 ) -> None:
-    async with connected(dc1, timeout_s=SOON_S) as client:
+    async with connected(dc1, timeout_s=SHORT_TIMEOUT_S) as client:
         await client.list_images(NOTHING)
         dc1.faults.order(outage)
         await the_error(client)
         dc1.version = "31.2.2"
         dc1.faults.clear()
         await client.list_images(NOTHING)
-        assert asked(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
+        assert requests_to(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
         await client.list_images(NOTHING)
     assert dc1.logins == 1
-    assert len(asked(dc1, "/api/initial-data")) == 1  # once was enough
+    assert len(requests_to(dc1, "/api/initial-data")) == 1  # once was enough
 
 
 async def test_the_version_is_read_again_after_refused_connections(dc1: SimulatedController, client: Client) -> None:
@@ -206,44 +206,44 @@ async def test_the_version_is_read_again_after_refused_connections(dc1: Simulate
     dc1.version = "31.2.2"
     await dc1.start_listening()
     await client.list_images(NOTHING)
-    assert asked(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
+    assert requests_to(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
     assert dc1.logins == 1
 
 
-async def test_a_version_that_may_have_moved_stays_doubtful_through_other_failures(
+async def test_a_version_that_may_have_changed_stays_uncertain_through_other_failures(
     dc1: SimulatedController, client: Client
 ) -> None:
-    for trouble in ("html_503", "too_many_requests", "empty_body"):
-        dc1.faults.order(Fault(trouble, path="/api"))
+    for kind in ("html_503", "too_many_requests", "empty_body"):
+        dc1.faults.order(Fault(kind, path="/api"))
         await the_error(client)
         dc1.faults.clear()
     dc1.version = "31.2.2"
     await client.list_images(NOTHING)
-    assert asked(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
+    assert requests_to(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
 
 
-async def test_a_version_that_could_not_be_read_is_asked_for_again(dc1: SimulatedController, client: Client) -> None:
+async def test_a_version_that_could_not_be_read_is_requested_again(dc1: SimulatedController, client: Client) -> None:
     dc1.faults.order(Fault("html_503", times=1))
     await the_error(client)
     dc1.version = "31.2.2"
     dc1.faults.order(Fault("html_502", path="/api/initial-data", times=1))
     await client.list_images(NOTHING)
     await client.list_images(NOTHING)
-    assert asked(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
+    assert requests_to(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
 
 
 async def test_a_roll_back_to_an_older_version_costs_one_log_in(dc1: SimulatedController, client: Client) -> None:
     dc1.version = "22.1.6"
     await client.list_images(NOTHING)
-    assert [request.status for request in asked(dc1)] == [200, 400, 200]
-    assert asked(dc1)[-1].headers["X-Avi-Version"] == "22.1.6"
+    assert [request.status for request in requests_to(dc1)] == [200, 400, 200]
+    assert requests_to(dc1)[-1].headers["X-Avi-Version"] == "22.1.6"
     assert dc1.logins == 2
 
 
 # -- cookies and headers
 
 
-async def test_every_request_says_who_asks_for_which_tenant_in_which_session(dc1: SimulatedController) -> None:
+async def test_every_request_has_the_headers_of_agent_tenant_and_session(dc1: SimulatedController) -> None:
     async with connected(dc1) as client:
         await client.list_images(NOTHING)
         dc1.faults.order(Fault("html_503", times=1))
@@ -263,10 +263,10 @@ async def test_every_request_says_who_asks_for_which_tenant_in_which_session(dc1
         }  # fmt: skip
 
 
-async def test_log_in_carries_no_cookie_of_an_older_session(dc1: SimulatedController, client: Client) -> None:
+async def test_a_log_in_has_no_cookie_of_an_older_session(dc1: SimulatedController, client: Client) -> None:
     dc1.expire_sessions()
     await client.list_images(NOTHING)
-    assert ["Cookie" in request.headers for request in asked(dc1, "/login")] == [False, False]
+    assert ["Cookie" in request.headers for request in requests_to(dc1, "/login")] == [False, False]
 
 
 async def test_cookies_that_only_the_older_session_had_are_forgotten(dc1: SimulatedController, client: Client) -> None:
@@ -274,14 +274,14 @@ async def test_cookies_that_only_the_older_session_had_are_forgotten(dc1: Simula
     session.cookies = (("Set-Cookie", "node=leader; Path=/"),)
     await client.list_images(NOTHING)
     await client.list_images(NOTHING)
-    assert "node=leader" in asked(dc1)[-1].headers["Cookie"]
+    assert "node=leader" in requests_to(dc1)[-1].headers["Cookie"]
     dc1.expire_sessions()
     await client.list_images(NOTHING)
-    assert "node" not in asked(dc1)[-1].headers["Cookie"]
+    assert "node" not in requests_to(dc1)[-1].headers["Cookie"]
 
 
 @pytest.mark.parametrize("name", ["avi-sessionid", "sessionid"])
-async def test_both_session_cookies_are_sent_where_the_controller_sets_but_one(
+async def test_both_session_cookies_are_sent_when_the_controller_sets_one(
     dc1: SimulatedController, client: Client, name: str
 ) -> None:
     ((sid, session),) = dc1.login_state.active.items()
@@ -289,7 +289,7 @@ async def test_both_session_cookies_are_sent_where_the_controller_sets_but_one(
     await client.list_images(NOTHING)  # still under the old one; its answer sets the new one
     dc1.login_state.active = {"renewed": session}
     await client.list_images(NOTHING)
-    sent = set(asked(dc1)[-1].headers["Cookie"].split("; "))
+    sent = set(requests_to(dc1)[-1].headers["Cookie"].split("; "))
     assert {"avi-sessionid=renewed", "sessionid=renewed"} < sent
     assert not any(sid in cookie for cookie in sent)
     assert dc1.logins == 1
@@ -300,8 +300,8 @@ async def test_a_rotated_csrf_token_is_adopted_from_a_good_reply(dc1: SimulatedC
     await client.list_images(NOTHING)
     await client.list_images(NOTHING)
     (session,) = dc1.sessions.values()
-    assert asked(dc1)[-1].headers["X-CSRFToken"] == session.csrf
-    assert f"csrftoken={session.csrf}" in asked(dc1)[-1].headers["Cookie"]
+    assert requests_to(dc1)[-1].headers["X-CSRFToken"] == session.csrf
+    assert f"csrftoken={session.csrf}" in requests_to(dc1)[-1].headers["Cookie"]
 
 
 async def test_rotated_cookies_are_adopted_from_an_error_too(dc1: SimulatedController) -> None:
@@ -311,8 +311,8 @@ async def test_rotated_cookies_are_adopted_from_an_error_too(dc1: SimulatedContr
         await the_error(client)
         await the_error(client)
     (session,) = dc1.sessions.values()
-    assert asked(dc1)[-1].status == 403
-    assert asked(dc1)[-1].headers["X-CSRFToken"] == session.csrf
+    assert requests_to(dc1)[-1].status == 403
+    assert requests_to(dc1)[-1].headers["X-CSRFToken"] == session.csrf
     assert dc1.logins == 1
 
 
@@ -321,7 +321,7 @@ async def test_the_tenant_is_the_configured_one(dc1: SimulatedController, tenant
     dc1.put({"uuid": "image-blue", "tenant_ref": "https://c/api/tenant/blue"})
     async with connected(dc1, tenant=tenant) as client:
         assert len((await client.list_images(NOTHING)).raws) == count
-    assert asked(dc1)[0].headers["X-Avi-Tenant"] == tenant
+    assert requests_to(dc1)[0].headers["X-Avi-Tenant"] == tenant
 
 
 # -- sessions that end
@@ -334,31 +334,31 @@ async def test_a_session_that_ended_costs_one_log_in(dc1: SimulatedController, c
     assert [request.status for request in dc1.requests[-3:]] == [401, 200, 200]
 
 
-async def test_a_controller_that_answers_401_for_ever_is_a_failure_and_no_suspension(
+async def test_a_controller_that_always_replies_401_is_a_failure_and_no_suspension(
     dc1: SimulatedController, client: Client
 ) -> None:
     dc1.faults.order(Fault("unauthorized"))
     errors = [await the_error(client) for _ in range(4)]
     assert {error.reason for error in errors} == {"auth"}
     assert not any(isinstance(error, Refused) for error in errors)
-    assert dc1.logins == 1 + 4  # one a poll, never more
+    assert dc1.logins == 1 + 4  # one in each poll, never more
     dc1.faults.clear()
     await client.list_images(NOTHING)
 
 
-async def test_calls_at_the_same_time_share_the_first_log_in(dc1: SimulatedController) -> None:
+async def test_concurrent_calls_share_the_first_log_in(dc1: SimulatedController) -> None:
     async with connected(dc1) as client:
         await _together(client, 8)
     assert dc1.logins == 1
 
 
-async def test_calls_at_the_same_time_share_one_log_in_after_the_session_ended(
+async def test_concurrent_calls_share_one_log_in_after_the_session_ended(
     dc1: SimulatedController, client: Client
 ) -> None:
     dc1.expire_sessions()
     await _together(client, 8)
     assert dc1.logins == 2
-    assert len(asked(dc1, "/login")) == 2
+    assert len(requests_to(dc1, "/login")) == 2
 
 
 async def _together(client: Client, calls: int) -> None:
@@ -367,7 +367,7 @@ async def _together(client: Client, calls: int) -> None:
             tasks.create_task(client.list_images(NOTHING), name=f"call:{call}")
 
 
-async def test_calls_at_the_same_time_try_a_wrong_password_once(dc1: SimulatedController) -> None:
+async def test_concurrent_calls_try_a_wrong_password_once(dc1: SimulatedController) -> None:
     async with connected(dc1) as client:
         dc1.password = "another"
         async with asyncio.TaskGroup() as tasks:
@@ -376,7 +376,7 @@ async def test_calls_at_the_same_time_try_a_wrong_password_once(dc1: SimulatedCo
     assert dc1.failed_logins == 1
 
 
-async def test_a_switched_session_goes_on_under_the_cookies_of_that_reply(
+async def test_a_switched_session_continues_with_the_cookies_of_that_reply(
     dc1: SimulatedController, client: Client
 ) -> None:
     (before,) = dc1.sessions
@@ -384,33 +384,34 @@ async def test_a_switched_session_goes_on_under_the_cookies_of_that_reply(
     await client.list_images(NOTHING)
     (after,) = dc1.sessions
     assert before != after
-    assert [request.status for request in asked(dc1)] == [200, 419, 200]
-    assert f"sessionid={after}" in asked(dc1)[-1].headers["Cookie"]
+    assert [request.status for request in requests_to(dc1)] == [200, 419, 200]
+    assert f"sessionid={after}" in requests_to(dc1)[-1].headers["Cookie"]
     assert dc1.logins == 1
 
 
-async def test_a_session_that_is_switched_for_ever_is_a_failure_after_one_more_try(
+async def test_a_session_that_is_switched_again_is_a_failure_after_one_more_try(
     dc1: SimulatedController, client: Client
 ) -> None:
     dc1.faults.order(Fault("switch_session"))
     error = await the_error(client)
     assert (type(error), error.reason, error.status) == (BadStatus, "http_4xx", 419)
     assert "Need to switch session" in error.detail
-    assert [request.status for request in asked(dc1)] == [200, 419, 419]
+    assert [request.status for request in requests_to(dc1)] == [200, 419, 419]
     assert dc1.logins == 1
     dc1.faults.clear()
     await client.list_images(NOTHING)
     assert dc1.logins == 2  # in a new session: the old one might be switched for ever
 
 
-async def test_a_poll_has_a_deadline_of_its_own_beyond_those_of_its_requests(
-    dc1: SimulatedController, client: Client, monkeypatch: pytest.MonkeyPatch
+async def test_a_poll_has_a_timeout_of_its_own_beside_those_of_its_requests(
+    dc1: SimulatedController,
 ) -> None:
-    monkeypatch.setattr("monitor.avi.client.MOST_DEADLINES", 0.01)  # so that it comes before that of the request
-    dc1.faults.order(Fault("hang"))
-    error = await the_error(client)
+    async with connected(dc1, timeout_s=60.0, max_requests_per_poll=0.01) as client:  # sooner than that of a request
+        await client.log_in()
+        dc1.faults.order(Fault("hang"))
+        error = await the_error(client)
     assert (type(error), error.reason) == (Unreachable, "timeout")
-    assert error.detail.startswith("no whole list within")
+    assert error.detail.startswith("no complete list within")
 
 
 async def test_log_out_ends_the_session_on_the_controller(dc1: SimulatedController, client: Client) -> None:
@@ -419,16 +420,16 @@ async def test_log_out_ends_the_session_on_the_controller(dc1: SimulatedControll
     await client.log_out()
     assert (dc1.logouts, dict(dc1.sessions)) == (1, {})
     await client.log_out()
-    assert len(asked(dc1, "/logout")) == 1
+    assert len(requests_to(dc1, "/logout")) == 1
 
 
-async def test_log_out_without_a_session_asks_nothing(dc1: SimulatedController) -> None:
+async def test_log_out_without_a_session_sends_nothing(dc1: SimulatedController) -> None:
     async with connected(dc1) as client:
         await client.log_out()
     assert dc1.requests == []
 
 
-async def test_log_out_of_a_dead_controller_is_quiet(dc1: SimulatedController, client: Client) -> None:
+async def test_log_out_of_a_dead_controller_raises_nothing(dc1: SimulatedController, client: Client) -> None:
     await dc1.stop_listening()
     await client.log_out()
     assert dc1.logouts == 0
@@ -440,7 +441,7 @@ async def test_after_log_out_a_poll_logs_in_again(dc1: SimulatedController, clie
     assert dc1.logins == 2
 
 
-# -- a password that is refused
+# -- a refused password
 
 
 @pytest.fixture
@@ -531,7 +532,7 @@ async def test_an_empty_secret_from_the_start_is_never_sent(dc1: SimulatedContro
     assert dc1.requests == []
 
 
-TROUBLES_AT_LOG_IN: dict[str, Reason] = {
+LOGIN_FAILURES: dict[str, Reason] = {
     "html_502": "http_5xx",
     "html_503": "upgrading",
     "http_500": "http_5xx",
@@ -547,17 +548,17 @@ TROUBLES_AT_LOG_IN: dict[str, Reason] = {
 }
 
 
-@pytest.mark.parametrize(("kind", "reason"), TROUBLES_AT_LOG_IN.items(), ids=TROUBLES_AT_LOG_IN)
-async def test_trouble_at_log_in_that_is_no_refusal_is_an_ordinary_failure(
+@pytest.mark.parametrize(("kind", "reason"), LOGIN_FAILURES.items(), ids=LOGIN_FAILURES)
+async def test_a_failed_log_in_that_is_no_refusal_is_an_ordinary_failure(
     dc1: SimulatedController, kind: str, reason: Reason
 ) -> None:
     size = 1024 * 1024 if kind == "oversized_body" else None
     dc1.faults.order(Fault(kind, path="/login", size=size))
-    async with connected(dc1, timeout_s=SOON_S, max_response=64 * 1024) as client:
+    async with connected(dc1, timeout_s=SHORT_TIMEOUT_S, max_response=64 * 1024) as client:
         errors = [await the_error(client) for _ in range(2)]
         assert [(error.reason, error.phase) for error in errors] == [(reason, "login")] * 2
         assert not any(isinstance(error, Refused) for error in errors)
-        assert len(asked(dc1, "/login")) == 2
+        assert len(requests_to(dc1, "/login")) == 2
         dc1.faults.clear()
         await client.list_images(NOTHING)
     assert dc1.failed_logins == 0
@@ -584,7 +585,7 @@ REPLIES: dict[str, tuple[Fault, type[PollError], Reason]] = {
 
 
 @pytest.mark.parametrize(("fault", "kind", "reason"), REPLIES.values(), ids=REPLIES)
-async def test_the_status_is_asked_before_the_content(
+async def test_the_status_is_checked_before_the_content(
     dc1: SimulatedController, client: Client, fault: Fault, kind: type[PollError], reason: Reason
 ) -> None:
     dc1.faults.order(fault)
@@ -612,7 +613,7 @@ async def test_a_redirect_is_not_followed() -> None:
         assert elsewhere.requests == []
 
 
-async def test_a_redirect_of_the_log_in_takes_the_password_nowhere() -> None:
+async def test_a_redirected_log_in_does_not_send_the_password_elsewhere() -> None:
     async with Simulator([SPEC, ControllerSpec(name="elsewhere")], speed=0.0) as simulator:
         dc1, elsewhere = simulator.controllers.values()
         dc1.faults.order(Fault("redirect", path="/login", value=f"{elsewhere.url}/login"))
@@ -629,18 +630,18 @@ async def _many(dc1: SimulatedController, count: int) -> None:
         dc1.put({"uuid": f"image-{number}", "name": f"image {number}"})
 
 
-async def test_450_images_come_on_three_pages_counted_by_us(dc1: SimulatedController, client: Client) -> None:
+async def test_450_images_are_read_in_three_numbered_pages(dc1: SimulatedController, client: Client) -> None:
     await _many(dc1, 450)
-    already = len(asked(dc1))
+    already = len(requests_to(dc1))
     listing = await client.list_images(NOTHING)
     assert (len(listing.raws), len(listing.pages)) == (450, 3)
-    assert [dict(request.query) for request in asked(dc1)[already:]] == [
+    assert [dict(request.query) for request in requests_to(dc1)[already:]] == [
         {"page_size": "200"}, {"page_size": "200", "page": "2"}, {"page_size": "200", "page": "3"},
     ]  # fmt: skip
 
 
 async def test_next_is_never_followed(dc1: SimulatedController, client: Client) -> None:
-    """Its host is the Controller's idea: here one that is not there, so that following it would be a failure."""
+    """The Controller chooses its host: here one that does not exist, so that following it would fail."""
     await _many(dc1, 201)
     listing = await client.list_images(NOTHING)
     assert b'"next":"https://10.16.0.11/' in listing.pages[0].body
@@ -651,12 +652,12 @@ async def test_pages_that_are_exactly_full_are_not_followed_by_an_empty_one(
     dc1: SimulatedController, client: Client
 ) -> None:
     await _many(dc1, 400)
-    already = len(asked(dc1))
+    already = len(requests_to(dc1))
     assert len((await client.list_images(NOTHING)).raws) == 400
-    assert len(asked(dc1)) - already == 2
+    assert len(requests_to(dc1)) - already == 2
 
 
-async def test_pages_that_did_not_change_are_taken_over(dc1: SimulatedController, client: Client) -> None:
+async def test_unchanged_pages_stay_the_same_objects(dc1: SimulatedController, client: Client) -> None:
     await _many(dc1, 450)
     before = await client.list_images(NOTHING)
     assert await client.list_images(before) is before
@@ -673,7 +674,7 @@ async def test_a_controller_without_images_is_a_good_poll() -> None:
         assert await client.list_images(listing) is listing
 
 
-UNFIT: dict[str, Fault] = {
+INCONSISTENT: dict[str, Fault] = {
     "duplicate-instead-of-another": Fault("duplicate_uuids", value="replace"),
     "shrinking-pages": Fault("shrinking_pages"),
     "varying-count": Fault("varying_count"),
@@ -681,59 +682,57 @@ UNFIT: dict[str, Fault] = {
 }
 
 
-@pytest.mark.parametrize("fault", UNFIT.values(), ids=UNFIT)
+@pytest.mark.parametrize("fault", INCONSISTENT.values(), ids=INCONSISTENT)
 async def test_pages_that_do_not_fit_together_are_read_once_more(
     dc1: SimulatedController, client: Client, fault: Fault
 ) -> None:
     await _many(dc1, 450)
-    already = len(asked(dc1))
+    already = len(requests_to(dc1))
     dc1.faults.order(Fault(fault.kind, value=fault.value, size=fault.size, times=3))
     listing = await client.list_images(NOTHING)
     assert len(listing.raws) == 450
-    assert len(_first_pages(asked(dc1)[already:])) == 2
+    assert len(_first_pages(requests_to(dc1)[already:])) == 2
 
 
-@pytest.mark.parametrize("fault", UNFIT.values(), ids=UNFIT)
+@pytest.mark.parametrize("fault", INCONSISTENT.values(), ids=INCONSISTENT)
 async def test_pages_that_do_not_fit_together_twice_are_incomplete(
     dc1: SimulatedController, client: Client, fault: Fault
 ) -> None:
     await _many(dc1, 450)
-    already = len(asked(dc1))
+    already = len(requests_to(dc1))
     dc1.faults.order(fault)
     error = await the_error(client)
     assert (type(error), error.reason) == (BadAnswer, "incomplete")
-    assert len(_first_pages(asked(dc1)[already:])) == 2
+    assert len(_first_pages(requests_to(dc1)[already:])) == 2
 
 
 def _first_pages(requests: list[LoggedRequest]) -> list[LoggedRequest]:
     return [request for request in requests if "page" not in request.query]
 
 
-async def test_a_controller_that_promises_images_without_end_is_left_after_a_hundred_pages(
-    dc1: SimulatedController, client: Client
-) -> None:
-    already = len(asked(dc1))
+async def test_reading_stops_after_a_hundred_pages(dc1: SimulatedController, client: Client) -> None:
+    already = len(requests_to(dc1))
     dc1.faults.order(Fault("invalid_json", value='{"count": 1000000, "results": [{"uuid": "image-1"}]}'))
     assert (await the_error(client)).reason == "incomplete"
-    assert len(asked(dc1)) - already == 2 * 100
+    assert len(requests_to(dc1)) - already == 2 * 100
 
 
-async def test_an_image_named_twice_beside_all_others_is_one_image(dc1: SimulatedController, client: Client) -> None:
+async def test_an_image_listed_twice_is_one_image(dc1: SimulatedController, client: Client) -> None:
     dc1.faults.order(Fault("duplicate_uuids"))
     listing = await client.list_images(NOTHING)
     assert len(listing.raws) == 2
-    assert len(asked(dc1)) == 2  # no second read was needed
+    assert len(requests_to(dc1)) == 2  # no second read was needed
 
 
-async def test_an_image_without_uuid_goes_by_its_url(dc1: SimulatedController, client: Client) -> None:
+async def test_an_image_without_uuid_is_identified_by_its_url(dc1: SimulatedController, client: Client) -> None:
     dc1.put({"name": "unidentified", "url": f"{dc1.url}/api/image/image-7#unidentified"})
     assert "image-7" in (await client.list_images(NOTHING)).raws
 
 
-async def test_objects_with_neither_uuid_nor_url_are_counted_and_cost_no_other_image(
+async def test_objects_with_neither_uuid_nor_url_are_counted_and_affect_no_other_image(
     dc1: SimulatedController, client: Client
 ) -> None:
-    dc1.put({"name": "nobody"})
+    dc1.put({"name": "unidentified"})
     dc1.faults.order(Fault("not_an_object"))
     listing = await client.list_images(NOTHING)
     assert (len(listing.raws), listing.unidentified) == (1, 2)
@@ -743,7 +742,7 @@ async def test_objects_with_neither_uuid_nor_url_are_counted_and_cost_no_other_i
 
 
 @pytest.mark.parametrize("said", ["undeclared", "wrong_length"])
-async def test_an_answer_beyond_the_limit_is_not_read(dc1: SimulatedController, said: str) -> None:
+async def test_a_reply_beyond_the_size_limit_is_not_read(dc1: SimulatedController, said: str) -> None:
     dc1.faults.order(Fault("oversized_body", size=2 * 1024 * 1024, value=said))
     async with connected(dc1, max_response=64 * 1024) as client:
         error = await the_error(client)
@@ -752,13 +751,13 @@ async def test_an_answer_beyond_the_limit_is_not_read(dc1: SimulatedController, 
         await client.list_images(NOTHING)
 
 
-async def test_an_honest_answer_beyond_the_limit_is_not_read(dc1: SimulatedController) -> None:
+async def test_a_reply_with_an_announced_length_beyond_the_limit_is_not_read(dc1: SimulatedController) -> None:
     dc1.put({"uuid": "image-large", "name": "x" * 64 * 1024})
     async with connected(dc1, max_response=64 * 1024) as client:
         assert (await the_error(client)).reason == "oversize"
 
 
-async def test_an_answer_of_exactly_the_limit_is_read(dc1: SimulatedController, client: Client) -> None:
+async def test_a_reply_of_exactly_the_size_limit_is_read(dc1: SimulatedController, client: Client) -> None:
     listing = await client.list_images(NOTHING)
     async with connected(dc1, max_response=len(listing.pages[0].body)) as exact:
         assert len((await exact.list_images(NOTHING)).raws) == 2
@@ -790,10 +789,8 @@ SLOW: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("fault", SLOW.values(), ids=SLOW)
-async def test_an_answer_that_does_not_come_within_the_deadline_is_not_waited_for(
-    dc1: SimulatedController, fault: Fault
-) -> None:
-    async with connected(dc1, timeout_s=SOON_S) as client:
+async def test_a_reply_that_takes_longer_than_the_timeout_is_a_failure(dc1: SimulatedController, fault: Fault) -> None:
+    async with connected(dc1, timeout_s=SHORT_TIMEOUT_S) as client:
         await client.list_images(NOTHING)
         dc1.faults.order(fault)
         error = await the_error(client)
@@ -838,18 +835,18 @@ async def test_a_name_that_does_not_resolve_is_a_failure_of_dns(dc1: SimulatedCo
 RETRY_AFTER: dict[str, tuple[Fault, float]] = {
     "seconds": (Fault("too_many_requests", seconds=30.0), 30.0),
     "date": (Fault("too_many_requests", seconds=30.0, value="date"), 30.0),
-    "not-said": (Fault("too_many_requests", value="none"), 0.0),
-    "beyond-patience": (Fault("too_many_requests", seconds=86400.0), 3600.0),
+    "absent": (Fault("too_many_requests", value="none"), 0.0),
+    "more-than-an-hour": (Fault("too_many_requests", seconds=86400.0), 3600.0),
 }
 
 
 @pytest.mark.parametrize(("fault", "expected_s"), RETRY_AFTER.values(), ids=RETRY_AFTER)
-async def test_a_controller_that_is_asked_too_often_says_how_long_to_wait(
+async def test_the_retry_after_of_a_429_is_read(
     dc1: SimulatedController, client: Client, fault: Fault, expected_s: float
 ) -> None:
     dc1.faults.order(fault)
     began = time.time()
     error = await the_error(client)
     assert (type(error), error.reason) == (Unavailable, "throttled")
-    spent = time.time() - began + 1.0  # a date is told in whole seconds, and was told a moment ago
+    spent = time.time() - began + 1.0  # a date has whole seconds, and was sent a moment ago
     assert expected_s - spent <= error.retry_after_s <= expected_s

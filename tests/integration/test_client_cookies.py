@@ -1,4 +1,4 @@
-"""The client against a far side that no simulator plays: a proxy in between, with habits of its own."""
+"""The client against what the simulator does not play: a proxy in between that sets cookies of its own."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,8 +17,8 @@ Serve = Callable[[Callable[[web.Request], Awaitable[web.Response]]], Awaitable[t
 
 
 @pytest.fixture
-async def far_side(tmp_path: Path) -> AsyncIterator[Serve]:
-    """A far side that is no Controller but for its log-in; gives a client of it, and the cookies of each request."""
+async def server(tmp_path: Path) -> AsyncIterator[Serve]:
+    """A server with the log-in of a Controller. Returns: a client of it, and the cookies of each request."""
     async with AsyncExitStack() as stack:
 
         async def serve(
@@ -53,7 +53,7 @@ async def far_side(tmp_path: Path) -> AsyncIterator[Serve]:
         yield serve
 
 
-async def test_cookies_that_are_unset_or_ever_new_do_not_fill_our_requests(far_side: Serve) -> None:
+async def test_deleted_and_ever_new_cookies_do_not_fill_our_requests(server: Serve) -> None:
     replies = 0
 
     async def images(_request: web.Request) -> web.Response:
@@ -66,7 +66,7 @@ async def test_cookies_that_are_unset_or_ever_new_do_not_fill_our_requests(far_s
         response.headers.add("Set-Cookie", "empty=")
         return response
 
-    client, seen = await far_side(images)
+    client, seen = await server(images)
     for _ in range(6):
         await client.list_images(ObjectList())
     last = seen[-1]

@@ -1,4 +1,4 @@
-"""How a Controller proves who it is: by an authority, by a pinned certificate, or not at all on explicit wish."""
+"""How a Controller is verified: by an authority, by a pinned certificate, or not at all if so configured."""
 
 import hashlib
 import socket
@@ -29,7 +29,7 @@ INSECURE = Tls(insecure=True)
 
 
 class Certificate:
-    """What a simulated Controller shows: issued by the authority, for the host and for the time that are said."""
+    """The certificate of a simulated Controller, issued by the authority for a host and a time."""
 
     def __init__(self, authority: trustme.CA, host: str = HOST, **more: Any) -> None:  # noqa: ANN401  as trustme has it
         issued = authority.issue_cert(host, **more)
@@ -72,7 +72,7 @@ def certificate(authority: trustme.CA) -> Certificate:
 
 
 @asynccontextmanager
-async def showing(certificate: Certificate) -> AsyncIterator[SimulatedController]:
+async def simulated(certificate: Certificate) -> AsyncIterator[SimulatedController]:
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0, tls=certificate.context) as simulator:
         yield simulator.controllers["dc1"]
 
@@ -84,7 +84,7 @@ async def the_error(client: Client) -> PollError:
 
 
 async def swap(dc1: SimulatedController, certificate: Certificate) -> None:
-    """From now on everybody sees the other certificate, those who are connected too."""
+    """Use the other certificate from now on, for open connections, too."""
     dc1.swap_certificate(certificate.context)
     await dc1.stop_listening()
     await dc1.start_listening()
@@ -93,12 +93,12 @@ async def swap(dc1: SimulatedController, certificate: Certificate) -> None:
 # -- by an authority
 
 
-async def test_a_certificate_of_the_authority_lets_us_in(certificate: Certificate, trust: Tls) -> None:
-    async with showing(certificate) as dc1, connected(dc1, tls=trust) as client:
+async def test_a_certificate_of_the_authority_is_accepted(certificate: Certificate, trust: Tls) -> None:
+    async with simulated(certificate) as dc1, connected(dc1, tls=trust) as client:
         assert len((await client.list_images(NOTHING)).raws) == 1
         assert client.link.certificate_expires_at == certificate.expires_at
         await client.list_images(NOTHING)
-        assert dc1.logins == 1  # so the cookies, which are Secure here, came back
+        assert dc1.logins == 1  # so the cookies, which are Secure here, were sent
 
 
 def _of_another_authority(_: trustme.CA) -> Certificate:
@@ -126,21 +126,21 @@ UNTRUSTED = {
 
 
 @pytest.mark.parametrize(("made", "words"), UNTRUSTED.values(), ids=UNTRUSTED)
-async def test_a_certificate_that_does_not_verify_keeps_the_password_at_home(
+async def test_without_a_valid_certificate_the_password_is_not_sent(
     authority: trustme.CA,
     trust: Tls,
     made: Made,
     words: str,
 ) -> None:
-    async with showing(made(authority)) as dc1, connected(dc1, tls=trust) as client:
+    async with simulated(made(authority)) as dc1, connected(dc1, tls=trust) as client:
         with pytest.raises(Unreachable, match=words) as caught:
             await client.list_images(NOTHING)
         assert (caught.value.reason, caught.value.phase) == ("tls", "login")
         assert dc1.requests == []
 
 
-async def test_without_any_setting_the_authorities_of_the_system_decide(certificate: Certificate) -> None:
-    async with showing(certificate) as dc1, connected(dc1) as client:
+async def test_by_default_the_authorities_of_the_system_are_used(certificate: Certificate) -> None:
+    async with simulated(certificate) as dc1, connected(dc1) as client:
         assert (await the_error(client)).reason == "tls"
         assert dc1.requests == []
 
@@ -156,34 +156,34 @@ async def test_without_any_setting_the_authorities_of_the_system_decide(certific
         pytest.param(_expired, id="expired"),
     ],
 )
-async def test_a_pinned_certificate_lets_us_in_whoever_issued_it(authority: trustme.CA, made: Made) -> None:
+async def test_a_pinned_certificate_is_accepted_from_any_issuer(authority: trustme.CA, made: Made) -> None:
     certificate = made(authority)
-    async with showing(certificate) as dc1, connected(dc1, tls=certificate.pin) as client:
+    async with simulated(certificate) as dc1, connected(dc1, tls=certificate.pin) as client:
         assert len((await client.list_images(NOTHING)).raws) == 1
         assert client.link.certificate_expires_at == certificate.expires_at
 
 
-async def test_another_certificate_than_the_pinned_one_keeps_the_password_at_home(
+async def test_with_another_certificate_than_the_pinned_one_the_password_is_not_sent(
     authority: trustme.CA, certificate: Certificate
 ) -> None:
     other = Certificate(authority)
     assert other.pin.fingerprint is not None
-    async with showing(other) as dc1, connected(dc1, tls=certificate.pin) as client:
+    async with simulated(other) as dc1, connected(dc1, tls=certificate.pin) as client:
         error = await the_error(client)
         assert (error.reason, error.phase) == ("tls", "login")
         assert other.pin.fingerprint.hex() in error.detail
         assert dc1.requests == []
 
 
-async def test_a_certificate_swapped_under_way_is_noticed_and_forgiven_when_it_is_back(
+async def test_a_swapped_certificate_fails_polls_until_the_pinned_one_is_back(
     authority: trustme.CA, certificate: Certificate
 ) -> None:
-    async with showing(certificate) as dc1, connected(dc1, tls=certificate.pin) as client:
+    async with simulated(certificate) as dc1, connected(dc1, tls=certificate.pin) as client:
         await client.list_images(NOTHING)
         await swap(dc1, Certificate(authority))
         seen = len(dc1.requests)
         assert (await the_error(client)).reason == "tls"
-        assert len(dc1.requests) == seen  # the cookies stayed at home too
+        assert len(dc1.requests) == seen  # the cookies were not sent either
         await swap(dc1, certificate)
         await client.list_images(NOTHING)
         assert dc1.logins == 1
@@ -200,21 +200,19 @@ async def test_a_certificate_swapped_under_way_is_noticed_and_forgiven_when_it_i
         pytest.param(_expired, id="expired"),
     ],
 )
-async def test_without_verification_any_certificate_will_do_and_its_expiry_is_known(
+async def test_without_verification_any_certificate_is_accepted_and_its_expiry_known(
     authority: trustme.CA,
     made: Made,
 ) -> None:
     certificate = made(authority)
-    async with showing(certificate) as dc1, connected(dc1, tls=INSECURE) as client:
+    async with simulated(certificate) as dc1, connected(dc1, tls=INSECURE) as client:
         await client.list_images(NOTHING)
         assert client.link.certificate_expires_at == certificate.expires_at
 
 
-async def test_the_expiry_is_that_of_the_certificate_shown_last(
-    authority: trustme.CA, certificate: Certificate
-) -> None:
+async def test_the_expiry_is_that_of_the_last_certificate(authority: trustme.CA, certificate: Certificate) -> None:
     renewed = Certificate(authority, not_after=NOW + timedelta(days=300))
-    async with showing(certificate) as dc1, connected(dc1, tls=INSECURE) as client:
+    async with simulated(certificate) as dc1, connected(dc1, tls=INSECURE) as client:
         await client.list_images(NOTHING)
         await swap(dc1, renewed)
         await client.list_images(NOTHING)
@@ -226,7 +224,7 @@ async def test_the_expiry_is_that_of_the_certificate_shown_last(
 
 async def test_plain_http_to_an_https_port_is_a_failure_to_connect(certificate: Certificate) -> None:
     async with (
-        showing(certificate) as dc1,
+        simulated(certificate) as dc1,
         connected(dc1, url=dc1.url.replace("https:", "http:")) as client,
     ):
         assert (await the_error(client)).reason == "connect"
@@ -241,9 +239,9 @@ async def test_https_to_a_plain_http_port_is_a_failure_of_tls() -> None:
         assert dc1.requests == []
 
 
-async def test_a_handshake_that_never_ends_is_not_waited_for(certificate: Certificate) -> None:
-    async with showing(certificate) as dc1:
-        with socket.create_server((HOST, 0)) as mute:  # the kernel takes the connection, and nobody ever speaks
+async def test_a_handshake_that_never_ends_is_a_timeout(certificate: Certificate) -> None:
+    async with simulated(certificate) as dc1:
+        with socket.create_server((HOST, 0)) as mute:  # the kernel accepts the connection, and nothing is ever sent
             url = f"https://{HOST}:{mute.getsockname()[1]}"
             async with connected(dc1, url=url, tls=INSECURE, timeout_s=0.2) as client:
                 assert (await the_error(client)).reason == "timeout"
@@ -283,7 +281,7 @@ async def test_a_plain_http_controller_has_no_expiry(tmp_path: Path) -> None:
     assert samples(text, "avi_controller_tls_insecure") == [0.0]
 
 
-async def test_a_ca_file_emptied_under_way_changes_nothing(
+async def test_a_ca_file_emptied_after_the_start_changes_nothing(
     authority: trustme.CA, certificate: Certificate, tmp_path: Path
 ) -> None:
     """It is read once, with the configuration; what was read is what is trusted."""

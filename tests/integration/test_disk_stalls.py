@@ -39,18 +39,18 @@ async def impatient(store: Store) -> AsyncIterator[None]:
 @ANYWHERE
 async def test_a_caller_is_told_at_the_limit_and_the_next_at_once(url: str, disk: SlowDisk, at: str) -> None:
     async with opened(url) as store:
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
         with disk.stalls(at):
             async with impatient(store):
                 with pytest.raises(StoreError, match="no answer in time"):
-                    await store.ledger.intend(intent("image-2"), at=2)
+                    await store.audit_log.begin(intent("image-2"), at=2)
             assert disk.holds == 1
             for _ in range(100):
                 with pytest.raises(StoreError, match="no answer in time"):
-                    await store.ledger.intend(intent("image-2"), at=2)
-            assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+                    await store.audit_log.begin(intent("image-2"), at=2)
+            assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
         await heal(store)
-        assert {entry.intent.image_uuid: entry.ending for entry in await store.ledger.entries()} in (
+        assert {entry.intent.image_uuid: entry.outcome for entry in await store.audit_log.entries()} in (
             {"image-1": DONE},
             {"image-1": DONE, "image-2": NOT_BEGUN},
         )
@@ -63,33 +63,33 @@ async def test_nothing_is_written_after_the_database_was_taken_for_healed(url: s
         with disk.stalls(at):
             async with impatient(store):
                 with pytest.raises(StoreError, match="no answer in time"):
-                    await store.ledger.record(intent(), DONE, TICKET, at=1)
+                    await store.audit_log.record(intent(), DONE, TICKET, at=1)
                 for _ in range(3):
                     await store.try_flush()
             assert disk.holds == 1, "nobody else was sent after it"
             assert not is_up(store)
         await heal(store)
-        shown = dict(store.ledger.annotations_of("dc1"))
+        shown = dict(store.audit_log.annotations_of("dc1"))
         if at != "COMMIT":  # which SQLite may finish or break off
             assert shown == ({"image-1": {"ticket": "CHG-1"}} if at == "committed" else {})
-        assert len(await store.ledger.entries()) == len(shown)
+        assert len(await store.audit_log.entries()) == len(shown)
     async with opened(url) as store:
-        assert store.ledger.annotations_of("dc1") == shown
+        assert store.audit_log.annotations_of("dc1") == shown
 
 
 @ANYWHERE
 async def test_an_ending_is_written_once(url: str, disk: SlowDisk, at: str) -> None:
     ordered = intent()
     async with opened(url) as store:
-        number = await store.ledger.intend(ordered, at=1)
+        number = await store.audit_log.begin(ordered, at=1)
         with disk.stalls(at):
             async with impatient(store):
                 with pytest.raises(StoreError, match="no answer in time"):
-                    await store.ledger.conclude(number, ordered, DONE, TICKET, at=2)
+                    await store.audit_log.finish(number, ordered, DONE, TICKET, at=2)
         await heal(store)
-        (entry,) = await store.ledger.entries()
-        assert (entry.number, entry.ending, entry.ended_at) == (number, DONE, 2)
-        assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+        (entry,) = await store.audit_log.entries()
+        assert (entry.number, entry.outcome, entry.ended_at) == (number, DONE, 2)
+        assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
 
 
 async def test_marks_wait_for_the_disk(url: str, disk: SlowDisk) -> None:
@@ -109,10 +109,10 @@ async def test_the_end_does_not_wait_and_keeps_others_off_while_a_thread_may_wri
         with disk.stalls("COMMIT"):
             async with impatient(store):
                 with pytest.raises(StoreError, match="no answer in time"):
-                    await store.ledger.record(intent(), DONE, TICKET, at=1)
+                    await store.audit_log.record(intent(), DONE, TICKET, at=1)
                 await store.close()
             assert disk.holds == 1
-            with pytest.raises(StoreError, match="another monitor writes to it"):
+            with pytest.raises(StoreError, match="another daemon has the database open"):
                 await second.open()
         await store.close()
         await second.flush()
@@ -149,6 +149,6 @@ async def test_a_connection_that_was_left_behind_is_no_news_to_the_libraries(
             with disk.stalls(at):
                 async with impatient(store):
                     with pytest.raises(StoreError, match="no answer in time"):
-                        await store.ledger.record(intent(), DONE, TICKET, at=1)
+                        await store.audit_log.record(intent(), DONE, TICKET, at=1)
             await heal(store)
     assert not caplog.records

@@ -1,4 +1,4 @@
-"""Controllers that cannot be read: upgrading, suspended, throttled, stale; and what the others notice of them."""
+"""Controllers that cannot be polled: upgrading, suspended, throttled, stale; and that they do not affect others."""
 
 import time
 from collections.abc import Iterable
@@ -32,11 +32,11 @@ def of_dc1(series: Series, *names: str) -> list[float]:
     return [series[f"avi_controller_{name}", (("controller", "dc1"), *read.get(name, ()))] for name in names]
 
 
-# -- the night of an upgrade
+# -- an upgrade night
 
 
 @pytest.mark.parametrize("sign", ["html_503", "forbidden_upgrade"])
-async def test_an_upgrade_is_a_state_that_lasts_until_a_good_poll(tmp_path: Path, sign: str) -> None:
+async def test_the_upgrade_state_lasts_until_a_good_poll(tmp_path: Path, sign: str) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         dc1 = simulator.controllers["dc1"]
         await polled(daemon, "dc1")
@@ -71,7 +71,7 @@ async def test_refused_connections_alone_are_no_upgrade(tmp_path: Path) -> None:
         assert of_dc1(await exposition(daemon), "upgrade_in_progress", "up") == [0.0, 0.0]
 
 
-async def test_a_failure_of_another_kind_ends_the_state_of_upgrade(tmp_path: Path) -> None:
+async def test_a_failure_of_another_kind_ends_the_upgrade_state(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         dc1 = simulator.controllers["dc1"]
         dc1.faults.order(Fault("html_503"))
@@ -82,7 +82,7 @@ async def test_a_failure_of_another_kind_ends_the_state_of_upgrade(tmp_path: Pat
         assert of_dc1(await exposition(daemon), "upgrade_in_progress") == [0.0]
 
 
-async def test_the_night_of_an_upgrade_as_a_whole(tmp_path: Path) -> None:
+async def test_a_whole_upgrade_night(tmp_path: Path) -> None:
     """The scenario of that name, moment by moment: refused writes, refused connections, 503, another version."""
     async with Simulator.of("upgrade-night", speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         await until(daemon, "dc1", lambda entry: entry.session.up and entry.session.version == "30.2.1")
@@ -99,7 +99,7 @@ async def test_the_night_of_an_upgrade_as_a_whole(tmp_path: Path) -> None:
         assert not daemon.fleet.entries["dc2"].collections["image"].health.failures
 
 
-# -- a password that is refused
+# -- a refused password
 
 
 async def test_a_wrong_password_is_tried_once_by_many_polls_and_again_when_the_file_changed(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ async def test_a_wrong_password_is_tried_once_by_many_polls_and_again_when_the_f
         assert dc1.failed_logins == 1
 
 
-async def test_a_wrong_password_from_the_start_locks_nobody_out(tmp_path: Path) -> None:
+async def test_a_wrong_password_from_the_start_does_not_lock_the_account(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator:
         simulator.controllers["dc1"].password = "changed"
         async with watching(simulator, tmp_path) as daemon:
@@ -133,18 +133,18 @@ async def test_a_wrong_password_from_the_start_locks_nobody_out(tmp_path: Path) 
         assert simulator.controllers["dc1"].failed_logins == 1
 
 
-# -- a Controller that asks to be left alone
+# -- 429 and Retry-After
 
 
 @pytest.mark.parametrize("said", ["seconds", "date"])
-async def test_a_retry_after_is_how_long_the_next_poll_is_put_off(tmp_path: Path, said: str) -> None:
+async def test_a_retry_after_delays_the_next_poll(tmp_path: Path, said: str) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         await polled(daemon, "dc1")
         began = time.time()
         simulator.controllers["dc1"].faults.order(Fault("too_many_requests", seconds=1800.0, value=said))
         await failed(daemon, "dc1", "throttled")
         (interval_s,) = of_dc1(await exposition(daemon), "poll_interval_seconds")
-        spent_s = time.time() - began + 1.0  # a date is told in whole seconds
+        spent_s = time.time() - began + 1.0  # a date has whole seconds
         assert 1800.0 - spent_s <= interval_s <= 1800.0
 
 
@@ -171,10 +171,10 @@ async def test_without_a_retry_after_failures_back_off_by_themselves(tmp_path: P
         assert len(set(intervals)) == len(intervals)  # jitter
 
 
-# -- a good poll that is too old
+# -- stale images
 
 
-async def test_images_are_withdrawn_when_stale_and_come_back_though_not_a_byte_of_them_changed(tmp_path: Path) -> None:
+async def test_stale_images_are_withdrawn_and_return_with_unchanged_bytes(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, poll=SHORT_LIVED) as daemon:
         await polled(daemon, "dc1")
         known = await exposition(daemon)
@@ -195,8 +195,8 @@ async def test_images_are_withdrawn_when_stale_and_come_back_though_not_a_byte_o
         assert of_dc1(series, "stale", "up") == [0.0, 1.0]
 
 
-async def test_a_controller_that_hangs_goes_stale_all_the_same(tmp_path: Path) -> None:
-    """No poll ends while it is withdrawn: the deadline of the last good poll does not wait for one."""
+async def test_a_controller_that_hangs_becomes_stale(tmp_path: Path) -> None:
+    """No poll ends meanwhile: images expire after the last good poll, whether or not another one ends."""
     poll = {**QUICK, "timeout": "400ms", "stale_after": "500ms"}
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, poll=poll) as daemon:
         await polled(daemon, "dc1")
@@ -208,7 +208,7 @@ async def test_a_controller_that_hangs_goes_stale_all_the_same(tmp_path: Path) -
         assert len(image_uuids(await exposition(daemon), "dc1")) == 3
 
 
-async def test_a_controller_that_was_never_read_goes_stale_too(tmp_path: Path) -> None:
+async def test_a_controller_that_was_never_polled_becomes_stale(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator:
         simulator.controllers["dc1"].faults.order(Fault("http_500", path="/"))
         async with watching(simulator, tmp_path, poll=SHORT_LIVED) as daemon:
@@ -218,7 +218,7 @@ async def test_a_controller_that_was_never_read_goes_stale_too(tmp_path: Path) -
             assert of_dc1(await exposition(daemon), "stale", "up") == [0.0, 1.0]
 
 
-async def test_an_image_that_changed_while_stale_comes_back_changed(tmp_path: Path) -> None:
+async def test_an_image_that_changed_while_stale_returns_changed(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, poll=SHORT_LIVED) as daemon:
         dc1 = simulator.controllers["dc1"]
         entry = await polled(daemon, "dc1")
@@ -241,7 +241,7 @@ def _of_images(series: Series) -> Series:
 # -- what the others notice
 
 
-async def test_dead_controllers_starve_none_though_only_one_poll_may_run_at_once(tmp_path: Path) -> None:
+async def test_dead_controllers_do_not_delay_others_even_with_one_poll_at_a_time(tmp_path: Path) -> None:
     specs = [ControllerSpec(name=f"dead{number}") for number in range(6)] + [ControllerSpec(name="alive", images=1)]
     poll = {**QUICK, "timeout": "300ms", "concurrency": 1}
     async with Simulator(specs, speed=0.0) as simulator:

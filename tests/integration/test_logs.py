@@ -46,7 +46,7 @@ async def test_a_failure_is_said_once_however_long_it_lasts_and_so_is_its_end(tm
         assert aloud(logs) == ["controller_up", "controller_down", "controller_up"]
         (down,) = said(logs, "controller_down")
         assert (down["log_level"], down["controller"], down["reason"]) == ("warning", "dc1", "http_5xx")
-        assert down["cause"] == "images: 500 without a word"
+        assert down["cause"] == "images: 500 without a message"
         assert len(said(logs, "poll")) > 13
 
 

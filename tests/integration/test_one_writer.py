@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from monitor.model.errors import NewerDatabase, StoreError
 from monitor.model.tracked import ProgressMark
-from monitor.patching.annotations import Annotating
+from monitor.patching.annotations import AnnotationChange
 from monitor.store import Store
 from tests.support.stores import (
     DONE,
@@ -27,7 +27,7 @@ from tests.support.stores import (
 )
 
 EARLY = ProgressMark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
-TAKEN = "another monitor writes to it"
+TAKEN = "another daemon has the database open"
 
 
 def another(url: str) -> Store:
@@ -37,21 +37,21 @@ def another(url: str) -> Store:
 async def test_a_second_monitor_neither_reads_nor_writes_nor_ends_what_is_under_way(database_url: str) -> None:
     ordered = intent()
     async with opened(database_url) as first, closing(another(database_url)) as second:
-        await first.ledger.record(intent("image-2"), DONE, TICKET, at=1)
-        number = await first.ledger.intend(ordered, at=1)
+        await first.audit_log.record(intent("image-2"), DONE, TICKET, at=1)
+        number = await first.audit_log.begin(ordered, at=1)
         with capture_logs() as logs:
             with pytest.raises(StoreError, match=TAKEN):
                 await second.open()
             second.marks.set("dc1", "image", {"image-1": EARLY})
             await second.try_flush()
             with pytest.raises(StoreError, match=TAKEN):
-                await second.ledger.record(intent(), DONE, TICKET, at=2)
+                await second.audit_log.record(intent(), DONE, TICKET, at=2)
             with pytest.raises(StoreError, match=TAKEN):
-                await second.ledger.entries()
-        assert [line["event"] for line in logs] == ["store_down", "audit_write_failed"]
-        assert not second.ledger.annotations_of("dc1")
-        await first.ledger.conclude(number, ordered, DONE, TICKET, at=2)
-        assert [entry.ending for entry in await first.ledger.entries()] == [DONE, DONE]
+                await second.audit_log.entries()
+        assert [line["event"] for line in logs] == ["database_down", "audit_write_failed"]
+        assert not second.audit_log.annotations_of("dc1")
+        await first.audit_log.finish(number, ordered, DONE, TICKET, at=2)
+        assert [entry.outcome for entry in await first.audit_log.entries()] == [DONE, DONE]
         assert is_up(first)
         assert not first.marks.of("dc1", "image")
 
@@ -59,15 +59,15 @@ async def test_a_second_monitor_neither_reads_nor_writes_nor_ends_what_is_under_
 async def test_it_goes_on_where_the_first_ended(database_url: str) -> None:
     async with closing(another(database_url)) as second:
         async with opened(database_url) as first:
-            await first.ledger.record(intent(), DONE, TICKET, at=1)
-            await first.ledger.intend(intent(), at=1)
+            await first.audit_log.record(intent(), DONE, TICKET, at=1)
+            await first.audit_log.begin(intent(), at=1)
             second.marks.set("dc1", "image", {"image-1": EARLY})
             await second.try_flush()
             assert not is_up(second)
         await second.try_flush()
         assert is_up(second)
-        assert second.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-        assert [entry.ending for entry in await second.ledger.entries()] == [UNKNOWN, DONE]
+        assert second.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+        assert [entry.outcome for entry in await second.audit_log.entries()] == [UNKNOWN, DONE]
     async with opened(database_url) as third:
         assert third.marks.of("dc1", "image") == {"image-1": EARLY}
 
@@ -86,14 +86,14 @@ async def test_of_several_that_start_at_once_one_writes(database_url: str) -> No
 
 async def test_a_lock_that_is_lost_is_taken_again_before_anything_is_written(database_url: str) -> None:
     async with opened(database_url) as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
         await lose_lock(store, database_url)
-        with pytest.raises(StoreError, match="its lock is lost"):
-            await store.ledger.record(intent(), DONE, TICKET, at=2)
+        with pytest.raises(StoreError, match="the lock is lost"):
+            await store.audit_log.record(intent(), DONE, TICKET, at=2)
         assert not is_up(store)
         await store.flush()
         assert is_up(store)
-        assert len(await store.ledger.entries()) == 1
+        assert len(await store.audit_log.entries()) == 1
         async with closing(another(database_url)) as second:
             with pytest.raises(StoreError, match=TAKEN):
                 await second.open()
@@ -113,20 +113,26 @@ async def test_what_another_did_in_between_is_read_and_what_was_under_way_is_wri
 ) -> None:
     ordered = intent()
     shown: list[Mapping[str, Any]] = []
-    async with opened(database_url) as first:
-        first.ledger.on_reread = lambda: shown.append(first.ledger.annotations_of("dc1"))
-        number = await first.ledger.intend(ordered, at=1)
+    first = Store(
+        database_url,
+        now=lambda: NOW,
+        limit_s=30.0,
+        on_annotations_read=lambda: shown.append(first.audit_log.annotations_of("dc1")),
+    )
+    async with closing(first):
+        await first.open()
+        number = await first.audit_log.begin(ordered, at=1)
         await lose_lock(first, database_url)
         async with opened(database_url) as second:
-            await second.ledger.record(intent("image-2"), DONE, TICKET, at=2)
+            await second.audit_log.record(intent("image-2"), DONE, TICKET, at=2)
             with pytest.raises(StoreError):
-                await first.ledger.conclude(number, ordered, DONE, Annotating({"a": "b"}), at=3)
+                await first.audit_log.finish(number, ordered, DONE, AnnotationChange({"a": "b"}), at=3)
             await first.try_flush()
             assert not is_up(first)
         await heal(first)
-        assert shown == [{"image-1": {"a": "b"}, "image-2": {"ticket": "CHG-1"}}]
-        entries = await first.ledger.entries()
-        assert [(entry.intent.request_id, entry.ending) for entry in entries if entry.intent == ordered] == [
+        assert shown == [{}, {"image-1": {"a": "b"}, "image-2": {"ticket": "CHG-1"}}]
+        entries = await first.audit_log.entries()
+        assert [(entry.intent.request_id, entry.outcome) for entry in entries if entry.intent == ordered] == [
             (ordered.request_id, DONE),
             (ordered.request_id, UNKNOWN),
         ]

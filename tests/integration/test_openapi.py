@@ -165,7 +165,7 @@ def test_each_form_of_a_patch_goes_all_the_way_to_the_controller(form: str, daem
         case.headers, case.query, case.body = VERSION.copy(), {}, _unconditional(case.body)
         if send(case, daemon).status_code == 200:
             patch = decode_patch(msgspec.json.encode(case.body))
-            done.update(annotated=patch.annotating is not None, adjusted=patch.adjustment is not None)
+            done.update(annotated=patch.annotations is not None, adjusted=patch.adjustment is not None)
 
     draw()
     assert done["annotated"]

@@ -153,7 +153,7 @@ async def test_a_database_that_notes_two_schemas_says_so(database_url: str) -> N
     async with opened(database_url) as store:
         await run(store, "INSERT INTO alembic_version VALUES ('0001')")
     async with closing(Store(database_url)) as store:
-        with pytest.raises(StoreError, match="its table alembic_version cannot be right"):
+        with pytest.raises(StoreError, match="the table alembic_version is inconsistent"):
             await store.open()
         assert not is_up(store)
 
@@ -174,13 +174,13 @@ async def test_a_database_of_the_version_before_keeps_its_marks_annotations_and_
     values = values or {"bytes": "BLOB", "e16": f"X'{b'e'.hex() * 16}'"}
     change = intent("image-1")
     async with opened(database_url) as store:
-        await store.ledger.record(change, DONE, TICKET, at=NOW)
+        await store.audit_log.record(change, DONE, TICKET, at=NOW)
         for statement in _SCHEMA_0003:
             await run(store, statement.format(**values))
     async with opened(database_url) as store:
         assert store.marks.of("dc1", "image") == {"image-1": EARLY}
-        assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-        assert [entry.intent for entry in await store.ledger.entries()] == [change]
+        assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+        assert [entry.intent for entry in await store.audit_log.entries()] == [change]
         store.marks.set("dc1", "toy", {"image-1": LATE})
         await store.flush()
     async with opened(database_url) as store:

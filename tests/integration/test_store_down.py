@@ -49,7 +49,7 @@ async def test_a_patch_is_refused_while_the_database_is_locked_and_done_after(tm
             for body in ({"annotations": {"a": "b"}}, {"name": "x"}):
                 got = await patch(daemon, uuid, body)
                 assert (got.status, got.kind) == (503, "store-down")
-                assert got.json["detail"] == "nothing was changed: the database says database is locked"
+                assert got.json["detail"] == "nothing was changed: the database failed: database is locked"
             ready = await ask(daemon, "GET", "/-/ready")
             assert (ready.status, ready.body) == (503, b"not ready: the database does not answer\n")
             await polled(daemon, "dc1", 3)
@@ -75,7 +75,7 @@ async def test_an_adjustment_that_the_controller_took_is_recorded_when_the_datab
                 got = await call
         assert (got.status, got.kind) == (500, "not-recorded")
         require_conformance("PATCH", f"/api/image/{uuid}", got.status, got.headers, got.body)
-        assert "the Controller took the adjustment" in got.json["detail"]
+        assert "the Controller made the change" in got.json["detail"]
         assert dc1.image(uuid)["name"] == "x"
         await healed(daemon)
         (entry,) = await audit(daemon)
@@ -113,7 +113,7 @@ async def test_a_daemon_that_starts_beside_another_watches_and_changes_nothing_u
             await until(second, "dc1", lambda entry: entry.session.up)
             got = await patch(second, uuid, {"annotations": {"a": "c"}})
             assert (got.status, got.kind) == (503, "store-down")
-            assert "the database says another monitor writes to it" in got.json["detail"]
+            assert "the database failed: another daemon has the database open" in got.json["detail"]
             assert (await ask(second, "GET", "/-/ready")).status == 503
             assert samples(await scrape(second), "avi_image_annotations", image_uuid=uuid) == [0.0]
             assert (await patch(first, uuid, {"annotations": {"a": "d"}})).status == 200

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from monitor.model.errors import StoreError
 from monitor.model.tracked import ProgressMark
-from monitor.patching.annotations import Annotating
+from monitor.patching.annotations import AnnotationChange
 from monitor.store import Store
 from tests.support.postgres import Server, serving
 from tests.support.store_failures import OF_FILES, OF_SERVERS, Place, Trouble, read_only_file
@@ -58,16 +58,16 @@ def trouble(request: pytest.FixtureRequest) -> tuple[Place, Trouble]:
 async def test_an_intent_is_refused_and_not_written_later(trouble: tuple[Place, Trouble]) -> None:
     place, (words, on) = trouble
     async with opened(place.url, busy_timeout_ms=1) as store:
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
         async with on(place):
             with pytest.raises(StoreError, match=words):
-                await store.ledger.intend(intent(), at=2)
+                await store.audit_log.begin(intent(), at=2)
             assert not is_up(store)
             await store.try_flush()
             assert not is_up(store)
-            assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+            assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
         await heal(store)
-        assert len(await store.ledger.entries()) == 1
+        assert len(await store.audit_log.entries()) == 1
         assert not await wrong_with(store)
 
 
@@ -77,34 +77,34 @@ async def test_an_ending_is_kept_and_written_with_its_annotations_when_the_datab
     place, (words, on) = trouble
     orders = [intent(), intent(), intent("image-2")]
     async with opened(place.url, busy_timeout_ms=1) as store:
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
-        numbers = [await store.ledger.intend(ordered, at=2) for ordered in orders]
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
+        numbers = [await store.audit_log.begin(ordered, at=2) for ordered in orders]
         async with on(place):
             for at, (number, ordered) in enumerate(zip(numbers, orders, strict=True), 3):
                 with pytest.raises(StoreError, match=words):
-                    await store.ledger.conclude(number, ordered, DONE, Annotating({"at": str(at)}), at=at)
+                    await store.audit_log.finish(number, ordered, DONE, AnnotationChange({"at": str(at)}), at=at)
             await store.try_flush()
-            assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+            assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
         await heal(store)
         expected = {"image-1": {"ticket": "CHG-1", "at": "4"}, "image-2": {"at": "5"}}
-        assert store.ledger.annotations_of("dc1") == expected
+        assert store.audit_log.annotations_of("dc1") == expected
     async with opened(place.url) as store:
-        entries = await store.ledger.entries()
-        assert [(entry.ended_at, entry.ending) for entry in entries] == [(5, DONE), (4, DONE), (3, DONE), (1, DONE)]
-        assert store.ledger.annotations_of("dc1") == expected
+        entries = await store.audit_log.entries()
+        assert [(entry.ended_at, entry.outcome) for entry in entries] == [(5, DONE), (4, DONE), (3, DONE), (1, DONE)]
+        assert store.audit_log.annotations_of("dc1") == expected
         assert not await wrong_with(store)
 
 
 async def test_an_annotation_is_refused_and_not_written_later(trouble: tuple[Place, Trouble]) -> None:
     place, (words, on) = trouble
     async with opened(place.url, busy_timeout_ms=1) as store:
-        await store.ledger.record(intent(), DONE, None, at=1)
+        await store.audit_log.record(intent(), DONE, None, at=1)
         async with on(place):
             with pytest.raises(StoreError, match=words):
-                await store.ledger.record(intent(), DONE, TICKET, at=2)
+                await store.audit_log.record(intent(), DONE, TICKET, at=2)
         await heal(store)
-        assert not store.ledger.annotations_of("dc1")
-        assert len(await store.ledger.entries()) == 1
+        assert not store.audit_log.annotations_of("dc1")
+        assert len(await store.audit_log.entries()) == 1
 
 
 async def test_marks_are_written_when_the_database_is_back(trouble: tuple[Place, Trouble]) -> None:
@@ -123,20 +123,19 @@ async def test_a_trouble_is_said_once_and_each_failed_write_counted(trouble: tup
     place, (words, on) = trouble
     failures: list[None] = []
     ordered = intent()
-    async with opened(place.url, busy_timeout_ms=1) as store:
-        store.ledger.on_failure = lambda: failures.append(None)
-        number = await store.ledger.intend(ordered, at=1)
+    async with opened(place.url, busy_timeout_ms=1, on_audit_failure=lambda: failures.append(None)) as store:
+        number = await store.audit_log.begin(ordered, at=1)
         with capture_logs() as logs:
             async with on(place):
                 for _ in range(2):
                     with suppress(StoreError):
-                        await store.ledger.intend(intent(), at=2)
+                        await store.audit_log.begin(intent(), at=2)
                 with suppress(StoreError):
-                    await store.ledger.conclude(number, ordered, DONE, None, at=3)
+                    await store.audit_log.finish(number, ordered, DONE, None, at=3)
                 await store.try_flush()
             await heal(store)
     events = [line["event"] for line in logs]
-    assert events == ["store_down", *["audit_write_failed"] * 3, "audit", "store_up"]
+    assert events == ["database_down", *["audit_write_failed"] * 3, "audit", "database_up"]
     assert [line.get("number") for line in logs[1:4]] == [None, None, number]
     assert all(re.search(words, line["cause"]) for line in logs[:4])
     assert len(failures) == 3
@@ -145,8 +144,8 @@ async def test_a_trouble_is_said_once_and_each_failed_write_counted(trouble: tup
 async def test_a_store_that_starts_in_trouble_gets_well(trouble: tuple[Place, Trouble]) -> None:
     place, (words, on) = trouble
     async with opened(place.url) as store:
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
-        left = await store.ledger.intend(intent(), at=2)
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
+        left = await store.audit_log.begin(intent(), at=2)
         store.marks.set("dc1", "image", {"image-1": EARLY})
         await store.flush()
         watcher = place.watch()
@@ -156,12 +155,12 @@ async def test_a_store_that_starts_in_trouble_gets_well(trouble: tuple[Place, Tr
                 await late.open()
             assert not is_up(late)
         await heal(late)
-        assert late.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+        assert late.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
         assert late.marks.of("dc1", "image") == {"image-1": EARLY}
-        newest, _ = await late.ledger.entries()
+        newest, _ = await late.audit_log.entries()
         assert newest.number == left
-        assert newest.ending
-        assert newest.ending.outcome == "unknown"
+        assert newest.outcome
+        assert newest.outcome.outcome == "unknown"
     watcher.close()
 
 
@@ -169,31 +168,31 @@ async def test_a_store_that_starts_in_trouble_gets_well(trouble: tuple[Place, Tr
 
 
 async def test_a_store_that_was_not_opened_says_so() -> None:
-    ledger = Store("sqlite://").ledger
-    with pytest.raises(StoreError, match="it was not opened yet"):
-        await ledger.entries()
-    with pytest.raises(StoreError, match="it was not opened yet"):
-        await ledger.intend(intent(), at=1)
+    audit_log = Store("sqlite://").audit_log
+    with pytest.raises(StoreError, match="the database has not been opened yet"):
+        await audit_log.entries()
+    with pytest.raises(StoreError, match="the database has not been opened yet"):
+        await audit_log.begin(intent(), at=1)
 
 
 async def test_a_file_that_can_only_be_read_is_read_at_start(file_place: Place) -> None:
     async with opened(file_place.url) as store:
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
         store.marks.set("dc1", "image", {"image-1": EARLY})
         await store.flush()
     async with closing(Store(file_place.url)) as store:
         async with read_only_file(file_place):
             with pytest.raises(StoreError, match="attempt to write a readonly database"):
                 await store.open()
-            assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+            assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
             assert store.marks.of("dc1", "image") == {"image-1": EARLY}
-            assert len(await store.ledger.entries()) == 1
+            assert len(await store.audit_log.entries()) == 1
             with pytest.raises(StoreError, match="attempt to write a readonly database"):
-                await store.ledger.record(intent(), DONE, None, at=2)
+                await store.audit_log.record(intent(), DONE, None, at=2)
             await store.try_flush()
             assert not is_up(store)
         await heal(store)
-        await store.ledger.record(intent(), DONE, None, at=3)
+        await store.audit_log.record(intent(), DONE, None, at=3)
         assert not await wrong_with(store)
 
 
@@ -202,30 +201,30 @@ async def test_a_server_that_is_stopped_answers_no_question_until_it_is_back(
 ) -> None:
     words, on = OF_SERVERS["stopped"]
     async with opened(server_place.url) as store:
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
         async with on(server_place):
             with pytest.raises(StoreError, match=words):
-                await store.ledger.entries()
+                await store.audit_log.entries()
             assert not is_up(store)
         await heal(store)
-        assert len(await store.ledger.entries()) == 1
+        assert len(await store.audit_log.entries()) == 1
     assert not caplog.records, "the libraries have nothing to add to what we say"
 
 
 async def test_a_server_that_does_not_answer_in_time_is_taken_for_down(server_place: Place) -> None:
     ordered = intent()
     async with opened(server_place.url) as store:
-        number = await store.ledger.intend(ordered, at=1)
+        number = await store.audit_log.begin(ordered, at=1)
         locker = await asyncpg.connect(server_place.url)
         await locker.execute("BEGIN; LOCK TABLE audit_head")
         store.database.limit_s = 0.05
         with pytest.raises(StoreError, match="no answer in time"):
-            await store.ledger.conclude(number, ordered, DONE, TICKET, at=2)
+            await store.audit_log.finish(number, ordered, DONE, TICKET, at=2)
         store.database.limit_s = 30.0
         await locker.close()
         await heal(store)
-        assert [entry.ending for entry in await store.ledger.entries()] == [DONE]
-        assert store.ledger.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
+        assert [entry.outcome for entry in await store.audit_log.entries()] == [DONE]
+        assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
 
 
 async def test_nobody_waits_for_a_database_that_is_known_to_be_down(server_place: Place) -> None:
@@ -235,11 +234,11 @@ async def test_nobody_waits_for_a_database_that_is_known_to_be_down(server_place
         await locker.execute("BEGIN; LOCK TABLE audit_head")
         store.database.limit_s = 0.05
         with pytest.raises(StoreError, match="no answer in time"):
-            await store.ledger.intend(intent(), at=1)
+            await store.audit_log.begin(intent(), at=1)
         store.database.limit_s = 3_600.0  # far beyond what a test may take
         for _ in range(100):
             with pytest.raises(StoreError, match="no answer in time"):
-                await store.ledger.intend(intent(), at=1)
+                await store.audit_log.begin(intent(), at=1)
         await locker.close()
 
 
@@ -274,24 +273,30 @@ async def test_what_goes_to_a_file_that_is_gone_is_not_taken_for_written(
 ) -> None:
     shown: list[object] = []
     ordered = intent()
-    async with opened(file_place.url) as store:
-        store.ledger.on_reread = lambda: shown.append(store.ledger.annotations_of("dc1"))
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
-        number = await store.ledger.intend(ordered, at=2)
+    store = Store(
+        file_place.url,
+        now=lambda: NOW,
+        limit_s=30.0,
+        on_annotations_read=lambda: shown.append(store.audit_log.annotations_of("dc1")),
+    )
+    async with closing(store):
+        await store.open()
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
+        number = await store.audit_log.begin(ordered, at=2)
         store.marks.set("dc1", "image", {"image-1": EARLY})
         await store.flush()
         remove(file_place)
-        with pytest.raises(StoreError, match="its file is gone, or another has taken its place"):
-            await store.ledger.record(intent(), DONE, Annotating({"lost": "1"}), at=3)
-        with pytest.raises(StoreError, match="its file is gone"):
-            await store.ledger.conclude(number, ordered, DONE, Annotating({"kept": "1"}), at=4)
+        with pytest.raises(StoreError, match="the database file was removed or replaced"):
+            await store.audit_log.record(intent(), DONE, AnnotationChange({"lost": "1"}), at=3)
+        with pytest.raises(StoreError, match="the database file was removed"):
+            await store.audit_log.finish(number, ordered, DONE, AnnotationChange({"kept": "1"}), at=4)
         await heal(store)
-        assert shown == [{"image-1": {"kept": "1"}}]
+        assert shown == [{}, {"image-1": {"kept": "1"}}]
     async with opened(file_place.url) as store:
-        assert store.ledger.annotations_of("dc1") == {"image-1": {"kept": "1"}}
+        assert store.audit_log.annotations_of("dc1") == {"image-1": {"kept": "1"}}
         assert store.marks.of("dc1", "image") == {"image-1": EARLY}
-        (entry,) = await store.ledger.entries()
-        assert (entry.intent, entry.ending, entry.ended_at) == (ordered, DONE, 4)
+        (entry,) = await store.audit_log.entries()
+        assert (entry.intent, entry.outcome, entry.ended_at) == (ordered, DONE, 4)
         assert not await wrong_with(store)
 
 
@@ -300,26 +305,26 @@ async def test_a_file_that_is_gone_is_noticed_when_there_is_nothing_to_write(
     file_place: Place, remove: Callable[[Place], None]
 ) -> None:
     async with opened(file_place.url) as store:
-        await store.ledger.record(intent(), DONE, TICKET, at=1)
+        await store.audit_log.record(intent(), DONE, TICKET, at=1)
         remove(file_place)
         with capture_logs() as logs:
             await store.try_flush()
-        assert [line["event"] for line in logs] == ["store_down", "store_up"]
+        assert [line["event"] for line in logs] == ["database_down", "database_up"]
         assert is_up(store)
-        assert not store.ledger.annotations_of("dc1")
+        assert not store.audit_log.annotations_of("dc1")
 
 
 async def test_an_intent_of_the_old_file_is_not_taken_for_one_of_the_new(file_place: Place) -> None:
     old, new = intent(), intent("image-2")
     async with opened(file_place.url) as store:
-        number = await store.ledger.intend(old, at=1)
+        number = await store.audit_log.begin(old, at=1)
         delete(file_place)
         await store.try_flush()
         await heal(store)
-        assert await store.ledger.intend(new, at=2) == number
-        await store.ledger.conclude(number, old, DONE, None, at=3)
-        await store.ledger.conclude(number, new, DONE, None, at=4)
-        entries = await store.ledger.entries()
+        assert await store.audit_log.begin(new, at=2) == number
+        await store.audit_log.finish(number, old, DONE, None, at=3)
+        await store.audit_log.finish(number, new, DONE, None, at=4)
+        entries = await store.audit_log.entries()
         assert [(entry.intent, entry.ended_at) for entry in entries] == [(old, 3), (new, 4)]
         assert not await wrong_with(store)
 
@@ -332,20 +337,20 @@ async def test_a_caller_that_goes_at_any_moment_leaves_all_or_nothing(database_u
     """When it goes decides where it is interrupted, and on no machine at the same place; what holds, holds anywhere."""
     concluded, abandoned, recorded = intent(), intent(), intent("image-2")
     async with opened(database_url) as store:
-        number = await store.ledger.intend(concluded, at=1)
+        number = await store.audit_log.begin(concluded, at=1)
         for write in (
-            store.ledger.conclude(number, concluded, DONE, TICKET, at=2),
-            store.ledger.intend(abandoned, at=3),
-            store.ledger.record(recorded, DONE, TICKET, at=4),
+            store.audit_log.finish(number, concluded, DONE, TICKET, at=2),
+            store.audit_log.begin(abandoned, at=3),
+            store.audit_log.record(recorded, DONE, TICKET, at=4),
         ):
             with suppress(TimeoutError):
                 async with asyncio.timeout(after_s):
                     await write
         await store.flush()
-        entries = {entry.intent.request_id: entry for entry in await store.ledger.entries()}
-        assert entries[concluded.request_id].ending == DONE
-        assert store.ledger.annotations_of("dc1")["image-1"] == {"ticket": "CHG-1"}
-        assert (recorded.request_id in entries) == ("image-2" in store.ledger.annotations_of("dc1"))
+        entries = {entry.intent.request_id: entry for entry in await store.audit_log.entries()}
+        assert entries[concluded.request_id].outcome == DONE
+        assert store.audit_log.annotations_of("dc1")["image-1"] == {"ticket": "CHG-1"}
+        assert (recorded.request_id in entries) == ("image-2" in store.audit_log.annotations_of("dc1"))
         if abandoned.request_id in entries:
-            assert entries[abandoned.request_id].ending in (NOT_BEGUN, None)
+            assert entries[abandoned.request_id].outcome in (NOT_BEGUN, None)
         assert not await wrong_with(store)

@@ -1,4 +1,4 @@
-"""What earlier uploads took, in memory and on real databases."""
+"""The upload history, in memory and on real databases."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -19,7 +19,7 @@ def upload(number: int = 1, took_s: float | None = None, *, tasks: dict[str, flo
     return CompletedUpload(float(number), tasks, took_s)
 
 
-async def test_what_was_learned_survives_a_restart(database_url: str) -> None:
+async def test_typical_durations_survive_a_restart(database_url: str) -> None:
     async with opened(database_url) as store:
         assert store.upload_history.typical("dc1", "system") == UNKNOWN
         store.upload_history.record("dc1", *image(), upload(took_s=50.0))
@@ -30,13 +30,13 @@ async def test_what_was_learned_survives_a_restart(database_url: str) -> None:
         assert store.upload_history.typical("dc2", "system") == UNKNOWN
 
 
-async def test_what_was_learned_before_the_database_was_there_stands(database_url: str) -> None:
+async def test_uploads_recorded_while_the_database_was_down_are_merged(database_url: str) -> None:
     async with opened(database_url) as store:
         store.upload_history.record("dc1", *image(1), upload(1, took_s=50.0))
         store.upload_history.record("dc2", *image(1), upload(1, took_s=50.0))
         await store.flush()
     async with opened(database_url) as store:
-        store.upload_history.doubt()
+        store.upload_history.mark_unsynced()
         store.upload_history.record("dc1", *image(2), upload(2, took_s=70.0))
         await store.flush()
     async with opened(database_url) as store:
@@ -44,7 +44,7 @@ async def test_what_was_learned_before_the_database_was_there_stands(database_ur
         assert store.upload_history.typical("dc2", "system").took_s == 50.0
 
 
-async def test_the_last_few_of_a_kind_are_kept(database_url: str) -> None:
+async def test_the_last_few_uploads_of_a_type_are_kept(database_url: str) -> None:
     async with opened(database_url) as store:
         for number in range(1, 9):
             store.upload_history.record("dc1", *image(number), upload(number, took_s=100.0 * number))
@@ -55,14 +55,14 @@ async def test_the_last_few_of_a_kind_are_kept(database_url: str) -> None:
         assert store.upload_history.typical("dc1", "patch") == TypicalDurations(TASKS)
 
 
-async def test_how_long_it_took_is_not_forgotten_when_it_is_read_again(database_url: str) -> None:
+async def test_the_duration_of_an_upload_is_kept_when_it_is_recorded_again(database_url: str) -> None:
     async with opened(database_url) as store:
         store.upload_history.record("dc1", *image(), upload(took_s=50.0))
         store.upload_history.record("dc1", *image(), upload())
         assert store.upload_history.typical("dc1", "system").took_s == 50.0
 
 
-async def test_an_image_that_turns_out_to_be_of_another_kind_is_kept_once(database_url: str) -> None:
+async def test_an_image_whose_type_changes_is_kept_once(database_url: str) -> None:
     async with opened(database_url) as store:
         store.upload_history.record("dc1", *image(kind="patch"), upload())
         await store.flush()
@@ -74,7 +74,7 @@ async def test_an_image_that_turns_out_to_be_of_another_kind_is_kept_once(databa
 
 
 @pytest.mark.parametrize("tasks", [{}, {"a\x00b": 1.0}, {"a\ud800": 1.0}])
-async def test_what_teaches_nothing_or_no_database_takes_is_let_go(tasks: dict[str, float]) -> None:
+async def test_an_upload_without_tasks_or_not_storable_is_ignored(tasks: dict[str, float]) -> None:
     async with opened("sqlite://") as store:
         store.upload_history.record("dc1", *image(), upload(tasks=tasks))
         await store.flush()
@@ -82,7 +82,7 @@ async def test_what_teaches_nothing_or_no_database_takes_is_let_go(tasks: dict[s
 
 
 @pytest.mark.parametrize("text", ["nonsense", '{"Extract": "long"}', "[]"])
-async def test_a_row_that_makes_no_sense_costs_itself_alone(database_url: str, text: str) -> None:
+async def test_an_invalid_row_is_ignored(database_url: str, text: str) -> None:
     async with opened(database_url) as store:
         store.upload_history.record("dc1", *image(1), upload(1))
         store.upload_history.record("dc2", *image(2), upload(2))
@@ -94,7 +94,7 @@ async def test_a_row_that_makes_no_sense_costs_itself_alone(database_url: str, t
         assert store.upload_history.typical("dc2", "system") == TypicalDurations(TASKS)
 
 
-async def test_what_could_not_be_written_stays_to_be_written(database_url: str) -> None:
+async def test_uploads_that_could_not_be_written_are_written_later(database_url: str) -> None:
     async with opened(database_url) as store:
         await run(store, "ALTER TABLE earlier_uploads RENAME TO gone")
         store.upload_history.record("dc1", *image(), upload())

@@ -13,7 +13,7 @@ import aiohttp
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.avi.client import Client
+from monitor.avi.client import MAX_REQUESTS_PER_POLL, Client
 from monitor.avi.connection import open_session
 from monitor.cli.commands.simulate import write_config
 from monitor.config.load import load
@@ -75,6 +75,7 @@ async def connected(
     tls: Tls | None = None,
     timeout_s: float = 5.0,
     max_response: int = 32 * 1024 * 1024,
+    max_requests_per_poll: float = MAX_REQUESTS_PER_POLL,
 ) -> AsyncIterator[Client]:
     """A client of a simulated Controller, without the daemon around it."""
     configured = Controller(
@@ -87,7 +88,14 @@ async def connected(
         tls=tls or Tls(),
     )
     async with open_session(configured.tls, keepalive_s=60.0) as session:
-        yield Client(configured, session, timeout_s=timeout_s, max_response=max_response, now=time.time)
+        yield Client(
+            configured,
+            session,
+            timeout_s=timeout_s,
+            max_response=max_response,
+            now=time.time,
+            max_requests_per_poll=max_requests_per_poll,
+        )
 
 
 def rewrite(path: Path, text: str | None) -> None:

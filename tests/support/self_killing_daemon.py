@@ -61,8 +61,8 @@ async def _run(config: Path, pipe: Connection, kill_at: int) -> None:
         patcher = daemon.state.patcher
         apply = patcher.apply
 
-        async def doomed(order: Any) -> Any:  # noqa: ANN401  as apply
-            return await Steps(apply(order), kill_at)
+        async def doomed(request: Any) -> Any:  # noqa: ANN401  as apply
+            return await Steps(apply(request), kill_at)
 
         patcher.apply = doomed  # type: ignore[method-assign]
         polled = asyncio.Event()

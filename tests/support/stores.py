@@ -9,17 +9,17 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy import text
 
-from monitor.patching.annotations import Annotating
+from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Intent, Outcome, faults
 from monitor.store import Store
 from tests.support.daemons import PATIENCE_S
 
 DONE = Outcome(outcome="done", answer=200)
 UNKNOWN = Outcome(
-    outcome="unknown", detail="the monitor ended while it was under way; look at the image before you repeat it"
+    outcome="unknown", detail="the daemon ended while the change was in flight; check the image before you repeat it"
 )
-NOT_BEGUN = Outcome(outcome="failed", detail="nothing was done: the database did not answer in time")
-TICKET = Annotating({"ticket": "CHG-1"})
+NOT_BEGUN = Outcome(outcome="failed", detail="nothing was changed: the database did not answer in time")
+TICKET = AnnotationChange({"ticket": "CHG-1"})
 NOW = 1_000.5
 
 _requests = count(1)
@@ -27,14 +27,19 @@ _requests = count(1)
 
 @asynccontextmanager
 async def opened(
-    url: str, *, now: Callable[[], float] = lambda: NOW, limit_s: float = 30.0, busy_timeout_ms: int = 1_000
+    url: str,
+    *,
+    now: Callable[[], float] = lambda: NOW,
+    limit_s: float = 30.0,
+    busy_timeout_ms: int = 1_000,
+    on_audit_failure: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Store]:
     """
     A store that is up, closed at the end without a last flush, as by a kill.
 
     ``limit_s``: longer than in life, so that a slow machine is not taken for a dead database.
     """
-    store = Store(url, now=now, limit_s=limit_s, busy_timeout_ms=busy_timeout_ms)
+    store = Store(url, now=now, limit_s=limit_s, busy_timeout_ms=busy_timeout_ms, on_audit_failure=on_audit_failure)
     try:
         await store.open()
         yield store
@@ -65,7 +70,7 @@ def intent(image_uuid: str = "image-1", *, controller: str = "dc1", actor: str =
 
 async def wrong_with(store: Store) -> list[str]:
     """Every fault of the chain."""
-    return await store.ledger.read_chain(lambda records, head: list(faults(records, head)))
+    return await store.audit_log.read_chain(lambda records, head: list(faults(records, head)))
 
 
 def is_up(store: Store) -> bool:

@@ -37,7 +37,7 @@ async def list_audit(request: web.Request) -> web.Response:
 
 
 async def _read(request: web.Request, most: int) -> tuple[Entry, ...]:
-    return await request.app[STATE].ledger.entries(
+    return await request.app[STATE].audit_log.entries(
         image_uuid=request.query.get("image"),
         controller=request.query.get("controller"),
         controllers=request[CALLER].controllers,
@@ -59,7 +59,7 @@ def _moment(request: web.Request, key: str) -> float | None:
 
 
 def _shown(entry: Entry) -> Audited:
-    intent, ending = entry.intent, entry.ending
+    intent, outcome = entry.intent, entry.outcome
     return Audited(
         number=entry.number,
         at=entry.at,
@@ -69,9 +69,9 @@ def _shown(entry: Entry) -> Audited:
         controller=intent.controller,
         image_uuid=intent.image_uuid,
         asked=intent.asked,
-        outcome=ending.outcome if ending else None,
+        outcome=outcome.outcome if outcome else None,
         ended_at=entry.ended_at,
-        changes=ending.changes if ending else {},
-        answer=ending.answer if ending else None,
-        detail=ending.detail if ending else "",
+        changes=outcome.changes if outcome else {},
+        answer=outcome.answer if outcome else None,
+        detail=outcome.detail if outcome else "",
     )

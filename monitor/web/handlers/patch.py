@@ -79,7 +79,7 @@ def _order(
         actor=request[CALLER].name,
         source=request.remote or "",
         request_id=request[REQUEST_ID],
-        wanted=lambda: request.transport is not None and not request.transport.is_closing(),
+        client_connected=lambda: request.transport is not None and not request.transport.is_closing(),
     )
 
 

@@ -1,4 +1,4 @@
-"""How the exceptions of the HTTP library, and answers no simulator gives, become errors of a poll."""
+"""Exceptions of the HTTP library, and replies that the simulator cannot give, as errors of a poll."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ UNREACHABLE = OSError(113, "No route to host")
 
 
 class Answer(aiohttp.ClientResponse):
-    """What aioresponses makes, with the argument that it does not know yet."""
+    """The response class for aioresponses, with the argument of aiohttp that it does not know."""
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  the signature is aiohttp's
         super().__init__(*args, **{"stream_writer": Mock(), **options})
@@ -107,7 +107,7 @@ async def test_an_exception_while_images_are_read_has_the_same_reason(
 
 
 @pytest.mark.parametrize(("failure", "kind", "reason"), FAILURES.values(), ids=FAILURES)
-async def test_a_failure_is_over_with_the_next_good_answer(
+async def test_the_next_good_reply_ends_a_failure(
     client: Client, failure: Exception, kind: type[PollError], reason: Reason
 ) -> None:
     with aioresponses() as http:
@@ -121,24 +121,24 @@ async def test_a_failure_is_over_with_the_next_good_answer(
         assert (await client.list_images(ObjectList())).pages[0].count == 0
 
 
-async def test_the_fingerprint_found_is_told_so_that_it_can_be_compared(client: Client) -> None:
+async def test_the_error_names_the_fingerprint_of_the_certificate(client: Client) -> None:
     error = await the_error(client, FAILURES["pin"][0])
     assert "02" * 32 in error.detail
 
 
-async def test_foreign_texts_are_clipped(client: Client) -> None:
+async def test_texts_of_libraries_are_clipped(client: Client) -> None:
     error = await the_error(client, aiohttp.ClientConnectionError("x" * 10_000))
     assert len(error.detail) == 200
 
 
-async def test_what_is_no_failure_of_the_network_passes_as_the_bug_it_is(client: Client) -> None:
+async def test_an_exception_that_is_no_network_failure_is_not_converted(client: Client) -> None:
     with aioresponses() as http:
         http.post(LOGIN, exception=ZeroDivisionError())
         with pytest.raises(ZeroDivisionError):
             await client.list_images(ObjectList())
 
 
-async def test_a_cookie_that_no_header_can_carry_harms_nothing(client: Client) -> None:
+async def test_a_cookie_with_a_newline_does_not_break_a_header(client: Client) -> None:
     with aioresponses() as http:
         http.post(LOGIN, payload={}, headers={"Set-Cookie": r'csrftoken="a\012b"; Path=/'}, response_class=Answer)
         http.get(f"{ORIGIN}/api/initial-data", payload={}, response_class=Answer)

@@ -1,4 +1,4 @@
-"""Avi's bytes to our nouns, on answers as they come and on answers that should never come."""
+"""Decoding a Controller's replies: valid ones, and any bytes."""
 
 import json
 from datetime import UTC, datetime
@@ -82,7 +82,7 @@ def test_the_seed_document_is_read_without_an_error() -> None:
     )
 
 
-def test_the_seed_document_stands_in_a_page_under_its_uuid() -> None:
+def test_the_seed_document_is_identified_by_its_uuid_in_a_page() -> None:
     page = decode_page(b'{"count": 1, "results": [%s]}' % SEED)
 
     assert [uuid for uuid, _ in page.objects] == ["string"]
@@ -100,7 +100,7 @@ def test_the_seed_document_stands_in_a_page_under_its_uuid() -> None:
         pytest.param(b"NaN", "", id="no object"),
     ],
 )
-def test_an_image_that_one_text_spoils_is_bad_and_named_and_costs_the_others_nothing(spoilt: bytes, uuid: str) -> None:
+def test_invalid_text_makes_one_image_bad_and_no_other(spoilt: bytes, uuid: str) -> None:
     page = decode_page(b'{"count": 2, "results": [%s, {"uuid": "image-2", "name": "good \xc3\xa9"}]}' % spoilt)
     (first, bad), (second, good) = page.objects
     assert (page.count, first, second) == (2, uuid, "image-2")
@@ -109,14 +109,14 @@ def test_an_image_that_one_text_spoils_is_bad_and_named_and_costs_the_others_not
         decode_image(bad)
 
 
-def test_a_page_beside_the_one_before_is_what_it_is_alone() -> None:
+def test_a_page_is_decoded_the_same_with_and_without_the_page_before() -> None:
     before = decode_page(b'{"results": [{"uuid": "a"}, {"uuid": "b"}, {"uuid": "c"}]}')
     body = b'{"results": [{"uuid": "a"}, {"uuid": "B"}, {"uuid": "c"}, {"uuid": "d"}]}'
 
     assert decode_page(body, before) == decode_page(body)
 
 
-def test_an_image_under_way_is_read_whole() -> None:
+def test_every_field_of_an_active_image_is_decoded() -> None:
     (_, first), *_ = decode_page(PAGE).objects
 
     assert decode_image(first) == (
@@ -152,7 +152,7 @@ def test_an_image_under_way_is_read_whole() -> None:
     )
 
 
-def test_an_image_of_an_old_release_says_little_and_nothing_is_invented() -> None:
+def test_an_image_of_an_old_release_has_few_fields() -> None:
     _, (_, second), _ = decode_page(PAGE).objects
 
     assert decode_image(second) == (
@@ -169,7 +169,7 @@ def test_an_image_of_an_old_release_says_little_and_nothing_is_invented() -> Non
     )
 
 
-def test_one_bad_image_costs_the_others_nothing() -> None:
+def test_one_bad_image_does_not_affect_the_others() -> None:
     uuids = [uuid for uuid, _ in decode_page(PAGE).objects]
 
     assert uuids == [
@@ -204,7 +204,7 @@ def test_the_next_page_is_not_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "message"),
     [
         pytest.param(b"", "Input data was truncated", id="nothing"),
         pytest.param(b"<html>502</html>", "malformed", id="html"),
@@ -220,8 +220,8 @@ def test_the_next_page_is_not_read() -> None:
         pytest.param(b'{"results": [%s%s]}' % (b"[" * 100_000, b"]" * 100_000), "recursion", id="deep nesting"),
     ],
 )
-def test_a_body_that_is_no_page_is_a_bad_answer_that_says_why(body: bytes, says: str) -> None:
-    with pytest.raises(BadAnswer, match=says) as caught:
+def test_a_body_that_is_no_page_is_a_bad_answer_with_the_reason(body: bytes, message: str) -> None:
+    with pytest.raises(BadAnswer, match=message) as caught:
         decode_page(body)
 
     assert caught.value.reason == "decode"
@@ -240,7 +240,7 @@ def test_a_body_that_is_no_page_is_a_bad_answer_that_says_why(body: bytes, says:
         pytest.param({"uuid": "x" * 300}, "x" * 200, id="clipped"),
     ],
 )
-def test_an_image_is_known_by(image: object, uuid: str) -> None:
+def test_an_image_is_identified_by(image: object, uuid: str) -> None:
     page = decode_page(json.dumps({"results": [image]}).encode())
 
     assert [name for name, _ in page.objects] == [uuid]
@@ -254,7 +254,7 @@ def page_of(*uuids: str, count: int | None) -> Page:
     return decode_page(json.dumps({"results": results, "count": count}).encode())
 
 
-def test_pages_that_fit_become_one_listing_in_their_order() -> None:
+def test_pages_that_fit_together_become_one_list_in_order() -> None:
     pages = (page_of("u2", "u1", count=3), page_of("u3", count=3))
     listing = assemble(pages)
 
@@ -262,14 +262,14 @@ def test_pages_that_fit_become_one_listing_in_their_order() -> None:
     assert (listing.pages, list(listing.raws), listing.unidentified) == (pages, ["u2", "u1", "u3"], 0)
 
 
-def test_a_listing_gives_each_image_its_own_bytes() -> None:
+def test_a_list_has_the_bytes_of_each_image() -> None:
     listing = assemble([page_of("u1", "u2", count=2)])
 
     assert listing is not None
     assert bytes(listing.raws["u2"]) == b'{"uuid": "u2"}'
 
 
-def test_images_without_a_name_are_counted() -> None:
+def test_unidentified_images_are_counted() -> None:
     listing = assemble([page_of("u1", "", "", count=3)])
 
     assert listing is not None
@@ -286,7 +286,7 @@ def test_images_without_a_name_are_counted() -> None:
         pytest.param([page_of("u1", "u2", count=3), page_of("u2", "u3", count=3)], id="an image moved a page"),
     ],
 )
-def test_a_listing_is_complete(pages: list[Page]) -> None:
+def test_a_list_is_complete(pages: list[Page]) -> None:
     assert assemble(pages) is not None
 
 
@@ -302,14 +302,14 @@ def test_a_listing_is_complete(pages: list[Page]) -> None:
         pytest.param([page_of("u1", "u1", count=None)], id="one came twice, no count"),
     ],
 )
-def test_a_listing_is_incomplete(pages: list[Page]) -> None:
+def test_a_list_is_incomplete(pages: list[Page]) -> None:
     assert assemble(pages) is None
 
 
 # --- fields of an image
 
 
-def test_an_image_that_says_nothing_else_has_only_a_uuid() -> None:
+def test_an_image_may_have_nothing_but_a_uuid() -> None:
     assert decode_image(raw()) == (Image(uuid="u1"), ())
 
 
@@ -333,7 +333,7 @@ def test_an_image_without_uuid_and_url_is_bad() -> None:
 
 
 @pytest.mark.parametrize("field", [b'"name"', b'"ignored"', b'"\xfe"'], ids=["read", "not-read", "in-a-key"])
-def test_an_image_that_is_not_utf8_is_bad_whether_we_read_that_field_or_not(field: bytes) -> None:
+def test_an_image_that_is_not_utf8_is_bad_in_any_field(field: bytes) -> None:
     """It is served on as it came, in one document with all others."""
     with pytest.raises(BadImage):
         decode_image(msgspec.Raw(b'{"uuid": "u1", %s: "\xff"}' % field))
@@ -411,7 +411,7 @@ def test_the_number_of_tasks(number: float | None, tasks: int | None, unknown: t
     assert (image.tasks, counted) == (tasks, unknown)
 
 
-def test_all_tasks_and_completed_tasks_are_told_apart() -> None:
+def test_tasks_and_completed_tasks_are_separate_fields() -> None:
     image = image_of(total_tasks=6, tasks_completed=3)
 
     assert (image.tasks, image.tasks_completed) == (6, 3)
@@ -468,7 +468,7 @@ def test_the_tenant_of_an_image(ref: str | None, tenant: str) -> None:
             },
             "31.1.1",
             "1p1",
-            id="each where it is said",
+            id="each where it is given",
         ),
         pytest.param({"controller_info": {"build": None}, "se_info": {}}, "", "", id="no build"),
         pytest.param({}, "", "", id="no package"),
@@ -480,7 +480,7 @@ def test_the_version_of_an_image(packages: dict[str, object], version: str, patc
     assert (image.version, image.patch) == (version, patch)
 
 
-def test_an_uber_bundle_is_known_as_one() -> None:
+def test_an_uber_bundle_is_decoded() -> None:
     assert image_of(uber_bundle=True).uber_bundle
 
 
@@ -500,7 +500,7 @@ def test_when_an_image_was_modified(written: object, at: float | None) -> None:
 
 
 @pytest.mark.parametrize("written", ["string", "-1", -1, "nan", "inf", "1e400", 1e308, "9" * 5000, 253402300800000000])
-def test_a_modification_at_no_time_is_counted_and_left_out(written: object) -> None:
+def test_an_invalid_modification_time_is_counted_and_left_out(written: object) -> None:
     assert decode_image(raw(_last_modified=written)) == (Image(uuid="u1"), ("time",))
 
 
@@ -525,9 +525,9 @@ def test_when_the_state_changed(stamp: object, at: float | None, unknown: tuple[
 @pytest.mark.parametrize(
     ("text", "at"),
     [
-        pytest.param("2025-02-13 10:31:05", STARTED_AT, id="blank, UTC understood"),
-        pytest.param("2025-02-13 10:31:05 UTC", STARTED_AT, id="blank, UTC said"),
-        pytest.param("2025-02-13T10:31:05", STARTED_AT, id="ISO, UTC understood"),
+        pytest.param("2025-02-13 10:31:05", STARTED_AT, id="blank, UTC implied"),
+        pytest.param("2025-02-13 10:31:05 UTC", STARTED_AT, id="blank, UTC named"),
+        pytest.param("2025-02-13T10:31:05", STARTED_AT, id="ISO, UTC implied"),
         pytest.param("2025-02-13T10:31:05Z", STARTED_AT, id="ISO, Z"),
         pytest.param("2025-02-13T12:31:05+02:00", STARTED_AT, id="ISO, offset"),
         pytest.param("2025-02-13T10:31:05.250Z", STARTED_AT + 0.25, id="ISO, milliseconds"),
@@ -539,7 +539,7 @@ def test_when_the_state_changed(stamp: object, at: float | None, unknown: tuple[
         pytest.param(None, None, id="absent"),
     ],
 )
-def test_a_time_is_read(text: str | None, at: float | None) -> None:
+def test_a_time_is_decoded(text: str | None, at: float | None) -> None:
     unknown: list[str] = []
 
     assert (parse_time(text, unknown), unknown) == (at, [])
@@ -558,7 +558,7 @@ def test_a_time_is_read(text: str | None, at: float | None) -> None:
         pytest.param("2025-02-13 \ud800", id="a lone surrogate"),
     ],
 )
-def test_a_time_that_cannot_be_read_is_counted_and_left_out(text: str) -> None:
+def test_an_invalid_time_is_counted_and_left_out(text: str) -> None:
     unknown: list[str] = []
 
     assert (parse_time(text, unknown), unknown) == (None, ["time"])
@@ -588,13 +588,13 @@ def test_an_image_counts_each_unknown_value_once() -> None:
     [
         pytest.param({"status": "SYSERR_SUCCESS"}, "succeeded", id="success"),
         pytest.param({"status": "SYSERR_SUCCESS", "start_time": START}, "succeeded", id="success without an end"),
-        pytest.param({}, "pending", id="nothing said"),
+        pytest.param({}, "pending", id="no fields"),
         pytest.param({"status": "SYSERR_PENDING"}, "pending", id="pending, not begun"),
         pytest.param({"status": "SYSERR_TRY_AGAIN"}, "pending", id="to be tried again, not begun"),
         pytest.param({"start_time": START}, "running", id="begun, no status"),
         pytest.param({"status": "SYSERR_PENDING", "start_time": START}, "running", id="pending, begun"),
         pytest.param({"status": "SYSERR_TRY_AGAIN", "start_time": START}, "running", id="to be tried again, begun"),
-        pytest.param({"start_time": START, "end_time": END}, "pending", id="ended, but nobody says how"),
+        pytest.param({"start_time": START, "end_time": END}, "pending", id="ended without a status"),
         pytest.param({"start_time": "at tea time"}, "running", id="begun at a time of unknown format"),
         pytest.param({"start_time": START, "end_time": "later"}, "pending", id="ended at a time of unknown format"),
         pytest.param({"status": "SYSERR_RPC_FAILED"}, "failed", id="anything else"),
@@ -667,7 +667,7 @@ SUCCEEDED, FAILED, PENDING = ({"status": f"SYSERR_{name}"} for name in ("SUCCESS
 EARLY, LATE = {"start_time": START}, {"start_time": END}
 
 
-@pytest.mark.parametrize("turned", [False, True], ids=["as told", "turned round"])
+@pytest.mark.parametrize("turned", [False, True], ids=["in-order", "reversed"])
 @pytest.mark.parametrize(
     ("loser", "winner", "state"),
     [
@@ -682,7 +682,7 @@ EARLY, LATE = {"start_time": START}, {"start_time": END}
         ),
     ],
 )
-def test_of_several_events_of_one_key_wins(
+def test_the_winner_among_events_of_one_key_is(
     loser: dict[str, object], winner: dict[str, object], state: EventState, *, turned: bool
 ) -> None:
     pair = [node_event(**winner), node_event(**loser)] if turned else [node_event(**loser), node_event(**winner)]
@@ -710,22 +710,24 @@ def test_no_image_has_two_events_of_one_task_and_node(tasks: list[object]) -> No
 @BOUNDED
 @given(event_maps.flatmap(lambda maps: st.tuples(st.just(maps), st.permutations(maps))))
 def test_which_event_wins_does_not_depend_on_the_order(pair: tuple[list[object], list[object]]) -> None:
-    told, shuffled = ({(e.task, e.node, e.state, e.started_at) for e in image_of(events=each).events} for each in pair)
+    given_order, shuffled = (
+        {(e.task, e.node, e.state, e.started_at) for e in image_of(events=each).events} for each in pair
+    )
 
-    assert shuffled == told
+    assert shuffled == given_order
 
 
 # --- anything at all
 
 
-def page_or_why(body: bytes) -> Page | str:
+def page_or_message(body: bytes) -> Page | str:
     try:
         return decode_page(body)
     except BadAnswer as error:
         return error.detail
 
 
-def image_or_why(body: msgspec.Raw) -> Image | str:
+def image_or_message(body: msgspec.Raw) -> Image | str:
     try:
         image, unknown = decode_image(body)
     except BadImage as error:
@@ -734,7 +736,7 @@ def image_or_why(body: msgspec.Raw) -> Image | str:
     return image
 
 
-def is_sound(image: Image) -> bool:
+def is_valid(image: Image) -> bool:
     """Whether it can be rendered: it has a name, its texts are UTF-8, its numbers are numbers."""
     msgspec.json.encode(image)  # raises on a lone surrogate
     fields = [field for noun in (image, *image.events) for field in msgspec.structs.astuple(noun)]
@@ -743,19 +745,19 @@ def is_sound(image: Image) -> bool:
 
 @BOUNDED
 @given(st.binary(max_size=60) | json_values.map(dumps) | st.binary(max_size=20).map(lambda b: b'{"results": [' + b))
-def test_any_bytes_are_a_page_or_a_bad_answer_in_few_words(body: bytes) -> None:
-    found = page_or_why(body)
+def test_any_bytes_are_a_page_or_a_bad_answer_with_a_short_message(body: bytes) -> None:
+    found = page_or_message(body)
 
     assert found.body is body if isinstance(found, Page) else 0 < len(found) <= 200
 
 
 @BOUNDED
 @given(st.integers(0, len(PAGE)), st.integers(0, 40), st.binary(max_size=8))
-def test_a_damaged_page_has_sound_images_and_bad_ones(at: int, cut: int, patch: bytes) -> None:
-    page = page_or_why(PAGE[:at] + patch + PAGE[at + cut :])
-    found = [image_or_why(raw_image) for _, raw_image in page.objects] if isinstance(page, Page) else []
+def test_a_damaged_page_has_only_valid_and_bad_images(at: int, cut: int, patch: bytes) -> None:
+    page = page_or_message(PAGE[:at] + patch + PAGE[at + cut :])
+    found = [image_or_message(raw_image) for _, raw_image in page.objects] if isinstance(page, Page) else []
 
-    assert all(is_sound(image) if isinstance(image, Image) else image for image in found)
+    assert all(is_valid(image) if isinstance(image, Image) else image for image in found)
 
 
 @BOUNDED
@@ -777,15 +779,15 @@ def test_a_damaged_page_has_sound_images_and_bad_ones(at: int, cut: int, patch: 
 @example(b'{"uuid": "u1", "uber_bundle": 1}')
 @example(b'{"uuid": "u1", "events": [null]}')
 @example(b"")
-def test_any_json_is_a_sound_image_or_a_bad_image_in_few_words(body: bytes) -> None:
-    found = image_or_why(msgspec.Raw(body))
+def test_any_json_is_a_valid_image_or_a_bad_image_with_a_short_message(body: bytes) -> None:
+    found = image_or_message(msgspec.Raw(body))
 
-    assert is_sound(found) if isinstance(found, Image) else 0 < len(found) <= 200
+    assert is_valid(found) if isinstance(found, Image) else 0 < len(found) <= 200
 
 
 @BOUNDED
 @given(images)
-def test_an_image_of_sound_types_is_never_bad(fields: dict[str, object]) -> None:
+def test_an_image_with_the_right_types_is_never_bad(fields: dict[str, object]) -> None:
     image, _ = decode_image(raw(**fields))
 
     assert image.uuid == "u1"
@@ -796,7 +798,7 @@ def test_an_image_of_sound_types_is_never_bad(fields: dict[str, object]) -> None
 @example(b"[" * 200_000)
 @example(b'{"version": {"version": "%s"}}' % (b"x" * 300))
 @example(b'{"error": "%s"}' % (b"x" * 300))
-def test_any_bytes_have_words_or_none(body: bytes) -> None:
+def test_any_bytes_have_a_short_message_or_none(body: bytes) -> None:
     words = decode_error(body), decode_version(body), decode_session_cookie_name(body)
 
     assert all(len(text) <= 200 for text in words)
@@ -824,8 +826,8 @@ def test_the_version_of_a_controller(body: bytes, version: str) -> None:
 @pytest.mark.parametrize(
     ("body", "name"),
     [
-        pytest.param(b'{"session_cookie_name": "avi-sessionid"}', "avi-sessionid", id="said"),
-        pytest.param(b"{}", "", id="not said"),
+        pytest.param(b'{"session_cookie_name": "avi-sessionid"}', "avi-sessionid", id="named"),
+        pytest.param(b"{}", "", id="not named"),
         pytest.param(b"nonsense", "", id="unreadable"),
     ],
 )
@@ -848,7 +850,7 @@ def test_the_name_of_the_session_cookie(body: bytes, name: str) -> None:
         pytest.param(b"", "", id="empty"),
     ],
 )
-def test_the_words_of_a_refusal(body: bytes, words: str) -> None:
+def test_the_message_of_an_error(body: bytes, words: str) -> None:
     assert decode_error(body) == words
 
 
@@ -860,11 +862,11 @@ def test_the_words_of_a_refusal(body: bytes, words: str) -> None:
         pytest.param(HIGHEST_VERSION, HIGHEST_VERSION, id="the highest we know"),
         pytest.param("99.1.1", HIGHEST_VERSION, id="none above it"),
         pytest.param("20.1.4(9087) 2021-02-15 20:20:12 UTC", "20.1.4", id="without what follows"),
-        pytest.param("", HIGHEST_VERSION, id="when it says none"),
+        pytest.param("", HIGHEST_VERSION, id="when it names none"),
         pytest.param("eng", HIGHEST_VERSION, id="when it is unreadable"),
     ],
 )
-def test_the_version_that_is_asked_for(controller: str, asked: str) -> None:
+def test_the_api_version_for_a_controller_version(controller: str, asked: str) -> None:
     assert api_version_for(controller) == asked
 
 
@@ -884,18 +886,18 @@ def test_a_version_is_compared_by_its_numbers(version: str, key: tuple[int, ...]
     assert version_key(version) == key
 
 
-def test_a_page_with_more_images_than_were_asked_for_is_a_lie() -> None:
-    with pytest.raises(BadAnswer, match="201 images on a page, 200 were asked for"):
+def test_a_page_with_more_images_than_the_page_size_is_a_bad_answer() -> None:
+    with pytest.raises(BadAnswer, match="201 images on a page, expected at most 200"):
         decode_page(msgspec.json.encode({"count": 201, "results": [{"uuid": f"image-{n}"} for n in range(201)]}))
 
 
-def test_a_large_page_that_a_text_spoils_is_not_read_at_length() -> None:
+def test_a_large_page_with_invalid_text_is_not_decoded_leniently() -> None:
     spoilt = b'{"count": 1, "results": [{"uuid": "image-1", "name": "%s\\ud800"}]}' % (b"x" * 2**20)
     with pytest.raises(BadAnswer):
         decode_page(spoilt)
 
 
-def test_no_more_events_are_read_than_any_budget_could_take() -> None:
+def test_no_more_events_are_decoded_than_any_budget_allows() -> None:
     flood = [{"task_name": f"task {n}", "nodes_events": [{"ip": {"addr": "10.0.0.1"}}] * 2} for n in range(6_000)]
     flood.append({"task_name": "one more", "sub_events": [{"ip": {"addr": f"node {n}"}} for n in range(6_000)]})
     image, _ = decode_image(msgspec.Raw(msgspec.json.encode({"uuid": "image-1", "events": flood})))
@@ -904,14 +906,14 @@ def test_no_more_events_are_read_than_any_budget_could_take() -> None:
     assert len(image.events) == 5_000
 
 
-def test_a_message_is_kept_to_its_ten_thousandth_character() -> None:
+def test_a_message_is_clipped_to_ten_thousand_characters() -> None:
     event = {"ip": {"addr": "n1"}, "message": "x" * 10_001}
     raw = dumps({"uuid": "u1", "events": [{"task_name": "Extract", "nodes_events": [event]}]})
     ((kept,),) = (image.events for image, _ in [decode_image(msgspec.Raw(raw))])
     assert kept.message == "x" * 10_000
 
 
-def test_what_a_node_did_for_a_task_is_as_long_as_all_its_parts() -> None:
+def test_a_span_lasts_from_the_first_start_to_the_last_end() -> None:
     first = {"ip": {"addr": "n1"}, "start_time": "2025-02-13 10:00:00", "status": "SYSERR_SUCCESS", "duration": 108}
     whole = {**first, "end_time": "2025-02-13 10:01:48"}
     step = {**first, "start_time": "2025-02-13 10:01:12", "end_time": "2025-02-13 10:01:48", "message": "scripts"}
@@ -927,7 +929,7 @@ def test_what_a_node_did_for_a_task_is_as_long_as_all_its_parts() -> None:
     assert waiting == Event("Extract", "n2", "pending", "")
 
 
-def test_a_task_one_step_of_which_runs_has_no_end_yet() -> None:
+def test_a_task_with_a_running_step_has_no_end() -> None:
     done = {"ip": {"addr": "n1"}, "start_time": "2025-02-13 10:00:00", "end_time": "2025-02-13 10:00:09", "duration": 9}
     runs = {"ip": {"addr": "n1"}, "start_time": "2025-02-13 10:00:09", "status": "SYSERR_PENDING"}
     raw = dumps({"uuid": "u1", "events": [{"nodes_events": [{**done, "status": "SYSERR_SUCCESS"}, runs]}]})

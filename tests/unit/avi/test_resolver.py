@@ -1,4 +1,4 @@
-"""Names are looked up beside the event loop's threads: one that hangs delays nobody, and can be left behind."""
+"""Names are looked up outside the event loop's thread pool: one that hangs delays no other and can be abandoned."""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ Answer = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str
 
 @pytest.fixture
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], Answer]], list[str]]:
-    """Answer instead of the system's resolver, which no test can make hang; gives the hosts that were asked for."""
+    """Replace the system's resolver, which no test can make hang. Returns: the hosts that were looked up."""
 
     def answer_with(answer: Callable[[str], Answer]) -> list[str]:
         hosts: list[str] = []
@@ -42,7 +42,7 @@ async def test_a_name_that_does_not_exist_is_an_error_of_the_system() -> None:
         await Resolver().resolve("name.invalid", 443)
 
 
-async def test_a_name_that_is_none_is_an_error_of_the_system_too() -> None:
+async def test_an_invalid_name_is_an_error_of_the_system_too() -> None:
     with pytest.raises(OSError):  # noqa: PT011
         await Resolver().resolve("a..b", 443)
 
@@ -67,7 +67,7 @@ async def test_twenty_names_that_hang_delay_no_other(
         go_on.set()
 
 
-async def test_a_look_up_that_was_given_up_is_not_begun_again_while_it_hangs(
+async def test_an_abandoned_look_up_is_not_repeated_while_it_hangs(
     looked_up: Callable[[Callable[[str], Answer]], list[str]],
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""The chain of the audit: whole as written, and showing whatever was done to it since."""
+"""The hash chain of the audit: whole as written, and every alteration is found."""
 
 from collections.abc import Callable, Iterable
 from random import Random
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.patching.audit import GENESIS, Intent, Outcome, Record, faults, seal, write
+from monitor.patching.audit import GENESIS, Intent, Outcome, Record, encode, faults, seal
 from tests.support.strategies import BOUNDED, texts
 
 INTENT = Intent(
@@ -30,7 +30,7 @@ def chained(records: Iterable[Record]) -> Chain:
 
 
 def record(intent: int | None = None, *, text: str = "", at: float = 100.5, actor: str = "alice") -> Record:
-    text = text or write(INTENT if intent is None else DONE)
+    text = text or encode(INTENT if intent is None else DONE)
     return Record(number=0, intent=intent, at=at, controller="dc1", image_uuid="image-1", actor=actor, text=text)
 
 
@@ -41,7 +41,7 @@ def head(chain: Chain) -> tuple[int, bytes]:
 CHAIN = chained([record(), record(), record(1), record(2), record(), record(5)])
 
 
-def test_a_chain_is_whole_as_it_was_written() -> None:
+def test_a_written_chain_is_whole() -> None:
     assert not list(faults(CHAIN, head(CHAIN)))
 
 
@@ -49,17 +49,28 @@ def test_an_audit_without_records_is_whole() -> None:
     assert not list(faults((), (0, GENESIS)))
 
 
-def test_an_intent_may_be_under_way() -> None:
+def test_an_open_intent_is_no_fault() -> None:
     chain = chained([record(), record(), record(2)])
     assert not list(faults(chain, head(chain)))
 
 
-def test_the_text_of_a_record_is_the_same_for_the_same_content_and_gives_it_back() -> None:
+def test_the_same_content_has_the_same_text_and_is_decoded_from_it() -> None:
     other = msgspec.structs.replace(INTENT, asked=dict(reversed({"b": 1, "name": "new"}.items())))
     same = msgspec.structs.replace(INTENT, asked={"b": 1, "name": "new"})
-    assert write(other) == write(same)
-    assert msgspec.json.decode(write(INTENT), type=Intent) == INTENT
-    assert msgspec.json.decode(write(DONE), type=Outcome) == DONE
+    assert encode(other) == encode(same)
+    assert msgspec.json.decode(encode(INTENT), type=Intent) == INTENT
+    assert msgspec.json.decode(encode(DONE), type=Outcome) == DONE
+
+
+def test_text_and_hash_of_a_record_stay_as_they_are_so_that_databases_of_earlier_versions_verify() -> None:
+    intent, outcome = chained([record(), record(1, at=101.25)])
+    assert intent.text == (
+        '{"request_id":"r-1","actor":"alice","source":"192.0.2.7","controller":"dc1","image_uuid":"image-1",'
+        '"asked":{"name":"new"}}'
+    )
+    assert outcome.text == '{"outcome":"done","changes":{"name":["old","new"]},"answer":200,"detail":""}'
+    assert intent.hash.hex() == "61e0368a467ec707bff9f29a36755f4b5ced7089ddcb80221d903d64bd07230a"
+    assert outcome.hash.hex() == "bbd89ae1ff3568a78f3ef847d7b4c5b3f281e47a32734b93552098631912e356"
 
 
 def altered(**fields: object) -> Callable[[Chain], Chain]:
@@ -88,14 +99,14 @@ ALTERED = ["record 3 was altered, or the one before it"]
         pytest.param(altered(hash=bytes(32)), [*ALTERED, "record 4 was altered, or the one before it"], id="hash"),
         pytest.param(
             altered(intent=4),
-            [*ALTERED, "record 3 ends the intent 4, which is not there or has ended before"],
+            [*ALTERED, "record 3 is an outcome of the intent 4, which is missing or has an outcome already"],
             id="intent",
         ),
         pytest.param(
             lambda chain: chain[1:],
             [
                 "records 1 to 1 are missing",
-                "record 3 ends the intent 1, which is not there or has ended before",
+                "record 3 is an outcome of the intent 1, which is missing or has an outcome already",
             ],
             id="first-removed",
         ),
@@ -117,20 +128,22 @@ ALTERED = ["record 3 was altered, or the one before it"]
         ),
     ],
 )
-def test_what_was_done_to_a_chain_shows(tamper: Callable[[Chain], Chain], found: list[str]) -> None:
+def test_tampering_with_a_chain_is_found(tamper: Callable[[Chain], Chain], found: list[str]) -> None:
     assert list(faults(tamper(CHAIN), head(CHAIN))) == found
 
 
 @pytest.mark.parametrize("false_head", [(5, CHAIN[-1].hash), (6, CHAIN[-2].hash), (7, CHAIN[-1].hash), (0, GENESIS)])
-def test_an_altered_head_shows(false_head: tuple[int, bytes]) -> None:
+def test_an_altered_head_is_found(false_head: tuple[int, bytes]) -> None:
     number = false_head[0]
     text = f"the chain ends with record 6, but record {number} was written, or the head was altered"
     assert list(faults(CHAIN, false_head)) == [text]
 
 
-def test_a_second_ending_shows() -> None:
+def test_a_second_outcome_is_found() -> None:
     chain = chained([record(), record(1), record(1)])
-    assert list(faults(chain, head(chain))) == ["record 3 ends the intent 1, which is not there or has ended before"]
+    assert list(faults(chain, head(chain))) == [
+        "record 3 is an outcome of the intent 1, which is missing or has an outcome already"
+    ]
 
 
 drafts = st.lists(st.builds(record, text=texts, at=st.floats(0, 4e9), actor=texts), min_size=1, max_size=8)
@@ -138,14 +151,14 @@ drafts = st.lists(st.builds(record, text=texts, at=st.floats(0, 4e9), actor=text
 
 @given(drafts)
 @BOUNDED
-def test_any_chain_is_whole_as_it_was_written(records: list[Record]) -> None:
+def test_any_written_chain_is_whole(records: list[Record]) -> None:
     chain = chained(records)
     assert not list(faults(chain, head(chain)))
 
 
 @given(drafts, st.data())
 @BOUNDED
-def test_any_record_that_was_altered_shows(records: list[Record], data: st.DataObject) -> None:
+def test_any_altered_record_is_found(records: list[Record], data: st.DataObject) -> None:
     chain = chained(records)
     place = data.draw(st.integers(0, len(chain) - 1))
     field = data.draw(st.sampled_from(["at", "controller", "image_uuid", "actor", "text"]))
@@ -158,20 +171,18 @@ def test_any_record_that_was_altered_shows(records: list[Record], data: st.DataO
 
 @given(drafts, st.integers(0, 2**32))
 @BOUNDED
-def test_any_records_that_are_missing_show(records: list[Record], seed: int) -> None:
+def test_any_missing_records_are_found(records: list[Record], seed: int) -> None:
     chain = chained(records)
     rng = Random(seed)
     left = tuple(rng.sample(chain, rng.randrange(len(chain))))
     assert list(faults(sorted(left, key=lambda record: record.number), head(chain)))
 
 
-def test_a_chain_that_was_cut_off_or_made_anew_is_found_by_what_is_known_from_elsewhere() -> None:
-    """Whoever can write the database can write a whole chain with a head that fits."""
+def test_a_chain_that_was_cut_off_or_rewritten_is_found_by_its_anchors() -> None:
+    """A process that can write the database can write a whole chain with a head that fits."""
     known = {CHAIN[0].number: CHAIN[0].hash, CHAIN[-1].number: CHAIN[-1].hash}
     assert not list(faults(CHAIN, head(CHAIN), known))
     cut = CHAIN[:-1]
-    assert list(faults(cut, head(cut), known)) == [f"record {len(CHAIN)} is missing, which is known from elsewhere"]
-    anew = chained([replace(CHAIN[0], actor="nobody"), *CHAIN[1:]])
-    assert list(faults(anew, head(anew), known)) == [
-        f"record {number} is another than the one that is known from elsewhere" for number in known
-    ]
+    assert list(faults(cut, head(cut), known)) == [f"record {len(CHAIN)} has an anchor and is missing"]
+    anew = chained([replace(CHAIN[0], actor="mallory"), *CHAIN[1:]])
+    assert list(faults(anew, head(anew), known)) == [f"record {number} does not match its anchor" for number in known]

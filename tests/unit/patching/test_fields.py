@@ -1,4 +1,4 @@
-"""What an adjustment makes of an image, and how it goes out."""
+"""Adjustments: what they change of an image, and how they are sent."""
 
 import json
 
@@ -47,18 +47,28 @@ IMAGE = {"name": "old", "se_patch_ref": "/api/image/p", "cloud_info_values": [A,
             {"delete": {"se_patch_ref": "whatever"}},
         ),
     ],
-    ids=["set", "set-absent", "gain", "list", "lose", "unset", "unset-list", "unset-absent", "unset-by-value"],
+    ids=[
+        "set",
+        "set-absent",
+        "add-entry",
+        "set-list",
+        "remove-entry",
+        "unset",
+        "unset-list",
+        "unset-absent",
+        "unset-by-value",
+    ],
 )
-def test_before_and_after_and_the_one_request(
+def test_an_adjustment_has_before_and_after_and_is_one_request(
     adjustment: Adjustment, changes: dict[str, tuple[Json, Json]], request_body: Json
 ) -> None:
     assert adjust(IMAGE, adjustment) == changes
     assert json.loads(encode_adjustment(adjustment, IMAGE)) == request_body
 
 
-def test_a_list_that_is_not_there_yet_gains_entries() -> None:
+def test_entries_can_be_added_to_an_absent_list() -> None:
     assert adjust({}, Adjustment("add", {"cloud_info_values": [A]})) == {"cloud_info_values": (None, [A])}
 
 
-def test_no_field_is_both_ours_to_change_and_the_controllers_own() -> None:
+def test_no_field_is_both_adjustable_and_owned_by_the_controller() -> None:
     assert not ADJUSTABLE.keys() & OWNED

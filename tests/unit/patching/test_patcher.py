@@ -1,7 +1,7 @@
-"""One order at a time, with a Controller and a ledger that do as told: what ends as what, and who is told."""
+"""One PATCH after the other, on a fake Controller and audit log: the outcomes, and what is shown."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,35 +11,34 @@ from monitor.avi.client import Link
 from monitor.avi.image import decode_image
 from monitor.avi.paging import assemble, decode_page
 from monitor.model.errors import (
-    BadAnswer,
     BadStatus,
     PollError,
     Refusal,
     StoreError,
     Unanswered,
-    Unavailable,
     Unreachable,
 )
 from monitor.model.health import ReadHealth
 from monitor.model.image import TrackedImage
 from monitor.model.snapshot import ObjectList
 from monitor.model.tracked import ProgressMark
-from monitor.patching.annotations import Annotating
+from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Intent, Outcome
 from monitor.patching.body import Patch
 from monitor.patching.fields import Adjustment
-from monitor.patching.patcher import Patcher, judge
+from monitor.patching.patcher import Patcher
+from monitor.patching.queue import LOCK_TIMEOUT_S
 from monitor.patching.request import PatchRequest, WriteTarget
 from monitor.polling.fleet import Fleet
 from tests.support.polling import entry_of
 
 IMAGE = {"uuid": "image-1", "name": "old", "_last_modified": "5", "img_state": {"state": "IMAGE_FSM_COMPLETED"}}
 RENAME = Patch(adjustment=Adjustment("replace", {"name": "new"}))
-NOTE = Patch(Annotating({"a": "b"}))
+NOTE = Patch(AnnotationChange({"a": "b"}))
 
 
-class InFlightClient:
-    """A Controller with one image."""
+class FakeController:
+    """A Controller with one image; ``get`` and ``patch``: errors that these requests raise."""
 
     def __init__(self, get: Exception | None = None, patch: Exception | None = None) -> None:
         self.link = Link(version="30.2.1", api_version="30.2.1")
@@ -61,62 +60,64 @@ class InFlightClient:
         return msgspec.json.encode(self.image)
 
 
-class Written:
-    """A ledger that keeps all in a list; ``down``: which of its methods fail."""
+class FakeAuditLog:
+    """An audit log in lists; ``failing``: the methods that fail."""
 
-    def __init__(self, *down: str) -> None:
-        self.endings: list[Outcome] = []
+    def __init__(self, *failing: str) -> None:
+        self.outcomes: list[Outcome] = []
         self.intents: list[Intent] = []
         self.annotations: dict[str, Mapping[str, str]] = {}
-        self._down = down
+        self._failing = failing
 
     def annotations_of(self, _controller: str) -> Mapping[str, Mapping[str, str]]:
         return self.annotations
 
-    async def intend(self, intent: Intent, *, at: float) -> int:  # noqa: ARG002
-        self._answer("intend")
+    async def begin(self, intent: Intent, *, at: float) -> int:  # noqa: ARG002
+        self._fail_if_told("begin")
         self.intents.append(intent)
         return len(self.intents)
 
-    async def conclude(
+    async def finish(
         self,
         _number: int,
         _intent: Intent,
-        ending: Outcome,
-        _annotating: Annotating | None,
+        outcome: Outcome,
+        _annotations: AnnotationChange | None,
         *,
         at: float,  # noqa: ARG002
     ) -> None:
-        self.endings.append(ending)
-        self._answer("conclude")
+        self.outcomes.append(outcome)
+        self._fail_if_told("finish")
 
-    async def record(self, intent: Intent, ending: Outcome, _annotating: Annotating | None, *, at: float) -> int:
-        self._answer("record")
-        await self.intend(intent, at=at)
-        self.endings.append(ending)
+    async def record(
+        self, intent: Intent, outcome: Outcome, _annotations: AnnotationChange | None, *, at: float
+    ) -> int:
+        self._fail_if_told("record")
+        await self.begin(intent, at=at)
+        self.outcomes.append(outcome)
         return 1
 
-    def _answer(self, method: str) -> None:
-        if method in self._down:
+    def _fail_if_told(self, method: str) -> None:
+        if method in self._failing:
             raise StoreError("disk full")
 
 
-class ImageView:
-    """Who counts what it is told."""
+class FakeView:
+    """Records its calls."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.calls: list[str] = []
         self.shown: list[dict[str, Any]] = []
 
     def annotated(self) -> None:
-        self.told.append("annotated")
+        self.calls.append("annotated")
 
     def replaced(self, raw: bytes) -> None:
-        self.told.append("replaced")
+        self.calls.append("replaced")
         self.shown.append(msgspec.json.decode(raw))
 
     def nudge(self) -> None:
-        self.told.append("nudged")
+        self.calls.append("nudge")
 
 
 def fleet(*images: Mapping[str, object], stale: bool = False) -> Fleet:
@@ -130,18 +131,30 @@ def fleet(*images: Mapping[str, object], stale: bool = False) -> Fleet:
 
 
 class Bench:
-    """A patcher and all that it works with."""
+    """A patcher and the fakes that it works with."""
 
     def __init__(
-        self, writer: InFlightClient | None = None, ledger: Written | None = None, known: Fleet | None = None
+        self,
+        writer: FakeController | None = None,
+        audit_log: FakeAuditLog | None = None,
+        known: Fleet | None = None,
+        *,
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
     ) -> None:
-        self.writer, self.ledger, self.display = writer or InFlightClient(), ledger or Written(), ImageView()
-        self.ended: list[str] = []
-        targets = {"dc1": WriteTarget(self.writer, self.display)}
-        self.patcher = Patcher(known or fleet(IMAGE), self.ledger, targets, now=lambda: 1.0, ended=self.ended.append)
+        self.writer, self.audit_log, self.view = writer or FakeController(), audit_log or FakeAuditLog(), FakeView()
+        self.outcomes: list[str] = []
+        targets = {"dc1": WriteTarget(self.writer, self.view)}
+        self.patcher = Patcher(
+            known or fleet(IMAGE),
+            self.audit_log,
+            targets,
+            now=lambda: 1.0,
+            on_outcome=self.outcomes.append,
+            lock_timeout_s=lock_timeout_s,
+        )
 
     async def apply(self, patch: Patch, **how: Any) -> Any:  # noqa: ANN401
-        order = PatchRequest(
+        request = PatchRequest(
             controller="dc1",
             uuid="image-1",
             patch=patch,
@@ -151,7 +164,7 @@ class Bench:
             request_id="r1",
             **how,
         )
-        return await self.patcher.apply(order)
+        return await self.patcher.apply(request)
 
     async def refused(self, patch: Patch, **how: Any) -> Refusal:  # noqa: ANN401
         with pytest.raises(Refusal) as refusal:
@@ -159,18 +172,18 @@ class Bench:
         return refusal.value
 
 
-async def test_an_adjustment_is_intended_sent_concluded_and_the_poller_is_nudged() -> None:
+async def test_an_adjustment_is_recorded_sent_finished_and_shown() -> None:
     bench = Bench()
     patched = await bench.apply(RENAME)
     assert (msgspec.json.decode(patched.raw)["name"], patched.changes) == ("new", {"name": ("old", "new")})
-    assert (bench.ended, bench.display.told) == (["done"], ["replaced"])
-    assert bench.ledger.intents[0].asked == {"operation": "replace", "fields": {"name": "new"}, "force": False}
+    assert (bench.outcomes, bench.view.calls) == (["done"], ["replaced"])
+    assert bench.audit_log.intents[0].asked == {"operation": "replace", "fields": {"name": "new"}, "force": False}
 
 
-async def test_a_dry_run_of_a_controller_that_is_away_is_told_and_not_recorded() -> None:
-    bench = Bench(InFlightClient(get=Unreachable("connect", "refused", phase="image")))
+async def test_a_dry_run_on_an_unreachable_controller_is_refused_and_not_recorded() -> None:
+    bench = Bench(FakeController(get=Unreachable("connect", "refused", phase="image")))
     assert (await bench.refused(RENAME, dry_run=True)).kind == "controller-failed"
-    assert (bench.ledger.intents, bench.ended) == ([], [])
+    assert (bench.audit_log.intents, bench.outcomes) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -183,142 +196,141 @@ async def test_a_dry_run_of_a_controller_that_is_away_is_told_and_not_recorded()
             {**IMAGE, "cloud_info_values": [{"cloud_name": "a"}]},
         ),
     ],
-    ids=["set", "unset", "gain"],
+    ids=["set", "unset", "add-entry"],
 )
-async def test_a_dry_run_answers_the_image_as_it_would_be(adjustment: Adjustment, after: dict[str, Any]) -> None:
+async def test_a_dry_run_returns_the_image_as_it_would_be(adjustment: Adjustment, after: dict[str, Any]) -> None:
     bench = Bench()
     bench.writer.image |= {"se_patch_ref": "p"} if adjustment.operation == "delete" else {}
-    patched = await bench.apply(Patch(Annotating({"a": "b"}), adjustment), dry_run=True)
+    patched = await bench.apply(Patch(AnnotationChange({"a": "b"}), adjustment), dry_run=True)
     image = msgspec.json.decode(patched.raw)
     assert (image, patched.annotations) == (after, {"a": "b"})
     assert {key: after for key, (_, after) in patched.changes.items()} == {
         "annotations.a": "b",
         **{field: image.get(field) for field in adjustment.fields},
     }
-    assert (bench.writer.sent, bench.display.told) == ([], [])
+    assert (bench.writer.sent, bench.view.calls) == ([], [])
 
 
-async def test_a_dry_run_whose_condition_does_not_hold_is_told_and_not_recorded() -> None:
+async def test_a_dry_run_whose_condition_does_not_hold_is_refused_and_not_recorded() -> None:
     bench = Bench()
     assert (await bench.refused(NOTE, dry_run=True, if_match=frozenset({"x"}))).kind == "changed"
-    assert bench.ledger.intents == []
+    assert bench.audit_log.intents == []
 
 
-async def test_a_bug_in_the_middle_is_an_unknown_outcome_and_goes_up() -> None:
-    bench = Bench(InFlightClient(patch=ZeroDivisionError("ours")))
+async def test_an_unexpected_exception_is_an_unknown_outcome_and_is_raised() -> None:
+    bench = Bench(FakeController(patch=ZeroDivisionError("ours")))
     with pytest.raises(ZeroDivisionError):
         await bench.apply(RENAME)
-    assert [(ending.outcome, ending.detail) for ending in bench.ledger.endings] == [("unknown", "ZeroDivisionError")]
-    assert bench.display.told == ["nudged"]
+    assert [(outcome.outcome, outcome.detail) for outcome in bench.audit_log.outcomes] == [
+        ("unknown", "ZeroDivisionError")
+    ]
+    assert bench.view.calls == ["nudge"]
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "calls"),
     [
-        (Unanswered("timeout", "x", phase="patch"), ["nudged"]),
-        (BadStatus("http_5xx", "x", phase="patch", status=502), ["nudged"]),
+        (Unanswered("timeout", "x", phase="patch"), ["nudge"]),
+        (BadStatus("http_5xx", "x", phase="patch", status=502), ["nudge"]),
         (BadStatus("http_4xx", "x", phase="patch", status=400), []),
         (Unreachable("connect", "x", phase="patch"), []),
     ],
-    ids=["no-answer", "gateway", "refused", "never-sent"],
+    ids=["no-reply", "gateway", "refused", "never-sent"],
 )
-@pytest.mark.parametrize("down", [(), ("conclude",)], ids=["recorded", "database-down"])
-async def test_where_nobody_knows_whether_it_was_done_a_poll_is_to_tell(
-    error: PollError, told: list[str], down: tuple[str, ...]
-) -> None:
-    bench = Bench(InFlightClient(patch=error), Written(*down))
+@pytest.mark.parametrize("failing", [(), ("finish",)], ids=["recorded", "database-down"])
+async def test_an_unknown_outcome_triggers_a_poll(error: PollError, calls: list[str], failing: tuple[str, ...]) -> None:
+    bench = Bench(FakeController(patch=error), FakeAuditLog(*failing))
     await bench.refused(RENAME)
-    assert bench.display.told == told
+    assert bench.view.calls == calls
 
 
-async def test_whoever_waits_too_long_for_a_turn_is_told_that_nothing_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.patching.patcher._TURN_S", 0.0)
-    slow = Slow()
-    bench = Bench(slow)
+async def test_a_patch_that_waits_too_long_for_the_lock_changes_nothing() -> None:
+    slow = SlowController()
+    bench = Bench(slow, lock_timeout_s=0.0)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(bench.apply(RENAME))
-        await slow.began.wait()
+        await slow.received.wait()
         refusal = await bench.refused(NOTE)
-        slow.goes_on.set()
-    assert (refusal.kind, bench.ended) == ("image-busy", ["done"])
+        slow.go_on.set()
+    assert (refusal.kind, bench.outcomes) == ("image-busy", ["done"])
 
 
-class Slow(InFlightClient):
-    """A Controller that answers when told to."""
+class SlowController(FakeController):
+    """A Controller that replies when told to."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.began, self.goes_on = asyncio.Event(), asyncio.Event()
+        self.received, self.go_on = asyncio.Event(), asyncio.Event()
 
     async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
-        self.began.set()
-        await self.goes_on.wait()
+        self.received.set()
+        await self.go_on.wait()
         return await super().patch_image(uuid, body, api_version=api_version)
 
 
-async def test_whoever_has_gone_has_nothing_done() -> None:
+async def test_a_disconnected_client_has_nothing_changed() -> None:
     bench = Bench()
-    assert (await bench.refused(RENAME, wanted=lambda: False)).kind == "caller-gone"
-    assert (bench.ledger.intents, bench.writer.sent) == ([], [])
+    assert (await bench.refused(RENAME, client_connected=lambda: False)).kind == "caller-gone"
+    assert (bench.audit_log.intents, bench.writer.sent) == ([], [])
 
 
-async def test_at_the_end_the_one_under_way_is_waited_for_and_no_other_is_taken() -> None:
-    slow = Slow()
+async def test_at_shutdown_the_patch_in_flight_finishes_and_no_other_starts() -> None:
+    slow = SlowController()
     bench = Bench(slow)
     async with asyncio.TaskGroup() as tasks:
-        order = tasks.create_task(bench.apply(RENAME))
-        await slow.began.wait()
-        await bench.patcher.drain(limit_s=0.0)
+        first = tasks.create_task(bench.apply(RENAME))
+        await slow.received.wait()
+        await bench.patcher.drain(timeout_s=0.0)
         waiting = tasks.create_task(bench.refused(NOTE))
-        end = tasks.create_task(bench.patcher.drain(limit_s=10.0))
-        slow.goes_on.set()
-    assert order.result().changes == {"name": ("old", "new")}
-    assert (waiting.result().kind, end.done(), bench.ended) == ("stopping", True, ["done"])
+        end = tasks.create_task(bench.patcher.drain(timeout_s=10.0))
+        slow.go_on.set()
+    assert first.result().changes == {"name": ("old", "new")}
+    assert (waiting.result().kind, end.done(), bench.outcomes) == ("stopping", True, ["done"])
 
 
 async def test_without_an_intent_nothing_is_sent() -> None:
-    bench = Bench(ledger=Written("intend"))
+    bench = Bench(audit_log=FakeAuditLog("begin"))
     assert (await bench.refused(RENAME)).kind == "store-down"
-    assert (bench.writer.sent, bench.ended) == ([], [])
+    assert (bench.writer.sent, bench.outcomes) == ([], [])
 
 
-async def test_an_outcome_that_cannot_be_written_does_not_hide_the_controllers_refusal() -> None:
+async def test_an_outcome_that_cannot_be_written_does_not_hide_the_refusal_of_the_controller() -> None:
     refused = BadStatus("http_4xx", "409 taken", phase="patch", status=409)
-    bench = Bench(InFlightClient(patch=refused), Written("conclude"))
+    bench = Bench(FakeController(patch=refused), FakeAuditLog("finish"))
     refusal = await bench.refused(RENAME)
-    assert (refusal.kind, refusal.status, bench.ended) == ("refused", 409, ["refused"])
+    assert (refusal.kind, refusal.status, bench.outcomes) == ("refused", 409, ["refused"])
 
 
-async def test_a_success_that_cannot_be_written_says_that_it_was_done() -> None:
-    bench = Bench(ledger=Written("conclude"))
+async def test_a_success_that_cannot_be_recorded_says_that_the_change_was_made() -> None:
+    bench = Bench(audit_log=FakeAuditLog("finish"))
     refusal = await bench.refused(RENAME)
     assert refusal.kind == "not-recorded"
-    assert "the Controller took the adjustment" in refusal.detail
-    assert (bench.ended, bench.display.told) == (["done"], ["replaced"])
+    assert "the Controller made the change" in refusal.detail
+    assert (bench.outcomes, bench.view.calls) == (["done"], ["replaced"])
 
 
 @pytest.mark.parametrize("known", [fleet(), fleet(IMAGE, stale=True)], ids=["vanished", "stale"])
-async def test_an_image_that_went_while_an_annotation_waited_is_not_annotated(known: Fleet) -> None:
+async def test_an_image_that_vanished_while_an_annotation_waited_is_not_annotated(known: Fleet) -> None:
     bench = Bench(known=known)
     assert (await bench.refused(NOTE)).kind == "no-such-image"
-    assert [ending.outcome for ending in bench.ledger.endings] == ["refused"]
+    assert [outcome.outcome for outcome in bench.audit_log.outcomes] == ["refused"]
 
 
-async def test_when_the_image_cannot_be_read_back_the_controllers_answer_is_shown() -> None:
-    class Once(InFlightClient):
+async def test_when_the_image_cannot_be_read_back_the_reply_of_the_controller_is_shown() -> None:
+    class ReadOnce(FakeController):
         async def get_image(self, uuid: str) -> bytes:
             if self.sent:
                 raise Unreachable("connect", "gone", phase="image")
             return await super().get_image(uuid)
 
-    bench = Bench(Once())
+    bench = Bench(ReadOnce())
     assert msgspec.json.decode((await bench.apply(RENAME)).raw)["name"] == "new"
-    assert [image["name"] for image in bench.display.shown] == ["new"]
+    assert [image["name"] for image in bench.view.shown] == ["new"]
 
 
-@pytest.mark.parametrize("answer", [b"", b"[]", b"<html>", b'{"name": "x', b"\xff"])
-async def test_an_answer_that_is_no_image_is_never_shown_for_one(answer: bytes) -> None:
-    class Odd(InFlightClient):
+@pytest.mark.parametrize("reply", [b"", b"[]", b"<html>", b'{"name": "x', b"\xff"])
+async def test_a_reply_that_is_not_an_image_is_never_shown(reply: bytes) -> None:
+    class Odd(FakeController):
         async def get_image(self, uuid: str) -> bytes:
             if self.sent:
                 raise Unreachable("connect", "gone", phase="image")
@@ -326,54 +338,20 @@ async def test_an_answer_that_is_no_image_is_never_shown_for_one(answer: bytes) 
 
         async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
             await super().patch_image(uuid, body, api_version=api_version)
-            return answer
+            return reply
 
     bench = Bench(Odd())
     patched = await bench.apply(RENAME)
-    assert msgspec.json.decode(patched.raw) == {**IMAGE, "name": "new"}, "as far as the caller can be told"
-    assert bench.display.told == ["nudged"], "nothing that no Controller sent is put on display"
+    assert msgspec.json.decode(patched.raw) == {**IMAGE, "name": "new"}, "computed for the client"
+    assert bench.view.calls == ["nudge"], "only what a Controller sent is shown"
 
 
 @pytest.mark.parametrize("body", [b"[]", b"5", b"<html>", b'{"name": 5}', b"{}"])
-async def test_what_is_no_image_is_not_changed(body: bytes) -> None:
-    class Odd(InFlightClient):
+async def test_an_object_that_is_not_an_image_is_not_changed(body: bytes) -> None:
+    class Odd(FakeController):
         async def get_image(self, _uuid: str) -> bytes:
             return body
 
     bench = Bench(Odd())
     assert (await bench.refused(RENAME)).kind == "controller-failed"
     assert bench.writer.sent == []
-
-
-@pytest.mark.parametrize(
-    ("error", "outcome", "kind", "status"),
-    [
-        (Unanswered("timeout", "x", phase="patch"), "unknown", "outcome-unknown", 0),
-        (Unanswered("connect", "x", phase="patch"), "unknown", "outcome-unknown", 0),
-        (BadAnswer("oversize", "x", phase="patch"), "unknown", "outcome-unknown", 0),
-        (Unanswered("timeout", "x", phase="image"), "failed", "controller-failed", 0),
-        (Unanswered("timeout", "x", phase="login"), "failed", "controller-failed", 0),
-        (Unreachable("dns", "x", phase="patch"), "failed", "controller-failed", 0),
-        (Unavailable("upgrading", "x", phase="patch", status=403), "refused", "controller-upgrading", 0),
-        (Unavailable("throttled", "x", phase="image", status=429), "refused", "controller-busy", 0),
-        (BadStatus("http_4xx", "x", phase="patch", status=400), "refused", "refused", 400),
-        (BadStatus("http_4xx", "x", phase="patch", status=405), "refused", "refused", 422),
-        (BadStatus("http_4xx", "x", phase="image", status=400), "failed", "controller-failed", 0),
-        (BadStatus("http_5xx", "x", phase="patch", status=502), "unknown", "controller-failed", 0),
-        (BadStatus("http_5xx", "x", phase="image", status=500), "failed", "controller-failed", 0),
-        (BadStatus("auth", "x", phase="patch", status=401), "failed", "controller-failed", 0),
-        (BadStatus("redirect", "x", phase="patch", status=302), "failed", "controller-failed", 0),
-    ],
-    ids=str,
-)
-def test_what_a_failed_exchange_means(error: PollError, outcome: str, kind: str, status: int) -> None:
-    found, refusal = judge("dc1", error)
-    assert (found, refusal.kind, refusal.status) == (outcome, kind, status)
-    assert "dc1" in refusal.detail
-
-
-def test_a_retry_after_of_the_controllers_is_passed_on() -> None:
-    wait: Callable[[float], str] = lambda seconds: judge(  # noqa: E731
-        "dc1", Unavailable("upgrading", "x", phase="patch", retry_after_s=seconds)
-    )[1].headers["Retry-After"]
-    assert (wait(0.0), wait(7.0)) == ("30", "7")
