@@ -17,7 +17,16 @@ import msgspec
 
 from monitor.avi.image import decode_image
 from monitor.avi.values import version_key
-from monitor.model.errors import BadAnswer, BadImage, PollError, Refusal, StoreError, Unanswered, Unavailable
+from monitor.model.errors import (
+    BadAnswer,
+    BadImage,
+    PollError,
+    ProblemKind,
+    Refusal,
+    StoreError,
+    Unanswered,
+    Unavailable,
+)
 from monitor.model.outcome import OutcomeKind
 from monitor.patching.annotations import Annotating, annotate
 from monitor.patching.audit import Outcome
@@ -64,7 +73,7 @@ class Patcher:
             try:
                 return await (self._adjust(order) if order.patch.adjustment else self._annotate(order))
             except StoreError as error:
-                raise Refusal("store-down", f"nothing was changed: the database says {error}") from error
+                raise Refusal("database-down", f"nothing was changed: the database says {error}") from error
 
     async def drain(self, *, limit_s: float) -> None:
         """Take no more orders, and wait until those under way have ended, at most so long."""
@@ -92,9 +101,9 @@ class Patcher:
         self._idle.clear()
         try:
             if self._closing:
-                raise Refusal("stopping", "nothing was changed: the monitor ends", headers={"Retry-After": "5"})
+                raise Refusal("shutting-down", "nothing was changed: the monitor ends", headers={"Retry-After": "5"})
             if not order.wanted():
-                raise Refusal("caller-gone", "nothing was changed: the caller has gone")
+                raise Refusal("client-closed-request", "nothing was changed: the caller has gone")
             yield
         finally:
             lock.release()
@@ -296,7 +305,7 @@ def _is_active(raw: bytes) -> bool:
 
 def _changed(why: str, tag: str) -> Refusal:
     detail = f"the image is not what it was: {why}; read it again and decide anew"
-    return Refusal("changed", detail, headers={"ETag": f'"{tag}"'})
+    return Refusal("precondition-failed", detail, headers={"ETag": f'"{tag}"'})
 
 
 def judge(controller: str, error: PollError) -> tuple[OutcomeKind, Refusal]:
@@ -306,11 +315,13 @@ def judge(controller: str, error: PollError) -> tuple[OutcomeKind, Refusal]:
         return "unknown", Refusal("outcome-unknown", detail)
     if isinstance(error, Unavailable):
         wait = {"Retry-After": str(round(error.retry_after_s or _RETRY_AFTER_S))}
-        kind = "controller-upgrading" if error.reason == "upgrading" else "controller-busy"
+        kind: ProblemKind = "controller-upgrading" if error.reason == "upgrading" else "controller-busy"
         return "refused", Refusal(kind, f"nothing was changed: {controller} says {error.detail}", headers=wait)
     if error.phase == "patch" and error.reason == "http_4xx":
         status = error.status if error.status in THEIRS else 422
-        return "refused", Refusal("refused", f"{controller} refused it: {error.detail}", status=status or 422)
+        return "refused", Refusal(
+            "controller-refused", f"{controller} refused it: {error.detail}", status=status or 422
+        )
     if error.phase == "patch" and error.reason == "http_5xx":  # a gateway's 502 tells nothing of who is behind it
         detail = f"{controller} failed ({error.detail}), and may have made the change or not; look at the image"
         return "unknown", Refusal("controller-failed", detail)

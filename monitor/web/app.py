@@ -11,7 +11,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from monitor.web.context import ANSWERED_AT, CALLER, REQUEST_ID, STATE, State
-from monitor.web.problems import Problem, of_http, respond
+from monitor.web.problems import Problem, from_http_exception, problem_response
 from monitor.web.route import Handler, Route
 from monitor.web.routes import ROUTES
 
@@ -79,15 +79,15 @@ async def _around(
         request.app[STATE].door.inspect(request)
         response = await handler(request)
     except Problem as problem:
-        response = respond(problem, request_id)
+        response = problem_response(problem, request_id)
     except web.HTTPException as error:
-        response = respond(of_http(error, request.path), request_id)
+        response = problem_response(from_http_exception(error, request.path), request_id)
     except ConnectionError:
         _count(request, _CALLER_GONE, time.perf_counter() - started)
         raise  # in the middle of an answer; there is nobody to tell
     except Exception:
         log.exception("request_bug", request_id=request_id, method=request.method, path=request.path)
-        response = respond(Problem("bug", f"the log has it under {request_id}"), request_id)
+        response = problem_response(Problem("internal-error", f"the log has it under {request_id}"), request_id)
     _count(request, response.status, request.get(ANSWERED_AT, time.perf_counter()) - started)
     log.debug("request", request_id=request_id, method=request.method, path=request.path, status=response.status)
     return response
@@ -122,8 +122,9 @@ def answer_none(state: State, status: int) -> web.Response:
     """
     request_id = uuid4().hex
     detail = "what came is no HTTP request: a header has at most 8,190 bytes and no control characters"
-    problem = Problem("bad-request", detail) if status == _BAD_REQUEST else Problem("bug", "the log has a traceback")
+    failed = Problem("internal-error", "the log has a traceback")
+    problem = Problem("bad-request", detail) if status == _BAD_REQUEST else failed
     log.debug("request", request_id=request_id, method="none", path="", status=problem.status)
-    response = respond(problem, request_id)
+    response = problem_response(problem, request_id)
     _sign_with(request_id, state, response)
     return response

@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from monitor import __version__
 from monitor.config.access import AnonymousScope
+from monitor.model.errors import ProblemKind
 from monitor.patching.patcher import THEIRS
 from monitor.web.openapi_patch import REF
-from monitor.web.problems import HEADERS, KINDS, TYPE, ProblemDetails
+from monitor.web.problems import HEADERS, PROBLEM_KINDS, TYPE, ProblemDetails
 from monitor.web.route import Answer, Header, Parameter, Route
 
 Json = Any
@@ -26,8 +27,9 @@ changed with its own call, so that the vendor's SDK works against this daemon un
 Whatever answers GET answers HEAD. Errors are `application/problem+json` (RFC 9457). `x-scope` is what a caller must \
 be allowed; `open`: everybody may. Where the security says so, the configuration may let in callers who show nothing.
 """
-_EVERYWHERE: Final = ("bad-request", "forbidden", "bug")  # no HTTP; a client certificate that is nobody's; our own
-_AT_THE_DOOR: Final = ("unauthorized", "too-many-failures")
+# no HTTP at all, a client certificate that is not allowed, an unexpected exception
+_ON_EVERY_ROUTE: Final[tuple[ProblemKind, ...]] = ("bad-request", "forbidden", "internal-error")
+_OF_AUTHENTICATION: Final[tuple[ProblemKind, ...]] = ("unauthorized", "too-many-failures")
 _REQUEST_ID: Final = Header("X-Request-ID", "The request's id, in the log and in the audit: the caller's own, or ours.")
 
 
@@ -48,18 +50,20 @@ def document(routes: Iterable[Route]) -> dict[str, Json]:
         "servers": [{"url": "/", "description": "The daemon that gave this document."}],
         "paths": paths,
         "components": {"schemas": _schemas(rows), "securitySchemes": _SCHEMES},
-        "x-problems": {TYPE + kind: {"status": statuses(kind), "title": title} for kind, (_, title) in KINDS.items()},
+        "x-problems": {
+            TYPE + kind: {"status": statuses(kind), "title": title} for kind, (_, title) in PROBLEM_KINDS.items()
+        },
     }
 
 
-def statuses(kind: str) -> list[int]:
-    """Those with which a kind of problem may come: its own, or the Controller's where that comes through."""
-    return sorted(THEIRS) if kind == "refused" else [KINDS[kind][0]]
+def statuses(kind: ProblemKind) -> list[int]:
+    """The statuses that a kind of problem may have: its own, or the Controller's where that is passed on."""
+    return sorted(THEIRS) if kind == "controller-refused" else [PROBLEM_KINDS[kind][0]]
 
 
-def problems_of(route: Route) -> tuple[str, ...]:
+def problems_of(route: Route) -> tuple[ProblemKind, ...]:
     """Every kind of problem that the route may answer with."""
-    return (*route.problems, *_EVERYWHERE, *(_AT_THE_DOOR if route.scope != "open" else ()))
+    return (*route.problems, *_ON_EVERY_ROUTE, *(_OF_AUTHENTICATION if route.scope != "open" else ()))
 
 
 _SCHEMES: Final[Json] = {
@@ -122,7 +126,7 @@ def _answer(answer: Answer) -> Json:
     return response
 
 
-def _refusal(status: int, kinds: list[str]) -> Json:
+def _refusal(status: int, kinds: list[ProblemKind]) -> Json:
     """Problems that come with one status; a header is promised where every one of them has it."""
     schema = {
         "allOf": [_shape(ProblemDetails)],
@@ -134,7 +138,7 @@ def _refusal(status: int, kinds: list[str]) -> Json:
         for name, words in {name: words for each in of_each for name, words in each.items()}.items()
     ]
     return {
-        "description": "; ".join(f"{kind}: {KINDS[kind][1]}" for kind in kinds),
+        "description": "; ".join(f"{kind}: {PROBLEM_KINDS[kind][1]}" for kind in kinds),
         "headers": _headers(*headers),
         "content": {"application/problem+json": {"schema": schema}},
     }

@@ -11,6 +11,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from monitor.config.access import Scope
+from monitor.model.errors import ProblemKind
 
 Json = Any
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,8 +58,8 @@ class Route(Struct, frozen=True):
     """
     One row. ``scope``: what a caller must be allowed; ``open``: everybody may.
 
-    ``answers``: by status, when all is well. ``problems``: kinds of KINDS that may come instead, beside those that
-    come from the door and may come everywhere.
+    ``answers``: by status, when all is well. ``problems``: kinds that may come instead, beside those of
+    authentication and those of every route.
     """
 
     method: str
@@ -67,6 +68,6 @@ class Route(Struct, frozen=True):
     summary: str
     handler: Handler
     answers: Mapping[int, Answer]
-    problems: tuple[str, ...] = ()
+    problems: tuple[ProblemKind, ...] = ()
     takes: tuple[Parameter, ...] = ()
     body: Body | None = None

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.config.types import Difference
+from monitor.model.errors import ProblemKind
 from monitor.web import parameters
 from monitor.web.context import STATE
 from monitor.web.handlers.audit import list_audit
@@ -32,17 +33,19 @@ _FILE_TAG = Header("ETag", "The entity tag of the file.")
 _SAME_FILE = {304: Answer("it is what it was", headers=(_FILE_TAG,))}
 _ALLOW = Header("Allow", "The methods that are allowed.")
 _ACCEPT_PATCH = Header("Accept-Patch", "The media types in which it is patched (RFC 5789).")
-_ONE_IMAGE = ("no-such-image", "no-such-route", "ambiguous-image")  # a uuid may have what no segment of a path has
+# `no-such-route`: a uuid with `{` or `}` in it matches no route
+_ONE_IMAGE: Final[tuple[ProblemKind, ...]] = ("no-such-image", "no-such-route", "ambiguous-image")
 
 _AFTER = "the image after the change; of a dry run, what would be done"
 _ETAG_UNLESS_DRY = Header(
     "ETag", "The entity tag of the image after the change; not there after a dry run.", always=False
 )
-_OF_A_PATCH = (
-    "bad-query", "bad-json", "no-version", "unknown-version", "other-name", "other-tenant", "too-slow", "image-active",
-    "changed", "too-large", "media-type", "bad-patch", "unknown-field", "read-only-field", "two-operations",
-    "too-many-annotations", "image-busy", "stopping", "caller-gone", "not-recorded", "refused", "controller-failed",
-    "store-down", "controller-upgrading", "controller-busy", "outcome-unknown",
+_OF_A_PATCH: Final[tuple[ProblemKind, ...]] = (
+    "bad-query", "bad-json", "no-version", "unknown-version", "name-mismatch", "tenant-mismatch", "request-timeout",
+    "image-active", "precondition-failed", "too-large", "unsupported-media-type", "bad-patch", "unknown-field",
+    "read-only-field", "two-operations", "too-many-annotations", "image-busy", "shutting-down",
+    "client-closed-request", "not-recorded", "controller-refused", "controller-failed", "database-down",
+    "controller-upgrading", "controller-busy", "outcome-unknown",
 )  # fmt: skip
 
 
@@ -201,7 +204,7 @@ ROUTES: Final = (
         "who changed what, when, and how it ended; the newest first",
         list_audit,
         {200: Answer("one page of it", (AuditPage,))},
-        problems=("bad-query", "store-down"),
+        problems=("bad-query", "database-down"),
         takes=parameters.AUDIT,
     ),
     Route(

@@ -27,7 +27,7 @@ from monitor.patching.fields import ADJUSTABLE
 from monitor.polling import eta
 from monitor.store import upload_history
 from monitor.web.handlers import events
-from monitor.web.problems import KINDS
+from monitor.web.problems import PROBLEM_KINDS
 from monitor.web.routes import ROUTES
 from monitor.web.stream import feed
 from monitor.web.stream import messages as live
@@ -146,7 +146,7 @@ def test_every_scope_stands_in_the_table_and_no_other() -> None:
 
 def test_every_problem_stands_in_the_table_with_its_status_and_no_other() -> None:
     table = {code(row[0])[0]: int(row[1]) for row in rows("### Problem types")}
-    assert table == {kind: status for kind, (status, _) in KINDS.items()}
+    assert table == {kind: status for kind, (status, _) in PROBLEM_KINDS.items()}
 
 
 def test_the_adjustable_fields_and_the_limits_are_as_the_code_has_them() -> None:

@@ -236,7 +236,7 @@ async def test_an_image_as_json_is_the_daemons_own(tmp_path: Path) -> None:
             assert (result.exit_code, result.stdout) == (0, got.body.decode() + "\n")
 
 
-@pytest.mark.parametrize(("token", "why"), [(EVE, "403 Forbidden"), ("", "401 Credentials are needed")])
+@pytest.mark.parametrize(("token", "why"), [(EVE, "403 Forbidden"), ("", "401 Valid credentials are required")])
 async def test_the_audit_is_one_quiet_line_for_whom_it_is_not_for(tmp_path: Path, token: str, why: str) -> None:
     async with people(tmp_path) as they:
         result = await they("image", "running", token=token)
@@ -314,7 +314,7 @@ async def test_who_has_no_credential_or_too_little_of_one_is_told_what_is_missin
     async with people(tmp_path) as they:
         nobody = await they("annotate", "broken", "a=b", token="")
         assert nobody.exit_code == 4
-        assert "401 Credentials are needed" in nobody.stderr
+        assert "401 Valid credentials are required" in nobody.stderr
         assert "see: --token-file, or AVI_UPGRADE_MONITOR_TOKEN" in nobody.stderr
         alice = await they("patch", "broken", "--set", "name=x", token=ALICE)
         assert alice.exit_code == 4
@@ -333,7 +333,7 @@ async def test_a_refusal_names_the_path_and_the_request(tmp_path: Path, output: 
             assert problem["type"] == "urn:avi-upgrade-monitor:problem:bad-patch"
         else:
             first, path, request = result.stderr.splitlines()
-            assert first.startswith("avi-upgrade-monitor: 422 The body is not what can be patched: found 1,025 char")
+            assert first.startswith("avi-upgrade-monitor: 422 The body is not a valid patch: found 1,025 char")
             assert path == "  path: $.annotations.a"
             assert request.startswith("  request: ")
 
@@ -394,7 +394,7 @@ async def test_if_unchanged_lets_nobody_be_overwritten(tmp_path: Path) -> None:
         they.dc1.touch(they.uuids["broken"], name="somebody else's")
         result = await they("patch", "broken", "--set", "name=ours", "--if-unchanged")
         assert result.exit_code == 4
-        assert "412 The image is not what it was" in result.stderr
+        assert "412 The image has changed" in result.stderr
         assert they.dc1.image(they.uuids["broken"])["name"] == "somebody else's"
 
 
@@ -422,7 +422,7 @@ async def test_a_change_that_was_perhaps_done_is_said_to_be_perhaps_done(tmp_pat
     async with people(tmp_path) as they:
         they.dc1.faults.order(Fault("lost_reply", method="PATCH"))
         result = await they("patch", "broken", "--set", "name=x")
-        assert (result.exit_code, "504 Nobody knows whether it was done" in result.stderr) == (1, True)
+        assert (result.exit_code, "504 The outcome is unknown" in result.stderr) == (1, True)
 
 
 # -- the command line

@@ -9,7 +9,7 @@ import pytest
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
 from monitor.web.openapi import problems_of
-from monitor.web.problems import KINDS
+from monitor.web.problems import PROBLEM_KINDS
 from monitor.web.routes import ROUTES
 from tests.support.conformance import require_conformance
 from tests.support.daemons import QUICK, polled, until, watching
@@ -77,7 +77,7 @@ REFUSED: list[tuple[int, str, tuple[Any, ...], dict[str, Any]]] = [
     (400, "bad-json", ("PATCH", IMAGE, b"{"), {}),
     (400, "no-version", ("PATCH", IMAGE, ANNOTATE), {"X_Avi_Version": None}),
     (400, "unknown-version", ("PATCH", IMAGE, RENAME), {"X_Avi_Version": "99.1.1"}),
-    (400, "refused", ("PATCH", IMAGE, {"se_patch_ref": "https://x/api/image/image-none"}), {}),
+    (400, "controller-refused", ("PATCH", IMAGE, {"se_patch_ref": "https://x/api/image/image-none"}), {}),
     (401, "unauthorized", ("PATCH", IMAGE, ANNOTATE), {"token": ""}),
     (401, "unauthorized", ("GET", "/api/controllers"), {"token": "aum_nobody"}),
     (403, "forbidden", ("PATCH", IMAGE, ANNOTATE), {"token": EVE}),
@@ -87,14 +87,14 @@ REFUSED: list[tuple[int, str, tuple[Any, ...], dict[str, Any]]] = [
     (404, "no-such-route", ("GET", "/api/image/%7Bx%7D"), {}),
     (404, "no-such-image", ("GET", "/api/image/image-none"), {}),
     (404, "no-such-image", ("PATCH", "/api/image/image-none", ANNOTATE), {}),
-    (404, "other-name", ("PATCH", IMAGE, ANNOTATE), {"query": {"name": "another"}}),
-    (404, "other-tenant", ("PATCH", IMAGE, ANNOTATE), {"X_Avi_Tenant": "others"}),
+    (404, "name-mismatch", ("PATCH", IMAGE, ANNOTATE), {"query": {"name": "another"}}),
+    (404, "tenant-mismatch", ("PATCH", IMAGE, ANNOTATE), {"X_Avi_Tenant": "others"}),
     (405, "method-not-allowed", ("DELETE", IMAGE), {}),
     (405, "method-not-allowed", ("OPTIONS", "/metrics"), {}),
     (409, "image-active", ("PATCH", "/api/image/{active}", RENAME), {}),
-    (412, "changed", ("PATCH", IMAGE, ANNOTATE), {"If_Match": '"another"'}),
+    (412, "precondition-failed", ("PATCH", IMAGE, ANNOTATE), {"If_Match": '"another"'}),
     (413, "too-large", ("PATCH", IMAGE, b" " * 65_537), {}),
-    (415, "media-type", ("PATCH", IMAGE, ANNOTATE), {"Content_Type": "text/plain"}),
+    (415, "unsupported-media-type", ("PATCH", IMAGE, ANNOTATE), {"Content_Type": "text/plain"}),
     (422, "bad-patch", ("PATCH", IMAGE, {"name": 5}), {}),
     (422, "unknown-field", ("PATCH", IMAGE, {"nam": "x"}), {}),
     (422, "read-only-field", ("PATCH", IMAGE, {"progress": 5}), {}),
@@ -156,18 +156,18 @@ async def test_an_expectation_that_nobody_knows_is_ignored(site: Site) -> None:
 
 def test_every_problem_is_brought_about_here_but_those_that_need_more() -> None:
     elsewhere = {
-        "bug",  # there is none
+        "internal-error",  # there is none
         "bad-request",  # test_web.py, on a raw socket
-        "too-slow",  # takes half a minute
-        "store-down",  # test_store_down.py
+        "request-timeout",  # takes half a minute
+        "database-down",  # test_store_down.py
         "not-recorded",  # test_store_down.py
         "bad-config",  # test_reload.py
         "too-many-readers",  # test_events.py
         "image-busy",  # test_patcher.py, as are those below
-        "stopping",
-        "caller-gone",  # whom nobody can answer
+        "shutting-down",
+        "client-closed-request",  # whom nobody can answer
     }
     here = {kind for _, kind, *_ in REFUSED} | {kind for *_, kind in FAILED}
     here |= {"too-many-failures", "ambiguous-image"}
-    assert here == KINDS.keys() - elsewhere
+    assert here == PROBLEM_KINDS.keys() - elsewhere
     assert elsewhere <= {kind for route in ROUTES for kind in problems_of(route)}

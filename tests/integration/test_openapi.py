@@ -45,8 +45,8 @@ PATCH_ROUTE = "/api/image/{uuid}"
 FORMS = [shape["$ref"].rpartition("/")[2] for shape in PATCH_BODY.schema["anyOf"]]
 
 BEYOND_SCHEMAS = {
-    "changed",  # a tag or a _last_modified that is made up is not the image's
-    "refused",  # the Controller wants references to be of images that it has, and names that nobody else has
+    "precondition-failed",  # a tag or a _last_modified that is made up is not the image's
+    "controller-refused",  # the Controller wants references to be of images that it has, and names that nobody else has
     "two-operations",  # of a json_patch it depends on the order of the steps
     "unknown-version",  # a version that is made up may be younger than the Controller
 }

@@ -240,7 +240,7 @@ async def test_a_tag_of_the_present_lets_a_change_through_and_one_of_the_past_do
     done = await site.patch({"annotations": {"a": "1"}}, If_Match=first)
     assert done.status == 200
     late = await site.patch({"annotations": {"a": "2"}}, If_Match=first)
-    assert (late.status, late.kind, late.tag) == (412, "changed", done.tag)
+    assert (late.status, late.kind, late.tag) == (412, "precondition-failed", done.tag)
     assert (await site.patch({"annotations": {"a": "2"}}, If_Match=f'"other", {late.tag}')).status == 200
 
 
@@ -248,7 +248,7 @@ async def test_an_adjustment_is_checked_against_what_the_controller_has_now(site
     tag, modified = await site.tag(), site.image["_last_modified"]
     site.controller.touch(site.uuid, name="by somebody else")
     late = await site.patch({"name": "mine"}, If_Match=tag)
-    assert (late.status, late.kind) == (412, "changed")
+    assert (late.status, late.kind) == (412, "precondition-failed")
     assert (await site.patch({"name": "mine", "_last_modified": modified})).status == 412
     assert (await site.patch({"replace": {"name": "mine", "_last_modified": modified}})).status == 412
     assert (site.patches(), site.image["name"]) == (0, "by somebody else")
@@ -379,11 +379,11 @@ async def test_the_same_uuid_on_two_controllers_is_asked_back(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("how", "status", "kind"),
     [
-        ({"query": {"name": "another"}}, 404, "other-name"),
+        ({"query": {"name": "another"}}, 404, "name-mismatch"),
         ({"query": {"controller": "dc9"}}, 404, "no-such-image"),
-        ({"X_Avi_Tenant": "others"}, 404, "other-tenant"),
-        ({"X_Avi_Tenant_UUID": "tenant-1"}, 404, "other-tenant"),
-        ({"X_Avi_Tenant": "*"}, 404, "other-tenant"),
+        ({"X_Avi_Tenant": "others"}, 404, "tenant-mismatch"),
+        ({"X_Avi_Tenant_UUID": "tenant-1"}, 404, "tenant-mismatch"),
+        ({"X_Avi_Tenant": "*"}, 404, "tenant-mismatch"),
         ({"X_Avi_Version": None}, 400, "no-version"),
         ({"X_Avi_Version": "latest"}, 400, "no-version"),
         ({"X_Avi_Version": "99.1.1"}, 400, "unknown-version"),
@@ -392,13 +392,13 @@ async def test_the_same_uuid_on_two_controllers_is_asked_back(tmp_path: Path) ->
         ({"query": {"dryrun": "true"}}, 400, "bad-query"),
         ({"query": {"Name": "another"}}, 400, "bad-query"),
         ({"query": [("dry_run", "false"), ("dry_run", "true")]}, 400, "bad-query"),
-        ({"If_Match": ""}, 412, "changed"),
-        ({"If_Match": '"*"'}, 412, "changed"),
-        ({"Content_Type": "text/plain"}, 415, "media-type"),
-        ({"Content_Type": "application/json; charset=utf-16"}, 415, "media-type"),
-        ({"Content_Type": "application/json-patch+json"}, 415, "media-type"),
-        ({"Content_Type": None}, 415, "media-type"),
-        ({"Content_Encoding": "gzip"}, 415, "media-type"),
+        ({"If_Match": ""}, 412, "precondition-failed"),
+        ({"If_Match": '"*"'}, 412, "precondition-failed"),
+        ({"Content_Type": "text/plain"}, 415, "unsupported-media-type"),
+        ({"Content_Type": "application/json; charset=utf-16"}, 415, "unsupported-media-type"),
+        ({"Content_Type": "application/json-patch+json"}, 415, "unsupported-media-type"),
+        ({"Content_Type": None}, 415, "unsupported-media-type"),
+        ({"Content_Encoding": "gzip"}, 415, "unsupported-media-type"),
     ],
     ids=str,
 )
@@ -630,7 +630,7 @@ async def test_a_refusal_of_the_controllers_comes_through(
 ) -> None:
     taken = site.controller.image(site.other)["name"]
     got = await site.patch({field: value.replace("{other}", str(taken)) for field, value in body.items()})
-    assert (got.status, got.kind) == (status, "refused")
+    assert (got.status, got.kind) == (status, "controller-refused")
     assert words in got.json["error"]
     (entry,) = await audit(site.daemon)
     assert (entry["outcome"], entry["answer"]) == ("refused", status)
@@ -642,7 +642,7 @@ async def test_a_controller_that_lets_no_image_be_changed_refuses(tmp_path: Path
         await until(daemon, "dc1", lambda entry: entry.health.up)
         (uuid,) = daemon.fleet.entries["dc1"].snapshot.images
         got = await patch(daemon, uuid, {"name": "x"})
-        assert (got.status, got.kind) == (422, "refused")
+        assert (got.status, got.kind) == (422, "controller-refused")
         assert "not allowed" in got.json["detail"]
 
 
@@ -654,7 +654,7 @@ async def test_an_image_that_is_gone_from_the_controller_is_not_found(site: Site
 
 
 async def test_a_log_in_that_is_refused_is_the_monitors_fault_not_the_callers(site: Site) -> None:
-    site.controller.password = "changed"
+    site.controller.password = "precondition-failed"
     site.controller.expire_sessions()
     got = await site.patch({"name": "x"})
     assert (got.status, got.kind) == (502, "controller-failed")

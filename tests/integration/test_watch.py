@@ -230,7 +230,7 @@ async def test_who_may_not_read_is_refused(tmp_path: Path) -> None:
     async with place(tmp_path, tokens=TOKENS, anonymous=[]) as there:
         nobody = await there("--image", "done", "--until", "completed")
         assert (nobody.exit_code, nobody.stdout) == (4, "")
-        assert "401 Credentials are needed" in nobody.stderr
+        assert "401 Valid credentials are required" in nobody.stderr
         wrong = await there("--image", "done", "--until", "completed", "--output", "json", token="aum_wrong")
         assert (wrong.exit_code, json.loads(wrong.stderr)["status"]) == (4, 401)
         assert "aum_wrong" not in wrong.output

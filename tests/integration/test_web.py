@@ -365,7 +365,7 @@ async def test_what_is_no_http_is_a_problem_that_repeats_nothing_of_it(daemon: D
     assert (headers["Server"], headers["X-Content-Type-Options"]) == ("avi-upgrade-monitor", "nosniff")
     assert problem == {
         "type": "urn:avi-upgrade-monitor:problem:bad-request",
-        "title": "No HTTP request",
+        "title": "Malformed HTTP request",
         "status": 400,
         "detail": "what came is no HTTP request: a header has at most 8,190 bytes and no control characters",
         "request_id": headers["X-Request-ID"],

@@ -125,21 +125,21 @@ async def _body(request: web.Request) -> bytes:
     if request.content_type not in MEDIA_TYPES or charset not in {"utf-8", "utf8"} or coding != "identity":
         found = f"found {request.headers.get(hdrs.CONTENT_TYPE, 'none')[:80]!r}, coding {coding[:40]!r}"
         expected = f"expected {' or '.join(MEDIA_TYPES)} in UTF-8, uncompressed"
-        raise Problem("media-type", f"{found}; {expected}", headers=_ACCEPT_PATCH)
+        raise Problem("unsupported-media-type", f"{found}; {expected}", headers=_ACCEPT_PATCH)
     if (request.content_length or 0) > LARGEST_BODY:
         raise Problem("too-large", f"the body has {request.content_length} bytes; {LARGEST_BODY} are the most")
     try:
         async with asyncio.timeout(_PATIENCE_S):
             return await request.read()
     except TimeoutError as error:
-        raise Problem("too-slow", f"the body did not come within {_PATIENCE_S:.0f} s") from error
+        raise Problem("request-timeout", f"the body did not come within {_PATIENCE_S:.0f} s") from error
 
 
 def _require_name(request: web.Request, track: TrackedImage) -> None:
     """``?name=`` is a guard: whoever gives it means no other image."""
     name = request.query.get("name")
     if name is not None and name != track.image.name:
-        raise Problem("other-name", f"the image is named {track.image.name!r}, not {name[:200]!r}")
+        raise Problem("name-mismatch", f"the image is named {track.image.name!r}, not {name[:200]!r}")
 
 
 def _require_tenant(request: web.Request, entry: Entry, track: TrackedImage) -> None:
@@ -148,7 +148,7 @@ def _require_tenant(request: web.Request, entry: Entry, track: TrackedImage) -> 
     for header in ("X-Avi-Tenant", "X-Avi-Tenant-UUID"):
         tenant = request.headers.get(header)
         if tenant is not None and watched != "*" and tenant not in {watched, track.image.tenant}:
-            raise Problem("other-tenant", f"{header}: {entry.name} is watched in the tenant {watched!r} alone")
+            raise Problem("tenant-mismatch", f"{header}: {entry.name} is watched in the tenant {watched!r} alone")
 
 
 def _require_scope(request: web.Request, patch: Patch) -> None:

@@ -198,7 +198,7 @@ async def test_a_dry_run_answers_the_image_as_it_would_be(adjustment: Adjustment
 
 async def test_a_dry_run_whose_condition_does_not_hold_is_told_and_not_recorded() -> None:
     bench = Bench()
-    assert (await bench.refused(NOTE, dry_run=True, if_match=frozenset({"x"}))).kind == "changed"
+    assert (await bench.refused(NOTE, dry_run=True, if_match=frozenset({"x"}))).kind == "precondition-failed"
     assert bench.ledger.intents == []
 
 
@@ -256,7 +256,7 @@ class Slow(InFlightClient):
 
 async def test_whoever_has_gone_has_nothing_done() -> None:
     bench = Bench()
-    assert (await bench.refused(RENAME, wanted=lambda: False)).kind == "caller-gone"
+    assert (await bench.refused(RENAME, wanted=lambda: False)).kind == "client-closed-request"
     assert (bench.ledger.intents, bench.writer.sent) == ([], [])
 
 
@@ -271,12 +271,12 @@ async def test_at_the_end_the_one_under_way_is_waited_for_and_no_other_is_taken(
         end = tasks.create_task(bench.patcher.drain(limit_s=10.0))
         slow.goes_on.set()
     assert order.result().changes == {"name": ("old", "new")}
-    assert (waiting.result().kind, end.done(), bench.ended) == ("stopping", True, ["done"])
+    assert (waiting.result().kind, end.done(), bench.ended) == ("shutting-down", True, ["done"])
 
 
 async def test_without_an_intent_nothing_is_sent() -> None:
     bench = Bench(ledger=Written("intend"))
-    assert (await bench.refused(RENAME)).kind == "store-down"
+    assert (await bench.refused(RENAME)).kind == "database-down"
     assert (bench.writer.sent, bench.ended) == ([], [])
 
 
@@ -284,7 +284,7 @@ async def test_an_outcome_that_cannot_be_written_does_not_hide_the_controllers_r
     refused = BadStatus("http_4xx", "409 taken", phase="patch", status=409)
     bench = Bench(InFlightClient(patch=refused), Written("conclude"))
     refusal = await bench.refused(RENAME)
-    assert (refusal.kind, refusal.status, bench.ended) == ("refused", 409, ["refused"])
+    assert (refusal.kind, refusal.status, bench.ended) == ("controller-refused", 409, ["refused"])
 
 
 async def test_a_success_that_cannot_be_written_says_that_it_was_done() -> None:
@@ -354,8 +354,8 @@ async def test_what_is_no_image_is_not_changed(body: bytes) -> None:
         (Unreachable("dns", "x", phase="patch"), "failed", "controller-failed", 0),
         (Unavailable("upgrading", "x", phase="patch", status=403), "refused", "controller-upgrading", 0),
         (Unavailable("throttled", "x", phase="image", status=429), "refused", "controller-busy", 0),
-        (BadStatus("http_4xx", "x", phase="patch", status=400), "refused", "refused", 400),
-        (BadStatus("http_4xx", "x", phase="patch", status=405), "refused", "refused", 422),
+        (BadStatus("http_4xx", "x", phase="patch", status=400), "refused", "controller-refused", 400),
+        (BadStatus("http_4xx", "x", phase="patch", status=405), "refused", "controller-refused", 422),
         (BadStatus("http_4xx", "x", phase="image", status=400), "failed", "controller-failed", 0),
         (BadStatus("http_5xx", "x", phase="patch", status=502), "unknown", "controller-failed", 0),
         (BadStatus("http_5xx", "x", phase="image", status=500), "failed", "controller-failed", 0),

@@ -14,7 +14,7 @@ from monitor.config.access import Scope
 from monitor.patching.body import MEDIA_TYPES, is_version
 from monitor.web import parameters
 from monitor.web.openapi import document, problems_of, statuses
-from monitor.web.problems import HEADERS, KINDS, TYPE
+from monitor.web.problems import HEADERS, PROBLEM_KINDS, TYPE
 from monitor.web.route import Parameter, Route
 from monitor.web.routes import ROUTES
 from tests.support.strategies import BOUNDED
@@ -90,8 +90,8 @@ def test_problems_are_those_that_there_are_each_with_its_status_type_and_headers
 
 def test_every_problem_stands_on_a_route() -> None:
     standing = {kind for route in ROUTES for kind in problems_of(route)}
-    assert standing == KINDS.keys() - OF_NO_ROUTE
-    assert DOCUMENT["x-problems"].keys() == {TYPE + kind for kind in KINDS}
+    assert standing == PROBLEM_KINDS.keys() - OF_NO_ROUTE
+    assert DOCUMENT["x-problems"].keys() == {TYPE + kind for kind in PROBLEM_KINDS}
 
 
 def test_a_status_that_is_an_answer_is_no_problem_of_the_same_route() -> None:
