@@ -114,7 +114,7 @@ async def running(
     own.event_readers.set_function(lambda: float(feed.readers))
 
     async def apply(renewed: Config) -> Difference:
-        door.adopt(renewed)
+        door.set_config(renewed)
         feed.recall()
         return await watches.renew(renewed)
 
@@ -228,5 +228,5 @@ def _renew(
 ) -> None:
     """Put a web configuration that was read again to use."""
     listener.renew(context)
-    door.renew(web_config)
+    door.set_web_config(web_config)
     feed.recall()

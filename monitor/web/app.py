@@ -52,8 +52,8 @@ def _guarded(route: Route) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         door = request.app[STATE].door
         if route.scope != "open":
-            caller = request[CALLER] = await door.admit(request)
-            door.demand(caller, route.scope, route.path)
+            caller = request[CALLER] = await door.authenticate(request)
+            door.authorize(caller, route.scope, route.path)
         return await route.handler(request)
 
     return handler
@@ -76,7 +76,7 @@ async def _around(
     request_id = request[REQUEST_ID] = given if _REQUEST_ID.match(given) else uuid4().hex
     started = time.perf_counter()
     try:
-        request.app[STATE].door.inspect(request)
+        request.app[STATE].door.check_client_certificate(request)
         response = await handler(request)
     except Problem as problem:
         response = problem_response(problem, request_id)

@@ -110,5 +110,5 @@ async def test_a_refused_patch_raises_with_our_words(site: Site, body: dict[str,
 
 
 async def test_a_token_that_is_not_known_is_an_error_and_no_log_in_is_tried(site: Site) -> None:
-    with pytest.raises(APIError, match="not known here"):
+    with pytest.raises(APIError, match="credentials are not known"):
         await site.sdk(lambda api: api.get("image").json(), token="aum_wrong")
