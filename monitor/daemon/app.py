@@ -28,9 +28,9 @@ from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Fleet
 from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.store import Store
-from monitor.web.app import answer_none, make_site
+from monitor.web.app import error_response, make_app
 from monitor.web.auth.authenticator import Authenticator
-from monitor.web.context import State
+from monitor.web.context import Context, Limits
 from monitor.web.server import Listener, Runner
 from monitor.web.stream.feed import EventStream
 
@@ -49,7 +49,7 @@ class Daemon(msgspec.Struct, frozen=True):
 
     address: tuple[str, int]
     fleet: Fleet
-    state: State
+    context: Context
     reloading: Reloading
     scheme: str = "http"
 
@@ -95,6 +95,7 @@ async def running(
     load: Callable[[], Config] | None = None,
     supervisor: Supervisor = Supervisor(),  # noqa: B008  frozen
     passed: socket | None = None,
+    limits: Limits = Limits(),  # noqa: B008  frozen
     resources: Sequence[AnyResource] = RESOURCES,
 ) -> AsyncIterator[Daemon]:
     """
@@ -102,7 +103,7 @@ async def running(
 
     ``now``: Unix seconds. ``load``: reads the configuration again, for a reload; None: it stays as it is.
     ``supervisor``: who is told how it goes. ``passed``: a socket to listen on; None: one is bound as configured.
-    ``resources``: the kinds of object to poll.
+    ``limits``: of the web server. ``resources``: the kinds of object to poll.
     Raises: MonitorError when it cannot listen, or a newer version wrote the database.
     """
     own, fleet = SelfMetrics(), Fleet()
@@ -116,13 +117,20 @@ async def running(
     own.store_up.set_function(lambda: float(store.up))
     watches = Controllers(fleet, store, now=now, rng=rng, resources=resources)
     door = Authenticator(config, own, clock=asyncio.get_running_loop().time)
-    feed = EventStream(fleet, resources, now=now, stalled_after_s=config.stalled_after_s)
+    feed = EventStream(
+        fleet,
+        resources,
+        now=now,
+        stalled_after_s=config.stalled_after_s,
+        max_readers=limits.max_readers,
+        max_buffered_events=limits.max_buffered_events,
+    )
     own.event_readers.set_function(lambda: float(feed.readers))
 
     async def apply(renewed: Config) -> Difference:
-        door.adopt(renewed)
+        door.set_config(renewed)
         feed.stalled_after_s = renewed.stalled_after_s
-        feed.recall()
+        feed.disconnect_all()
         return await watches.renew(renewed)
 
     def ailing() -> str:
@@ -132,17 +140,18 @@ async def running(
     reloading = Reloading(
         config, load or (lambda: config), apply, own, now=now, begins=notifier.reloading, ends=notifier.ready
     )
-    state = State(
+    context = Context(
         fleet=fleet,
         resources=tuple(resources),
-        own=own,
-        door=door,
+        self_metrics=own,
+        authenticator=door,
         audit_log=store.audit_log,
         patcher=Patcher(fleet, store.audit_log, watches.targets, now=now, on_outcome=own.patched),
         tenants=watches.tenants,
         reload=reloading.reload,
         not_healthy=ailing,
-        feed=feed,
+        event_stream=feed,
+        limits=limits,
         now=now,
         not_ready=lambda: not_ready(fleet, store_up=store.up, uptime_s=heart.uptime_s, stopping=stopping.is_set()),
     )
@@ -150,8 +159,8 @@ async def running(
         await _open_store(store, stack)
         stack.push_async_callback(watches.close)
         await watches.renew(config)
-        listener = await _listen(config, state, stack, passed)
-        stack.push_async_callback(lambda: state.patcher.drain(timeout_s=_MOST_REQUESTS * watches.timeout_s))
+        listener = await _listen(config, context, stack, passed)
+        stack.push_async_callback(lambda: context.patcher.drain(timeout_s=_MOST_REQUESTS * watches.timeout_s))
         async with asyncio.TaskGroup() as tasks:
             every = [tasks.create_task(heart.run(), name="heart"), tasks.create_task(store.run(), name="store")]
             every.append(tasks.create_task(reloading.run(), name="reload"))
@@ -163,7 +172,7 @@ async def running(
             log.info("started", address=write_address(listener.address), controllers=len(watches))
             notifier.ready()
             try:
-                yield Daemon(listener.address, fleet, state, reloading, listener.scheme)
+                yield Daemon(listener.address, fleet, context, reloading, listener.scheme)
             finally:
                 stopping.set()
                 feed.close()
@@ -219,16 +228,16 @@ async def _last_flush(store: Store) -> None:
         )
 
 
-async def _listen(config: Config, state: State, stack: AsyncExitStack, passed: socket | None) -> Listener:
-    answer = partial(answer_none, state)
-    runner = Runner(make_site(state), answer, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+async def _listen(config: Config, context: Context, stack: AsyncExitStack, passed: socket | None) -> Listener:
+    respond = partial(error_response, context)
+    runner = Runner(make_app(context), respond, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
     try:
-        context = ssl_context(config.web.tls) if config.web and config.web.tls else None
+        tls_context = ssl_context(config.web.tls) if config.web and config.web.tls else None
     except (OSError, ValueError) as error:  # it was good when the configuration was read, a moment ago
         raise MonitorError(f"the certificate cannot be used: {type(error).__name__}") from error
-    listener = Listener(runner, config.listen_host, config.listen_port, context, passed)
+    listener = Listener(runner, config.listen_host, config.listen_port, tls_context, passed)
     await listener.start()
     return listener
 
@@ -237,6 +246,6 @@ def _renew(
     listener: Listener, door: Authenticator, feed: EventStream, web_config: WebConfig, context: ssl.SSLContext | None
 ) -> None:
     """Put a web configuration that was read again to use."""
-    listener.renew(context)
-    door.renew(web_config)
-    feed.recall()
+    listener.set_tls_context(context)
+    door.set_web_config(web_config)
+    feed.disconnect_all()

@@ -28,6 +28,17 @@ Reason = Literal[
 Phase = Literal["login", "version", "images", "image", "patch"]
 """In which exchange with a Controller it happened."""
 
+ProblemKind = Literal[
+    "bad-request", "bad-query", "bad-json", "no-version", "unknown-version", "unauthorized", "forbidden",
+    "no-such-route", "no-such-image", "name-mismatch", "tenant-mismatch", "method-not-allowed", "request-timeout",
+    "ambiguous-image", "image-active", "client-closed-request", "precondition-failed", "too-large",
+    "unsupported-media-type", "bad-patch", "unknown-field", "read-only-field", "two-operations", "bad-config",
+    "too-many-annotations", "controller-refused", "too-many-failures", "internal-error", "not-recorded",
+    "controller-failed", "database-down", "image-busy", "shutting-down", "too-many-readers", "controller-upgrading",
+    "controller-busy", "outcome-unknown",
+]  # fmt: skip
+"""Why the daemon's own API refuses a request: the last part of the ``type`` of a problem (RFC 9457). Public."""
+
 
 class MonitorError(Exception):
     """Root of everything this project raises on purpose."""
@@ -55,16 +66,22 @@ class BadImage(MonitorError):
 
 class Refusal(MonitorError):
     """
-    A PATCH is not done. ``kind``: of the problem that the caller is shown; ``path``: the JSON path of what is wrong.
+    A PATCH is refused. ``kind``: of the problem in the response; ``path``: the JSON path of what is wrong.
 
-    ``headers``: of the answer. ``status``: where a Controller's own comes through.
+    ``headers``: of the response. ``status``: the Controller's own, where it is passed on; else 0.
     """
 
     def __init__(
-        self, kind: str, detail: str, path: str = "", *, headers: Mapping[str, str] | None = None, status: int = 0
+        self,
+        kind: ProblemKind,
+        detail: str,
+        path: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        status: int = 0,
     ) -> None:
         super().__init__(detail)
-        self.kind = kind
+        self.kind: ProblemKind = kind
         self.detail = detail
         self.path = path
         self.headers: Mapping[str, str] = headers or {}

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from monitor.model.errors import BadAnswer, PollError, Refusal, Unanswered, Unavailable
+from monitor.model.errors import BadAnswer, PollError, ProblemKind, Refusal, Unanswered, Unavailable
 from monitor.model.outcome import OutcomeKind
 
 PASSED_THROUGH: Final = frozenset({400, 403, 404, 409, 412, 422})
@@ -18,11 +18,13 @@ def classify_failure(controller: str, error: PollError) -> tuple[OutcomeKind, Re
         return "unknown", Refusal("outcome-unknown", detail)
     if isinstance(error, Unavailable):
         headers = {"Retry-After": str(round(error.retry_after_s or DEFAULT_RETRY_AFTER_S))}
-        kind = "controller-upgrading" if error.reason == "upgrading" else "controller-busy"
+        kind: ProblemKind = "controller-upgrading" if error.reason == "upgrading" else "controller-busy"
         return "refused", Refusal(kind, f"nothing was changed: {controller} replied {error.detail}", headers=headers)
     if error.phase == "patch" and error.reason == "http_4xx":
         status = error.status if error.status in PASSED_THROUGH else 422
-        return "refused", Refusal("refused", f"{controller} refused the change: {error.detail}", status=status or 422)
+        return "refused", Refusal(
+            "controller-refused", f"{controller} refused the change: {error.detail}", status=status or 422
+        )
     if error.phase == "patch" and error.reason == "http_5xx":  # a gateway's 502 says nothing about the Controller
         detail = f"{controller} failed ({error.detail}), and may have made the change or not; check the image"
         return "unknown", Refusal("controller-failed", detail)

@@ -62,7 +62,7 @@ class Patcher:
             try:
                 return await (self._adjust(request) if request.patch.adjustment else self._annotate(request))
             except StoreError as error:
-                raise Refusal("store-down", f"nothing was changed: the database failed: {error}") from error
+                raise Refusal("database-down", f"nothing was changed: the database failed: {error}") from error
 
     async def drain(self, *, timeout_s: float) -> None:
         """Refuse new requests, and wait until those in flight have ended or the timeout has passed."""
@@ -261,4 +261,4 @@ def _is_active(raw: bytes) -> bool:
 
 def _precondition_failed(why: str, tag: str) -> Refusal:
     detail = f"the image has changed: {why}; read it again, then decide"
-    return Refusal("changed", detail, headers={"ETag": f'"{tag}"'})
+    return Refusal("precondition-failed", detail, headers={"ETag": f'"{tag}"'})

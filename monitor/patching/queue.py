@@ -47,9 +47,9 @@ class PatchQueue:
         try:
             if self._closing:
                 detail = "nothing was changed: the daemon is shutting down"
-                raise Refusal("stopping", detail, headers={"Retry-After": "5"})
+                raise Refusal("shutting-down", detail, headers={"Retry-After": "5"})
             if not client_connected():
-                raise Refusal("caller-gone", "nothing was changed: the client disconnected")
+                raise Refusal("client-closed-request", "nothing was changed: the client disconnected")
             yield
         finally:
             lock.release()

@@ -7,60 +7,64 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
 
+from monitor.model.errors import ProblemKind
+
 TYPE: Final = "urn:avi-upgrade-monitor:problem:"
 
-KINDS: Final[Mapping[str, tuple[int, str]]] = {
-    "bad-request": (400, "No HTTP request"),
-    "bad-query": (400, "Bad query"),
-    "bad-json": (400, "The body is no JSON"),
-    "no-version": (400, "X-Avi-Version is needed"),
-    "unknown-version": (400, "The Controller is older than this X-Avi-Version"),
-    "unauthorized": (401, "Credentials are needed"),
+PROBLEM_KINDS: Final[Mapping[ProblemKind, tuple[int, str]]] = {
+    "bad-request": (400, "Malformed HTTP request"),
+    "bad-query": (400, "Invalid query parameter"),
+    "bad-json": (400, "The body is not valid JSON"),
+    "no-version": (400, "X-Avi-Version is missing or malformed"),
+    "unknown-version": (400, "The Controller does not support this X-Avi-Version"),
+    "unauthorized": (401, "Valid credentials are required"),
     "forbidden": (403, "Forbidden"),
     "no-such-route": (404, "No such route"),
     "no-such-image": (404, "No such image"),
-    "other-name": (404, "The image has another name"),
-    "other-tenant": (404, "The tenant is not watched"),
+    "name-mismatch": (404, "The image has a different name"),
+    "tenant-mismatch": (404, "The tenant is not watched"),
     "method-not-allowed": (405, "Method not allowed"),
+    "request-timeout": (408, "The body did not arrive in time"),
     "ambiguous-image": (409, "Ambiguous image"),
-    "image-busy": (503, "The image is being changed"),
-    "stopping": (503, "The monitor ends"),
-    "caller-gone": (499, "The caller has gone"),
     "image-active": (409, "The image is being processed"),
-    "too-slow": (408, "The body came too slowly"),
-    "changed": (412, "The image is not what it was"),
+    "client-closed-request": (499, "The client closed the request"),
+    "precondition-failed": (412, "The image has changed"),
     "too-large": (413, "The body is too large"),
-    "media-type": (415, "Unsupported media type"),
-    "bad-patch": (422, "The body is not what can be patched"),
-    "unknown-field": (422, "No such field"),
-    "read-only-field": (422, "The field is the Controller's own"),
+    "unsupported-media-type": (415, "Unsupported media type"),
+    "bad-patch": (422, "The body is not a valid patch"),
+    "unknown-field": (422, "Unknown field"),
+    "read-only-field": (422, "The field is read-only"),
     "two-operations": (422, "More than one operation"),
-    "bad-config": (422, "The configuration is not good"),
+    "bad-config": (422, "Invalid configuration"),
     "too-many-annotations": (422, "Too many annotations"),
-    "too-many-failures": (429, "Too many failures"),
-    "too-many-readers": (503, "Too many readers"),
-    "bug": (500, "A bug of ours"),
-    "controller-failed": (502, "The Controller failed"),
-    "store-down": (503, "The database does not answer"),
+    "controller-refused": (422, "The Controller refused the change"),
+    "too-many-failures": (429, "Too many failed authentications"),
+    "internal-error": (500, "Internal error"),
     "not-recorded": (500, "Done, but not recorded yet"),
+    "controller-failed": (502, "The Controller failed"),
+    "database-down": (503, "The database does not answer"),
+    "image-busy": (503, "Another change of the image is in progress"),
+    "shutting-down": (503, "The daemon is shutting down"),
+    "too-many-readers": (503, "Too many readers of the event stream"),
     "controller-upgrading": (503, "The Controller is being upgraded"),
-    "controller-busy": (503, "The Controller takes no more requests"),
-    "outcome-unknown": (504, "Nobody knows whether it was done"),
-    "refused": (422, "The Controller refused"),
+    "controller-busy": (503, "The Controller is busy"),
+    "outcome-unknown": (504, "The outcome is unknown"),
 }
-"""Every problem: the last part of its type, which never changes, then its status and its title."""
+"""Status and title of every kind of problem."""
 
-HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
-    "unauthorized": {"WWW-Authenticate": "The schemes in which credentials can be shown."},
+_RETRY_AFTER: Final[Mapping[str, str]] = {"Retry-After": "Seconds to wait before the next attempt."}
+
+HEADERS: Final[Mapping[ProblemKind, Mapping[str, str]]] = {
+    "unauthorized": {"WWW-Authenticate": "The authentication schemes that are accepted."},
     "method-not-allowed": {"Allow": "The methods that are allowed."},
-    "changed": {"ETag": "The present one."},
-    "media-type": {"Accept-Patch": "The media types that can be sent (RFC 5789)."},
-    "too-many-failures": {"Retry-After": "After how many seconds to come again."},
-    "too-many-readers": {"Retry-After": "After how many seconds to come again."},
-    "image-busy": {"Retry-After": "After how many seconds to come again."},
-    "stopping": {"Retry-After": "After how many seconds to come again."},
-    "controller-upgrading": {"Retry-After": "After how many seconds to come again."},
-    "controller-busy": {"Retry-After": "After how many seconds to come again."},
+    "precondition-failed": {"ETag": "The current entity tag of the image."},
+    "unsupported-media-type": {"Accept-Patch": "The media types that are accepted (RFC 5789)."},
+    "too-many-failures": _RETRY_AFTER,
+    "image-busy": _RETRY_AFTER,
+    "shutting-down": _RETRY_AFTER,
+    "too-many-readers": _RETRY_AFTER,
+    "controller-upgrading": _RETRY_AFTER,
+    "controller-busy": _RETRY_AFTER,
 }
 """The headers that a problem always has."""
 
@@ -69,7 +73,7 @@ class ProblemDetails(Struct, frozen=True, kw_only=True):
     """
     What was wrong (RFC 9457). ``error``: the same as ``detail``, for the vendor's SDK, which shows it.
 
-    ``path``: the JSON path of the member of the body that is wrong. ``problems``: of a configuration, all of them.
+    ``path``: the JSON path of the wrong member of the body. ``problems``: every problem of a configuration.
     """
 
     type: str
@@ -84,15 +88,15 @@ class ProblemDetails(Struct, frozen=True, kw_only=True):
 
 class Problem(Exception):
     """
-    An answer that says what was wrong with the request. ``kind``: of KINDS.
+    A request is refused with a problem response.
 
-    ``path``: the JSON path of the member of the body that is wrong. ``status``: only where a Controller's own comes
-    through.
+    ``path``: the JSON path of the wrong member of the body. ``status``: the Controller's own, where it is passed on;
+    0 for that of the kind.
     """
 
     def __init__(
         self,
-        kind: str,
+        kind: ProblemKind,
         detail: str,
         *,
         headers: Mapping[str, str] | None = None,
@@ -101,19 +105,19 @@ class Problem(Exception):
         problems: tuple[str, ...] = (),
     ) -> None:
         super().__init__(detail)
-        self.kind = kind
+        self.kind: ProblemKind = kind
         self.detail = detail
         self.headers = headers or {}
         self.path = path
         self.problems = problems
-        self.status = status or KINDS[kind][0]
+        self.status = status or PROBLEM_KINDS[kind][0]
 
 
-def respond(problem: Problem, request_id: str) -> web.Response:
-    """The problem as a response. No stack, no secret: ``detail`` is written for the caller."""
+def problem_response(problem: Problem, request_id: str) -> web.Response:
+    """The problem as a response. ``detail`` is shown to the client: it must contain no secret and no traceback."""
     body = ProblemDetails(
         type=TYPE + problem.kind,
-        title=KINDS[problem.kind][1],
+        title=PROBLEM_KINDS[problem.kind][1],
         status=problem.status,
         detail=problem.detail,
         path=problem.path or UNSET,
@@ -129,14 +133,14 @@ def respond(problem: Problem, request_id: str) -> web.Response:
     )
 
 
-def of_http(error: web.HTTPException, path: str) -> Problem:
-    """What aiohttp itself refuses, in our form."""
+def from_http_exception(error: web.HTTPException, path: str) -> Problem:
+    """The problem for an error that aiohttp itself raised."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         detail = f"{error.method} is not allowed on {path}; allowed: {allowed}"
         return Problem("method-not-allowed", detail, headers={"Allow": allowed})
     if error.status == 404:
-        return Problem("no-such-route", f"there is nothing at {path}; GET /api/openapi.json names the routes")
+        return Problem("no-such-route", f"there is no route {path}; GET /api/openapi.json lists the routes")
     if error.status == 413:
         return Problem("too-large", "the body has more than 64 KiB")
     return Problem("bad-query", error.text or error.reason, status=error.status)

@@ -27,8 +27,8 @@ from monitor.polling import eta
 from monitor.polling.resources import FAMILIES
 from monitor.polling.status import ImageStatus
 from monitor.store import upload_history
-from monitor.web.handlers import events
-from monitor.web.problems import KINDS
+from monitor.web.context import Limits
+from monitor.web.problems import PROBLEM_KINDS
 from monitor.web.routes import ROUTES
 from monitor.web.stream import feed
 from monitor.web.stream import messages as live
@@ -147,7 +147,7 @@ def test_every_scope_stands_in_the_table_and_no_other() -> None:
 
 def test_every_problem_stands_in_the_table_with_its_status_and_no_other() -> None:
     table = {code(row[0])[0]: int(row[1]) for row in rows("### Problem types")}
-    assert table == {kind: status for kind, (status, _) in KINDS.items()}
+    assert table == {kind: status for kind, (status, _) in PROBLEM_KINDS.items()}
 
 
 def test_the_adjustable_fields_and_the_limits_are_as_the_code_has_them() -> None:
@@ -170,11 +170,12 @@ def test_every_recording_rule_stands_in_the_table_and_no_other() -> None:
 
 def test_the_limits_of_the_stream_and_of_estimates_are_as_the_code_has_them() -> None:
     stream = section("### Events")
-    assert f"within {feed.BEAT_S:g} s" in stream
-    assert f"({feed._MOST_FRAMES:,} changes or {feed._MOST_BYTES >> 20} MiB)" in stream
-    assert f"Every {events._HEARTBEAT_S:.0f} s without" in stream
-    assert f"takes nothing for {events._PATIENCE_S:.0f} s" in stream
-    assert (feed.MOST_READERS, "A thousand may" in stream) == (1000, True)
+    limits = Limits()
+    assert f"within {feed.FLUSH_INTERVAL_S:g} s" in stream
+    assert f"({limits.max_buffered_events:,} changes or {feed.MAX_BUFFERED_BYTES >> 20} MiB)" in stream
+    assert f"Every {limits.heartbeat_s:.0f} s without" in stream
+    assert f"does not read for {limits.event_write_timeout_s:.0f} s" in stream
+    assert f"At most {limits.max_readers:,} readers" in stream
     estimates = section("### Estimates")
     assert f"once {eta._MIN_SEEN:.0%}".replace("%", " %") in estimates
     assert (upload_history.MAX_UPLOADS, "the last five" in estimates) == (5, True)

@@ -48,8 +48,8 @@ async def test_a_patch_is_refused_while_the_database_is_locked_and_done_after(tm
         with locked(tmp_path):
             for body in ({"annotations": {"a": "b"}}, {"name": "x"}):
                 got = await patch(daemon, uuid, body)
-                assert (got.status, got.kind) == (503, "store-down")
-                assert got.json["detail"] == "nothing was changed: the database failed: database is locked"
+                assert (got.status, got.kind) == (503, "database-down")
+                assert got.json["detail"] == "nothing was changed: the database says database is locked"
             ready = await ask(daemon, "GET", "/-/ready")
             assert (ready.status, ready.body) == (503, b"not ready: the database does not answer\n")
             await polled(daemon, "dc1", 3)
@@ -75,7 +75,7 @@ async def test_an_adjustment_that_the_controller_took_is_recorded_when_the_datab
                 got = await call
         assert (got.status, got.kind) == (500, "not-recorded")
         require_conformance("PATCH", f"/api/image/{uuid}", got.status, got.headers, got.body)
-        assert "the Controller made the change" in got.json["detail"]
+        assert "the Controller took the adjustment" in got.json["detail"]
         assert dc1.image(uuid)["name"] == "x"
         await healed(daemon)
         (entry,) = await audit(daemon)
@@ -91,9 +91,9 @@ async def test_the_audit_says_that_it_cannot_be_read(tmp_path: Path) -> None:
         await patch(daemon, uuid, {"annotations": {"a": "b"}})
         (tmp_path / "state.db").rename(tmp_path / "elsewhere.db")
         got = await patch(daemon, uuid, {"annotations": {"a": "c"}})
-        assert (got.status, got.kind) == (503, "store-down")
+        assert (got.status, got.kind) == (503, "database-down")
         read = await ask(daemon, "GET", "/api/audit", token=ROOT)
-        assert (read.status, read.kind) == (503, "store-down")
+        assert (read.status, read.kind) == (503, "database-down")
         assert read.json["detail"].startswith("the audit cannot be read: the database says ")
         require_conformance("GET", "/api/audit", read.status, read.headers, read.body)
 
@@ -112,8 +112,8 @@ async def test_a_daemon_that_starts_beside_another_watches_and_changes_nothing_u
             second = await new.enter_async_context(starting)
             await until(second, "dc1", lambda entry: entry.session.up)
             got = await patch(second, uuid, {"annotations": {"a": "c"}})
-            assert (got.status, got.kind) == (503, "store-down")
-            assert "the database failed: another daemon has the database open" in got.json["detail"]
+            assert (got.status, got.kind) == (503, "database-down")
+            assert "the database says another monitor writes to it" in got.json["detail"]
             assert (await ask(second, "GET", "/-/ready")).status == 503
             assert samples(await scrape(second), "avi_image_annotations", image_uuid=uuid) == [0.0]
             assert (await patch(first, uuid, {"annotations": {"a": "d"}})).status == 200

@@ -60,7 +60,7 @@ async def test_an_operators_evening(tmp_path: Path) -> None:
         own = await patch(daemon, failed, {"progress": 100})
         assert (own.status, own.kind, own.json["path"]) == (422, "read-only-field", "$.progress")
         late = await patch(daemon, failed, {"name": "31.1.1"}, If_Match=tag)
-        assert (late.status, late.kind, late.tag) == (412, "changed", linked.tag)
+        assert (late.status, late.kind, late.tag) == (412, "precondition-failed", linked.tag)
         busy = await patch(daemon, running, {"name": "31.2.2"})
         assert (busy.status, busy.kind) == (409, "image-active")
         dc1.faults.order(Fault("forbidden_upgrade", times=1, method="PATCH"))

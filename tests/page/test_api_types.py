@@ -12,24 +12,24 @@ from msgspec import inspect
 from monitor.model.tracked import Eta
 from monitor.polling.status import ImageStatus
 from monitor.web.problems import ProblemDetails
-from monitor.web.responses import Audited, NodeEvent, NodePage, Polling, Rehearsal
+from monitor.web.responses import AuditEntry, ControllerStatus, DryRun, NodeEvent, NodePage
 from monitor.web.stream.messages import ChangeMessage, Part, ReadStatus, ResourcePart, SessionStatus, StateMessage
 
 FOLDER: Final = Path(__file__).parent
 DECLARED: Final = (FOLDER / "api.d.ts").read_text()
 ALIASES: Final = dict(re.findall(r"^type (\w+) = (.+);$", DECLARED, re.MULTILINE))
 SENT: Final[list[type[msgspec.Struct]]] = [
-    Audited,
+    AuditEntry,
     ChangeMessage,
     Eta,
     ImageStatus,
     NodeEvent,
     NodePage,
     Part,
-    Polling,
+    ControllerStatus,
     ProblemDetails,
     ReadStatus,
-    Rehearsal,
+    DryRun,
     ResourcePart,
     SessionStatus,
     StateMessage,

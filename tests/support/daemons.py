@@ -24,6 +24,7 @@ from monitor.model.secret import Secret
 from monitor.polling.fleet import Entry
 from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.simulator import SimulatedController, Simulator
+from monitor.web.context import Limits
 
 QUICK: Mapping[str, object] = {
     "active_interval": "50ms",
@@ -45,13 +46,14 @@ async def watching(
     wall: Callable[[], float] = time.time,
     of_each: Mapping[str, object] | None = None,
     web_config: Path | None = None,
+    limits: Limits = Limits(),  # noqa: B008  frozen
     resources: Sequence[AnyResource] = RESOURCES,
     **settings: object,
 ) -> AsyncIterator[Daemon]:
     """
     The daemon on all Controllers of a listening simulator; its files are in ``folder``, which a restart may share.
 
-    ``of_each``: further keys of every controller.
+    ``of_each``: further keys of every controller. ``limits``: of the web server.
     """
     every = {"listen": "127.0.0.1:0", "database": f"sqlite:///{folder}/state.db", "poll": dict(poll), **settings}
     path = write_config(simulator, folder, every)
@@ -60,7 +62,7 @@ async def watching(
         written["controllers"] = [{**controller, **of_each} for controller in written["controllers"]]
         path.write_text(yaml.safe_dump(written))
     read = partial(load, path, web_config=web_config)
-    async with running(read(), now=wall, rng=Random(7), load=read, resources=resources) as daemon:
+    async with running(read(), now=wall, rng=Random(7), load=read, limits=limits, resources=resources) as daemon:
         yield daemon
 
 

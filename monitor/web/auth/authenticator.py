@@ -1,13 +1,14 @@
 """
-The door: who a caller is, and what he may do. The only reader of ``Authorization``.
+Who sends a request, and what the caller may do. The only reader of the header ``Authorization``.
 
-Whoever shows a credential that is not known is refused, never taken for anonymous. Wrong ones are limited by source;
-a right token, and a password that was right before, always come in, so that nobody can lock those out.
+An unknown credential is refused, never treated as anonymous. Wrong credentials are limited by source. A known token,
+and a password that was right before, are accepted before the limit is looked at, so that an attacker behind the same
+address cannot lock out other clients.
 """
 
 import math
 from base64 import b64decode
-from binascii import Error as NoBase64
+from binascii import Error as Base64Error
 from collections.abc import Callable
 from hashlib import sha256
 from hmac import compare_digest
@@ -32,18 +33,18 @@ log = structlog.get_logger()
 
 
 class Caller(Struct, frozen=True):
-    """Who asks. ``scopes``: with all that they include. ``controllers``: which he may see; None: all."""
+    """``scopes``: with all that they include. ``controllers``: those that are visible to the caller; None: all."""
 
     name: str
     scopes: frozenset[Scope]
     controllers: frozenset[str] | None = None
 
     def may(self, scope: Scope) -> bool:
-        """Whether he has the scope."""
+        """Whether the caller has the scope."""
         return scope in self.scopes
 
     def sees(self, controller: str) -> bool:
-        """Whether the controller exists for him."""
+        """Whether the controller is visible to the caller; if not, it does not exist in any response."""
         return self.controllers is None or controller in self.controllers
 
 
@@ -58,115 +59,119 @@ class _Basic(Struct, frozen=True):
     scheme: str = "basic"
 
 
-class _Unreadable(Struct, frozen=True):
+class _Malformed(Struct, frozen=True):
     scheme: Literal["bearer", "basic", "other"] = "other"
 
 
-_Shown = _Bearer | _Basic | _Unreadable
+_Credential = _Bearer | _Basic | _Malformed
 
 
 class Authenticator:
-    """Made once; ``renew`` gives it another web configuration. ``clock``: seconds that never go back."""
+    """``clock``: monotonic seconds."""
 
-    def __init__(self, config: Config, own: SelfMetrics, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, config: Config, own: SelfMetrics, *, clock: Callable[[], float], passwords: Passwords | None = None
+    ) -> None:
         self._own = own
-        self._failures = FailureThrottle(clock)
-        self._passwords = Passwords()
-        self.adopt(config)
+        self._throttle = FailureThrottle(clock)
+        self._passwords = passwords or Passwords()
+        self.set_config(config)
 
-    def adopt(self, config: Config) -> None:
-        """Let in those of this configuration from now on."""
+    def set_config(self, config: Config) -> None:
+        """Use the tokens, users and web configuration of this configuration from now on."""
         self._config = config
-        self._callers = {each.name: _caller(each) for each in config.users}
-        self._tokens = [(each.digest, _caller(each)) for each in config.tokens]
-        self.renew(config.web)
+        self._callers = {user.name: _caller(user) for user in config.users}
+        self._tokens = [(token.digest, _caller(token)) for token in config.tokens]
+        self.set_web_config(config.web)
 
-    def renew(self, web: WebConfig | None) -> None:
-        """Let in those of this web configuration from now on."""
+    def set_web_config(self, web: WebConfig | None) -> None:
+        """Use the passwords and client certificate rules of this web configuration from now on."""
         self.web = web
         self._users = web.users if web else {}
         self._anonymous = Caller(ANONYMOUS, closure(self._config.anonymous_beside(web)))
 
-    def inspect(self, request: web.Request) -> None:
-        """Raises: Problem 403 when the client's certificate is good but for nobody whom we let in."""
-        shown = request.get_extra_info("peercert")
-        if self.web and self.web.tls and not allows(self.web.tls, shown):
-            raise Problem("forbidden", "the client certificate has none of the names that may come in")
+    def check_client_certificate(self, request: web.Request) -> None:
+        """Raises: Problem 403 when the web configuration does not allow any name of the client's certificate."""
+        certificate = request.get_extra_info("peercert")
+        if self.web and self.web.tls and not allows(self.web.tls, certificate):
+            raise Problem("forbidden", "the client certificate has none of the names in client_allowed_sans")
 
-    async def admit(self, request: web.Request) -> Caller:
-        """Tell who asks. Raises: Problem 401 (unauthorized) or 429 (too-many-failures)."""
-        given = request.headers.getall(hdrs.AUTHORIZATION, ())
-        if not given:
+    async def authenticate(self, request: web.Request) -> Caller:
+        """Return the caller. Raises: Problem 401 (unauthorized) or 429 (too-many-failures)."""
+        headers = request.headers.getall(hdrs.AUTHORIZATION, ())
+        if not headers:
             return self._anonymous
-        shown = _read(given[0]) if len(given) == 1 else _Unreadable()
-        return await self._known(shown) or await self._tried(shown, source_of(request.remote))
+        credential = _decode_authorization(headers[0]) if len(headers) == 1 else _Malformed()
+        caller = await self._find_known(credential)
+        return caller or await self._verify(credential, source_of(request.remote))
 
-    def demand(self, caller: Caller, scope: Scope, what: str) -> None:
-        """Raises: Problem 401 when nobody who may this is known yet, 403 when the caller is known and may not."""
+    def authorize(self, caller: Caller, scope: Scope, what: str) -> None:
+        """Raises: Problem 401 when an anonymous caller does not have the scope, 403 when any other does not."""
         if caller.may(scope):
             return
         if caller.name == ANONYMOUS:
-            raise self._unauthorized(f"{what} needs the scope {scope}: show a token or a password that has it")
+            raise self._unauthorized(f"{what} needs the scope {scope}: send a token or a password that has it")
         has = ", ".join(sorted(caller.scopes))
         raise Problem("forbidden", f"{what} needs the scope {scope}; {caller.name} has {has}")
 
-    async def _known(self, shown: _Shown) -> Caller | None:
-        """Whom it costs next to nothing to know."""
-        match shown:
+    async def _find_known(self, credential: _Credential) -> Caller | None:
+        """The caller of a token, or of a password that was right before: what costs next to nothing to check."""
+        match credential:
             case _Bearer(digest):
-                # Every one is compared, so that the time tells nothing of where it was found.
+                # All are compared, so that the time does not tell at which position a token was found.
                 found = [caller for known, caller in self._tokens if compare_digest(known, digest)]
                 return found[0] if found else None
-            case _Basic(user, password) if await self._passwords.remembers(user, password, self._users):
+            case _Basic(user, password) if await self._passwords.is_cached(user, password, self._users):
                 return self._user(user)
             case _:
                 return None
 
-    async def _tried(self, shown: _Shown, source: str) -> Caller:
-        """The others: counted as failed first, so that many at once are no way around the count."""
-        wait_s = self._failures.take(source) or float(self._passwords.busy)
+    async def _verify(self, credential: _Credential, source: str) -> Caller:
+        """Check a password. It is counted as wrong first, so that parallel attempts do not evade the limit."""
+        wait_s = self._throttle.acquire(source) or float(self._passwords.busy)
         if wait_s:
             self._own.auth_failures.inc()
-            detail = f"too many credentials from {source} were wrong; this one was not looked at"
+            detail = f"too many wrong credentials from {source}; this one was not checked"
             raise Problem("too-many-failures", detail, headers={hdrs.RETRY_AFTER: str(math.ceil(wait_s))})
         users = self._users
-        if isinstance(shown, _Basic) and users and await self._passwords.check(shown.user, shown.password, users):
-            self._failures.give_back(source)
-            return self._user(shown.user)
+        basic = credential if isinstance(credential, _Basic) and users else None
+        if basic and await self._passwords.verify(basic.user, basic.password, users):
+            self._throttle.refund(source)
+            return self._user(basic.user)
         self._own.auth_failures.inc()
-        log.warning("auth_failed", source=source, scheme=shown.scheme)
-        raise self._unauthorized("these credentials are not known here")
+        log.warning("auth_failed", source=source, scheme=credential.scheme)
+        raise self._unauthorized("the credentials are not known")
 
     def _user(self, name: str) -> Caller:
         return self._callers.get(name) or _caller(User(name=name))
 
     def _unauthorized(self, detail: str) -> Problem:
         headers = CIMultiDict({hdrs.WWW_AUTHENTICATE: f"Bearer {_REALM}"})
-        if self._users:  # on a line of its own: browsers read but the first challenge of one
+        if self._users:  # a header of its own: browsers read only the first challenge of a header
             headers.add(hdrs.WWW_AUTHENTICATE, f'Basic {_REALM}, charset="UTF-8"')
         return Problem("unauthorized", detail, headers=headers)
 
 
-def _caller(known: Token | User) -> Caller:
-    return Caller(known.name, closure(known.scopes), known.controllers)
+def _caller(configured: Token | User) -> Caller:
+    return Caller(configured.name, closure(configured.scopes), configured.controllers)
 
 
-def _read(header: str) -> _Shown:
-    """RFC 6750 and RFC 7617. Bytes that are no UTF-8 come from aiohttp as surrogates, and go back as what they were."""
+def _decode_authorization(header: str) -> _Credential:
+    """By RFC 6750 and RFC 7617. aiohttp gives bytes that are not UTF-8 as surrogates; they are turned back."""
     scheme, _, rest = header.strip().partition(" ")
     text = rest.strip().encode("utf-8", "surrogateescape")
     match scheme.lower():
         case "bearer":
-            return _Bearer(sha256(text).digest()) if text else _Unreadable("bearer")
+            return _Bearer(sha256(text).digest()) if text else _Malformed("bearer")
         case "basic":
-            return _read_basic(text)
+            return _decode_basic(text)
         case _:
-            return _Unreadable()
+            return _Malformed()
 
 
-def _read_basic(text: bytes) -> _Basic | _Unreadable:
+def _decode_basic(text: bytes) -> _Basic | _Malformed:
     try:
         user, colon, password = b64decode(text, validate=True).partition(b":")
-        return _Basic(user.decode(), password) if colon else _Unreadable("basic")
-    except (NoBase64, UnicodeDecodeError):
-        return _Unreadable("basic")
+        return _Basic(user.decode(), password) if colon else _Malformed("basic")
+    except (Base64Error, UnicodeDecodeError):
+        return _Malformed("basic")

@@ -1,4 +1,8 @@
-"""Passwords against bcrypt hashes: off the loop, few at once, and not again for one that was right."""
+"""
+Checks passwords against bcrypt hashes: in threads, a few at once, and cached once they were right.
+
+The cache is keyed by a digest under a random key, which is of no use outside this process.
+"""
 
 import asyncio
 import secrets
@@ -10,58 +14,57 @@ import bcrypt
 
 from monitor.model.secret import Secret
 
-_REMEMBERED = 128  # credentials; a scrape every few seconds must not cost 50 ms of a core each
-_AT_ONCE = 2  # bcrypt is made to cost; the other threads are for files and names
-_WAITING = 32  # some seconds' worth; more than that is no log-in but a flood
-_LONGEST = 72  # bytes that bcrypt looks at, everywhere; the library refuses longer ones instead
+CACHE_SIZE = 128  # credentials; without a cache each scrape would cost 50 ms of a core
+MAX_WAITING = 32  # checks; they take some seconds together, and more is a flood
+_MAX_CONCURRENT = 2  # bcrypt uses a whole core; the other threads are for files and name resolution
+_MAX_PASSWORD_BYTES = 72  # bcrypt ignores the rest everywhere; the library raises for longer ones instead
 
 
 class Passwords:
-    """Remembers right ones by a keyed digest, which tells nothing outside this process."""
+    """``cache_size``: how many right credentials are remembered. ``max_waiting``: checks that may be queued."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, cache_size: int = CACHE_SIZE, max_waiting: int = MAX_WAITING) -> None:
+        self._cache_size = cache_size
+        self._max_pending = _MAX_CONCURRENT + max_waiting
         self._key = secrets.token_bytes(32)
-        self._right: OrderedDict[bytes, None] = OrderedDict()
-        self._under_way: dict[bytes, asyncio.Event] = {}
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._verified: OrderedDict[bytes, None] = OrderedDict()
+        self._pending: dict[bytes, asyncio.Event] = {}
+        self._semaphore = asyncio.Semaphore(_MAX_CONCURRENT)
 
     @property
     def busy(self) -> bool:
-        """Whether so many wait that one more would wait for ever."""
-        return len(self._under_way) >= _AT_ONCE + _WAITING
+        """Whether the queue of checks is full."""
+        return len(self._pending) >= self._max_pending
 
-    async def remembers(self, user: str, password: bytes, users: Mapping[str, Secret]) -> bool:
-        """Whether it was right before, against the hash of today; waits for the same one that is being checked."""
+    async def is_cached(self, user: str, password: bytes, users: Mapping[str, Secret]) -> bool:
+        """Whether it was right before, with the present hash; waits for a check of the same credential that runs."""
         digest = self._digest(user, password, users)
-        while event := self._under_way.get(digest):
+        while event := self._pending.get(digest):
             await event.wait()
-        if digest not in self._right:
+        if digest not in self._verified:
             return False
-        self._right.move_to_end(digest)
+        self._verified.move_to_end(digest)
         return True
 
-    async def check(self, user: str, password: bytes, users: Mapping[str, Secret]) -> bool:
-        """Compute; a user who is not there costs as much as one who is."""
+    async def verify(self, user: str, password: bytes, users: Mapping[str, Secret]) -> bool:
+        """Compute the hash; an unknown user takes as long as a known one."""
         digest = self._digest(user, password, users)
-        event = self._under_way[digest] = asyncio.Event()
+        event = self._pending[digest] = asyncio.Event()
         try:
-            async with self._slots:
-                right = await asyncio.to_thread(_fits, password, _hash_of(user, users))
+            async with self._semaphore:
+                right = await asyncio.to_thread(_matches, password, _hash_of(user, users))
         finally:
-            del self._under_way[digest]
+            del self._pending[digest]
             event.set()
-        if right and user in users:
-            self._remember(digest)
-            return True
-        return False
-
-    def _remember(self, digest: bytes) -> None:
-        self._right[digest] = None
-        if len(self._right) > _REMEMBERED:
-            self._right.popitem(last=False)
+        if not right or user not in users:
+            return False
+        self._verified[digest] = None
+        if len(self._verified) > self._cache_size:
+            self._verified.popitem(last=False)
+        return True
 
     def _digest(self, user: str, password: bytes, users: Mapping[str, Secret]) -> bytes:
-        """Of all three, so that a changed hash ends what its predecessor let in."""
+        """Covers the hash, too, so that a cached credential ends when the hash is changed."""
         digest = blake2b(key=self._key)
         for part in (user.encode(), password, _hash_of(user, users).encode()):
             digest.update(len(part).to_bytes(4) + part)
@@ -69,15 +72,15 @@ class Passwords:
 
 
 def _hash_of(user: str, users: Mapping[str, Secret]) -> str:
-    """The user's; for a stranger one that nothing fits, as costly as the costliest."""
+    """The user's hash; for an unknown user one that no password matches, with the highest cost in use."""
     if user in users:
         return users[user].reveal()
     cost = max((hashed.reveal()[4:6] for hashed in users.values()), default="10")
     return f"$2b${cost}${'.' * 53}"
 
 
-def _fits(password: bytes, hashed: str) -> bool:
+def _matches(password: bytes, hashed: str) -> bool:
     try:
-        return bcrypt.checkpw(password[:_LONGEST], hashed.encode())
-    except ValueError:  # a hash that only looks like one
+        return bcrypt.checkpw(password[:_MAX_PASSWORD_BYTES], hashed.encode())
+    except ValueError:  # the hash is malformed
         return False

@@ -11,7 +11,7 @@ from monitor.patching.representation import entity_tag, represent
 from monitor.polling import eta
 from monitor.polling.fleet import Entry
 from monitor.polling.standing import RANKS
-from monitor.web.context import CALLER, STATE
+from monitor.web.context import CALLER, CONTEXT
 from monitor.web.problems import Problem
 
 LARGEST_PAGE_NUMBER = 1_000_000
@@ -26,11 +26,11 @@ async def list_images(request: web.Request) -> web.Response:
     """
     wanted = {key: request.query[key] for key in ("name", "uuid", "controller") if key in request.query}
     caller = request[CALLER]
-    seen = ((entry, track) for entry, track in request.app[STATE].fleet.objects("image") if caller.sees(entry.name))
+    seen = ((entry, track) for entry, track in request.app[CONTEXT].fleet.objects("image") if caller.sees(entry.name))
     images = [(entry, track) for entry, track in seen if _is(entry, track, wanted)]
     size = number(request, "page_size", most=PAGE_SIZE) or PAGE_SIZE
     page = number(request, "page") or 1
-    now = request.app[STATE].now()
+    now = request.app[CONTEXT].now()
     shown = [_body(entry, track, now=now) for entry, track in images[(page - 1) * size : page * size]]
     more = b""
     if page * size < len(images):
@@ -50,7 +50,7 @@ async def get_image(request: web.Request) -> web.Response:
     tag = entity_tag(raw_of(entry, track), entry.name, track.annotations)
     if request.if_none_match and any(known.value in {tag, "*"} for known in request.if_none_match):
         return web.Response(status=304, headers={"ETag": f'"{tag}"'})
-    body = _body(entry, track, now=request.app[STATE].now())
+    body = _body(entry, track, now=request.app[CONTEXT].now())
     return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})
 
 
@@ -61,7 +61,7 @@ def find_image(request: web.Request) -> tuple[Entry, TrackedObject[Tracked]]:
     Raises: Problem when it is nowhere, or on two controllers and ``?controller=`` names none.
     """
     uuid, controller = request.match_info["uuid"], request.query.get("controller")
-    entries = [each for each in request.app[STATE].fleet.entries.values() if request[CALLER].sees(each.name)]
+    entries = [each for each in request.app[CONTEXT].fleet.entries.values() if request[CALLER].sees(each.name)]
     known = [each for each in entries if uuid in each.objects("image") and controller in {None, each.name}]
     found = [each for each in known if not each.collections["image"].health.stale]
     if not found:
@@ -89,17 +89,17 @@ def _body(entry: Entry, track: TrackedObject[Tracked], *, now: float) -> bytes:
     return represent(raw_of(entry, track), entry.name, track.annotations, _assessment(track, now=now))
 
 
-def _assessment(track: TrackedObject[Tracked], *, now: float) -> Mapping[str, float | int | str | None]:
-    """What the daemon makes of it: its standing, what it still takes, and for how long it has not moved."""
-    remaining = eta.remaining(track, now=now)
+def _assessment(tracked: TrackedObject[Tracked], *, now: float) -> Mapping[str, float | int | str | None]:
+    """What the daemon adds: the standing of the image, what the upload still takes, how long it has not moved."""
+    remaining = eta.remaining(tracked, now=now)
     numbers = {
         "eta_seconds": remaining.likely_s if remaining else None,
         "eta_seconds_min": remaining.least_s if remaining else None,
         "eta_seconds_max": remaining.most_s if remaining else None,
-        "stalled_seconds": eta.stalled_s(track, now=now),
+        "stalled_seconds": eta.stalled_s(tracked, now=now),
     }
     estimates = {name: None if number is None else round(number, 1) for name, number in numbers.items()}
-    return {"standing": track.standing, "standing_rank": RANKS[track.standing], **estimates}
+    return {"standing": tracked.standing, "standing_rank": RANKS[tracked.standing], **estimates}
 
 
 def number(request: web.Request, key: str, *, most: int = LARGEST_PAGE_NUMBER) -> int:

@@ -4,13 +4,13 @@ import { expandableText, externalText, find, h, setText, setTime, setVisible } f
 import { CONTROLLER_STATUSES, controllerStatus, isUnhealthy } from "./status.js";
 import { clockTime, formatCount, isKnown, plural, roughDuration } from "./format.js";
 
-/** @import { ControllerStatus } from "./status.js" */
+/** @import { ControllerState } from "./status.js" */
 
-/** @typedef {{name: string, health: ControllerHealth, status: ControllerStatus, label: string}} Controller */
+/** @typedef {{name: string, health: ControllerHealth, status: ControllerState, label: string}} Controller */
 
 const MAX_HEALTHY = 24; // about two rows; more are folded
 const MAX_UNHEALTHY = 8; // the images must stay in sight; more are folded
-/** @type {Record<ControllerStatus, string>} */
+/** @type {Record<ControllerState, string>} */
 const GLYPHS = { suspended: "✕", stale: "✕", down: "!", new: "…", upgrading: "↑", up: "✓" };
 
 export class ControllerStrip {

@@ -7,7 +7,7 @@
 
 import { clockTime, durationRange, formatDuration, isKnown, roughDuration, UNKNOWN } from "./format.js";
 
-/** @typedef {"suspended" | "stale" | "down" | "new" | "upgrading" | "up"} ControllerStatus */
+/** @typedef {"suspended" | "stale" | "down" | "new" | "upgrading" | "up"} ControllerState */
 
 /** @param {ImageStatus} image */
 export function isActive(image) {
@@ -76,17 +76,17 @@ function roundRemaining(seconds) {
   return seconds < 60 ? seconds : Math.round(seconds / 10) * 10;
 }
 
-/** The statuses of a controller, in the order in which the page lists them. @type {ControllerStatus[]} */
+/** The statuses of a controller, in the order in which the page lists them. @type {ControllerState[]} */
 export const CONTROLLER_STATUSES = ["suspended", "stale", "down", "new", "upgrading", "up"];
 
-const UNHEALTHY = new Set(/** @type {ControllerStatus[]} */ (["suspended", "stale", "down"]));
+const UNHEALTHY = new Set(/** @type {ControllerState[]} */ (["suspended", "stale", "down"]));
 
-/** @param {ControllerStatus} status */
+/** @param {ControllerState} status */
 export function isUnhealthy(status) {
   return UNHEALTHY.has(status);
 }
 
-/** @param {ControllerHealth} health @returns {{status: ControllerStatus, label: string}} */
+/** @param {ControllerHealth} health @returns {{status: ControllerState, label: string}} */
 export function controllerStatus(health) {
   if (health.auth_suspended) return { status: "suspended", label: "log-in suspended" };
   if (health.stale) return { status: "stale", label: "stale" };

@@ -213,7 +213,7 @@ async def test_a_dry_run_returns_the_image_as_it_would_be(adjustment: Adjustment
 
 async def test_a_dry_run_whose_condition_does_not_hold_is_refused_and_not_recorded() -> None:
     bench = Bench()
-    assert (await bench.refused(NOTE, dry_run=True, if_match=frozenset({"x"}))).kind == "changed"
+    assert (await bench.refused(NOTE, dry_run=True, if_match=frozenset({"x"}))).kind == "precondition-failed"
     assert bench.audit_log.intents == []
 
 
@@ -270,7 +270,7 @@ class SlowController(FakeController):
 
 async def test_a_disconnected_client_has_nothing_changed() -> None:
     bench = Bench()
-    assert (await bench.refused(RENAME, client_connected=lambda: False)).kind == "caller-gone"
+    assert (await bench.refused(RENAME, client_connected=lambda: False)).kind == "client-closed-request"
     assert (bench.audit_log.intents, bench.writer.sent) == ([], [])
 
 
@@ -285,12 +285,12 @@ async def test_at_shutdown_the_patch_in_flight_finishes_and_no_other_starts() ->
         end = tasks.create_task(bench.patcher.drain(timeout_s=10.0))
         slow.go_on.set()
     assert first.result().changes == {"name": ("old", "new")}
-    assert (waiting.result().kind, end.done(), bench.outcomes) == ("stopping", True, ["done"])
+    assert (waiting.result().kind, end.done(), bench.outcomes) == ("shutting-down", True, ["done"])
 
 
 async def test_without_an_intent_nothing_is_sent() -> None:
     bench = Bench(audit_log=FakeAuditLog("begin"))
-    assert (await bench.refused(RENAME)).kind == "store-down"
+    assert (await bench.refused(RENAME)).kind == "database-down"
     assert (bench.writer.sent, bench.outcomes) == ([], [])
 
 
@@ -298,7 +298,7 @@ async def test_an_outcome_that_cannot_be_written_does_not_hide_the_refusal_of_th
     refused = BadStatus("http_4xx", "409 taken", phase="patch", status=409)
     bench = Bench(FakeController(patch=refused), FakeAuditLog("finish"))
     refusal = await bench.refused(RENAME)
-    assert (refusal.kind, refusal.status, bench.outcomes) == ("refused", 409, ["refused"])
+    assert (refusal.kind, refusal.status, bench.outcomes) == ("controller-refused", 409, ["refused"])
 
 
 async def test_a_success_that_cannot_be_recorded_says_that_the_change_was_made() -> None:

@@ -1,4 +1,4 @@
-"""Who passes the door, as whom, and how those are answered who do not."""
+"""Which credentials are accepted, as which caller, and how the others are refused."""
 
 import asyncio
 from base64 import b64encode
@@ -22,6 +22,7 @@ from monitor.config.web_config import TlsServer, WebConfig
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.secret import Secret
 from monitor.web.auth.authenticator import Authenticator, Caller
+from monitor.web.auth.passwords import Passwords
 from monitor.web.problems import Problem
 
 TOKENS = (
@@ -37,13 +38,13 @@ WEB = WebConfig(
         "carol": Secret(bcrypt.hashpw(b"carol", bcrypt.gensalt(4)).decode()),
     },
 )
-ANYBODY = Caller("anonymous", frozenset({"metrics", "read"}))
+ANONYMOUS = Caller("anonymous", frozenset({"metrics", "read"}))
 
 
-class House:
-    """A door, its clock and its count."""
+class Bench:
+    """An authenticator, its clock and its counter of failures."""
 
-    def __init__(self, *, web: WebConfig | None = WEB) -> None:
+    def __init__(self, *, web: WebConfig | None = WEB, passwords: Passwords | None = None) -> None:
         self.now = 1000.0
         self.own = SelfMetrics()
         config = Config(
@@ -60,19 +61,19 @@ class House:
             users=USERS,
             web=web,
         )
-        self.door = Authenticator(config, self.own, clock=lambda: self.now)
+        self.authenticator = Authenticator(config, self.own, clock=lambda: self.now, passwords=passwords)
 
     @property
     def failures(self) -> float | None:
         return self.own.registry.get_sample_value("avi_upgrade_monitor_auth_failures_total")
 
-    async def admit(self, *credentials: str, source: str = "192.0.2.1") -> Caller:
+    async def authenticate(self, *credentials: str, source: str = "192.0.2.1") -> Caller:
         headers = CIMultiDict((hdrs.AUTHORIZATION, each) for each in credentials)
-        return await self.door.admit(make_mocked_request("GET", "/", headers).clone(remote=source))
+        return await self.authenticator.authenticate(make_mocked_request("GET", "/", headers).clone(remote=source))
 
     async def refused(self, *credentials: str, source: str = "192.0.2.1") -> Problem:
         with pytest.raises(Problem) as caught:
-            await self.admit(*credentials, source=source)
+            await self.authenticate(*credentials, source=source)
         return caught.value
 
 
@@ -84,11 +85,11 @@ def challenges(problem: Problem) -> list[str]:
     return cast("CIMultiDict[str]", problem.headers).getall("WWW-Authenticate")
 
 
-# -- who comes in
+# -- credentials
 
 
-async def test_whoever_shows_nothing_is_anonymous() -> None:
-    assert await House().admit() == ANYBODY
+async def test_a_request_without_credential_is_anonymous() -> None:
+    assert await Bench().authenticate() == ANONYMOUS
 
 
 @pytest.mark.parametrize(
@@ -103,14 +104,14 @@ async def test_whoever_shows_nothing_is_anonymous() -> None:
         pytest.param(basic("carol", "carol"), "carol", {"metrics"}, None, id="user-not-listed"),
     ],
 )
-async def test_a_known_credential_lets_in(
+async def test_a_known_credential_gives_its_caller(
     credential: str, name: str, scopes: set[Scope], controllers: set[str] | None
 ) -> None:
     only = None if controllers is None else frozenset(controllers)
-    house = House()
-    for _ in range(2):  # as new, and remembered
-        assert await house.admit(credential) == Caller(name, frozenset(scopes), only)
-    assert house.failures == 0
+    bench = Bench()
+    for _ in range(2):  # computed, and cached
+        assert await bench.authenticate(credential) == Caller(name, frozenset(scopes), only)
+    assert bench.failures == 0
 
 
 @pytest.mark.parametrize(
@@ -131,53 +132,53 @@ async def test_a_known_credential_lets_in(
         pytest.param(("Basic " + b64encode(b"\xff:x").decode(),), id="no-utf-8"),
     ],
 )
-async def test_any_other_credential_is_refused_and_never_taken_for_anonymous(credentials: tuple[str, ...]) -> None:
-    house = House()
-    problem = await house.refused(*credentials)
+async def test_any_other_credential_is_refused_and_never_treated_as_anonymous(credentials: tuple[str, ...]) -> None:
+    bench = Bench()
+    problem = await bench.refused(*credentials)
     assert (problem.status, problem.kind) == (401, "unauthorized")
-    assert house.failures == 1
+    assert bench.failures == 1
 
 
 @given(credential=st.text(st.characters(exclude_characters="\r\n\0", codec="utf-8"), max_size=40))
-def test_any_text_is_refused(credential: str) -> None:
+def test_any_text_is_refused_and_logged_once(credential: str) -> None:
     with capture_logs() as logs:
-        problem = asyncio.run(House(web=None).refused(credential))
+        problem = asyncio.run(Bench(web=None).refused(credential))
     assert (problem.status, len(logs)) == (401, 1)
 
 
-async def test_the_challenge_names_what_there_is_each_on_a_line() -> None:
-    with_users, without = await House().refused("Bearer x"), await House(web=None).refused("Bearer x")
+async def test_each_accepted_scheme_has_a_challenge_of_its_own() -> None:
+    with_users, without = await Bench().refused("Bearer x"), await Bench(web=None).refused("Bearer x")
     bearer = 'Bearer realm="avi-upgrade-monitor"'
     assert challenges(without) == [bearer]
     assert challenges(with_users) == [bearer, 'Basic realm="avi-upgrade-monitor", charset="UTF-8"']
 
 
-# -- what he may
+# -- scopes
 
 
-async def test_a_caller_may_what_the_scope_includes_and_sees_what_he_is_limited_to() -> None:
-    caller = await House().admit("Bearer aum_new")
+async def test_a_caller_has_the_included_scopes_and_sees_its_own_controllers() -> None:
+    caller = await Bench().authenticate("Bearer aum_new")
     assert [scope for scope in ("metrics", "read", "annotate", "adjust", "admin") if caller.may(scope)] == [
         "read", "annotate", "adjust"
     ]  # fmt: skip
     assert [name for name in ("dc1", "dc2") if caller.sees(name)] == ["dc1"]
-    assert ANYBODY.sees("dc2")
+    assert ANONYMOUS.sees("dc2")
 
 
-async def test_anybody_is_asked_for_a_credential_where_he_may_not() -> None:
+async def test_an_anonymous_caller_without_the_scope_is_asked_for_a_credential() -> None:
     with pytest.raises(Problem) as caught:
-        House().door.demand(ANYBODY, "annotate", "PATCH")
+        Bench().authenticator.authorize(ANONYMOUS, "annotate", "PATCH")
     assert (caught.value.status, caught.value.kind) == (401, "unauthorized")
-    assert caught.value.detail == "PATCH needs the scope annotate: show a token or a password that has it"
+    assert caught.value.detail == "PATCH needs the scope annotate: send a token or a password that has it"
     assert len(challenges(caught.value)) == 2
 
 
-async def test_who_is_known_is_told_what_he_has_and_what_it_takes() -> None:
-    house = House()
-    caller = await house.admit("Bearer aum_old")
-    house.door.demand(caller, "annotate", "PATCH")
+async def test_a_known_caller_without_the_scope_is_told_which_it_has_and_needs() -> None:
+    bench = Bench()
+    caller = await bench.authenticate("Bearer aum_old")
+    bench.authenticator.authorize(caller, "annotate", "PATCH")
     with pytest.raises(Problem) as caught:
-        house.door.demand(caller, "adjust", "PATCH")
+        bench.authenticator.authorize(caller, "adjust", "PATCH")
     assert (caught.value.status, caught.value.kind) == (403, "forbidden")
     assert caught.value.detail == "PATCH needs the scope adjust; alice has annotate, read"
 
@@ -185,69 +186,68 @@ async def test_who_is_known_is_told_what_he_has_and_what_it_takes() -> None:
 # -- too many failures
 
 
-async def test_after_ten_failures_the_source_must_wait_and_no_password_is_computed(
+async def test_after_ten_failures_the_source_must_wait_and_no_hash_is_computed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    house, computed = House(), []
+    bench, computed = Bench(), []
     monkeypatch.setattr(bcrypt, "checkpw", lambda *_: computed.append(1))
     for number in range(10):
-        assert (await house.refused(basic("bob", str(number)))).status == 401
-    problem = await house.refused(basic("bob", "11"))
+        assert (await bench.refused(basic("bob", str(number)))).status == 401
+    problem = await bench.refused(basic("bob", "11"))
     assert (problem.status, problem.kind, problem.headers["Retry-After"]) == (429, "too-many-failures", "6")
-    assert (len(computed), house.failures) == (10, 11)
-    assert (await house.refused("Bearer wrong")).status == 429
-    assert (await house.refused("Bearer wrong", source="192.0.2.2")).status == 401
-    house.now += 6.0
-    assert (await house.refused("Bearer wrong")).status == 401
+    assert (len(computed), bench.failures) == (10, 11)
+    assert (await bench.refused("Bearer wrong")).status == 429
+    assert (await bench.refused("Bearer wrong", source="192.0.2.2")).status == 401
+    bench.now += 6.0
+    assert (await bench.refused("Bearer wrong")).status == 401
 
 
-async def test_nobody_can_lock_others_out() -> None:
-    house = House()
-    await house.admit(basic("carol", "carol"))
+async def test_failures_do_not_lock_out_known_credentials_of_the_same_source() -> None:
+    bench = Bench()
+    await bench.authenticate(basic("carol", "carol"))
     for _ in range(20):
-        await house.refused("Bearer wrong")
-    assert (await house.admit(basic("carol", "carol"))).name == "carol"
-    assert (await house.admit("Bearer aum_old")).name == "alice"
-    assert await house.admit() == ANYBODY
+        await bench.refused("Bearer wrong")
+    assert (await bench.authenticate(basic("carol", "carol"))).name == "carol"
+    assert (await bench.authenticate("Bearer aum_old")).name == "alice"
+    assert await bench.authenticate() == ANONYMOUS
 
 
-async def test_right_passwords_are_no_failures_however_many_come_at_once() -> None:
-    house = House()
+async def test_parallel_right_passwords_are_not_counted_as_failures() -> None:
+    bench = Bench()
     async with asyncio.TaskGroup() as tasks:
-        every = [tasks.create_task(house.admit(basic("carol", "carol")), name="come") for _ in range(30)]
-    assert {task.result().name for task in every} == {"carol"}
+        log_ins = [tasks.create_task(bench.authenticate(basic("carol", "carol")), name="log-in") for _ in range(30)]
+    assert {task.result().name for task in log_ins} == {"carol"}
     for _ in range(10):
-        assert (await house.refused("Bearer wrong")).status == 401
+        assert (await bench.refused("Bearer wrong")).status == 401
 
 
-async def test_many_guesses_at_once_are_no_way_around_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    house, computed = House(), []
+async def test_parallel_guesses_do_not_evade_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, computed = Bench(), []
     monkeypatch.setattr(bcrypt, "checkpw", lambda *_: computed.append(1))
     async with asyncio.TaskGroup() as tasks:
-        guesses = [tasks.create_task(house.refused(basic("bob", str(each))), name="guess") for each in range(50)]
+        guesses = [tasks.create_task(bench.refused(basic("bob", str(each))), name="guess") for each in range(50)]
     assert sorted(task.result().status for task in guesses) == [401] * 10 + [429] * 40
     assert len(computed) == 10
 
 
-async def test_while_too_many_passwords_wait_others_are_asked_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.web.auth.passwords._WAITING", 0)
-    house = House()
+async def test_while_the_queue_of_checks_is_full_clients_are_told_to_wait() -> None:
+    bench = Bench(passwords=Passwords(max_waiting=0))
     async with asyncio.TaskGroup() as tasks:
         each = [
-            tasks.create_task(house.refused(basic("bob", str(number)), source=f"192.0.2.{number}"), name="guess")
+            tasks.create_task(bench.refused(basic("bob", str(number)), source=f"192.0.2.{number}"), name="guess")
             for number in range(5)
         ]
     busy = [task.result() for task in each if task.result().status == 429]
     assert [problem.headers["Retry-After"] for problem in busy] == ["1", "1", "1"]
 
 
-async def test_each_failure_that_was_looked_at_is_one_line_that_shows_nothing_of_it() -> None:
-    house = House()
+async def test_each_checked_failure_is_logged_once_without_the_credential() -> None:
+    bench = Bench()
     with capture_logs() as logs:
         for _ in range(15):
-            await house.refused(basic("bob", "canary"))
-        await house.refused("Bearer canary", source="2001:db8::1")
-        await house.refused("Canary canary", source="2001:db8::2")
+            await bench.refused(basic("bob", "canary"))
+        await bench.refused("Bearer canary", source="2001:db8::1")
+        await bench.refused("Canary canary", source="2001:db8::2")
     assert "canary" not in str(logs).lower()
     assert logs[9:] == [
         {"event": "auth_failed", "log_level": "warning", "source": source, "scheme": scheme}
@@ -258,18 +258,18 @@ async def test_each_failure_that_was_looked_at_is_one_line_that_shows_nothing_of
 # -- another web configuration
 
 
-async def test_a_user_who_is_gone_from_the_web_configuration_is_out_at_once() -> None:
-    house = House()
-    await house.admit(basic("carol", "carol"))
-    house.door.renew(WebConfig(path=Path("web.yml"), users={"bob": WEB.users["bob"]}))
-    assert (await house.refused(basic("carol", "carol"))).status == 401
-    assert (await house.admit(basic("bob", "p:ss wörd"))).name == "bob"
+async def test_a_user_removed_from_the_web_configuration_is_refused_at_once() -> None:
+    bench = Bench()
+    await bench.authenticate(basic("carol", "carol"))
+    bench.authenticator.set_web_config(WebConfig(path=Path("web.yml"), users={"bob": WEB.users["bob"]}))
+    assert (await bench.refused(basic("carol", "carol"))).status == 401
+    assert (await bench.authenticate(basic("bob", "p:ss wörd"))).name == "bob"
 
 
 # -- client certificates
 
 
-def shown(certificate: Mapping[str, object] | None) -> web.Request:
+def request_with(certificate: Mapping[str, object] | None) -> web.Request:
     request = make_mocked_request("GET", "/")
     assert request.transport is not None
     extra = {"peercert": certificate}
@@ -277,14 +277,14 @@ def shown(certificate: Mapping[str, object] | None) -> web.Request:
     return request
 
 
-async def test_a_client_certificate_needs_a_name_of_the_list() -> None:
+async def test_a_client_certificate_needs_an_allowed_name() -> None:
     tls = TlsServer(cert_file=Path("c"), key_file=Path("k"), client_allowed_sans=("prometheus",))
-    door = House(web=WebConfig(path=Path("web.yml"), tls=tls)).door
-    door.inspect(shown({"subjectAltName": (("DNS", "prometheus"),)}))
+    authenticator = Bench(web=WebConfig(path=Path("web.yml"), tls=tls)).authenticator
+    authenticator.check_client_certificate(request_with({"subjectAltName": (("DNS", "prometheus"),)}))
     with pytest.raises(Problem) as caught:
-        door.inspect(shown({"subjectAltName": (("DNS", "eve"),)}))
+        authenticator.check_client_certificate(request_with({"subjectAltName": (("DNS", "eve"),)}))
     assert (caught.value.status, caught.value.kind) == (403, "forbidden")
 
 
-async def test_without_a_web_configuration_no_certificate_is_asked_for() -> None:
-    House(web=None).door.inspect(shown(None))
+async def test_without_a_web_configuration_no_certificate_is_required() -> None:
+    Bench(web=None).authenticator.check_client_certificate(request_with(None))

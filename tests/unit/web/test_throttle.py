@@ -1,4 +1,4 @@
-"""The count of wrong credentials: ten at once, one every six seconds, in bounded memory."""
+"""The limit of wrong credentials: ten in a row, one more every six seconds, in bounded memory."""
 
 import math
 
@@ -20,60 +20,60 @@ def clock() -> Clock:
     return Clock()
 
 
-def taken(failures: FailureThrottle, source: str = "a") -> int:
-    """How many tries there were left."""
-    return next(count for count in range(100) if failures.take(source))
+def attempts_left(throttle: FailureThrottle, source: str = "a") -> int:
+    """Use up all attempts, and count them."""
+    return next(count for count in range(100) if throttle.acquire(source))
 
 
-def test_ten_are_free_and_then_it_says_how_long_to_wait(clock: Clock) -> None:
-    failures = FailureThrottle(clock)
-    assert taken(failures) == 10
-    assert failures.take("a") == pytest.approx(6.0)
+def test_ten_attempts_are_free_and_then_the_wait_is_told(clock: Clock) -> None:
+    throttle = FailureThrottle(clock)
+    assert attempts_left(throttle) == 10
+    assert throttle.acquire("a") == pytest.approx(6.0)
     clock.now += 4.5
-    assert math.ceil(failures.take("a")) == 2
+    assert math.ceil(throttle.acquire("a")) == 2
 
 
 @pytest.mark.parametrize("start", [0.0, 1e-3, 12345.678, 4e9 + 0.1])
-def test_one_comes_back_every_six_seconds_and_never_more_than_ten(start: float) -> None:
+def test_one_attempt_is_refilled_every_six_seconds_up_to_ten(start: float) -> None:
     clock = Clock(start)
-    failures = FailureThrottle(clock)
-    taken(failures)
+    throttle = FailureThrottle(clock)
+    attempts_left(throttle)
     clock.now += 6.001
-    assert taken(failures) == 1
+    assert attempts_left(throttle) == 1
     clock.now += 1e5
-    assert taken(failures) == 10
+    assert attempts_left(throttle) == 10
 
 
-def test_asking_in_vain_does_not_lengthen_the_wait(clock: Clock) -> None:
-    failures = FailureThrottle(clock)
-    taken(failures)
-    waits = {failures.take("a") for _ in range(50)}
+def test_attempts_while_waiting_do_not_lengthen_the_wait(clock: Clock) -> None:
+    throttle = FailureThrottle(clock)
+    attempts_left(throttle)
+    waits = {throttle.acquire("a") for _ in range(50)}
     assert waits == {6.0}
 
 
-def test_sources_are_counted_apart(clock: Clock) -> None:
-    failures = FailureThrottle(clock)
-    taken(failures, "a")
-    assert taken(failures, "b") == 10
+def test_each_source_has_its_own_limit(clock: Clock) -> None:
+    throttle = FailureThrottle(clock)
+    attempts_left(throttle, "a")
+    assert attempts_left(throttle, "b") == 10
 
 
-def test_what_was_no_failure_is_given_back(clock: Clock) -> None:
-    failures = FailureThrottle(clock)
+def test_a_right_credential_is_refunded(clock: Clock) -> None:
+    throttle = FailureThrottle(clock)
     for _ in range(30):
-        assert failures.take("a") == 0.0
-        failures.give_back("a")
-    assert taken(failures) == 10
+        assert throttle.acquire("a") == 0.0
+        throttle.refund("a")
+    assert attempts_left(throttle) == 10
 
 
-def test_memory_is_bounded_and_the_longest_silent_goes_first(clock: Clock) -> None:
-    failures = FailureThrottle(clock)
-    taken(failures, "loud")
+def test_memory_is_bounded_and_the_source_silent_longest_is_forgotten_first(clock: Clock) -> None:
+    throttle = FailureThrottle(clock)
+    attempts_left(throttle, "loud")
     for number in range(5000):
-        failures.take(str(number))
-        assert failures.take("loud") > 0.0
-    assert len(failures) == 1024
-    failures.give_back("0")  # forgotten: nothing happens
-    assert len(failures) == 1024
+        throttle.acquire(str(number))
+        assert throttle.acquire("loud") > 0.0
+    assert len(throttle) == 1024
+    throttle.refund("0")  # forgotten: nothing happens
+    assert len(throttle) == 1024
 
 
 @pytest.mark.parametrize(
@@ -87,5 +87,5 @@ def test_memory_is_bounded_and_the_longest_silent_goes_first(clock: Clock) -> No
         pytest.param(None, "unknown", id="gone"),
     ],
 )
-def test_a_source(remote: str | None, source: str) -> None:
+def test_an_address_is_counted_as_its_subscriber(remote: str | None, source: str) -> None:
     assert source_of(remote) == source
