@@ -1,7 +1,7 @@
 """
-What every command that asks a running daemon takes: where the daemon is, what opens it, how the answer is shown.
+The options that several commands share.
 
-Only the environment and a file may hold a token: a command line is read by everybody on the machine.
+Only the environment and a file may hold a token: every user of the machine can read a command line.
 """
 
 import errno
@@ -9,66 +9,65 @@ import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
-from msgspec import Struct
 
-from monitor.cli.api.responses import Failure
-from monitor.cli.params import CaFile, Duration, Origin
+from monitor.cli.api.responses import CommandError
+from monitor.cli.params import REQUEST_TIMEOUT_S, Access, CaFile, Duration, Origin, OutputFormat, Utf8Text
 from monitor.cli.runner import exit_on_error, run_loop
 from monitor.config.values import is_loopback, read_secret
 from monitor.config.yaml_reader import reason
 from monitor.model.errors import MonitorError
 from monitor.model.secret import Secret
 
-Output = Literal["text", "json"]
-
-_TOKEN: Final = "AVI_UPGRADE_MONITOR_TOKEN"  # noqa: S105  the name of a variable
+_TOKEN_VARIABLE: Final = "AVI_UPGRADE_MONITOR_TOKEN"  # noqa: S105  the name of a variable
 
 
-REQUEST_S: Final = 30.0  # three heartbeats of a stream, and more than any answer of a daemon that lives takes
-
-
-class Access(Struct, frozen=True, kw_only=True):
-    """
-    Where the daemon is, and what opens it.
-
-    ``url``: its origin. ``ca_file``: trusted instead of the system's. ``timeout_s``: of each request, and of the
-    silence in an answer that goes on for long.
-    """
-
-    url: str
-    token: Secret | None = None
-    ca_file: Path | None = None
-    timeout_s: float = REQUEST_S
-
-
-class Variable(click.Option):
-    """A value that comes from the environment alone."""
+class EnvironmentOption(click.Option):
+    """A value that comes from the environment only. The help text lists it beside the options."""
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:  # noqa: ANN401  the signature is click's
         super().__init__(*arguments, **attributes)
         self.opts = []
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:  # noqa: ANN401  click's own, which is private
-        """Nothing: no command line has it."""
+        """Add nothing: the command line does not accept it."""
 
     def get_help_record(self, _ctx: click.Context) -> tuple[str, str]:
-        """Its name, beside the options."""
+        """Return the variable's name and the help text."""
         return str(self.envvar), self.help or ""
 
 
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    default=Path("/etc/avi-upgrade-monitor/config.yml"),
+    show_default=True,
+    help="The configuration file, YAML.",
+)
+web_config_option = click.option(
+    "--web.config.file",
+    "web_config_file",
+    type=click.Path(path_type=Path),
+    help="TLS, passwords and headers of the daemon's own HTTP server, in the format of the Prometheus exporters.",
+)
+log_level_option = click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="The lowest level that is logged."
+)
 output_option = click.option(
     "--output",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="For people or for programs.",
+    help="Text for a person, or JSON for a program.",
 )
+image_argument = click.argument("IMAGE", type=Utf8Text())
+controller_option = click.option("--controller", type=Utf8Text(), default="", help="The controller that has the image.")
 
-_WHERE: Final = (
+_CONNECTION_OPTIONS: Final = (
     click.option(
         "--url",
         type=Origin(),
@@ -76,36 +75,41 @@ _WHERE: Final = (
         default="http://127.0.0.1:9972",
         show_default=True,
         show_envvar=True,
-        help="The daemon.",
+        help="The URL of the daemon.",
     ),
     click.option(
         "--token-file",
         type=click.Path(path_type=Path),
-        envvar=f"{_TOKEN}_FILE",
+        envvar=f"{_TOKEN_VARIABLE}_FILE",
         show_envvar=True,
-        help="A file that holds the token to come in with.",
+        help="A file that contains the token for the daemon.",
     ),
-    click.option("--token", cls=Variable, envvar=_TOKEN, help="The token itself, where no file holds it."),
+    click.option("--token", cls=EnvironmentOption, envvar=_TOKEN_VARIABLE, help="The token itself, instead of a file."),
     click.option("--ca-file", type=CaFile(), help="Trust this CA instead of the system's; PEM."),
 )
-_timeout_option = click.option(
-    "--timeout", "timeout_s", type=Duration(), default=f"{REQUEST_S:g}s", show_default=True, help="Of each request."
+_request_timeout_option = click.option(
+    "--timeout",
+    "request_timeout_s",
+    type=Duration(),
+    default=f"{REQUEST_TIMEOUT_S:g}s",
+    show_default=True,
+    help="The timeout of each request.",
 )
 
-Asking = Callable[..., Coroutine[Any, Any, None]]
+AsyncCommand = Callable[..., Coroutine[Any, Any, None]]
 
 
-def api_command(command: Asking) -> Callable[..., None]:
+def api_command(command: AsyncCommand) -> Callable[..., None]:
     """
-    Turn ``command(access, output, …)`` into one that takes the options of all.
+    Turn ``async command(access, output, …)`` into a click callback that takes the options of the connection.
 
-    Errors go to standard error: as lines, or as one problem object (RFC 9457) where JSON is wanted.
+    Errors go to standard error: as lines, or as one problem object (RFC 9457) with ``--output json``.
     """
-    return _timeout_option(stream_command(command))
+    return _request_timeout_option(stream_command(command))
 
 
-def stream_command(command: Asking) -> Callable[..., None]:
-    """As ``asking``, for a command that goes on for long: ``--timeout`` is its own, and may mean the whole."""
+def stream_command(command: AsyncCommand) -> Callable[..., None]:
+    """As ``api_command``, for a command that follows a stream: ``--timeout`` is left to the command."""
 
     @wraps(command)
     @exit_on_error
@@ -114,38 +118,38 @@ def stream_command(command: Asking) -> Callable[..., None]:
         token_file: Path | None,
         token: str | None,
         ca_file: Path | None,
-        output: Output,
-        timeout_s: float = REQUEST_S,
-        **own: Any,  # noqa: ANN401  what the command itself takes
+        output: OutputFormat,
+        request_timeout_s: float = REQUEST_TIMEOUT_S,
+        **own: Any,  # noqa: ANN401  the options of the command itself
     ) -> None:
         secret = _read_token(url, token_file, token)
-        access = Access(url=url, token=secret, ca_file=ca_file, timeout_s=timeout_s)
+        access = Access(url=url, token=secret, ca_file=ca_file, timeout_s=request_timeout_s)
         try:
             run_loop(command(access, output, **own))
-        except Failure as error:
+        except CommandError as error:
             click.echo(error.as_json() if output == "json" else f"avi-upgrade-monitor: {error}", err=True)
             sys.exit(error.exit_status)
-        except OSError as error:  # nobody takes what is printed
+        except OSError as error:  # standard output cannot be written
             if error.errno == errno.EPIPE:
-                raise  # click ends in silence then, as `head` wants it
+                raise  # click ends without a message, as `| head` needs it
             raise MonitorError(error.strerror or type(error).__name__) from error
 
-    for option in reversed((*_WHERE, output_option)):
+    for option in reversed((*_CONNECTION_OPTIONS, output_option)):
         wrapped = option(wrapped)
     return wrapped
 
 
 def _read_token(url: str, token_file: Path | None, token: str | None) -> Secret | None:
-    """The file before the variable. Raises: UsageError, which never shows the token."""
+    """Return the token of the file, else that of the variable. Raises: UsageError, which never shows the token."""
     found = _read_token_file(token_file) if token_file else token and token.strip()
     if not found:
         return None
     if not found.isascii() or not found.isprintable() or " " in found:
-        raise click.UsageError("the token is none: expected printable ASCII without spaces")
+        raise click.UsageError("the token is invalid: expected printable ASCII without spaces")
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise click.UsageError(
-            f"a token goes over http:// to this machine alone, not to {parts.hostname}; use https://"
+            f"a token is sent over http:// only to this machine, not to {parts.hostname}; use https://"
         )
     return Secret(found)
 

@@ -1,25 +1,49 @@
-"""What may stand on a command line: texts with a meaning, each read once, or refused with what it should look like."""
+"""
+The values of a command line: parameter types for click, and the structs that commands share.
+
+Each type converts its text once, or rejects it with a message that shows what was expected.
+"""
 
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import click
 import msgspec
+from msgspec import Struct
 
 from monitor.config.validation import InvalidValue, ParseContext, printable, quoted
 from monitor.config.values import CA_FILE, ORIGIN, parse_duration_s
+from monitor.model.secret import Secret
 from monitor.patching.body import is_version
 from monitor.patching.fields import ADJUSTABLE, LISTS, Json
 
+OutputFormat = Literal["text", "json"]
 
-class Text(click.ParamType[str]):
+REQUEST_TIMEOUT_S: Final = 30.0  # three heartbeats of an event stream; a daemon that is up answers much faster
+
+
+class Access(Struct, frozen=True, kw_only=True):
+    """
+    How to reach the daemon.
+
+    ``url``: its origin. ``ca_file``: trusted instead of the system's CAs. ``timeout_s``: of each request, and of the
+    silence within a stream.
+    """
+
+    url: str
+    token: Secret | None = None
+    ca_file: Path | None = None
+    timeout_s: float = REQUEST_TIMEOUT_S
+
+
+class Utf8Text(click.ParamType[str]):
     """Any text that can be sent: the bytes of a command line need not be UTF-8."""
 
     name = "text"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
-        """Give it as it is."""
+        """Return the text unchanged."""
         try:
             str(value).encode()
         except UnicodeEncodeError:
@@ -33,7 +57,7 @@ class Duration(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
-        """Read it, or say what it should look like."""
+        """Return seconds."""
         try:
             return value if isinstance(value, float) else parse_duration_s(value)
         except ValueError:
@@ -41,7 +65,7 @@ class Duration(click.ParamType[float]):
 
 
 class Anchor(click.ParamType[tuple[int, bytes]]):
-    """``204:152ad51f…``: the number and the hash of a record of the audit, as its event in the log has them."""
+    """``204:152ad51f…``: the number and the hash of an audit record, as its event in the log has them."""
 
     name = "number:hash"
 
@@ -58,12 +82,12 @@ class Anchor(click.ParamType[tuple[int, bytes]]):
 
 
 class Origin(click.ParamType[str]):
-    """Where a daemon is: ``http://127.0.0.1:9972``."""
+    """The origin of a daemon: ``http://127.0.0.1:9972``."""
 
     name = "url"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
-        """Read it. A wrong one is shown only when it has no place for a secret."""
+        """Return the origin. The error message shows a wrong value only when it cannot contain a secret."""
         try:
             return str(ORIGIN.parse(value, ParseContext(Path(), {})))
         except (InvalidValue, ValueError) as error:
@@ -77,75 +101,83 @@ class Version(click.ParamType[str]):
     name = "version"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
-        """Give it as it is; which ones a Controller knows is for it to say."""
+        """Return the version unchanged; the Controller decides which versions it knows."""
         if value and not is_version(value):
             self.fail(f"found {quoted(str(value))}, expected a version such as 30.2.1", param, ctx)
         return str(value)
 
 
 class CaFile(click.ParamType[Path]):
-    """A PEM file of CA certificates, which is there and holds some."""
+    """A PEM file that exists and contains CA certificates."""
 
     name = "file"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ANN401
-        """Look into it."""
+        """Return the path, after reading the file."""
         try:
             return Path(str(CA_FILE.parse(str(value), ParseContext(Path(), {}))))
         except InvalidValue as wrong:
             self.fail(f"found {quoted(str(value))}, expected {wrong.expected}", param, ctx)
 
 
-class Note(NamedTuple):
-    """One change of an annotation; ``value`` None: it goes."""
+class AnnotationEdit(NamedTuple):
+    """One change of an annotation; ``value`` None removes it."""
 
     key: str
     value: str | None
 
 
-class NoteType(click.ParamType[Note]):
+class AnnotationEditType(click.ParamType[AnnotationEdit]):
     """``key=value`` sets an annotation, ``key-`` removes it."""
 
-    name = "note"
+    name = "annotation"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Note:  # noqa: ANN401
-        """Split it; whether key and value are good is for the daemon to say."""
-        if isinstance(value, Note):
+    def convert(  # noqa: D102
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> AnnotationEdit:
+        if isinstance(value, AnnotationEdit):
             return value
-        key, equals, text = Text().convert(value, param, ctx).partition("=")
-        note = Note(key, text) if equals else Note(key.removesuffix("-"), None)
-        if not note.key or (not equals and not key.endswith("-")):
+        key, equals, text = Utf8Text().convert(value, param, ctx).partition("=")
+        edit = AnnotationEdit(key, text) if equals else AnnotationEdit(key.removesuffix("-"), None)
+        if not edit.key or (not equals and not key.endswith("-")):
             self.fail(f"found {quoted(value)}, expected key=value to set it, or key- to remove it", param, ctx)
-        return note
+        return edit  # the daemon checks key and value
 
 
-class Setting(NamedTuple):
-    """One field of an image, and the JSON value that it is to have."""
+class FieldValue(NamedTuple):
+    """One field of an image, and the JSON value to set."""
 
     field: str
     value: Json
 
 
-class SettingType(click.ParamType[Setting]):
-    """``field=value``; the value of a list is JSON, that of a boolean ``true`` or ``false``, of all others the text."""
+class FieldValueType(click.ParamType[FieldValue]):
+    """``field=value``: JSON for a list, ``true`` or ``false`` for a boolean, the plain text for all others."""
 
     name = "field=value"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Setting:  # noqa: ANN401
-        """Read it in the type of the field; which fields there are is for the daemon to say."""
-        if isinstance(value, Setting):
+    def convert(  # noqa: D102
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> FieldValue:
+        if isinstance(value, FieldValue):
             return value
-        field, equals, text = Text().convert(value, param, ctx).partition("=")
+        field, equals, text = Utf8Text().convert(value, param, ctx).partition("=")
         if not field or not equals:
             self.fail(f"found {quoted(value)}, expected field=value", param, ctx)
         try:
-            return Setting(field, _value(field, text))
+            return FieldValue(field, _parse_value(field, text))  # the daemon checks the field's name
         except ValueError as error:
             self.fail(f"{printable(field)}: found {quoted(text)}, expected {error}", param, ctx)
 
 
-def _value(field: str, text: str) -> Json:
-    """Or ValueError with what was expected."""
+def _parse_value(field: str, text: str) -> Json:
+    """Raises: ValueError with what was expected."""
     if field in LISTS:
         try:
             return msgspec.json.decode(text)

@@ -1,6 +1,7 @@
-"""What stands around every command: its errors become lines and an exit status; its event loop."""
+"""What every command runs in: its event loop, the signals that stop it, errors as messages and exit codes."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -15,7 +16,7 @@ P = ParamSpec("P")
 
 
 def exit_on_error(command: Callable[P, None]) -> Callable[P, None]:
-    """Errors that we raise on purpose become lines on standard error and an exit code, never a traceback."""
+    """Turn expected errors into lines on standard error and an exit code, without a traceback."""
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -38,3 +39,11 @@ def run_loop(main: Coroutine[Any, Any, None]) -> None:
         from uvloop import new_event_loop as factory  # noqa: PLC0415  the extra `speed`
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main)
+
+
+def stop_on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+    """Return an event that is set by SIGTERM, by SIGINT, and by SIGHUP, which a closing terminal sends."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,4 +1,4 @@
-"""``audit verify`` as people run it: beside a store that is open, on a chain that is whole and on one that is not."""
+"""``audit verify`` as a process, beside an open database: on a whole chain and on altered ones."""
 
 import json
 import sys
@@ -28,11 +28,11 @@ def write_config(folder: Path, database: str) -> Path:
 
 
 async def verify(config: Path, *arguments: str) -> tuple[int, str, str]:
-    """Exit status, standard output, standard error."""
+    """Return exit code, standard output and standard error."""
     return await output_of(*COMMAND, "audit", "verify", "--config", str(config), *arguments)
 
 
-async def test_a_whole_chain_is_called_so_with_its_last_hash(config: Path, database_url: str) -> None:
+async def test_a_whole_chain_is_reported_with_its_last_hash(config: Path, database_url: str) -> None:
     async with opened(database_url) as store:
         await store.ledger.record(intent(), DONE, None, at=1)
         await store.ledger.intend(intent(), at=1)
@@ -44,7 +44,7 @@ async def test_a_whole_chain_is_called_so_with_its_last_hash(config: Path, datab
         assert [entry.ending for entry in await store.ledger.entries()] == [None, DONE]
 
 
-async def test_every_fault_is_printed_and_the_status_is_1(config: Path, database_url: str) -> None:
+async def test_every_fault_is_printed_and_the_exit_code_is_1(config: Path, database_url: str) -> None:
     async with opened(database_url) as store:
         for _ in range(3):
             await store.ledger.record(intent(), DONE, None, at=1)
@@ -55,13 +55,13 @@ async def test_every_fault_is_printed_and_the_status_is_1(config: Path, database
         "record 2 was altered, or the one before it",
         "the chain ends with record 5, but record 6 was written, or the head was altered",
     ]
-    said = "avi-upgrade-monitor: the audit is not whole\n"
-    assert await verify(config) == (1, "\n".join(faults) + "\n", said)
+    message = "avi-upgrade-monitor: the audit is not whole\n"
+    assert await verify(config) == (1, "\n".join(faults) + "\n", message)
     status, out, err = await verify(config, "--output", "json")
-    assert (status, json.loads(out)["faults"], err) == (1, faults, said)
+    assert (status, json.loads(out)["faults"], err) == (1, faults, message)
 
 
-async def test_a_database_without_an_audit_is_called_so_and_left_as_it_is(
+async def test_a_database_without_an_audit_is_reported_and_not_changed(
     config: Path, database_url: str, tmp_path: Path
 ) -> None:
     if database_url.startswith("sqlite"):
@@ -73,13 +73,13 @@ async def test_a_database_without_an_audit_is_called_so_and_left_as_it_is(
         assert await store.ledger.entries() == ()
 
 
-async def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+async def test_a_missing_file_is_not_created(tmp_path: Path) -> None:
     status, _, err = await verify(write_config(tmp_path, f"sqlite:///{tmp_path}/none.db"))
     assert (status, err.count("cannot be read: unable to open database file")) == (1, 1)
-    assert not list(tmp_path.glob("none*"))  # noqa: ASYNC240  a look at a folder blocks nobody
+    assert not list(tmp_path.glob("none*"))  # noqa: ASYNC240  a local directory
 
 
-async def test_a_path_may_have_characters_that_mean_something_in_a_url(tmp_path: Path) -> None:
+async def test_a_path_may_contain_characters_with_a_meaning_in_a_url(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path}/100%20&more/state.db"
     async with opened(database) as store:
         await store.ledger.record(intent(), DONE, None, at=1)
@@ -87,9 +87,7 @@ async def test_a_path_may_have_characters_that_mean_something_in_a_url(tmp_path:
     assert (status, out.startswith("2 records, whole;")) == (0, True)
 
 
-async def test_the_daemon_does_not_start_on_a_database_that_a_newer_version_wrote(
-    config: Path, database_url: str
-) -> None:
+async def test_the_daemon_does_not_start_with_the_database_of_a_newer_version(config: Path, database_url: str) -> None:
     async with opened(database_url) as store, store.database.transaction() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     status, _, err = await output_of(*COMMAND, "run", "--config", str(config))
@@ -97,7 +95,7 @@ async def test_the_daemon_does_not_start_on_a_database_that_a_newer_version_wrot
     assert "cannot be used: its schema is 9999, which this version does not know" in err.splitlines()[-1]
 
 
-async def test_a_record_that_the_log_knows_must_be_there(config: Path, database_url: str) -> None:
+async def test_a_record_of_an_anchor_must_exist(config: Path, database_url: str) -> None:
     async with opened(database_url) as store:
         await store.ledger.record(intent(), DONE, None, at=1)
         last = await store.ledger.read_chain(lambda _, head: head[1].hex())

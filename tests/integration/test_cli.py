@@ -1,4 +1,4 @@
-"""The command as people run it: a process, its exit status, what it prints."""
+"""The command as a process: its exit code, and what it prints."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
 
 @asynccontextmanager
 async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The command, running; killed if the test did not end it."""
+    """Start the command; kill it if the test does not end it."""
     pipe = asyncio.subprocess.PIPE
     running = await asyncio.create_subprocess_exec(*COMMAND, *arguments, stdout=pipe, stderr=pipe)
     try:
@@ -39,7 +39,7 @@ async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
-    """Read until a line holds the text."""
+    """Return the first line with the text."""
     assert stream is not None
     seen: list[str] = []
     async with asyncio.timeout(PATIENCE_S):
@@ -47,7 +47,7 @@ async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
             seen.append(line)
             if text in line:
                 return line
-    pytest.fail(f"{text!r} did not come, but {seen}")
+    pytest.fail(f"{text!r} was not printed, but {seen}")
 
 
 async def ended(running: asyncio.subprocess.Process) -> int:
@@ -58,7 +58,7 @@ async def ended(running: asyncio.subprocess.Process) -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
-async def test_a_signal_ends_the_daemon_cleanly_and_logs_it_out(tmp_path: Path, number: signal.Signals) -> None:
+async def test_a_signal_ends_the_daemon_and_its_sessions_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config)) as daemon:
@@ -71,7 +71,7 @@ async def test_a_signal_ends_the_daemon_cleanly_and_logs_it_out(tmp_path: Path, 
         assert simulator.controllers["dc1"].logouts == 1
 
 
-async def test_a_hang_up_reads_the_configuration_again(tmp_path: Path) -> None:
+async def test_sighup_reloads_the_configuration(tmp_path: Path) -> None:
     specs = [ControllerSpec(name=name, images=1) for name in ("dc1", "dc2")]
     async with Simulator(specs, speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
@@ -92,14 +92,14 @@ async def test_a_hang_up_reads_the_configuration_again(tmp_path: Path) -> None:
         assert [simulator.controllers[name].logouts for name in ("dc1", "dc2")] == [1, 1]
 
 
-async def test_a_hang_up_while_the_daemon_starts_is_heeded_when_it_has_started(tmp_path: Path) -> None:
+async def test_sighup_during_the_start_reloads_after_it(tmp_path: Path) -> None:
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         settings = {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"}
         config = write_config(simulator, tmp_path, settings)
         pipe = tmp_path / "pipe.yml"
         os.mkfifo(pipe)
         async with process("run", "--config", str(pipe)) as daemon:
-            with await asyncio.to_thread(pipe.open, "w") as reader:  # which waits until the daemon reads
+            with await asyncio.to_thread(pipe.open, "w") as reader:  # this waits until the daemon opens the pipe
                 daemon.send_signal(signal.SIGHUP)
                 reader.write(config.read_text())
             await line_with(daemon.stderr, '"started"')
@@ -109,10 +109,10 @@ async def test_a_hang_up_while_the_daemon_starts_is_heeded_when_it_has_started(t
             assert await ended(daemon) == 0
 
 
-async def test_a_patch_under_way_is_answered_before_the_daemon_ends_for_as_long_as_its_deadlines_allow(
+async def test_a_patch_in_flight_is_answered_before_the_daemon_ends_within_its_deadlines(
     tmp_path: Path,
 ) -> None:
-    """They are those of the last reload: with the ones of the start it would be cut off after two seconds."""
+    """The deadlines of the last reload apply: those of the start would end the request after two seconds."""
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         dc1 = simulator.controllers["dc1"]
         settings = {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db", "tokens": TOKENS}
@@ -135,7 +135,7 @@ async def test_a_patch_under_way_is_answered_before_the_daemon_ends_for_as_long_
         assert (dc1.logouts, dc1.sessions) == (1, {})
 
 
-async def test_a_controller_that_hangs_does_not_keep_the_daemon_from_ending(tmp_path: Path) -> None:
+async def test_a_controller_that_hangs_does_not_block_the_shutdown(tmp_path: Path) -> None:
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config)) as daemon:
@@ -146,7 +146,7 @@ async def test_a_controller_that_hangs_does_not_keep_the_daemon_from_ending(tmp_
             assert await ended(daemon) == 0
 
 
-async def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
+async def test_a_port_in_use_is_reported_on_one_line(tmp_path: Path) -> None:
     async with Simulator([ControllerSpec(name="dc1")], speed=0.0) as simulator:
         taken = simulator.controllers["dc1"].url.removeprefix("http://")
         config = write_config(simulator, tmp_path, {"listen": taken, "database": f"sqlite:///{tmp_path}/s.db"})
@@ -155,7 +155,7 @@ async def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
     assert errors.splitlines()[-1] == f"avi-upgrade-monitor: cannot listen on {taken}: Address already in use"
 
 
-async def test_a_bad_config_ends_with_2_and_every_problem(tmp_path: Path) -> None:
+async def test_an_invalid_config_ends_with_2_and_every_problem(tmp_path: Path) -> None:
     config = tmp_path / "bad.yml"
     config.write_text("listen: 7\npol: {}\ncontrollers: []\n")
     for command in ("run", "check-config"):
@@ -164,12 +164,12 @@ async def test_a_bad_config_ends_with_2_and_every_problem(tmp_path: Path) -> Non
         assert {line.split(": ")[1] for line in errors.splitlines()} == {"listen", "pol", "controllers"}
 
 
-async def test_check_config_says_what_it_read(tmp_path: Path) -> None:
+async def test_check_config_prints_what_it_read(tmp_path: Path) -> None:
     async with Simulator.of("fleet", speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {})
     assert await output_of(*COMMAND, "check-config", "--config", str(config)) == (
         0,
-        f"{config}: good, 5 controllers in 1 file\n",
+        f"{config}: valid, 5 controllers in 1 file\n",
         "",
     )
 
@@ -184,13 +184,13 @@ async def test_a_probe_reports_every_controller_and_fails_when_one_does(tmp_path
         assert simulator.controllers["dc2"].failed_logins == 1
         assert simulator.controllers["dc1"].logouts == 1
     assert status == 1
-    assert "dc1: good, version 30.2.1, asked as 30.2.1, 2 images\n" in out
+    assert "dc1: ok, version 30.2.1, api_version 30.2.1, 2 images\n" in out
     assert "dc2: failed, auth (login): 401" in out
     assert "dc3: failed, connect (login)" in out
     assert errors == "avi-upgrade-monitor: 2 of 3 controllers failed the probe\n"
 
 
-async def test_the_config_schema_takes_a_written_config_and_refuses_a_wrong_one(tmp_path: Path) -> None:
+async def test_the_config_schema_accepts_a_valid_config_and_rejects_an_invalid_one(tmp_path: Path) -> None:
     status, out, _ = await output_of(*COMMAND, "config-schema")
     assert status == 0
     validator = Draft202012Validator(json.loads(out))
@@ -211,7 +211,7 @@ async def test_the_version_is_the_packages() -> None:
     assert await output_of(*COMMAND, "--version") == (0, f"avi-upgrade-monitor, version {__version__}\n", "")
 
 
-async def test_the_demo_ends_by_itself_and_shows_the_fleet_in_plain_lines() -> None:
+async def test_the_demo_ends_by_itself_and_prints_the_fleet_as_plain_lines() -> None:
     status, out, errors = await output_of(*COMMAND, "demo", "--for", "4s", "--speed", "200", "--listen", "127.0.0.1:0")
     assert (status, errors) == (0, "")
     assert "5 simulated Controllers; the daemon listens at http://127.0.0.1:" in out
@@ -227,7 +227,7 @@ async def test_the_demo_ends_cleanly_with_ctrl_c() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_simulated_controllers_come_with_a_config_that_watches_them(tmp_path: Path, scheme: str) -> None:
+async def test_simulate_writes_a_config_that_watches_its_controllers(tmp_path: Path, scheme: str) -> None:
     tls = ["--tls"] if scheme == "https" else []
     async with process("simulate", "--scenario", "happy", "--config-dir", str(tmp_path), *tls) as simulate:
         assert f"  {scheme}://127.0.0.1:" in await line_with(simulate.stdout, "dc1")
@@ -235,12 +235,12 @@ async def test_simulated_controllers_come_with_a_config_that_watches_them(tmp_pa
         config = line.split()[-1]
         status, out, errors = await output_of(*COMMAND, "check-config", "--probe", "--config", config)
         assert (status, errors) == (0, "")
-        assert "dc1: good" in out
+        assert "dc1: ok" in out
         simulate.send_signal(signal.SIGINT)
         assert await ended(simulate) == 0
 
 
-async def test_scenarios_are_listed_and_an_unknown_one_is_answered_with_them() -> None:
+async def test_scenarios_are_listed_also_for_an_unknown_one() -> None:
     status, out, _ = await output_of(*COMMAND, "simulate", "--list")
     assert (status, [line.split()[0] for line in out.splitlines()]) == (0, list(SCENARIOS))
     status, _, errors = await output_of(*COMMAND, "simulate", "--scenario", "nonsense")
@@ -254,7 +254,7 @@ async def test_a_bad_duration_is_a_usage_error_that_shows_a_good_one() -> None:
     assert "'soon' is not a duration such as 300ms, 30s or 5m" in errors
 
 
-async def test_no_secret_is_in_the_log_at_its_most_talkative(tmp_path: Path) -> None:
+async def test_the_debug_log_contains_no_secret(tmp_path: Path) -> None:
     async with Simulator([ControllerSpec(name="dc1", images=1, password="canary-3f81")], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config), "--log-level", "debug") as daemon:
@@ -268,13 +268,13 @@ async def test_no_secret_is_in_the_log_at_its_most_talkative(tmp_path: Path) -> 
     assert os.linesep in log.decode()
 
 
-async def test_the_demo_ends_when_nobody_reads_it_any_more() -> None:
-    """As ``demo | head`` has it."""
+async def test_the_demo_ends_when_its_output_is_closed() -> None:
+    """As in ``demo | head``."""
     pipe = asyncio.subprocess.PIPE
     demo = await asyncio.create_subprocess_exec(*COMMAND, "demo", "--listen", "127.0.0.1:0", stdout=pipe, stderr=pipe)
     assert demo.stdout
     async with asyncio.timeout(PATIENCE_S):
         await demo.stdout.readline()
-        demo.stdout._transport.close()  # type: ignore[attr-defined]  # there is no other way to hang up
+        demo.stdout._transport.close()  # type: ignore[attr-defined]  # there is no other way to close the pipe
         _, errors = await demo.communicate()
     assert (demo.returncode, errors) == (0, b"")

@@ -40,11 +40,11 @@ def main():
         os.dup2(int(os.environ["PASSED"]), 3)  # and this, too
     import monitor.daemon.app, monitor.cli, monitor.cli.commands.run as daemon
     monitor.daemon.app._BEAT_OLD_S, monitor.daemon.app._OVERDUE_S = 1.5, 0.5  # no test waits for half a minute
-    run = daemon.run
+    serve = daemon.serve
     async def run_and_be_crippled(*given):
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, cripple, os.environ.get("CRIPPLE"))
-        await run(*given)
-    daemon.run = run_and_be_crippled
+        await serve(*given)
+    daemon.serve = run_and_be_crippled
     monitor.cli.main()
 
 main()

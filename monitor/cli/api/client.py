@@ -1,4 +1,4 @@
-"""A running daemon over HTTP: one question, one try, one decoded answer or one of the errors in ``answers``."""
+"""The daemon's API over HTTP: one request, one try, one decoded response or one of the errors in ``responses``."""
 
 import asyncio
 import os
@@ -19,59 +19,66 @@ from yarl import URL
 from monitor import __version__
 from monitor.avi.connection import as_poll_error
 from monitor.avi.resolver import Resolver
+from monitor.avi.values import HIGHEST_VERSION
 from monitor.cli.api.responses import (
-    DOUBT,
-    Answer,
+    OUTCOME_UNKNOWN,
+    AuditPage,
+    AuditRecord,
     ConnectionLost,
-    Controllers,
-    ImageList,
-    Seen,
+    ControllerPage,
+    ControllerStatus,
+    ImagePage,
+    ImageResource,
+    Rejected,
+    Response,
     ServerError,
+    classify_response,
     decode,
-    decode_seen,
-    judge,
+    decode_image_resource,
 )
-from monitor.cli.options import Access
-from monitor.config.validation import printable
+from monitor.cli.params import Access
+from monitor.config.validation import printable, quoted
 from monitor.model.errors import BadAnswer, PollError, Reason, Unanswered, Unreachable
 
-_LARGEST: Final = 64 * 1024 * 1024  # bytes; a page of 200 images has a few million
-_WORDS: Final[Mapping[Reason, str]] = {
-    "dns": "its name leads nowhere",
-    "tls": "no trusted connection",
-    "timeout": "no answer (see --timeout)",
+MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024  # a page of 200 images has a few million
+
+_REASON_TEXTS: Final[Mapping[Reason, str]] = {
+    "dns": "the host name does not resolve",
+    "tls": "the TLS connection failed",
+    "timeout": "no response in time (see --timeout)",
 }
 
 
 class _Connector(aiohttp.TCPConnector):
     """
-    A connector that ends its connections with itself.
+    A connector that aborts its connections when it is closed.
 
-    One that the far side wants closed would else go on saying good-bye in TLS, and uvloop cannot end while it does.
+    Otherwise a TLS connection that the server wants to close would wait for the server's close_notify, and uvloop
+    cannot stop while it waits.
     """
 
     def __init__(self, ca_file: Path | None) -> None:
         trust = ssl.create_default_context(cafile=ca_file) if ca_file else True
         super().__init__(ssl=trust, resolver=Resolver())
-        self._opened: set[asyncio.Transport] = set()
+        self._transports: set[asyncio.Transport] = set()
 
     async def connect(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  the signature is aiohttp's
-        """Connect, and remember it."""
+        """Connect, and keep the transport to abort it later."""
         connection = await super().connect(*args, **options)
         if connection.transport is not None:
-            self._opened.add(connection.transport)
+            self._transports.add(connection.transport)
         return connection
 
     async def close(self, *, abort_ssl: bool = True) -> None:
-        """At once."""
-        for transport in self._opened:
+        """Close all connections at once."""
+        for transport in self._transports:
             transport.abort()
         await super().close(abort_ssl=abort_ssl)
 
 
 @asynccontextmanager
-async def calling(access: Access) -> AsyncIterator["Remote"]:
-    """The daemon, for as long as the context lasts."""
+async def connect(access: Access, *, max_response_bytes: int = MAX_RESPONSE_BYTES) -> AsyncIterator["DaemonClient"]:
+    """Open a client of the daemon for as long as the context lasts."""
     async with aiohttp.ClientSession(
         connector=_Connector(access.ca_file),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -79,37 +86,76 @@ async def calling(access: Access) -> AsyncIterator["Remote"]:
         timeout=aiohttp.ClientTimeout(total=None),  # every request has its own deadline
         trust_env=False,
     ) as session:
-        yield Remote(access, session)
+        yield DaemonClient(access, session, max_response_bytes=max_response_bytes)
 
 
-class Remote:
+class DaemonClient:
     """Every method raises Rejected and ServerError."""
 
-    def __init__(self, access: Access, session: aiohttp.ClientSession) -> None:
+    def __init__(self, access: Access, session: aiohttp.ClientSession, *, max_response_bytes: int) -> None:
         self._access = access
         self._session = session
+        self._max_response_bytes = max_response_bytes
 
     async def images(self, **query: str) -> list[msgspec.Raw]:
-        """The Image objects that the query selects, of all pages."""
-        raws: list[msgspec.Raw] = []
-        for page in count(1):
-            listing = decode((await self.ask("GET", "/api/image", {**query, "page": str(page)})).body, ImageList)
-            raws += listing.results
-            if not listing.next or not listing.results:
+        """Return the Image objects that the query selects, of all pages."""
+        images: list[msgspec.Raw] = []
+        for number in count(1):
+            response = await self.request("GET", "/api/image", {**query, "page": str(number)})
+            page = decode(response.body, ImagePage)
+            images += page.results
+            if not page.next or not page.results:
                 break
-        return raws
+        return images
 
-    async def image(self, uuid: str, controller: str) -> tuple[Seen, str]:
-        """One Image, and its entity tag. ``controller`` may be empty."""
+    async def image(self, uuid: str, controller: str) -> tuple[ImageResource, str]:
+        """Return one image, and its ETag. ``controller`` may be empty."""
         query = {"controller": controller} if controller else {}
-        answer = await self.ask("GET", path_of(uuid), query)
-        return decode_seen(msgspec.Raw(answer.body)), answer.etag
+        response = await self.request("GET", _image_path(uuid), query)
+        return decode_image_resource(msgspec.Raw(response.body)), response.etag
 
-    async def controllers(self) -> Controllers:
-        """How polling them goes."""
-        return decode((await self.ask("GET", "/api/controllers")).body, Controllers)
+    async def find_image(self, text: str, controller: str) -> ImageResource:
+        """
+        Return the image with this uuid, else the one with this name. ``controller``: searched only, or empty.
 
-    async def ask(
+        Raises: ServerError; Rejected when no image matches, or more than one.
+        """
+        query = {"controller": controller} if controller else {}
+        if raws := await self.images(uuid=text, **query):
+            # When several controllers have the uuid, the daemon's own error names them.
+            return decode_image_resource(raws[0]) if len(raws) == 1 else (await self.image(text, controller))[0]
+        found = [decode_image_resource(raw) for raw in await self.images(name=text, **query)]
+        if not found:
+            who = f"{quoted(controller)} has no" if controller else "no controller that you may see has an"
+            raise Rejected(f"{who} image with the uuid or name {quoted(text)}")
+        if len(found) > 1:
+            lines = "".join(f"\n  {printable(each.controller)}  {printable(each.image.uuid)}" for each in found)
+            raise Rejected(f"{len(found)} images are named {quoted(text)}; give the uuid of one:{lines}")
+        return found[0]
+
+    async def controllers(self) -> list[ControllerStatus]:
+        """Return the controllers, and the result of polling each."""
+        return decode((await self.request("GET", "/api/controllers")).body, ControllerPage).results
+
+    async def api_version(self, controller: str) -> str:
+        """Return the API version in which the daemon polls a controller; before it knows one, the highest we know."""
+        found = (each.api_version for each in await self.controllers() if each.name == controller)
+        return next(found, "") or HIGHEST_VERSION
+
+    async def audit(self, image: ImageResource, *, limit: int) -> list[AuditRecord]:
+        """Return the newest audit records of an image."""
+        query = {"image": image.image.uuid, "controller": image.controller, "page_size": str(limit)}
+        return decode((await self.request("GET", "/api/audit", query)).body, AuditPage).results
+
+    async def patch_image(
+        self, image: ImageResource, body: bytes, *, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> Response:
+        """Send one PATCH of an image."""
+        query = {"controller": image.controller, **query}
+        headers = {"Content-Type": "application/json", **headers}
+        return await self.request("PATCH", _image_path(image.image.uuid), query, headers=headers, body=body)
+
+    async def request(
         self,
         method: str,
         path: str,
@@ -117,121 +163,116 @@ class Remote:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-    ) -> Answer:
-        """One request. What is not GET is taken for a change."""
-        changing = method != "GET"
+    ) -> Response:
+        """Send one request. Any method but GET counts as a change."""
+        is_change = method != "GET"
         request_id = uuid4().hex
-        sent = self._headers(request_id, headers or {})
         url = URL(f"{self._access.url}{path}", encoded=True).with_query(query or {})
         try:
-            answer = await self._send(method, url, sent, body)
+            response = await self._send(method, url, self._headers(request_id, headers or {}), body)
         except PollError as error:
-            raise self._unserved(error, f" {DOUBT} (request {request_id})" if changing else "") from error
-        if failure := judge(answer, changing=changing):
+            unknown = f"{OUTCOME_UNKNOWN} (request {request_id})" if is_change else ""
+            raise self._server_error(error, outcome_unknown=unknown) from error
+        if failure := classify_response(response, is_change=is_change):
             raise failure
-        return answer
+        return response
 
     @asynccontextmanager
-    async def listening(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
+    async def stream(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
         """
-        An answer that goes on for long: a function that waits for its next bytes; none: it has ended.
+        Open an event stream: yields a function that waits for the next bytes and returns none at the end.
 
         Raises: ConnectionLost, also from that function, when there is no connection and there may be one later.
         """
         sent = self._headers(uuid4().hex, headers)
-        with self._losing():
-            response = await self._open(URL(f"{self._access.url}{path}", encoded=True), sent)
+        with self._as_connection_lost():
+            response = await self._open_stream(URL(f"{self._access.url}{path}", encoded=True), sent)
         try:
-            yield partial(self._next, response)
+            yield partial(self._read_next, response)
         finally:
             response.close()
 
-    async def _open(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        """The head of a stream of events. What is none is read whole and told as what it is."""
+    async def _open_stream(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """Return the response when it is an event stream; read any other one completely, and raise what it means."""
         async with as_poll_error("images"), asyncio.timeout(self._access.timeout_s):
-            response = await self._session.get(url, headers=headers, allow_redirects=False)
-            if response.status == 200 and response.content_type == "text/event-stream":
-                return response
-            async with response:
-                answer = await _answer_of(response)
-        if answer.status == 404:
+            stream = await self._session.get(url, headers=headers, allow_redirects=False)
+            if stream.status == 200 and stream.content_type == "text/event-stream":
+                return stream
+            async with stream:
+                response = await self._read_response(stream)
+        if response.status == 404:
             raise ServerError(f"the daemon has no {url.path}: it is older than this command")
-        failure = judge(answer, changing=False) or ServerError(
-            f"{url.path} is no stream of events: is this the daemon?"
+        failure = classify_response(response, is_change=False) or ServerError(
+            f"{url.path} is not an event stream; is this the daemon?"
         )
-        raise ConnectionLost(str(failure), failure.problem) if answer.status >= 500 else failure
+        raise ConnectionLost(str(failure), failure.problem) if response.status >= 500 else failure
 
-    async def _next(self, response: aiohttp.ClientResponse) -> bytes:
-        with self._losing():
+    async def _read_next(self, stream: aiohttp.ClientResponse) -> bytes:
+        with self._as_connection_lost():
             async with as_poll_error("images"), asyncio.timeout(self._access.timeout_s):
-                return await response.content.readany()
+                return await stream.content.readany()
 
     @contextmanager
-    def _losing(self) -> Iterator[None]:
-        """What happens to the connection is ConnectionLost; what is not what it says it is stays ServerError."""
+    def _as_connection_lost(self) -> Iterator[None]:
+        """Turn a failure of the connection into ConnectionLost, and a malformed response into ServerError."""
         try:
             yield
         except Unreachable as error:
-            silent = error.reason == "timeout"
-            words = f"nothing came for {self._access.timeout_s:g} s" if silent else str(self._unserved(error, ""))
-            raise ConnectionLost(words) from error
+            is_timeout = error.reason == "timeout"
+            text = f"no data for {self._access.timeout_s:g} s" if is_timeout else str(self._server_error(error))
+            raise ConnectionLost(text) from error
         except PollError as error:
-            raise self._unserved(error, "") from error
+            raise self._server_error(error) from error
 
     def _headers(self, request_id: str, more: Mapping[str, str]) -> dict[str, str]:
         token = self._access.token
         credential = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
         return {"X-Request-ID": request_id, **more, **credential}
 
-    async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Response:
         async with (
             as_poll_error("images"),
             asyncio.timeout(self._access.timeout_s),
             self._session.request(method, url, headers=headers, data=body, allow_redirects=False) as response,
         ):
-            return await _answer_of(response)
+            return await self._read_response(response)
 
-    def _unserved(self, error: PollError, doubt: str) -> ServerError:
-        """``doubt``: what is said beside it when the request may have gone out."""
+    async def _read_response(self, response: aiohttp.ClientResponse) -> Response:
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > self._max_response_bytes:
+                raise BadAnswer("oversize", f"more than {self._max_response_bytes} bytes")
+        return Response(
+            response.status,
+            response.reason or "",
+            response.headers.get("Content-Type", ""),
+            response.headers.get("Location", ""),
+            response.headers.get("ETag", ""),
+            bytes(body),
+        )
+
+    def _server_error(self, error: PollError, *, outcome_unknown: str = "") -> ServerError:
+        """``outcome_unknown``: what the text adds when the request may have been sent."""
         sent = not isinstance(error, Unreachable) or isinstance(error, Unanswered)
-        words = _WORDS.get(error.reason, "no connection") if isinstance(error, Unreachable) else "no answer of its own"
-        detail = printable(f"{self._access.url}: {words}: {_detail(error)}")
-        return ServerError(detail + (f";{doubt}" if doubt and sent else ""))
+        unreachable = isinstance(error, Unreachable)
+        text = _REASON_TEXTS.get(error.reason, "no connection") if unreachable else "unusable response"
+        detail = printable(f"{self._access.url}: {text}: {_detail(error)}")
+        return ServerError(f"{detail}; {outcome_unknown}" if outcome_unknown and sent else detail)
 
 
 def _detail(error: PollError) -> str:
-    """In the system's words where it has some: aiohttp's repeat the address."""
+    """Prefer the text of the operating system or OpenSSL: aiohttp's repeats the address."""
     match error.__cause__:
-        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as why):
-            return f"{why.verify_message}; --ca-file names the CA to trust"
+        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as failure):
+            return f"{failure.verify_message}; --ca-file names the CA to trust"
         case aiohttp.ClientConnectorError(os_error=OSError(errno=int(number))) if error.reason == "connect":
-            return os.strerror(number)  # theirs may be asyncio's, which repeats the address as well
-        case aiohttp.ClientConnectorError(os_error=OSError(strerror=str(words))):
-            return words
+            return os.strerror(number)  # asyncio's own text repeats the address as well
+        case aiohttp.ClientConnectorError(os_error=OSError(strerror=str(text))):
+            return text
         case _:
             return error.detail
 
 
-async def _answer_of(response: aiohttp.ClientResponse) -> Answer:
-    return Answer(
-        response.status,
-        response.reason or "",
-        response.headers.get("Content-Type", ""),
-        response.headers.get("Location", ""),
-        response.headers.get("ETag", ""),
-        await _read(response),
-    )
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _LARGEST:
-            raise BadAnswer("oversize", f"more than {_LARGEST} bytes")
-    return bytes(body)
-
-
-def path_of(uuid: str) -> str:
-    """The path of an image's own resource."""
+def _image_path(uuid: str) -> str:
     return f"/api/image/{quote(uuid, safe='')}"

@@ -1,13 +1,13 @@
 """
-What a daemon answers, from bytes to our nouns; and the ways in which it is not what was asked for. Pure.
+The daemon's responses: their decoding, and the errors of a command. Pure.
 
     MonitorError
-    └── Failure
-        ├── ServerError         no good answer; a change may or may not have been made     → exit 1
-        │   └── ConnectionLost  the connection broke, or there is none; it may come back   → watch reconnects
-        ├── TargetFailed        the image can no longer reach the state that was waited for → exit 1
-        ├── WaitTimeout         the state was not reached in time                          → exit 3
-        └── Rejected            the daemon rejected the request; repeating it does not help → exit 4
+    └── CommandError
+        ├── ServerError         no usable response; a change may or may not have been made      → exit 1
+        │   └── ConnectionLost  the connection broke, or there is none; it may come back        → watch reconnects
+        ├── TargetFailed        the image can no longer reach the state that was waited for     → exit 1
+        ├── WaitTimeout         the state was not reached in time                               → exit 3
+        └── Rejected            the daemon rejected the request; repeating it does not help     → exit 4
 """
 
 import json
@@ -24,9 +24,9 @@ from monitor.model.image import Image
 
 T = TypeVar("T")
 
-DOUBT: Final = "nobody knows whether it was done: look at the image before you repeat it"
+OUTCOME_UNKNOWN: Final = "the outcome is unknown: look at the image before you repeat the command"
 
-_CLIP = 200  # of foreign text where it is no problem of the daemon's
+_MAX_FOREIGN_TEXT = 200  # characters shown of a response that is not the daemon's own problem
 _HINTS: Final[Mapping[str, str]] = {
     "ambiguous-image": "--controller",
     "image-active": "--force",
@@ -34,24 +34,13 @@ _HINTS: Final[Mapping[str, str]] = {
     "unauthorized": "--token-file, or AVI_UPGRADE_MONITOR_TOKEN",
     "unknown-version": "--api-version",
 }
-"""The option that a kind of problem is about; its text speaks of requests."""
+"""The option that solves a kind of problem; the daemon's text names headers and parameters instead."""
 
-Moment = Annotated[float, Meta(ge=0, le=253402300799)]  # Unix seconds, to the last one that a date can show
-
-
-class Problem(Struct, frozen=True):
-    """An error of the daemon's, as far as it is shown."""
-
-    type: str = ""
-    title: str = ""
-    status: int = 0
-    detail: str = ""
-    path: str = ""
-    request_id: str = ""
+Timestamp = Annotated[float, Meta(ge=0, le=253402300799)]  # Unix seconds, to the last one that a date can show
 
 
-class Failure(MonitorError):
-    """``problem``: the daemon's own answer, where it is one of its problems."""
+class CommandError(MonitorError):
+    """Ends a command with ``exit_status``. ``problem``: the body of the daemon's problem, if it sent one."""
 
     exit_status: ClassVar[int]
 
@@ -60,40 +49,40 @@ class Failure(MonitorError):
         self.problem = problem
 
     def as_json(self) -> str:
-        """One problem object."""
-        return show_json(self.problem or msgspec.json.encode({"detail": str(self)}))
+        """Return one problem object."""
+        return ascii_json(self.problem or msgspec.json.encode({"detail": str(self)}))
 
 
-class ServerError(Failure):
-    """No good answer came: from the daemon, from a Controller through it, or from whatever stands there instead."""
+class ServerError(CommandError):
+    """No usable response came from the daemon, from a Controller through it, or from a proxy before it."""
 
     exit_status = 1
 
 
 class ConnectionLost(ServerError):
-    """The daemon cannot be reached, has gone away, or has no place for us now."""
+    """The daemon cannot be reached, has closed the connection, or has no free slot for another reader."""
 
 
-class TargetFailed(Failure):
-    """What was waited for ended in another way."""
+class TargetFailed(CommandError):
+    """The image that was waited for ended in another state, or was removed."""
 
     exit_status = 1
 
 
-class WaitTimeout(Failure):
-    """The time is over."""
+class WaitTimeout(CommandError):
+    """The timeout of a wait is over."""
 
     exit_status = 3
 
 
-class Rejected(Failure):
-    """The daemon says no, or does not have what is meant."""
+class Rejected(CommandError):
+    """The daemon rejected the request, or what it names does not exist."""
 
     exit_status = 4
 
 
-class Answer(Struct, frozen=True):
-    """One answer, read whole. ``reason``: the words beside its status."""
+class Response(Struct, frozen=True):
+    """One response, read completely. ``reason``: the phrase beside its status."""
 
     status: int
     reason: str = ""
@@ -103,32 +92,99 @@ class Answer(Struct, frozen=True):
     body: bytes = b""
 
 
-def judge(answer: Answer, *, changing: bool) -> Failure | None:
-    """The error that an answer is; None when it is a good one. ``changing``: whether something was to be changed."""
-    problem = _problem(answer)
-    words = _spoken(problem) if problem else _unspoken(answer)
-    raw = answer.body if problem else b""
-    doubt = f"; {DOUBT}" if changing and not problem else ""  # the daemon itself says what was and was not done
-    if 400 <= answer.status < 500:
-        return Rejected(words, raw)
-    if answer.status >= 500:
-        return ServerError(words + doubt, raw)
-    if not 200 <= answer.status < 300:
-        return ServerError(words)
-    return None if _is_object(answer.body) else ServerError(f"{words}: is this the daemon?{doubt}")
+class Problem(Struct, frozen=True):
+    """An error that the daemon reports (RFC 9457): the members that are shown."""
+
+    type: str = ""
+    title: str = ""
+    status: int = 0
+    detail: str = ""
+    path: str = ""
+    request_id: str = ""
 
 
-def _problem(answer: Answer) -> Problem | None:
-    if answer.status < 400:
+class ImagePage(Struct, frozen=True):
+    """``GET /api/image``: one page of images."""
+
+    results: list[msgspec.Raw]
+    next: str = ""
+
+
+class ImageResource(Struct, frozen=True):
+    """One image of ``/api/image``: the Controller's fields, the monitor's own, and the JSON of both."""
+
+    controller: str
+    image: Image
+    annotations: Mapping[str, str]
+    raw: msgspec.Raw
+
+
+class ControllerStatus(Struct, frozen=True):
+    """One controller of ``GET /api/controllers``, and the result of polling it."""
+
+    name: str
+    up: bool = True
+    stale: bool = False
+    reason: Reason | None = None
+    api_version: str | None = None
+    seen_at: Timestamp | None = field(default=None, name="last_poll_success_timestamp_seconds")
+
+
+class ControllerPage(Struct, frozen=True):
+    """``GET /api/controllers``: the controllers that the client has access to."""
+
+    results: list[ControllerStatus]
+
+
+class AuditRecord(Struct, frozen=True):
+    """One record of ``GET /api/audit``. ``outcome`` None: the change is still in progress."""
+
+    at: Timestamp
+    actor: str = ""
+    outcome: str | None = None
+    changes: Mapping[str, tuple[Any, Any]] = {}
+    detail: str = ""
+
+
+class AuditPage(Struct, frozen=True):
+    """``GET /api/audit``: the newest records first."""
+
+    results: list[AuditRecord]
+
+
+class DryRun(Struct, frozen=True):
+    """``PATCH /api/image/{uuid}?dry_run=true``: the values before and after, by field."""
+
+    changes: Mapping[str, tuple[Any, Any]]
+
+
+def classify_response(response: Response, *, is_change: bool) -> CommandError | None:
+    """Return the error that a response means; None for a good one. ``is_change``: of a request that changes data."""
+    problem = _decode_problem(response)
+    text = _problem_text(problem) if problem else _foreign_text(response)
+    body = response.body if problem else b""
+    # A problem of the daemon itself says what was and was not done.
+    unknown = f"; {OUTCOME_UNKNOWN}" if is_change and not problem else ""
+    if 400 <= response.status < 500:
+        return Rejected(text, body)
+    if response.status >= 500:
+        return ServerError(text + unknown, body)
+    if not 200 <= response.status < 300:
+        return ServerError(text)
+    return None if _is_object(response.body) else ServerError(f"{text}; is this the daemon?{unknown}")
+
+
+def _decode_problem(response: Response) -> Problem | None:
+    if response.status < 400:
         return None
     try:
-        problem = msgspec.json.decode(answer.body, type=Problem)
+        problem = msgspec.json.decode(response.body, type=Problem)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return problem if problem.detail else None
 
 
-def _spoken(problem: Problem) -> str:
+def _problem_text(problem: Problem) -> str:
     hint = _HINTS.get(problem.type.rpartition(":")[2])
     lines = [f"{problem.status} {problem.title}: {problem.detail}"]
     lines += [f"path: {problem.path}"] if problem.path else []
@@ -137,11 +193,12 @@ def _spoken(problem: Problem) -> str:
     return "\n  ".join(map(printable, lines))
 
 
-def _unspoken(answer: Answer) -> str:
-    """What is no answer of the daemon's: a proxy's page, or a redirect, which is not followed with a token in hand."""
-    to = f" to {answer.location[:_CLIP]}, which is not followed" if answer.location else ""
-    kind = answer.content_type[:_CLIP] or "nothing"
-    return printable(f"{answer.status} {answer.reason[:_CLIP]}{to}, with {kind} and none of the daemon's JSON")
+def _foreign_text(response: Response) -> str:
+    """Describe a proxy's page, or a redirect, which is not followed because the token would go with it."""
+    to = f" to {response.location[:_MAX_FOREIGN_TEXT]}, which is not followed" if response.location else ""
+    kind = response.content_type[:_MAX_FOREIGN_TEXT] or "no Content-Type"
+    status = f"{response.status} {response.reason[:_MAX_FOREIGN_TEXT]}".rstrip()
+    return printable(f"{status}{to}: expected the daemon's JSON, found {kind}")
 
 
 def _is_object(body: bytes) -> bool:
@@ -151,64 +208,9 @@ def _is_object(body: bytes) -> bool:
         return False
 
 
-class ImageList(Struct, frozen=True):
-    """One page of images."""
-
-    results: list[msgspec.Raw]
-    next: str = ""
-
-
-class Health(Struct, frozen=True):
-    """How polling one controller goes."""
-
-    name: str
-    up: bool = True
-    stale: bool = False
-    reason: Reason | None = None
-    api_version: str | None = None
-    seen_at: Moment | None = field(default=None, name="last_poll_success_timestamp_seconds")
-
-
-class Controllers(Struct, frozen=True):
-    """All that the caller may see."""
-
-    results: list[Health]
-
-
-class Record(Struct, frozen=True):
-    """What somebody asked for, and how it ended; ``outcome`` None: it is under way."""
-
-    at: Moment
-    actor: str = ""
-    outcome: str | None = None
-    changes: Mapping[str, tuple[Any, Any]] = {}
-    detail: str = ""
-
-
-class Audit(Struct, frozen=True):
-    """The newest records first."""
-
-    results: list[Record]
-
-
-class DryRun(Struct, frozen=True):
-    """What a PATCH would do: before and after, by field."""
-
-    changes: Mapping[str, tuple[Any, Any]]
-
-
-class _Ours(Struct, frozen=True):
+class _MonitorFields(Struct, frozen=True):
     controller: str = ""
     annotations: Mapping[str, str] = {}
-
-
-class Seen(Struct, frozen=True):
-    """One image as the daemon shows it."""
-
-    controller: str
-    image: Image
-    annotations: Mapping[str, str]
-    raw: msgspec.Raw
 
 
 def decode(body: bytes, shape: type[T]) -> T:
@@ -216,25 +218,25 @@ def decode(body: bytes, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _strange(error) from error
+        raise _decode_failed(error) from error
 
 
-def decode_seen(raw: msgspec.Raw) -> Seen:
+def decode_image_resource(raw: msgspec.Raw) -> ImageResource:
     """Raises: ServerError."""
-    ours = decode(bytes(raw), _Ours)
+    fields = decode(bytes(raw), _MonitorFields)
     try:
         image, _ = decode_image(raw)
     except BadImage as error:
-        raise _strange(error) from error
-    return Seen(ours.controller, image, ours.annotations, raw)
+        raise _decode_failed(error) from error
+    return ImageResource(fields.controller, image, fields.annotations, raw)
 
 
-def _strange(error: Exception) -> ServerError:
-    return ServerError(printable(f"the answer is not what this version knows: {error}")[:_CLIP])
+def _decode_failed(error: Exception) -> ServerError:
+    return ServerError(printable(f"this version cannot decode the response: {error}")[:_MAX_FOREIGN_TEXT])
 
 
-def show_json(body: bytes) -> str:
-    """The same JSON, with escapes for whatever is not ASCII: no terminal and no encoding stumbles over it."""
+def ascii_json(body: bytes) -> str:
+    """Return the same JSON with everything but ASCII escaped, which is safe for any terminal and encoding."""
     return "".join(char if " " <= char <= "~" or char in "\n\t" else _escape(char) for char in body.decode())
 
 

@@ -1,7 +1,7 @@
 """
-Server-Sent Events from bytes, however they are cut. Pure: it holds what has come of one event, and no socket.
+A parser of Server-Sent Events that accepts bytes in chunks of any size. Pure.
 
-As https://html.spec.whatwg.org/multipage/server-sent-events.html has it, without ``retry``, which we do not need.
+It follows https://html.spec.whatwg.org/multipage/server-sent-events.html, but ignores ``retry``.
 """
 
 from collections.abc import Iterator
@@ -13,75 +13,75 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class TooLarge(ValueError):
-    """One line, or the data of one event, is larger than the most that was said."""
+    """One line, or the data of one event, exceeds the limit."""
 
 
 class Event(Struct, frozen=True):
-    """``kind``: of the event. ``id``: what to come back with after it; empty while none came on this connection."""
+    """``id``: the value for ``Last-Event-ID`` after this event; empty while the connection has sent none."""
 
-    kind: str
+    type: str
     data: bytes
     id: str
 
 
 class Parser:
-    """Of one connection. ``most``: bytes of a line, and of the data of an event."""
+    """The parser of one connection. ``max_bytes``: of a line, and of the data of an event."""
 
-    def __init__(self, *, most: int) -> None:
-        self._most = most
+    def __init__(self, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._line = bytearray()
         self._at_start = True
         self._after_cr = False
-        self._kind = ""
+        self._type = ""
         self._data: list[bytes] = []
-        self._size = 0
+        self._data_bytes = 0
         self._id = ""
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
-        """Take the next bytes, and give the events that end in them. Raises: TooLarge, after the events before it."""
-        *ends, rest = self._split(chunk)
+        """Yield the events that end in this chunk. Raises: TooLarge, after the events before it."""
+        *ends, rest = self._split_lines(chunk)
         for end in ends:
-            self._grow(end)
+            self._extend_line(end)
             line, self._line = bytes(self._line), bytearray()
-            yield from self._take(line.removeprefix(_BOM) if self._at_start else line)
+            yield from self._handle_line(line.removeprefix(_BOM) if self._at_start else line)
             self._at_start = False
-        self._grow(rest)
+        self._extend_line(rest)
 
-    def _split(self, chunk: bytes) -> list[bytes]:
-        """At the ends of lines: LF, CR, and CRLF, which may come in two."""
+    def _split_lines(self, chunk: bytes) -> list[bytes]:
+        """Split at LF, CR and CRLF; a CRLF may be split over two chunks."""
         if self._after_cr and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False
         self._after_cr = chunk.endswith(b"\r") or self._after_cr
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
 
-    def _grow(self, piece: bytes) -> None:
+    def _extend_line(self, piece: bytes) -> None:
         self._line += piece
-        self._check(len(self._line))
+        self._check_size(len(self._line))
 
-    def _check(self, size: int) -> None:
-        if size > self._most:
-            raise TooLarge(f"more than {self._most} bytes")
+    def _check_size(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise TooLarge(f"more than {self._max_bytes} bytes")
 
-    def _take(self, line: bytes) -> Iterator[Event]:
-        """One whole line; an empty one ends the event, and those without data are none."""
+    def _handle_line(self, line: bytes) -> Iterator[Event]:
+        """Store the field of a line; an empty line ends the event, which is dropped when it has no data."""
         if line:
-            self._field(*line.split(b":", 1))
+            self._set_field(*line.split(b":", 1))
             return
         if self._data:
-            yield Event(self._kind or "message", b"\n".join(self._data), self._id)
-        self._kind, self._data, self._size = "", [], 0
+            yield Event(self._type or "message", b"\n".join(self._data), self._id)
+        self._type, self._data, self._data_bytes = "", [], 0
 
-    def _field(self, name: bytes, value: bytes = b"") -> None:
-        """A comment has no name, so it is none of these."""
+    def _set_field(self, name: bytes, value: bytes = b"") -> None:
+        """Ignore comments, whose field name is empty, and unknown fields."""
         value = value.removeprefix(b" ")
         match name:
             case b"data":
                 self._data.append(value)
-                self._size += len(value) + 1
-                self._check(self._size - 1)
+                self._data_bytes += len(value) + 1
+                self._check_size(self._data_bytes - 1)
             case b"event":
-                self._kind = value.decode(errors="replace")
+                self._type = value.decode(errors="replace")
             case b"id" if b"\0" not in value:
                 self._id = value.decode(errors="replace")
             case _:

@@ -1,7 +1,7 @@
 """
-What ``GET /api/events`` has told so far: its messages, from bytes to frozen structs, and what each changes. Pure.
+The state that ``GET /api/events`` has sent so far: its messages, decoded, and what each one changes. Pure.
 
-Members that this version does not know are ignored, but for the image as it came, which holds them all.
+Unknown members are ignored, except in the JSON of an image, which is kept as it was received.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,15 +11,16 @@ import msgspec
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
-from monitor.cli.api.responses import Moment, decode
+from monitor.cli.api.responses import Timestamp, decode
 from monitor.cli.api.sse import Event
 from monitor.model.image import Image
 
-Foreign = Annotated[float, Meta(ge=-62135596800, le=253402300799)]  # a Controller's Unix seconds: what a date can show
+ControllerTimestamp = Annotated[float, Meta(ge=-62135596800, le=253402300799)]
+"""Unix seconds of a Controller's clock, limited to what a date can show."""
 
 
 class Eta(Struct, frozen=True):
-    """When it should be done, by the daemon's clock. ``why``: why that is another moment than was said before."""
+    """The expected end, by the daemon's clock. ``why``: the reason when the estimate changed."""
 
     ends_at: float
     earliest: float
@@ -27,11 +28,11 @@ class Eta(Struct, frozen=True):
     why: str = ""
 
 
-class Watched(Image, frozen=True, kw_only=True):
-    """An image as the stream tells it. ``changed_at``: when it last moved, by the daemon's clock."""
+class StreamImage(Image, frozen=True, kw_only=True):
+    """An image of the stream. ``changed_at``: its last progress, by the daemon's clock."""
 
-    started_at: Foreign | None = None
-    ended_at: Foreign | None = None
+    started_at: ControllerTimestamp | None = None
+    ended_at: ControllerTimestamp | None = None
     duration_s: float | None = field(default=None, name="duration_seconds")
     changed_at: float | None = None
     eta: Eta | None = None
@@ -39,15 +40,15 @@ class Watched(Image, frozen=True, kw_only=True):
     annotations: Mapping[str, str] = {}
 
 
-class Told(Struct, frozen=True):
-    """An image, and its JSON as it came."""
+class ReceivedImage(Struct, frozen=True):
+    """An image, and its JSON as it was received."""
 
-    image: Watched
+    image: StreamImage
     raw: bytes
 
 
 class Health(Struct, frozen=True):
-    """How polling a controller goes. ``seen_at``: its last good poll; None: there was none since the daemon began."""
+    """The result of polling a controller. ``seen_at``: the last good poll since the daemon started; None: none yet."""
 
     up: bool = False
     stale: bool = False
@@ -56,11 +57,11 @@ class Health(Struct, frozen=True):
     reason: str | None = None
     cause: str = ""
     version: str = ""
-    seen_at: Moment | None = None
+    seen_at: Timestamp | None = None
 
 
 class Part(Struct, frozen=True):
-    """Of one controller. ``health`` None: as it was."""
+    """The part of a message about one controller. ``health`` None: unchanged."""
 
     controller: str
     health: Health | None = None
@@ -70,154 +71,158 @@ class Part(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """``whole``: it replaces all that was known. ``now``: by the daemon's clock."""
+    """``is_full``: it replaces all earlier state. ``now``: the daemon's clock."""
 
-    now: Moment
+    now: Timestamp
     parts: tuple[Part, ...]
-    whole: bool
+    is_full: bool
 
 
 class _State(Struct, frozen=True):
-    now: Moment
+    now: Timestamp
     parts: tuple[Part, ...]
 
 
 class _Change(Struct, frozen=True):
-    now: Moment
+    now: Timestamp
     part: Part
 
 
 def decode_message(event: Event) -> Message | None:
-    """None for a kind of event that this version does not know. Raises: ServerError."""
-    match event.kind:
+    """Return None for an event type that this version does not know. Raises: ServerError."""
+    match event.type:
         case "state":
             state = decode(event.data, _State)
-            return Message(state.now, state.parts, whole=True)
+            return Message(state.now, state.parts, is_full=True)
         case "change":
             change = decode(event.data, _Change)
-            return Message(change.now, (change.part,), whole=False)
+            return Message(change.now, (change.part,), is_full=False)
         case _:
             return None
 
 
-class Known(Struct, frozen=True):
-    """What is known of one controller. ``images`` by uuid."""
+class ControllerView(Struct, frozen=True):
+    """The state of one controller. ``images`` by uuid."""
 
     health: Health = Health()
-    images: Mapping[str, Told] = {}
+    images: Mapping[str, ReceivedImage] = {}
 
     @property
-    def current(self) -> bool:
-        """Whether the last poll was good, so that what is known is true now."""
+    def is_current(self) -> bool:
+        """Whether the last poll succeeded, so that the images are up to date."""
         return self.health.up and not self.health.stale
 
 
-Key: TypeAlias = tuple[str, str]
+ImageKey: TypeAlias = tuple[str, str]
 """A controller's name, and the uuid of an image on it."""
 
 
-class View(Struct, frozen=True):
-    """All that is known. ``ahead_s``: of the reader's own clock, whatever that counts, by the daemon's."""
+class FleetView(Struct, frozen=True):
+    """The state of all controllers. ``clock_offset_s``: the daemon's clock minus the client's monotonic clock."""
 
-    controllers: Mapping[str, Known] = {}
-    ahead_s: float | None = None
+    controllers: Mapping[str, ControllerView] = {}
+    clock_offset_s: float | None = None
 
-    def told(self, key: Key) -> Told | None:
-        """The image, if it is known at present."""
-        known = self.controllers.get(key[0])
-        return known.images.get(key[1]) if known else None
+    def get(self, key: ImageKey) -> ReceivedImage | None:
+        """Return the image, or None."""
+        controller = self.controllers.get(key[0])
+        return controller.images.get(key[1]) if controller else None
 
-    def images(self) -> Iterator[tuple[str, Known, Watched]]:
-        """All of them, with the controller that has them."""
-        for name, known in self.controllers.items():
-            for told in known.images.values():
-                yield name, known, told.image
-
-
-class ImageTold(Struct, frozen=True):
-    """An image is there, or is another than before."""
-
-    controller: str
-    told: Told
+    def images(self) -> Iterator[tuple[str, ControllerView, StreamImage]]:
+        """Yield every image with its controller's name and state."""
+        for name, controller in self.controllers.items():
+            for received in controller.images.values():
+                yield name, controller, received.image
 
 
-class ImageGone(Struct, frozen=True):
-    """An image is there no more."""
+class ImageChanged(Struct, frozen=True):
+    """An image is new, or differs from before."""
 
     controller: str
-    image: Watched
+    received: ReceivedImage
 
 
-class HealthTold(Struct, frozen=True):
-    """Polling a controller goes otherwise than before. ``before`` None: nothing was known."""
+class ImageRemoved(Struct, frozen=True):
+    """An image no longer exists."""
+
+    controller: str
+    image: StreamImage
+
+
+class HealthChanged(Struct, frozen=True):
+    """The result of polling a controller differs from before. ``before`` None: the controller is new."""
 
     controller: str
     health: Health
     before: Health | None
 
 
-class ControllerGone(Struct, frozen=True):
-    """A controller is watched no more."""
+class ControllerRemoved(Struct, frozen=True):
+    """The daemon no longer watches a controller."""
 
     controller: str
 
 
-Change: TypeAlias = ImageTold | ImageGone | HealthTold | ControllerGone
+Change: TypeAlias = ImageChanged | ImageRemoved | HealthChanged | ControllerRemoved
 
 
-def apply(view: View, message: Message, *, at: float) -> tuple[View, tuple[Change, ...]]:
+def apply(view: FleetView, message: Message, *, received_at: float) -> tuple[FleetView, tuple[Change, ...]]:
     """
-    What is known after a message, and in what it differs. ``at``: the reader's clock.
+    Return the view after a message, and the changes. ``received_at``: by the client's monotonic clock.
 
-    Raises: ServerError for an image that cannot be read.
+    Raises: ServerError for an image that cannot be decoded.
     """
     before = view.controllers
-    after = {} if message.whole else dict(before)
+    after = {} if message.is_full else dict(before)
     for part in message.parts:
         if part.removed:
             after.pop(part.controller, None)
         else:
-            after[part.controller] = _joined(after.get(part.controller, Known()), part)
-    return View(after, _ahead_s(view, message, at=at)), tuple(_differences(before, after))
+            after[part.controller] = _apply_part(after.get(part.controller, ControllerView()), part)
+    offset_s = _clock_offset_s(view, message, received_at=received_at)
+    return FleetView(after, offset_s), tuple(_changes(before, after))
 
 
-def _ahead_s(view: View, message: Message, *, at: float) -> float:
-    """A message that was long under way, or was kept for who comes back, makes no clock go back."""
-    ahead_s = message.now - at
-    return ahead_s if message.whole or view.ahead_s is None else max(ahead_s, view.ahead_s)
+def _clock_offset_s(view: FleetView, message: Message, *, received_at: float) -> float:
+    """Never decrease the offset for a delayed message, or for one that was buffered until the client reconnected."""
+    offset_s = message.now - received_at
+    if message.is_full or view.clock_offset_s is None:
+        return offset_s
+    return max(offset_s, view.clock_offset_s)
 
 
-def _joined(known: Known, part: Part) -> Known:
-    gone = frozenset(part.gone)
-    images = {uuid: told for uuid, told in known.images.items() if uuid not in gone} if gone else dict(known.images)
+def _apply_part(controller: ControllerView, part: Part) -> ControllerView:
+    images = dict(controller.images)
+    for uuid in part.gone:
+        images.pop(uuid, None)
     for raw in part.images:
-        told = Told(decode(bytes(raw), Watched), bytes(raw))
-        images[told.image.uuid] = told
-    return Known(part.health or known.health, images)
+        received = ReceivedImage(decode(bytes(raw), StreamImage), bytes(raw))
+        images[received.image.uuid] = received
+    return ControllerView(part.health or controller.health, images)
 
 
-def _differences(before: Mapping[str, Known], after: Mapping[str, Known]) -> Iterator[Change]:
-    for name, known in after.items():
-        was = before.get(name)
-        if known is not was:
-            yield from _health_changes(name, was, known)
-            yield from _image_changes(name, was or Known(), known)
+def _changes(before: Mapping[str, ControllerView], after: Mapping[str, ControllerView]) -> Iterator[Change]:
+    for name, controller in after.items():
+        old = before.get(name)
+        if controller is not old:
+            yield from _health_changes(name, old, controller)
+            yield from _image_changes(name, old or ControllerView(), controller)
     for name in before.keys() - after.keys():
-        yield from (ImageGone(name, told.image) for told in before[name].images.values())
-        yield ControllerGone(name)
+        yield from (ImageRemoved(name, received.image) for received in before[name].images.values())
+        yield ControllerRemoved(name)
 
 
-def _health_changes(name: str, was: Known | None, known: Known) -> Iterable[Change]:
-    """A good poll after a good poll is none."""
-    if was is None or replace(was.health, seen_at=None) != replace(known.health, seen_at=None):
-        yield HealthTold(name, known.health, was.health if was else None)
+def _health_changes(name: str, old: ControllerView | None, new: ControllerView) -> Iterable[Change]:
+    """Ignore ``seen_at``, which moves with every good poll."""
+    if old is None or replace(old.health, seen_at=None) != replace(new.health, seen_at=None):
+        yield HealthChanged(name, new.health, old.health if old else None)
 
 
-def _image_changes(name: str, was: Known, known: Known) -> Iterable[Change]:
-    """A daemon that has just begun and has not read the controller yet does not say that its images are gone."""
-    for uuid, told in known.images.items():
-        if (old := was.images.get(uuid)) is not told and old != told:
-            yield ImageTold(name, told)
-    if known.health.seen_at is not None:
-        gone = (told.image for uuid, told in was.images.items() if uuid not in known.images)
-        yield from (ImageGone(name, image) for image in gone)
+def _image_changes(name: str, old: ControllerView, new: ControllerView) -> Iterable[Change]:
+    """Report no removal while the daemon has not polled the controller since its start: it knows no images yet."""
+    for uuid, received in new.images.items():
+        if (previous := old.images.get(uuid)) is not received and previous != received:
+            yield ImageChanged(name, received)
+    if new.health.seen_at is not None:
+        gone = (received.image for uuid, received in old.images.items() if uuid not in new.images)
+        yield from (ImageRemoved(name, image) for image in gone)

@@ -1,24 +1,26 @@
-"""``audit verify``: walk the whole chain of the audit, beside a running daemon or without one."""
+"""``audit verify``: check the whole hash chain of the audit, with or without a running daemon."""
 
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import count
-from typing import Literal
+from pathlib import Path
 
 import click
 import msgspec
 from msgspec import Struct
 
+from monitor.cli.options import config_option, output_option, web_config_option
+from monitor.cli.params import Anchor, OutputFormat
+from monitor.cli.runner import exit_on_error, run_loop
+from monitor.config.load import load
 from monitor.config.types import Config
 from monitor.model.errors import MonitorError, StoreError
 from monitor.patching.audit import Record, faults
-from monitor.store.audit_log import AuditLog
-from monitor.store.database import Database
 
 
 class Verdict(Struct, frozen=True):
-    """What a walk found. ``number`` and ``hash``: of the last record, to be compared with the log."""
+    """The result of a check. ``number`` and ``hash``: of the last record, to be compared with the log."""
 
     whole: bool
     records: int
@@ -27,32 +29,62 @@ class Verdict(Struct, frozen=True):
     faults: tuple[str, ...]
 
 
-async def verify(config: Config, output: Literal["text", "json"], anchors: Mapping[int, bytes]) -> None:
-    """
-    Print what the chain is like. ``anchors``: hashes by number, as the log has them.
+@click.command("verify")
+@config_option
+@web_config_option
+@click.option(
+    "--anchor",
+    "anchors",
+    multiple=True,
+    type=Anchor(),
+    help="NUMBER:HASH of a record, from the log: it must exist with this hash. Can be given more than once.",
+)
+@output_option
+@exit_on_error
+def audit_verify(
+    config_file: Path,
+    web_config_file: Path | None,
+    output: OutputFormat,
+    anchors: tuple[tuple[int, bytes], ...],
+) -> None:
+    """Find records that were altered or removed; a running daemon is not disturbed."""
+    from monitor.daemon import logging  # noqa: PLC0415  it imports structlog
 
-    Raises: MonitorError when it is not whole, or cannot be read.
+    config = load(config_file, web_config=web_config_file)
+    logging.configure("error", "console")
+    run_loop(verify(config, output, dict(anchors)))
+
+
+async def verify(config: Config, output: OutputFormat, anchors: Mapping[int, bytes]) -> None:
     """
+    Print the result. ``anchors``: hashes by number, from the log.
+
+    Raises: MonitorError when the chain is not whole, or cannot be read.
+    """
+    from monitor.store.audit_log import AuditLog  # noqa: PLC0415  it imports SQLAlchemy
+    from monitor.store.database import Database  # noqa: PLC0415
+
     database = Database(config.database, read_only=True)
     try:
         await database.open()
-        verdict = await AuditLog(database, now=time.time).read_chain(partial(_judge, anchors))  # noqa: TID251
+        verdict = await AuditLog(database, now=time.time).read_chain(partial(_check_chain, anchors))  # noqa: TID251
     except StoreError as error:
         raise MonitorError(f"the audit in {database.name} cannot be read: {error}") from error
     finally:
         await database.close()
-    click.echo(msgspec.json.encode(verdict).decode() if output == "json" else _describe(verdict))
+    click.echo(msgspec.json.encode(verdict).decode() if output == "json" else _verdict_text(verdict))
     if not verdict.whole:
         raise MonitorError("the audit is not whole")
 
 
-def _judge(anchors: Mapping[int, bytes], records: Iterator[Record], head: tuple[int, bytes]) -> Verdict:
-    seen = count()
-    found = tuple(faults((record for record, _ in zip(records, seen, strict=False)), head, anchors))
-    return Verdict(not found, next(seen), head[0], head[1].hex(), found)
+def _check_chain(anchors: Mapping[int, bytes], records: Iterator[Record], head: tuple[int, bytes]) -> Verdict:
+    counter = count()
+    counted = (record for record, _ in zip(records, counter, strict=False))
+    found = tuple(faults(counted, head, anchors))
+    return Verdict(not found, next(counter), head[0], head[1].hex(), found)
 
 
-def _describe(verdict: Verdict) -> str:
+def _verdict_text(verdict: Verdict) -> str:
     if not verdict.whole:
         return "\n".join(verdict.faults)
     plural = "s" * (verdict.records != 1)

@@ -1,4 +1,4 @@
-"""A self-signed certificate for simulated Controllers, made for the occasion."""
+"""A self-signed certificate for simulated Controllers."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(host: str, certificate_file: Path) -> ssl.SSLContext:
-    """A server's TLS context for ``host``, an IP address; its certificate goes to the file, for clients to trust."""
+    """Return a TLS context for a server at ``host``, an IP address, and write its certificate to the file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Simulated Avi Controller")])
     now = datetime.now(UTC)
@@ -28,7 +28,7 @@ def make_certificate(host: str, certificate_file: Path) -> ssl.SSLContext:
     pem = certificate.public_bytes(serialization.Encoding.PEM)
     certificate_file.write_bytes(pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with NamedTemporaryFile() as chain:  # the ssl module reads keys from files only; it is gone when this is done
+    with NamedTemporaryFile() as chain:  # the ssl module reads keys from files only; it is deleted afterwards
         chain.write(key.private_bytes(*_AS_PEM) + pem)
         chain.flush()
         context.load_cert_chain(chain.name)

@@ -1,4 +1,4 @@
-"""``demo``: the daemon on simulated Controllers, and what it sees as bars."""
+"""``demo``: the daemon on simulated Controllers, with their images drawn as progress bars."""
 
 import asyncio
 import sys
@@ -8,58 +8,74 @@ from pathlib import Path
 from random import Random  # noqa: TID251  the one rng of the process
 from tempfile import TemporaryDirectory
 
-from monitor.cli.commands.run import stop_on_signals
+import click
+
 from monitor.cli.commands.simulate import write_config
-from monitor.cli.commands.token import entry_of, make
-from monitor.cli.output.demo_screen import show, tell
+from monitor.cli.commands.token import config_entry, generate_token
+from monitor.cli.options import log_level_option
+from monitor.cli.params import Duration
+from monitor.cli.runner import exit_on_error, run_loop, stop_on_signals
 from monitor.config.load import load
-from monitor.daemon.app import running
-from monitor.simulator import Simulator
 
-_PAST_S = 900.0  # their clocks start in the past, else fast ones would soon tell of times to come
-_POLL = {"active_interval": "500ms", "idle_interval": "2s"}  # the simulated clocks run fast, so the daemon has to
+_START_IN_PAST_S = 900.0  # the simulated clocks start in the past: they run fast, and must not overtake the real one
+_POLL = {"active_interval": "500ms", "idle_interval": "2s"}  # short, because the simulated clocks run fast
 
 
-_TRY = "An upload on fra will fail. Put a change number on it and acknowledge it (the token is for this demo alone):"
+@click.command()
+@click.option(
+    "--listen", default="127.0.0.1:9972", show_default=True, help="The daemon's address; port 0 takes a free one."
+)
+@click.option("--for", "for_s", type=Duration(), help="End after this time.")
+@click.option("--speed", default=20.0, show_default=True, help="How many times faster the simulated clocks run.")
+@click.option("--seed", default=7, show_default=True, help="The same seed shows the same uploads.")
+@log_level_option
+@exit_on_error
+def demo(listen: str, for_s: float | None, speed: float, seed: int, log_level: str | None) -> None:
+    """Show the daemon at work on a fleet of simulated Controllers."""
+    from monitor.daemon import logging  # noqa: PLC0415  it imports structlog
+
+    logging.configure(log_level or "error", "console")
+    run_loop(_run_demo(listen=listen, for_s=for_s, speed=speed, seed=seed))
 
 
-def _curl(url: str, uuid: str, token: str) -> str:
-    """A line to paste into another terminal."""
-    headers = (f"Authorization: Bearer {token}", "X-Avi-Version: 22.1.6", "Content-Type: application/json")
-    body = '{"annotations": {"change": "CHG0042", "acknowledged": "true"}}'
-    return " ".join(("curl -X PATCH", f"{url}/api/image/{uuid}", *(f"-H '{each}'" for each in headers), f"-d '{body}'"))
+async def _run_demo(*, listen: str, for_s: float | None, speed: float, seed: int) -> None:
+    """Show the fleet until Ctrl-C, or for ``for_s``."""
+    from monitor.cli.output.demo_screen import print_line, show_fleet  # noqa: PLC0415
+    from monitor.daemon.app import running  # noqa: PLC0415
+    from monitor.simulator import Simulator  # noqa: PLC0415
+
+    stop = stop_on_signals(asyncio.get_running_loop())
+    with TemporaryDirectory(prefix="avi-demo-") as folder:
+        start = time.time() - _START_IN_PAST_S  # noqa: TID251
+        async with Simulator.of("fleet", seed=seed, speed=speed, start=start) as simulator:
+            token = generate_token()
+            settings = {
+                "listen": listen,
+                "database": f"sqlite:///{folder}/state.db",
+                "poll": _POLL,
+                "tokens": [config_entry(token, "demo", ["admin"])],
+            }
+            config = load(write_config(simulator, Path(folder), settings))
+            async with running(config, now=time.time, rng=Random(seed)) as daemon:  # noqa: TID251, S311
+                (*_, uuid) = simulator.controllers["fra"].images.names(simulator.clock.now())
+                print_line(_introduction(daemon.url, len(config.controllers), uuid, token), stop.set)
+                async with show_fleet(daemon.fleet, now=time.time, on_closed=stop.set):  # noqa: TID251
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(for_s):
+                            await stop.wait()
+    print_line("\nEnded." if stop.is_set() else f"\nEnded after {for_s:g} s, as asked.", stop.set)
 
 
 def _introduction(url: str, controllers: int, uuid: str, token: str) -> str:
+    headers = (f"Authorization: Bearer {token}", "X-Avi-Version: 22.1.6", "Content-Type: application/json")
+    body = '{"annotations": {"change": "CHG0042", "acknowledged": "true"}}'
+    curl = ("curl -X PATCH", f"{url}/api/image/{uuid}", *(f"-H '{header}'" for header in headers), f"-d '{body}'")
     return "\n".join(
         (
             f"{controllers} simulated Controllers; the daemon listens at {url}/",
             f"Open that in a browser, or run `{sys.argv[0]} watch --url {url}`; Ctrl-C ends.",
             f"Metrics: {url}/metrics\n",
-            _TRY,
-            f"{_curl(url, uuid, token)}\n",
+            "An upload on fra will fail. Add a change number and acknowledge it (the token is for this demo only):",
+            f"{' '.join(curl)}\n",
         )
     )
-
-
-async def run(*, listen: str, for_s: float | None, speed: float, seed: int) -> None:
-    """Show the fleet until Ctrl-C, or for so long."""
-    stop = stop_on_signals(asyncio.get_running_loop())
-    with TemporaryDirectory(prefix="avi-demo-") as folder:
-        async with Simulator.of("fleet", seed=seed, speed=speed, start=time.time() - _PAST_S) as simulator:  # noqa: TID251
-            token = make()
-            settings = {
-                "listen": listen,
-                "database": f"sqlite:///{folder}/state.db",
-                "poll": _POLL,
-                "tokens": [entry_of(token, "demo", ["admin"])],
-            }
-            config = load(write_config(simulator, Path(folder), settings))
-            async with running(config, now=time.time, rng=Random(seed)) as daemon:  # noqa: TID251, S311
-                (*_, uuid) = simulator.controllers["fra"].images.names(simulator.clock.now())
-                tell(_introduction(daemon.url, len(config.controllers), uuid, token), stop.set)
-                async with show(daemon.fleet, now=time.time, gone=stop.set):  # noqa: TID251
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(for_s):
-                            await stop.wait()
-    tell("\nEnded." if stop.is_set() else f"\nEnded after {for_s:g} s, as asked.", stop.set)

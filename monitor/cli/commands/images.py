@@ -1,138 +1,64 @@
-"""``images`` and ``image``: what a daemon knows, for people or as its own JSON."""
+"""``images`` and ``image``: what a running daemon knows of the images."""
+
+from collections.abc import Sequence
+from typing import get_args
 
 import click
-from rich.console import RenderableType
-from rich.text import Text
 
 from monitor.avi.paging import PAGE_SIZE
-from monitor.cli.api.client import Remote, calling
-from monitor.cli.api.responses import (
-    Audit,
-    Controllers,
-    Failure,
-    Health,
-    Record,
-    Rejected,
-    Seen,
-    decode,
-    decode_seen,
-    show_json,
-)
-from monitor.cli.options import Access, Output
-from monitor.cli.output.tables import (
-    Row,
-    annotation_table,
-    changes_of,
-    event_table,
-    facts_of,
-    image_table,
-    moment,
-    plain_table,
-    put,
-    said,
-)
-from monitor.config.validation import printable, quoted
-from monitor.model.image import ImageState, is_acknowledged
+from monitor.cli.api.responses import AuditRecord, CommandError, Rejected, decode_image_resource
+from monitor.cli.options import api_command, controller_option, image_argument
+from monitor.cli.params import Access, OutputFormat, Utf8Text
+from monitor.config.validation import quoted
+from monitor.model.image import ImageState
 
-_RECORDS = 5  # of the audit; all of them are the audit's own matter
+_AUDIT_RECORDS = 5  # the newest ones; GET /api/audit has the others
 
 
-async def show_images(access: Access, output: Output, *, controller: str, state: ImageState | None) -> None:
-    """
-    All images, or those of one controller, or in one state.
+@click.command()
+@click.option("--controller", type=Utf8Text(), default="", help="Only the images of this controller.")
+@click.option("--state", type=click.Choice(get_args(ImageState)), help="Only the images in this state.")
+@api_command
+async def images(access: Access, output: OutputFormat, *, controller: str, state: ImageState | None) -> None:
+    """Show the images of all controllers, the failed ones first."""
+    from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
+    from monitor.cli.output.resources import print_image_list, print_image_table  # noqa: PLC0415  it imports rich
 
-    Raises: ServerError; Rejected, also when there is no such controller.
-    """
-    async with calling(access) as remote:
+    async with connect(access) as client:
         query = {"controller": controller} if controller else {}
-        raws = await remote.images(**query, page_size=str(PAGE_SIZE))
-        controllers = await remote.controllers() if output == "text" or (controller and not raws) else Controllers([])
-    if controller and not raws and controller not in {each.name for each in controllers.results}:
+        raws = await client.images(**query, page_size=str(PAGE_SIZE))
+        needs_controllers = output == "text" or (controller and not raws)
+        controllers = await client.controllers() if needs_controllers else []
+    if controller and not raws and controller not in {each.name for each in controllers}:
         raise Rejected(f"there is no controller {quoted(controller)} that you may see")
-    shown = [seen for seen in map(decode_seen, raws) if state in {None, seen.image.state}]
+    selected = [each for each in map(decode_image_resource, raws) if state in {None, each.image.state}]
     if output == "json":
-        put_json(b'{"count":%d,"results":[%b]}' % (len(shown), b",".join(bytes(seen.raw) for seen in shown)))
-        return
-    absences = (_absence(each) for each in controllers.results if not each.up and controller in {"", each.name})
-    put(image_table(map(_row, shown), remark="Annot.") if shown else "No images", *absences)
+        print_image_list(selected)
+    else:
+        print_image_table(selected, [each for each in controllers if controller in {"", each.name}])
 
 
-def _row(seen: Seen) -> Row:
-    number = str(len(seen.annotations) or "")
-    return Row(seen.controller, seen.image, is_acknowledged(seen.annotations), Text(number))
-
-
-def _absence(health: Health) -> Text:
-    """Why the images of a controller are old or missing: else it would look as if it had none."""
-    why = f"not read at present ({health.reason or 'not yet'})"
-    if health.seen_at is None:
-        return said(f"{health.name}: {why}", "yellow")
-    at = moment(health.seen_at)
-    shown = f"its images of {at} are too old to be shown" if health.stale else f"its images are as of {at}"
-    return said(f"{health.name}: {why}; {shown}", "yellow")
-
-
-async def show_image(access: Access, output: Output, *, text: str, controller: str) -> None:
+@click.command()
+@image_argument
+@controller_option
+@api_command
+async def image(access: Access, output: OutputFormat, *, image: str, controller: str) -> None:
     """
-    One image, by uuid or name.
+    Show one image: its properties, what each node did, its annotations, and its last changes.
 
-    Raises: ServerError; Rejected, also when none or several are meant.
+    IMAGE is its uuid, or its name if no other image has the same.
     """
-    async with calling(access) as remote:
-        seen = await find(remote, text, controller)
+    from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
+    from monitor.cli.output.resources import print_image, print_json  # noqa: PLC0415  it imports rich
+
+    async with connect(access) as client:
+        resource = await client.find_image(image, controller)
         if output == "json":
-            put_json(bytes(seen.raw))
+            print_json(bytes(resource.raw))
             return
-        audit = await _audit(remote, seen)
-    facts = facts_of(seen.controller, seen.image, acknowledged=is_acknowledged(seen.annotations))
-    events: list[RenderableType] = ["", event_table(seen.image.events)] if seen.image.events else []
-    put(said(seen.image.name or seen.image.uuid, "bold"), facts, *events, "", *annotations_of(seen), "", *audit)
-
-
-def annotations_of(seen: Seen) -> tuple[RenderableType, ...]:
-    """Under their heading."""
-    if not seen.annotations:
-        return (Text("No annotations"),)
-    return Text("Annotations", "bold"), annotation_table(seen.annotations)
-
-
-async def find(remote: Remote, text: str, controller: str) -> Seen:
-    """
-    The image whose uuid, else whose name it is. ``controller``: the only one to look at, or empty.
-
-    Raises: ServerError; Rejected when there is none or more than one.
-    """
-    among = {"controller": controller} if controller else {}
-    if raws := await remote.images(uuid=text, **among):
-        # Where several have the uuid, the daemon says which.
-        return decode_seen(raws[0]) if len(raws) == 1 else (await remote.image(text, controller))[0]
-    found = [decode_seen(raw) for raw in await remote.images(name=text, **among)]
-    if not found:
-        where = f"{quoted(controller)} has" if controller else "no controller that you may see has"
-        raise Rejected(f"{where} {'no' if controller else 'an'} image of the uuid or name {quoted(text)} at present")
-    if len(found) > 1:
-        each = "".join(f"\n  {printable(seen.controller)}  {printable(seen.image.uuid)}" for seen in found)
-        raise Rejected(f"{len(found)} images are named {quoted(text)}; give the uuid of one:{each}")
-    return found[0]
-
-
-async def _audit(remote: Remote, seen: Seen) -> tuple[RenderableType, ...]:
-    """The last records; or one quiet line, for the image was shown all the same."""
-    query = {"image": seen.image.uuid, "controller": seen.controller, "page_size": str(_RECORDS)}
-    try:
-        records = decode((await remote.ask("GET", "/api/audit", query)).body, Audit).results
-    except Failure as error:  # most callers are not the admin whom it is for
-        return (Text(f"No audit: {str(error).partition(chr(10))[0]}", "dim"),)
-    if not records:
-        return (Text("No records in the audit"),)
-    return Text("Audit", "bold"), plain_table(("When", "Who", "OutcomeKind", "What"), map(_told, records))
-
-
-def _told(record: Record) -> tuple[Text, ...]:
-    what = "; ".join(filter(None, (changes_of(record.changes), printable(record.detail))))
-    return Text(moment(record.at)), said(record.actor), said(record.outcome or "under way"), Text(what)
-
-
-def put_json(body: bytes) -> None:
-    """The daemon's JSON as it is."""
-    click.echo(show_json(body))
+        audit: Sequence[AuditRecord] | CommandError
+        try:
+            audit = await client.audit(resource, limit=_AUDIT_RECORDS)
+        except CommandError as error:
+            audit = error
+    print_image(resource, audit)

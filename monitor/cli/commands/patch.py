@@ -1,27 +1,39 @@
-"""``annotate`` and ``patch``: one request that changes an image, and what became of it."""
+"""``annotate`` and ``patch``: one request that changes an image, and its result."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+import click
 import msgspec
-from rich.text import Text
+from msgspec import Struct
 
-from monitor.avi.values import HIGHEST_VERSION
-from monitor.cli.api.client import Remote, calling, path_of
-from monitor.cli.api.responses import Answer, DryRun, Seen, ServerError, decode, decode_seen
-from monitor.cli.commands.images import annotations_of, find, put_json
-from monitor.cli.options import Access, Output
-from monitor.cli.output.tables import change_table, put, said, value_table
+from monitor.cli.api.responses import ImageResource, ServerError
+from monitor.cli.options import api_command, controller_option, image_argument
+from monitor.cli.params import (
+    Access,
+    AnnotationEdit,
+    AnnotationEditType,
+    FieldValue,
+    FieldValueType,
+    OutputFormat,
+    Utf8Text,
+    Version,
+)
 from monitor.patching.fields import Json
 
+_api_version_option = click.option(
+    "--api-version", type=Version(), default="", help="The X-Avi-Version of the request.  [default: the controller's]"
+)
+_dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+
+class _PatchRequest(Struct, frozen=True, kw_only=True):
     """
-    What is to be done. ``text``: the image's uuid or name. ``body``: of the PATCH.
+    One change. ``image``: its uuid or name. ``body``: of the PATCH.
 
-    ``controller`` and ``api_version``: empty where they are to be found out.
+    ``controller`` and ``api_version``: empty to be looked up.
     """
 
-    text: str
+    image: str
     controller: str
     body: Mapping[str, Json]
     api_version: str
@@ -30,62 +42,126 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     if_unchanged: bool = False
 
 
-async def annotate(access: Access, output: Output, order: Order) -> None:
-    """Change annotations, and show them. Raises: Rejected, ServerError."""
-    before, answer = await _do(access, order)
-    if not _shown(before, answer, output, order):
-        after = decode_seen(msgspec.Raw(answer.body))
-        put(_headline(after, "annotated"), *annotations_of(after))
+@click.command()
+@image_argument
+@click.argument("CHANGES", metavar="KEY=VALUE|KEY-...", nargs=-1, required=True, type=AnnotationEditType())
+@controller_option
+@_api_version_option
+@_dry_run_option
+@api_command
+async def annotate(
+    access: Access,
+    output: OutputFormat,
+    *,
+    image: str,
+    changes: tuple[AnnotationEdit, ...],
+    controller: str,
+    api_version: str,
+    dry_run: bool,
+) -> None:
+    """
+    Set annotations of an image (KEY=VALUE), or remove them (KEY-). They are not sent to the Controller.
 
+    IMAGE is its uuid, or its name if no other image has the same.
+    """
+    from monitor.cli.output.resources import print_annotated, print_dry_run, print_json  # noqa: PLC0415  it imports rich
 
-async def patch(access: Access, output: Output, order: Order, fields: tuple[str, ...]) -> None:
-    """Change an image on its Controller, and show the ``fields`` that were meant. Raises: Rejected, ServerError."""
-    before, answer = await _do(access, order)
-    if not _shown(before, answer, output, order):
-        image = decode(answer.body, dict[str, Json])
-        after = decode_seen(msgspec.Raw(answer.body))
-        put(_headline(after, "patched"), value_table({field: image.get(field) for field in fields}))
-
-
-def _shown(before: Seen, answer: Answer, output: Output, order: Order) -> bool:
-    """Show what looks the same for every change; False when the rest is to do."""
+    body: Mapping[str, Json] = {"annotations": _unique(changes)}
+    request = _PatchRequest(image=image, controller=controller, body=body, api_version=api_version, dry_run=dry_run)
+    before, response_body = await _send(access, request)
     if output == "json":
-        put_json(answer.body)
-    elif order.dry_run:
-        changes = decode(answer.body, DryRun).changes
-        what = "would be changed so (dry run)" if changes else "nothing would change (dry run)"
-        put(_headline(before, what), *([change_table(changes)] if changes else []))
-    return output == "json" or order.dry_run
+        print_json(response_body)
+    elif dry_run:
+        print_dry_run(before, response_body)
+    else:
+        print_annotated(response_body)
 
 
-def _headline(seen: Seen, what: str) -> Text:
-    return said(f"{seen.controller}  {seen.image.name or seen.image.uuid}: {what}", "bold")
+@click.command()
+@image_argument
+@click.option(
+    "--set", "settings", multiple=True, type=FieldValueType(), help="Set a field; can be given more than once."
+)
+@click.option(
+    "--unset", "unset", multiple=True, type=Utf8Text(), metavar="FIELD", help="Unset a field; can be given repeatedly."
+)
+@controller_option
+@_api_version_option
+@click.option("--force", is_flag=True, help="Also while the Controller is still processing the image.")
+@click.option("--if-unchanged", is_flag=True, help="Only if the image has not changed since this command read it.")
+@_dry_run_option
+@api_command
+async def patch(
+    access: Access,
+    output: OutputFormat,
+    *,
+    image: str,
+    settings: tuple[FieldValue, ...],
+    unset: tuple[str, ...],
+    controller: str,
+    api_version: str,
+    force: bool,
+    if_unchanged: bool,
+    dry_run: bool,
+) -> None:
+    """
+    Change an image on its Controller: set fields, or unset them.
+
+    IMAGE is its uuid, or its name if no other image has the same.
+    """
+    from monitor.cli.output.resources import print_dry_run, print_json, print_patched  # noqa: PLC0415  it imports rich
+
+    if settings and unset:
+        why = "they are two requests to the Controller, and the second could fail alone"
+        raise click.UsageError(f"--set and --unset cannot be combined: {why}")
+    if not settings and not unset:
+        raise click.UsageError("nothing to do: give --set or --unset")
+    fields = _unique(settings or [(field, None) for field in unset])
+    request = _PatchRequest(
+        image=image,
+        controller=controller,
+        body={"replace" if settings else "delete": fields},
+        api_version=api_version,
+        dry_run=dry_run,
+        force=force,
+        if_unchanged=if_unchanged,
+    )
+    before, response_body = await _send(access, request)
+    if output == "json":
+        print_json(response_body)
+    elif dry_run:
+        print_dry_run(before, response_body)
+    else:
+        print_patched(response_body, fields)
 
 
-async def _do(access: Access, order: Order) -> tuple[Seen, Answer]:
-    """The image before it, and the answer."""
-    async with calling(access) as remote:
-        seen = await find(remote, order.text, order.controller)
-        headers = {
-            "Content-Type": "application/json",
-            "X-Avi-Version": order.api_version or await _api_version(remote, seen.controller),
-        }
-        if order.if_unchanged:
-            seen, tag = await remote.image(seen.image.uuid, seen.controller)
-            headers["If-Match"] = _require(tag)
-        flags = {"dry_run": order.dry_run, "force": order.force}
-        query = {"controller": seen.controller, **{name: "true" for name, given in flags.items() if given}}
-        body = msgspec.json.encode(order.body)
-        return seen, await remote.ask("PATCH", path_of(seen.image.uuid), query, headers=headers, body=body)
+def _unique(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
+    """Return the pairs as a dict. Raises: UsageError for a key that is given twice."""
+    found: dict[str, Json] = {}
+    for key, value in pairs:
+        if key in found:
+            raise click.UsageError(f"{key!r} is given twice")
+        found[key] = value
+    return found
 
 
-def _require(tag: str) -> str:
-    if not tag:
-        raise ServerError("the image came without an ETag, so a change of it would not be noticed; nothing was changed")
-    return tag
+async def _send(access: Access, request: _PatchRequest) -> tuple[ImageResource, bytes]:
+    """Return the image before the request, and the body of the response. Raises: Rejected, ServerError."""
+    from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
+
+    async with connect(access) as client:
+        before = await client.find_image(request.image, request.controller)
+        headers = {"X-Avi-Version": request.api_version or await client.api_version(before.controller)}
+        if request.if_unchanged:
+            before, etag = await client.image(before.image.uuid, before.controller)
+            headers["If-Match"] = _require_etag(etag)
+        flags = {"dry_run": request.dry_run, "force": request.force}
+        query = {name: "true" for name, is_set in flags.items() if is_set}
+        body = msgspec.json.encode(request.body)
+        return before, (await client.patch_image(before, body, query=query, headers=headers)).body
 
 
-async def _api_version(remote: Remote, controller: str) -> str:
-    """The one in which the daemon asks that controller; while it does not know it, the newest that we know."""
-    known = (each.api_version for each in (await remote.controllers()).results if each.name == controller)
-    return next(known, "") or HIGHEST_VERSION
+def _require_etag(etag: str) -> str:
+    if not etag:
+        raise ServerError("the image has no ETag, so --if-unchanged cannot be checked; nothing was changed")
+    return etag

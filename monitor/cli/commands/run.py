@@ -1,4 +1,4 @@
-"""``run``: the daemon until a signal ends it."""
+"""``run``: the daemon, until a signal stops it."""
 
 import asyncio
 import os
@@ -6,46 +6,69 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from random import Random  # noqa: TID251  the one rng of the process
 from socket import socket
+from typing import TYPE_CHECKING, Literal
 
+import click
+
+from monitor.cli.options import config_option, log_level_option, web_config_option
+from monitor.cli.runner import exit_on_error, run_loop, stop_on_signals
+from monitor.config.load import load
 from monitor.config.types import Config
-from monitor.daemon.app import running
-from monitor.daemon.systemd import Supervisor, inherited, supervisor_of
+
+if TYPE_CHECKING:
+    from monitor.daemon.systemd import Supervisor
 
 
-def stop_on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set, and SIGHUP, which a terminal sends when it closes."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
-    return stop
+@click.command()
+@config_option
+@web_config_option
+@log_level_option
+@click.option(
+    "--log-format", type=click.Choice(["json", "console"]), help="JSON for a log system, console for a person."
+)
+@exit_on_error
+def run(
+    config_file: Path,
+    web_config_file: Path | None,
+    log_level: str | None,
+    log_format: Literal["json", "console"] | None,
+) -> None:
+    """Run the daemon."""
+    from monitor.daemon import logging  # noqa: PLC0415  it imports structlog
+    from monitor.daemon.systemd import inherited  # noqa: PLC0415
+
+    # A SIGHUP would end the process, and may only ask for a reload: it stays blocked until serve can handle it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    inherited_socket = inherited(_supervisor().sockets)
+    listen = inherited_socket.getsockname()[:2] if inherited_socket else None
+    read_config = partial(load, config_file, web_config=web_config_file, listen=listen)
+    config = read_config()
+    logging.configure(log_level or config.log.level, log_format or config.log.format)
+    run_loop(serve(config, read_config, inherited_socket))
 
 
-def inherit() -> socket | None:
-    """
-    Take the socket that a service manager opened for us, if one did.
+async def serve(config: Config, read_config: Callable[[], Config], inherited_socket: socket | None = None) -> None:
+    """Serve until a signal says stop, then shut down cleanly; reload the configuration at SIGHUP."""
+    from monitor.daemon.app import running  # noqa: PLC0415  it imports aiohttp and SQLAlchemy
 
-    From here on a SIGHUP waits until ``run`` is ready.
-    Raises: MonitorError.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # it would end us, and may only ask for a reload
-    return inherited(_supervisor().sockets)
-
-
-async def run(config: Config, load: Callable[[], Config], passed: socket | None = None) -> None:
-    """Serve until a signal says stop, then end cleanly; read the configuration again at SIGHUP."""
     loop = asyncio.get_running_loop()
     stop = stop_on_signals(loop)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the usual 1,024 are too few for a thousand controllers
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))  # 1,024 are too few for 1,000 controllers
     now, rng = time.time, Random()  # noqa: TID251, S311  the one clock; jitter is no secret
-    everything = running(config, now=now, rng=rng, load=load, supervisor=_supervisor(), passed=passed)
-    async with everything as daemon:
+    async with running(
+        config, now=now, rng=rng, load=read_config, supervisor=_supervisor(), passed=inherited_socket
+    ) as daemon:
         loop.add_signal_handler(signal.SIGHUP, daemon.reloading.soon)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         await stop.wait()
 
 
-def _supervisor() -> Supervisor:
+def _supervisor() -> "Supervisor":
+    from monitor.daemon.systemd import supervisor_of  # noqa: PLC0415  it imports structlog
+
     return supervisor_of(os.environ, pid=os.getpid())  # noqa: TID251  config.load reads the rest of it

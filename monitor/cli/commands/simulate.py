@@ -4,48 +4,58 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import click
-import yaml
 
-from monitor.cli.commands.certificate import make_certificate
-from monitor.cli.commands.run import stop_on_signals
+from monitor.cli.runner import exit_on_error, run_loop, stop_on_signals
 from monitor.model.errors import MonitorError
-from monitor.simulator import SCENARIOS, Simulator
+
+if TYPE_CHECKING:
+    from monitor.simulator import Simulator
 
 
-def describe() -> str:
-    """One line a scenario."""
+@click.command()
+@click.option("--scenario", default="fleet", show_default=True, help="The scenario; --list prints their names.")
+@click.option("--list", "list_scenarios", is_flag=True, help="Print the names of the scenarios, and end.")
+@click.option("--speed", default=1.0, show_default=True, help="How many times faster the simulated clocks run.")
+@click.option("--seed", default=7, show_default=True, help="The same seed gives the same objects.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=0, help="The port of the first Controller; the others follow. 0 takes free ones.")
+@click.option("--tls", is_flag=True, help="Serve HTTPS, with a new self-signed certificate.")
+@click.option("--config-dir", type=click.Path(path_type=Path), help="Where to write a config for the daemon.")
+@exit_on_error
+def simulate(  # noqa: PLR0917  one argument an option
+    scenario: str,
+    list_scenarios: bool,
+    speed: float,
+    seed: int,
+    host: str,
+    port: int,
+    tls: bool,
+    config_dir: Path | None,
+) -> None:
+    """Run simulated Controllers, to try the daemon or a script on."""
+    if list_scenarios:
+        click.echo(_scenario_table())
+    else:
+        run_loop(_serve(scenario, speed=speed, seed=seed, host=host, port=port, tls=tls, config_dir=config_dir))
+
+
+def _scenario_table() -> str:
+    from monitor.simulator import SCENARIOS  # noqa: PLC0415
+
     width = max(map(len, SCENARIOS))
     return "\n".join(f"{name:{width}}  {scenario.summary}" for name, scenario in SCENARIOS.items())
 
 
-def write_config(
-    simulator: Simulator, folder: Path, settings: Mapping[str, object], ca_file: Path | None = None
-) -> Path:
-    """
-    Write a config, and one secret file a controller, with which the daemon watches these Controllers.
-
-    ``settings``: further keys of the config.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    controllers = []
-    for controller in simulator.controllers.values():
-        secret = folder / f"{controller.name}.password"
-        secret.touch(mode=0o600)
-        secret.write_text(controller.password)
-        tls = {"tls": {"ca_file": ca_file.name}} if ca_file else {}
-        facts = {"name": controller.name, "url": controller.url, "username": controller.username}
-        controllers.append({**facts, "password_file": secret.name, **tls})
-    path = folder / "config.yml"
-    path.write_text(yaml.safe_dump({**settings, "controllers": controllers}, sort_keys=False))
-    return path
-
-
-async def run(
+async def _serve(
     scenario: str, *, speed: float, seed: int, host: str, port: int, tls: bool, config_dir: Path | None
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises: MonitorError when there is no such scenario."""
+    from monitor.cli.commands.certificate import make_certificate  # noqa: PLC0415
+    from monitor.simulator import SCENARIOS, Simulator  # noqa: PLC0415
+
     if scenario not in SCENARIOS:
         raise MonitorError(f"no scenario {scenario!r}; there are {', '.join(SCENARIOS)}")
     stop = stop_on_signals(asyncio.get_running_loop())
@@ -60,3 +70,27 @@ async def run(
                 click.echo(f"{controller.name}  {controller.url}  {controller.username}  {controller.password}")
             click.echo(f"\nWatch them with:  avi-upgrade-monitor run --config {config}\nCtrl-C ends.")
             await stop.wait()
+
+
+def write_config(
+    simulator: "Simulator", folder: Path, settings: Mapping[str, object], ca_file: Path | None = None
+) -> Path:
+    """
+    Write a config for the daemon, and one password file a controller, that match these simulated Controllers.
+
+    ``settings``: further keys of the config.
+    """
+    import yaml  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    controllers = []
+    for controller in simulator.controllers.values():
+        secret = folder / f"{controller.name}.password"
+        secret.touch(mode=0o600)
+        secret.write_text(controller.password)
+        tls = {"tls": {"ca_file": ca_file.name}} if ca_file else {}
+        facts = {"name": controller.name, "url": controller.url, "username": controller.username}
+        controllers.append({**facts, "password_file": secret.name, **tls})
+    path = folder / "config.yml"
+    path.write_text(yaml.safe_dump({**settings, "controllers": controllers}, sort_keys=False))
+    return path

@@ -1,51 +1,69 @@
-"""``token new``: a bearer token, shown once, and the line of the config that lets it in."""
+"""``token new``: a bearer token, printed once, and the entry of the config that makes the daemon accept it."""
 
 import secrets
 from collections.abc import Sequence
-from typing import Literal
+from typing import get_args
 
 import click
 import msgspec
 
-from monitor.config.access import Scope, digest_of
+from monitor.cli.options import output_option
+from monitor.cli.params import OutputFormat
+from monitor.config.access import ANONYMOUS, Scope, digest_of
 
-_PREFIX = "aum_"  # so that a scanner of leaked secrets, and whoever finds one, knows whose it is
+_PREFIX = "aum_"  # lets a scanner for leaked secrets recognise the token
 _BYTES = 32
 
 
-def new(name: str, scopes: Sequence[Scope], controllers: Sequence[str], output: Literal["text", "json"]) -> None:
-    """Make one and print it. It is kept nowhere: of the token itself the config has but the digest."""
-    token = make()
-    entry = entry_of(token, name, scopes)
+def _check_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Accept the names that the config accepts."""
+    if not 0 < len(name) <= 63 or not name.isprintable() or name == ANONYMOUS:
+        raise click.BadParameter(f"expected 1 to 63 printable characters, and not {ANONYMOUS}")
+    return name
+
+
+@click.command("new")
+@click.option("--name", required=True, callback=_check_name, help="The owner's name, as the audit shows it.")
+@click.option(
+    "--scope", "scopes", required=True, multiple=True, type=click.Choice(get_args(Scope)), help="What it permits."
+)
+@click.option(
+    "--controller", "controllers", multiple=True, help="Limit it to this controller; can be given more than once."
+)
+@output_option
+def token_new(name: str, scopes: tuple[Scope, ...], controllers: tuple[str, ...], output: OutputFormat) -> None:
+    """Print a new token, once, and the line for the config that makes the daemon accept it."""
+    token = generate_token()
+    entry = config_entry(token, name, scopes)
     if controllers:
         entry["controllers"] = list(dict.fromkeys(controllers))
     if output == "json":
         click.echo(msgspec.json.encode({"token": token, "entry": entry}).decode())
     else:
-        click.echo(_TEXT.format(token=token, line=_line(entry)))
+        click.echo(_TEXT.format(token=token, line=_flow_mapping(entry)))
 
 
-def make() -> str:
-    """A token that nobody has had before."""
+def generate_token() -> str:
+    """Return a new random token."""
     return _PREFIX + secrets.token_urlsafe(_BYTES)
 
 
-def entry_of(token: str, name: str, scopes: Sequence[Scope]) -> dict[str, object]:
-    """What the config has of it, under ``tokens``."""
+def config_entry(token: str, name: str, scopes: Sequence[Scope]) -> dict[str, object]:
+    """Return the entry for ``tokens`` in the config. It contains the digest, not the token."""
     return {"name": name, "sha256": digest_of(token).hex(), "scopes": list(dict.fromkeys(scopes))}
 
 
-def _line(entry: dict[str, object]) -> str:
-    """As YAML that is JSON as well, so that no name needs a thought about quotes."""
+def _flow_mapping(entry: dict[str, object]) -> str:
+    """Write the values as JSON, which is valid YAML and quotes any name correctly."""
     return "{" + ", ".join(f"{key}: {msgspec.json.encode(value).decode()}" for key, value in entry.items()) + "}"
 
 
 _TEXT = """\
-The token; it is shown this once and kept nowhere:
+The token; it is printed only once and stored nowhere:
 
     {token}
 
-To let it in, put this under `tokens:` in the config and reload the daemon (SIGHUP):
+To make the daemon accept it, put this under `tokens:` in the config and reload (SIGHUP):
 
     - {line}
 """

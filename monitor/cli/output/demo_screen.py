@@ -1,79 +1,80 @@
-"""The fleet's images as progress bars on a terminal; as plain lines elsewhere."""
+"""The screen of ``demo``: the fleet's images as progress bars on a terminal, as plain lines elsewhere."""
 
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import assert_never
+from typing import Final, assert_never
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from monitor.cli.output.tables import Fitting, Row, image_table, percent, tasks
+from monitor.cli.output.standing import is_stalled
+from monitor.cli.output.tables import FirstThatFits, ImageRow, image_table, percent_text, tasks_text
 from monitor.config.validation import printable
 from monitor.model.image import TrackedImage, is_acknowledged
 from monitor.model.snapshot import Altered, Appeared, Change, Vanished
 from monitor.polling.fleet import Entry, Fleet
 
-_STILL_S = 5.0  # beyond it is worth a word; between two moves of a healthy upload of the demo lies less
+_STALLED_AFTER_S: Final = 5.0  # the simulated clocks run fast: a healthy upload of the demo moves more often
 
 
-def tell(text: str, gone: Callable[[], None]) -> None:
+def print_line(text: str, on_closed: Callable[[], None]) -> None:
     """
-    Print some lines.
+    Print a line.
 
-    ``gone``: is called when nobody reads them any more; whatever is printed from then on goes nowhere.
+    ``on_closed``: called when standard output was closed; later output is discarded.
     """
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        gone()
+        on_closed()
 
 
 @asynccontextmanager
-async def show(
-    fleet: Fleet, *, now: Callable[[], float], gone: Callable[[], None] = lambda: None
+async def show_fleet(
+    fleet: Fleet, *, now: Callable[[], float], on_closed: Callable[[], None] = lambda: None
 ) -> AsyncIterator[None]:
-    """Show the fleet as it changes, for as long as the context lasts. ``now``: Unix seconds. ``gone``: as `tell`."""
+    """Show the fleet for as long as the context lasts. ``now``: Unix seconds. ``on_closed``: as for ``print_line``."""
     console = Console()
     if not console.is_terminal:
-        unsubscribe = fleet.subscribe(partial(_print_changes, gone))
+        unsubscribe = fleet.subscribe(partial(_print_changes, on_closed))
         try:
             yield
         finally:
             unsubscribe()
         return
-    with Live(console=console, get_renderable=lambda: table(fleet, now=now()), refresh_per_second=4):
+    with Live(console=console, get_renderable=lambda: fleet_table(fleet, now=now()), refresh_per_second=4):
         yield
 
 
-def table(fleet: Fleet, *, now: float) -> Fitting:
-    """All images, the failed ones first, then those under way."""
+def fleet_table(fleet: Fleet, *, now: float) -> FirstThatFits:
+    """Return a table of all images, the failed ones first, then the active ones."""
     return image_table(
-        Row(entry.name, track.image, is_acknowledged(track.annotations), _stall(track, now=now))
+        ImageRow(entry.name, track.image, is_acknowledged(track.annotations), _stall_text(track, now=now))
         for entry, track in fleet.images()
     )
 
 
-def _stall(track: TrackedImage, *, now: float) -> Text:
-    """How long nothing moved, where something should."""
-    still_s = now - track.mark.changed_at
-    return Text(f"no move for {still_s:.0f} s" if track.image.active and still_s > _STILL_S else "", style="yellow")
+def _stall_text(track: TrackedImage, *, now: float) -> Text:
+    changed_at = track.mark.changed_at
+    stalled = is_stalled(track.image, changed_at, now=now, stalled_after_s=_STALLED_AFTER_S)
+    return Text(f"no move for {now - changed_at:.0f} s" if stalled else "", style="yellow")
 
 
-def _print_changes(gone: Callable[[], None], entry: Entry, changes: Iterable[Change]) -> None:
+def _print_changes(on_closed: Callable[[], None], entry: Entry, changes: Iterable[Change]) -> None:
     for change in changes:
-        tell(f"{entry.name}  {_line(change)}", gone)
+        print_line(f"{entry.name}  {_line(change)}", on_closed)
 
 
 def _line(change: Change) -> str:
     match change:
         case Appeared(image) | Altered(_, image):
-            return f"{printable(image.name)}  {image.state}  {percent(image)}  {tasks(image)}".rstrip()
+            return f"{printable(image.name)}  {image.state}  {percent_text(image)}  {tasks_text(image)}".rstrip()
         case Vanished(image):
             return f"{printable(image.name)}  gone"
         case _:

@@ -1,7 +1,7 @@
 """
-What is watched, as it is shown: drawn on a terminal (``drawing``), else one line a change, for people or for programs.
+The displays of ``watch``: a live screen on a terminal, else one line a change, as text or as JSON.
 
-Whatever the stream tells comes from strangers, and is escaped.
+The stream contains foreign text, which every display escapes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,109 +12,121 @@ import click
 import msgspec
 from rich.console import Console
 
-from monitor.cli.api.responses import show_json
-from monitor.cli.api.view import Change, ControllerGone, Health, HealthTold, ImageGone, ImageTold, Key, Known, View
-from monitor.cli.options import Output
-from monitor.cli.output.format import absence_of, line_of
-from monitor.cli.output.live_screen import Screen
-from monitor.cli.output.tables import bear_any_text
-from monitor.cli.output.target import Scene
+from monitor.cli.api.responses import ascii_json
+from monitor.cli.api.view import (
+    Change,
+    ControllerRemoved,
+    ControllerView,
+    FleetView,
+    Health,
+    HealthChanged,
+    ImageChanged,
+    ImageKey,
+    ImageRemoved,
+)
+from monitor.cli.output.format import describe_image, describe_outage
+from monitor.cli.output.live_screen import LiveScreen
+from monitor.cli.output.tables import escape_unencodable
+from monitor.cli.output.target import WatchState
+from monitor.cli.params import OutputFormat
 from monitor.config.validation import printable
 
 
 class Display(Protocol):
     """``now`` is by the daemon's clock."""
 
-    def show(self, scene: Scene, changes: Iterable[Change], *, now: float) -> None:
-        """Show how things are, and in what they differ from before."""
+    def update(self, state: WatchState, changes: Iterable[Change], *, now: float) -> None:
+        """Show the state, and how it differs from before."""
 
-    def tell(self, text: str) -> None:
-        """Say what is no change, where the scene does not show it."""
+    def notify(self, text: str) -> None:
+        """Show a message that is not a change, unless the state already shows it."""
 
 
 @contextmanager
-def showing(output: Output, monotonic: Callable[[], float]) -> Iterator[Display]:
-    """The display for where standard output goes. ``monotonic``: the clock that the views are ahead of."""
+def open_display(output: OutputFormat, monotonic: Callable[[], float]) -> Iterator[Display]:
+    """Return the display that suits standard output. ``monotonic``: the clock of ``FleetView.clock_offset_s``."""
     console = Console(highlight=False, markup=False, emoji=False)
-    bear_any_text()
+    escape_unencodable()
     if output == "json":
-        yield Jsons()
+        yield JsonDisplay()
     elif not console.is_terminal or console.is_dumb_terminal:
-        yield Lines()
+        yield LineDisplay()
     else:
-        screen = Screen(console, monotonic)
+        screen = LiveScreen(console, monotonic)
         try:
             yield screen
         finally:
             screen.stop()
 
 
-class Lines:
-    """One line a change for people; the same line twice is no change to them."""
+class LineDisplay:
+    """One line of text a change; a line that repeats the previous one of the image is omitted."""
 
     def __init__(self) -> None:
-        self._last: dict[Key, str] = {}
+        self._last_lines: dict[ImageKey, str] = {}
 
-    def show(self, scene: Scene, changes: Iterable[Change], *, now: float) -> None:
-        """As the protocol says."""
-        if lines := [line for change in changes if (line := self._line(scene.view, change, now))]:
+    def update(self, state: WatchState, changes: Iterable[Change], *, now: float) -> None:
+        """Print the changes."""
+        if lines := [line for change in changes if (line := self._line(state.view, change, now))]:
             click.echo("\n".join(map(printable, lines)))
 
-    def tell(self, text: str) -> None:
-        """Beside the changes, which a script may read."""
+    def notify(self, text: str) -> None:
+        """Print on standard error, to keep standard output for the changes."""
         click.echo(f"avi-upgrade-monitor: {printable(text)}", err=True)
 
-    def _line(self, view: View, change: Change, now: float) -> str:
+    def _line(self, view: FleetView, change: Change, now: float) -> str:
         match change:
-            case ImageTold(controller, told):
-                line = line_of(controller, view.controllers[controller], told.image, now=now)
-                again = self._last.get((controller, told.image.uuid)) == line
-                self._last[controller, told.image.uuid] = line
-                return "" if again else line
-            case ImageGone(controller, image):
-                self._last.pop((controller, image.uuid), None)
+            case ImageChanged(controller, received):
+                line = describe_image(controller, view.controllers[controller], received.image, now=now)
+                key = controller, received.image.uuid
+                is_repeated = self._last_lines.get(key) == line
+                self._last_lines[key] = line
+                return "" if is_repeated else line
+            case ImageRemoved(controller, image):
+                self._last_lines.pop((controller, image.uuid), None)
                 return f"{controller}  {image.name or image.uuid}  gone"
-            case HealthTold(controller, health, before):
-                return absence_of(controller, Known(health)) or _return(controller, before)
-            case ControllerGone(controller):
-                return f"{controller}: watched no more"
+            case HealthChanged(controller, health, before):
+                return describe_outage(controller, ControllerView(health)) or _recovery_line(controller, before)
+            case ControllerRemoved(controller):
+                return f"{controller}: no longer watched"
             case _:
                 assert_never(change)
 
 
-def _return(controller: str, before: Health | None) -> str:
-    """That it can be read again, where it was said that it could not."""
-    return f"{controller}: read again" if before and absence_of(controller, Known(before)) else ""
+def _recovery_line(controller: str, before: Health | None) -> str:
+    """Return an empty line when no outage was printed before."""
+    had_outage = before and describe_outage(controller, ControllerView(before))
+    return f"{controller}: polled again" if had_outage else ""
 
 
-class Jsons:
-    """One JSON object a change, on one line; an image with all its members, as it came."""
+class JsonDisplay:
+    """One JSON object a change, on one line; an image has all the members that the daemon sent."""
 
-    def show(self, scene: Scene, changes: Iterable[Change], *, now: float) -> None:
-        """As the protocol says."""
-        del scene
-        if lines := [show_json(self._line(change, round(now, 3))) for change in changes]:
+    def update(self, state: WatchState, changes: Iterable[Change], *, now: float) -> None:
+        """Print the changes."""
+        del state
+        if lines := [ascii_json(self._line(change, round(now, 3))) for change in changes]:
             click.echo("\n".join(lines))
 
-    def tell(self, text: str) -> None:
-        """In the shape of a problem."""
-        click.echo(show_json(msgspec.json.encode({"detail": text})), err=True)
+    def notify(self, text: str) -> None:
+        """Print on standard error, in the form of a problem."""
+        click.echo(ascii_json(msgspec.json.encode({"detail": text})), err=True)
 
     def _line(self, change: Change, now: float) -> bytes:
         match change:
-            case ImageTold(controller, told):
-                head = _json("image", now, controller, {})
-                members = told.raw.replace(b"\n", b" ")  # between tokens: inside a text there can be none
+            case ImageChanged(controller, received):
+                head = _json_line("image", now, controller, {})
+                members = received.raw.replace(b"\n", b" ")  # a newline in JSON is whitespace: in a text it is escaped
                 return b"%b,%b" % (head[:-1], members[1:])
-            case ImageGone(controller, image):
-                return _json("gone", now, controller, {"uuid": image.uuid, "name": image.name})
-            case HealthTold(controller, health):
-                return _json("controller", now, controller, msgspec.to_builtins(health))
-            case ControllerGone(controller):
-                return _json("controller", now, controller, {"removed": True})
+            case ImageRemoved(controller, image):
+                return _json_line("gone", now, controller, {"uuid": image.uuid, "name": image.name})
+            case HealthChanged(controller, health):
+                return _json_line("controller", now, controller, msgspec.to_builtins(health))
+            case ControllerRemoved(controller):
+                return _json_line("controller", now, controller, {"removed": True})
             case _:
                 assert_never(change)
 
 
-def _json(event: str, now: float, controller: str, members: dict[str, Any]) -> bytes:
+def _json_line(event: str, now: float, controller: str, members: dict[str, Any]) -> bytes:
     return msgspec.json.encode({"event": event, "now": now, "controller": controller, **members})

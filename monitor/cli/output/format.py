@@ -1,69 +1,68 @@
-"""How an upload that is under way goes, in words: how long it will take yet, and for how long nothing moved. Pure."""
+"""One line about an upload or a controller: the remaining time, a stall, a failed poll. Pure."""
 
 from datetime import UTC, datetime
 from typing import Final
 
-from monitor.cli.api.view import Eta, Known, Watched
-from monitor.cli.output.tables import moment, percent, tasks
+from monitor.cli.api.view import ControllerView, Eta, StreamImage
+from monitor.cli.output.standing import is_stalled
+from monitor.cli.output.tables import format_time, percent_text, tasks_text
 
-STILL_S: Final = 60.0  # beyond it is worth a word; between two moves of a healthy upload lies less
 _UNITS: Final = ((5400.0, 3600.0, "h", 1), (90.0, 60.0, "min", 0), (0.0, 1.0, "s", 0))
-"""From so many seconds on: the unit, and its decimals."""
+"""The shortest duration for which a unit is used, the unit in seconds, its symbol, and the decimals."""
 
 
-def lasting(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """``40 s``, ``12 min``, ``2.5 h``."""
     size, unit, decimals = _unit(seconds)
     return f"{seconds / size:.{decimals}f} {unit}"
 
 
-def left(eta: Eta, *, now: float) -> str:
-    """``4 min left (3–6)``; no number once it should have been done. ``now``: by the daemon's clock."""
+def format_remaining(eta: Eta, *, now: float) -> str:
+    """``4 min left (3–6)``, or ``overdue`` after the latest expected end. ``now``: by the daemon's clock."""
     if now > eta.latest:
         return "overdue"
-    rests = [max(0.0, at - now) for at in (eta.earliest, eta.ends_at, eta.latest)]
-    size, unit, decimals = _unit(rests[1])
-    least, likely, most = (f"{rest / size:.{decimals}f}" for rest in rests)
-    return f"{likely} {unit} left" + (f" ({least}–{most})" if least != most else "")
+    remaining = [max(0.0, at - now) for at in (eta.earliest, eta.ends_at, eta.latest)]
+    size, unit, decimals = _unit(remaining[1])
+    shortest, expected, longest = (f"{seconds / size:.{decimals}f}" for seconds in remaining)
+    return f"{expected} {unit} left" + (f" ({shortest}–{longest})" if shortest != longest else "")
 
 
 def _unit(seconds: float) -> tuple[float, str, int]:
     return next(((size, unit, decimals) for least, size, unit, decimals in _UNITS if seconds >= least), (1.0, "s", 0))
 
 
-def is_still(image: Watched, *, now: float) -> bool:
-    """Whether it has not moved for a while, and should."""
-    return image.active and image.changed_at is not None and now - image.changed_at > STILL_S
-
-
-def going(known: Known, image: Watched, *, now: float) -> str:
-    """What there is to say beside its progress; where its controller is not read at present, as of when that is."""
-    if not known.current:
-        return f"as of {_clock(known.health.seen_at)}"
+def describe_progress(controller: ControllerView, image: StreamImage, *, now: float) -> str:
+    """Return remaining time and stall of an active image; of an outdated one, the time of its last poll."""
+    if not controller.is_current:
+        return f"as of {_time_of_day(controller.health.seen_at)}"
     if not image.active:
         return ""
-    said = [left(image.eta, now=now)] if image.eta else []
-    said += [f"no move for {lasting(now - (image.changed_at or now))}"] if is_still(image, now=now) else []
-    return ", ".join(said)
+    parts = [format_remaining(image.eta, now=now)] if image.eta else []
+    if is_stalled(image, image.changed_at, now=now):
+        parts.append(f"no move for {format_duration(now - (image.changed_at or now))}")
+    return ", ".join(parts)
 
 
-def _clock(at: float | None) -> str:
-    return "some time ago" if at is None else datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ")
+def _time_of_day(at: float | None) -> str:
+    return "an unknown time" if at is None else datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ")
 
 
-def absence_of(name: str, known: Known | None) -> str:
-    """Why what is shown of a controller is old or missing; empty while it is neither. A stranger's text."""
-    if known is None or known.current:
+def describe_outage(name: str, controller: ControllerView | None) -> str:
+    """Return why a controller's images are outdated or missing; empty when they are current. Foreign text."""
+    if controller is None or controller.is_current:
         return ""
-    health = known.health
-    why = health.reason or ("not lately" if health.up else "not yet")
+    health = controller.health
     cause = f": {health.cause}" if health.cause else ""
-    shown = "" if health.seen_at is None else f"; its images are as of {moment(health.seen_at)}"
-    return f"{name}: not read at present ({why}{cause}){shown}"
+    if health.reason:
+        problem = f"cannot be polled ({health.reason}{cause})"
+    else:
+        problem = f"not polled {'recently' if health.up else 'yet'}{cause}"
+    as_of = "" if health.seen_at is None else f"; its images are as of {format_time(health.seen_at)}"
+    return f"{name}: {problem}{as_of}"
 
 
-def line_of(controller: str, known: Known, image: Watched, *, now: float) -> str:
-    """All that matters of an image."""
-    share = percent(image).strip()
-    last = image.reason if image.state == "failed" else going(known, image, now=now)
-    return "  ".join(filter(None, (controller, image.name or image.uuid, image.state, share, tasks(image), last)))
+def describe_image(name: str, controller: ControllerView, image: StreamImage, *, now: float) -> str:
+    """Return one line: controller, image, state, progress and what needs attention. Foreign text."""
+    percent = percent_text(image).strip()
+    last = image.reason if image.state == "failed" else describe_progress(controller, image, now=now)
+    return "  ".join(filter(None, (name, image.name or image.uuid, image.state, percent, tasks_text(image), last)))

@@ -1,7 +1,7 @@
-"""What is watched, drawn on a terminal again and again: the fleet, or one image with its facts."""
+"""The live screen of ``watch``: all images, or one image with its details, redrawn at a fixed rate."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -9,130 +9,136 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
-from monitor.cli.api.view import Change, Known, Watched
-from monitor.cli.output.format import absence_of, going, is_still, lasting, left
-from monitor.cli.output.tables import Row, annotation_table, facts_of, image_table, said, urgency
-from monitor.cli.output.target import Scene, Wanted
+from monitor.cli.api.view import Change, ControllerView, StreamImage
+from monitor.cli.output.format import describe_outage, describe_progress, format_duration, format_remaining
+from monitor.cli.output.standing import is_stalled
+from monitor.cli.output.tables import ImageRow, annotation_table, image_facts, image_table, row_sort_key, safe_text
+from monitor.cli.output.target import Target, WatchState
 from monitor.config.validation import quoted
 
-_DRAWINGS = 2  # a second: each costs some 30 ms with a full screen
+_REDRAWS_PER_SECOND: Final = 2  # one takes some 30 ms with a full screen
 
-Shown: TypeAlias = tuple[str, Known, Watched]  # an image, and the controller that has it
+FleetImage: TypeAlias = tuple[str, ControllerView, StreamImage]
+"""An image with its controller's name and state."""
 
 
-class Screen:
-    """A drawing that is made anew again and again: also while nothing comes, the time that is left gets less."""
+class LiveScreen:
+    """A screen that is redrawn even when no message comes, because the remaining times change."""
 
     def __init__(self, console: Console, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._console = console
-        self._scene = Scene(Wanted())
-        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=_DRAWINGS)
+        self._state = WatchState(Target())
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=_REDRAWS_PER_SECOND)
 
-    def show(self, scene: Scene, changes: Iterable[Change], *, now: float) -> None:
-        """As the protocol says; from now on, not only once."""
+    def update(self, state: WatchState, changes: Iterable[Change], *, now: float) -> None:
+        """Show this state from now on."""
         del changes, now
-        self._scene = scene
+        self._state = state
         if not self._live.is_started:
             self._live.start()
 
-    def tell(self, text: str) -> None:
-        """Nothing: the scene shows it."""
+    def notify(self, text: str) -> None:
+        """Ignore the message: the state shows it."""
 
     def stop(self) -> None:
-        """Leave the last drawing where it is."""
+        """Stop redrawing, and leave the last screen visible."""
         if self._live.is_started:
             self._live.stop()
 
-    def _draw(self) -> RenderableType:
-        scene = self._scene
-        return drawing(scene, now=(scene.view.ahead_s or 0.0) + self._monotonic(), height=self._console.size.height)
+    def _render(self) -> RenderableType:
+        now = (self._state.view.clock_offset_s or 0.0) + self._monotonic()
+        return render_screen(self._state, now=now, height=self._console.size.height)
 
 
-def drawing(scene: Scene, *, now: float, height: int) -> RenderableType:
-    """The whole of it, in so many lines where they can be chosen. ``now``: by the daemon's clock."""
-    below = Group(*(said(line, "yellow") for line in _troubles(scene, most=max(1, height // 3))))
-    if scene.wanted.image:
-        return Group(*_one(scene, now=now), below)
-    if scene.view.ahead_s is None:
-        return Group(Text("Nothing is known yet"), below)
-    among = [each for each in scene.view.images() if scene.wanted.controller in {"", each[0]}]
-    if not among:
-        return Group(Text("No images"), below)
-    ranked = sorted(among, key=lambda each: urgency(_row(*each, now=now)))
-    return _Ranked(ranked, below, now=now, height=height)
+def render_screen(state: WatchState, *, now: float, height: int) -> RenderableType:
+    """Return the whole screen, limited to ``height`` lines where possible. ``now``: by the daemon's clock."""
+    footer = Group(*(safe_text(line, "yellow") for line in _warnings(state, limit=max(1, height // 3))))
+    if state.target.image:
+        return Group(*_image_details(state, now=now), footer)
+    if state.view.clock_offset_s is None:
+        return Group(Text("Waiting for the daemon"), footer)
+    images = [each for each in state.view.images() if state.target.controller in {"", each[0]}]
+    if not images:
+        return Group(Text("No images"), footer)
+    images.sort(key=lambda each: row_sort_key(_row(*each, now=now)))
+    return _FittedTable(images, footer, now=now, height=height)
 
 
-def _troubles(scene: Scene, *, most: int) -> Iterator[str]:
-    """Why what is shown is old."""
-    controllers = scene.view.controllers
-    names = [scene.key[0]] if scene.key else [name for name in controllers if scene.wanted.controller in {"", name}]
-    away = [line for name in names if (line := absence_of(name, controllers.get(name)))]
-    yield from away[:most]
-    if more := len(away[most:]):
-        yield f"and {more:,} more controllers that are not read at present"
-    if scene.lost:
-        yield f"Connection lost, trying again: {scene.lost}"
+def _warnings(state: WatchState, *, limit: int) -> Iterator[str]:
+    """Yield the reasons why the screen is outdated."""
+    controllers = state.view.controllers
+    names = [state.key[0]] if state.key else [name for name in controllers if state.target.controller in {"", name}]
+    outages = [line for name in names if (line := describe_outage(name, controllers.get(name)))]
+    yield from outages[:limit]
+    if more := len(outages[limit:]):
+        yield f"and {more:,} more controllers that are not polled at present"
+    if state.lost:
+        yield f"Connection lost, reconnecting: {state.lost}"
 
 
-def _one(scene: Scene, *, now: float) -> Iterator[RenderableType]:
-    """One image: what it is, how far it has come, and what is written on it."""
-    told = scene.view.told(scene.key) if scene.key else None
-    if told is None or scene.key is None:
-        yield said(f"No image of the uuid or name {quoted(scene.wanted.image)} is known yet", "yellow")
+def _image_details(state: WatchState, *, now: float) -> Iterator[RenderableType]:
+    received = state.view.get(state.key) if state.key else None
+    if received is None or state.key is None:
+        yield safe_text(f"No image with the uuid or name {quoted(state.target.image)} yet", "yellow")
         return
-    image, known = told.image, scene.view.controllers[scene.key[0]]
-    yield said(image.name or image.uuid, "bold")
-    yield facts_of(scene.key[0], image, acknowledged=image.acknowledged, more=_outlook(known, image, now=now))
+    name, image = state.key[0], received.image
+    yield safe_text(image.name or image.uuid, "bold")
+    more = _progress_facts(state.view.controllers[name], image, now=now)
+    yield image_facts(name, image, acknowledged=image.acknowledged, more=more)
     if image.annotations:
         yield from (Text(), Text("Annotations", "bold"), annotation_table(image.annotations))
 
 
-def _outlook(known: Known, image: Watched, *, now: float) -> Iterator[tuple[str, RenderableType]]:
-    if not known.current:
-        yield "known", said(going(known, image, now=now), "yellow")
+def _progress_facts(
+    controller: ControllerView, image: StreamImage, *, now: float
+) -> Iterator[tuple[str, RenderableType]]:
+    if not controller.is_current:
+        yield "known", safe_text(describe_progress(controller, image, now=now), "yellow")
         return
     if image.active and image.eta:
-        yield "outlook", said(left(image.eta, now=now))
-        yield "because", said(image.eta.why)
+        yield "estimate", safe_text(format_remaining(image.eta, now=now))
+        yield "because", safe_text(image.eta.why)
     if image.active and image.changed_at is not None:
-        ago_s = max(0.0, now - image.changed_at)
-        yield "moved", said(f"{lasting(ago_s)} ago", "yellow" if is_still(image, now=now) else "")
+        ago = format_duration(max(0.0, now - image.changed_at))
+        yield "moved", safe_text(f"{ago} ago", "yellow" if is_stalled(image, image.changed_at, now=now) else "")
 
 
-class _Ranked:
-    """The first of these images in so many lines, and how many there are beside them; a row may need more than one."""
+class _FittedTable:
+    """As many of these images as fit into the height, and the number of the others; a row may take several lines."""
 
-    def __init__(self, images: Sequence[Shown], below: RenderableType, *, now: float, height: int) -> None:
+    def __init__(self, images: Sequence[FleetImage], footer: RenderableType, *, now: float, height: int) -> None:
         self._images = images
-        self._below = below
+        self._footer = footer
         self._now = now
         self._height = height
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        below = console.render_lines(self._below, options.update(height=None), pad=False)
-        room, number = max(3, self._height - len(below)), len(self._images)
-        shown = number if number < room else room - 2  # but for the heading, and the line below
-        lines = self._lines(console, options, shown)
-        while shown > 1 and len(lines) + (shown < number) > room:
+        footer = console.render_lines(self._footer, options.update(height=None), pad=False)
+        room, total = max(3, self._height - len(footer)), len(self._images)
+        shown = total if total < room else room - 2  # the heading, and the line with the number of the others
+        lines = self._render_lines(console, options, shown)
+        while shown > 1 and len(lines) + (shown < total) > room:
             shown = max(1, shown * (room - 2) // (len(lines) - 1))
-            lines = self._lines(console, options, shown)
+            lines = self._render_lines(console, options, shown)
         for line in lines:
             yield from (*line, Segment.line())
-        if shown < number:
-            yield Text(f"and {number - shown:,} more", "dim")
-        yield self._below
+        if shown < total:
+            yield Text(f"and {total - shown:,} more", "dim")
+        yield self._footer
 
-    def _lines(self, console: Console, options: ConsoleOptions, shown: int) -> list[list[Segment]]:
-        rows = (_remarked_row(*each, now=self._now) for each in self._images[:shown])
+    def _render_lines(self, console: Console, options: ConsoleOptions, shown: int) -> list[list[Segment]]:
+        rows = (_row_with_remark(*each, now=self._now) for each in self._images[:shown])
         return console.render_lines(image_table(rows), options.update(height=None), pad=False)
 
 
-def _row(controller: str, known: Known, image: Watched, *, now: float) -> Row:
-    return Row(controller, image, image.acknowledged, still=known.current and is_still(image, now=now))
+def _row(name: str, controller: ControllerView, image: StreamImage, *, now: float) -> ImageRow:
+    stalled = controller.is_current and is_stalled(image, image.changed_at, now=now)
+    return ImageRow(name, image, image.acknowledged, stalled=stalled)
 
 
-def _remarked_row(controller: str, known: Known, image: Watched, *, now: float) -> Row:
-    """Apart, because few of thousands are drawn."""
-    row = _row(controller, known, image, now=now)
-    return replace(row, remark=said(going(known, image, now=now), "yellow" if row.still or not known.current else ""))
+def _row_with_remark(name: str, controller: ControllerView, image: StreamImage, *, now: float) -> ImageRow:
+    """Apart from ``_row``, because thousands are sorted and only a screenful is drawn."""
+    row = _row(name, controller, image, now=now)
+    remark = describe_progress(controller, image, now=now)
+    return replace(row, remark=safe_text(remark, "yellow" if row.stalled or not controller.is_current else ""))

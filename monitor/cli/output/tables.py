@@ -1,7 +1,7 @@
 """
-How images, their events and what was done to them look on a terminal; plain lines elsewhere.
+Tables of images, events, annotations and changes: on a terminal, and as plain lines elsewhere.
 
-Names, messages and values come from strangers: whatever could move the cursor is escaped, and no markup is read.
+Names, messages and values are foreign text: control characters are escaped, and markup is not interpreted.
 """
 
 import io
@@ -19,6 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from monitor.cli.output.standing import sort_key
 from monitor.config.validation import printable
 from monitor.model.image import Event, EventState, Image, ImageState
 
@@ -28,232 +29,224 @@ _STYLES: Final[Mapping[ImageState, str]] = {
 _EVENT_STYLES: Final[Mapping[EventState, str]] = {
     "succeeded": "green", "failed": "bold red", "running": "cyan", "pending": "dim",
 }  # fmt: skip
-_ORDER: Final[tuple[ImageState, ...]] = ("failed", "in_progress", "started", "unknown", "completed")
-_STILL = 0.5  # place of what stands still in this order
-_BAR = 30  # columns
-_SIZES = ((_BAR, 2, 0), (20, 2, 0), (12, 2, 0), (12, 1, 0), (6, 1, 0), (4, 1, 0), (4, 1, 10), (0, 1, 10))
-"""Columns of bars, of gaps, and of remarks that are folded; the first that fit are drawn. Without bars, names fold."""
-_LONGEST_S = timedelta.max.total_seconds() - 1
-_ENDLESS = 1000  # columns of what is no terminal: who reads on with another program wants nothing cut
+_BAR_WIDTH = 30  # columns
+_LAYOUTS = (
+    (_BAR_WIDTH, 2, 0), (20, 2, 0), (12, 2, 0), (12, 1, 0), (6, 1, 0), (4, 1, 0), (4, 1, 10), (0, 1, 10),
+)  # fmt: skip
+"""Columns of bars, of gaps, and of wrapped remarks; the first layout that fits is used. The last one wraps names."""
+_MAX_DURATION_S = timedelta.max.total_seconds() - 1
+_PIPE_WIDTH = 1000  # columns when standard output is no terminal: a program that reads it needs complete lines
 
 
-class Row(msgspec.Struct, frozen=True):
-    """
-    One image in the table. ``acknowledged``: somebody knows of its trouble. ``remark``: its last column.
-
-    ``still``: it has not moved for a while, and should.
-    """
+class ImageRow(msgspec.Struct, frozen=True):
+    """One image in the table. ``remark``: its last column."""
 
     controller: str
     image: Image
     acknowledged: bool = False
     remark: Text = Text()
-    still: bool = False
+    stalled: bool = False
 
 
-class Fitting:
-    """The first of these drawings that fits, else the last."""
+class FirstThatFits:
+    """Renders the first of these that fits into the width, else the last."""
 
-    def __init__(self, *drawings: RenderableType) -> None:
-        self._drawings = drawings
+    def __init__(self, *choices: RenderableType) -> None:
+        self._choices = choices
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        free = options.update(width=_ENDLESS)
-        wanted = ((drawing, Measurement.get(console, free, drawing).maximum) for drawing in self._drawings)
-        yield next((drawing for drawing, width in wanted if width <= options.max_width), self._drawings[-1])
+        unlimited = options.update(width=_PIPE_WIDTH)
+        widths = ((each, Measurement.get(console, unlimited, each).maximum) for each in self._choices)
+        yield next((each for each, width in widths if width <= options.max_width), self._choices[-1])
 
 
-def put(*drawings: RenderableType) -> None:
+def print_output(*parts: RenderableType) -> None:
     """Print on standard output, whatever its encoding."""
-    bear_any_text()
+    escape_unencodable()
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
-        console.print(*drawings, sep="\n")
+        console.print(*parts, sep="\n")
         return
     text = io.StringIO()
-    console = Console(file=text, highlight=False, markup=False, emoji=False, width=_ENDLESS)
-    console.print(*drawings, sep="\n")
+    console = Console(file=text, highlight=False, markup=False, emoji=False, width=_PIPE_WIDTH)
+    console.print(*parts, sep="\n")
     click.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
-def bear_any_text() -> None:
-    """What the encoding of standard output has no bytes for is escaped."""
+def escape_unencodable() -> None:
+    """Escape characters that the encoding of standard output cannot represent."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def said(text: str, style: str = "") -> Text:
-    """A stranger's text, on one line."""
+def safe_text(text: str, style: str = "") -> Text:
+    """Return foreign text, escaped, on one line."""
     return Text(printable(text), style)
 
 
-def image_table(rows: Iterable[Row], *, remark: str = "") -> Fitting:
-    """
-    The failed ones first, of these the ones that nobody acknowledged, then those that stand still, and those under way.
-
-    ``remark``: the heading of the last column.
-    """
-    rows = sorted(rows, key=urgency)
-    return Fitting(*(_image_table(rows, remark, *size) for size in _SIZES))
+def image_table(rows: Iterable[ImageRow], *, remark: str = "") -> FirstThatFits:
+    """Return a sorted table. ``remark``: the heading of the last column, which is omitted when it is empty."""
+    rows = sorted(rows, key=row_sort_key)
+    return FirstThatFits(*(_image_table(rows, remark, *layout) for layout in _LAYOUTS))
 
 
-def _image_table(rows: Sequence[Row], remark: str, length: int, gap: int, most: int) -> Table:
+def row_sort_key(row: ImageRow) -> tuple[object, ...]:
+    """Sort as ``standing`` says."""
+    return sort_key(row.controller, row.image, stalled=row.stalled, acknowledged=row.acknowledged)
+
+
+def _image_table(rows: Sequence[ImageRow], remark: str, bar_width: int, gap: int, remark_width: int) -> Table:
     remarks = [remark] if any(row.remark for row in rows) else []
-    grid = _grid("Controller", "Image", "State", "Progress", "Tasks", *remarks, gap=gap)
-    if not length:
-        grid.columns[1].no_wrap, grid.columns[1].overflow = False, "fold"
-    for column in grid.columns[5:] if most else ():
-        column.no_wrap, column.overflow, column.max_width = False, "fold", most
+    table = _table("Controller", "Image", "State", "Progress", "Tasks", *remarks, gap=gap)
+    if not bar_width:
+        table.columns[1].no_wrap, table.columns[1].overflow = False, "fold"
+    for column in table.columns[5:] if remark_width else ():
+        column.no_wrap, column.overflow, column.max_width = False, "fold", remark_width
     for row in rows:
-        grid.add_row(*_cells(row, length, gap), *([row.remark] if remarks else []))
-    return grid
+        table.add_row(*_cells(row, bar_width, gap), *([row.remark] if remarks else []))
+    return table
 
 
-def urgency(row: Row) -> tuple[object, ...]:
-    """By which rows are sorted: the failed ones first."""
-    rank = _STILL if row.still else _ORDER.index(row.image.state)
-    return rank, row.acknowledged, row.controller, row.image.name
-
-
-def _cells(row: Row, length: int, gap: int) -> Iterable[RenderableType]:
+def _cells(row: ImageRow, bar_width: int, gap: int) -> Iterable[RenderableType]:
     image = row.image
-    state = state_of(image, acknowledged=row.acknowledged, short=True)
-    return said(row.controller), said(image.name or image.uuid), state, progress(image, length, gap), tasks(image)
+    state = state_text(image, acknowledged=row.acknowledged, short=True)
+    name = safe_text(image.name or image.uuid)
+    return safe_text(row.controller), name, state, progress_bar(image, bar_width, gap), tasks_text(image)
 
 
-def state_of(image: Image, *, acknowledged: bool, short: bool = False) -> Text:
-    """The state in its colour, paler once somebody knows."""
+def state_text(image: Image, *, acknowledged: bool, short: bool = False) -> Text:
+    """Return the state in its colour, dimmed when it is acknowledged."""
     mark = " (ack)" if short else " (acknowledged)"
     return Text(image.state + mark * acknowledged, "dim red" if acknowledged else _STYLES[image.state])
 
 
-def progress(image: Image, length: int = _BAR, gap: int = 2) -> RenderableType:
-    """A bar of so many columns, and its percentage."""
-    if not length:
-        return percent(image)
+def progress_bar(image: Image, width: int = _BAR_WIDTH, gap: int = 2) -> RenderableType:
+    """Return a bar of so many columns and the percentage; without a width only the percentage."""
+    if not width:
+        return percent_text(image)
     style = _STYLES[image.state]
     ratio = image.progress_ratio or 0.0
-    bar = ProgressBar(total=1.0, completed=ratio, width=length, complete_style=style, finished_style=style)
+    bar = ProgressBar(total=1.0, completed=ratio, width=width, complete_style=style, finished_style=style)
     grid = Table.grid(padding=(0, gap))
-    grid.add_row(bar, percent(image))
+    grid.add_row(bar, percent_text(image))
     return grid
 
 
-def percent(image: Image) -> str:
-    """Nothing where the Controller does not say."""
+def percent_text(image: Image) -> str:
+    """Return an empty text when the Controller reports no progress."""
     return "" if image.progress_ratio is None else f"{image.progress_ratio:4.0%}"
 
 
-def tasks(image: Image) -> str:
-    """How many of how many."""
+def tasks_text(image: Image) -> str:
+    """Return completed and total tasks: ``2 of 6``."""
     return "" if image.tasks is None else f"{image.tasks_completed or 0} of {image.tasks}"
 
 
 def fact_table(facts: Iterable[tuple[str, RenderableType]]) -> Table:
-    """Names and values, without those that have none."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True, style="dim")
-    grid.add_column(overflow="fold")
+    """Return a table of names and values, without the empty values."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
     for name, value in facts:
         if value:
-            grid.add_row(Text(name), value)
-    return grid
+            table.add_row(Text(name), value)
+    return table
 
 
-def facts_of(
+def image_facts(
     controller: str, image: Image, *, acknowledged: bool, more: Iterable[tuple[str, RenderableType]] = ()
 ) -> Table:
-    """What an image is, and how far it has come; ``more``: further names and values."""
-    state = state_of(image, acknowledged=acknowledged)
+    """Return the properties and the progress of one image. ``more``: further names and values."""
+    state = state_text(image, acknowledged=acknowledged)
     if image.state_changed_at is not None:
-        state.append(f" since {moment(image.state_changed_at)}", "default")
+        state.append(f" since {format_time(image.state_changed_at)}", "default")
     return fact_table(
         (
-            ("controller", said(controller)),
-            ("uuid", said(image.uuid)),
-            ("tenant", said(image.tenant)),
-            ("type", said(image.type)),
-            ("version", said(" ".join(filter(None, (image.version, image.patch))))),
+            ("controller", safe_text(controller)),
+            ("uuid", safe_text(image.uuid)),
+            ("tenant", safe_text(image.tenant)),
+            ("type", safe_text(image.type)),
+            ("version", safe_text(" ".join(filter(None, (image.version, image.patch))))),
             ("state", state),
-            ("reason", said(image.reason)),
-            ("progress", progress(image) if percent(image) else ""),
-            ("tasks", tasks(image)),
-            ("started", _moment(image.started_at)),
-            ("ended", _moment(image.ended_at)),
-            ("took", _lasting(image.duration_s)),
-            ("changed", _moment(image.last_modified_at)),
+            ("reason", safe_text(image.reason)),
+            ("progress", progress_bar(image) if percent_text(image) else ""),
+            ("tasks", tasks_text(image)),
+            ("started", _time_or_empty(image.started_at)),
+            ("ended", _time_or_empty(image.ended_at)),
+            ("took", _duration_or_empty(image.duration_s)),
+            ("changed", _time_or_empty(image.last_modified_at)),
             *more,
         )
     )
 
 
 def event_table(events: Iterable[Event]) -> Group:
-    """Tasks × nodes, and below it how the failed ones failed."""
+    """Return a table of tasks × nodes, and below it the status of each failed event."""
     events = tuple(events)
     nodes = sorted({event.node for event in events})
     states = {(event.task, event.node): event.state for event in events}
-    grid = _grid("Task", *nodes)
-    for column in grid.columns:
+    table = _table("Task", *nodes)
+    for column in table.columns:
         column.no_wrap, column.overflow = False, "fold"
     for task in dict.fromkeys(event.task for event in events):
         cells = (states.get((task, node)) for node in nodes)
-        grid.add_row(said(task), *(Text(state or "", _EVENT_STYLES[state] if state else "") for state in cells))
+        table.add_row(safe_text(task), *(Text(state or "", _EVENT_STYLES[state] if state else "") for state in cells))
     failed = (f"{event.task} on {event.node}: {event.status}" for event in events if event.state == "failed")
-    return Group(grid, *(said(line, _EVENT_STYLES["failed"]) for line in failed))
+    return Group(table, *(safe_text(line, _EVENT_STYLES["failed"]) for line in failed))
 
 
 def annotation_table(annotations: Mapping[str, str]) -> Table:
-    """Keys and values."""
-    return fact_table((printable(key), said(value) or Text('""')) for key, value in sorted(annotations.items()))
+    """Return a table of keys and values."""
+    return fact_table((printable(key), safe_text(value) or Text('""')) for key, value in sorted(annotations.items()))
 
 
 def change_table(changes: Mapping[str, tuple[Any, Any]]) -> Table:
-    """Before and after of each field."""
-    return fact_table((printable(field), Text(_change(pair))) for field, pair in changes.items())
+    """Return a table of fields with their values before and after."""
+    return fact_table((printable(field), Text(_change_text(pair))) for field, pair in changes.items())
 
 
 def value_table(values: Mapping[str, Any]) -> Table:
-    """Fields, and what they are."""
-    return fact_table((printable(field), Text(_written(value))) for field, value in values.items())
+    """Return a table of fields and their values."""
+    return fact_table((printable(field), Text(_json_text(value))) for field, value in values.items())
 
 
-def changes_of(changes: Mapping[str, tuple[Any, Any]]) -> str:
-    """All on one line."""
-    return "; ".join(f"{printable(field)} {_change(pair)}" for field, pair in changes.items())
+def changes_text(changes: Mapping[str, tuple[Any, Any]]) -> str:
+    """Return all changes on one line."""
+    return "; ".join(f"{printable(field)} {_change_text(pair)}" for field, pair in changes.items())
 
 
-def _change(pair: tuple[Any, Any]) -> str:
-    return f"{_written(pair[0])} → {_written(pair[1])}"
+def _change_text(pair: tuple[Any, Any]) -> str:
+    return f"{_json_text(pair[0])} → {_json_text(pair[1])}"
 
 
-def _written(value: Any) -> str:  # noqa: ANN401  any JSON there is
+def _json_text(value: Any) -> str:  # noqa: ANN401  any JSON
     return "unset" if value is None else printable(json.dumps(value, ensure_ascii=False))
 
 
 def plain_table(headings: Iterable[str], rows: Iterable[Iterable[Text]]) -> Table:
-    """Texts under headings; the last column may be folded."""
-    grid = _grid(*headings)
-    grid.columns[-1].no_wrap, grid.columns[-1].overflow = False, "fold"
+    """Return a table of texts; the last column wraps."""
+    table = _table(*headings)
+    table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
     for row in rows:
-        grid.add_row(*row)
-    return grid
+        table.add_row(*row)
+    return table
 
 
-def _grid(*headings: str, gap: int = 2) -> Table:
-    grid = Table(box=None, pad_edge=False, padding=(0, gap), collapse_padding=True)
+def _table(*headings: str, gap: int = 2) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, gap), collapse_padding=True)
     for heading in headings:
-        grid.add_column(said(heading), no_wrap=True)
-    return grid
+        table.add_column(safe_text(heading), no_wrap=True)
+    return table
 
 
-def moment(at: float) -> str:
-    """Unix seconds as a date and a time, UTC."""
+def format_time(at: float) -> str:
+    """Return Unix seconds as a date and a time, UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _lasting(duration_s: float | None) -> str:
-    return "" if duration_s is None else str(timedelta(seconds=round(min(duration_s, _LONGEST_S))))
+def _time_or_empty(at: float | None) -> str:
+    return "" if at is None else format_time(at)
 
 
-def _moment(at: float | None) -> str:
-    return "" if at is None else moment(at)
+def _duration_or_empty(duration_s: float | None) -> str:
+    return "" if duration_s is None else str(timedelta(seconds=round(min(duration_s, _MAX_DURATION_S))))

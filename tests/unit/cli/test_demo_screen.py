@@ -1,11 +1,11 @@
-"""What a person sees of the fleet: bars on a terminal, plain lines elsewhere."""
+"""The screen of ``demo``: bars on a terminal, plain lines elsewhere."""
 
 import io
 
 import pytest
 from rich.console import Console
 
-from monitor.cli.output.demo_screen import show, table
+from monitor.cli.output.demo_screen import fleet_table, show_fleet
 from monitor.model.health import Health
 from monitor.model.image import Image, ProgressMark, TrackedImage
 from monitor.model.snapshot import Altered, Appeared, ImageList, Snapshot, Vanished
@@ -23,21 +23,21 @@ def fleet_of(*images: Image, changed_at: float = 100.0) -> Fleet:
     return fleet
 
 
-def drawn(fleet: Fleet, *, now: float) -> list[str]:
+def render(fleet: Fleet, *, now: float) -> list[str]:
     console = Console(file=io.StringIO(), width=120)
     with console.capture() as capture:
-        console.print(table(fleet, now=now))
+        console.print(fleet_table(fleet, now=now))
     return [" ".join(line.replace("━", "").split()) for line in capture.get().splitlines()]
 
 
-def test_failed_images_stand_first_and_finished_ones_last() -> None:
-    head, *lines = drawn(fleet_of(DONE, ACTIVE, FAILED), now=100.0)
+def test_failed_images_come_first_and_completed_ones_last() -> None:
+    head, *lines = render(fleet_of(DONE, ACTIVE, FAILED), now=100.0)
     assert head == "Controller Image State Progress Tasks"
     assert [line.split()[1] for line in lines] == ["31.1.2", "31.1.1", "30.2.1"]
 
 
-def test_an_image_under_way_shows_its_share_and_its_tasks() -> None:
-    (line,) = drawn(fleet_of(ACTIVE), now=100.0)[1:]
+def test_an_active_image_shows_its_progress_and_its_tasks() -> None:
+    (line,) = render(fleet_of(ACTIVE), now=100.0)[1:]
     assert line.startswith("dc1 31.1.1 in_progress")
     assert line.endswith("42% 2 of 6")
 
@@ -45,19 +45,19 @@ def test_an_image_under_way_shows_its_share_and_its_tasks() -> None:
 @pytest.mark.parametrize(
     ("image", "end"),
     [
-        pytest.param(ACTIVE, "2 of 6 no move for 30 s", id="under-way"),
-        pytest.param(DONE, "6 of 6", id="done"),
+        pytest.param(ACTIVE, "2 of 6 no move for 30 s", id="active"),
+        pytest.param(DONE, "6 of 6", id="completed"),
     ],
 )
-def test_an_image_that_should_move_and_does_not_is_said_to_stand_still(image: Image, end: str) -> None:
-    (line,) = drawn(fleet_of(image), now=130.0)[1:]
+def test_a_stalled_image_is_marked(image: Image, end: str) -> None:
+    (line,) = render(fleet_of(image), now=130.0)[1:]
     assert line.endswith(end)
 
 
 async def test_without_a_terminal_each_change_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     fleet = fleet_of()
     entry = fleet.entries["dc1"]
-    async with show(fleet, now=lambda: 0.0):
+    async with show_fleet(fleet, now=lambda: 0.0):
         fleet.publish(entry, (Appeared(FAILED), Altered(ACTIVE, ACTIVE, moved=True), Vanished(DONE)))
     fleet.publish(entry, (Appeared(DONE),))
     assert capsys.readouterr().out.splitlines() == [
@@ -71,6 +71,6 @@ async def test_on_a_terminal_the_table_is_drawn(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    async with show(fleet_of(ACTIVE), now=lambda: 100.0):
+    async with show_fleet(fleet_of(ACTIVE), now=lambda: 100.0):
         pass
     assert "31.1.1" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""``token new``: what it prints is what the config takes, and lets that token in."""
+"""``token new``: the config accepts what it prints, and with it the token."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def token_in(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["alice", "o'hara: #1", 'the "boss"', "yes", "Zoë"])
-def test_the_line_that_it_prints_is_what_the_config_takes(tmp_path: Path, name: str) -> None:
+def test_the_config_accepts_the_printed_line(tmp_path: Path, name: str) -> None:
     result = run("--name", name, "--scope", "annotate", "--scope", "metrics", "--controller", "dc1")
     (tmp_path / "password").write_text("x")
     line = next(line for line in result.output.splitlines() if line.strip().startswith("- {"))
@@ -42,16 +42,16 @@ def test_the_line_that_it_prints_is_what_the_config_takes(tmp_path: Path, name: 
     )
 
 
-def test_a_program_gets_json() -> None:
+def test_json_contains_the_token_and_the_entry() -> None:
     answer = json.loads(run("--name", "ci", "--scope", "read", "--output", "json").output)
     assert answer["entry"] == {"name": "ci", "sha256": digest_of(answer["token"]).hex(), "scopes": ["read"]}
 
 
-def test_no_two_are_alike() -> None:
+def test_each_token_is_new() -> None:
     assert len({token_in(run("--name", "a", "--scope", "read").output) for _ in range(5)}) == 5
 
 
-def test_a_scope_that_is_named_twice_counts_once() -> None:
+def test_a_repeated_scope_is_listed_once() -> None:
     output = run("--name", "a", "--scope", "read", "--scope", "read").output
     (entry,) = yaml.safe_load(output[output.index("    - {") :])
     assert entry["scopes"] == ["read"]
@@ -63,12 +63,12 @@ def test_a_scope_that_is_named_twice_counts_once() -> None:
         pytest.param(("--name", "a"), id="no-scope"),
         pytest.param(("--scope", "read"), id="no-name"),
         pytest.param(("--name", "a", "--scope", "write"), id="unknown-scope"),
-        pytest.param(("--name", "anonymous", "--scope", "read"), id="nobody's-name"),
+        pytest.param(("--name", "anonymous", "--scope", "read"), id="reserved-name"),
         pytest.param(("--name", "", "--scope", "read"), id="empty-name"),
         pytest.param(("--name", "a\nb", "--scope", "read"), id="unprintable-name"),
     ],
 )
-def test_what_the_config_would_refuse_is_refused_before_a_token_is_made(arguments: tuple[str, ...]) -> None:
+def test_what_the_config_would_reject_is_rejected_before_a_token_is_made(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert "aum_" not in result.output

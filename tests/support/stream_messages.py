@@ -1,0 +1,60 @@
+"""Messages of the daemon's event stream, as the command line receives them, and the view after them."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from monitor.cli.api.sse import Event
+from monitor.cli.api.view import Change, FleetView, ImageChanged, ImageRemoved, Message, apply, decode_message
+
+NOW: Final = 1000.0
+UP: dict[str, Any] = {"up": True, "stale": False, "reason": None, "seen_at": 990.0}
+DOWN: dict[str, Any] = {"up": False, "stale": False, "reason": "connect", "cause": "refused", "seen_at": 900.0}
+NEW: dict[str, Any] = {"up": False, "stale": False, "reason": None, "seen_at": None}
+
+
+def image(uuid: str, state: str = "in_progress", **more: object) -> dict[str, object]:
+    return {"uuid": uuid, "name": f"n-{uuid}", "state": state, "changed_at": NOW, "newer": [1], **more}
+
+
+def part(controller: str, *images: dict[str, object], health: object = UP, **more: object) -> dict[str, object]:
+    return {"controller": controller, "health": health, "images": list(images), **more}
+
+
+def state(*parts: dict[str, object], now: float = NOW) -> Message:
+    return _decode("state", {"now": now, "version": "0.1.0", "parts": parts})
+
+
+def change(part: dict[str, object], now: float = NOW) -> Message:
+    return _decode("change", {"now": now, "part": part})
+
+
+def _decode(kind: str, data: object) -> Message:
+    message = decode_message(Event(kind, msgspec.json.encode(data), ""))
+    assert message is not None
+    return message
+
+
+def after(*messages: Message, received_at: float = NOW) -> tuple[FleetView, tuple[Change, ...]]:
+    """Return the view after all messages, and the changes of the last one."""
+    view = FleetView()
+    changes: tuple[Change, ...] = ()
+    for message in messages:
+        view, changes = apply(view, message, received_at=received_at)
+    return view, changes
+
+
+def summarize(changes: Iterable[Change]) -> list[tuple[str, ...]]:
+    """Return the type of each change with its controller and image."""
+    return [(type(each).__name__, each.controller, *_uuid(each)) for each in changes]
+
+
+def _uuid(change: Change) -> tuple[str, ...]:
+    match change:
+        case ImageChanged(_, received):
+            return (received.image.uuid,)
+        case ImageRemoved(_, image):
+            return (image.uuid,)
+        case _:
+            return ()
