@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(host: str, certificate_file: Path) -> ssl.SSLContext:
-    """Return a TLS context for a server at ``host``, an IP address; clients find its certificate in the file."""
+    """Return a TLS context for a server at ``host``, an IP address, and write its certificate to the file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Simulated Avi Controller")])
     now = datetime.now(UTC)

@@ -6,15 +6,12 @@ import threading
 import time
 from contextlib import aclosing, suppress
 from random import Random  # noqa: TID251  the one rng of the process
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from monitor.cli.options import stream_command
 from monitor.cli.params import Access, Duration, OutputFormat, Utf8Text
-
-if TYPE_CHECKING:
-    from monitor.cli.output.watcher import Watcher
 
 
 @click.command()
@@ -38,6 +35,9 @@ async def watch(
     With --until, the exit code is 0 when the image is in that state, 1 when it can no longer reach it, and 3 when the
     timeout is over. If the image does not exist yet, the command waits for it.
     """
+    # The imports stand before the timeout, which is for the wait alone.
+    from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
+    from monitor.cli.api.subscription import subscribe  # noqa: PLC0415
     from monitor.cli.output.display import open_display  # noqa: PLC0415  it imports rich
     from monitor.cli.output.target import Target  # noqa: PLC0415
     from monitor.cli.output.watcher import Watcher  # noqa: PLC0415
@@ -50,7 +50,10 @@ async def watch(
         try:
             async with asyncio.timeout(timeout_s) as deadline:
                 _end_on_signals(deadline, stopped)
-                await _follow(access, watcher)
+                async with connect(access) as client, aclosing(subscribe(client, Random())) as items:  # noqa: S311  jitter
+                    async for item in items:
+                        if watcher.handle(item):
+                            return
         except TimeoutError:
             if not stopped.is_set():
                 raise watcher.timeout_error() from None
@@ -75,14 +78,3 @@ def _end_on_signals(deadline: asyncio.Timeout, stopped: asyncio.Event) -> None:
         handles_hangup = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
         for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if handles_hangup else [])):
             loop.add_signal_handler(number, end)
-
-
-async def _follow(access: Access, watcher: "Watcher") -> None:
-    """Return when the target has reached the state that is waited for."""
-    from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
-    from monitor.cli.api.subscription import subscribe  # noqa: PLC0415
-
-    async with connect(access) as client, aclosing(subscribe(client, Random())) as items:  # noqa: S311  jitter is no secret
-        async for item in items:
-            if watcher.handle(item):
-                return
