@@ -27,9 +27,9 @@ from monitor.model.errors import MonitorError, NewerDatabase, StoreError
 from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Fleet
 from monitor.store import Store
-from monitor.web.app import answer_none, make_site
+from monitor.web.app import error_response, make_app
 from monitor.web.auth.authenticator import Authenticator
-from monitor.web.context import State
+from monitor.web.context import Context, Limits
 from monitor.web.server import Listener, Runner
 from monitor.web.stream.feed import EventStream
 
@@ -48,7 +48,7 @@ class Daemon(msgspec.Struct, frozen=True):
 
     address: tuple[str, int]
     fleet: Fleet
-    state: State
+    context: Context
     reloading: Reloading
     scheme: str = "http"
 
@@ -94,12 +94,14 @@ async def running(
     load: Callable[[], Config] | None = None,
     supervisor: Supervisor = Supervisor(),  # noqa: B008  frozen
     passed: socket | None = None,
+    limits: Limits = Limits(),  # noqa: B008  frozen
 ) -> AsyncIterator[Daemon]:
     """
     Run the daemon for as long as the context lasts.
 
     ``now``: Unix seconds. ``load``: reads the configuration again, for a reload; None: it stays as it is.
     ``supervisor``: who is told how it goes. ``passed``: a socket to listen on; None: one is bound as configured.
+    ``limits``: of the web server.
     Raises: MonitorError when it cannot listen, or a newer version wrote the database.
     """
     own, fleet, store = SelfMetrics(), Fleet(), Store(config.database, now=now)
@@ -110,12 +112,12 @@ async def running(
     watches = Controllers(fleet, store, now=now, rng=rng)
     store.ledger.on_reread = watches.redraw
     door = Authenticator(config, own, clock=asyncio.get_running_loop().time)
-    feed = EventStream(fleet, now=now)
+    feed = EventStream(fleet, now=now, max_readers=limits.max_readers, max_buffered_events=limits.max_buffered_events)
     own.event_readers.set_function(lambda: float(feed.readers))
 
     async def apply(renewed: Config) -> Difference:
         door.set_config(renewed)
-        feed.recall()
+        feed.disconnect_all()
         return await watches.renew(renewed)
 
     def ailing() -> str:
@@ -125,16 +127,17 @@ async def running(
     reloading = Reloading(
         config, load or (lambda: config), apply, own, now=now, begins=notifier.reloading, ends=notifier.ready
     )
-    state = State(
+    context = Context(
         fleet=fleet,
-        own=own,
-        door=door,
-        ledger=store.ledger,
+        self_metrics=own,
+        authenticator=door,
+        audit_log=store.ledger,
         patcher=Patcher(fleet, store.ledger, watches.targets, now=now, ended=own.patched),
         tenants=watches.tenants,
         reload=reloading.reload,
         not_healthy=ailing,
-        feed=feed,
+        event_stream=feed,
+        limits=limits,
         now=now,
         not_ready=lambda: not_ready(fleet, store_up=store.up, uptime_s=heart.uptime_s, stopping=stopping.is_set()),
     )
@@ -142,8 +145,8 @@ async def running(
         await _open_store(store, stack)
         stack.push_async_callback(watches.close)
         await watches.renew(config)
-        listener = await _listen(config, state, stack, passed)
-        stack.push_async_callback(lambda: state.patcher.drain(limit_s=_MOST_REQUESTS * watches.timeout_s))
+        listener = await _listen(config, context, stack, passed)
+        stack.push_async_callback(lambda: context.patcher.drain(limit_s=_MOST_REQUESTS * watches.timeout_s))
         async with asyncio.TaskGroup() as tasks:
             every = [tasks.create_task(heart.run(), name="heart"), tasks.create_task(store.run(), name="store")]
             every.append(tasks.create_task(reloading.run(), name="reload"))
@@ -155,7 +158,7 @@ async def running(
             log.info("started", address=write_address(listener.address), controllers=len(watches))
             notifier.ready()
             try:
-                yield Daemon(listener.address, fleet, state, reloading, listener.scheme)
+                yield Daemon(listener.address, fleet, context, reloading, listener.scheme)
             finally:
                 stopping.set()
                 feed.close()
@@ -209,16 +212,16 @@ async def _last_flush(store: Store) -> None:
         log.warning("store_down", cause="no answer at the end; the last marks are lost", database=store.name)
 
 
-async def _listen(config: Config, state: State, stack: AsyncExitStack, passed: socket | None) -> Listener:
-    answer = partial(answer_none, state)
-    runner = Runner(make_site(state), answer, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+async def _listen(config: Config, context: Context, stack: AsyncExitStack, passed: socket | None) -> Listener:
+    respond = partial(error_response, context)
+    runner = Runner(make_app(context), respond, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
     try:
-        context = ssl_context(config.web.tls) if config.web and config.web.tls else None
+        tls_context = ssl_context(config.web.tls) if config.web and config.web.tls else None
     except (OSError, ValueError) as error:  # it was good when the configuration was read, a moment ago
         raise MonitorError(f"the certificate cannot be used: {type(error).__name__}") from error
-    listener = Listener(runner, config.listen_host, config.listen_port, context, passed)
+    listener = Listener(runner, config.listen_host, config.listen_port, tls_context, passed)
     await listener.start()
     return listener
 
@@ -227,6 +230,6 @@ def _renew(
     listener: Listener, door: Authenticator, feed: EventStream, web_config: WebConfig, context: ssl.SSLContext | None
 ) -> None:
     """Put a web configuration that was read again to use."""
-    listener.renew(context)
+    listener.set_tls_context(context)
     door.set_web_config(web_config)
-    feed.recall()
+    feed.disconnect_all()

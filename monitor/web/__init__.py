@@ -1,1 +1,1 @@
-"""The daemon's own HTTP: one table of routes, one error form, one place that asks who may come in."""
+"""The daemon's HTTP API and page: one table of routes, one error format, one place for authentication."""

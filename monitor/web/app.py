@@ -1,4 +1,4 @@
-"""The aiohttp application: the routes, and what happens around every request."""
+"""The aiohttp application: its routes, and what is done around every request."""
 
 import logging
 import re
@@ -10,121 +10,125 @@ import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from monitor.web.context import ANSWERED_AT, CALLER, REQUEST_ID, STATE, State
+from monitor.web.context import CALLER, CONTEXT, REQUEST_ID, RESPONSE_STARTED_AT, Context
 from monitor.web.problems import Problem, from_http_exception, problem_response
 from monitor.web.route import Handler, Route
 from monitor.web.routes import ROUTES
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _METHODS = hdrs.METH_ALL
-_LARGEST_BODY = 64 * 1024
+_MAX_BODY_BYTES = 64 * 1024
 _BAD_REQUEST = 400
-_CALLER_GONE = 499  # no status of HTTP, but what servers commonly count such requests under
+_CLIENT_CLOSED_REQUEST = 499  # not an HTTP status, but what nginx and others log such requests as
 
 log = structlog.get_logger()
 
 
-def make_site(state: State) -> web.Application:
-    """The application; it owns nothing, so it can be made for every test."""
-    logging.getLogger("aiohttp.server").addFilter(_is_ours)
-    site = web.Application(middlewares=[_around], client_max_size=_LARGEST_BODY)
-    site[STATE] = state
+def make_app(context: Context) -> web.Application:
+    """The application. It owns nothing: a test may make one of its own from the same context."""
+    logging.getLogger("aiohttp.server").addFilter(_is_server_error)
+    app = web.Application(middlewares=[_handle_request], client_max_size=_MAX_BODY_BYTES)
+    app[CONTEXT] = context
     for route in ROUTES:
-        site.router.add_route(route.method, route.path, _guarded(route), expect_handler=_continue)
+        app.router.add_route(route.method, route.path, _authorized(route), expect_handler=_handle_expect)
         if route.method == hdrs.METH_GET:
-            site.router.add_route(hdrs.METH_HEAD, route.path, _guarded(route), expect_handler=_continue)
-    site.on_response_prepare.append(_sign)
-    return site
+            app.router.add_route(hdrs.METH_HEAD, route.path, _authorized(route), expect_handler=_handle_expect)
+    app.on_response_prepare.append(_on_response_prepare)
+    return app
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
+def _is_server_error(record: logging.LogRecord) -> bool:
     """
-    Whether an error of the HTTP server is its own.
+    Whether an error that aiohttp logs is one of the server.
 
-    A request that is no HTTP is not, nor a caller who goes in the middle of an answer; and anybody can do that often.
+    Malformed requests and clients that disconnect are not: any client can cause any number of them.
     """
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionError))
 
 
-def _guarded(route: Route) -> Handler:
-    """The handler behind the door; who passed is ``request[CALLER]``."""
+def _authorized(route: Route) -> Handler:
+    """The handler of a route, which is called only for a caller with its scope."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        door = request.app[STATE].door
+        authenticator = request.app[CONTEXT].authenticator
         if route.scope != "open":
-            caller = request[CALLER] = await door.authenticate(request)
-            door.authorize(caller, route.scope, route.path)
+            caller = request[CALLER] = await authenticator.authenticate(request)
+            authenticator.authorize(caller, route.scope, route.path)
         return await route.handler(request)
 
     return handler
 
 
-async def _continue(request: web.Request) -> None:
-    """Answer the one expectation that there is, and ignore others, where aiohttp would refuse before our errors."""
-    expected = request.headers.get(hdrs.EXPECT, "").lower()
-    if expected == "100-continue" and request.version >= HttpVersion11:
+async def _handle_expect(request: web.Request) -> None:
+    """Answer ``100-continue``, and ignore other expectations; aiohttp would answer those without our error format."""
+    expectation = request.headers.get(hdrs.EXPECT, "").lower()
+    if expectation == "100-continue" and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # else aiohttp takes the answer for begun
+        request.writer.output_size = 0  # otherwise aiohttp believes that the response has begun
 
 
 @web.middleware
-async def _around(
+async def _handle_request(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Give the request an id, answer every error in one form, count and log."""
+    """Give the request an id, turn every error into a problem response, measure and log."""
     given = request.headers.get("X-Request-ID", "")
     request_id = request[REQUEST_ID] = given if _REQUEST_ID.match(given) else uuid4().hex
-    started = time.perf_counter()
+    started_at = time.perf_counter()
     try:
-        request.app[STATE].door.check_client_certificate(request)
+        request.app[CONTEXT].authenticator.check_client_certificate(request)
         response = await handler(request)
     except Problem as problem:
         response = problem_response(problem, request_id)
     except web.HTTPException as error:
         response = problem_response(from_http_exception(error, request.path), request_id)
     except ConnectionError:
-        _count(request, _CALLER_GONE, time.perf_counter() - started)
-        raise  # in the middle of an answer; there is nobody to tell
+        _observe(request, _CLIENT_CLOSED_REQUEST, time.perf_counter() - started_at)
+        raise  # the client disconnected during the response
     except Exception:
         log.exception("request_bug", request_id=request_id, method=request.method, path=request.path)
-        response = problem_response(Problem("internal-error", f"the log has it under {request_id}"), request_id)
-    _count(request, response.status, request.get(ANSWERED_AT, time.perf_counter()) - started)
+        detail = f"unexpected error; the log has a traceback under the request id {request_id}"
+        response = problem_response(Problem("internal-error", detail), request_id)
+    _observe(request, response.status, request.get(RESPONSE_STARTED_AT, time.perf_counter()) - started_at)
     log.debug("request", request_id=request_id, method=request.method, path=request.path, status=response.status)
     return response
 
 
-def _count(request: web.Request, status: int, took_s: float) -> None:
-    """Labels from closed sets only: what a caller makes up must not become a series."""
+def _observe(request: web.Request, status: int, duration_s: float) -> None:
+    """Measure the request. Labels come from closed sets, so that clients cannot create series."""
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "none"
     method = request.method if request.method in _METHODS else "other"
-    request.app[STATE].own.requests.labels(route, method, str(status)).observe(took_s)
+    request.app[CONTEXT].self_metrics.requests.labels(route, method, str(status)).observe(duration_s)
 
 
-async def _sign(request: web.Request, response: web.StreamResponse) -> None:
-    request_id = request.get(REQUEST_ID) or uuid4().hex  # none where aiohttp itself refused
-    _sign_with(request_id, request.app[STATE], response)
+async def _on_response_prepare(request: web.Request, response: web.StreamResponse) -> None:
+    request_id = request.get(REQUEST_ID) or uuid4().hex  # not set where aiohttp itself refused the request
+    _add_headers(response, request_id, request.app[CONTEXT])
 
 
-def _sign_with(request_id: str, state: State, response: web.StreamResponse) -> None:
-    """Give it the headers that every answer has."""
+def _add_headers(response: web.StreamResponse, request_id: str, context: Context) -> None:
+    """Add the headers that every response has."""
     response.headers["Server"] = "avi-upgrade-monitor"
     response.headers["X-Request-ID"] = request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.update(state.door.web.headers if state.door.web else {})
+    web_config = context.authenticator.web
+    response.headers.update(web_config.headers if web_config else {})
 
 
-def answer_none(state: State, status: int) -> web.Response:
+def error_response(context: Context, status: int) -> web.Response:
     """
-    The answer where no request came to be, or aiohttp failed beside one.
+    The response to bytes that are not an HTTP request, or when aiohttp itself fails.
 
-    Fixed: what was sent may be a credential with one wrong character.
+    The text is fixed: the bytes may be a credential with one wrong character.
     """
     request_id = uuid4().hex
-    detail = "what came is no HTTP request: a header has at most 8,190 bytes and no control characters"
-    failed = Problem("internal-error", "the log has a traceback")
-    problem = Problem("bad-request", detail) if status == _BAD_REQUEST else failed
+    if status == _BAD_REQUEST:
+        detail = "not an HTTP request; a header has at most 8,190 bytes and no control characters"
+        problem = Problem("bad-request", detail)
+    else:
+        problem = Problem("internal-error", "unexpected error; the log has a traceback")
     log.debug("request", request_id=request_id, method="none", path="", status=problem.status)
     response = problem_response(problem, request_id)
-    _sign_with(request_id, state, response)
+    _add_headers(response, request_id, context)
     return response

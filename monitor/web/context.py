@@ -1,9 +1,9 @@
-"""What the routes read. Made by app.py, handed over whole."""
+"""What the handlers need: made by ``daemon.app``, stored in the application, never changed."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
-import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from monitor.config.types import Difference
 from monitor.metrics.self_metrics import SelfMetrics
@@ -11,31 +11,44 @@ from monitor.patching.patcher import Patcher
 from monitor.patching.request import AuditReader
 from monitor.polling.fleet import Fleet
 from monitor.web.auth.authenticator import Authenticator, Caller
-from monitor.web.stream.feed import EventStream
+from monitor.web.stream.feed import MAX_BUFFERED_EVENTS, MAX_READERS, EventStream
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
-    """``not_healthy``, ``not_ready``: why not, in words that name nobody; empty when all is well."""
+class Limits(Struct, frozen=True, kw_only=True):
+    """How long the web server waits for a client, and how much it keeps for the readers of the event stream."""
+
+    heartbeat_s: float = 10.0  # of the event stream; a reader that gets nothing for three of them may reconnect
+    event_write_timeout_s: float = 30.0  # for a reader that does not read; when it reconnects, it gets the full state
+    scrape_timeout_s: float = 60.0  # for a scraper that reads slowly; Prometheus gives up long before
+    body_timeout_s: float = 30.0  # for a request body, which has at most 64 KiB
+    max_readers: int = MAX_READERS
+    max_buffered_events: int = MAX_BUFFERED_EVENTS
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """``now``: Unix seconds."""
 
     fleet: Fleet
-    own: SelfMetrics
-    door: Authenticator
-    ledger: AuditReader
+    self_metrics: SelfMetrics
+    authenticator: Authenticator
+    audit_log: AuditReader
     patcher: Patcher
-    feed: EventStream
+    event_stream: EventStream
     tenants: Mapping[str, str]
-    """Whose images are watched, by controller; `*`: everybody's."""
+    """The tenant that is watched, by controller; `*`: all tenants."""
     reload: Callable[[], Awaitable[Difference]]
     """Raises: ConfigError."""
     not_healthy: Callable[[], str]
+    """Why the daemon is not healthy; empty when it is. Shown to anonymous clients: names no controller."""
     not_ready: Callable[[], str]
+    """Why the daemon is not ready; as `not_healthy`."""
     now: Callable[[], float]
-    """Unix seconds."""
+    limits: Limits = Limits()
 
 
-STATE = web.AppKey("state", State)
+CONTEXT = web.AppKey("context", Context)
 REQUEST_ID = web.RequestKey("request_id", str)
 CALLER = web.RequestKey("caller", Caller)
-"""Who asks; set for every route but the open ones."""
-ANSWERED_AT = web.RequestKey("answered_at", float)
-"""When an answer that goes on for long had begun, by ``time.perf_counter``: that is how long the request took."""
+"""Set for every route that is not open."""
+RESPONSE_STARTED_AT = web.RequestKey("response_started_at", float)
+"""When the response of a stream began, by ``time.perf_counter``: until then counts as the duration of the request."""

@@ -1,7 +1,8 @@
 """
-The OpenAPI document: what the table of routes says, in the words that other programs read. Made once; knows no route.
+Makes the OpenAPI document from the table of routes. Knows no route.
 
-Whatever may come from the door or from a bug of ours is added to every row here, so that no row can forget it.
+The problems that every route may answer with (authentication, unexpected errors) are added here, so that no row of the
+table can forget them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,21 +17,24 @@ from monitor.model.errors import ProblemKind
 from monitor.patching.patcher import THEIRS
 from monitor.web.openapi_patch import REF
 from monitor.web.problems import HEADERS, PROBLEM_KINDS, TYPE, ProblemDetails
-from monitor.web.route import Answer, Header, Parameter, Route
+from monitor.web.route import Header, Parameter, Response, Route
 
 Json = Any
 
 _DESCRIPTION: Final = """\
-Watches the image objects of Avi Load Balancer Controllers. The images are answered in the Controller's own shape, and \
-changed with its own call, so that the vendor's SDK works against this daemon unchanged.
+Watches the image objects of Avi Load Balancer Controllers. Images have the Controller's own shape, and are changed \
+with the Controller's own call, so that the vendor's SDK works against this daemon unchanged.
 
-Whatever answers GET answers HEAD. Errors are `application/problem+json` (RFC 9457). `x-scope` is what a caller must \
-be allowed; `open`: everybody may. Where the security says so, the configuration may let in callers who show nothing.
+Every route that answers GET also answers HEAD. Errors are `application/problem+json` (RFC 9457). `x-scope` is the \
+scope that the caller needs; `open` needs no authentication. Where `security` has an empty requirement, the \
+configuration may also allow anonymous callers.
 """
-# no HTTP at all, a client certificate that is not allowed, an unexpected exception
+# not an HTTP request, a client certificate that is not allowed, an unexpected error
 _ON_EVERY_ROUTE: Final[tuple[ProblemKind, ...]] = ("bad-request", "forbidden", "internal-error")
 _OF_AUTHENTICATION: Final[tuple[ProblemKind, ...]] = ("unauthorized", "too-many-failures")
-_REQUEST_ID: Final = Header("X-Request-ID", "The request's id, in the log and in the audit: the caller's own, or ours.")
+_REQUEST_ID: Final = Header(
+    "X-Request-ID", "The id of the request in the log and in the audit: the client's own, or a random one."
+)
 
 
 def document(routes: Iterable[Route]) -> dict[str, Json]:
@@ -47,9 +51,9 @@ def document(routes: Iterable[Route]) -> dict[str, Json]:
             "description": _DESCRIPTION,
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/", "description": "The daemon that gave this document."}],
+        "servers": [{"url": "/", "description": "The daemon that serves this document."}],
         "paths": paths,
-        "components": {"schemas": _schemas(rows), "securitySchemes": _SCHEMES},
+        "components": {"schemas": _schemas(rows), "securitySchemes": _SECURITY_SCHEMES},
         "x-problems": {
             TYPE + kind: {"status": statuses(kind), "title": title} for kind, (_, title) in PROBLEM_KINDS.items()
         },
@@ -66,18 +70,18 @@ def problems_of(route: Route) -> tuple[ProblemKind, ...]:
     return (*route.problems, *_ON_EVERY_ROUTE, *(_OF_AUTHENTICATION if route.scope != "open" else ()))
 
 
-_SCHEMES: Final[Json] = {
+_SECURITY_SCHEMES: Final[Json] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A token of the configuration."},
     "basic": {"type": "http", "scheme": "basic", "description": "A user of the web configuration."},
 }
 
 
 def _security(route: Route) -> list[Json]:
-    """Either scheme, with the scope as the role that it needs; or nothing, where anonymous callers may be let in."""
+    """Either scheme, with the scope as the role; an empty requirement where anonymous callers may be allowed."""
     if route.scope == "open":
         return []
     optional: list[Json] = [{}] if route.scope in get_args(AnonymousScope) else []
-    return [*({scheme: [route.scope]} for scheme in _SCHEMES), *optional]
+    return [*({scheme: [route.scope]} for scheme in _SECURITY_SCHEMES), *optional]
 
 
 def _operation(route: Route) -> Json:
@@ -86,56 +90,57 @@ def _operation(route: Route) -> Json:
         "summary": route.summary,
         "security": _security(route),
         "x-scope": route.scope,
-        "parameters": [_parameter(each) for each in route.takes],
+        "parameters": [_parameter(each) for each in route.parameters],
         "responses": {str(status): response for status, response in _responses(route)},
     }
-    if route.body:
-        examples = {name: {"value": value} for name, value in route.body.examples.items()}
-        content = {kind: {"schema": route.body.schema, "examples": examples} for kind in route.body.media_types}
-        operation["requestBody"] = {"description": route.body.description, "required": True, "content": content}
+    if body := route.request_body:
+        examples = {name: {"value": value} for name, value in body.examples.items()}
+        content = {media_type: {"schema": body.schema, "examples": examples} for media_type in body.media_types}
+        operation["requestBody"] = {"description": body.description, "required": True, "content": content}
     return operation
 
 
 def _parameter(parameter: Parameter) -> Json:
     return {
         "name": parameter.name,
-        "in": parameter.place,
+        "in": parameter.location,
         "description": parameter.description,
         "required": parameter.required,
-        "schema": msgspec.json.schema(parameter.kind),
+        "schema": msgspec.json.schema(parameter.type),
     }
 
 
 def _responses(route: Route) -> Iterator[tuple[int, Json]]:
-    """By status, each once."""
+    """Each status once, in ascending order."""
     kinds = problems_of(route)
-    found = {status for kind in kinds for status in statuses(kind)}
-    for status in sorted(found | route.answers.keys()):
-        if status in route.answers:
-            yield status, _answer(route.answers[status])
+    of_problems = {status for kind in kinds for status in statuses(kind)}
+    for status in sorted(of_problems | route.responses.keys()):
+        if status in route.responses:
+            yield status, _response(route.responses[status])
         else:
-            yield status, _refusal(status, [kind for kind in kinds if status in statuses(kind)])
+            yield status, _problem_response(status, [kind for kind in kinds if status in statuses(kind)])
 
 
-def _answer(answer: Answer) -> Json:
-    response: dict[str, Json] = {"description": answer.description, "headers": _headers(*answer.headers)}
-    if answer.kinds:
-        shapes = [_shape(kind) for kind in answer.kinds]
-        schema = {"anyOf": shapes} if len(shapes) > 1 else shapes[0]
-        response["content"] = {media_type: {"schema": schema} for media_type in answer.media_types}
+def _response(row: Response) -> Json:
+    response: dict[str, Json] = {"description": row.description, "headers": _headers(*row.headers)}
+    if row.types:
+        schemas = [_schema(each) for each in row.types]
+        schema = {"anyOf": schemas} if len(schemas) > 1 else schemas[0]
+        response["content"] = {media_type: {"schema": schema} for media_type in row.media_types}
     return response
 
 
-def _refusal(status: int, kinds: list[ProblemKind]) -> Json:
-    """Problems that come with one status; a header is promised where every one of them has it."""
+def _problem_response(status: int, kinds: list[ProblemKind]) -> Json:
+    """The problems with one status; a header is required when all of them have it."""
     schema = {
-        "allOf": [_shape(ProblemDetails)],
+        "allOf": [_schema(ProblemDetails)],
         "properties": {"type": {"enum": [TYPE + kind for kind in kinds]}, "status": {"const": status}},
     }
-    of_each = [HEADERS.get(kind, {}) for kind in kinds]
+    by_kind = [HEADERS.get(kind, {}) for kind in kinds]
+    descriptions = {name: description for each in by_kind for name, description in each.items()}
     headers = [
-        Header(name, words, always=all(name in each for each in of_each))
-        for name, words in {name: words for each in of_each for name, words in each.items()}.items()
+        Header(name, description, required=all(name in each for each in by_kind))
+        for name, description in descriptions.items()
     ]
     return {
         "description": "; ".join(f"{kind}: {PROBLEM_KINDS[kind][1]}" for kind in kinds),
@@ -146,24 +151,24 @@ def _refusal(status: int, kinds: list[ProblemKind]) -> Json:
 
 def _headers(*headers: Header) -> Json:
     return {
-        each.name: {"description": each.description, "required": each.always, "schema": {"type": "string"}}
+        each.name: {"description": each.description, "required": each.required, "schema": {"type": "string"}}
         for each in (*headers, _REQUEST_ID)
     }
 
 
-def _shape(kind: Any) -> Json:  # noqa: ANN401  any type that msgspec describes
-    return {"$ref": REF.format(name=kind.__name__)} if _is_struct(kind) else msgspec.json.schema(kind)
+def _schema(type_: Any) -> Json:  # noqa: ANN401  any type that msgspec describes
+    return {"$ref": REF.format(name=type_.__name__)} if _is_struct(type_) else msgspec.json.schema(type_)
 
 
-def _is_struct(kind: Any) -> bool:  # noqa: ANN401
-    return isinstance(kind, type) and issubclass(kind, Struct)
+def _is_struct(type_: Any) -> bool:  # noqa: ANN401
+    return isinstance(type_, type) and issubclass(type_, Struct)
 
 
 def _schemas(routes: Iterable[Route]) -> Mapping[str, Json]:
-    """Whatever the document refers to."""
+    """Every schema that the document refers to, by name."""
     rows = list(routes)
-    kinds = [kind for route in rows for answer in route.answers.values() for kind in answer.kinds if _is_struct(kind)]
-    schemas = msgspec.json.schema_components([*kinds, ProblemDetails], ref_template=REF)[1]
-    for route in rows:
-        schemas |= route.body.components if route.body else {}
+    types = [each for row in rows for response in row.responses.values() for each in response.types if _is_struct(each)]
+    schemas = msgspec.json.schema_components([*types, ProblemDetails], ref_template=REF)[1]
+    for row in rows:
+        schemas |= row.request_body.components if row.request_body else {}
     return dict(sorted(schemas.items()))

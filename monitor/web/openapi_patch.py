@@ -1,9 +1,9 @@
 """
-The JSON schema of a PATCH body, put together from the types with which ``monitor.patching.body`` decodes.
+The JSON schema of a PATCH body, made from the types that ``monitor.patching.body`` decodes.
 
-What JSON schema cannot say is left to the answers 400 and 422: that no key stands twice, that nothing is nested deeper
-than any Image, that the steps of a ``json_patch`` can be one operation, that an image has no more annotations than it
-may.
+What JSON schema cannot express is only checked by the decoder (400 or 422): that no key is repeated, that nothing is
+nested deeper than any Image, that the steps of a ``json_patch`` form one operation, and the number of annotations of an
+image.
 """
 
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ import msgspec
 from monitor.patching.annotations import Value
 from monitor.patching.body import FORMS, MEDIA_TYPES, Change, Delete, Merge
 from monitor.patching.fields import ADJUSTABLE, LISTS, CloudInfo
-from monitor.web.route import Body
+from monitor.web.route import RequestBody
 
 Json = Any
 
 REF: Final = "#/components/schemas/{name}"
-# as in annotations.Key, with `/` written as a JSON pointer writes it (RFC 6901)
+# as annotations.Key, with `/` escaped as in a JSON pointer (RFC 6901)
 _ANNOTATION: Final = r"^/annotations/([a-zA-Z0-9._-]|~1){1,63}$(?!\n)"
 
 _COMPONENTS: Final = msgspec.json.schema_components([Change, Delete, Merge, CloudInfo], ref_template=REF)[1]
-_BESIDE: Final[Mapping[str, Json]] = {
+_COMMON: Final[Mapping[str, Json]] = {
     name: _COMPONENTS["Merge"]["properties"][name] for name in ("annotations", "_last_modified")
 }
-"""What may stand in every body, beside what it asks of the Controller."""
+"""Members that every body may have, beside those for the Controller."""
 
 _OPERATIONS: Final = {form: f"{form.capitalize()}Operation" for form in FORMS if form != "json_patch"}
 
@@ -41,33 +41,32 @@ def _object(properties: Mapping[str, Json], *required: str, **more: Json) -> Jso
     }
 
 
-def _setting() -> Json:
-    """A partial Image that sets fields."""
-    return {**_COMPONENTS["Change"], "title": "Set", "properties": _COMPONENTS["Change"]["properties"] | _BESIDE} | {
+def _set() -> Json:
+    return {**_COMPONENTS["Change"], "title": "Set", "properties": _COMPONENTS["Change"]["properties"] | _COMMON} | {
         "description": "A partial Image: values to set. Annotations are merged, null removes one."
     }
 
 
-def _unsetting() -> Json:
-    """A partial Image that unsets fields: never beside others that are set, which would be two operations."""
+def _unset() -> Json:
+    """Fields are only unset: to set others in the same body would be a second operation."""
     nulls = {field: {"type": "null"} for field in ADJUSTABLE}
-    return _object({**nulls, **_BESIDE}, title="Unset", description="A partial Image: fields to unset.")
+    return _object({**nulls, **_COMMON}, title="Unset", description="A partial Image: fields to unset.")
 
 
 def _operation(form: str) -> Json:
-    """The Controller's own form. What may stand beside it may not stand inside, too."""
-    inside = {"$ref": REF.format(name=FORMS[form].__name__)}
-    doubled = [
-        {"required": [form, name], "properties": {form: {"type": "object", "required": [name]}}} for name in _BESIDE
+    """The Controller's own form. A common member may be inside or beside the operation, not both."""
+    content = {"$ref": REF.format(name=FORMS[form].__name__)}
+    repeated = [
+        {"required": [form, name], "properties": {form: {"type": "object", "required": [name]}}} for name in _COMMON
     ]
-    return _object({form: inside, **_BESIDE}, form, **{"not": {"anyOf": doubled}})
+    return _object({form: content, **_COMMON}, form, **{"not": {"anyOf": repeated}})
 
 
-def _steps() -> Json:
-    """The form of the vendor's SDK. Annotations stand in the steps or beside them."""
-    beside = {name: shape for name, shape in _BESIDE.items() if name != "annotations"}
-    within = _object({"json_patch": _list_of("Step"), **beside}, "json_patch")
-    return {"anyOf": [within, _object({"json_patch": _list_of("FieldStep"), **_BESIDE}, "json_patch")]}
+def _json_patch() -> Json:
+    """The form of the vendor's SDK. Annotations are either in the steps or beside them."""
+    without = {name: schema for name, schema in _COMMON.items() if name != "annotations"}
+    in_steps = _object({"json_patch": _list_of("Step"), **without}, "json_patch")
+    return {"anyOf": [in_steps, _object({"json_patch": _list_of("FieldStep"), **_COMMON}, "json_patch")]}
 
 
 def _list_of(name: str) -> Json:
@@ -75,23 +74,22 @@ def _list_of(name: str) -> Json:
 
 
 def _field_step() -> Json:
-    """A step that adjusts: which value may go to which field."""
-    kinds = _COMPONENTS["Change"]["properties"]
-    sets = [_one_step(["add", "replace"], {"const": f"/{field}"}, kinds[field]) for field in ADJUSTABLE]
-    appends = [_one_step(["add"], {"const": f"/{field}/-"}, kinds[field]["items"]) for field in sorted(LISTS)]
-    removes = _one_step(["remove"], {"enum": [f"/{field}" for field in ADJUSTABLE]}, None)
+    """A step that adjusts a field, with a value of the type of that field."""
+    types = _COMPONENTS["Change"]["properties"]
+    sets = [_step_schema(["add", "replace"], {"const": f"/{field}"}, types[field]) for field in ADJUSTABLE]
+    appends = [_step_schema(["add"], {"const": f"/{field}/-"}, types[field]["items"]) for field in sorted(LISTS)]
+    removes = _step_schema(["remove"], {"enum": [f"/{field}" for field in ADJUSTABLE]}, None)
     return {"anyOf": [*sets, *appends, removes]}
 
 
 def _step() -> Json:
-    """Any step."""
-    sets = _one_step(["add", "replace"], {"pattern": _ANNOTATION}, msgspec.json.schema(Value))
-    removes = _one_step(["remove"], {"pattern": _ANNOTATION}, None)
+    sets = _step_schema(["add", "replace"], {"pattern": _ANNOTATION}, msgspec.json.schema(Value))
+    removes = _step_schema(["remove"], {"pattern": _ANNOTATION}, None)
     return {"anyOf": [{"$ref": REF.format(name="FieldStep")}, sets, removes]}
 
 
-def _one_step(operations: list[str], path: Json, value: Json) -> Json:
-    """``value``: None where any may stand, and none has to."""
+def _step_schema(operations: list[str], path: Json, value: Json) -> Json:
+    """``value``: None when the operation needs none and ignores it."""
     properties = {"op": {"enum": operations}, "path": {"type": "string", **path}, "value": value or {}}
     return _object(properties, "op", "path", *(["value"] if value else []))
 
@@ -107,20 +105,20 @@ def _examples() -> Mapping[str, Json]:
     }
 
 
-PATCH_BODY: Final = Body(
-    description="One operation: a partial Image, or one in the Controller's own form, or in that of the vendor's SDK.",
+PATCH_BODY: Final = RequestBody(
+    description="One operation: a partial Image, or one in the form of the Controller or of the vendor's SDK.",
     media_types=MEDIA_TYPES,
     schema={
         "anyOf": [{"$ref": REF.format(name=name)} for name in ("Set", "Unset", *_OPERATIONS.values(), "JsonPatch")]
     },
     components={
         **{name: _COMPONENTS[name] for name in _COMPONENTS if name != "Merge"},
-        "Set": _setting(),
-        "Unset": _unsetting(),
+        "Set": _set(),
+        "Unset": _unset(),
         "FieldStep": _field_step(),
         "Step": _step(),
         **{name: _operation(form) for form, name in _OPERATIONS.items()},
-        "JsonPatch": _steps(),
+        "JsonPatch": _json_patch(),
     },
     examples=_examples(),
 )

@@ -1,7 +1,7 @@
 """
-The JSON that the routes answer with. What is ours encodes from these types; an Image is the Controller's, as it came.
+The JSON bodies of responses. The daemon encodes its own objects from these types; an Image is the Controller's own.
 
-Times are Unix seconds; null: never, or not known.
+Times are Unix seconds; null means never, or unknown.
 """
 
 from collections.abc import Mapping
@@ -15,28 +15,30 @@ from monitor.model.image import EventState
 from monitor.model.outcome import OutcomeKind
 
 Json = Any
-Next = Annotated[str, Meta(description="The URL of the next page; not there on the last one.")]
+Next = Annotated[str, Meta(description="The URL of the next page; absent on the last one.")]
 
 
 class Image(wire.Image, kw_only=True):
     """
-    An Image object as the Controller gave it, with two members of ours. It may have members that are not listed.
+    An Image object as the Controller sent it, with some members of the daemon. It may have members that are not listed.
 
-    Every member of the Controller's may lack, or be null.
+    Any member of the Controller's may be absent or null.
     """
 
-    annotations: Annotated[Mapping[str, str], Meta(description="What operators wrote on it.")]
-    controller: Annotated[str, Meta(description="The name of the controller that it is on.")]
-    eta_seconds: Annotated[float | None, Meta(description="What it still takes; null when that is not known.")] = None
-    eta_seconds_min: Annotated[float | None, Meta(description="The least that it should take.")] = None
-    eta_seconds_max: Annotated[float | None, Meta(description="The most that it should take.")] = None
+    annotations: Annotated[Mapping[str, str], Meta(description="The annotations that operators have set.")]
+    controller: Annotated[str, Meta(description="The name of the controller that has the image.")]
+    eta_seconds: Annotated[
+        float | None, Meta(description="Estimated time until it is completed; null when unknown.")
+    ] = None
+    eta_seconds_min: Annotated[float | None, Meta(description="Lower bound of the estimate.")] = None
+    eta_seconds_max: Annotated[float | None, Meta(description="Upper bound of the estimate.")] = None
     stalled_seconds: Annotated[
-        float | None, Meta(description="For how long it has not moved; null when it is not under way.")
+        float | None, Meta(description="Time without progress; null when the image is not being processed.")
     ] = None
 
 
 class NodeEvent(Struct, frozen=True):
-    """What one node did for one task. Times by the Controller's clock; ``duration_seconds``: as it reports it."""
+    """What one node did for one task. Times by the Controller's clock; ``duration_seconds``: as reported."""
 
     task: str
     node: str
@@ -49,7 +51,7 @@ class NodeEvent(Struct, frozen=True):
 
 
 class NodePage(Struct, frozen=True):
-    """An image's processing. ``tasks``: in the Controller's order. ``nodes``: sorted."""
+    """What was done for one image. ``tasks``: in the Controller's order. ``nodes``: sorted."""
 
     tasks: list[str]
     nodes: list[str]
@@ -57,23 +59,23 @@ class NodePage(Struct, frozen=True):
 
 
 class ImagePage(Struct, frozen=True):
-    """Images. ``count``: on all pages together."""
+    """One page of images. ``count``: on all pages together."""
 
     count: int
     results: list[Image]
     next: Next | UnsetType = UNSET
 
 
-class Rehearsal(Struct, frozen=True):
-    """What a PATCH would do. ``changes``: before and after, by field and by ``annotations.key``; null: not there."""
+class DryRun(Struct, frozen=True):
+    """What a PATCH would do. ``changes``: before and after, by field and by ``annotations.key``; null: absent."""
 
     dry_run: bool
     image: Image
     changes: Mapping[str, tuple[Json, Json]]
 
 
-class Polling(Struct, frozen=True, kw_only=True):
-    """How polling one controller goes. ``reason``, ``cause``: why the last poll failed, as a word and in words."""
+class ControllerStatus(Struct, frozen=True, kw_only=True):
+    """The state of polling one controller. ``reason``, ``cause``: why the last poll failed, as a label and as text."""
 
     name: str
     up: bool
@@ -91,19 +93,19 @@ class Polling(Struct, frozen=True, kw_only=True):
     poll_interval_seconds: float
 
 
-class PollingPage(Struct, frozen=True):
-    """All controllers that the caller may see."""
+class ControllerPage(Struct, frozen=True):
+    """All controllers that are visible to the caller."""
 
     count: int
-    results: list[Polling]
+    results: list[ControllerStatus]
 
 
-class Audited(Struct, frozen=True, kw_only=True):
+class AuditEntry(Struct, frozen=True, kw_only=True):
     """
-    What somebody was about to do, and what became of it; ``outcome`` is null while it is under way.
+    A change that a caller asked for, and its outcome, which is null while the change is in progress.
 
-    ``changes``: before and after, by field and by ``annotations.key``; null: not there. ``answer``: the Controller's
-    status, where it gave one.
+    ``asked``: the request. ``changes``: before and after, by field and by ``annotations.key``; null: absent.
+    ``answer``: the status of the Controller's response, if there was one.
     """
 
     number: int
@@ -122,7 +124,7 @@ class Audited(Struct, frozen=True, kw_only=True):
 
 
 class AuditPage(Struct, frozen=True):
-    """Intents, the newest first."""
+    """One page of entries, the newest first."""
 
-    results: list[Audited]
+    results: list[AuditEntry]
     next: Next | UnsetType = UNSET

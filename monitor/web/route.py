@@ -1,7 +1,7 @@
 """
-What a row of the table of routes says: who may, what it takes, what it gives. Knows no route, and no OpenAPI.
+What a row of the table of routes says, in the words of OpenAPI. Knows no route, and does not make the document.
 
-Types are those that decode and encode, so that what is published is what is done.
+The types are those that decode requests and encode responses, so that the document cannot differ from the code.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,34 +18,34 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Parameter(Struct, frozen=True):
-    """A value of the path, of the query, or a header of the request. ``kind``: a type that msgspec can describe."""
+    """``location``: OpenAPI's ``in``. ``type``: one that msgspec can describe as a JSON schema."""
 
-    place: Literal["path", "query", "header"]
+    location: Literal["path", "query", "header"]
     name: str
     description: str
-    kind: Any = str
+    type: Any = str
     required: bool = False
 
 
 class Header(Struct, frozen=True):
-    """A header of an answer. ``always``: whether it never lacks."""
+    """A header of a response. ``required``: whether every such response has it."""
 
     name: str
     description: str
-    always: bool = True
+    required: bool = True
 
 
-class Answer(Struct, frozen=True):
-    """What comes with one status. ``kinds``: the body is of one of these types; without any there is none."""
+class Response(Struct, frozen=True):
+    """The response with one status. ``types``: the body has one of them; empty: no body."""
 
     description: str
-    kinds: tuple[Any, ...] = ()
+    types: tuple[Any, ...] = ()
     media_types: tuple[str, ...] = ("application/json",)
     headers: tuple[Header, ...] = ()
 
 
-class Body(Struct, frozen=True):
-    """The body of a request. ``schema``: its JSON schema; ``components``: those that it refers to, by name."""
+class RequestBody(Struct, frozen=True):
+    """``schema``: its JSON schema; ``components``: those that the schema refers to, by name."""
 
     description: str
     media_types: tuple[str, ...]
@@ -56,10 +56,10 @@ class Body(Struct, frozen=True):
 
 class Route(Struct, frozen=True):
     """
-    One row. ``scope``: what a caller must be allowed; ``open``: everybody may.
+    One row. ``scope``: what the caller needs; ``open``: nothing, not even authentication.
 
-    ``answers``: by status, when all is well. ``problems``: kinds that may come instead, beside those of
-    authentication and those of every route.
+    ``responses``: by status, other than problems. ``problems``: those of this route, beside those of authentication
+    and those that every route may have.
     """
 
     method: str
@@ -67,7 +67,7 @@ class Route(Struct, frozen=True):
     scope: Scope | Literal["open"]
     summary: str
     handler: Handler
-    answers: Mapping[int, Answer]
+    responses: Mapping[int, Response]
     problems: tuple[ProblemKind, ...] = ()
-    takes: tuple[Parameter, ...] = ()
-    body: Body | None = None
+    parameters: tuple[Parameter, ...] = ()
+    request_body: RequestBody | None = None

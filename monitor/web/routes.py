@@ -1,7 +1,7 @@
 """
-The table of routes: method, path, who may, what for. The README and the tests are checked against it.
+The table of routes: method, path, scope, purpose. The README and the tests are checked against it.
 
-The image routes answer in the Controller's own shape, so that the vendor's SDK reads them.
+The image routes have the Controller's own shape, so that the vendor's SDK can read them.
 """
 
 from typing import Any, Final
@@ -12,7 +12,6 @@ from aiohttp import web
 from monitor.config.types import Difference
 from monitor.model.errors import ProblemKind
 from monitor.web import parameters
-from monitor.web.context import STATE
 from monitor.web.handlers.audit import list_audit
 from monitor.web.handlers.controllers import list_controllers
 from monitor.web.handlers.events import stream_events
@@ -21,25 +20,24 @@ from monitor.web.handlers.metrics import metrics
 from monitor.web.handlers.nodes import list_nodes
 from monitor.web.handlers.page import FILE_TYPES, get_file, get_page
 from monitor.web.handlers.patch import options_image, patch_image
+from monitor.web.handlers.probes import healthy, ready
 from monitor.web.handlers.reload import reload
 from monitor.web.openapi import document
 from monitor.web.openapi_patch import PATCH_BODY
-from monitor.web.responses import AuditPage, Image, ImagePage, NodePage, PollingPage, Rehearsal
-from monitor.web.route import Answer, Header, Route
+from monitor.web.responses import AuditPage, ControllerPage, DryRun, Image, ImagePage, NodePage
+from monitor.web.route import Header, Response, Route
 
 _TEXT = ("text/plain",)
-_ETAG = Header("ETag", "The entity tag of the image as it is.")
-_FILE_TAG = Header("ETag", "The entity tag of the file.")
-_SAME_FILE = {304: Answer("it is what it was", headers=(_FILE_TAG,))}
+_ETAG = Header("ETag", "The entity tag of the image.")
+_FILE_ETAG = Header("ETag", "The entity tag of the file.")
+_FILE_NOT_MODIFIED = {304: Response("the file has not changed", headers=(_FILE_ETAG,))}
 _ALLOW = Header("Allow", "The methods that are allowed.")
-_ACCEPT_PATCH = Header("Accept-Patch", "The media types in which it is patched (RFC 5789).")
+_ACCEPT_PATCH = Header("Accept-Patch", "The media types that PATCH accepts (RFC 5789).")
 # `no-such-route`: a uuid with `{` or `}` in it matches no route
 _ONE_IMAGE: Final[tuple[ProblemKind, ...]] = ("no-such-image", "no-such-route", "ambiguous-image")
 
-_AFTER = "the image after the change; of a dry run, what would be done"
-_ETAG_UNLESS_DRY = Header(
-    "ETag", "The entity tag of the image after the change; not there after a dry run.", always=False
-)
+_PATCHED = "the image after the change; for a dry run, what would be done"
+_PATCHED_ETAG = Header("ETag", "The entity tag of the image after the change; absent after a dry run.", required=False)
 _OF_A_PATCH: Final[tuple[ProblemKind, ...]] = (
     "bad-query", "bad-json", "no-version", "unknown-version", "name-mismatch", "tenant-mismatch", "request-timeout",
     "image-active", "precondition-failed", "too-large", "unsupported-media-type", "bad-patch", "unknown-field",
@@ -47,29 +45,11 @@ _OF_A_PATCH: Final[tuple[ProblemKind, ...]] = (
     "client-closed-request", "not-recorded", "controller-refused", "controller-failed", "database-down",
     "controller-upgrading", "controller-busy", "outcome-unknown",
 )  # fmt: skip
-
-
-_STREAM = "`event: state` with a LiveState, then `event: change` with a LiveChange each; comments while nothing happens"
-
-
-async def healthy(request: web.Request) -> web.Response:
-    """200 while the scheduler's heartbeat is young."""
-    return _word(request.app[STATE].not_healthy(), "healthy")
-
-
-async def ready(request: web.Request) -> web.Response:
-    """200 when the store is open and every controller was tried, or 30 s have gone."""
-    return _word(request.app[STATE].not_ready(), "ready")
-
-
-def _word(complaint: str, word: str) -> web.Response:
-    return web.Response(
-        text=f"not {word}: {complaint}\n" if complaint else f"{word}\n", status=503 if complaint else 200
-    )
+_STREAM = "`event: state` with a LiveState, then an `event: change` with a LiveChange for each change; comments between"
 
 
 async def openapi(_request: web.Request) -> web.Response:
-    """This table, in the words that other programs read."""
+    """The OpenAPI document of this table."""
     return web.Response(body=_DOCUMENT, content_type="application/json")
 
 
@@ -78,9 +58,9 @@ ROUTES: Final = (
         "GET",
         "/",
         "open",
-        "the live page; all that it shows comes from the routes below, with the credential that they need",
+        "the live page; it contains no data, and reads the routes below with the reader's credential",
         get_page,
-        {200: Answer("a page of HTML", (str,), ("text/html",), (_FILE_TAG,)), **_SAME_FILE},
+        {200: Response("an HTML page", (str,), ("text/html",), (_FILE_ETAG,)), **_FILE_NOT_MODIFIED},
     ),
     Route(
         "GET",
@@ -88,12 +68,9 @@ ROUTES: Final = (
         "open",
         "the page's scripts and styles",
         get_file,
-        {
-            200: Answer("the file", (str,), FILE_TYPES, (_FILE_TAG,)),
-            **_SAME_FILE,
-        },
+        {200: Response("the file", (str,), FILE_TYPES, (_FILE_ETAG,)), **_FILE_NOT_MODIFIED},
         problems=("no-such-route",),
-        takes=(parameters.FILE,),
+        parameters=(parameters.FILE,),
     ),
     Route(
         "GET",
@@ -101,7 +78,7 @@ ROUTES: Final = (
         "metrics",
         "Prometheus metrics, as text 0.0.4 or OpenMetrics 1.0.0",
         metrics,
-        {200: Answer("as `Accept` prefers", (str,), (*_TEXT, "application/openmetrics-text"))},
+        {200: Response("the format that `Accept` prefers", (str,), (*_TEXT, "application/openmetrics-text"))},
     ),
     Route(
         "GET",
@@ -109,15 +86,15 @@ ROUTES: Final = (
         "open",
         "200 while the daemon's scheduler runs",
         healthy,
-        {200: Answer("healthy", (str,), _TEXT), 503: Answer("not healthy, and why", (str,), _TEXT)},
+        {200: Response("healthy", (str,), _TEXT), 503: Response("not healthy, with the reason", (str,), _TEXT)},
     ),
     Route(
         "GET",
         "/-/ready",
         "open",
-        "200 when the store is open and every controller was tried once",
+        "200 when the database is open and every controller was polled once",
         ready,
-        {200: Answer("ready", (str,), _TEXT), 503: Answer("not ready, and why", (str,), _TEXT)},
+        {200: Response("ready", (str,), _TEXT), 503: Response("not ready, with the reason", (str,), _TEXT)},
     ),
     Route(
         "POST",
@@ -125,7 +102,7 @@ ROUTES: Final = (
         "admin",
         "read the configuration again, all or nothing",
         reload,
-        {200: Answer("the controllers that were added, changed and removed", (Difference,))},
+        {200: Response("the controllers that were added, changed and removed", (Difference,))},
         problems=("bad-config",),
     ),
     Route(
@@ -134,9 +111,9 @@ ROUTES: Final = (
         "read",
         "all images as last seen, in the Controller's own shape",
         list_images,
-        {200: Answer("one page of them", (ImagePage,))},
+        {200: Response("one page of images", (ImagePage,))},
         problems=("bad-query",),
-        takes=parameters.FILTERS,
+        parameters=parameters.FILTERS,
     ),
     Route(
         "GET",
@@ -144,9 +121,12 @@ ROUTES: Final = (
         "read",
         "one image as last seen, with its ETag",
         get_image,
-        {200: Answer("the image", (Image,), headers=(_ETAG,)), 304: Answer("it is what it was", headers=(_ETAG,))},
+        {
+            200: Response("the image", (Image,), headers=(_ETAG,)),
+            304: Response("the image has not changed", headers=(_ETAG,)),
+        },
         problems=_ONE_IMAGE,
-        takes=(parameters.UUID, parameters.CONTROLLER, parameters.IF_NONE_MATCH),
+        parameters=(parameters.UUID, parameters.CONTROLLER, parameters.IF_NONE_MATCH),
     ),
     Route(
         "GET",
@@ -154,58 +134,58 @@ ROUTES: Final = (
         "read",
         "what each node did for each task of the image",
         list_nodes,
-        {200: Answer("one event a task and node", (NodePage,))},
+        {200: Response("one event per task and node", (NodePage,))},
         problems=_ONE_IMAGE,
-        takes=(parameters.UUID, parameters.CONTROLLER),
+        parameters=(parameters.UUID, parameters.CONTROLLER),
     ),
     Route(
         "OPTIONS",
         "/api/image/{uuid}",
         "read",
-        "what the image can be asked, and how it is patched",
+        "which methods the image has, and which media types PATCH accepts",
         options_image,
-        {204: Answer("it is in the headers", headers=(_ALLOW, _ACCEPT_PATCH))},
+        {204: Response("the answer is in the headers", headers=(_ALLOW, _ACCEPT_PATCH))},
         problems=("no-such-route",),
-        takes=(parameters.UUID,),
+        parameters=(parameters.UUID,),
     ),
     Route(
         "PATCH",
         "/api/image/{uuid}",
         "annotate",
-        "annotate the image, or change it on its controller",
+        "annotate the image, or change it on its Controller",
         patch_image,
-        {200: Answer(_AFTER, (Image, Rehearsal), headers=(_ETAG_UNLESS_DRY,))},
+        {200: Response(_PATCHED, (Image, DryRun), headers=(_PATCHED_ETAG,))},
         problems=(*_ONE_IMAGE, *_OF_A_PATCH),
-        takes=parameters.PATCH,
-        body=PATCH_BODY,
+        parameters=parameters.PATCH,
+        request_body=PATCH_BODY,
     ),
     Route(
         "GET",
         "/api/controllers",
         "read",
-        "how polling each controller goes",
+        "the state of polling each controller",
         list_controllers,
-        {200: Answer("all that the caller may see", (PollingPage,))},
+        {200: Response("all controllers that are visible to the caller", (ControllerPage,))},
     ),
     Route(
         "GET",
         "/api/events",
         "read",
-        "the fleet live, as Server-Sent Events: first the whole state, then changes",
+        "the fleet live, as Server-Sent Events: first the full state, then changes",
         stream_events,
-        {200: Answer(_STREAM, (str,), ("text/event-stream",))},
+        {200: Response(_STREAM, (str,), ("text/event-stream",))},
         problems=("too-many-readers",),
-        takes=(parameters.LAST_EVENT_ID,),
+        parameters=(parameters.LAST_EVENT_ID,),
     ),
     Route(
         "GET",
         "/api/audit",
         "admin",
-        "who changed what, when, and how it ended; the newest first",
+        "who changed what and when, with the outcome; the newest first",
         list_audit,
-        {200: Answer("one page of it", (AuditPage,))},
+        {200: Response("one page of entries", (AuditPage,))},
         problems=("bad-query", "database-down"),
-        takes=parameters.AUDIT,
+        parameters=parameters.AUDIT,
     ),
     Route(
         "GET",
@@ -213,7 +193,7 @@ ROUTES: Final = (
         "read",
         "these routes as an OpenAPI 3.1 document",
         openapi,
-        {200: Answer("the document", (dict[str, Any],))},
+        {200: Response("the document", (dict[str, Any],))},
     ),
 )
 

@@ -1,7 +1,7 @@
 """
-Where the daemon listens, be it handed to us, and TLS there: exchanged while it runs, for all who come after.
+The listening socket, bound here or inherited, with a TLS context that can be replaced while the daemon runs.
 
-And that whoever speaks no HTTP there is answered in words of ours.
+Also makes aiohttp answer what is not HTTP with a problem response.
 """
 
 import os
@@ -15,47 +15,52 @@ from aiohttp import web
 from monitor.config.values import write_address
 from monitor.model.errors import MonitorError
 
-Answer = Callable[[int], web.Response]
+ErrorResponse = Callable[[int], web.Response]
 
 
 class Runner(web.AppRunner):
     """
-    Runs a site. ``answer``: what is answered instead of aiohttp's own words, by status, where no handler is asked.
+    Runs an application. ``error_response``: makes the response, by status, to what is not an HTTP request.
 
-    aiohttp 3.14 has no other way than these three: it tells of what is no HTTP to no middleware and no signal.
+    aiohttp 3.14 calls no middleware and no signal for such bytes, so that three of its classes are subclassed here.
     """
 
-    def __init__(self, site: web.Application, answer: Answer, **how: Any) -> None:  # noqa: ANN401  as AppRunner's
-        super().__init__(site, **how)
-        self._answer = answer
+    def __init__(
+        self,
+        app: web.Application,
+        error_response: ErrorResponse,
+        **kwargs: Any,  # noqa: ANN401  as AppRunner's
+    ) -> None:
+        super().__init__(app, **kwargs)
+        self._error_response = error_response
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        made = _Server(server.request_handler, request_factory=server.request_factory, **server._kwargs)  # noqa: SLF001
-        made.answer = self._answer
-        return made
+        ours = _Server(server.request_handler, request_factory=server.request_factory, **server._kwargs)  # noqa: SLF001
+        ours.error_response = self._error_response
+        return ours
 
 
 class _Server(web.Server):
-    answer: Answer
+    error_response: ErrorResponse
 
     def __call__(self) -> web.RequestHandler:
         connection = _Connection(self, loop=self._loop, **self._kwargs)
-        connection.answer = self.answer
+        connection.error_response = self.error_response
         return connection
 
 
 class _Connection(web.RequestHandler):
-    __slots__ = ("answer",)
+    __slots__ = ("error_response",)
 
-    answer: Answer
+    error_response: ErrorResponse
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """As aiohttp's, which logs it and raises when an answer has begun; but for its text, which tells of headers."""
+        """Log as aiohttp does, or raise if a response has begun; but send our own text: aiohttp's repeats headers."""
         super().handle_error(request, status, exc, message)
-        response = self.answer(status)
+        response = self.error_response(status)
         response.force_close()
         return response
 
@@ -64,7 +69,8 @@ class Listener:
     """
     One address for one runner.
 
-    ``context``: None for plain HTTP, which only a restart changes. ``passed``: listens already, or will; else we bind.
+    ``context``: None for plain HTTP, which only a restart changes. ``inherited``: a socket
+    to listen on; None: bind one.
     """
 
     def __init__(
@@ -73,53 +79,53 @@ class Listener:
         host: str,
         port: int,
         context: ssl.SSLContext | None,
-        passed: socket.socket | None = None,
+        inherited: socket.socket | None = None,
     ) -> None:
         self._runner = runner
-        self._wanted = host, port
-        self._passed = passed
-        self._context = _Turning(context) if context else None
+        self._requested = host, port
+        self._inherited = inherited
+        self._context = _ReplaceableContext(context) if context else None
 
     @property
     def scheme(self) -> str:
-        """What stands before its address in a URL."""
+        """``http`` or ``https``."""
         return "https" if self._context else "http"
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port of the first socket; the free port, where port 0 was asked for. Known once it listens."""
+        """Host and port of the first socket, once it listens; for port 0 the free port that was chosen."""
         host, port = self._runner.addresses[0][:2]
         return host, port
 
     async def start(self) -> None:
-        """Take connections. Raises: MonitorError."""
+        """Accept connections. Raises: MonitorError."""
         try:
-            if self._passed:
-                await web.SockSite(self._runner, self._passed, ssl_context=self._context).start()
+            if self._inherited:
+                await web.SockSite(self._runner, self._inherited, ssl_context=self._context).start()
             else:
-                await web.TCPSite(self._runner, *self._wanted, ssl_context=self._context).start()
+                await web.TCPSite(self._runner, *self._requested, ssl_context=self._context).start()
         except OSError as error:
-            words = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-            raise MonitorError(f"cannot listen on {write_address(self._wanted)}: {words}") from error
+            reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+            raise MonitorError(f"cannot listen on {write_address(self._requested)}: {reason}") from error
 
-    def renew(self, context: ssl.SSLContext | None) -> None:
-        """Speak so with whoever comes from now on; those who are connected go on as they are."""
+    def set_tls_context(self, context: ssl.SSLContext | None) -> None:
+        """Use it for new connections; open ones are not affected. Ignored for plain HTTP, as is None for TLS."""
         if self._context and context:
             self._context.current = context
 
 
-class _Turning(ssl.SSLContext):
+class _ReplaceableContext(ssl.SSLContext):
     """
-    What the event loop is given for good: each connection is set up by the context of the moment.
+    The event loop keeps this one; each connection is made by the context that is current.
 
-    Loops ask it nothing but ``wrap_bio``. To exchange the listening socket's server instead would lose a connection
-    that was accepted but not set up yet.
+    Event loops use only ``wrap_bio``. To replace the server of the listening socket instead would lose connections that
+    are accepted but have no protocol yet.
     """
 
     current: ssl.SSLContext
 
     def __new__(cls, _current: ssl.SSLContext) -> Self:
-        """Make an empty one; it is never used itself."""
+        """Make an empty context; it is never used itself."""
         return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
 
     def __init__(self, current: ssl.SSLContext) -> None:
@@ -133,5 +139,5 @@ class _Turning(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        """Begin one connection."""
+        """Begin one connection with the current context."""
         return self.current.wrap_bio(incoming, outgoing, server_side, server_hostname, session)

@@ -10,11 +10,11 @@ from typing import Final
 from playwright.async_api import Browser, Page
 
 from monitor.metrics.self_metrics import SelfMetrics
-from monitor.web.app import make_site
+from monitor.web.app import make_app
 from tests.benchmarks.children import child
 from tests.benchmarks.measure import Row, Scale, spoken
 from tests.benchmarks.mix import IMAGES, busy_fleet
-from tests.benchmarks.serving import listen, state_of
+from tests.benchmarks.serving import context_of, listen
 from tests.support.browser import chromium
 
 _PATIENCE_S: Final = 10.0
@@ -107,5 +107,5 @@ def _serve(pipe: Connection, controllers: int) -> None:
 
 async def _serve_fleet(pipe: Connection, controllers: int) -> None:
     """Our site with a fleet that stands still."""
-    pipe.send(await listen(make_site(state_of(await busy_fleet(controllers), SelfMetrics()))))
+    pipe.send(await listen(make_app(context_of(await busy_fleet(controllers), SelfMetrics()))))
     await asyncio.Event().wait()

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.image import TrackedImage
 from monitor.polling.fleet import Entry
-from monitor.web.app import make_site
-from monitor.web.stream.feed import BEAT_S, EventStream
+from monitor.web.app import make_app
+from monitor.web.stream.feed import FLUSH_INTERVAL_S, EventStream
 from tests.benchmarks.children import Child, child, cpu_s, resident
 from tests.benchmarks.measure import Cost, Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import IMAGES, busy_fleet
-from tests.benchmarks.serving import listen, state_of
+from tests.benchmarks.serving import context_of, listen
 
 _GZIP = b"GET %b HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: gzip\r\n\r\n"
 _FROZEN = "frozen"
@@ -75,7 +75,7 @@ class _Server:
     def __init__(self, pipe: Connection, scale: Scale) -> None:
         self._pipe = pipe
         self._scale = scale
-        self._pace_s = min(1.0, 2 * BEAT_S + scale.interval_s)
+        self._pace_s = min(1.0, 2 * FLUSH_INTERVAL_S + scale.interval_s)
         self._bytes = b""
         self._due = asyncio.Event()
         self._bare_readers = 0
@@ -83,10 +83,10 @@ class _Server:
     async def run(self) -> None:
         """Do as the pipe says, for ever."""
         self._fleet = await busy_fleet(self._scale.changing)
-        self._state = state_of(self._fleet, SelfMetrics())
+        self._context = context_of(self._fleet, SelfMetrics())
         bare = web.Application()
         bare.router.add_get("/bare", self._bare)
-        self._pipe.send((await listen(make_site(self._state)), await listen(bare)))
+        self._pipe.send((await listen(make_app(self._context)), await listen(bare)))
         while True:
             order = await asyncio.to_thread(self._pipe.recv)
             self._pipe.send(await getattr(self, f"_{order.replace(' ', '_')}")())
@@ -100,7 +100,7 @@ class _Server:
 
     @property
     def _feed(self) -> EventStream:
-        return self._state.feed
+        return self._context.event_stream
 
     async def _ours(self) -> tuple[float, float]:
         number, started = self._feed.number, cpu_s()
@@ -108,7 +108,7 @@ class _Server:
             self._fleet.publish(_moved(entry))
         await asyncio.sleep(self._pace_s)
         cost = cpu_s() - started
-        news = self._feed.after(number, None)
+        news = self._feed.events_after(number, None)
         assert news
         self._bytes = news.deflated
         return cost, 0.0

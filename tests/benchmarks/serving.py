@@ -17,9 +17,9 @@ from monitor.metrics.self_metrics import SelfMetrics
 from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Fleet
 from monitor.store import Store
-from monitor.web.app import make_site
+from monitor.web.app import make_app
 from monitor.web.auth.authenticator import Authenticator
-from monitor.web.context import State
+from monitor.web.context import Context
 from monitor.web.stream.feed import EventStream
 from tests.benchmarks.children import child, cpu_s
 from tests.benchmarks.measure import Row, Scale, in_turn, spoken
@@ -91,13 +91,13 @@ def _serve(pipe: Connection, series: int) -> None:
 async def _serve_both(pipe: Connection, series: int) -> None:
     """Our site on one port; on the other the same bytes, ready, and what this process cost so far."""
     fleet, own = await fleet_of(series), SelfMetrics()
-    ours = await listen(make_site(state_of(fleet, own)))
+    ours = await listen(make_app(context_of(fleet, own)))
     theirs = await listen(_static([*pieces_of(fleet), piece(own.render(openmetrics=False))]))
     pipe.send((f"{image_series(fleet):,} image series", ours, theirs))
     await asyncio.Event().wait()
 
 
-def state_of(fleet: Fleet, own: SelfMetrics) -> State:
+def context_of(fleet: Fleet, own: SelfMetrics) -> Context:
     """What a scrape needs, and the rest as it is when nobody patches."""
     ledger = Store("sqlite://").ledger
     config = Config(
@@ -110,12 +110,12 @@ def state_of(fleet: Fleet, own: SelfMetrics) -> State:
         controllers=(),
         files=(),
     )
-    return State(
+    return Context(
         fleet=fleet,
-        own=own,
-        door=Authenticator(config, own, clock=time.monotonic),
-        ledger=ledger,
-        feed=EventStream(fleet, now=time.time),
+        self_metrics=own,
+        authenticator=Authenticator(config, own, clock=time.monotonic),
+        audit_log=ledger,
+        event_stream=EventStream(fleet, now=time.time),
         now=time.time,
         patcher=Patcher(fleet, ledger, {}, now=time.time, ended=own.patched),
         tenants={},

@@ -26,7 +26,7 @@ from monitor.patching.body import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
 from monitor.patching.fields import ADJUSTABLE
 from monitor.polling import eta
 from monitor.store import upload_history
-from monitor.web.handlers import events
+from monitor.web.context import Limits
 from monitor.web.problems import PROBLEM_KINDS
 from monitor.web.routes import ROUTES
 from monitor.web.stream import feed
@@ -169,11 +169,12 @@ def test_every_recording_rule_stands_in_the_table_and_no_other() -> None:
 
 def test_the_limits_of_the_stream_and_of_estimates_are_as_the_code_has_them() -> None:
     stream = section("### Events")
-    assert f"within {feed.BEAT_S:g} s" in stream
-    assert f"({feed._MOST_FRAMES:,} changes or {feed._MOST_BYTES >> 20} MiB)" in stream
-    assert f"Every {events._HEARTBEAT_S:.0f} s without" in stream
-    assert f"takes nothing for {events._PATIENCE_S:.0f} s" in stream
-    assert (feed.MOST_READERS, "A thousand may" in stream) == (1000, True)
+    limits = Limits()
+    assert f"within {feed.FLUSH_INTERVAL_S:g} s" in stream
+    assert f"({limits.max_buffered_events:,} changes or {feed.MAX_BUFFERED_BYTES >> 20} MiB)" in stream
+    assert f"Every {limits.heartbeat_s:.0f} s without" in stream
+    assert f"does not read for {limits.event_write_timeout_s:.0f} s" in stream
+    assert f"At most {limits.max_readers:,} readers" in stream
     estimates = section("### Estimates")
     assert f"once {eta._LEAST:.0%}".replace("%", " %") in estimates
     assert (upload_history._MOST, "the last five" in estimates) == (5, True)

@@ -132,7 +132,7 @@ async def scrapes_more(daemon: Daemon, number: int) -> None:
     """Wait until so many more scrapes were answered."""
 
     async def answered() -> float:
-        value = daemon.state.own.registry.get_sample_value(
+        value = daemon.context.self_metrics.registry.get_sample_value(
             "avi_upgrade_monitor_http_request_duration_seconds_count",
             {"route": "/metrics", "method": "GET", "code": "200"},
         )

@@ -266,5 +266,5 @@ async def test_neither_key_nor_hash_nor_password_comes_out(daemon: Daemon, examp
             return any(log["event"] == "web_config_bad" for log in logs)
 
         await eventually(said, bool)
-    shown = f"{answers}{logs}{daemon.state.door.web!r}"
+    shown = f"{answers}{logs}{daemon.context.authenticator.web!r}"
     assert [secret for secret in secrets if secret in shown] == []

@@ -233,4 +233,4 @@ async def test_nothing_that_was_shown_at_the_door_comes_out_again(
     assert [event for event in ("auth_failed", '"event": "request"') if event not in said] == []
     assert [secret for secret in secrets if secret in said] == []
     assert [secret for secret in secrets if secret in "".join(answers)] == []
-    assert [secret for secret in secrets if secret in repr(daemon.state.door.web)] == []
+    assert [secret for secret in secrets if secret in repr(daemon.context.authenticator.web)] == []

@@ -318,7 +318,7 @@ async def test_who_has_no_credential_or_too_little_of_one_is_told_what_is_missin
         assert "see: --token-file, or AVI_UPGRADE_MONITOR_TOKEN" in nobody.stderr
         alice = await they("patch", "broken", "--set", "name=x", token=ALICE)
         assert alice.exit_code == 4
-        assert "403 Forbidden: alice may annotate; to change name needs the scope adjust" in alice.stderr
+        assert "403 Forbidden: alice may annotate; changing name needs the scope adjust" in alice.stderr
         assert they.dc1.image(they.uuids["broken"])["name"] == "broken"
 
 

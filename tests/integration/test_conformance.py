@@ -54,8 +54,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 async def test_every_route_answers_as_documented_when_all_is_well(site: Site, route: Any) -> None:  # noqa: ANN401
     await site.ask("PATCH", IMAGE, ANNOTATE | RENAME)  # something to show
     path = route.path.replace("{uuid}", "{idle}").replace("{file}", "style.css")
-    got = await site.ask(route.method, path, ANNOTATE if route.body else None)
-    assert got.status in route.answers
+    got = await site.ask(route.method, path, ANNOTATE if route.request_body else None)
+    assert got.status in route.responses
     if route.method == "GET":
         assert (await site.ask("HEAD", path)).status == got.status
 

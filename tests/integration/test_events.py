@@ -1,4 +1,4 @@
-"""``GET /api/events`` of a real daemon: first everything, then what changed, to whoever may see it."""
+"""``GET /api/events`` of a real daemon: first the full state, then changes, as far as the reader may see them."""
 
 import asyncio
 import gzip
@@ -16,8 +16,7 @@ import yaml
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
-from monitor.web.handlers import events as module
-from monitor.web.stream import feed as feeds
+from monitor.web.context import Limits
 from tests.support.conformance import require_conformance
 from tests.support.daemons import PATIENCE_S, QUICK, failed, polled, scrape, until, watching
 from tests.support.events import Reader, reading
@@ -32,13 +31,17 @@ NARROW = "aum_narrow"
 
 @asynccontextmanager
 async def serving(
-    tmp_path: Path, *, speed: float = 0.0, poll: Mapping[str, object] = QUICK
+    tmp_path: Path,
+    *,
+    speed: float = 0.0,
+    poll: Mapping[str, object] = QUICK,
+    limits: Limits = Limits(),  # noqa: B008  frozen
 ) -> AsyncIterator[tuple[Daemon, Simulator]]:
     """A daemon that has polled both controllers once."""
     tokens = [*TOKENS, token("narrow", NARROW, "read", controllers=["dc2"])]
     async with (
         Simulator(SPECS, speed=speed) as simulator,
-        watching(simulator, tmp_path, tokens=tokens, poll=poll, anonymous=["metrics", "read"]) as daemon,
+        watching(simulator, tmp_path, tokens=tokens, poll=poll, limits=limits, anonymous=["metrics", "read"]) as daemon,
     ):
         for name in simulator.controllers:
             await polled(daemon, name)
@@ -49,7 +52,7 @@ def active(daemon: Daemon) -> str:
     return next(track.image.uuid for _, track in daemon.fleet.images() if track.image.active)
 
 
-async def test_the_first_event_tells_everything(tmp_path: Path) -> None:
+async def test_the_first_event_is_the_full_state(tmp_path: Path) -> None:
     async with serving(tmp_path) as (daemon, _), reading(daemon) as reader:
         assert reader.response.status == 200
         assert reader.response.content_type == "text/event-stream"
@@ -65,7 +68,7 @@ async def test_the_first_event_tells_everything(tmp_path: Path) -> None:
         assert (image["state"], image["tasks"], image["eta"], image["annotations"]) == ("in_progress", 6, None, {})
 
 
-async def test_then_come_changes_alone_until_what_is_known_is_what_is(tmp_path: Path) -> None:
+async def test_later_events_are_changes_that_keep_the_reader_up_to_date(tmp_path: Path) -> None:
     async with serving(tmp_path, speed=200.0) as (daemon, simulator), reading(daemon) as reader:
         uuid = active(daemon)
         await reader.until(lambda reader: reader.image(uuid).get("eta") is not None)
@@ -76,7 +79,7 @@ async def test_then_come_changes_alone_until_what_is_known_is_what_is(tmp_path: 
         await reader.until(lambda reader: not reader.image(uuid))
 
 
-async def test_annotations_move_at_once_and_health_when_it_changes(tmp_path: Path) -> None:
+async def test_annotations_are_sent_at_once_and_health_only_when_it_changes(tmp_path: Path) -> None:
     async with serving(tmp_path) as (daemon, simulator), reading(daemon) as reader:
         uuid = active(daemon)
         await reader.next()
@@ -88,14 +91,14 @@ async def test_annotations_move_at_once_and_health_when_it_changes(tmp_path: Pat
         await reader.until(lambda reader: not reader.controllers["dc2"]["up"])
         assert reader.controllers["dc2"]["reason"] == "connect"
         assert reader.controllers["dc2"]["seen_at"]
-        told = len(reader.kinds)
+        received = len(reader.kinds)
         await failed(daemon, "dc2", "connect", times=5)
         await patch(daemon, uuid, {"annotations": {"change": "CHG-2"}})
         await reader.until(lambda reader: reader.image(uuid)["annotations"]["change"] == "CHG-2")
-        assert len(reader.kinds) == told + 1, "nothing is said of polls that tell nothing new"
+        assert len(reader.kinds) == received + 1, "polls without a change send no event"
 
 
-async def test_whoever_comes_back_gets_what_he_missed_and_no_more(tmp_path: Path) -> None:
+async def test_a_reader_that_reconnects_gets_the_events_it_missed_and_no_others(tmp_path: Path) -> None:
     async with serving(tmp_path) as (daemon, _):
         uuid = active(daemon)
         async with reading(daemon) as reader:
@@ -107,31 +110,30 @@ async def test_whoever_comes_back_gets_what_he_missed_and_no_more(tmp_path: Path
 
 
 @pytest.mark.parametrize("known", ["0-0", "nonsense", "ffffffff-99999999", "-", ""])
-async def test_whoever_knows_something_else_gets_everything(tmp_path: Path, known: str) -> None:
+async def test_a_reader_with_an_unknown_event_id_gets_the_full_state(tmp_path: Path, known: str) -> None:
     async with serving(tmp_path) as (daemon, _), reading(daemon, Last_Event_ID=known) as reader:
         await reader.next()
         assert reader.kinds == ["state"]
 
 
-async def test_a_reader_that_falls_behind_gets_a_fresh_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "_MOST_FRAMES", 3)
-    async with serving(tmp_path) as (daemon, _):
+async def test_a_reader_that_falls_behind_the_buffer_gets_the_full_state(tmp_path: Path) -> None:
+    async with serving(tmp_path, limits=Limits(max_buffered_events=3)) as (daemon, _):
         uuid = active(daemon)
         async with reading(daemon) as reader:
             await reader.next()
-        feed = daemon.state.feed
+        stream = daemon.context.event_stream
         for number in range(5):
-            before = feed.number
+            before = stream.number
             await patch(daemon, uuid, {"annotations": {"n": str(number)}})
-            await feed.news(before, feed.generation)
+            await stream.wait(before, stream.generation)
         async with reading(daemon, Last_Event_ID=reader.last_id) as again:
             await again.next()
             assert again.kinds == ["state"]
             assert again.image(uuid)["annotations"] == {"n": "4"}
 
 
-async def test_a_stream_that_is_compressed_is_one_and_ends_well(tmp_path: Path) -> None:
-    """Read as it comes, not at its end: a reader waits for every event."""
+async def test_a_compressed_stream_is_one_gzip_stream_with_a_checksum_at_its_end(tmp_path: Path) -> None:
+    """Decompressed as it arrives: every event must be readable at once."""
     async with serving(tmp_path) as (daemon, _):
         uuid = active(daemon)
         inflate, text = zlib.decompressobj(16 + zlib.MAX_WBITS), b""
@@ -140,15 +142,15 @@ async def test_a_stream_that_is_compressed_is_one_and_ends_well(tmp_path: Path) 
             assert response.headers["Content-Encoding"] == "gzip"
             while uuid.encode() not in text:
                 text += inflate.decompress(await response.content.readany())
-            daemon.state.feed.recall()
+            daemon.context.event_stream.disconnect_all()
             whole = await response.content.read()
             text += inflate.decompress(whole)
-            assert inflate.eof, "with its checksum, which zlib has compared"
+            assert inflate.eof, "zlib has verified the checksum"
         assert text.startswith(b"event: state\nid: ")
         assert gzip.decompress(gzip.compress(text)) == text
 
 
-async def test_a_reader_sees_the_controllers_that_he_may_see(tmp_path: Path) -> None:
+async def test_a_reader_gets_the_controllers_that_are_visible_to_it(tmp_path: Path) -> None:
     async with serving(tmp_path) as (daemon, simulator), reading(daemon, token=NARROW) as reader:
         await reader.next()
         assert reader.controllers.keys() == {"dc2"}
@@ -159,13 +161,13 @@ async def test_a_reader_sees_the_controllers_that_he_may_see(tmp_path: Path) -> 
         assert reader.kinds == ["state", "change"]
 
 
-async def test_who_may_not_read_is_refused(tmp_path: Path) -> None:
+async def test_an_unknown_token_is_refused(tmp_path: Path) -> None:
     async with serving(tmp_path) as (daemon, _), reading(daemon, token="aum_nobody") as reader:
         assert reader.response.status == 401
         assert reader.response.content_type == "application/problem+json"
 
 
-async def test_a_reload_ends_the_stream_and_a_controller_that_is_gone_goes(tmp_path: Path) -> None:
+async def test_a_reload_ends_the_stream_and_the_next_one_lacks_a_removed_controller(tmp_path: Path) -> None:
     async with serving(tmp_path) as (daemon, _):
         async with reading(daemon, token=EVE) as reader:
             await reader.next()
@@ -178,18 +180,18 @@ async def test_a_reload_ends_the_stream_and_a_controller_that_is_gone_goes(tmp_p
             while await reader.next():
                 pass
         async with reading(daemon, token=EVE, Last_Event_ID=reader.last_id) as refused:
-            assert refused.response.status == 401, "who may not read any more does not"
+            assert refused.response.status == 401, "a removed token cannot read on"
         async with reading(daemon, token=ALICE, Last_Event_ID=reader.last_id) as again:
             await again.until(lambda reader: "dc2" not in reader.controllers)
 
 
-async def test_a_stop_ends_every_stream_cleanly(tmp_path: Path) -> None:
+async def test_a_shutdown_ends_every_stream_cleanly(tmp_path: Path) -> None:
     readers: list[Reader] = []
 
     async def follow(daemon: Daemon) -> None:
         async with reading(daemon) as reader:
             readers.append(reader)
-            while await reader.next():  # a body that is cut off would raise
+            while await reader.next():  # a truncated body would raise
                 pass
 
     async with asyncio.TaskGroup() as tasks, serving(tmp_path) as (daemon, _):
@@ -201,36 +203,34 @@ async def test_a_stop_ends_every_stream_cleanly(tmp_path: Path) -> None:
     assert [reader.kinds[0] for reader in readers] == ["state"] * 5
 
 
-async def test_silence_is_broken_by_heartbeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_HEARTBEAT_S", 0.01)
-    async with serving(tmp_path) as (daemon, _), reading(daemon) as reader:
+async def test_without_changes_there_are_heartbeats(tmp_path: Path) -> None:
+    async with serving(tmp_path, limits=Limits(heartbeat_s=0.01)) as (daemon, _), reading(daemon) as reader:
         await reader.next()
         async with asyncio.timeout(PATIENCE_S):
             while (await reader.response.content.readline()) != b": \n":
                 pass
 
 
-async def test_one_reader_too_many_is_told_to_come_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_HEARTBEAT_S", 0.1)  # at the latest then it is noticed that a reader has gone
-    monkeypatch.setattr(feeds, "MOST_READERS", 1)
-    async with serving(tmp_path) as (daemon, _):
+async def test_one_reader_too_many_is_told_to_retry(tmp_path: Path) -> None:
+    limits = Limits(
+        heartbeat_s=0.1, max_readers=1
+    )  # a heartbeat is when a disconnected reader is noticed at the latest
+    async with serving(tmp_path, limits=limits) as (daemon, _):
         async with reading(daemon) as reader:
             await reader.next()
             got = await ask(daemon, "GET", "/api/events", token=ROOT)
             assert (got.status, got.kind, got.headers["Retry-After"]) == (503, "too-many-readers", "5")
             require_conformance("GET", "/api/events", got.status, got.headers, got.body)
         async with asyncio.timeout(PATIENCE_S):
-            while daemon.state.feed.readers:
+            while daemon.context.event_stream.readers:
                 await polled(daemon, "dc1")
         async with reading(daemon) as reader:
             assert await reader.next()
 
 
-async def test_a_reader_that_takes_nothing_is_let_go_and_costs_the_others_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_PATIENCE_S", 0.5)
-    async with serving(tmp_path, poll={**QUICK, "active_interval": "500ms", "idle_interval": "500ms"}) as (
+async def test_a_reader_that_does_not_read_is_disconnected_and_delays_no_other(tmp_path: Path) -> None:
+    poll = {**QUICK, "active_interval": "500ms", "idle_interval": "500ms"}
+    async with serving(tmp_path, poll=poll, limits=Limits(event_write_timeout_s=0.5)) as (
         daemon,
         simulator,
     ):
@@ -238,26 +238,24 @@ async def test_a_reader_that_takes_nothing_is_let_go_and_costs_the_others_nothin
         long = "x" * 200
         build = {"controller_info": {"build": {"version": long, "patch_version": long}}}
         big = {"name": long, "tenant_ref": long, "type": long, "img_state": {"reason": long}, **build}
-        for number in range(4000):  # more than the kernel's buffers take
+        for number in range(4000):  # more than the buffers of the kernel hold
             dc1.put({**big, "uuid": f"image-{number}"})
         await until(daemon, "dc1", lambda entry: len(entry.snapshot.images) > 4000)
         frozen = socket.create_connection(daemon.address)
         frozen.sendall(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n")
         async with reading(daemon) as reader:
             await reader.next()
-            await patch(daemon, active(daemon), {"annotations": {"a": "b"}})
-            await reader.until(lambda reader: reader.image(active(daemon))["annotations"] == {"a": "b"})
+            (uuid,) = daemon.fleet.entries["dc2"].snapshot.images
+            simulator.controllers["dc2"].touch(uuid, name="renamed")
+            await reader.until(lambda reader: reader.image(uuid)["name"] == "renamed")
             async with asyncio.timeout(PATIENCE_S):
-                while daemon.state.feed.readers > 1:
+                while daemon.context.event_stream.readers > 1:
                     await polled(daemon, "dc1")
         frozen.close()
 
 
-async def test_a_request_that_goes_on_for_hours_is_counted_by_how_it_began(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_HEARTBEAT_S", 0.1)
-    async with serving(tmp_path) as (daemon, _):
+async def test_the_duration_of_a_stream_is_measured_until_its_response_begins(tmp_path: Path) -> None:
+    async with serving(tmp_path, limits=Limits(heartbeat_s=0.1)) as (daemon, _):
         async with reading(daemon) as reader:
             await reader.next()
         name = "avi_upgrade_monitor_http_request_duration_seconds_count"
@@ -267,13 +265,13 @@ async def test_a_request_that_goes_on_for_hours_is_counted_by_how_it_began(
                 await polled(daemon, "dc1")
 
 
-async def test_head_tells_what_get_would_begin_with(tmp_path: Path) -> None:
+async def test_head_has_the_headers_of_get(tmp_path: Path) -> None:
     async with serving(tmp_path) as (daemon, _):
         got = await ask(daemon, "HEAD", "/api/events", token=ROOT)
         assert (got.status, got.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
 
 
-async def test_the_nodes_of_an_image_are_told_task_by_task(tmp_path: Path) -> None:
+async def test_the_nodes_of_an_image_are_listed_by_task(tmp_path: Path) -> None:
     async with serving(tmp_path) as (daemon, _):
         got = await ask(daemon, "GET", f"/api/image/{active(daemon)}/nodes", token=ROOT)
         assert got.status == 200
@@ -286,7 +284,7 @@ async def test_the_nodes_of_an_image_are_told_task_by_task(tmp_path: Path) -> No
         assert (await ask(daemon, "GET", "/api/image/none/nodes", token=ROOT)).kind == "no-such-image"
 
 
-async def test_estimates_stand_beside_the_image_and_not_in_its_tag(tmp_path: Path) -> None:
+async def test_estimates_are_beside_the_image_and_not_in_its_etag(tmp_path: Path) -> None:
     async with serving(tmp_path, speed=20.0) as (daemon, _):
         path = f"/api/image/{active(daemon)}"
         await until(
@@ -307,7 +305,7 @@ async def test_estimates_stand_beside_the_image_and_not_in_its_tag(tmp_path: Pat
         assert json.loads(one.body)["eta_seconds"] is None
 
 
-async def test_a_controller_that_is_stale_is_told_with_its_images_and_their_absence_elsewhere_is_explained(
+async def test_a_stale_controller_keeps_its_images_in_the_stream_and_its_404_says_why(
     tmp_path: Path,
 ) -> None:
     async with serving(tmp_path, poll={**QUICK, "timeout": "300ms", "stale_after": "500ms"}) as (daemon, simulator):
@@ -323,15 +321,14 @@ async def test_a_controller_that_is_stale_is_told_with_its_images_and_their_abse
             assert got.json["detail"].startswith(f"dc1 (connect) had the image {uuid}, but cannot be read for too long")
 
 
-async def test_a_reader_who_leaves_is_no_error_of_anybodys(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_a_reader_that_disconnects_is_not_logged_as_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "_HEARTBEAT_S", 0.05)
-    async with serving(tmp_path) as (daemon, _):
+    async with serving(tmp_path, limits=Limits(heartbeat_s=0.05)) as (daemon, _):
         for encoding in ("identity", "gzip"):
             async with reading(daemon, Accept_Encoding=encoding) as reader:
                 await reader.response.content.readany()
             async with asyncio.timeout(PATIENCE_S):
-                while daemon.state.feed.readers:
+                while daemon.context.event_stream.readers:
                     await polled(daemon, "dc1")
     assert not [record for record in caplog.records if record.name == "aiohttp.server"]

@@ -561,7 +561,7 @@ async def refreshed(site: Site) -> None:
     """Let the daemon read the images again."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(polled(site.daemon, "dc1"))
-        site.daemon.state.patcher._targets["dc1"].display.replaced(b"{}")
+        site.daemon.context.patcher._targets["dc1"].display.replaced(b"{}")
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ async def test_a_patch_under_way_is_carried_out_though_its_controller_is_changed
     assert [entry["outcome"] for entry in await audit(site.daemon)] == ["done"]
     assert len(await dc1.requested(1, method="PATCH")) == 1
     await dc1.requested(1, path="/logout", answered=True)
-    watched = "dc1" in site.daemon.state.tenants
+    watched = "dc1" in site.daemon.context.tenants
     assert ("dc1" in site.daemon.fleet.entries, len(dc1.sessions)) == (watched, int(watched))
 
 
@@ -223,7 +223,7 @@ async def test_a_patch_outlives_a_reload_and_the_end_after_it(tmp_path: Path) ->
 async def test_an_order_that_comes_too_late_for_the_session_it_was_meant_for_is_turned_away(site: Site) -> None:
     """It has its writer, and waits for the database, while a reload ends the session."""
     (uuid, *_) = site.daemon.fleet.entries["dc1"].snapshot.images
-    writer = site.daemon.state.patcher._targets["dc1"].writer
+    writer = site.daemon.context.patcher._targets["dc1"].writer
     site.edit(pin)
     await site.reload()
     with pytest.raises(Refusal, match="nothing was changed: a reload") as caught:

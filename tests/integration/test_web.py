@@ -1,4 +1,4 @@
-"""The routes over a real socket: what they give, and how they refuse."""
+"""The routes over a real socket: their responses and their problems."""
 
 import asyncio
 import re
@@ -20,7 +20,8 @@ from monitor.model.health import Health
 from monitor.model.snapshot import Snapshot
 from monitor.polling.fleet import Entry
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
-from monitor.web.app import make_site
+from monitor.web.app import make_app
+from monitor.web.context import Limits
 from monitor.web.routes import ROUTES
 from tests.support.daemons import PATIENCE_S, polled, until, watching
 
@@ -124,7 +125,7 @@ async def test_images_are_paged_and_the_last_page_has_no_next(http: aiohttp.Clie
 
 
 @pytest.mark.parametrize("query", ["page_size=201", "page_size=0", "page_size=x", "page=-1", f"page={'9' * 5000}"])
-async def test_a_bad_page_is_refused_with_what_was_expected(http: aiohttp.ClientSession, query: str) -> None:
+async def test_an_invalid_page_is_refused_with_what_was_expected(http: aiohttp.ClientSession, query: str) -> None:
     async with http.get(f"/api/image?{query}") as response:
         problem = await response.json(content_type="application/problem+json")
     assert response.status == 400
@@ -176,7 +177,7 @@ async def test_an_unknown_image_is_a_problem_that_names_it(http: aiohttp.ClientS
     }
 
 
-async def test_a_made_up_request_id_is_replaced(http: aiohttp.ClientSession) -> None:
+async def test_an_invalid_request_id_is_replaced(http: aiohttp.ClientSession) -> None:
     async with http.get("/-/healthy", headers={"X-Request-ID": "a b\tc"}) as response:
         assert " " not in response.headers["X-Request-ID"]
 
@@ -190,7 +191,7 @@ async def test_a_made_up_request_id_is_replaced(http: aiohttp.ClientSession) -> 
         ("POST", "/", "GET, HEAD"),
     ],
 )
-async def test_a_wrong_method_is_told_the_right_ones(
+async def test_a_wrong_method_is_refused_with_the_allowed_ones(
     http: aiohttp.ClientSession, method: str, path: str, allowed: str
 ) -> None:
     async with http.request(method, path) as response:
@@ -213,7 +214,7 @@ async def test_requests_are_counted_by_closed_sets_of_labels(http: aiohttp.Clien
     ]
 
 
-async def test_controllers_tell_how_polling_them_goes(http: aiohttp.ClientSession) -> None:
+async def test_controllers_show_the_state_of_polling(http: aiohttp.ClientSession) -> None:
     async with http.get("/api/controllers") as response:
         answer = await response.json()
     assert [(each["name"], each["up"], each["images"], each["images_active"]) for each in answer["results"]] == [
@@ -222,7 +223,7 @@ async def test_controllers_tell_how_polling_them_goes(http: aiohttp.ClientSessio
     ]
 
 
-async def test_the_page_is_made_of_its_own_files_and_runs_nothing_else(http: aiohttp.ClientSession) -> None:
+async def test_the_page_loads_its_own_files_and_nothing_else(http: aiohttp.ClientSession) -> None:
     async with http.get("/") as response:
         page = await response.text()
     policy = response.headers["Content-Security-Policy"]
@@ -246,7 +247,7 @@ async def test_nothing_but_the_pages_files_is_served(http: aiohttp.ClientSession
         assert (response.status, (await response.json())["type"].rpartition(":")[2]) == (404, "no-such-route")
 
 
-async def test_every_script_that_the_page_imports_is_there(http: aiohttp.ClientSession) -> None:
+async def test_every_script_that_the_page_imports_exists(http: aiohttp.ClientSession) -> None:
     folder = files("monitor.web") / "page"
     scripts = {each.name: each.read_text() for each in folder.iterdir() if each.name.endswith(".js")}
     imported = {name for text in scripts.values() for name in re.findall(r'from "\./([\w.-]+)"', text)}
@@ -257,12 +258,12 @@ async def test_every_script_that_the_page_imports_is_there(http: aiohttp.ClientS
 
 
 @pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])
-async def test_health_routes_are_good_when_all_is_well(http: aiohttp.ClientSession, path: str) -> None:
+async def test_the_probes_succeed_when_all_is_well(http: aiohttp.ClientSession, path: str) -> None:
     async with http.get(path) as response:
         assert (response.status, await response.text()) == (200, f"{path.rpartition('/')[2]}\n")
 
 
-async def test_what_is_not_for_anybody_asks_for_a_credential(simulator: Simulator, tmp_path: Path) -> None:
+async def test_a_route_that_is_not_anonymous_needs_a_credential(simulator: Simulator, tmp_path: Path) -> None:
     async with (
         watching(simulator, tmp_path, anonymous=["metrics"]) as daemon,
         aiohttp.ClientSession(daemon.url) as http,
@@ -289,7 +290,7 @@ async def test_not_ready_until_the_database_answers(simulator: Simulator, tmp_pa
             assert "avi_upgrade_monitor_store_up 0.0\n" in await response.text()
 
 
-async def test_a_bug_in_a_route_is_a_problem_that_names_the_log_line(
+async def test_an_unexpected_error_in_a_handler_is_a_problem_that_names_the_log_line(
     http: aiohttp.ClientSession, daemon: Daemon
 ) -> None:
     (image, *_) = daemon.fleet.entries["dc2"].snapshot.images.values()
@@ -303,10 +304,16 @@ async def test_a_bug_in_a_route_is_a_problem_that_names_the_log_line(
     assert [line["request_id"] for line in logs if line["event"] == "request_bug"] == [problem["request_id"]]
 
 
-async def test_a_scraper_that_does_not_read_is_cut_off_and_costs_no_other(
-    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, simulator: Simulator, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+async def impatient(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Daemon]:
+    async with watching(simulator, tmp_path, limits=Limits(scrape_timeout_s=0.2)) as daemon:
+        yield daemon
+
+
+async def test_a_scraper_that_does_not_read_is_disconnected_and_delays_no_other(
+    impatient: Daemon, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("monitor.web.handlers.metrics._PATIENCE_S", 0.2)
+    daemon = impatient
     flood = [{"task_name": f"task {n}", "nodes_events": [{"ip": {"addr": "x" * 150}}]} for n in range(1_900)]
     for number in range(20):
         state = {"state": "IMAGE_FSM_STARTED"}
@@ -321,22 +328,22 @@ async def test_a_scraper_that_does_not_read_is_cut_off_and_costs_no_other(
     name = "avi_upgrade_monitor_http_request_duration_seconds_count"
     labels = {"route": "/metrics", "method": "GET", "code": "499"}
     async with asyncio.timeout(PATIENCE_S):
-        while not daemon.state.own.registry.get_sample_value(name, labels):  # noqa: ASYNC110  nobody tells
+        while not daemon.context.self_metrics.registry.get_sample_value(name, labels):  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(0.01)
     writer.close()
     reader.feed_eof()
-    said = [record for record in caplog.records if record.name == "aiohttp.server"]
-    assert not said, "it is the scraper's trouble, and there can be many"
+    errors = [record for record in caplog.records if record.name == "aiohttp.server"]
+    assert not errors, "a slow scraper is not an error of the daemon"
 
 
-async def test_what_is_no_http_is_refused_and_fills_no_log(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
-    for nonsense in (b"GET / HTTP/1.1\r\nAuthorization: Bearer aum_x\x01\r\n\r\n", b"\x16\x03\x01 hello\r\n\r\n"):
-        assert (await answer_to(daemon, nonsense)).startswith(b"HTTP/1.0 400 ")
+async def test_malformed_requests_are_refused_and_not_logged(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+    for request in (b"GET / HTTP/1.1\r\nAuthorization: Bearer aum_x\x01\r\n\r\n", b"\x16\x03\x01 hello\r\n\r\n"):
+        assert (await answer_to(daemon, request)).startswith(b"HTTP/1.0 400 ")
     assert caplog.records == []
 
 
 async def answer_to(daemon: Daemon, sent: bytes) -> bytes:
-    """All that is answered to these bytes before the connection is closed."""
+    """Everything that the daemon sends in response, until it closes the connection."""
     reader, writer = await asyncio.open_connection(*daemon.address)
     async with asyncio.timeout(PATIENCE_S):
         writer.write(sent)
@@ -354,9 +361,9 @@ async def answer_to(daemon: Daemon, sent: bytes) -> bytes:
         b"GET /CANARY" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"CANARY\r\n\r\n",
     ],
-    ids=["character", "header-too-long", "length", "path-too-long", "no-http"],
+    ids=["character", "header-too-long", "length", "path-too-long", "not-http"],
 )
-async def test_what_is_no_http_is_a_problem_that_repeats_nothing_of_it(daemon: Daemon, sent: bytes) -> None:
+async def test_a_malformed_request_is_a_problem_that_repeats_nothing_of_it(daemon: Daemon, sent: bytes) -> None:
     head, _, body = (await answer_to(daemon, sent)).partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines[1:])
@@ -367,20 +374,20 @@ async def test_what_is_no_http_is_a_problem_that_repeats_nothing_of_it(daemon: D
         "type": "urn:avi-upgrade-monitor:problem:bad-request",
         "title": "Malformed HTTP request",
         "status": 400,
-        "detail": "what came is no HTTP request: a header has at most 8,190 bytes and no control characters",
+        "detail": "not an HTTP request; a header has at most 8,190 bytes and no control characters",
         "request_id": headers["X-Request-ID"],
         "error": problem["detail"],
     }
     assert b"CANARY" not in head + body
 
 
-def routes_of(site: web.Application) -> set[tuple[str, str]]:
-    return {(route.method, route.resource.canonical) for route in site.router.routes() if route.resource}
+def routes_of(app: web.Application) -> set[tuple[str, str]]:
+    return {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
 
 
 async def test_the_application_has_the_routes_of_the_table_and_no_others(daemon: Daemon) -> None:
     table = {(route.method, route.path) for route in ROUTES}
     heads = {("HEAD", path) for method, path in table if method == "GET"}
-    site = make_site(daemon.state)
-    assert routes_of(site) == table | heads
-    assert len(site.router.routes()) == len(table | heads), "none without a path"
+    app = make_app(daemon.context)
+    assert routes_of(app) == table | heads
+    assert len(app.router.routes()) == len(table | heads), "none without a path"

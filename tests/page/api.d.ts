@@ -92,7 +92,7 @@ interface NodeEvent {
 }
 
 /** One controller in `GET /api/controllers`. */
-interface Polling {
+interface ControllerStatus {
   name: string;
   up: boolean;
   stale: boolean;
@@ -110,7 +110,7 @@ interface Polling {
 }
 
 /** One record of `GET /api/audit`; `outcome` is null while the change is in progress. */
-interface Audited {
+interface AuditEntry {
   number: number;
   at: number;
   actor: string;
@@ -130,7 +130,7 @@ interface Audited {
 type Changes = Record<string, [unknown, unknown]>;
 
 /** The response to a PATCH with `dry_run`. */
-interface Rehearsal {
+interface DryRun {
   dry_run: boolean;
   image: RawImage;
   changes: Changes;

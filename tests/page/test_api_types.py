@@ -11,14 +11,16 @@ from msgspec import inspect
 
 from monitor.model.image import Eta
 from monitor.web.problems import ProblemDetails
-from monitor.web.responses import Audited, NodeEvent, NodePage, Polling, Rehearsal
+from monitor.web.responses import AuditEntry, ControllerStatus, DryRun, NodeEvent, NodePage
 from monitor.web.stream.messages import LiveChange, LiveHealth, LiveImage, LiveState, Part
 
 FOLDER: Final = Path(__file__).parent
 DECLARED: Final = (FOLDER / "api.d.ts").read_text()
 ALIASES: Final = dict(re.findall(r"^type (\w+) = (.+);$", DECLARED, re.MULTILINE))
 SENT: Final[list[type[msgspec.Struct]]] = [
-    Audited,
+    AuditEntry,
+    ControllerStatus,
+    DryRun,
     Eta,
     LiveChange,
     LiveHealth,
@@ -27,9 +29,7 @@ SENT: Final[list[type[msgspec.Struct]]] = [
     NodeEvent,
     NodePage,
     Part,
-    Polling,
     ProblemDetails,
-    Rehearsal,
 ]
 
 

@@ -23,6 +23,7 @@ from monitor.model.errors import Reason
 from monitor.model.secret import Secret
 from monitor.polling.fleet import Entry
 from monitor.simulator import SimulatedController, Simulator
+from monitor.web.context import Limits
 
 QUICK: Mapping[str, object] = {
     "active_interval": "50ms",
@@ -44,12 +45,13 @@ async def watching(
     wall: Callable[[], float] = time.time,
     of_each: Mapping[str, object] | None = None,
     web_config: Path | None = None,
+    limits: Limits = Limits(),  # noqa: B008  frozen
     **settings: object,
 ) -> AsyncIterator[Daemon]:
     """
     The daemon on all Controllers of a listening simulator; its files are in ``folder``, which a restart may share.
 
-    ``of_each``: further keys of every controller.
+    ``of_each``: further keys of every controller. ``limits``: of the web server.
     """
     every = {"listen": "127.0.0.1:0", "database": f"sqlite:///{folder}/state.db", "poll": dict(poll), **settings}
     path = write_config(simulator, folder, every)
@@ -58,7 +60,7 @@ async def watching(
         written["controllers"] = [{**controller, **of_each} for controller in written["controllers"]]
         path.write_text(yaml.safe_dump(written))
     read = partial(load, path, web_config=web_config)
-    async with running(read(), now=wall, rng=Random(7), load=read) as daemon:
+    async with running(read(), now=wall, rng=Random(7), load=read, limits=limits) as daemon:
         yield daemon
 
 

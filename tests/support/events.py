@@ -1,4 +1,4 @@
-"""A reader of ``GET /api/events`` as any other program would be one, and what it knows after what it was told."""
+"""A reader of ``GET /api/events``, independent of the daemon's code, and the state that it builds from the events."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 class Reader:
-    """``last_id``: of the last event. ``controllers``, ``images``: as the events have it."""
+    """``last_id``: of the last event. ``controllers``, ``images``: the state after the events so far."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
@@ -26,13 +26,13 @@ class Reader:
         self.images: dict[tuple[str, str], Json] = {}
 
     async def next(self) -> Json | None:
-        """The next event, taken in; None at the end."""
+        """Read and apply the next event; None at the end of the stream."""
         kind, data = "message", ""
         async with asyncio.timeout(PATIENCE_S):
             while line := (await self.response.content.readline()).decode():
                 name, _, value = line.rstrip("\n").partition(": ")
                 if line == "\n" and data:
-                    return self._take(kind, json.loads(data))
+                    return self._apply(kind, json.loads(data))
                 match name:
                     case "event":
                         kind = value
@@ -44,25 +44,25 @@ class Reader:
                         self.heartbeats += line == ": \n"
         return None
 
-    async def until(self, what: Callable[["Reader"], bool]) -> None:
-        """Read on until it is so; the stream must not end before."""
-        while not what(self):
+    async def until(self, condition: Callable[["Reader"], bool]) -> None:
+        """Read until the condition is true; the stream must not end before."""
+        while not condition(self):
             assert await self.next() is not None
 
     def image(self, uuid: str) -> Json:
-        """Of whichever controller."""
+        """An image of any controller."""
         return next((image for (_, known), image in self.images.items() if known == uuid), {})
 
-    def _take(self, kind: str, message: Json) -> Json:
+    def _apply(self, kind: str, message: Json) -> Json:
         self.kinds.append(kind)
         if kind == "state":
             self.controllers.clear()
             self.images.clear()
         for part in message["parts"] if kind == "state" else [message["part"]]:
-            self._learn(part)
+            self._apply_part(part)
         return message
 
-    def _learn(self, part: Json) -> None:
+    def _apply_part(self, part: Json) -> None:
         name = part["controller"]
         if part.get("removed"):
             del self.controllers[name]

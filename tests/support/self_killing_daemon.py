@@ -58,7 +58,7 @@ def run(config: Path, pipe: Connection, kill_at: int) -> None:
 
 async def _run(config: Path, pipe: Connection, kill_at: int) -> None:
     async with running(load(config), now=time.time, rng=Random(7)) as daemon:
-        patcher = daemon.state.patcher
+        patcher = daemon.context.patcher
         apply = patcher.apply
 
         async def doomed(order: Any) -> Any:  # noqa: ANN401  as apply

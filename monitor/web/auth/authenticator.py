@@ -70,9 +70,14 @@ class Authenticator:
     """``clock``: monotonic seconds."""
 
     def __init__(
-        self, config: Config, own: SelfMetrics, *, clock: Callable[[], float], passwords: Passwords | None = None
+        self,
+        config: Config,
+        self_metrics: SelfMetrics,
+        *,
+        clock: Callable[[], float],
+        passwords: Passwords | None = None,
     ) -> None:
-        self._own = own
+        self._metrics = self_metrics
         self._throttle = FailureThrottle(clock)
         self._passwords = passwords or Passwords()
         self.set_config(config)
@@ -130,7 +135,7 @@ class Authenticator:
         """Check a password. It is counted as wrong first, so that parallel attempts do not evade the limit."""
         wait_s = self._throttle.acquire(source) or float(self._passwords.busy)
         if wait_s:
-            self._own.auth_failures.inc()
+            self._metrics.auth_failures.inc()
             detail = f"too many wrong credentials from {source}; this one was not checked"
             raise Problem("too-many-failures", detail, headers={hdrs.RETRY_AFTER: str(math.ceil(wait_s))})
         users = self._users
@@ -138,7 +143,7 @@ class Authenticator:
         if basic and await self._passwords.verify(basic.user, basic.password, users):
             self._throttle.refund(source)
             return self._user(basic.user)
-        self._own.auth_failures.inc()
+        self._metrics.auth_failures.inc()
         log.warning("auth_failed", source=source, scheme=credential.scheme)
         raise self._unauthorized("the credentials are not known")
 

@@ -4,22 +4,22 @@ import msgspec
 from aiohttp import web
 
 from monitor.polling.fleet import Entry
-from monitor.web.context import CALLER, STATE
-from monitor.web.responses import Polling, PollingPage
+from monitor.web.context import CALLER, CONTEXT
+from monitor.web.responses import ControllerPage, ControllerStatus
 
 
 async def list_controllers(request: web.Request) -> web.Response:
     """How polling each controller goes. Times in Unix seconds, null when never."""
-    entries = request.app[STATE].fleet.entries.values()
+    entries = request.app[CONTEXT].fleet.entries.values()
     results = [_polling(entry) for entry in entries if request[CALLER].sees(entry.name)]
-    body = msgspec.json.encode(PollingPage(len(results), results))
+    body = msgspec.json.encode(ControllerPage(len(results), results))
     return web.Response(body=body, content_type="application/json")
 
 
-def _polling(entry: Entry) -> Polling:
+def _polling(entry: Entry) -> ControllerStatus:
     health = entry.health
     images = [track.image for track in entry.snapshot.images.values()] if not health.stale else []
-    return Polling(
+    return ControllerStatus(
         name=entry.name,
         up=health.up,
         stale=health.stale,

@@ -1,4 +1,4 @@
-"""``GET /api/events``: the fleet as Server-Sent Events, to one reader, at his pace."""
+"""``GET /api/events``: the event stream (Server-Sent Events) to one reader, as fast as it reads."""
 
 import asyncio
 import time
@@ -9,33 +9,30 @@ from aiohttp import hdrs, web
 
 from monitor.metrics import exposition
 from monitor.metrics.pieces import CHUNK, Bundle, Gzip, Piece, chunks, piece
-from monitor.web.context import ANSWERED_AT, CALLER, STATE
+from monitor.web.context import CALLER, CONTEXT, RESPONSE_STARTED_AT
 from monitor.web.problems import Problem
-from monitor.web.stream.feed import MOST_READERS, EventStream
 
-_HEARTBEAT_S = 10.0  # whoever hears nothing for three of them may take the connection for dead
-_PATIENCE_S = 30.0  # for a reader that takes nothing; what he misses he gets as one state, when he comes again
 _HEARTBEAT = piece(b": \n\n")
 _RETRY_AFTER_S = "5"
 
 
 async def stream_events(request: web.Request) -> web.StreamResponse:
     """
-    First the state, or what came after ``Last-Event-ID``; then each change, until the reader or the daemon goes.
+    Send the full state, or what came after ``Last-Event-ID``; then each change, until the reader or the daemon ends.
 
     Raises: Problem (too-many-readers).
     """
-    feed = request.app[STATE].feed
-    with feed.seat() as free:
+    stream = request.app[CONTEXT].event_stream
+    with stream.slot() as free:
         if not free:
-            detail = f"{MOST_READERS} readers follow the events, which is the most"
+            detail = f"the event stream has {stream.max_readers} readers already, which is the maximum"
             raise Problem("too-many-readers", detail, headers={hdrs.RETRY_AFTER: _RETRY_AFTER_S})
         response = _response(request)
         await response.prepare(request)
-        request[ANSWERED_AT] = time.perf_counter()
-        with suppress(ConnectionError):  # he goes when he likes
+        request[RESPONSE_STARTED_AT] = time.perf_counter()
+        with suppress(ConnectionError):  # a reader may disconnect at any time
             if request.method != hdrs.METH_HEAD:
-                await _follow(feed, request, response)
+                await _stream(request, response)
         return response
 
 
@@ -44,77 +41,79 @@ def _response(request: web.Request) -> web.StreamResponse:
         hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
         hdrs.CACHE_CONTROL: "no-store",
         hdrs.VARY: hdrs.ACCEPT_ENCODING,
-        "X-Accel-Buffering": "no",  # or a proxy in front would keep it all to itself
+        "X-Accel-Buffering": "no",  # otherwise nginx collects the events before it passes them on
     }
-    if _gzip(request):
+    if _wants_gzip(request):
         headers[hdrs.CONTENT_ENCODING] = "gzip"
     return web.StreamResponse(headers=headers)
 
 
-def _gzip(request: web.Request) -> bool:
+def _wants_gzip(request: web.Request) -> bool:
     return exposition.wants_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
 
 
-async def _follow(feed: EventStream, request: web.Request, response: web.StreamResponse) -> None:
-    """Send what is new for as long as there is somebody to send it to, and something to tell."""
-    writer = _Writer(response, Gzip() if _gzip(request) else None, request)
-    only, generation = request[CALLER].controllers, feed.generation
-    number = feed.number_of(request.headers.get("Last-Event-ID", ""))
-    while not feed.closed and generation == feed.generation:
-        newer = None if number is None else feed.after(number, only)
+async def _stream(request: web.Request, response: web.StreamResponse) -> None:
+    """Send events until the stream is closed or the reader has to reconnect. Raises: ConnectionError."""
+    stream, limits = request.app[CONTEXT].event_stream, request.app[CONTEXT].limits
+    writer = _Writer(request, response, timeout_s=limits.event_write_timeout_s)
+    controllers, generation = request[CALLER].controllers, stream.generation
+    number = stream.resume_from(request.headers.get("Last-Event-ID", ""))
+    while not stream.closed and generation == stream.generation:
+        newer = None if number is None else stream.events_after(number, controllers)
         if newer is None:
-            number, state = await feed.state(only)
+            number, state = await stream.full_state(controllers)
             await writer.write(state)
         else:
-            number = feed.number
+            number = stream.number
             await writer.write_bundle(newer)
         try:
-            async with asyncio.timeout(_HEARTBEAT_S):
-                await feed.news(number, generation)
+            async with asyncio.timeout(limits.heartbeat_s):
+                await stream.wait(number, generation)
         except TimeoutError:
             await writer.write([_HEARTBEAT])
     await writer.end()
 
 
 class _Writer:
-    """Pieces to one reader, compressed if he wants it. ``gzip``: the stream that he is in the middle of."""
+    """Writes pieces to one reader, as one gzip stream if the reader accepts it."""
 
-    def __init__(self, response: web.StreamResponse, gzip: Gzip | None, request: web.Request) -> None:
-        self._response = response
-        self._gzip = gzip
+    def __init__(self, request: web.Request, response: web.StreamResponse, *, timeout_s: float) -> None:
         self._request = request
+        self._response = response
+        self._timeout_s = timeout_s
+        self._gzip = Gzip() if _wants_gzip(request) else None
         self._begun = False
 
     async def write(self, pieces: Iterable[Piece]) -> None:
-        """Raises: ConnectionError when he is gone, or takes nothing for too long."""
-        for chunk in chunks(self._parts(pieces)):
+        """Raises: ConnectionError when the reader has disconnected, or does not read for too long."""
+        for chunk in chunks(self._encode(pieces)):
             await self._write(chunk)
 
     async def write_bundle(self, bundle: Bundle) -> None:
         """Raises: ConnectionError, as `write`."""
-        await self._write(self._begin() + (self._gzip.add_bundle(bundle) if self._gzip else bundle.text))
-
-    def _begin(self) -> bytes:
-        """What stands before everything else, once."""
-        begun, self._begun = self._begun, True
-        return self._gzip.HEADER if self._gzip and not begun else b""
-
-    def _parts(self, pieces: Iterable[Piece]) -> Iterator[bytes]:
-        yield self._begin()
-        yield from map(self._gzip.add, pieces) if self._gzip else (each.text for each in pieces)
+        await self._write(self._header() + (self._gzip.add_bundle(bundle) if self._gzip else bundle.text))
 
     async def end(self) -> None:
-        """The end of a compressed stream, so that nobody takes it for cut off."""
+        """End the gzip stream with its checksum, so that the reader sees that nothing is missing."""
         if self._gzip and self._begun:
             await self._write(self._gzip.end())
 
+    def _encode(self, pieces: Iterable[Piece]) -> Iterator[bytes]:
+        yield self._header()
+        yield from map(self._gzip.add, pieces) if self._gzip else (each.text for each in pieces)
+
+    def _header(self) -> bytes:
+        """The gzip header, the first time."""
+        begun, self._begun = self._begun, True
+        return self._gzip.HEADER if self._gzip and not begun else b""
+
     async def _write(self, chunk: bytes) -> None:
-        """Bit by bit: what a reader does not take is not copied into his buffer."""
+        """Write in small chunks: what a slow reader has not read yet is not copied into its buffer."""
         try:
             for start in range(0, len(chunk), CHUNK):
-                async with asyncio.timeout(_PATIENCE_S):
+                async with asyncio.timeout(self._timeout_s):
                     await self._response.write(chunk[start : start + CHUNK])
         except TimeoutError as error:
             if self._request.transport:
                 self._request.transport.abort()
-            raise ConnectionResetError("the reader takes nothing") from error
+            raise ConnectionResetError("the reader does not read") from error

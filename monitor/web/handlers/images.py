@@ -10,7 +10,7 @@ from monitor.model.image import TrackedImage
 from monitor.patching.representation import entity_tag, represent
 from monitor.polling import eta
 from monitor.polling.fleet import Entry
-from monitor.web.context import CALLER, STATE
+from monitor.web.context import CALLER, CONTEXT
 from monitor.web.problems import Problem
 
 LARGEST_PAGE_NUMBER = 1_000_000
@@ -25,11 +25,11 @@ async def list_images(request: web.Request) -> web.Response:
     """
     wanted = {key: request.query[key] for key in ("name", "uuid", "controller") if key in request.query}
     caller = request[CALLER]
-    seen = ((entry, track) for entry, track in request.app[STATE].fleet.images() if caller.sees(entry.name))
+    seen = ((entry, track) for entry, track in request.app[CONTEXT].fleet.images() if caller.sees(entry.name))
     images = [(entry, track) for entry, track in seen if _is(entry, track, wanted)]
     size = number(request, "page_size", most=PAGE_SIZE) or PAGE_SIZE
     page = number(request, "page") or 1
-    now = request.app[STATE].now()
+    now = request.app[CONTEXT].now()
     shown = [_body(entry, track, now=now) for entry, track in images[(page - 1) * size : page * size]]
     more = b""
     if page * size < len(images):
@@ -49,7 +49,7 @@ async def get_image(request: web.Request) -> web.Response:
     tag = entity_tag(raw_of(entry, track), entry.name, track.annotations)
     if request.if_none_match and any(known.value in {tag, "*"} for known in request.if_none_match):
         return web.Response(status=304, headers={"ETag": f'"{tag}"'})
-    body = _body(entry, track, now=request.app[STATE].now())
+    body = _body(entry, track, now=request.app[CONTEXT].now())
     return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})
 
 
@@ -60,7 +60,7 @@ def find_image(request: web.Request) -> tuple[Entry, TrackedImage]:
     Raises: Problem when it is nowhere, or on two controllers and ``?controller=`` names none.
     """
     uuid, controller = request.match_info["uuid"], request.query.get("controller")
-    entries = [each for each in request.app[STATE].fleet.entries.values() if request[CALLER].sees(each.name)]
+    entries = [each for each in request.app[CONTEXT].fleet.entries.values() if request[CALLER].sees(each.name)]
     known = [each for each in entries if uuid in each.snapshot.images and controller in {None, each.name}]
     found = [each for each in known if not each.health.stale]
     if not found:

@@ -1,4 +1,4 @@
-"""``GET /metrics``: pieces, put together and sent. Nothing is computed here but the daemon's own few dozen series."""
+"""``GET /metrics``: joins and sends the rendered pieces. Only the daemon's own few dozen series are rendered here."""
 
 import asyncio
 
@@ -8,9 +8,7 @@ from monitor.metrics import exposition
 from monitor.metrics.families import FAMILIES
 from monitor.metrics.pieces import Piece, piece
 from monitor.metrics.render import header
-from monitor.web.context import CALLER, STATE
-
-_PATIENCE_S = 60.0  # for a scraper that reads slowly; Prometheus itself gives up long before
+from monitor.web.context import CALLER, CONTEXT
 
 _HEADERS = {
     openmetrics: tuple(piece(header(family, openmetrics=openmetrics)) for family in FAMILIES)
@@ -19,12 +17,12 @@ _HEADERS = {
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """The whole exposition, in the format and encoding asked for."""
-    state = request.app[STATE]
+    """The whole exposition, in the format and encoding that the scraper accepts."""
+    context = request.app[CONTEXT]
     openmetrics = exposition.wants_openmetrics(request.headers.get(hdrs.ACCEPT, ""))
-    rows = [entry.pieces for entry in state.fleet.entries.values() if request[CALLER].sees(entry.name)]
+    rows = [entry.pieces for entry in context.fleet.entries.values() if request[CALLER].sees(entry.name)]
     pieces = exposition.in_order(_HEADERS[openmetrics], rows)
-    pieces.append(piece(state.own.render(openmetrics=openmetrics)))
+    pieces.append(piece(context.self_metrics.render(openmetrics=openmetrics)))
     return await _send(request, pieces, exposition.OPENMETRICS if openmetrics else exposition.TEXT)
 
 
@@ -36,7 +34,7 @@ async def _send(request: web.Request, pieces: list[Piece], content_type: str) ->
     if gzip:
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     try:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(request.app[CONTEXT].limits.scrape_timeout_s):
             await response.prepare(request)
             for chunk in chunks if request.method != hdrs.METH_HEAD else ():
                 await response.write(chunk)

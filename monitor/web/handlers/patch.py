@@ -1,4 +1,4 @@
-"""``PATCH /api/image/{uuid}``: who, which image and what, out of the request; what became of it, into the response."""
+"""``PATCH /api/image/{uuid}``: validates the request, calls the patcher, and renders the result."""
 
 import asyncio
 import re
@@ -13,25 +13,24 @@ from monitor.patching.body import LARGEST_BODY, MEDIA_TYPES, Patch, decode_patch
 from monitor.patching.representation import entity_tag, represent
 from monitor.patching.request import PatchRequest, PatchResult
 from monitor.polling.fleet import Entry
-from monitor.web.context import CALLER, REQUEST_ID, STATE
+from monitor.web.context import CALLER, CONTEXT, REQUEST_ID
 from monitor.web.handlers.images import find_image
 from monitor.web.problems import Problem
 
-_PATIENCE_S = 30.0  # for a body of at most 64 KiB
 _STRONG_TAG = re.compile(r'(?<!/)"([^"]*)"')
 QUERY = ("name", "controller", "dry_run", "force")
-"""What may stand in the query of a PATCH."""
+"""The query parameters of a PATCH."""
 
 _ACCEPT_PATCH = {"Accept-Patch": ", ".join(MEDIA_TYPES)}
-TRUTHS: Mapping[str, bool] = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
+BOOLEANS: Mapping[str, bool] = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
 
 
 async def patch_image(request: web.Request) -> web.Response:
     """
     Annotate or adjust one image.
 
-    Answers 200 with the whole Image after the change and its ``ETag``; with ``?dry_run=true`` as it would be, and
-    ``changes``: before and after of each field.
+    Returns 200 with the whole Image after the change and its ``ETag``; for ``?dry_run=true`` the Image as it would be,
+    and ``changes``: before and after, by field.
     """
     _require_known_query(request)
     api_version = _api_version(request)
@@ -43,29 +42,30 @@ async def patch_image(request: web.Request) -> web.Response:
         _require_name(request, track)
         _require_tenant(request, entry, track)
         _require_scope(request, patch)
-        patched = await request.app[STATE].patcher.apply(_order(request, entry, patch, api_version, **flags))
+        patch_request = _patch_request(request, entry, patch, api_version, **flags)
+        result = await request.app[CONTEXT].patcher.apply(patch_request)
     except Refusal as refusal:
         raise Problem(
             refusal.kind, refusal.detail, headers=refusal.headers, path=refusal.path, status=refusal.status
         ) from refusal
-    return _respond(entry.name, patched, dry_run=flags["dry_run"])
+    return _response(entry.name, result, dry_run=flags["dry_run"])
 
 
 async def options_image(_request: web.Request) -> web.Response:
-    """What the resource can be asked, and in which forms it can be patched (RFC 5789)."""
+    """The methods of an image, and the media types that PATCH accepts (RFC 5789)."""
     return web.Response(status=204, headers={"Allow": "GET, HEAD, OPTIONS, PATCH", **_ACCEPT_PATCH})
 
 
-def _respond(controller: str, patched: PatchResult, *, dry_run: bool) -> web.Response:
-    body = represent(patched.raw, controller, patched.annotations)
+def _response(controller: str, result: PatchResult, *, dry_run: bool) -> web.Response:
+    body = represent(result.raw, controller, result.annotations)
     if dry_run:
-        body = msgspec.json.encode({"dry_run": True, "image": msgspec.Raw(body), "changes": patched.changes})
+        body = msgspec.json.encode({"dry_run": True, "image": msgspec.Raw(body), "changes": result.changes})
         return web.Response(body=body, content_type="application/json")
-    tag = entity_tag(patched.raw, controller, patched.annotations)
+    tag = entity_tag(result.raw, controller, result.annotations)
     return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})
 
 
-def _order(
+def _patch_request(
     request: web.Request, entry: Entry, patch: Patch, api_version: str, *, dry_run: bool, force: bool
 ) -> PatchRequest:
     return PatchRequest(
@@ -84,16 +84,16 @@ def _order(
 
 
 def _require_known_query(request: web.Request) -> None:
-    """A misspelt guard or dry run must not be a change."""
+    """Refuse other parameters: a misspelt guard or dry run must not cause a change."""
     for key in request.query:
         if key not in QUERY:
-            raise Problem("bad-query", f"found {key[:40]!r}, expected none but {', '.join(QUERY)}")
+            raise Problem("bad-query", f"found {key[:40]!r}, expected only {', '.join(QUERY)}")
         if len(request.query.getall(key)) > 1:
-            raise Problem("bad-query", f"{key}: found it twice, expected it once")
+            raise Problem("bad-query", f"{key}: found more than once, expected once")
 
 
 def _if_match(request: web.Request) -> frozenset[str] | None:
-    """The tags that may be; ``*`` for any, None without the header. A weak one never matches (RFC 9110, 13.1.1)."""
+    """The accepted tags; ``*`` for any, None without the header. A weak tag never matches (RFC 9110, 13.1.1)."""
     headers = request.headers.getall(hdrs.IF_MATCH, ())
     if not headers:
         return None
@@ -106,20 +106,20 @@ def _if_match(request: web.Request) -> frozenset[str] | None:
 def _api_version(request: web.Request) -> str:
     version = request.headers.get("X-Avi-Version", "")
     if not is_version(version):
-        found = f"found {version[:40]!r}" if version else "it is missing"
+        found = f"found {version[:40]!r}" if version else "found none"
         raise Problem("no-version", f"X-Avi-Version: {found}, expected the API version of the body, such as 30.2.1")
     return version
 
 
 def _flag(request: web.Request, name: str) -> bool:
     text = request.query.get(name, "false")
-    if text not in TRUTHS:
+    if text not in BOOLEANS:
         raise Problem("bad-query", f"{name}: found {text[:40]!r}, expected true or false")
-    return TRUTHS[text]
+    return BOOLEANS[text]
 
 
 async def _body(request: web.Request) -> bytes:
-    """The body, in time and within the limit, of a type that we read."""
+    """Read the body. Raises: Problem when its type is not supported, or it is too large or too slow."""
     charset = (request.charset or "utf-8").lower()
     coding = request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower()
     if request.content_type not in MEDIA_TYPES or charset not in {"utf-8", "utf8"} or coding != "identity":
@@ -127,32 +127,33 @@ async def _body(request: web.Request) -> bytes:
         expected = f"expected {' or '.join(MEDIA_TYPES)} in UTF-8, uncompressed"
         raise Problem("unsupported-media-type", f"{found}; {expected}", headers=_ACCEPT_PATCH)
     if (request.content_length or 0) > LARGEST_BODY:
-        raise Problem("too-large", f"the body has {request.content_length} bytes; {LARGEST_BODY} are the most")
+        raise Problem("too-large", f"the body has {request.content_length} bytes; the limit is {LARGEST_BODY}")
+    timeout_s = request.app[CONTEXT].limits.body_timeout_s
     try:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(timeout_s):
             return await request.read()
     except TimeoutError as error:
-        raise Problem("request-timeout", f"the body did not come within {_PATIENCE_S:.0f} s") from error
+        raise Problem("request-timeout", f"the body did not arrive within {timeout_s:g} s") from error
 
 
 def _require_name(request: web.Request, track: TrackedImage) -> None:
-    """``?name=`` is a guard: whoever gives it means no other image."""
+    """``?name=`` is a guard: an image with another name must not be changed."""
     name = request.query.get("name")
     if name is not None and name != track.image.name:
         raise Problem("name-mismatch", f"the image is named {track.image.name!r}, not {name[:200]!r}")
 
 
 def _require_tenant(request: web.Request, entry: Entry, track: TrackedImage) -> None:
-    """The caller's tenant must be one that we watch: theirs is never forwarded."""
-    watched = request.app[STATE].tenants[entry.name]
+    """The tenant of the request must be watched: it is not forwarded to the Controller."""
+    watched = request.app[CONTEXT].tenants[entry.name]
     for header in ("X-Avi-Tenant", "X-Avi-Tenant-UUID"):
         tenant = request.headers.get(header)
         if tenant is not None and watched != "*" and tenant not in {watched, track.image.tenant}:
-            raise Problem("tenant-mismatch", f"{header}: {entry.name} is watched in the tenant {watched!r} alone")
+            raise Problem("tenant-mismatch", f"{header}: {entry.name} is watched in the tenant {watched!r} only")
 
 
 def _require_scope(request: web.Request, patch: Patch) -> None:
-    """To annotate is the scope of the route; what leaves for a Controller needs more."""
+    """The route needs the scope annotate; a change on the Controller needs more."""
     if patch.adjustment and not request[CALLER].may("adjust"):
         fields = ", ".join(patch.adjustment.fields)
-        raise Problem("forbidden", f"{request[CALLER].name} may annotate; to change {fields} needs the scope adjust")
+        raise Problem("forbidden", f"{request[CALLER].name} may annotate; changing {fields} needs the scope adjust")

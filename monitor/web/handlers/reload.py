@@ -1,17 +1,17 @@
-"""``POST /-/reload``: the configuration is read again, as SIGHUP does, and the caller hears what came of it."""
+"""``POST /-/reload``: reads the configuration again, as SIGHUP does, and returns what changed."""
 
 import msgspec
 from aiohttp import web
 
 from monitor.model.errors import ConfigError
-from monitor.web.context import STATE
+from monitor.web.context import CONTEXT
 from monitor.web.problems import Problem
 
 
 async def reload(request: web.Request) -> web.Response:
-    """All or nothing. 422 with every problem when it is bad; what was in use stays."""
+    """All or nothing. 422 with every problem when the configuration is invalid; the previous one stays in use."""
     try:
-        difference = await request.app[STATE].reload()
+        difference = await request.app[CONTEXT].reload()
     except ConfigError as error:
         (first, *more) = error.problems
         detail = f"{first} (and {len(more)} more)" if more else first

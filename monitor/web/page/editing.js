@@ -121,7 +121,7 @@ export class ImageEditor {
     this.#showWaiting("Dry run: requesting what would change …");
     await this.#attempt({ draft: change.draft, retry: () => this.#dryRun(change) }, async () => {
       const checked = { ...change, apiVersion: await apiVersionOf(change.entry) };
-      /** @type {Rehearsal} */
+      /** @type {DryRun} */
       const { changes } = await this.#send(checked, { dry_run: "true" });
       return () => this.#showDryRun(checked, changes);
     });
@@ -221,7 +221,7 @@ export class ImageEditor {
 /** The API version that the daemon uses with the Controller. @param {Entry} entry */
 async function apiVersionOf({ controller }) {
   const { body } = await getJson(apiUrl("controllers"));
-  /** @type {Polling[]} */
+  /** @type {ControllerStatus[]} */
   const controllers = body.results;
   const found = controllers.find(({ name }) => name === controller);
   return found?.api_version || found?.version || "";

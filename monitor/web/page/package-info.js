@@ -80,7 +80,7 @@ export function rawView(url, getRaw) {
   return { element: h("div", {}, h("p", {}, link, hint), details), update };
 }
 
-/** The latest audit records. @param {Audited[]} records */
+/** The latest audit records. @param {AuditEntry[]} records */
 export function auditList(records) {
   if (!records.length) return h("p", { class: "muted", text: "This image was not changed through the monitor." });
   const head = h("tr", {}, ...["When", "Who", "What", "Outcome"].map((text) => h("th", { scope: "col", text })));
@@ -93,7 +93,7 @@ export function auditList(records) {
   );
 }
 
-/** @param {Audited} record */
+/** @param {AuditEntry} record */
 function auditRow(record) {
   const outcome = record.outcome ?? "in progress";
   const changes = Object.entries(record.changes).map(

@@ -1,8 +1,9 @@
 """
-What happens to the fleet, as frames that any number of readers follow: one serialisation a change, however many watch.
+The event stream: every change of the fleet as an event, encoded once for any number of readers.
 
-Owns the last frames, and the seats of the readers. A reader has no queue here, only the number of the last frame that
-he got: whoever falls behind what is kept takes the whole state anew. Knows no HTTP.
+Keeps the last events in a buffer, and counts the readers. A reader has no queue here: it only knows the number of the
+last event that it received, and asks for what came after. A reader that falls behind the buffer gets the full state
+instead. Knows no HTTP.
 """
 
 import asyncio
@@ -23,15 +24,15 @@ from monitor.polling.fleet import Entry, Fleet
 from monitor.web.stream import messages as live
 from monitor.web.stream.messages import NOTHING, LiveChange, Part, Seen
 
-BEAT_S: Final = 0.2  # what changes within it goes out at once: nobody sees the difference, and writes cost
-MOST_READERS: Final = 1000
-_AT_ONCE: Final = 32  # readers; each takes some 50 us of the loop
-_MOST_FRAMES: Final = 4096
-_MOST_BYTES: Final = 4 * 1024 * 1024  # of kept text; the same again compressed
+FLUSH_INTERVAL_S: Final = 0.2  # changes within it are sent together: too short to notice, and each write costs
+MAX_READERS: Final = 1000
+MAX_BUFFERED_EVENTS: Final = 4096
+MAX_BUFFERED_BYTES: Final = 4 * 1024 * 1024  # of text; the compressed form takes as much again
+_WAKE_BATCH: Final = 32  # readers, of which each takes some 50 us of the loop
 
 
-class Frame(Struct, frozen=True):
-    """One change of one controller. ``piece``: the event as it goes out."""
+class ChangeEvent(Struct, frozen=True):
+    """One change of one controller. ``piece``: the event as it is sent."""
 
     number: int
     controller: str
@@ -40,169 +41,183 @@ class Frame(Struct, frozen=True):
 
 class EventStream:
     """
-    Follows the fleet; made and closed on the event loop. ``now``: Unix seconds.
+    Subscribes to the fleet; made and closed on the event loop.
 
-    ``generation``: another number once readers have to come again, because who may read what may be other now.
+    ``now``: Unix seconds. ``number``: of the last event. ``generation``: rises when all readers must reconnect, because
+    the configuration may now give them other rights.
     """
 
-    def __init__(self, fleet: Fleet, *, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        now: Callable[[], float],
+        max_readers: int = MAX_READERS,
+        max_buffered_events: int = MAX_BUFFERED_EVENTS,
+    ) -> None:
         self._fleet = fleet
         self._now = now
+        self._max_buffered_events = max_buffered_events
         self._epoch = uuid4().hex[:8]
-        self._frames: deque[Frame] = deque()
-        self._bytes = 0
-        self._known: dict[str, Seen] = {}
+        self._events: deque[ChangeEvent] = deque()
+        self._buffered_bytes = 0
+        self._sent: dict[str, Seen] = {}
+        """What the events up to the last one say of each controller."""
         self._bundles: dict[tuple[int, frozenset[str] | None], Bundle] = {}
-        """Of the frames up to the last one, until there is another."""
-        self._wholes: dict[str, tuple[Seen, Piece]] = {}
+        """Cache of `events_after`, until the next event."""
+        self._states: dict[str, tuple[Seen, Piece]] = {}
+        """Cache of `_state_of`."""
         self._dirty: dict[str, None] = dict.fromkeys(fleet.entries)
-        self._beat: asyncio.TimerHandle | None = None
+        self._flush_timer: asyncio.TimerHandle | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._unsubscribe = fleet.subscribe(self._heard)
-        fleet.on_remove = self._touch
+        self._unsubscribe = fleet.subscribe(self._on_publish)
+        fleet.on_remove = self._mark_dirty
+        self.max_readers = max_readers
         self.number = 0
-        """Of the last frame."""
         self.generation = 0
         self.readers = 0
         self.closed = False
 
     @contextmanager
-    def seat(self) -> Iterator[bool]:
-        """A place for one reader; False when there is none left."""
-        free = self.readers < MOST_READERS
+    def slot(self) -> Iterator[bool]:
+        """Count one reader; False when there are too many already."""
+        free = self.readers < self.max_readers
         self.readers += free
         try:
             yield free
         finally:
             self.readers -= free
 
-    def recall(self) -> None:
-        """Have every reader come again."""
+    def disconnect_all(self) -> None:
+        """Make every reader reconnect."""
         self.generation += 1
         self._wake()
 
     def close(self) -> None:
-        """Tell no more; every reader is to end."""
+        """Send no more events, and make every reader end."""
         self.closed = True
         self._unsubscribe()
-        if self._beat:
-            self._beat.cancel()
+        if self._flush_timer:
+            self._flush_timer.cancel()
         self._wake()
 
-    async def news(self, number: int, generation: int) -> None:
-        """Wait until there is a frame after this one, or a reason to go."""
+    async def wait(self, number: int, generation: int) -> None:
+        """Wait until there is an event after this number, or the reader has to end."""
         while self.number <= number and generation == self.generation and not self.closed:
             waiter = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             await waiter
 
-    def number_of(self, last_event_id: str) -> int | None:
-        """The number of the frame that an id is of; None when all since then is not known any more."""
+    def resume_from(self, last_event_id: str) -> int | None:
+        """The number in a ``Last-Event-ID``; None when not all events after it are buffered."""
         epoch, _, text = last_event_id.partition("-")
         if epoch != self._epoch or not (text.isascii() and text.isdecimal() and len(text) < 17):
             return None
         number = int(text)
         return number if self._oldest - 1 <= number <= self.number else None
 
-    def after(self, number: int, only: frozenset[str] | None) -> Bundle | None:
+    def events_after(self, number: int, controllers: frozenset[str] | None) -> Bundle | None:
         """
-        The events after a frame; None when some of them are not kept any more.
+        The events after this number; None when not all of them are buffered.
 
-        ``only``: the controllers that the reader may see; None: all. Readers who may see the same get the same object.
+        ``controllers``: those visible to the reader; None: all. Readers with the same ones get the same object.
         """
         if number < self._oldest - 1:
             return None
-        bundle = self._bundles.get((number, only))
+        bundle = self._bundles.get((number, controllers))
         if bundle is None:
-            newer = islice(reversed(self._frames), self.number - number)
-            pieces = [frame.piece for frame in newer if only is None or frame.controller in only]
-            bundle = self._bundles[number, only] = Bundle(pieces[::-1])
+            newer = islice(reversed(self._events), self.number - number)
+            pieces = [event.piece for event in newer if controllers is None or event.controller in controllers]
+            bundle = self._bundles[number, controllers] = Bundle(pieces[::-1])
         return bundle
 
-    async def state(self, only: frozenset[str] | None) -> tuple[int, list[Piece]]:
+    async def full_state(self, controllers: frozenset[str] | None) -> tuple[int, list[Piece]]:
         """
-        One event that tells all that a reader may see (``only``: as `after`), and the number of the frame it follows.
+        The number of the last event, and one event with all that is visible to a reader (``controllers``: as above).
 
-        A part may be newer than that: what comes again after it says the same.
+        Some parts may be newer than that number: the events after it then repeat what the state already says.
         """
-        self._tell()
+        self._flush()
         number = self.number
         head = f'{{"now":{self._now()!r},"version":"{__version__}","parts":['
         pieces = [piece(f"event: state\nid: {self._epoch}-{number}\ndata: {head}".encode())]
-        for name in tuple(self._known):
-            if (only is None or name in only) and (whole := await self._whole(name)):
-                pieces += [*([_COMMA] if len(pieces) > 1 else ()), whole]
+        for name in tuple(self._sent):
+            if (controllers is None or name in controllers) and (state := await self._state_of(name)):
+                pieces += [*([_COMMA] if len(pieces) > 1 else ()), state]
         return number, [*pieces, _END]
 
-    async def _whole(self, name: str) -> Piece | None:
-        """All of one controller, made anew when it is another; None when it is gone meanwhile."""
-        seen, known = self._known.get(name), self._wholes.get(name)
+    async def _state_of(self, name: str) -> Piece | None:
+        """All of one controller; None when it was removed meanwhile."""
+        seen, cached = self._sent.get(name), self._states.get(name)
         if seen is None:
             return None
-        if known is None or known[0] is not seen:
-            known = self._wholes[name] = seen, piece(msgspec.json.encode(live.whole(self._fleet.entries[name])))
-            await asyncio.sleep(0)  # others have the loop: there may be a thousand of them
-        return known[1]
+        if cached is None or cached[0] is not seen:
+            cached = self._states[name] = seen, piece(msgspec.json.encode(live.whole(self._fleet.entries[name])))
+            await asyncio.sleep(0)  # there may be a thousand controllers: let other tasks run
+        return cached[1]
 
     @property
     def _oldest(self) -> int:
-        return self._frames[0].number if self._frames else self.number + 1
+        return self._events[0].number if self._events else self.number + 1
 
-    def _heard(self, entry: Entry, _changes: tuple[Change, ...]) -> None:
-        self._touch(entry.name)
+    def _on_publish(self, entry: Entry, _changes: tuple[Change, ...]) -> None:
+        self._mark_dirty(entry.name)
 
-    def _touch(self, name: str) -> None:
+    def _mark_dirty(self, name: str) -> None:
         self._dirty[name] = None
-        if self._beat is None and not self.closed:
-            self._beat = asyncio.get_running_loop().call_later(BEAT_S, self._tell)
+        if self._flush_timer is None and not self.closed:
+            self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_INTERVAL_S, self._flush)
 
-    def _tell(self) -> None:
-        """Make frames of what changed since the last time."""
-        if self._beat:
-            self._beat.cancel()
-        self._beat = None
+    def _flush(self) -> None:
+        """Make an event of every controller that has changed since the last flush."""
+        if self._flush_timer:
+            self._flush_timer.cancel()
+        self._flush_timer = None
         dirty, self._dirty = self._dirty, {}
         before = self.number
         for name in dirty:
-            if part := self._difference(name):
-                self._add(part)
+            if part := self._changes_of(name):
+                self._append(part)
         if self.number > before:
             self._bundles.clear()
             self._wake()
 
-    def _difference(self, name: str) -> Part | None:
-        known = self._known.get(name, NOTHING)
+    def _changes_of(self, name: str) -> Part | None:
+        """What readers do not know yet of one controller; None when they know everything."""
+        sent = self._sent.get(name, NOTHING)
         entry = self._fleet.entries.get(name)
         if entry is None:
-            self._wholes.pop(name, None)
-            return Part(controller=name, removed=True) if self._known.pop(name, None) else None
-        part = live.difference(known, entry)
-        if part or name not in self._known:
-            self._known[name] = live.seen_of(entry)
+            self._states.pop(name, None)
+            return Part(controller=name, removed=True) if self._sent.pop(name, None) else None
+        part = live.difference(sent, entry)
+        if part or name not in self._sent:
+            self._sent[name] = live.seen_of(entry)
         return part
 
-    def _add(self, part: Part) -> None:
+    def _append(self, part: Part) -> None:
         self.number += 1
         data = msgspec.json.encode(LiveChange(self._now(), part))
         text = b"event: change\nid: %s-%d\ndata: %b\n\n" % (self._epoch.encode(), self.number, data)
-        self._frames.append(Frame(self.number, part.controller, piece(text)))
-        self._bytes += len(text)
-        while len(self._frames) > _MOST_FRAMES or (self._bytes > _MOST_BYTES and len(self._frames) > 1):
-            self._bytes -= len(self._frames.popleft().piece.text)
+        self._events.append(ChangeEvent(self.number, part.controller, piece(text)))
+        self._buffered_bytes += len(text)
+        while len(self._events) > self._max_buffered_events or (
+            self._buffered_bytes > MAX_BUFFERED_BYTES and len(self._events) > 1
+        ):
+            self._buffered_bytes -= len(self._events.popleft().piece.text)
 
     def _wake(self) -> None:
-        """Wake who waits now, some at a time: others have the loop in between."""
+        """Wake the waiting readers, a batch at a time, so that other tasks run in between."""
         waiting, self._waiting = self._waiting, deque()
-        _wake_some(asyncio.get_running_loop(), waiting)
+        _wake_batch(asyncio.get_running_loop(), waiting)
 
 
-def _wake_some(loop: asyncio.AbstractEventLoop, waiting: deque[asyncio.Future[None]]) -> None:
-    for _ in range(min(_AT_ONCE, len(waiting))):
+def _wake_batch(loop: asyncio.AbstractEventLoop, waiting: deque[asyncio.Future[None]]) -> None:
+    for _ in range(min(_WAKE_BATCH, len(waiting))):
         waiter = waiting.popleft()
         if not waiter.done():
             waiter.set_result(None)
     if waiting:
-        loop.call_soon(_wake_some, loop, waiting)
+        loop.call_soon(_wake_batch, loop, waiting)
 
 
 _COMMA: Final = piece(b",")

@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid, and says of every route who may, what it takes and what it gives."""
+"""The OpenAPI document is valid, and describes the scope, parameters, bodies and responses of every route."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from monitor.web.routes import ROUTES
 from tests.support.strategies import BOUNDED
 
 DOCUMENT = document(ROUTES)
-OF_NO_ROUTE = {"method-not-allowed"}  # what is answered where there is no such route
+OF_NO_ROUTE = {"method-not-allowed"}  # the problem of a path that has no such route
 
 every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 
@@ -45,14 +45,14 @@ def test_the_document_has_the_routes_and_no_others() -> None:
 
 
 @every_route
-def test_every_route_has_a_summary_and_a_good_answer(route: Route) -> None:
+def test_every_route_has_a_summary_and_a_successful_response(route: Route) -> None:
     assert operation(route)["summary"]
     assert any(int(status) < 400 for status in operation(route)["responses"])
     assert all(response["description"] for response in operation(route)["responses"].values())
 
 
 @every_route
-def test_every_route_has_a_scope_and_the_credentials_that_go_with_it(route: Route) -> None:
+def test_every_route_has_a_scope_and_its_security_requirements(route: Route) -> None:
     found = operation(route)
     assert found["x-scope"] in {*get_args(Scope), "open"}
     assert [{scheme: [route.scope]} for scheme in ("bearer", "basic") if route.scope != "open"] == [
@@ -62,7 +62,7 @@ def test_every_route_has_a_scope_and_the_credentials_that_go_with_it(route: Rout
 
 
 @every_route
-def test_every_part_of_a_path_and_every_parameter_is_described(route: Route) -> None:
+def test_every_path_segment_and_parameter_is_described(route: Route) -> None:
     described = [each for each in operation(route)["parameters"] if each["description"]]
     assert len(described) == len(operation(route)["parameters"])
     in_path = {each["name"] for each in described if each["in"] == "path" and each["required"]}
@@ -70,16 +70,16 @@ def test_every_part_of_a_path_and_every_parameter_is_described(route: Route) -> 
 
 
 @every_route
-def test_a_body_that_a_route_takes_is_described_with_examples(route: Route) -> None:
-    assert (route.body is not None) == (route.method in {"PATCH", "PUT"})  # a POST here is a word of command
-    if route.body:
+def test_every_request_body_is_described_with_examples(route: Route) -> None:
+    assert (route.request_body is not None) == (route.method in {"PATCH", "PUT"})  # POST is used for commands
+    if route.request_body:
         content = operation(route)["requestBody"]["content"]
         assert tuple(content) == MEDIA_TYPES
         assert all(each["examples"] for each in content.values())
 
 
 @every_route
-def test_problems_are_those_that_there_are_each_with_its_status_type_and_headers(route: Route) -> None:
+def test_every_problem_is_described_with_its_status_type_and_headers(route: Route) -> None:
     for kind in problems_of(route):
         for status in statuses(kind):
             response = operation(route)["responses"][str(status)]
@@ -88,26 +88,26 @@ def test_problems_are_those_that_there_are_each_with_its_status_type_and_headers
             assert HEADERS.get(kind, {}).keys() <= response["headers"].keys()
 
 
-def test_every_problem_stands_on_a_route() -> None:
-    standing = {kind for route in ROUTES for kind in problems_of(route)}
-    assert standing == PROBLEM_KINDS.keys() - OF_NO_ROUTE
+def test_every_problem_belongs_to_a_route() -> None:
+    used = {kind for route in ROUTES for kind in problems_of(route)}
+    assert used == PROBLEM_KINDS.keys() - OF_NO_ROUTE
     assert DOCUMENT["x-problems"].keys() == {TYPE + kind for kind in PROBLEM_KINDS}
 
 
-def test_a_status_that_is_an_answer_is_no_problem_of_the_same_route() -> None:
+def test_no_status_is_both_a_response_and_a_problem_of_one_route() -> None:
     for route in ROUTES:
-        assert not route.answers.keys() & {status for kind in problems_of(route) for status in statuses(kind)}
+        assert not route.responses.keys() & {status for kind in problems_of(route) for status in statuses(kind)}
 
 
 def pattern_of(name: str, rows: tuple[Parameter, ...]) -> str:
     (found,) = [each for each in rows if each.name == name]
-    (meta,) = found.kind.__metadata__
+    (meta,) = found.type.__metadata__
     return str(meta.pattern)
 
 
-def test_the_headers_of_the_vendors_call_are_those_of_a_patch() -> None:
+def test_a_patch_has_the_headers_of_the_vendors_call() -> None:
     seed = {"X-Avi-Tenant", "X-Avi-Tenant-UUID", "X-Avi-Version", "X-CSRFToken"}
-    rows = {each.name: each for each in parameters.PATCH if each.place == "header"}
+    rows = {each.name: each for each in parameters.PATCH if each.location == "header"}
     assert seed <= rows.keys()
     assert {name for name in seed if rows[name].required} == {"X-Avi-Version"}
     assert "not needed" in rows["X-CSRFToken"].description
@@ -120,6 +120,6 @@ VERSION = pattern_of("X-Avi-Version", parameters.PATCH)
 @given(text=st.from_regex(VERSION) | st.text("0123456789.३\n", max_size=12))
 @example(text="30.2.1")
 @example(text="30.2.1.1.1")
-def test_the_version_that_is_described_is_the_one_that_is_read(text: str) -> None:
-    published = re.search(VERSION, text) is not None and not text.endswith("\n")  # which no header has
-    assert published == is_version(text)
+def test_the_described_version_is_the_accepted_one(text: str) -> None:
+    documented = re.search(VERSION, text) is not None and not text.endswith("\n")  # no header can have it
+    assert documented == is_version(text)
