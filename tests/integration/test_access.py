@@ -1,4 +1,4 @@
-"""The door over a real socket: scopes, controllers, failures, and that no secret comes out again, anywhere."""
+"""Authentication over a real socket: scopes, controllers, failures, and that no secret appears in any output."""
 
 import asyncio
 import io
@@ -87,21 +87,21 @@ async def status(http: aiohttp.ClientSession, path: str, headers: Mapping[str, s
     ("name", "metrics", "read"),
     [("scraper", 200, 403), ("reader", 403, 200), ("alice", 403, 200), ("root", 200, 200), ("unknown", 401, 401)],
 )
-async def test_a_token_opens_what_its_scope_says(
+async def test_a_token_has_the_routes_of_its_scopes(
     http: aiohttp.ClientSession, name: str, metrics: int, read: int
 ) -> None:
     found = [await status(http, path, headers=bearer(name)) for path in ("/metrics", "/api/image", "/api/controllers")]
     assert found == [metrics, read, read]
 
 
-async def test_users_of_the_web_configuration_may_scrape_and_more_where_it_is_said(http: aiohttp.ClientSession) -> None:
+async def test_users_of_the_web_configuration_may_scrape_or_have_configured_scopes(http: aiohttp.ClientSession) -> None:
     prometheus, bob = (basic(user, PASSWORDS[user]) for user in ("prometheus", "bob"))
     assert [await status(http, path, headers=prometheus) for path in ("/metrics", "/api/image")] == [200, 403]
     assert [await status(http, path, headers=bob) for path in ("/metrics", "/api/image")] == [403, 200]
     assert await status(http, "/metrics", headers=basic("prometheus", PASSWORDS["bob"])) == 401
 
 
-async def test_where_there_are_users_nobody_else_comes_in_unless_it_is_said(http: aiohttp.ClientSession) -> None:
+async def test_with_users_anonymous_clients_are_refused_unless_configured(http: aiohttp.ClientSession) -> None:
     async with http.get("/metrics") as response:
         problem = await response.json(content_type="application/problem+json")
         assert response.headers.getall("WWW-Authenticate") == [
@@ -110,10 +110,10 @@ async def test_where_there_are_users_nobody_else_comes_in_unless_it_is_said(http
         ]
     assert (response.status, problem["type"].rpartition(":")[2]) == (401, "unauthorized")
     assert [await status(http, path) for path in ("/-/healthy", "/-/ready")] == [200, 200]
-    assert await status(http, "/-/healthy", headers=bearer("unknown")) == 200, "open routes ask for nothing"
+    assert await status(http, "/-/healthy", headers=bearer("unknown")) == 200, "open routes do not authenticate"
 
 
-async def test_every_route_but_those_that_tell_nothing_is_behind_the_door(http: aiohttp.ClientSession) -> None:
+async def test_every_route_that_is_not_open_needs_authentication(http: aiohttp.ClientSession) -> None:
     for route in ROUTES:
         path = route.path.replace("{uuid}", "image-x").replace("{file}", "style.css")
         async with http.request(route.method, path, headers=bearer("unknown")) as response:
@@ -121,7 +121,7 @@ async def test_every_route_but_those_that_tell_nothing_is_behind_the_door(http: 
 
 
 @pytest.mark.parametrize("name", ["narrow", "alice"])
-async def test_what_a_token_is_limited_to_is_all_there_is(
+async def test_a_token_of_some_controllers_sees_no_others(
     http: aiohttp.ClientSession, daemon: Daemon, name: str
 ) -> None:
     headers = bearer(name)
@@ -135,7 +135,7 @@ async def test_what_a_token_is_limited_to_is_all_there_is(
         assert response.status == 404
 
 
-async def test_a_scrape_shows_what_the_scraper_may_see(http: aiohttp.ClientSession) -> None:
+async def test_a_scrape_has_the_controllers_that_are_visible_to_the_scraper(http: aiohttp.ClientSession) -> None:
     for name, controllers in (("narrow", {"dc1"}), ("scraper", {"dc1", "dc2"})):
         async with http.get("/metrics", headers=bearer(name)) as response:
             text = await response.text()
@@ -149,7 +149,7 @@ async def test_the_headers_of_the_web_configuration_are_on_every_response(http: 
             assert response.headers.getall("Content-Security-Policy") == ["default-src x"]
 
 
-async def test_they_are_also_on_what_is_answered_to_no_http(daemon: Daemon) -> None:
+async def test_they_are_also_on_the_response_to_a_malformed_request(daemon: Daemon) -> None:
     reader, writer = await asyncio.open_connection(*daemon.address)
     async with asyncio.timeout(PATIENCE_S):
         writer.write(b"GET / HTTP/1.1\r\nAuthorization: Bearer \x01\r\n\r\n")
@@ -158,7 +158,7 @@ async def test_they_are_also_on_what_is_answered_to_no_http(daemon: Daemon) -> N
     assert b"\r\nX-Frame-Options: deny\r\n" in answer
 
 
-async def test_too_many_failures_are_answered_429_and_counted_and_lock_nobody_out(http: aiohttp.ClientSession) -> None:
+async def test_too_many_failures_are_answered_429_and_lock_out_no_known_credential(http: aiohttp.ClientSession) -> None:
     assert await status(http, "/metrics", headers=basic("prometheus", PASSWORDS["prometheus"])) == 200
     statuses = [await status(http, "/metrics", headers=basic("prometheus", str(guess))) for guess in range(12)]
     assert statuses == [401] * 10 + [429] * 2
@@ -183,13 +183,13 @@ async def raw(daemon: Daemon, request: bytes) -> bytes:
 @pytest.mark.parametrize(
     "header",
     [
-        pytest.param(b"Authorization: Bearer \xff\xfe\r\n", id="no-utf-8"),
+        pytest.param(b"Authorization: Bearer \xff\xfe\r\n", id="not-utf-8"),
         pytest.param(b"Authorization:\r\n", id="empty"),
-        pytest.param(b"Authorization: Basic \xff\r\n", id="no-ascii"),
+        pytest.param(b"Authorization: Basic \xff\r\n", id="not-ascii"),
         pytest.param(b"Authorization: Bearer " + b"x" * 7000 + b"\r\n", id="long"),
     ],
 )
-async def test_a_credential_that_no_client_sends_is_refused_in_form(daemon: Daemon, header: bytes) -> None:
+async def test_a_malformed_credential_is_refused_with_a_problem(daemon: Daemon, header: bytes) -> None:
     answer = await raw(daemon, header)
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b"application/problem+json" in answer
@@ -200,7 +200,7 @@ async def test_a_credential_that_no_client_sends_is_refused_in_form(daemon: Daem
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """All that is logged at debug, by us and by libraries, as an operator would have it."""
+    """Everything that the daemon and its libraries log at debug level, in the operator's format."""
     before = structlog.get_config()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -212,7 +212,7 @@ def log() -> Iterator[io.StringIO]:
     root.handlers[:], root.level = handlers, level
 
 
-async def test_nothing_that_was_shown_at_the_door_comes_out_again(
+async def test_no_credential_appears_in_a_log_or_a_response(
     log: io.StringIO, daemon: Daemon, http: aiohttp.ClientSession
 ) -> None:
     answers = []
@@ -229,8 +229,8 @@ async def test_nothing_that_was_shown_at_the_door_comes_out_again(
             async with http.get(path, headers=credential) as response:
                 answers.append(f"{response.headers}{await response.text()}")
     secrets = ["canary", *HASHES.values(), *(digest_of(token(name)).hex() for name in SCOPES)]
-    said = log.getvalue()
-    assert [event for event in ("auth_failed", '"event": "request"') if event not in said] == []
-    assert [secret for secret in secrets if secret in said] == []
+    logged = log.getvalue()
+    assert [event for event in ("auth_failed", '"event": "request"') if event not in logged] == []
+    assert [secret for secret in secrets if secret in logged] == []
     assert [secret for secret in secrets if secret in "".join(answers)] == []
     assert [secret for secret in secrets if secret in repr(daemon.context.authenticator.web)] == []

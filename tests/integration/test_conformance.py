@@ -1,4 +1,4 @@
-"""Every kind of answer that a running daemon can be brought to give is one that its OpenAPI document tells of."""
+"""Every kind of response of a running daemon is in its OpenAPI document."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,11 +20,11 @@ IMAGE = "/api/image/{idle}"
 ANNOTATE: dict[str, Any] = {"annotations": {"a": "b"}}
 RENAME: dict[str, Any] = {"name": "renamed"}
 ENDING = [route for route in ROUTES if route.path != "/api/events"]
-"""Those whose answer has an end; test_events.py reads the other."""
+"""Routes whose response ends; test_events.py tests the other."""
 
 
 class Site:
-    """A daemon on one Controller that has an image under way, and others that have ended."""
+    """A daemon on one Controller that is processing one image, and has completed others."""
 
     def __init__(self, daemon: Daemon, controller: SimulatedController) -> None:
         tracks = [track.image for _, track in daemon.fleet.images()]
@@ -34,7 +34,7 @@ class Site:
         self.active = next(image.uuid for image in tracks if image.active)
 
     async def ask(self, method: str, path: str, body: object = None, **how: Any) -> Got:  # noqa: ANN401
-        """One request, as root; the answer must be as documented."""
+        """Send one request, as root; the response must be as documented."""
         path = path.replace("{idle}", self.idle).replace("{active}", self.active)
         got = await ask(self.daemon, method, path, body, **{"token": ROOT, **how})
         require_conformance(method, path, got.status, got.headers, got.body)
@@ -44,14 +44,14 @@ class Site:
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with Simulator([SPEC], speed=0.0) as simulator:
-        poll = {**QUICK, "timeout": "1s"}  # for which a Controller that never answers holds its test
+        poll = {**QUICK, "timeout": "1s"}  # the test of a Controller that never answers takes as long
         async with watching(simulator, tmp_path, tokens=TOKENS, poll=poll) as daemon:
             await until(daemon, "dc1", lambda entry: entry.health.up)
             yield Site(daemon, simulator.controllers["dc1"])
 
 
 @pytest.mark.parametrize("route", ENDING, ids=lambda route: f"{route.method} {route.path}")
-async def test_every_route_answers_as_documented_when_all_is_well(site: Site, route: Any) -> None:  # noqa: ANN401
+async def test_every_successful_response_is_as_documented(site: Site, route: Any) -> None:  # noqa: ANN401
     await site.ask("PATCH", IMAGE, ANNOTATE | RENAME)  # something to show
     path = route.path.replace("{uuid}", "{idle}").replace("{file}", "style.css")
     got = await site.ask(route.method, path, ANNOTATE if route.request_body else None)
@@ -60,7 +60,7 @@ async def test_every_route_answers_as_documented_when_all_is_well(site: Site, ro
         assert (await site.ask("HEAD", path)).status == got.status
 
 
-async def test_an_image_that_is_what_it_was_is_answered_as_documented(site: Site) -> None:
+async def test_an_unmodified_image_is_answered_as_documented(site: Site) -> None:
     tag = (await site.ask("GET", IMAGE)).tag
     assert (await site.ask("GET", IMAGE, If_None_Match=tag)).status == 304
 
@@ -104,7 +104,7 @@ REFUSED: list[tuple[int, str, tuple[Any, ...], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("status", "kind", "what", "how"), REFUSED, ids=lambda value: str(value)[:50])
-async def test_what_is_refused_is_answered_as_documented(
+async def test_every_refusal_is_answered_as_documented(
     site: Site, status: int, kind: str, what: tuple[Any, ...], how: dict[str, Any]
 ) -> None:
     got = await site.ask(*what, **how)
@@ -120,7 +120,7 @@ FAILED = [
 
 
 @pytest.mark.parametrize(("fault", "status", "kind"), FAILED, ids=str)
-async def test_trouble_of_the_controllers_is_answered_as_documented(
+async def test_failures_of_the_controller_are_answered_as_documented(
     site: Site, fault: str, status: int, kind: str
 ) -> None:
     site.controller.faults.order(Fault(fault, method="PATCH"))
@@ -145,27 +145,27 @@ async def test_an_ambiguous_uuid_is_answered_as_documented(tmp_path: Path) -> No
         assert kinds == {"ambiguous-image"}
 
 
-async def test_an_odd_host_is_no_bug_of_ours(site: Site) -> None:
+async def test_an_invalid_host_header_is_refused(site: Site) -> None:
     got = await site.ask("GET", "/api/image", query={"page_size": "1"}, Host="dc1:99999")
     assert (got.status, got.kind) == (400, "bad-query")
 
 
-async def test_an_expectation_that_nobody_knows_is_ignored(site: Site) -> None:
+async def test_an_unknown_expectation_is_ignored(site: Site) -> None:
     assert (await site.ask("GET", "/api/image", Expect="miracles")).status == 200
 
 
-def test_every_problem_is_brought_about_here_but_those_that_need_more() -> None:
+def test_every_problem_is_caused_here_or_in_the_test_that_is_named() -> None:
     elsewhere = {
-        "internal-error",  # there is none
+        "internal-error",  # test_web.py
         "bad-request",  # test_web.py, on a raw socket
-        "request-timeout",  # takes half a minute
+        "request-timeout",  # test_patching.py
         "database-down",  # test_store_down.py
         "not-recorded",  # test_store_down.py
         "bad-config",  # test_reload.py
         "too-many-readers",  # test_events.py
         "image-busy",  # test_patcher.py, as are those below
         "shutting-down",
-        "client-closed-request",  # whom nobody can answer
+        "client-closed-request",  # the client is gone, and cannot check the response
     }
     here = {kind for _, kind, *_ in REFUSED} | {kind for *_, kind in FAILED}
     here |= {"too-many-failures", "ambiguous-image"}

@@ -1,4 +1,4 @@
-"""The running daemon does what its OpenAPI document says, whatever is sent: schemathesis judges, over a real socket."""
+"""The running daemon does what its OpenAPI document says, whatever is sent: checked by schemathesis over a socket."""
 
 import asyncio
 import threading
@@ -38,19 +38,17 @@ FLEET = (
 )
 BEARER = {"Authorization": f"Bearer {ROOT}"}
 VERSION = CaseInsensitiveDict({"X-Avi-Version": "30.2.1"})
-DRAWN = settings(
-    max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+FEW = settings(max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 PATCH_ROUTE = "/api/image/{uuid}"
 FORMS = [shape["$ref"].rpartition("/")[2] for shape in PATCH_BODY.schema["anyOf"]]
 
 BEYOND_SCHEMAS = {
-    "precondition-failed",  # a tag or a _last_modified that is made up is not the image's
-    "controller-refused",  # the Controller wants references to be of images that it has, and names that nobody else has
-    "two-operations",  # of a json_patch it depends on the order of the steps
-    "unknown-version",  # a version that is made up may be younger than the Controller
+    "precondition-failed",  # a random tag or _last_modified is not the image's
+    "controller-refused",  # the Controller accepts only references to its own images, and names that are not in use
+    "two-operations",  # of a json_patch: depends on the order of the steps
+    "unknown-version",  # a random version may be newer than the Controller
 }
-"""Why a request that is valid by the document may be refused all the same, with 400, 412 or 422."""
+"""Why a request that is valid by the document may still be refused, with 400, 412 or 422."""
 
 
 class Running(Struct, frozen=True):
@@ -62,7 +60,7 @@ class Running(Struct, frozen=True):
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One for all tests, beside them: requests of schemathesis block. Not one of its loggers may name a bug."""
+    """One for all tests, in a thread: schemathesis blocks. None of its log lines may be an unexpected error."""
     ready: Future[tuple[Running, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     folder = tmp_path_factory.mktemp("daemon")
     thread = threading.Thread(target=lambda: asyncio.run(_serve(folder, ready)), name="daemon")
@@ -86,7 +84,7 @@ async def _serve(folder: Path, ready: "Future[tuple[Running, asyncio.AbstractEve
             ready.set_result((Running(daemon.url, _idle(daemon)), asyncio.get_running_loop(), stop))
             await stop.wait()
     except BaseException as error:
-        if not ready.done():  # else nobody waits any more, and the thread says it
+        if not ready.done():  # else the traceback of the thread shows it
             ready.set_exception(error)
         raise
 
@@ -96,16 +94,16 @@ def _idle(daemon: Daemon) -> tuple[str, ...]:
 
 
 def _schema(body: Mapping[str, Any] | None = None) -> OpenApiSchema:
-    """The document as schemathesis reads it. ``body``: instead of the one of PATCH."""
+    """The document for schemathesis. ``body``: replaces the schema of the body of PATCH."""
     raw = document(ROUTES)
-    del raw["paths"]["/api/events"]  # whose answer has no end; test_events.py reads it
+    del raw["paths"]["/api/events"]  # its response does not end; test_events.py tests it
     if body:
         for content in raw["paths"][PATCH_ROUTE]["patch"]["requestBody"]["content"].values():
             content["schema"] = body
             del content["examples"]
     checks = {
-        "ignored_auth": {"enabled": False},  # whoever shows wrong credentials often is answered 429: see below, alone
-        "positive_data_acceptance": {  # `require_a_reason` looks at those that are added here
+        "ignored_auth": {"enabled": False},  # many wrong credentials are answered 429: tested alone below
+        "positive_data_acceptance": {  # `require_a_reason` checks those that are added here
             "expected-statuses": ["2xx", "304", "404", "409", "400", "412", "422"]
         },
     }
@@ -113,14 +111,14 @@ def _schema(body: Mapping[str, Any] | None = None) -> OpenApiSchema:
 
 
 def require_a_reason(_ctx: CheckContext, response: Response, case: Case[Any]) -> None:
-    """What is valid by the document is refused for nothing that the document could have said."""
+    """A request that is valid by the document is refused only for what the document cannot express."""
     if case.meta and case.meta.generation.mode.is_positive and response.status_code in {400, 412, 422}:
         kind = str(msgspec.json.decode(response.content)["type"]).removeprefix(TYPE)
         assert kind in BEYOND_SCHEMAS
 
 
 def send(case: Case[Any], daemon: Running) -> Response:
-    """Send it with all rights, and let every check look at the answer."""
+    """Send it as admin, and apply every check to the response."""
     response: Response = case.call_and_validate(
         base_url=daemon.url, headers=BEARER, additional_checks=[require_a_reason]
     )
@@ -137,14 +135,14 @@ SCHEMA = _schema()
 
 
 @SCHEMA.parametrize()
-@DRAWN
+@FEW
 @pytest.mark.timeout(240)
 def test_every_route_does_what_the_document_says(case: Case[Any], daemon: Running) -> None:
-    """In every phase: the examples, what covers each keyword of each schema, and what is drawn at random."""
+    """In every phase: the examples, one case for each keyword of each schema, and random cases."""
     tried = getattr(case.meta.phase.data, "parameter_location", None) if case.meta else None
     if "uuid" in case.path_parameters and tried != ParameterLocation.PATH:
         case.path_parameters["uuid"] = daemon.uuids[0]
-    if case.method == "PATCH":  # these decide before the body is looked at
+    if case.method == "PATCH":  # these are checked before the body
         if tried != ParameterLocation.HEADER:
             case.headers = VERSION.copy()
         if tried != ParameterLocation.QUERY:
@@ -155,19 +153,19 @@ def test_every_route_does_what_the_document_says(case: Case[Any], daemon: Runnin
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_of_a_patch_goes_all_the_way_to_the_controller(form: str, daemon: Running) -> None:
-    """With what decides before the change out of its way: conditions of the past, and forms that are rarely drawn."""
+    """Without the conditions that are checked before the change, and with each form equally often."""
     done: Counter[str] = Counter()
     operation = _schema({"$ref": REF.format(name=form)})[PATCH_ROUTE]["PATCH"]
 
-    @settings(DRAWN, max_examples=100)
+    @settings(FEW, max_examples=100)
     @given(case=operation.as_strategy(path_parameters={"uuid": daemon.uuids[-1]}))
-    def draw(case: Case[Any]) -> None:
+    def check(case: Case[Any]) -> None:
         case.headers, case.query, case.body = VERSION.copy(), {}, _unconditional(case.body)
         if send(case, daemon).status_code == 200:
             patch = decode_patch(msgspec.json.encode(case.body))
             done.update(annotated=patch.annotating is not None, adjusted=patch.adjustment is not None)
 
-    draw()
+    check()
     assert done["annotated"]
     assert done["adjusted"]
 
@@ -179,13 +177,13 @@ def _unconditional(body: Any) -> Any:  # noqa: ANN401  JSON
 
 
 @pytest.mark.parametrize("label", ["PATCH /api/image/{uuid}", "GET /api/audit"])
-def test_what_anonymous_callers_may_never_do_wants_credentials_that_are_known(label: str, daemon: Running) -> None:
-    """Twice each: after ten wrong ones in a row this address would be answered 429."""
+def test_routes_without_anonymous_callers_need_known_credentials(label: str, daemon: Running) -> None:
+    """Two cases each: after ten wrong credentials in a row the response would be 429."""
     method, path = label.split()
 
-    @settings(DRAWN, max_examples=2)
+    @settings(FEW, max_examples=2)
     @given(case=SCHEMA[path][method].as_strategy(path_parameters={"uuid": daemon.uuids[0]} if "{" in path else None))
-    def draw(case: Case[Any]) -> None:
+    def check(case: Case[Any]) -> None:
         case.call_and_validate(base_url=daemon.url, headers=BEARER, checks=[ignored_auth])
 
-    draw()
+    check()

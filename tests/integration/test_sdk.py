@@ -1,4 +1,4 @@
-"""The vendor's own client against the daemon, unchanged: what it asks a Controller, it can ask us."""
+"""The vendor's own client, unchanged: what it can ask of a Controller, it can ask of the daemon."""
 
 import asyncio
 import warnings
@@ -14,7 +14,7 @@ from tests.support.daemons import until, watching
 from tests.support.operators import ALICE, BOB, TOKENS
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # its old idioms are not ours to mend
+    warnings.simplefilter("ignore")  # the SDK uses deprecated idioms
     from avi.sdk.avi_api import APIError, ApiSession
 
 
@@ -26,15 +26,15 @@ class Site:
         self.controller = controller
         self.uuid = next(iter(daemon.fleet.entries["dc1"].snapshot.images))
 
-    async def sdk(self, work: Callable[[Any], Any], token: str = BOB) -> Any:  # noqa: ANN401  it has no types
-        """Do the work with a session, in a thread: the SDK blocks."""
+    async def sdk(self, work: Callable[[Any], Any], token: str = BOB) -> Any:  # noqa: ANN401  the SDK has no types
+        """Call ``work`` with a session, in a thread: the SDK blocks."""
 
         def run() -> Any:  # noqa: ANN401
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 session = ApiSession(
                     self.daemon.url,
-                    "anybody",
+                    "any-user",
                     "",
                     api_version="30.2.1",
                     user_hdrs={"Authorization": f"Bearer {token}"},
@@ -81,7 +81,7 @@ async def test_it_finds_an_image_by_its_name(site: Site) -> None:
         {"replace": {"name": "renamed"}},
         {"json_patch": [{"op": "replace", "path": "/name", "value": "renamed"}]},
     ],
-    ids=["plain", "envelope", "json-patch"],
+    ids=["plain", "operation", "json-patch"],
 )
 async def test_it_patches_in_all_three_forms(site: Site, body: dict[str, Any]) -> None:
     answer = await site.sdk(lambda api: api.patch(f"image/{site.uuid}", body))
@@ -102,13 +102,13 @@ async def test_it_annotates(site: Site) -> None:
         ({"replace": {"se_patch_ref": "/api/image/none"}}, BOB, "Image object not found"),
         ({"name": "x"}, ALICE, "needs the scope adjust"),
     ],
-    ids=["ours", "the-controllers", "the-doors"],
+    ids=["by-the-daemon", "by-the-controller", "by-the-scope"],
 )
-async def test_a_refused_patch_raises_with_our_words(site: Site, body: dict[str, Any], token: str, words: str) -> None:
+async def test_a_refused_patch_raises_with_the_detail(site: Site, body: dict[str, Any], token: str, words: str) -> None:
     with pytest.raises(APIError, match=words):
         await site.sdk(lambda api: api.patch(f"image/{site.uuid}", body).json(), token=token)
 
 
-async def test_a_token_that_is_not_known_is_an_error_and_no_log_in_is_tried(site: Site) -> None:
+async def test_an_unknown_token_is_an_error_without_a_log_in(site: Site) -> None:
     with pytest.raises(APIError, match="credentials are not known"):
         await site.sdk(lambda api: api.get("image").json(), token="aum_wrong")

@@ -1,4 +1,4 @@
-"""Whether an answer of the daemon is one that its OpenAPI document tells of."""
+"""Checks responses of the daemon against its OpenAPI document."""
 
 import re
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ _OF_NO_ROUTE = {"no-such-route": 404, "method-not-allowed": 405}
 
 def require_conformance(method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
     """
-    Raise AssertionError when it is not; of a path that is no route the answer must be a problem that says so.
+    Raise AssertionError when the document does not have this response; without such a route it must be a problem.
 
-    ``path``: without a query. ``headers``: in a mapping that minds no case.
+    ``path``: without a query. ``headers``: a case-insensitive mapping.
     """
     operation = _operation(method, path)
     if operation is None:
@@ -26,8 +26,8 @@ def require_conformance(method: str, path: str, status: int, headers: Mapping[st
         return
     response = operation["responses"].get(str(status))
     assert response is not None, f"{method} {path} answered {status}, which is not documented: {body[:500]!r}"
-    promised = [name for name, header in response["headers"].items() if header["required"]]
-    assert [name for name in promised if name not in headers] == []
+    required = [name for name, header in response["headers"].items() if header["required"]]
+    assert [name for name in required if name not in headers] == []
     _require_content(response.get("content", {}), headers.get("Content-Type", ""), body, bodiless=method == "HEAD")
 
 

@@ -1,4 +1,4 @@
-"""The published schema of a PATCH's body takes what ``decode_patch`` takes, and nothing else."""
+"""The documented schema of a PATCH body accepts what ``decode_patch`` accepts, and nothing else."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +20,9 @@ from monitor.web.openapi_patch import PATCH_BODY, REF
 from monitor.web.routes import ROUTES
 from tests.support.strategies import BOUNDED
 
-FEW = settings(BOUNDED, max_examples=25, suppress_health_check=list(HealthCheck))  # draws from schemas filter a lot
+FEW = settings(
+    BOUNDED, max_examples=25, suppress_health_check=list(HealthCheck)
+)  # strategies made from schemas filter a lot
 VALIDATOR = Draft202012Validator({**PATCH_BODY.schema, "components": {"schemas": PATCH_BODY.components}})
 FORM_NAMES = [shape["$ref"].rpartition("/")[2] for shape in PATCH_BODY.schema["anyOf"]]
 CLOUD = {"cloud_name": "vc", "cloud_data_values": [{"key": "region", "values": ["eu"]}]}
@@ -76,20 +78,20 @@ def refusal_of(body: object) -> Refusal | None:
 
 
 def beyond_schemas(refusal: Refusal) -> bool:
-    """Whether it is refused for what JSON schema cannot say: the order of steps, numbers and nesting without end."""
+    """Whether it is refused for what JSON schema cannot express: the order of steps, and depth of nesting."""
     return refusal.kind == "bad-json" or (refusal.kind, refusal.path) == ("two-operations", "$.json_patch")
 
 
 def agree(body: object) -> bool:
-    """Whether both take it, or neither."""
+    """Whether schema and decoder both accept the body, or both refuse it."""
     refusal = refusal_of(body)
     if VALIDATOR.is_valid(body):
         return refusal is None or beyond_schemas(refusal)
     return refusal is not None
 
 
-def drawn(form: str, mode: GenerationMode) -> st.SearchStrategy[Case[Any]]:
-    """Requests drawn from the document, or against it, as if this form were the only one."""
+def requests_of(form: str, mode: GenerationMode) -> st.SearchStrategy[Case[Any]]:
+    """Valid or invalid requests by the document, as if this form were the only one."""
     narrowed = document(ROUTES)
     for content in narrowed["paths"]["/api/image/{uuid}"]["patch"]["requestBody"]["content"].values():
         content["schema"] = {"$ref": REF.format(name=form)}
@@ -97,30 +99,28 @@ def drawn(form: str, mode: GenerationMode) -> st.SearchStrategy[Case[Any]]:
     return schemathesis.openapi.from_dict(narrowed)["/api/image/{uuid}"]["PATCH"].as_strategy(generation_mode=mode)
 
 
-RIGHT = {form: drawn(form, GenerationMode.POSITIVE) for form in FORM_NAMES}
-WRONG = {form: drawn(form, GenerationMode.NEGATIVE) for form in FORM_NAMES}
+VALID = {form: requests_of(form, GenerationMode.POSITIVE) for form in FORM_NAMES}
+INVALID = {form: requests_of(form, GenerationMode.NEGATIVE) for form in FORM_NAMES}
 
 
 @pytest.mark.parametrize("form", FORM_NAMES)
 @FEW
 @given(data=st.data())
-def test_what_is_drawn_from_the_document_is_taken(form: str, data: st.DataObject) -> None:
-    refusal = refusal_of(data.draw(RIGHT[form]).body)
+def test_a_body_that_is_valid_by_the_document_is_accepted(form: str, data: st.DataObject) -> None:
+    refusal = refusal_of(data.draw(VALID[form]).body)
     assert refusal is None or beyond_schemas(refusal), refusal
 
 
 @pytest.mark.parametrize("form", FORM_NAMES)
 @FEW
 @given(data=st.data())
-def test_what_is_drawn_against_the_document_is_refused_where_the_document_says_so(
-    form: str, data: st.DataObject
-) -> None:
-    body = data.draw(WRONG[form]).body
+def test_a_body_that_is_invalid_by_the_document_is_refused(form: str, data: st.DataObject) -> None:
+    body = data.draw(INVALID[form]).body
     assert not isinstance(body, dict | list) or agree(body)
 
 
 def with_one_member() -> Iterator[object]:
-    """Every field with every value, alone in every form."""
+    """Every field with every value, as the only field, in every form."""
     for field, value in product([*ADJUSTABLE, min(OWNED), "x", "_last_modified", "annotations"], ODD):
         for image in ({field: value}, {field: GOOD.get(field, "x")}):
             yield image
@@ -129,7 +129,7 @@ def with_one_member() -> Iterator[object]:
 
 
 def with_one_annotation() -> Iterator[object]:
-    """Every key with a good value, and every value with a good key, in every place."""
+    """Every key with a valid value, and every value with a valid key, in every place."""
     notes = [{key: "x"} for key in KEYS] + [{"a": value} for value in ODD] + [[key] for key in KEYS]
     for each in notes:
         yield {"annotations": each}
@@ -138,7 +138,7 @@ def with_one_annotation() -> Iterator[object]:
 
 
 def with_one_step() -> Iterator[object]:
-    """Every path with every value, in every operation that there is and one that is not."""
+    """Every path with every value, in every operation and in an unknown one."""
     for path, value in product([*(f"/{field}" for field in ADJUSTABLE), *OTHER_PATHS], ODD):
         for operation in ("add", "replace", "remove"):
             yield {"json_patch": [{"op": operation, "path": path, "value": value}]}
@@ -152,25 +152,25 @@ def with_one_step() -> Iterator[object]:
 @pytest.mark.parametrize(
     "bodies", [with_one_member, with_one_annotation, with_one_step], ids=lambda each: each.__name__
 )
-def test_schema_and_decoder_agree_on_all_that_has_one_fault(bodies: Callable[[], Iterable[object]]) -> None:
+def test_schema_and_decoder_agree_on_bodies_with_one_fault(bodies: Callable[[], Iterable[object]]) -> None:
     assert [body for body in bodies() if not agree(body)] == []
 
 
 @settings(FEW, max_examples=200)
 @given(body=near_misses)
-def test_schema_and_decoder_agree_on_what_is_nearly_right(body: object) -> None:
+def test_schema_and_decoder_agree_on_bodies_that_are_nearly_valid(body: object) -> None:
     assert agree(body), refusal_of(body)
 
 
 @pytest.mark.parametrize("name", PATCH_BODY.examples)
-def test_every_example_is_taken(name: str) -> None:
+def test_every_example_is_accepted(name: str) -> None:
     body = PATCH_BODY.examples[name]
     assert refusal_of(body) is None
     VALIDATOR.validate(body)
 
 
 @pytest.mark.parametrize(
-    ("body", "taken"),
+    ("body", "accepted"),
     [
         ({"name": "x", "se_patch_ref": None}, False),
         ({"name": None, "se_patch_ref": None}, True),
@@ -185,11 +185,11 @@ def test_every_example_is_taken(name: str) -> None:
     ],
     ids=lambda value: json.dumps(value)[:60],
 )
-def test_what_may_stand_together_is_said_by_the_schema(body: Any, taken: bool) -> None:  # noqa: ANN401
-    assert (VALIDATOR.is_valid(body), refusal_of(body) is None) == (taken, taken)
+def test_the_schema_says_which_members_may_be_combined(body: Any, accepted: bool) -> None:  # noqa: ANN401
+    assert (VALIDATOR.is_valid(body), refusal_of(body) is None) == (accepted, accepted)
 
 
-def test_a_value_beside_a_remove_means_nothing() -> None:
+def test_the_value_of_a_remove_step_is_ignored() -> None:
     step = {"op": "remove", "path": "/cloud_info_values", "value": [CLOUD]}
     assert decode_patch(json.dumps({"json_patch": [step]}).encode()).adjustment == Adjustment(
         "delete", {"cloud_info_values": None}
