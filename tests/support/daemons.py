@@ -23,16 +23,17 @@ from monitor.model.errors import Reason
 from monitor.model.secret import Secret
 from monitor.polling.fleet import Entry
 from monitor.simulator import SimulatedController, Simulator
+from tests.support.limits import WAIT_TIMEOUT_S
 
 QUICK: Mapping[str, object] = {
     "active_interval": "50ms",
     "idle_interval": "100ms",
-    "timeout": "5s",
+    "timeout": "30s",
     "max_backoff": "100ms",
 }
 """Intervals at which a test sees many polls; nothing in a test depends on how long they really take."""
 
-PATIENCE_S = 20.0
+PATIENCE_S = WAIT_TIMEOUT_S
 
 
 @asynccontextmanager
@@ -71,7 +72,7 @@ async def connected(
     tenant: str = "admin",
     api_version: str | None = None,
     tls: Tls | None = None,
-    timeout_s: float = 5.0,
+    timeout_s: float = 30.0,
     max_response: int = 32 * 1024 * 1024,
 ) -> AsyncIterator[Client]:
     """A client of a simulated Controller, without the daemon around it."""
