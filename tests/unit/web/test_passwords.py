@@ -9,6 +9,7 @@ import pytest
 from monitor.model.secret import Secret
 from monitor.web.auth import passwords
 from monitor.web.auth.passwords import Passwords
+from tests.support.limits import WAIT_TIMEOUT_S
 
 
 def hashed(password: bytes) -> Secret:
@@ -114,7 +115,7 @@ async def test_the_same_right_credential_many_times_at_once_is_computed_once(mon
 async def test_it_is_busy_while_too_many_wait_and_free_again_after(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_WAITING", 3)
     gate = threading.Event()
-    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: gate.wait(10) and False)
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: gate.wait(WAIT_TIMEOUT_S) and False)
     kept = Passwords()
     async with asyncio.TaskGroup() as tasks:
         for number in range(5):

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from monitor.model.errors import MonitorError
 from monitor.web.server import Listener
+from tests.support.limits import WAIT_TIMEOUT_S
 
 CA = trustme.CA()
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -79,7 +80,7 @@ async def asked(listener: Listener) -> str:
 
 def run(loop: Callable[[], asyncio.AbstractEventLoop], main: Callable[[], Awaitable[None]]) -> None:
     async def in_time() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             await main()
 
     with asyncio.Runner(loop_factory=loop) as runner:
