@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -107,6 +107,22 @@ async def until(daemon: Daemon, controller: str, what: Callable[[Entry], bool]) 
                 happened.clear()
                 await happened.wait()
             return daemon.fleet.entries[controller]
+    finally:
+        unsubscribe()
+
+
+@contextmanager
+def advancing(simulator: Simulator, daemon: Daemon, controller: str, *, step_s: float) -> Iterator[None]:
+    """
+    Advance the simulated clock by one step at each good poll of the controller.
+
+    The daemon so sees an upload as often on a busy machine as on an idle one.
+    """
+    unsubscribe = daemon.fleet.subscribe(
+        lambda entry, _: simulator.clock.advance(step_s) if entry.name == controller and entry.health.up else None
+    )
+    try:
+        yield
     finally:
         unsubscribe()
 
