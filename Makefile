@@ -4,9 +4,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
+# How many processes run the tests, each a module at a time: `make test JOBS=0` runs them one after the other in one
+# process. PYTEST_ARGS go to pytest: `make test PYTEST_ARGS="-k reload"`.
+JOBS        ?= auto
+PYTEST_ARGS ?=
+PYTEST      := $(BIN)/pytest --numprocesses=$(JOBS) --maxprocesses=4
+
 CORE   := monitor/model/*,monitor/metrics/*,monitor/avi/wire.py,monitor/avi/paging.py,monitor/avi/image.py,monitor/avi/values.py,monitor/avi/login.py,monitor/avi/errors.py,monitor/polling/changes.py,monitor/polling/health.py,monitor/polling/eta.py,monitor/patching/body.py,monitor/patching/fields.py,monitor/patching/annotations.py,monitor/patching/audit.py,monitor/patching/representation.py,monitor/patching/failures.py,monitor/patching/strict_json.py
 
-.PHONY: demo test lint bench requirements clean
+.PHONY: demo test torture lint bench requirements clean
 
 demo: $(STAMP)
 	$(BIN)/avi-upgrade-monitor demo
@@ -15,9 +21,13 @@ test: $(STAMP)
 	tests/debian-packages.sh
 	$(MAKE) --no-print-directory lint
 	rm -f .coverage .coverage.*
-	$(BIN)/pytest --cov --cov-report=
+	$(PYTEST) --dist=loadfile --no-loadscope-reorder --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include=$(CORE)
+
+# What takes too long for every run: a kill -9 at every point of a PATCH, of which `make test` takes a sample.
+torture: $(STAMP)
+	$(PYTEST) --dist=load --all-kill-points tests/integration/test_kills.py $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,20 +1,68 @@
-"""What all tests share: in CI nothing may be skipped, because a skipped test proves nothing."""
+"""
+What all tests share: the databases, the options, the order of the modules, and that CI allows no skip.
+
+A test that needs a missing program or server is skipped on a developer's machine. With ``CI=true`` the skip is a
+failure, because a skipped test proves nothing.
+"""
 
 import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import database_url, postgres_server, postgres_url
 
 __all__ = ["database_url", "postgres_server", "postgres_url"]  # fixtures, for every test
+
+# A busy machine draws and runs an example slowly, and that is no failure. Every run draws the same examples, so that
+# a failure can be repeated. Tests that need fewer or more examples derive their settings from these.
+settings.register_profile(
+    "project",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=False,
+)
+settings.load_profile("project")
+
+_SLOWEST_FIRST = (
+    "tests/integration/test_kills.py",
+    "tests/integration/test_cli.py",
+    "tests/integration/test_benchmarks.py",
+    "tests/integration/test_audit_verify.py",
+    "tests/integration/test_patching.py",
+    "tests/integration/test_faults.py",
+    "tests/integration/test_audit_log.py",
+    "tests/integration/test_cli_api.py",
+)
+"""
+The modules that take longest. ``make test`` gives whole modules to its workers: a long one that came last would keep
+one worker busy while the others have nothing left to do.
+"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this test suite."""
+    parser.addoption(
+        "--all-kill-points",
+        action="store_true",
+        help="kill the daemon at every point of a PATCH, not only once in each place (tests/integration/test_kills.py)",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slowest modules first; all else stays in its order."""
+    rank = {name: place for place, name in enumerate(_SLOWEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With CI=true a skip is a failure, and says what was missing."""
+    """Report a skip as a failure that says what was missing, in CI."""
     report = yield
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
         assert call.excinfo is not None

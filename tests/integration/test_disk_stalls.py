@@ -1,8 +1,5 @@
-"""A disk that stalls: nobody waits for it beyond the limit, and memory and file agree when it has come back."""
+"""A disk that stalls: no call waits for it beyond the limit, and memory and file agree when it has come back."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,14 +8,13 @@ from sqlalchemy import text
 from monitor.model.errors import StoreError
 from monitor.model.tracked import ProgressMark
 from monitor.store import Store
-from tests.support.daemons import PATIENCE_S
-from tests.support.slow_disk import SlowDisk, disk
+from tests.support.slow_disk import SlowDisk, disk, limit_passes
 from tests.support.stores import DONE, NOT_BEGUN, TICKET, closing, heal, intent, is_up, opened, wrong_with
 
 __all__ = ["disk"]
 
 EARLY = ProgressMark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
-SHORT_S = 0.05  # for a call that never comes back, any limit does
+LIMIT_S = 20.0
 ANYWHERE = pytest.mark.parametrize("at", ["UPDATE audit_head", "INSERT", "COMMIT", "committed"])
 
 
@@ -27,21 +23,12 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/state.db"
 
 
-@asynccontextmanager
-async def impatient(store: Store) -> AsyncIterator[None]:
-    """Within a generous limit of the test's own: whoever waited for the disk would break it."""
-    patient, store.database.limit_s = store.database.limit_s, SHORT_S
-    async with asyncio.timeout(PATIENCE_S):
-        yield
-    store.database.limit_s = patient
-
-
 @ANYWHERE
 async def test_a_caller_is_told_at_the_limit_and_the_next_at_once(url: str, disk: SlowDisk, at: str) -> None:
-    async with opened(url) as store:
+    async with opened(url, limit_s=LIMIT_S) as store:
         await store.audit_log.record(intent(), DONE, TICKET, at=1)
         with disk.stalls(at):
-            async with impatient(store):
+            async with limit_passes(store, disk, jump_s=LIMIT_S):
                 with pytest.raises(StoreError, match="no answer in time"):
                     await store.audit_log.begin(intent("image-2"), at=2)
             assert disk.holds == 1
@@ -58,32 +45,32 @@ async def test_a_caller_is_told_at_the_limit_and_the_next_at_once(url: str, disk
 
 
 @ANYWHERE
-async def test_nothing_is_written_after_the_database_was_taken_for_healed(url: str, disk: SlowDisk, at: str) -> None:
-    async with opened(url) as store:
+async def test_nothing_is_written_after_the_database_has_recovered(url: str, disk: SlowDisk, at: str) -> None:
+    async with opened(url, limit_s=LIMIT_S) as store:
         with disk.stalls(at):
-            async with impatient(store):
+            async with limit_passes(store, disk, jump_s=LIMIT_S):
                 with pytest.raises(StoreError, match="no answer in time"):
                     await store.audit_log.record(intent(), DONE, TICKET, at=1)
                 for _ in range(3):
                     await store.try_flush()
-            assert disk.holds == 1, "nobody else was sent after it"
+            assert disk.holds == 1, "no other call was sent after it"
             assert not is_up(store)
         await heal(store)
         shown = dict(store.audit_log.annotations_of("dc1"))
-        if at != "COMMIT":  # which SQLite may finish or break off
+        if at != "COMMIT":  # which SQLite may finish or roll back
             assert shown == ({"image-1": {"ticket": "CHG-1"}} if at == "committed" else {})
         assert len(await store.audit_log.entries()) == len(shown)
-    async with opened(url) as store:
+    async with opened(url, limit_s=LIMIT_S) as store:
         assert store.audit_log.annotations_of("dc1") == shown
 
 
 @ANYWHERE
 async def test_an_ending_is_written_once(url: str, disk: SlowDisk, at: str) -> None:
     ordered = intent()
-    async with opened(url) as store:
+    async with opened(url, limit_s=LIMIT_S) as store:
         number = await store.audit_log.begin(ordered, at=1)
         with disk.stalls(at):
-            async with impatient(store):
+            async with limit_passes(store, disk, jump_s=LIMIT_S):
                 with pytest.raises(StoreError, match="no answer in time"):
                     await store.audit_log.finish(number, ordered, DONE, TICKET, at=2)
         await heal(store)
@@ -93,21 +80,21 @@ async def test_an_ending_is_written_once(url: str, disk: SlowDisk, at: str) -> N
 
 
 async def test_marks_wait_for_the_disk(url: str, disk: SlowDisk) -> None:
-    async with opened(url) as store:
+    async with opened(url, limit_s=LIMIT_S) as store:
         store.marks.set("dc1", "image", {"image-1": EARLY})
         with disk.stalls("INSERT"):
-            async with impatient(store):
+            async with limit_passes(store, disk, jump_s=LIMIT_S):
                 await store.try_flush()
             assert not is_up(store)
         await heal(store)
-    async with opened(url) as store:
+    async with opened(url, limit_s=LIMIT_S) as store:
         assert store.marks.of("dc1", "image") == {"image-1": EARLY}
 
 
-async def test_the_end_does_not_wait_and_keeps_others_off_while_a_thread_may_write(url: str, disk: SlowDisk) -> None:
-    async with opened(url) as store, closing(Store(url, limit_s=30.0)) as second:
+async def test_closing_does_not_wait_and_keeps_the_lock_while_a_thread_may_write(url: str, disk: SlowDisk) -> None:
+    async with opened(url, limit_s=LIMIT_S) as store, closing(Store(url, limit_s=LIMIT_S)) as second:
         with disk.stalls("COMMIT"):
-            async with impatient(store):
+            async with limit_passes(store, disk, jump_s=LIMIT_S):
                 with pytest.raises(StoreError, match="no answer in time"):
                     await store.audit_log.record(intent(), DONE, TICKET, at=1)
                 await store.close()
@@ -120,34 +107,34 @@ async def test_the_end_does_not_wait_and_keeps_others_off_while_a_thread_may_wri
 
 
 async def test_a_start_on_a_disk_that_stalls_gives_up_in_time(url: str, disk: SlowDisk) -> None:
-    async with closing(Store(url, limit_s=SHORT_S)) as store:
+    async with closing(Store(url, limit_s=LIMIT_S)) as store:
         with disk.stalls("PRAGMA"):
-            async with asyncio.timeout(PATIENCE_S):
+            async with limit_passes(store, disk, jump_s=4 * LIMIT_S):  # of an opening
                 with pytest.raises(StoreError, match="no answer in time"):
                     await store.open()
                 await store.try_flush()
             assert disk.holds == 1
-        store.database.limit_s = 30.0
         await heal(store)
 
 
-async def test_a_query_that_takes_too_long_is_broken_off(url: str) -> None:
+async def test_a_query_that_takes_too_long_is_interrupted(url: str) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-    async with opened(url) as store:
-        async with impatient(store):
-            with pytest.raises(StoreError, match="no answer in time"):
-                async with store.database.transaction() as connection:
-                    await connection.execute(text(endless))
+    async with opened(url, limit_s=LIMIT_S) as store:
+        store.database.limit_s = 0.5
+        with pytest.raises(StoreError, match="no answer in time"):
+            async with store.database.transaction() as connection:
+                await connection.execute(text(endless))
+        store.database.limit_s = LIMIT_S
         await heal(store)
 
 
-async def test_a_connection_that_was_left_behind_is_no_news_to_the_libraries(
+async def test_the_libraries_log_nothing_about_a_connection_that_was_left_behind(
     url: str, disk: SlowDisk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with opened(url) as store:
+    async with opened(url, limit_s=LIMIT_S) as store:
         for at in ("UPDATE audit_head", "SELECT audit_head", "INSERT", "COMMIT", "committed"):
             with disk.stalls(at):
-                async with impatient(store):
+                async with limit_passes(store, disk, jump_s=LIMIT_S):
                     with pytest.raises(StoreError, match="no answer in time"):
                         await store.audit_log.record(intent(), DONE, TICKET, at=1)
             await heal(store)

@@ -28,7 +28,7 @@ SPECS = (
 )
 MIB = 1024 * 1024
 FAST = {**QUICK, "active_interval": "20ms", "idle_interval": "40ms", "max_backoff": "40ms", "max_response": "1MiB"}
-SHORT_TIMEOUT = {**FAST, "timeout": "300ms"}  # for faults that end by the timeout
+SHORT_TIMEOUT = {**FAST, "timeout": "1s"}  # for faults that end by the timeout
 
 
 def has_version(tracked: TrackedObject[Tracked]) -> bool:

@@ -1,13 +1,18 @@
 """
-kill -9 at every point of a PATCH, on both databases: what was acknowledged is there, nothing is done twice, and every
-intent has exactly one outcome after the restart.
+``kill -9`` in the middle of a PATCH, on both databases. What was acknowledged is there after the restart, nothing is
+done twice, and every intent has exactly one outcome.
+
+Each run kills the daemon at the first wait in every place of the code, when the wait begins and when it ends. With
+``--all-kill-points`` (``make torture``) it kills at every point of the PATCH.
 """
 
 import asyncio
 import multiprocessing
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from itertools import count
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -19,21 +24,22 @@ from monitor.cli.commands.audit import verify
 from monitor.cli.commands.simulate import write_config
 from monitor.config.load import load
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
-from tests.support import self_killing_daemon as doomed
+from tests.support import self_killing_daemon
 from tests.support.daemons import QUICK
 from tests.support.operators import BOB, ROOT, TOKENS
 
 RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
 
-forks = multiprocessing.get_context("forkserver")  # a process that has imported everything, and no loop yet
+forks = multiprocessing.get_context("forkserver")  # its server has imported everything, and runs no event loop
 forks.set_forkserver_preload(["tests.support.self_killing_daemon"])
 
 
-class Life:
-    """One daemon, from its start to its end by its own hand or ours."""
+class Process:
+    """One daemon process, from its start until it was killed."""
 
-    def __init__(self, process: BaseProcess, url: str, uuid: str) -> None:
+    def __init__(self, process: BaseProcess, pipe: Connection, url: str, uuid: str) -> None:
         self._process = process
+        self._pipe = pipe
         self._url = url
         self._uuid = uuid
 
@@ -50,7 +56,12 @@ class Life:
         except aiohttp.ClientError:
             return 0
 
-    async def get(self, path: str) -> Any:  # noqa: ANN401  whatever it is
+    async def places(self) -> list[str]:
+        """Where the daemon was at each point of the PATCH that it has answered."""
+        places: list[str] = await asyncio.to_thread(self._pipe.recv)
+        return places
+
+    async def get(self, path: str) -> Any:  # noqa: ANN401  JSON
         async with (
             aiohttp.ClientSession(headers={"Authorization": f"Bearer {ROOT}"}) as session,
             session.get(self._url + path) as response,
@@ -58,28 +69,31 @@ class Life:
             return await response.json()
 
     async def kill(self) -> int:
-        """End it, if it did not end itself; how it ended."""
+        """Kill the process if it lives; its exit code."""
         self._process.kill()
         await asyncio.to_thread(self._process.join)
         return self._process.exitcode or 0
 
 
 @asynccontextmanager
-async def alive(config: Path, uuid: str, *, kill_at: int = 0) -> AsyncIterator[Life]:
+async def started(config: Path, uuid: str, *, kill_at: int = 0) -> AsyncIterator[Process]:
     ours, theirs = forks.Pipe(duplex=False)
-    process = forks.Process(target=doomed.run, args=(config, theirs, kill_at))
+    process = forks.Process(target=self_killing_daemon.run, args=(config, theirs, kill_at))
     process.start()
     theirs.close()
-    life = Life(process, await asyncio.to_thread(ours.recv), uuid)
+    daemon = Process(process, ours, await asyncio.to_thread(ours.recv), uuid)
     try:
-        yield life
+        yield daemon
     finally:
-        assert await life.kill() == -signal.SIGKILL
+        assert await daemon.kill() == -signal.SIGKILL
+        ours.close()
 
 
-async def verdict(life: Life, controller: SimulatedController, uuid: str, number: int, status: int) -> None:
+async def require_consistent(
+    daemon: Process, controller: SimulatedController, uuid: str, number: int, status: int
+) -> None:
     """After the restart: what must hold of the attempt with this number."""
-    (image, listing) = await life.get(f"/api/image/{uuid}"), await life.get(f"/api/audit?image={uuid}&page_size=1")
+    (image, listing) = await daemon.get(f"/api/image/{uuid}"), await daemon.get(f"/api/audit?image={uuid}&page_size=1")
     (entry,) = listing["results"] or [None]
     key = f"attempt-{number}"
     mine = entry if entry and key in entry["asked"]["annotations"] else None
@@ -96,29 +110,46 @@ async def verdict(life: Life, controller: SimulatedController, uuid: str, number
         assert {field: controller.image(uuid)[field] for field in adjusted} == adjusted, "and on the Controller"
 
 
-@pytest.mark.timeout(400)
+def sample(places: list[str]) -> list[int]:
+    """The numbers of the points at which the first wait in each place begins and ends, and of the last point."""
+    before = [None, None, *places]
+    first = [number for number, place in enumerate(places, 1) if place != before[number - 1]]
+    return sorted({*first, len(places)})
+
+
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["annotation", "adjustment"])
 async def test_a_kill_at_any_point_loses_nothing_acknowledged_and_does_nothing_twice(
-    database_url: str, tmp_path: Path, kind: str
+    database_url: str, tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
+    def body(number: int) -> dict[str, object]:
+        more = {"name": f"attempt-{number}"} if kind == "adjustment" else {}
+        return {"annotations": {f"attempt-{number}": "x"}, **more}
+
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         controller = simulator.controllers["dc1"]
         (uuid,) = controller.images.names(controller.clock.now())
         settings = {"listen": "127.0.0.1:0", "database": database_url, "poll": RARE, "tokens": TOKENS}
         config = write_config(simulator, tmp_path, settings)
-        number, status, kills = 0, -1, 0
-        while status != 200:
-            async with alive(config, uuid, kill_at=number + 1) as life:
-                if number:
-                    await verdict(life, controller, uuid, number, status)
+        number = 0
+        async with started(config, uuid) as daemon:
+            status = await daemon.patch(body(number))
+            points: Iterable[int] = sample(await daemon.places())
+        if request.config.getoption("--all-kill-points"):
+            points = count(1)
+        kills = 0
+        for point in points:
+            async with started(config, uuid, kill_at=point) as daemon:
+                await require_consistent(daemon, controller, uuid, number, status)
                 number += 1
-                change = {"annotations": {f"attempt-{number}": "x"}}
-                more = {"name": f"attempt-{number}"} if kind == "adjustment" else {}
-                status = await life.patch(change | more)
+                status = await daemon.patch(body(number))
                 kills += status == 0
-        async with alive(config, uuid) as life:  # the last was killed by us, as soon as it had said yes
-            await verdict(life, controller, uuid, number, status)
-            entries = (await life.get("/api/audit?page_size=500"))["results"]
+            if status == 200:  # there are no more points
+                break
+        async with started(config, uuid) as daemon:
+            await require_consistent(daemon, controller, uuid, number, status)
+            entries = (await daemon.get("/api/audit?page_size=500"))["results"]
         assert all(entry["outcome"] for entry in entries)
         await verify(load(config), "text", {})  # raises when the chain is not whole
-    assert kills >= (30 if kind == "annotation" else 60), "so many points has a PATCH at least"
+    least = {"annotation": 15, "adjustment": 30}[kind]
+    assert kills >= least * (2 if request.config.getoption("--all-kill-points") else 1), "a PATCH has that many points"

@@ -305,7 +305,7 @@ async def test_an_unexpected_error_in_a_handler_is_a_problem_that_names_the_log_
 
 @pytest.fixture
 async def impatient(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Daemon]:
-    async with watching(simulator, tmp_path, limits=Limits(scrape_timeout_s=0.2)) as daemon:
+    async with watching(simulator, tmp_path, limits=Limits(scrape_timeout_s=2.0)) as daemon:
         yield daemon
 
 

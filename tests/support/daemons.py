@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -25,16 +25,17 @@ from monitor.polling.fleet import Entry
 from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.simulator import SimulatedController, Simulator
 from monitor.web.context import Limits
+from tests.support.limits import WAIT_TIMEOUT_S
 
 QUICK: Mapping[str, object] = {
     "active_interval": "50ms",
     "idle_interval": "100ms",
-    "timeout": "5s",
+    "timeout": "30s",
     "max_backoff": "100ms",
 }
 """Intervals at which a test sees many polls; nothing in a test depends on how long they really take."""
 
-PATIENCE_S = 20.0
+PATIENCE_S = WAIT_TIMEOUT_S
 
 
 @asynccontextmanager
@@ -75,7 +76,7 @@ async def connected(
     tenant: str = "admin",
     api_version: str | None = None,
     tls: Tls | None = None,
-    timeout_s: float = 5.0,
+    timeout_s: float = 30.0,
     max_response: int = 32 * 1024 * 1024,
     max_requests_per_poll: float = MAX_REQUESTS_PER_POLL,
 ) -> AsyncIterator[Client]:
@@ -118,6 +119,24 @@ async def until(daemon: Daemon, controller: str, what: Callable[[Entry], bool]) 
                 happened.clear()
                 await happened.wait()
             return daemon.fleet.entries[controller]
+    finally:
+        unsubscribe()
+
+
+@contextmanager
+def advancing(simulator: Simulator, daemon: Daemon, controller: str, *, step_s: float) -> Iterator[None]:
+    """
+    Advance the simulated clock by one step at each good poll of the controller.
+
+    The daemon so sees an upload as often on a busy machine as on an idle one.
+    """
+    unsubscribe = daemon.fleet.subscribe(
+        lambda name, entry, _: (
+            simulator.clock.advance(step_s) if name == controller and entry and entry.session.up else None
+        )
+    )
+    try:
+        yield
     finally:
         unsubscribe()
 

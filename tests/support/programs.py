@@ -9,9 +9,11 @@ from typing import TypeVar
 
 import pytest
 
+from tests.support.limits import WAIT_TIMEOUT_S
+
 T = TypeVar("T")
 
-PATIENCE_S = 60.0
+PATIENCE_S = WAIT_TIMEOUT_S
 
 
 def program(name: str) -> str:

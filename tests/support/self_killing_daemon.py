@@ -1,10 +1,10 @@
-"""A daemon that kills itself, as kill -9 would, at a chosen point of the PATCH that it carries out."""
+"""A daemon that kills itself, as ``kill -9`` would, at a chosen point of the PATCH that it carries out."""
 
 import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -15,56 +15,84 @@ from monitor.daemon.app import running
 
 T = TypeVar("T")
 
+_PACKAGE = f"{os.sep}monitor{os.sep}"
+_DRIVER = "sqlite_threads.py"  # every statement waits there; the lines of its callers tell statements apart
 
-class Steps(Awaitable[T]):
+
+class KilledAt(Awaitable[T]):
     """
-    Carries out a coroutine, and kills the process at one of its points.
+    Runs a coroutine, and kills the process at the point with a number, counted from 1; 0: at none.
 
-    Each wait has two points: the moment it begins to wait (what it waits for was ordered and is under way) and the
-    moment it goes on (that was done, and nothing after it). The last point is after all of it: done, and not yet told.
+    Each wait has two points: the moment it begins (the work that it waits for was ordered and is under way) and the
+    moment it ends (that work was done, and nothing after it). The last point comes after the whole coroutine: it is
+    done, and the client was not told yet.
+
+    ``places``: where our code was at each point so far.
     """
 
-    def __init__(self, work: Coroutine[Any, Any, T], kill_at: int) -> None:
+    def __init__(self, work: Coroutine[Any, Any, T], point: int) -> None:
+        self.places: list[str] = []
         self._work = work
-        self._left = kill_at
+        self._point = point
 
     def __await__(self) -> Generator[Any, Any, T]:
-        go_on: Callable[[Any], Any] = self._work.send
+        resume: Callable[[Any], Any] = self._work.send
         value: Any = None
         while True:
             try:
-                waited = go_on(value)
+                awaited = resume(value)
             except StopIteration as end:
-                self._point()
+                self._reach("done")
                 result: T = end.value
                 return result
-            self._point()
+            place = " > ".join(_waiting_lines(self._work))
+            self._reach(place)
             try:
-                value, go_on = (yield waited), self._work.send
-            except BaseException as error:  # noqa: BLE001  it is the work's to deal with
-                value, go_on = error, self._work.throw
-            self._point()
+                value, resume = (yield awaited), self._work.send
+            except BaseException as error:  # noqa: BLE001  the coroutine handles it
+                value, resume = error, self._work.throw
+            self._reach(place)
 
-    def _point(self) -> None:
-        self._left -= 1
-        if self._left == 0:
+    def _reach(self, place: str) -> None:
+        self.places.append(place)
+        if len(self.places) == self._point:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(config: Path, pipe: Connection, kill_at: int) -> None:
-    """Serve until killed. The address goes into the pipe once every controller was polled."""
-    asyncio.run(_run(config, pipe, kill_at))
+def _waiting_lines(waiting: Any) -> Iterator[str]:  # noqa: ANN401  a coroutine, a generator or what they wait for
+    """The lines of our own code that wait, the outermost first."""
+    while waiting is not None:
+        kind = next((each for each in ("cr", "gi", "ag") if hasattr(waiting, f"{each}_frame")), None)
+        if kind is None:
+            return
+        frame = getattr(waiting, f"{kind}_frame")
+        file = Path(frame.f_code.co_filename) if frame else Path()
+        if _PACKAGE in str(file) and file.name != _DRIVER:
+            yield f"{file.name}:{frame.f_lineno}"
+        waiting = getattr(waiting, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
 
 
-async def _run(config: Path, pipe: Connection, kill_at: int) -> None:
+def run(config: Path, pipe: Connection, point: int) -> None:
+    """
+    Serve until killed.
+
+    Into the pipe go the address, once every controller was polled, and the places of all points after each PATCH.
+    """
+    asyncio.run(_run(config, pipe, point))
+
+
+async def _run(config: Path, pipe: Connection, point: int) -> None:
     async with running(load(config), now=time.time, rng=Random(7)) as daemon:
         patcher = daemon.context.patcher
         apply = patcher.apply
 
-        async def doomed(request: Any) -> Any:  # noqa: ANN401  as apply
-            return await Steps(apply(request), kill_at)
+        async def apply_killed(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as apply
+            work = KilledAt(apply(*args, **kwargs), point)
+            result = await work
+            pipe.send(work.places)
+            return result
 
-        patcher.apply = doomed  # type: ignore[method-assign]
+        patcher.apply = apply_killed  # type: ignore[method-assign]
         polled = asyncio.Event()
         daemon.fleet.subscribe(lambda _name, entry, _: polled.set() if entry and entry.session.up else None)
         if not all(entry.session.up for entry in daemon.fleet.entries.values()):

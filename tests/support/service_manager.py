@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-PATIENCE_S = 20.0
+from tests.support.limits import WAIT_TIMEOUT_S
 
 
 class Manager:
@@ -15,7 +15,7 @@ class Manager:
         self.address = address
         self._ear = ear
 
-    async def hears(self, *, within_s: float = PATIENCE_S) -> list[str]:
+    async def hears(self, *, within_s: float = WAIT_TIMEOUT_S) -> list[str]:
         """The lines of the next message. Raises: TimeoutError."""
         async with asyncio.timeout(within_s):
             return (await asyncio.get_running_loop().sock_recv(self._ear, 4096)).decode().split("\n")

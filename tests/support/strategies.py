@@ -14,7 +14,7 @@ from monitor.model.health import DURATION_BOUNDS_S, ReadHealth, SessionHealth
 
 T = TypeVar("T")
 
-BOUNDED = settings(max_examples=100, deadline=None, derandomize=True, print_blob=False)
+BOUNDED = settings(max_examples=100)
 FEW = settings(BOUNDED, max_examples=30)
 
 hostile = st.sampled_from(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from monitor.avi.resolver import Resolver
+from tests.support.limits import WAIT_TIMEOUT_S
 
 Answer = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int]]]
 
@@ -54,14 +55,14 @@ async def test_twenty_names_that_hang_delay_no_other(
 
     def answer(host: str) -> Answer:
         if host != "good":
-            go_on.wait(30.0)
+            go_on.wait(2 * WAIT_TIMEOUT_S)
         return found("192.0.2.1")
 
     looked_up(answer)
     names = Resolver()
     async with asyncio.TaskGroup() as tasks:
         hanging = [tasks.create_task(names.resolve(f"hangs{number}"), name="hangs") for number in range(20)]
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             assert [each["host"] for each in await names.resolve("good")] == ["192.0.2.1"]
         assert not any(task.done() for task in hanging)
         go_on.set()
@@ -74,14 +75,14 @@ async def test_an_abandoned_look_up_is_not_repeated_while_it_hangs(
 
     def answer(_host: str) -> Answer:
         begun.set()
-        go_on.wait(30.0)
+        go_on.wait(2 * WAIT_TIMEOUT_S)
         return found("192.0.2.1")
 
     hosts = looked_up(answer)
     names = Resolver()
     async with asyncio.TaskGroup() as tasks:
         first = tasks.create_task(names.resolve("slow"), name="first")
-        await asyncio.to_thread(begun.wait, 20.0)
+        await asyncio.to_thread(begun.wait, WAIT_TIMEOUT_S)
         first.cancel()
     async with asyncio.TaskGroup() as tasks:
         second = tasks.create_task(names.resolve("slow"), name="second")

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from monitor.config.web_config import TlsServer, WebConfig, read_web_config
 from monitor.daemon.rereading import Rereading
+from tests.support.limits import WAIT_TIMEOUT_S
 
 HASH = f"$2b$04${'.' * 53}"
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
@@ -197,7 +198,7 @@ async def test_without_tls_there_is_no_context(tmp_path: Path) -> None:
 async def test_it_looks_by_itself(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.daemon.rereading._EVERY_S", 0.0)
     folder.write("web.yml", f"{TLS}# changed\n")
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(WAIT_TIMEOUT_S), asyncio.TaskGroup() as tasks:
         looking = tasks.create_task(folder.rereading.run(), name="look")
         await folder.happened.wait()
         looking.cancel()

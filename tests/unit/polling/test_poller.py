@@ -22,6 +22,7 @@ from monitor.polling.poller import Poller
 from monitor.polling.resources import FAMILIES
 from monitor.polling.schedule import PollLimiter, backoff_s
 from monitor.polling.tracker import TrackingSettings
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.polling import ChangingAnnotations, KeptMarks, NoAnnotations, NoHistory, NoMarks, linked, make_poller
 
 QUICK = Poll(active_interval_s=0.001, idle_interval_s=0.002, max_backoff_s=0.002)
@@ -109,7 +110,7 @@ async def until(fleet: Fleet, what: Callable[[Entry], bool]) -> Entry:
     """Wait until the published entry is so."""
     happened = asyncio.Event()
     unsubscribe = fleet.subscribe(lambda _name, _entry, _changes: happened.set())
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         while not what(fleet.entries["dc1"]):
             happened.clear()
             await happened.wait()
@@ -672,7 +673,7 @@ async def test_no_more_polls_run_at_once_than_are_allowed() -> None:
             tasks.create_task(poller(f"dc{number}", Watched(let_go), fleet, slots).run(first_in_s=0.0), name="poll")
             for number in range(12)
         ]
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             while Watched.together < 3:  # noqa: ASYNC110  until as many as may are in their poll
                 await asyncio.sleep(0)
             for _ in range(10):

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from monitor.simulator.clock import Clock
+from tests.support.limits import WAIT_TIMEOUT_S
 
 
 class ManualClock:
@@ -46,7 +47,7 @@ def test_a_jump_can_go_backwards() -> None:
 
 async def test_waiting_for_a_time_ends_when_the_clock_is_advanced_past_it() -> None:
     clock = Clock(start=0.0, speed=0.0, monotonic=ManualClock())
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(WAIT_TIMEOUT_S), asyncio.TaskGroup() as group:
         waiter = group.create_task(clock.wait_until(60.0))
         for seconds in (59.0, 1.0):
             await asyncio.sleep(0)
@@ -56,6 +57,6 @@ async def test_waiting_for_a_time_ends_when_the_clock_is_advanced_past_it() -> N
 
 async def test_waiting_for_a_time_ends_when_the_running_clock_reaches_it() -> None:
     clock = Clock(start=0.0, speed=1000.0, monotonic=asyncio.get_running_loop().time)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         await clock.wait_until(5.0)
     assert clock.now() >= 5.0

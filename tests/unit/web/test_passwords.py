@@ -8,6 +8,7 @@ import pytest
 
 from monitor.model.secret import Secret
 from monitor.web.auth.passwords import Passwords
+from tests.support.limits import WAIT_TIMEOUT_S
 
 
 def hashed(password: bytes) -> Secret:
@@ -115,7 +116,7 @@ async def test_parallel_checks_of_one_right_credential_compute_it_once(monkeypat
 
 async def test_it_is_busy_while_the_queue_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
-    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: gate.wait(10) and False)
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: gate.wait(WAIT_TIMEOUT_S) and False)
     passwords = Passwords(max_waiting=3)
     async with asyncio.TaskGroup() as tasks:
         for number in range(5):

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from monitor.model.errors import MonitorError
 from monitor.web.server import Listener
+from tests.support.limits import WAIT_TIMEOUT_S
 
 CA = trustme.CA()
 HANG_S = 60.0  # nothing waits on purpose; a busy machine needs some of it for a hundred handshakes
@@ -80,7 +81,7 @@ async def request_to(listener: Listener) -> str:
 
 def run(loop: Callable[[], asyncio.AbstractEventLoop], main: Callable[[], Awaitable[None]]) -> None:
     async def in_time() -> None:
-        async with asyncio.timeout(HANG_S):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             await main()
 
     with asyncio.Runner(loop_factory=loop) as runner:
