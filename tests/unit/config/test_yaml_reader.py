@@ -66,7 +66,7 @@ def test_a_value_is_read_as(path: Path, written: str, value: object) -> None:
         pytest.param("a: &x 1\nb: *x\n", "line 2, column 4: found an alias, expected the value itself", id="alias"),
         pytest.param("a: !!int 1\n", "line 1, column 4: found a tag, expected a plain value", id="tag"),
         pytest.param("a: !x {}\n", "line 1, column 4: found a tag, expected a plain value", id="tag-on-a-mapping"),
-        pytest.param("? {a: 1}\n: 1\n", "line 1, column 3: found a key that is no text, expected a name", id="key"),
+        pytest.param("? {a: 1}\n: 1\n", "line 1, column 3: found a key that is not text, expected a name", id="key"),
         pytest.param("a: 1\n---\nb: 1\n", "line 2, column 1: found a second document, expected one", id="documents"),
         pytest.param("a: \x07\n", "found a control character, expected printable text", id="control-character"),
         pytest.param(
