@@ -94,7 +94,7 @@ def test_a_syntax_error_says_where_and_shows_no_line_of_the_file(path: Path, tex
 
 
 @pytest.mark.usefixtures("loader")
-def test_keys_that_stand_twice_are_all_named_and_the_first_is_kept(path: Path) -> None:
+def test_repeated_keys_are_all_reported_and_the_first_is_kept(path: Path) -> None:
     path.write_text("a: 1\nb: {c: 1, c: 2}\na: 3\na: 4\n")
     assert read_tree(path) == (
         {"a": 1, "b": {"c": 1}},
