@@ -1,7 +1,8 @@
 """
-The shape of the YAML, declared once: from these types come the validation, the defaults and the JSON schema.
+The shape of the YAML, declared once: validation, defaults, JSON schema and what a reload may change come from here.
 
-A field ending in ``_s`` is in seconds; its key in the file has no unit, as its text has one.
+A field ending in ``_s`` is in seconds; its key in the file has no unit, as its text has one. Each key is declared
+``LIVE`` (a reload changes it) or ``RESTART`` (a reload that would change it is refused).
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from msgspec import inspect as mi
 
 from monitor.config import access, values
 from monitor.config.access import AnonymousScope, TokenSettings, UserSettings
+from monitor.config.reload_rules import LIVE, RESTART
 from monitor.config.validation import Rule, SchemaRules, kind, kind_of, quoted
 from monitor.config.values import host_of, is_loopback, write_duration
 
@@ -21,63 +23,74 @@ Size = Annotated[int, kind(values.SIZE)]
 
 
 class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often Controllers are asked, and for how long an answer is waited for."""
+    """How often Controllers are polled, and the deadlines."""
 
-    active_interval_s: Annotated[Duration, Meta(description="Pause between polls while an image is processed.")] = (
-        field(default=5.0, name="active_interval")
-    )
-    idle_interval_s: Annotated[Duration, Meta(description="Pause between polls otherwise.")] = field(
+    active_interval_s: Annotated[
+        Duration, LIVE, Meta(description="Pause between polls while an image is processed.")
+    ] = field(default=5.0, name="active_interval")
+    idle_interval_s: Annotated[Duration, LIVE, Meta(description="Pause between polls otherwise.")] = field(
         default=60.0, name="idle_interval"
     )
-    timeout_s: Annotated[Duration, Meta(description="Deadline of one request.")] = field(default=10.0, name="timeout")
-    stale_after_s: Annotated[Duration, Meta(description="How long the last good poll is shown while polls fail.")] = (
-        field(default=300.0, name="stale_after")
+    timeout_s: Annotated[Duration, LIVE, Meta(description="Deadline of one request.")] = field(
+        default=10.0, name="timeout"
     )
-    max_backoff_s: Annotated[Duration, Meta(description="Longest pause after failures.")] = field(
+    stale_after_s: Annotated[
+        Duration, LIVE, Meta(description="How long the result of the last good poll is exported while polls fail.")
+    ] = field(default=300.0, name="stale_after")
+    max_backoff_s: Annotated[Duration, LIVE, Meta(description="Longest pause after failures.")] = field(
         default=60.0, name="max_backoff"
     )
-    concurrency: Annotated[int, Meta(ge=1, description="Polls in flight at once, over all controllers.")] = 64
-    max_response: Annotated[Size, Meta(description="The most that one poll reads of a controller.")] = 32 * 1024 * 1024
+    concurrency: Annotated[int, LIVE, Meta(ge=1, description="Polls in flight at once, over all controllers.")] = 64
+    max_response: Annotated[Size, LIVE, Meta(description="Most bytes that one poll reads of a controller.")] = (
+        32 * 1024 * 1024
+    )
 
 
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is logged, and how."""
+    """Level and format of the log."""
 
     level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="The least important that is logged.")
+        Literal["debug", "info", "warning", "error"], RESTART, Meta(description="Lowest level that is logged.")
     ] = "info"
-    format: Annotated[Literal["json", "console"], Meta(description="For machines or for a terminal.")] = "json"
+    format: Annotated[
+        Literal["json", "console"], RESTART, Meta(description="`json` for machines, `console` for a terminal.")
+    ] = "json"
 
 
 class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much of the detail of tasks and nodes becomes series."""
+    """How much detail of tasks and nodes is exported as series."""
 
-    detail_for_s: Annotated[Duration, Meta(description="How long after its end an image keeps its detail.")] = field(
-        default=86400.0, name="detail_for"
-    )
-    max_series_per_image: Annotated[int, Meta(ge=1, description="Series of one image; detail is dropped first.")] = 2000
+    detail_for_s: Annotated[
+        Duration, LIVE, Meta(description="How long the detail of an image is exported after it ended.")
+    ] = field(default=86400.0, name="detail_for")
+    max_series_per_image: Annotated[
+        int, LIVE, Meta(ge=1, description="Series of one image; detail is dropped first.")
+    ] = 2000
     max_series_per_controller: Annotated[
-        int, Meta(ge=1, description="Series of one controller; detail is dropped first.")
+        int, LIVE, Meta(ge=1, description="Series of one controller; detail is dropped first.")
     ] = 10000
 
 
 class Annotations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What becomes of annotations."""
+    """Export of annotations."""
 
     export: Annotated[
         frozenset[Annotated[str, kind(values.ANNOTATION_KEY)]],
-        Meta(description="The keys that become series of avi_image_annotation_info."),
+        LIVE,
+        Meta(description="Keys that are exported as avi_image_annotation_info."),
     ] = frozenset()
 
 
 class TlsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a Controller proves who it is; by the system's CAs when nothing is set. At most one of these."""
+    """How the certificate of a Controller is verified; without any of these keys by the system's CAs. At most one."""
 
-    ca_file: Annotated[Path, kind(values.CA_FILE), Meta(description="CA certificates, PEM.")] | UnsetType = UNSET
+    ca_file: Annotated[Path, kind(values.CA_FILE), LIVE, Meta(description="CA certificates, PEM.")] | UnsetType = UNSET
     fingerprint: (
-        Annotated[bytes, kind(values.FINGERPRINT), Meta(description="SHA-256 of its certificate.")] | UnsetType
+        Annotated[bytes, kind(values.FINGERPRINT), LIVE, Meta(description="SHA-256 of its certificate.")] | UnsetType
     ) = UNSET
-    insecure_skip_verify: Annotated[bool, Meta(description="Verify nothing; logged and exported.")] = False
+    insecure_skip_verify: Annotated[bool, LIVE, Meta(description="Verify nothing; this is logged and exported.")] = (
+        False
+    )
 
 
 _ONE_PASSWORD: Final = Meta(
@@ -86,15 +99,17 @@ _ONE_PASSWORD: Final = Meta(
 
 
 class WriteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The account for adjustments. Exactly one of password_file and password_env."""
+    """The account that adjusts images. Exactly one of password_file and password_env."""
 
-    username: Annotated[str, kind(values.WORD), Meta(description="An account that may write images.")]
+    username: Annotated[str, kind(values.WORD), LIVE, Meta(description="An account that may change images.")]
     password_file: (
-        Annotated[Path, kind(values.PASSWORD_FILE), Meta(description="Its password; read again at each log-in.")]
+        Annotated[
+            Path, kind(values.PASSWORD_FILE), LIVE, Meta(description="File with its password; read at each log-in.")
+        ]
         | UnsetType
     ) = UNSET
     password_env: (
-        Annotated[str, kind(values.PASSWORD_ENV), Meta(description="The environment variable of its password.")]
+        Annotated[str, kind(values.PASSWORD_ENV), LIVE, Meta(description="Environment variable with its password.")]
         | UnsetType
     ) = UNSET
 
@@ -102,25 +117,31 @@ class WriteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One Avi Controller cluster. Exactly one of password_file and password_env."""
 
-    name: Annotated[str, kind(values.NAME), Meta(description="The label `controller` of all its series.")]
-    url: Annotated[str, kind(values.ORIGIN), Meta(description="Scheme, host and port of its API.")]
-    username: Annotated[str, kind(values.WORD), Meta(description="An account that may read images.")]
+    name: Annotated[str, kind(values.NAME), LIVE, Meta(description="The label `controller` of all its series.")]
+    url: Annotated[str, kind(values.ORIGIN), LIVE, Meta(description="Scheme, host and port of its API.")]
+    username: Annotated[str, kind(values.WORD), LIVE, Meta(description="An account that may read images.")]
     password_file: (
-        Annotated[Path, kind(values.PASSWORD_FILE), Meta(description="Its password; read again at each log-in.")]
+        Annotated[
+            Path, kind(values.PASSWORD_FILE), LIVE, Meta(description="File with its password; read at each log-in.")
+        ]
         | UnsetType
     ) = UNSET
     password_env: (
-        Annotated[str, kind(values.PASSWORD_ENV), Meta(description="The environment variable of its password.")]
+        Annotated[str, kind(values.PASSWORD_ENV), LIVE, Meta(description="Environment variable with its password.")]
         | UnsetType
     ) = UNSET
-    tenant: Annotated[str, kind(values.WORD), Meta(description="Whose images; `*` for all.")] = "admin"
-    api_version: Annotated[str, kind(values.API_VERSION), Meta(description="Pins X-Avi-Version.")] = "auto"
-    allow_http: Annotated[bool, Meta(description="Allow http:// to another host than loopback.")] = False
+    tenant: Annotated[
+        str, kind(values.WORD), LIVE, Meta(description="Tenant whose images are watched; `*` for all.")
+    ] = "admin"
+    api_version: Annotated[str, kind(values.API_VERSION), LIVE, Meta(description="Pins X-Avi-Version.")] = "auto"
+    allow_http: Annotated[bool, LIVE, Meta(description="Allow http:// to another host than loopback.")] = False
     tls: TlsSettings = field(default_factory=TlsSettings)
-    write: Annotated[WriteSettings, _ONE_PASSWORD] | UnsetType = UNSET
+    write: Annotated[WriteSettings, _ONE_PASSWORD, LIVE] | UnsetType = UNSET
 
 
-_Controllers = Annotated[tuple[Annotated[ControllerSettings, _ONE_PASSWORD], ...], Meta(description="Whom to watch.")]
+_Controllers = Annotated[
+    tuple[Annotated[ControllerSettings, _ONE_PASSWORD], ...], LIVE, Meta(description="Controllers to watch.")
+]
 
 
 class ControllerFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,30 +154,39 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The config file of avi-upgrade-monitor. Relative paths are relative to the file that names them."""
 
     listen: Annotated[
-        tuple[str, int], kind(values.ADDRESS), Meta(description="Where to serve; port 0 takes a free one.")
+        tuple[str, int],
+        kind(values.ADDRESS),
+        RESTART,
+        Meta(description="Address to serve on; port 0 takes a free one."),
     ] = ("127.0.0.1", 9972)
     database: Annotated[
-        str, kind(values.DATABASE), Meta(description="Where annotations, audit and progress are kept.")
+        str, kind(values.DATABASE), RESTART, Meta(description="Database of annotations, audit and progress.")
     ] = "sqlite:////var/lib/avi-upgrade-monitor/state.db"
     poll: Poll = field(default_factory=Poll)
     log: Log = field(default_factory=Log)
     events: Events = field(default_factory=Events)
     annotations: Annotations = field(default_factory=Annotations)
     stalled_after_s: Annotated[
-        Duration, Meta(description="How long an upload that is under way may not move before it counts as stalled.")
+        Duration,
+        LIVE,
+        Meta(description="How long an upload that is under way may not move before it counts as stalled."),
     ] = field(default=600.0, name="stalled_after")
     anonymous: (
         Annotated[
             frozenset[AnonymousScope],
-            Meta(description="What anybody may do; both on loopback while there are no users, else nothing."),
+            LIVE,
+            Meta(description="Scopes without credentials; by default both on loopback while there are no users."),
         ]
         | UnsetType
     ) = UNSET
-    tokens: Annotated[tuple[TokenSettings, ...], Meta(description="Who may come in by a bearer token.")] = ()
-    users: Annotated[tuple[UserSettings, ...], Meta(description="What users of the web configuration may do.")] = ()
+    tokens: Annotated[tuple[TokenSettings, ...], LIVE, Meta(description="Bearer tokens and their scopes.")] = ()
+    users: Annotated[
+        tuple[UserSettings, ...], LIVE, Meta(description="Scopes of the users of the web configuration.")
+    ] = ()
     controllers: _Controllers = ()
     controller_files: Annotated[
         tuple[Annotated[str, kind(values.FILES)], ...],
+        LIVE,
         Meta(description="More files with a `controllers` list: paths, or patterns which may match nothing."),
     ] = ()
 
@@ -171,7 +201,7 @@ def schema() -> dict[str, Any]:
     """
     Give the JSON schema (2020-12) of the config file.
 
-    A text with a meaning is a number or a path in our types; here it is what it is in the file, its default too.
+    A value that has a kind (a duration, a path) is described as the text that it is in the file, and so is its default.
     """
     generated = msgspec.json.schema(Settings)
     for struct in _STRUCTS:
@@ -182,32 +212,33 @@ def schema() -> dict[str, Any]:
 
 
 def _as_written(generated: dict[str, Any], each: mi.Field) -> dict[str, Any]:
-    meaning = kind_of(each.type)
-    if not meaning:
+    kind = kind_of(each.type)
+    if not kind:
         return generated
-    default = {} if each.default is msgspec.NODEFAULT else {"default": meaning.write(each.default)}
-    text = {"type": "string", "pattern": f"^(?:{meaning.pattern})$"}
-    return {"description": f"{generated['description']} Expected: {meaning.expected}.", **text, **default}
+    default = {} if each.default is msgspec.NODEFAULT else {"default": kind.write(each.default)}
+    text = {"type": "string", "pattern": f"^(?:{kind.pattern})$"}
+    described = {**generated, "description": f"{generated['description']} Expected: {kind.expected}."}
+    return {key: described[key] for key in ("description", "x-reload") if key in described} | text | default
 
 
-def _stale_too_early(poll: Poll) -> str | None:
+def _check_stale_after(poll: Poll) -> str | None:
     least_s = poll.idle_interval_s + poll.timeout_s
     if poll.stale_after_s >= least_s:
         return None
     return (
         f"found {quoted(write_duration(poll.stale_after_s))}, expected at least idle_interval + timeout "
-        f"({write_duration(least_s)}), or a healthy controller goes stale between two polls"
+        f"({write_duration(least_s)}), or a healthy controller would go stale between two polls"
     )
 
 
-def _active_slower_than_idle(poll: Poll) -> str | None:
+def _check_active_interval(poll: Poll) -> str | None:
     if poll.active_interval_s <= poll.idle_interval_s:
         return None
     idle = write_duration(poll.idle_interval_s)
     return f"found {quoted(write_duration(poll.active_interval_s))}, expected at most idle_interval ({idle})"
 
 
-def _not_one_trust(tls: TlsSettings) -> str | None:
+def _check_one_trust(tls: TlsSettings) -> str | None:
     given = (
         ("ca_file", tls.ca_file),
         ("fingerprint", tls.fingerprint),
@@ -217,7 +248,7 @@ def _not_one_trust(tls: TlsSettings) -> str | None:
     return None if len(names) < 2 else f"found {' and '.join(names)}, expected at most one of them"
 
 
-def _not_one_password(account: ControllerSettings | WriteSettings) -> str | None:
+def _check_one_password(account: ControllerSettings | WriteSettings) -> str | None:
     given = (account.password_file is not UNSET) + (account.password_env is not UNSET)
     return (
         None
@@ -226,29 +257,29 @@ def _not_one_password(account: ControllerSettings | WriteSettings) -> str | None
     )
 
 
-def _in_clear(controller: ControllerSettings) -> str | None:
+def _check_https(controller: ControllerSettings) -> str | None:
     host = host_of(controller.url)
     if controller.allow_http or controller.url.startswith("https:") or is_loopback(host):
         return None
-    return f"found http:// to {quoted(host)}, expected https://, or allow_http: true to send the password in clear"
+    return f"found http:// to {quoted(host)}, expected https://, or allow_http: true to send the password unencrypted"
 
 
 RULES_OF_SETTINGS: Final = SchemaRules(
     rules={
         Poll: (
-            Rule("stale_after", ("stale_after_s", "idle_interval_s", "timeout_s"), _stale_too_early),
-            Rule("active_interval", ("active_interval_s", "idle_interval_s"), _active_slower_than_idle),
+            Rule("stale_after", ("stale_after_s", "idle_interval_s", "timeout_s"), _check_stale_after),
+            Rule("active_interval", ("active_interval_s", "idle_interval_s"), _check_active_interval),
         ),
-        TlsSettings: (Rule("", ("ca_file", "fingerprint", "insecure_skip_verify"), _not_one_trust),),
+        TlsSettings: (Rule("", ("ca_file", "fingerprint", "insecure_skip_verify"), _check_one_trust),),
         ControllerSettings: (
-            Rule("password_file", ("password_file", "password_env"), _not_one_password),
-            Rule("url", ("url", "allow_http"), _in_clear),
+            Rule("password_file", ("password_file", "password_env"), _check_one_password),
+            Rule("url", ("url", "allow_http"), _check_https),
         ),
-        WriteSettings: (Rule("password_file", ("password_file", "password_env"), _not_one_password),),
+        WriteSettings: (Rule("password_file", ("password_file", "password_env"), _check_one_password),),
         **access.RULES,
     },
     unknown={
-        "password": "found a password in clear (not shown), expected password_file or password_env in its place",
-        "token": "found a token in clear (not shown), expected sha256 in its place",
+        "password": "found a password in the file itself (not shown), expected password_file or password_env instead",
+        "token": "found a token in the file itself (not shown), expected sha256 instead",
     },
 )

@@ -1,11 +1,13 @@
 """The configuration as the daemon uses it: frozen and checked. Made by `monitor.config.load`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
 from msgspec import Struct
 
 from monitor.config.access import AnonymousScope, Token, User
+from monitor.config.file_state import FileState
 from monitor.config.settings import Annotations, Events, Log, Poll
 from monitor.config.values import is_loopback, read_secret
 from monitor.config.web_config import WebConfig
@@ -13,12 +15,12 @@ from monitor.model.secret import Secret
 
 
 class SecretFile(Struct, frozen=True):
-    """A secret that is read anew each time, so that it can be changed without a reload."""
+    """A secret that is read from its file each time, so that it can be changed without a reload."""
 
     path: Path
 
     def read(self) -> Secret | None:
-        """Give the present secret; None when the file is empty, missing or unreadable: it is being written."""
+        """Give the present secret; None when the file is empty, missing or unreadable: it may be being written."""
         try:
             return Secret(read_secret(self.path)) or None
         except (OSError, ValueError):
@@ -26,13 +28,13 @@ class SecretFile(Struct, frozen=True):
 
 
 class SecretVariable(Struct, frozen=True):
-    """A secret from the environment, which does not change while we run."""
+    """A secret from the environment, which does not change while the daemon runs."""
 
     name: str
     secret: Secret
 
     def read(self) -> Secret | None:
-        """Give the secret, as it was at start."""
+        """Give the secret as it was when the configuration was read."""
         return self.secret
 
 
@@ -40,10 +42,10 @@ SecretSource = SecretFile | SecretVariable
 
 
 class Tls(Struct, frozen=True, kw_only=True):
-    """How a Controller proves who it is; by the system's CAs when nothing is set. At most one is."""
+    """How the certificate of a Controller is verified; by the system's CAs when nothing is set. At most one is set."""
 
     authorities: str | None = None
-    """What is in ``ca_file``, PEM, good when it was read. The file is not read again: another text is another trust."""
+    """The content of ``ca_file``, PEM. A reload reads it again; another content makes another controller of it."""
     fingerprint: bytes | None = None
     """SHA-256 of its certificate, 32 bytes."""
     insecure: bool = False
@@ -68,11 +70,11 @@ class Controller(Struct, frozen=True, kw_only=True):
     """Pins X-Avi-Version; None: the highest that both sides know."""
     tls: Tls = Tls()
     write: Account | None = None
-    """Who adjusts images; None: the account that reads them."""
+    """The account that adjusts images; None: the account that reads them."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """All that was configured, checked. ``files``: every config file that was read, the main one first."""
+    """The checked configuration. ``files``: every config file that was read, the main one first."""
 
     listen_host: str
     """Empty: every interface."""
@@ -89,21 +91,30 @@ class Config(Struct, frozen=True, kw_only=True):
     annotations: Annotations = Annotations()
     stalled_after_s: float = 600.0
     anonymous: frozenset[AnonymousScope] | None = None
-    """What anybody may do; None: not stated, see ``anonymous_beside``."""
+    """The key of this name; None: it is not set. See ``anonymous_scopes``."""
     tokens: tuple[Token, ...] = ()
     users: tuple[User, ...] = ()
     web: WebConfig | None = None
+    file_states: Mapping[Path, FileState] = {}
+    """How each file looked just before it was read: config files, CAs, the web configuration and the files it names."""
+
+    @property
+    def listen(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.listen_host, self.listen_port
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach us."""
+        """Whether only this machine can reach the daemon."""
         return is_loopback(self.listen_host)
 
-    def anonymous_beside(self, web: WebConfig | None) -> frozenset[AnonymousScope]:
-        """Tell what anybody may do; unstated: both on loopback while there are no users, else nothing."""
+    @property
+    def anonymous_scopes(self) -> frozenset[AnonymousScope]:
+        """What a client without credentials may do; not set: all on loopback while there are no users, else nothing."""
         if self.anonymous is not None:
             return self.anonymous
-        return frozenset(get_args(AnonymousScope)) if self.loopback and not (web and web.users) else frozenset()
+        users = self.web and self.web.users
+        return frozenset(get_args(AnonymousScope)) if self.loopback and not users else frozenset()
 
 
 class Difference(Struct, frozen=True):

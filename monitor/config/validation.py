@@ -1,8 +1,8 @@
 """
-A plain tree against a shape of msgspec Structs: the value, and everything that is wrong with it, not only the first.
+Checks a plain tree against a shape of msgspec Structs: the value, and every problem, not only the first.
 
-Knows no YAML, no file and no key of ours. A text with a meaning (a duration, an origin, a path) is
-``Annotated[type, kind(Kind(…))]``, so that one declaration gives the value, the message and the JSON schema.
+Knows no YAML, no file and no key of ours. Text with a format (a duration, an origin, a path) is declared as
+``Annotated[type, kind(Kind(…))]``: this one declaration gives the value, the error message and the JSON schema.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,11 +16,11 @@ from msgspec import inspect as mi
 
 T = TypeVar("T")
 
-_CLIP = 80  # a line of a terminal; what was written stands in the file anyway
+_CLIP = 80  # a line of a terminal; the operator has the whole text in the file
 
 
 class InvalidValue(Exception):
-    """A text is not what its key wants. ``found``: in words, where the text itself must not or need not be shown."""
+    """A text is not of the kind of its key. ``found``: a description, where the text itself must not be shown."""
 
     def __init__(self, expected: str = "", *, found: str = "") -> None:
         super().__init__(expected)
@@ -29,7 +29,7 @@ class InvalidValue(Exception):
 
 
 class ParseContext(msgspec.Struct, frozen=True):
-    """Where a value stands: what a relative path and the name of a variable mean there."""
+    """What the texts of a file refer to: ``directory`` for relative paths, ``environ`` for names of variables."""
 
     directory: Path
     environ: Mapping[str, str]
@@ -37,11 +37,11 @@ class ParseContext(msgspec.Struct, frozen=True):
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a text means.
+    The format of a text, and what it is parsed to.
 
-    ``expected``: ends the sentence «found …, expected». ``pattern``: for the JSON schema, without anchors.
+    ``expected``: completes the sentence «found …, expected». ``pattern``: for the JSON schema, without anchors.
     ``parse``: raises ValueError, or InvalidValue where it can say more than ``expected``. ``write``: its inverse, for
-    the default in the schema. ``shown``: whether a wrong value may be quoted: not where it may be a secret.
+    the default in the schema. ``shown``: whether a wrong value may be quoted; False where it may be a secret.
     """
 
     expected: str
@@ -53,18 +53,18 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 class Rule(msgspec.Struct, frozen=True):
     """
-    What fields must be to each other; asked when each of ``needs`` is good by itself.
+    What must hold between fields. It is checked when each of ``needs`` is good by itself.
 
-    ``key``: where the problem is shown; empty: at the struct. ``broken``: the problem, or None.
+    ``key``: where the problem is shown; empty: at the struct. ``check``: gives the problem, or None.
     """
 
     key: str
     needs: tuple[str, ...]
-    broken: Callable[[Any], str | None]
+    check: Callable[[Any], str | None]
 
 
 class SchemaRules(msgspec.Struct, frozen=True):
-    """All that is not in the types: rules by struct, and what is said about an unknown key of this name."""
+    """What the types do not say: rules by struct, and messages for certain unknown keys by name."""
 
     rules: Mapping[type, tuple[Rule, ...]] = {}
     unknown: Mapping[str, str] = {}
@@ -76,25 +76,25 @@ def kind(kind: Kind) -> Meta:
 
 
 def kind_of(shape: mi.Type) -> Kind | None:
-    """Take it out again."""
+    """Take the kind out of a type again; None: it has none."""
     extra = shape.extra if isinstance(shape, mi.Metadata) else None
     return cast("Kind", extra["kind"]) if extra and "kind" in extra else None
 
 
-def check(tree: object, shape: type[T], site: ParseContext, book: SchemaRules) -> tuple[T, tuple[str, ...]]:
+def check(tree: object, shape: type[T], context: ParseContext, rules: SchemaRules) -> tuple[T, tuple[str, ...]]:
     """
     Read ``tree`` as a ``shape`` and collect every problem, each as ``key.path[0]: found …, expected …``.
 
-    The value can be used only when there are no problems: until then a required field that is wrong is UNSET, and so
-    is an element of a list, while any other field that is wrong has its default.
+    The value may be used only when there are no problems. Otherwise a required field with a problem is UNSET, and so is
+    such an element of a list, while any other field with a problem has its default.
     """
-    walk = _Walk(site, book)
-    value = walk.read(tree, mi.type_info(shape), "")
-    return cast("T", value), tuple(walk.problems)
+    check = _Check(context, rules)
+    value = check.visit(tree, mi.type_info(shape), "")
+    return cast("T", value), tuple(check.problems)
 
 
 def quoted(text: str) -> str:
-    """Show a text of the operator's on one line: clipped, in quotes, nothing that moves the cursor."""
+    """Show a text on one line: clipped, in quotes, without control characters."""
     return f'"{plain(text)}"'
 
 
@@ -104,12 +104,12 @@ def plain(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Escape what would break the line or move the cursor."""
+    """Escape every character that would break the line or move the cursor."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def found(value: object, *, shown: bool = True) -> str:
-    """Say what stands there; of a mapping or a list never what is in it."""
+    """Describe a value; of a mapping or a list never its content."""
     match value:
         case None:
             return "nothing"
@@ -125,86 +125,86 @@ def found(value: object, *, shown: bool = True) -> str:
             return str(value).lower()
 
 
-class _Walk:
-    """One descent; gathers problems as it goes."""
+class _Check:
+    """One descent through a tree, which gathers the problems."""
 
-    def __init__(self, site: ParseContext, book: SchemaRules) -> None:
+    def __init__(self, context: ParseContext, rules: SchemaRules) -> None:
         self.problems: list[str] = []
-        self._site = site
-        self._book = book
+        self._context = context
+        self._rules = rules
 
-    def read(self, value: object, shape: mi.Type, path: str) -> object:
+    def visit(self, value: object, shape: mi.Type, path: str) -> object:
         """Give the value in its type, or UNSET after a problem."""
-        meaning = kind_of(shape)
-        if meaning:
-            return self._text(value, meaning, path)
+        kind = kind_of(shape)
+        if kind:
+            return self._parse(value, kind, path)
         shape = _bare(shape)
         if isinstance(shape, mi.StructType) and isinstance(value, dict):
-            return self._struct(value, shape, path)
+            return self._visit_struct(value, shape, path)
         if isinstance(shape, mi.CollectionType) and isinstance(value, list):
-            return self._list(value, shape, path)
+            return self._visit_list(value, shape, path)
         if isinstance(shape, mi.DictType) and isinstance(value, dict):
-            return {key: self.read(each, shape.value_type, _join(path, key)) for key, each in value.items()}
-        return value if _is_leaf(value, shape) else self._wrong(path, found(value), _expected(shape))
+            return {key: self.visit(each, shape.value_type, _join(path, key)) for key, each in value.items()}
+        return value if _is_leaf(value, shape) else self._add_invalid(path, found(value), _expected(shape))
 
-    def _text(self, value: object, meaning: Kind, path: str) -> object:
+    def _parse(self, value: object, kind: Kind, path: str) -> object:
         if not isinstance(value, str):
-            return self._wrong(path, found(value, shown=meaning.shown), meaning.expected)
+            return self._add_invalid(path, found(value, shown=kind.shown), kind.expected)
         try:
-            return meaning.parse(value, self._site)
-        except InvalidValue as wrong:
-            said = wrong.found or found(value, shown=meaning.shown)
-            return self._wrong(path, said, wrong.expected or meaning.expected)
+            return kind.parse(value, self._context)
+        except InvalidValue as error:
+            what = error.found or found(value, shown=kind.shown)
+            return self._add_invalid(path, what, error.expected or kind.expected)
         except ValueError:
-            return self._wrong(path, found(value, shown=meaning.shown), meaning.expected)
+            return self._add_invalid(path, found(value, shown=kind.shown), kind.expected)
 
-    def _list(self, values: list[object], shape: mi.CollectionType, path: str) -> object:
-        items = [self.read(value, shape.item_type, f"{path}[{place}]") for place, value in enumerate(values)]
+    def _visit_list(self, values: list[object], shape: mi.CollectionType, path: str) -> object:
+        items = [self.visit(value, shape.item_type, f"{path}[{place}]") for place, value in enumerate(values)]
         return frozenset(items) if isinstance(shape, mi.FrozenSetType) else tuple(items)
 
-    def _struct(self, tree: dict[str, object], shape: mi.StructType, path: str) -> object:
+    def _visit_struct(self, tree: dict[str, object], shape: mi.StructType, path: str) -> object:
         fields = {field.encode_name: field for field in shape.fields}
         values: dict[str, object] = {}
         bad = set()
-        self._note_unknown(tree, fields, path)
-        for key, value, field in _joined(tree, fields):
+        self._add_unknown_keys(tree, fields, path)
+        for key, value, field in _known_keys(tree, fields):
             before = len(self.problems)
-            read = self._field(value, field, _join(path, key))
-            if read is not UNSET or field.required:
-                values[field.name] = read
+            result = self._visit_field(value, field, _join(path, key))
+            if result is not UNSET or field.required:
+                values[field.name] = result
             if len(self.problems) > before:
                 bad.add(field.name)
         struct = shape.cls(**values)
-        self._ask_rules(struct, bad, path)
+        self._check_rules(struct, bad, path)
         return struct
 
-    def _note_unknown(self, tree: Iterable[str], fields: Mapping[str, mi.Field], path: str) -> None:
-        """Never with its value: what stands under a key that we do not know may be a secret."""
+    def _add_unknown_keys(self, tree: Iterable[str], fields: Mapping[str, mi.Field], path: str) -> None:
+        """Without their values: the value of an unknown key may be a secret."""
         for key in tree:
             if key not in fields:
                 near = "".join(f"; did you mean {name}?" for name in get_close_matches(key, fields, n=1))
-                said = self._book.unknown.get(key, f"unknown key, expected one of {', '.join(fields)}{near}")
-                self.problems.append(_line(_join(path, key), said))
+                text = self._rules.unknown.get(key, f"unknown key, expected one of {', '.join(fields)}{near}")
+                self.problems.append(_line(_join(path, key), text))
 
-    def _field(self, value: object, field: mi.Field, path: str) -> object:
+    def _visit_field(self, value: object, field: mi.Field, path: str) -> object:
         if value is not UNSET:
-            return self.read(value, field.type, path)
-        meaning = kind_of(field.type)
-        return self._wrong(path, "nothing", meaning.expected if meaning else _expected(_bare(field.type)))
+            return self.visit(value, field.type, path)
+        kind = kind_of(field.type)
+        return self._add_invalid(path, "nothing", kind.expected if kind else _expected(_bare(field.type)))
 
-    def _ask_rules(self, struct: object, bad: set[str], path: str) -> None:
-        for rule in self._book.rules.get(type(struct), ()):
-            problem = None if bad.intersection(rule.needs) else rule.broken(struct)
+    def _check_rules(self, struct: object, bad: set[str], path: str) -> None:
+        for rule in self._rules.rules.get(type(struct), ()):
+            problem = None if bad.intersection(rule.needs) else rule.check(struct)
             if problem:
                 self.problems.append(_line(_join(path, rule.key), problem))
 
-    def _wrong(self, path: str, what: str, expected: str) -> object:
+    def _add_invalid(self, path: str, what: str, expected: str) -> object:
         self.problems.append(_line(path, f"found {what}, expected {expected}"))
         return UNSET
 
 
-def _joined(tree: Mapping[str, object], fields: Mapping[str, mi.Field]) -> Iterator[tuple[str, object, mi.Field]]:
-    """Every known key that is there, in the operator's order, then every required one that is not, as UNSET."""
+def _known_keys(tree: Mapping[str, object], fields: Mapping[str, mi.Field]) -> Iterator[tuple[str, object, mi.Field]]:
+    """Every known key in the order of the file, then every required key that is missing, with the value UNSET."""
     yield from ((key, value, fields[key]) for key, value in tree.items() if key in fields)
     yield from ((key, UNSET, field) for key, field in fields.items() if field.required and key not in tree)
 
@@ -222,7 +222,7 @@ def _bare(shape: mi.Type) -> mi.Type:
 
 
 def _is_leaf(value: object, shape: mi.Type) -> bool:
-    """Whether the value, as it is, is of a type that needs no reading. No bool is an int here."""
+    """Whether the value is of a type that needs no conversion. A bool is not an int here."""
     match shape:
         case mi.BoolType():
             return isinstance(value, bool)

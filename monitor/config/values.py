@@ -1,7 +1,7 @@
 """
-What the texts of the config mean: durations, sizes, addresses, origins, files, each one row.
+The kinds of text in the config: durations, sizes, addresses, origins, files, each one row at the end.
 
-Files are looked at here, so that a missing one is found with all other problems; nothing of what is in them is kept.
+Files are opened here, so that a missing one is reported with all other problems; their content is not kept.
 """
 
 import errno
@@ -29,11 +29,11 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _ANNOTATION: Final = re.compile(r"[a-zA-Z0-9._/-]{1,63}")
 
-_SECRET_LIMIT = 64 * 1024  # more is no password but a device or a mistake
+_SECRET_LIMIT = 64 * 1024  # a larger file is a device or a mistake
 
 
 class DatabaseUrl(str):
-    """A URL that may hold a password: itself where it is used, masked where it is shown."""
+    """A URL that may hold a password: ``repr`` masks it."""
 
     __slots__ = ()
 
@@ -43,7 +43,7 @@ class DatabaseUrl(str):
 
 
 def parse_duration_s(text: str) -> float:
-    """Read ``300ms``, ``5s``, ``1h30m`` into seconds: d h m s ms in this order, each at most once. Or ValueError."""
+    """Parse ``300ms``, ``5s``, ``1h30m``: d h m s ms in this order, each at most once. Raises: ValueError."""
     match = _DURATION.fullmatch(text)
     if not text or not match:
         raise ValueError("a duration such as 300ms, 5s or 2m")
@@ -51,13 +51,13 @@ def parse_duration_s(text: str) -> float:
 
 
 def write_duration(seconds: float) -> str:
-    """Write it in the largest unit up to hours that leaves no rest: ``5s``, ``24h``."""
+    """Write seconds in the largest unit up to hours that leaves no remainder: ``5s``, ``24h``."""
     unit = next(unit for unit in ("h", "m", "s", "ms") if seconds % _SECONDS[unit] == 0 or unit == "ms")
     return f"{round(seconds / _SECONDS[unit])}{unit}"
 
 
 def parse_size(text: str) -> int:
-    """Read ``1000B``, ``64KiB``, ``32MiB``, ``1GiB``; bytes. Or ValueError."""
+    """Parse ``1000B``, ``64KiB``, ``32MiB``, ``1GiB`` to bytes. Raises: ValueError."""
     match = _SIZE.fullmatch(text)
     if not match:
         raise ValueError("a size such as 64KiB or 32MiB")
@@ -65,13 +65,13 @@ def parse_size(text: str) -> int:
 
 
 def write_size(count: int) -> str:
-    """Write it in the largest unit that leaves no rest."""
+    """Write bytes in the largest unit that leaves no remainder."""
     unit = next(unit for unit, size in _BYTES.items() if count % size == 0)
     return f"{count // _BYTES[unit]}{unit}"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can be meant. A name other than localhost may be anybody."""
+    """Whether the host is this machine. Of names only localhost is: another may resolve to any address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -79,12 +79,16 @@ def is_loopback(host: str) -> bool:
 
 
 def host_of(origin: str) -> str:
-    """Take the host out of an origin that was parsed here; an IPv6 address without its brackets."""
+    """Give the host of an origin that was parsed here; an IPv6 address without its brackets."""
     return urlsplit(origin).hostname or ""
 
 
 def read_secret(path: Path) -> str:
-    """Read a password without the newlines at its end; empty when there is none yet. Or OSError, ValueError."""
+    """
+    Read a password without the newlines at its end; empty when the file has none yet.
+
+    Raises: OSError, ValueError.
+    """
     with path.open("rb") as file:
         body = file.read(_SECRET_LIMIT + 1)
     if len(body) > _SECRET_LIMIT:
@@ -93,38 +97,38 @@ def read_secret(path: Path) -> str:
 
 
 def write_address(address: tuple[str, int]) -> str:
-    """Write host and port as they stand in the config."""
+    """Write host and port as in the config."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _positive_duration(text: str, _: ParseContext) -> float:
+def _parse_positive_duration(text: str, _: ParseContext) -> float:
     seconds = parse_duration_s(text)
     if not seconds:
         raise InvalidValue("a duration above zero such as 300ms, 5s or 2m")
     return seconds
 
 
-def _positive_size(text: str, _: ParseContext) -> int:
+def _parse_positive_size(text: str, _: ParseContext) -> int:
     size = parse_size(text)
     if not size:
         raise InvalidValue("a size above zero such as 64KiB or 32MiB")
     return size
 
 
-def _address(text: str, _: ParseContext) -> tuple[str, int]:
+def _parse_address(text: str, _: ParseContext) -> tuple[str, int]:
     match = _ADDRESS.fullmatch(text)
     if not match or int(match[3]) > 65535:
         raise ValueError(text)
     if match[1]:
-        ip_address(match[1])  # raises what is said for all of it
+        ip_address(match[1])  # raises ValueError, too
     return match[1] or match[2], int(match[3])
 
 
-def _origin(text: str, _: ParseContext) -> str:
+def _parse_origin(text: str, _: ParseContext) -> str:
     match = _ORIGIN.fullmatch(text)
     if not match or not _is_authority(match[2], match[3]):
-        raise InvalidValue(found=_unfit_origin(text))
+        raise InvalidValue(found=_describe_origin(text))
     return f"{match[1].lower()}://{match[2]}" + (f":{match[3]}" if match[3] else "")
 
 
@@ -141,8 +145,8 @@ def _is_authority(host: str, port: str | None) -> bool:
         return False
 
 
-def _unfit_origin(text: str) -> str:
-    """Quote it only when it has no place for a secret."""
+def _describe_origin(text: str) -> str:
+    """Quote it only where it cannot hold a secret."""
     if "@" in text:
         return "a user name or password in the URL (not shown)"
     if set("?#") & set(text):
@@ -150,55 +154,55 @@ def _unfit_origin(text: str) -> str:
     return quoted(text)
 
 
-def _database(text: str, site: ParseContext) -> DatabaseUrl:
-    parts = urlsplit(_whole(_DATABASE, text))
-    _ = parts.port  # raises ValueError where it is none
+def _parse_database(text: str, context: ParseContext) -> DatabaseUrl:
+    parts = urlsplit(_match(_DATABASE, text))
+    _ = parts.port  # raises ValueError where it is not a number
     if parts.scheme != "sqlite":
         return DatabaseUrl(text)
     if parts.netloc or parts.query or parts.fragment:
         raise InvalidValue(
             found="a host, a query or a fragment in a sqlite URL (three slashes before a path, four if absolute)"
         )
-    return DatabaseUrl(f"sqlite:///{site.directory.absolute() / parts.path[1:]}" if parts.path else text)
+    return DatabaseUrl(f"sqlite:///{context.directory.absolute() / parts.path[1:]}" if parts.path else text)
 
 
-def _api_version(text: str, _: ParseContext) -> str:
-    return _whole(_VERSION, text)
+def _parse_api_version(text: str, _: ParseContext) -> str:
+    return _match(_VERSION, text)
 
 
-def _fingerprint(text: str, _: ParseContext) -> bytes:
-    return bytes.fromhex(_whole(_FINGERPRINT, text.replace(":", "")))
+def _parse_fingerprint(text: str, _: ParseContext) -> bytes:
+    return bytes.fromhex(_match(_FINGERPRINT, text.replace(":", "")))
 
 
-def _digest(text: str, _: ParseContext) -> bytes:
-    return bytes.fromhex(_whole(_DIGEST, text))
+def _parse_digest(text: str, _: ParseContext) -> bytes:
+    return bytes.fromhex(_match(_DIGEST, text))
 
 
-def _annotation_key(text: str, _: ParseContext) -> str:
-    return _whole(_ANNOTATION, text)
+def _parse_annotation_key(text: str, _: ParseContext) -> str:
+    return _match(_ANNOTATION, text)
 
 
-def _whole(pattern: re.Pattern[str], text: str) -> str:
+def _match(pattern: re.Pattern[str], text: str) -> str:
     if not pattern.fullmatch(text):
         raise ValueError(pattern.pattern)
     return text
 
 
-def _word(text: str, _: ParseContext) -> str:
+def _parse_word(text: str, _: ParseContext) -> str:
     if not text or len(text) > 255 or not text.isprintable():
         raise ValueError(text)
     return text
 
 
-def _name(text: str, site: ParseContext) -> str:
+def _parse_name(text: str, context: ParseContext) -> str:
     if len(text) > 63:
         raise ValueError(text)
-    return _word(text, site)
+    return _parse_word(text, context)
 
 
-def _password_file(text: str, site: ParseContext) -> Path:
-    path = site.directory / text
-    shown = quoted(text) if "/" in text else ""  # else it may be the password itself, put under the wrong key
+def _parse_password_file(text: str, context: ParseContext) -> Path:
+    path = context.directory / text
+    shown = quoted(text) if "/" in text else ""  # else it may be the password itself, under the wrong key
     try:
         secret = read_secret(path)
     except (OSError, ValueError) as error:
@@ -208,19 +212,19 @@ def _password_file(text: str, site: ParseContext) -> Path:
     return path
 
 
-def _password_env(text: str, site: ParseContext) -> str:
+def _parse_password_env(text: str, context: ParseContext) -> str:
     if not _VARIABLE.fullmatch(text):
         raise InvalidValue("the name of an environment variable")
-    if not site.environ.get(text, "").rstrip("\r\n"):
-        # A password that was put here in place of a name is seldom all capitals.
+    if not context.environ.get(text, "").rstrip("\r\n"):
+        # A password that was put here by mistake is seldom all capitals.
         raise InvalidValue(
             "an environment variable that is set and not empty", found=quoted(text) if text.isupper() else ""
         )
     return text
 
 
-def _ca_file(text: str, site: ParseContext) -> Path:
-    path = site.directory / text
+def _parse_ca_file(text: str, context: ParseContext) -> Path:
+    path = context.directory / text
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError as error:
@@ -230,11 +234,11 @@ def _ca_file(text: str, site: ParseContext) -> Path:
     return path
 
 
-def _files(text: str, site: ParseContext) -> str:
+def _parse_files(text: str, context: ParseContext) -> str:
     if not text.isprintable():
         raise ValueError(text)
     try:
-        _ = has_wildcard(text) or (site.directory / text).stat()
+        _ = has_wildcard(text) or (context.directory / text).stat()
     except OSError as error:
         raise InvalidValue(f"a file, or a pattern such as controllers.d/*.yml: {reason(error)}") from error
     return text
@@ -247,45 +251,47 @@ def has_wildcard(text: str) -> bool:
 
 DURATION: Final = Kind(
     expected="a duration such as 300ms, 5s or 2m",
-    parse=_positive_duration,
+    parse=_parse_positive_duration,
     pattern=f"(?=[0-9]){_DURATION.pattern}",
     write=write_duration,
 )
 SIZE: Final = Kind(
-    expected="a size such as 64KiB or 32MiB", parse=_positive_size, pattern=_SIZE.pattern, write=write_size
+    expected="a size such as 64KiB or 32MiB", parse=_parse_positive_size, pattern=_SIZE.pattern, write=write_size
 )
 ADDRESS: Final = Kind(
-    expected="host:port such as 127.0.0.1:9972, [::1]:9972 or :9972", parse=_address, pattern=_ADDRESS.pattern,
+    expected="host:port such as 127.0.0.1:9972, [::1]:9972 or :9972", parse=_parse_address, pattern=_ADDRESS.pattern,
     write=write_address,
 )  # fmt: skip
 ORIGIN: Final = Kind(
     expected="the origin of a Controller such as https://avi.example.net, without path and user name",
-    parse=_origin, pattern="[Hh][Tt][Tt][Pp][Ss]?://[^@?#]+", shown=False,
+    parse=_parse_origin, pattern="[Hh][Tt][Tt][Pp][Ss]?://[^@?#]+", shown=False,
 )  # fmt: skip
 DATABASE: Final = Kind(
     expected="sqlite:////absolute/path or postgresql://host/name",
-    parse=_database, pattern=_DATABASE.pattern, shown=False,
+    parse=_parse_database, pattern=_DATABASE.pattern, shown=False,
 )  # fmt: skip
-NAME: Final = Kind(expected="a name of 1 to 63 printable characters, in quotes if it looks like a number", parse=_name)
-WORD: Final = Kind(expected="1 to 255 printable characters, in quotes if they look like a number", parse=_word)
+NAME: Final = Kind(
+    expected="a name of 1 to 63 printable characters, in quotes if it looks like a number", parse=_parse_name
+)
+WORD: Final = Kind(expected="1 to 255 printable characters, in quotes if they look like a number", parse=_parse_word)
 API_VERSION: Final = Kind(
-    expected='auto, or a version in quotes such as "30.2.1"', parse=_api_version, pattern=_VERSION.pattern
+    expected='auto, or a version in quotes such as "30.2.1"', parse=_parse_api_version, pattern=_VERSION.pattern
 )
 FINGERPRINT: Final = Kind(
     expected="the SHA-256 of the certificate: 64 hex digits, colons allowed",
-    parse=_fingerprint, pattern="[0-9A-Fa-f](:?[0-9A-Fa-f]){63}",
+    parse=_parse_fingerprint, pattern="[0-9A-Fa-f](:?[0-9A-Fa-f]){63}",
 )  # fmt: skip
-PASSWORD_FILE: Final = Kind(expected="a file that holds the password", parse=_password_file, shown=False)
+PASSWORD_FILE: Final = Kind(expected="a file that holds the password", parse=_parse_password_file, shown=False)
 PASSWORD_ENV: Final = Kind(
-    expected="the name of an environment variable", parse=_password_env, pattern=_VARIABLE.pattern, shown=False
+    expected="the name of an environment variable", parse=_parse_password_env, pattern=_VARIABLE.pattern, shown=False
 )
 DIGEST: Final = Kind(
     expected="the SHA-256 of the token: 64 lower-case hex digits, such as `token new` prints",
-    parse=_digest, pattern=_DIGEST.pattern, shown=False,
+    parse=_parse_digest, pattern=_DIGEST.pattern, shown=False,
 )  # fmt: skip
 ANNOTATION_KEY: Final = Kind(
     expected="the key of an annotation: 1 to 63 of letters, digits and . _ / -",
-    parse=_annotation_key, pattern=_ANNOTATION.pattern,
+    parse=_parse_annotation_key, pattern=_ANNOTATION.pattern,
 )  # fmt: skip
-CA_FILE: Final = Kind(expected="a PEM file of CA certificates", parse=_ca_file)
-FILES: Final = Kind(expected="a file, or a pattern such as controllers.d/*.yml", parse=_files)
+CA_FILE: Final = Kind(expected="a PEM file of CA certificates", parse=_parse_ca_file)
+FILES: Final = Kind(expected="a file, or a pattern such as controllers.d/*.yml", parse=_parse_files)

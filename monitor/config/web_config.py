@@ -1,13 +1,13 @@
 """
 The web configuration file that every Prometheus exporter takes: TLS, client certificates, passwords, headers.
 
-Its keys and their meaning are the exporter toolkit's, so that what is written for another exporter serves here and
-``promtool check web-config`` can judge it. What Python's ssl cannot do is refused rather than left out.
+Keys and meaning are those of the exporter toolkit, so a file for another exporter works here and ``promtool check
+web-config`` checks it. What Python's ssl cannot do is refused, not ignored.
 """
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -15,6 +15,8 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
 from monitor.config import values
+from monitor.config.file_state import FileState, file_state, file_states
+from monitor.config.reload_rules import LIVE, RESTART
 from monitor.config.validation import InvalidValue, Kind, ParseContext, Rule, SchemaRules, check, kind, printable
 from monitor.config.yaml_reader import read_tree, reason
 from monitor.model.secret import Secret
@@ -27,7 +29,7 @@ _VERIFY: Final = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-# The toolkit's names to OpenSSL's. Those of TLS 1.3 are always on, there as here.
+# The toolkit's names to OpenSSL's. Suites of TLS 1.3 are always enabled, in the toolkit and here.
 _CIPHERS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"), ""),
     **{
@@ -45,8 +47,8 @@ _CIPHERS: Final[Mapping[str, str]] = {
 }
 
 
-def _file(text: str, site: ParseContext) -> Path:
-    path = site.directory / text
+def _parse_file(text: str, context: ParseContext) -> Path:
+    path = context.directory / text
     try:
         path.open("rb").close()
     except (OSError, ValueError) as error:
@@ -54,72 +56,88 @@ def _file(text: str, site: ParseContext) -> Path:
     return path
 
 
-def _bcrypt(text: str, _: ParseContext) -> Secret:
+def _parse_bcrypt(text: str, _: ParseContext) -> Secret:
     if not _BCRYPT.fullmatch(text):
         raise ValueError("a bcrypt hash")
     return Secret(text)
 
 
-def _header(text: str, _: ParseContext) -> str:
+def _parse_header(text: str, _: ParseContext) -> str:
     if not _HEADER.fullmatch(text):
         raise ValueError(text)
     return text
 
 
-def _cipher(text: str, _: ParseContext) -> str:
+def _parse_cipher(text: str, _: ParseContext) -> str:
     try:
         return _CIPHERS[text]
     except KeyError as error:
         raise ValueError(text) from error
 
 
-_FILE: Final = kind(Kind(expected="a PEM file", parse=_file))
-_HASH: Final = kind(Kind(expected="a bcrypt hash, such as `htpasswd -nBC 10 NAME` prints", parse=_bcrypt, shown=False))
-_TEXT: Final = kind(Kind(expected="1 to 4096 printable ASCII characters", parse=_header))
-_CIPHER: Final = kind(Kind(expected="a cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", parse=_cipher))
+_FILE: Final = kind(Kind(expected="a PEM file", parse=_parse_file))
+_HASH: Final = kind(
+    Kind(expected="a bcrypt hash, such as `htpasswd -nBC 10 NAME` prints", parse=_parse_bcrypt, shown=False)
+)
+_TEXT: Final = kind(Kind(expected="1 to 4096 printable ASCII characters", parse=_parse_header))
+_CIPHER: Final = kind(
+    Kind(expected="a cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", parse=_parse_cipher)
+)
 _WORD: Final = kind(values.WORD)
 
 TlsVersion = Literal["TLS12", "TLS13"]  # OpenSSL serves nothing older
 
 
 class TlsServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How we prove who we are, and whom we ask to do so. ``cipher_suites``: in OpenSSL's words."""
+    """Our certificate, and which client certificates are asked for. ``cipher_suites``: as OpenSSL names them."""
 
-    cert_file: Annotated[Path, _FILE]
-    key_file: Annotated[Path, _FILE]
-    client_auth_type: Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"] = "NoClientCert"
-    client_ca_file: Annotated[Path, kind(values.CA_FILE)] | UnsetType = UNSET
-    client_allowed_sans: tuple[Annotated[str, _WORD], ...] = ()
-    min_version: TlsVersion = "TLS12"
-    max_version: TlsVersion = "TLS13"
-    cipher_suites: tuple[Annotated[str, _CIPHER], ...] = ()
-    prefer_server_cipher_suites: bool = True
-    curve_preferences: tuple[Annotated[str, _WORD], ...] = ()
+    cert_file: Annotated[Path, _FILE, LIVE]
+    key_file: Annotated[Path, _FILE, LIVE]
+    client_auth_type: Annotated[
+        Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"], LIVE
+    ] = "NoClientCert"
+    client_ca_file: Annotated[Path, kind(values.CA_FILE), LIVE] | UnsetType = UNSET
+    client_allowed_sans: Annotated[tuple[Annotated[str, _WORD], ...], LIVE] = ()
+    min_version: Annotated[TlsVersion, LIVE] = "TLS12"
+    max_version: Annotated[TlsVersion, LIVE] = "TLS13"
+    cipher_suites: Annotated[tuple[Annotated[str, _CIPHER], ...], LIVE] = ()
+    prefer_server_cipher_suites: Annotated[bool, LIVE] = True
+    curve_preferences: Annotated[tuple[Annotated[str, _WORD], ...], LIVE] = ()
 
 
 class Headers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the toolkit lets be put on every response, and no more."""
+    """Headers of every response; the toolkit allows no others."""
 
-    strict_transport_security: Annotated[str, _TEXT] | UnsetType = field(
+    strict_transport_security: Annotated[str, _TEXT, LIVE] | UnsetType = field(
         name="Strict-Transport-Security", default=UNSET
     )
-    content_type_options: Literal["nosniff"] | UnsetType = field(name="X-Content-Type-Options", default=UNSET)
-    frame_options: Literal["deny", "sameorigin"] | UnsetType = field(name="X-Frame-Options", default=UNSET)
-    xss_protection: Annotated[str, _TEXT] | UnsetType = field(name="X-XSS-Protection", default=UNSET)
-    content_security_policy: Annotated[str, _TEXT] | UnsetType = field(name="Content-Security-Policy", default=UNSET)
+    content_type_options: Annotated[Literal["nosniff"], LIVE] | UnsetType = field(
+        name="X-Content-Type-Options", default=UNSET
+    )
+    frame_options: Annotated[Literal["deny", "sameorigin"], LIVE] | UnsetType = field(
+        name="X-Frame-Options", default=UNSET
+    )
+    xss_protection: Annotated[str, _TEXT, LIVE] | UnsetType = field(name="X-XSS-Protection", default=UNSET)
+    content_security_policy: Annotated[str, _TEXT, LIVE] | UnsetType = field(
+        name="Content-Security-Policy", default=UNSET
+    )
 
 
 class HttpServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``http2``: taken, as the toolkit's own default is true, and of no effect: we speak HTTP/1.1."""
+    """``http2`` is accepted, because the toolkit's default is true, and has no effect: we serve HTTP/1.1."""
 
-    http2: bool = True
+    http2: Annotated[bool, LIVE] = True
     headers: Headers = field(default_factory=Headers)
 
 
-class _Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    tls_server_config: TlsServer | UnsetType = UNSET
-    http_server_config: HttpServer = field(default_factory=HttpServer)
-    basic_auth_users: Mapping[str, Annotated[Secret, _HASH]] = {}
+class WebSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file as it is written."""
+
+    tls: Annotated[TlsServer, RESTART] | UnsetType = field(name="tls_server_config", default=UNSET)
+    http: HttpServer = field(name="http_server_config", default_factory=HttpServer)
+    users: Annotated[Mapping[str, Annotated[Secret, _HASH]], LIVE] = field(
+        name="basic_auth_users", default_factory=dict
+    )
 
 
 class WebConfig(Struct, frozen=True, kw_only=True):
@@ -127,43 +145,59 @@ class WebConfig(Struct, frozen=True, kw_only=True):
 
     path: Path
     tls: TlsServer | None = None
+    tls_context: ssl.SSLContext | None = None
+    """Made of ``tls``, so that nothing can fail when it is applied. None without TLS."""
     headers: Mapping[str, str] = {}
     users: Mapping[str, Secret] = {}
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file on which it depends; when one of them changes, it is to be read again."""
-        named = (self.tls.cert_file, self.tls.key_file, self.tls.client_ca_file) if self.tls else ()
-        return self.path, *(path for path in named if path is not UNSET)
+        """The file, and the certificate, key and CA that it names: a change of any of them is a change of it."""
+        return self.path, *_named_files(self.tls)
 
 
-def read_web_config(path: Path) -> tuple[WebConfig | None, tuple[str, ...]]:
-    """Read the file and look at those that it names. None: the problems say why; none shows a hash or a key."""
+def _named_files(tls: TlsServer | None) -> tuple[Path, ...]:
+    named = (tls.cert_file, tls.key_file, tls.client_ca_file) if tls else ()
+    return tuple(path for path in named if path is not UNSET)
+
+
+def read_web_config(path: Path, seen: MutableMapping[Path, FileState]) -> tuple[WebConfig | None, tuple[str, ...]]:
+    """
+    Read the file and those that it names. None: the problems say why; none of them shows a hash or a key.
+
+    ``seen`` is told how each file looked just before it was read.
+    """
+    seen[path] = file_state(path)
     tree, problems = read_tree(path)
     shape = None
     if tree is not None:
-        shape, more = check(tree, _Shape, ParseContext(path.parent, {}), _RULEBOOK)
+        shape, more = check(tree, WebSettings, ParseContext(path.parent, {}), _RULES)
         problems += more
-    if problems or not isinstance(shape, _Shape):
-        return None, tuple(f"{printable(str(path))}: {problem}" for problem in problems)
-    return _web_config(path, shape), ()
+    if problems or not isinstance(shape, WebSettings):
+        return None, _of(path, *problems)
+    tls = None if shape.tls is UNSET else shape.tls
+    seen.update(file_states(_named_files(tls)))
+    try:
+        context = ssl_context(tls) if tls else None
+    except (OSError, ValueError) as error:  # it was good a moment ago, when it was checked
+        return None, _of(path, f"tls_server_config: cannot be used: {type(error).__name__}")
+    headers = {each.encode_name: getattr(shape.http.headers, each.name) for each in structs.fields(Headers)}
+    given = {name: text for name, text in headers.items() if text is not UNSET}
+    return WebConfig(path=path, tls=tls, tls_context=context, headers=given, users=shape.users), ()
 
 
-def _web_config(path: Path, shape: _Shape) -> WebConfig:
-    headers = shape.http_server_config.headers
-    given = {each.encode_name: getattr(headers, each.name) for each in structs.fields(headers)}
-    return WebConfig(
-        path=path,
-        tls=None if shape.tls_server_config is UNSET else shape.tls_server_config,
-        headers={name: text for name, text in given.items() if text is not UNSET},
-        users=shape.basic_auth_users,
-    )
+def _of(path: Path, *problems: str) -> tuple[str, ...]:
+    return tuple(f"{printable(str(path))}: {problem}" for problem in problems)
 
 
 def ssl_context(tls: TlsServer) -> ssl.SSLContext:
-    """Make what a listening socket needs. Or OSError, ValueError, when a file is no longer what it was."""
+    """
+    Make the context of a listening socket.
+
+    Raises: OSError, ValueError when a file is no longer what it was.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _load_own(context, tls)
+    _load_certificate(context, tls)
     context.minimum_version = _VERSIONS[tls.min_version]
     context.maximum_version = _VERSIONS[tls.max_version]
     context.set_alpn_protocols(["http/1.1"])
@@ -177,86 +211,86 @@ def ssl_context(tls: TlsServer) -> ssl.SSLContext:
     return context
 
 
-def _load_own(context: ssl.SSLContext, tls: TlsServer) -> None:
-    context.load_cert_chain(tls.cert_file, tls.key_file, password="")  # else a locked key asks the terminal
+def _load_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
+    context.load_cert_chain(tls.cert_file, tls.key_file, password="")  # else OpenSSL asks the terminal
 
 
 def allows(tls: TlsServer, certificate: Mapping[str, object] | None) -> bool:
     """
-    Whether a client that showed this verified certificate, or none, may go on.
+    Whether ``client_allowed_sans`` accepts a client with this verified certificate.
 
-    ``certificate``: as ``getpeercert`` gives it. None was shown only where none is required.
+    ``certificate``: of ``getpeercert``. A client without one is accepted: TLS already refused it where one is required.
     """
     if not tls.client_allowed_sans or not certificate:
         return True
     names = certificate.get("subjectAltName", ())
-    shown = {_plain(str(name)) for _, name in names} if isinstance(names, tuple) else set()
-    return not shown.isdisjoint(map(_plain, tls.client_allowed_sans))
+    shown = {_normalize(str(name)) for _, name in names} if isinstance(names, tuple) else set()
+    return not shown.isdisjoint(map(_normalize, tls.client_allowed_sans))
 
 
-def _plain(name: str) -> str:
-    """Write an address in one way only; other names are what they are, as in the toolkit."""
+def _normalize(name: str) -> str:
+    """Write an IP address in its one short form; other names are compared as they are, as in the toolkit."""
     try:
         return ip_address(name).compressed
     except ValueError:
         return name
 
 
-def _unfit_key(tls: TlsServer) -> str | None:
+def _check_key(tls: TlsServer) -> str | None:
     try:
-        _load_own(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls)
+        _load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls)
     except (OSError, ValueError) as error:
         if getattr(error, "reason", "") == "KEY_VALUES_MISMATCH":
             return "found the key of another certificate, expected that of cert_file"
-        return "found no certificate, or a key that is locked or none, expected PEM files of both"
+        return "found no certificate, or no key that can be read without a passphrase, expected PEM files of both"
     return None
 
 
-def _asks_in_vain(tls: TlsServer) -> str | None:
+def _check_client_ca(tls: TlsServer) -> str | None:
     asks = tls.client_auth_type != "NoClientCert"
     if asks and tls.client_ca_file is UNSET:
         return f"found none while client_auth_type is {tls.client_auth_type}, expected the CA of the clients"
     if not asks and tls.client_ca_file is not UNSET:
-        return "found a file while client_auth_type is NoClientCert, expected RequireAndVerifyClientCert there"
+        return "found a file while client_auth_type is NoClientCert, expected RequireAndVerifyClientCert beside it"
     return None
 
 
-def _names_nobody(tls: TlsServer) -> str | None:
+def _check_allowed_sans(tls: TlsServer) -> str | None:
     if not tls.client_allowed_sans or tls.client_auth_type != "NoClientCert":
         return None
-    return "found names while client_auth_type is NoClientCert, expected RequireAndVerifyClientCert there"
+    return "found names while client_auth_type is NoClientCert, expected RequireAndVerifyClientCert beside them"
 
 
-def _upside_down(tls: TlsServer) -> str | None:
+def _check_version_order(tls: TlsServer) -> str | None:
     if tls.min_version <= tls.max_version:
         return None
     return f"found {tls.max_version}, expected at least min_version ({tls.min_version})"
 
 
-def _none_for_tls_1_2(tls: TlsServer) -> str | None:
+def _check_cipher_suites(tls: TlsServer) -> str | None:
     if not tls.cipher_suites or any(tls.cipher_suites) or tls.min_version == "TLS13":
         return None
-    return "found suites of TLS 1.3 alone, expected one of TLS 1.2 too, or min_version: TLS13"
+    return "found only suites of TLS 1.3, expected one of TLS 1.2 too, or min_version: TLS13"
 
 
-def _curves(tls: TlsServer) -> str | None:
-    return "found a list, expected none: the curves cannot be chosen here" if tls.curve_preferences else None
+def _check_curves(tls: TlsServer) -> str | None:
+    return "found a list, expected none: Python cannot choose the curves" if tls.curve_preferences else None
 
 
-_RULEBOOK: Final = SchemaRules(
+_RULES: Final = SchemaRules(
     rules={
         TlsServer: (
-            Rule("key_file", ("cert_file", "key_file"), _unfit_key),
-            Rule("client_ca_file", ("client_ca_file", "client_auth_type"), _asks_in_vain),
-            Rule("client_allowed_sans", ("client_allowed_sans", "client_auth_type"), _names_nobody),
-            Rule("max_version", ("min_version", "max_version"), _upside_down),
-            Rule("cipher_suites", ("cipher_suites", "min_version"), _none_for_tls_1_2),
-            Rule("curve_preferences", ("curve_preferences",), _curves),
+            Rule("key_file", ("cert_file", "key_file"), _check_key),
+            Rule("client_ca_file", ("client_ca_file", "client_auth_type"), _check_client_ca),
+            Rule("client_allowed_sans", ("client_allowed_sans", "client_auth_type"), _check_allowed_sans),
+            Rule("max_version", ("min_version", "max_version"), _check_version_order),
+            Rule("cipher_suites", ("cipher_suites", "min_version"), _check_cipher_suites),
+            Rule("curve_preferences", ("curve_preferences",), _check_curves),
         ),
     },
     unknown={
-        "cert": "found a certificate in the file itself (not shown), expected cert_file in its place",
-        "key": "found a key in the file itself (not shown), expected key_file in its place",
-        "client_ca": "found a certificate in the file itself (not shown), expected client_ca_file in its place",
+        "cert": "found a certificate in the file itself (not shown), expected cert_file instead",
+        "key": "found a key in the file itself (not shown), expected key_file instead",
+        "client_ca": "found a certificate in the file itself (not shown), expected client_ca_file instead",
     },
 )

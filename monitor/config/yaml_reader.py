@@ -1,9 +1,9 @@
 """
 The bytes of one YAML file to a plain tree of dict, list, str, int, float, bool and None. Knows no key of ours.
 
-Less than YAML, on purpose: no aliases (a kilobyte of them can mean gigabytes), no tags, one document, keys that are
-texts and stand once, and the scalars of YAML 1.2's core schema, so that no value is a date, a base-60 number or a
-``yes`` behind the operator's back. Reads events, not documents: nothing is built that was not written out.
+A subset of YAML, on purpose: no aliases (a kilobyte of them can expand to gigabytes), no tags, one document, keys that
+are text and unique, and the scalars of YAML 1.2's core schema, so that no text becomes a date, a base-60 number or a
+boolean by surprise. Reads parser events, so that nothing larger than the file is ever built.
 """
 
 import re
@@ -15,8 +15,8 @@ import yaml
 
 from monitor.config.validation import plain, quoted
 
-_LIMIT = 16 * 1024 * 1024  # some 50,000 controllers; more is a device or a mistake
-_DEPTH = 16  # our keys go four deep
+_LIMIT = 16 * 1024 * 1024  # some 50,000 controllers; a larger file is a device or a mistake
+_DEPTH = 16  # our keys have at most four levels
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _WORDS: Final[dict[str, bool | None]] = {
@@ -24,25 +24,25 @@ _WORDS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-# Longer digits than a number of ours can have are a text, such as a fingerprint that has no letter in it.
+# More digits than any number of ours has are text, such as a fingerprint without a letter in it.
 _INT: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT: Final = re.compile(r"[-+]?(?:[0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18}|[0-9]{1,18}(?=[eE]))([eE][-+]?[0-9]{1,3})?")
 
 
-class _Refused(Exception):
-    """The file cannot be read any further. ``args``: where, what."""
+class _Unreadable(Exception):
+    """The file cannot be read any further. The text says where and why."""
 
 
 def read_tree(path: Path) -> tuple[object, tuple[str, ...]]:
     """
-    Read one file. A tree of None: there is none, the problems say why; else they name the keys that stand twice.
+    Read one file. A tree of None: the problems say why; otherwise they name the keys that are there twice.
 
-    Problems have no file name yet, and quote nothing of the file but keys.
+    Problems have no file name in front, and quote nothing of the file but keys.
     """
     try:
         return _parse(_read_text(path))
-    except _Refused as refused:
-        return None, (str(refused),)
+    except _Unreadable as error:
+        return None, (str(error),)
 
 
 def _parse(text: str) -> tuple[object, tuple[str, ...]]:
@@ -50,9 +50,9 @@ def _parse(text: str) -> tuple[object, tuple[str, ...]]:
     try:
         return tree.document(), tuple(tree.problems)
     except yaml.MarkedYAMLError as error:
-        raise _Refused(_syntax(error, text)) from error
+        raise _Unreadable(_syntax(error, text)) from error
     except yaml.YAMLError as error:
-        raise _Refused("found a control character, expected printable text") from error
+        raise _Unreadable("found a control character, expected printable text") from error
 
 
 def _read_text(path: Path) -> str:
@@ -60,26 +60,26 @@ def _read_text(path: Path) -> str:
         with path.open("rb") as file:
             body = file.read(_LIMIT + 1)
     except (OSError, ValueError) as error:
-        raise _Refused(f"cannot be read: {reason(error)}") from error
+        raise _Unreadable(f"cannot be read: {reason(error)}") from error
     if len(body) > _LIMIT:
-        raise _Refused("found more than 16 MiB, expected a config file")
+        raise _Unreadable("found more than 16 MiB, expected a config file")
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise _Refused(f"line {line}: found bytes that are not UTF-8, expected UTF-8 text") from error
+        raise _Unreadable(f"line {line}: found bytes that are not UTF-8, expected UTF-8 text") from error
 
 
 def reason(error: Exception) -> str:
-    """Why a file could not be read, in the system's words; neither its path nor, as Python would, a byte of it."""
+    """Say why a file could not be read, in the system's words, without its path and without any byte of it."""
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "not a usable path"
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
-    """Where, and why in the parser's words; never a snippet, which could hold anything."""
-    mark = cast("yaml.Mark", error.problem_mark)  # scanner and parser always say where
+    """Say where, and why in the parser's words; without the snippet, which could hold a secret."""
+    mark = cast("yaml.Mark", error.problem_mark)  # scanner and parser always set it
     row = "".join(text.split("\n")[mark.line : mark.line + 1])
     tab = row[: mark.column + 1].lstrip(" ").startswith("\t")
     return f"{_at(mark)}: {'found a tab, expected spaces' if tab else f'not YAML: {plain(str(error.problem))}'}"
@@ -93,36 +93,36 @@ class _Tree:
         self._events = events
 
     def document(self) -> object:
-        next(self._events)  # the start of the stream
+        next(self._events)  # stream start
         if isinstance(next(self._events), yaml.StreamEndEvent):
-            raise _Refused("found an empty file, expected a mapping of keys")
+            raise _Unreadable("found an empty file, expected a mapping of keys")
         tree = self._node(next(self._events), 0)
-        next(self._events)  # the end of the document
+        next(self._events)  # document end
         if not isinstance(event := next(self._events), yaml.StreamEndEvent):
-            raise _refused(event, "a second document, expected one")
+            raise _unreadable(event, "a second document, expected one")
         if tree is None:
-            raise _Refused("found an empty file, expected a mapping of keys")
+            raise _Unreadable("found an empty file, expected a mapping of keys")
         return tree
 
     def _node(self, event: yaml.Event, depth: int) -> object:
         if isinstance(event, yaml.AliasEvent):
-            raise _refused(event, "an alias, expected the value itself")
+            raise _unreadable(event, "an alias, expected the value itself")
         if getattr(event, "tag", None) is not None:
-            raise _refused(event, "a tag, expected a plain value")
+            raise _unreadable(event, "a tag, expected a plain value")
         if depth > _DEPTH:
-            raise _refused(event, f"more than {_DEPTH} levels, expected at most four")
+            raise _unreadable(event, f"more than {_DEPTH} levels, expected at most four")
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(depth)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(depth)
-        return _scalar(cast("yaml.ScalarEvent", event))  # all that is left
+        return _scalar(cast("yaml.ScalarEvent", event))  # no other event is left
 
     def _mapping(self, depth: int) -> dict[str, object]:
         tree: dict[str, object] = {}
         places: dict[str, str] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise _refused(event, "a key that is no text, expected a name")
+                raise _unreadable(event, "a key that is not text, expected a name")
             value = self._node(next(self._events), depth + 1)
             key, at = event.value, _at(event.start_mark)
             if key in tree:
@@ -142,7 +142,7 @@ class _Tree:
 
 def _scalar(event: yaml.ScalarEvent) -> object:
     text = event.value
-    if not event.implicit[0]:  # in quotes, or a block
+    if not event.implicit[0]:  # quoted, or a block
         return text
     if text in _WORDS:
         return _WORDS[text]
@@ -151,10 +151,10 @@ def _scalar(event: yaml.ScalarEvent) -> object:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
-def _refused(event: yaml.Event, what: str) -> _Refused:
-    return _Refused(f"{_at(event.start_mark)}: found {what}")
+def _unreadable(event: yaml.Event, what: str) -> _Unreadable:
+    return _Unreadable(f"{_at(event.start_mark)}: found {what}")
 
 
 def _at(mark: object) -> str:
-    mark = cast("yaml.Mark", mark)  # of either loader; None only in events that were not parsed
+    mark = cast("yaml.Mark", mark)  # of either loader; None only in events that no parser made
     return f"line {mark.line + 1}, column {mark.column + 1}"

@@ -1,11 +1,11 @@
 """
-The composition root: a config in; every object built here, opened, run and stopped in order.
+The composition root: builds every object from a config, and opens, runs and stops them in order.
 
-Stopping: no longer ready → pollers stopped → PATCHes under way done → logged out of every controller → marks written.
+Order of the end: not ready → pollers stopped → PATCHes in flight completed → logged out of every controller → marks
+written.
 """
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -17,11 +17,10 @@ import structlog
 
 from monitor.config.types import Config, Difference
 from monitor.config.values import write_address
-from monitor.config.web_config import WebConfig, ssl_context
 from monitor.daemon.controllers import Controllers
-from monitor.daemon.reload import Reloading
-from monitor.daemon.rereading import Rereading
-from monitor.daemon.systemd import Notifier, Supervisor
+from monitor.daemon.heartbeat import Heartbeat, StallLimits, not_ready_reason, stall_reason
+from monitor.daemon.reload import Reloader, ReloadTiming
+from monitor.daemon.systemd import Notifier, ServiceManager
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import MonitorError, NewerDatabase, StoreError
 from monitor.patching.patcher import Patcher
@@ -34,56 +33,25 @@ from monitor.web.context import Context, Limits
 from monitor.web.server import Listener, Runner
 from monitor.web.stream.feed import EventStream
 
-_BEAT_S = 1.0
-_BEAT_OLD_S = 10.0  # a heartbeat this old means that the loop is stuck, or the heart
-_OVERDUE_S = 30.0  # no lag explains why a poller does nothing for so long after it should have
-_READY_AFTER_S = 30.0  # a controller that was not even tried by then must not keep the others' metrics from being used
-_MOST_REQUESTS = 5  # of one PATCH: a log-in, a read, the change and the same again after a session that ended
-_FAREWELL_S = 2.0  # for the last marks; an ended process may not wait for a dead database
+MAX_REQUESTS_PER_PATCH = 5  # a log-in, a read, the change, and the log-in and the change again when the session ended
+_SHUTDOWN_TIMEOUT_S = 2.0  # for the last marks: a database that does not answer must not hold up the end
 
 log = structlog.get_logger()
 
 
 class Daemon(msgspec.Struct, frozen=True):
-    """A running daemon, for whoever started it. ``address``: where it listens, the free port found."""
+    """A running daemon. ``address``: where it listens, with the port that was found when port 0 was configured."""
 
     address: tuple[str, int]
     fleet: Fleet
     context: Context
-    reloading: Reloading
+    reloader: Reloader
     scheme: str = "http"
 
     @property
     def url(self) -> str:
-        """The address as a browser takes it."""
+        """The URL for a browser."""
         return f"{self.scheme}://{write_address(self.address)}"
-
-
-class Heartbeat:
-    """Beats once a second on the event loop, and so knows how late the loop is."""
-
-    def __init__(self, own: SelfMetrics) -> None:
-        self._own = own
-        self._loop = asyncio.get_running_loop()
-        self._beat_at = self.started_at = self._loop.time()
-
-    @property
-    def age_s(self) -> float:
-        """How long ago the last beat was."""
-        return self._loop.time() - self._beat_at
-
-    @property
-    def uptime_s(self) -> float:
-        """How long ago the first beat was."""
-        return self._loop.time() - self.started_at
-
-    async def run(self) -> None:
-        """Beat for ever."""
-        while True:
-            due = self._loop.time() + _BEAT_S
-            await asyncio.sleep(_BEAT_S)
-            self._beat_at = self._loop.time()
-            self._own.lagged(max(0.0, self._beat_at - due))
 
 
 @asynccontextmanager
@@ -93,31 +61,38 @@ async def running(
     now: Callable[[], float],
     rng: Random,
     load: Callable[[], Config] | None = None,
-    supervisor: Supervisor = Supervisor(),  # noqa: B008  frozen
+    manager: ServiceManager = ServiceManager(),  # noqa: B008  frozen
     passed: socket | None = None,
+    reload_timing: ReloadTiming = ReloadTiming(),  # noqa: B008  frozen
+    stall_limits: StallLimits = StallLimits(),  # noqa: B008  frozen
     limits: Limits = Limits(),  # noqa: B008  frozen
     resources: Sequence[AnyResource] = RESOURCES,
 ) -> AsyncIterator[Daemon]:
     """
     Run the daemon for as long as the context lasts.
 
-    ``now``: Unix seconds. ``load``: reads the configuration again, for a reload; None: it stays as it is.
-    ``supervisor``: who is told how it goes. ``passed``: a socket to listen on; None: one is bound as configured.
+    ``now``: Unix seconds. ``load``: reads the configuration again, for a reload; None: it never changes.
+    ``manager``: the service manager to notify. ``passed``: a socket to listen on; None: the configured address.
     ``limits``: of the web server. ``resources``: the kinds of object to poll.
     Raises: MonitorError when it cannot listen, or a newer version wrote the database.
     """
     own, fleet = SelfMetrics(), Fleet()
 
-    def redraw() -> None:
-        watches.redraw()
+    def update_annotations() -> None:
+        controllers.update_annotations()
 
-    store = Store(config.database, now=now, on_audit_failure=own.audit_write_failures.inc, on_annotations_read=redraw)
-    heart = Heartbeat(own)
+    store = Store(
+        config.database,
+        now=now,
+        on_audit_failure=own.audit_write_failures.inc,
+        on_annotations_read=update_annotations,
+    )
+    heartbeat = Heartbeat(own)
     stopping = asyncio.Event()
     own.store_up.set_function(lambda: float(store.up))
-    watches = Controllers(fleet, store, now=now, rng=rng, resources=resources)
-    door = Authenticator(config, own, clock=asyncio.get_running_loop().time)
-    feed = EventStream(
+    controllers = Controllers(fleet, store, now=now, rng=rng, resources=resources)
+    authenticator = Authenticator(config, own, clock=asyncio.get_running_loop().time)
+    event_stream = EventStream(
         fleet,
         resources,
         now=now,
@@ -125,88 +100,84 @@ async def running(
         max_readers=limits.max_readers,
         max_buffered_events=limits.max_buffered_events,
     )
-    own.event_readers.set_function(lambda: float(feed.readers))
+    own.event_readers.set_function(lambda: float(event_stream.readers))
 
-    async def apply(renewed: Config) -> Difference:
-        door.set_config(renewed)
-        feed.stalled_after_s = renewed.stalled_after_s
-        feed.disconnect_all()
-        return await watches.renew(renewed)
+    async def apply(config: Config) -> Difference:
+        """Nothing here fails, and before the first await access, TLS and streams have changed together."""
+        authenticator.set_config(config)
+        listener.set_tls_context(config.web.tls_context if config.web else None)
+        event_stream.stalled_after_s = config.stalled_after_s
+        event_stream.disconnect_all()
+        return await controllers.apply_config(config)
 
-    def ailing() -> str:
-        return not_healthy(heart.age_s, watches.overdue_s)
+    def why_stalled() -> str:
+        return stall_reason(heartbeat.tick_age_s, controllers.overdue_s, stall_limits)
 
-    notifier = Notifier(supervisor, fleet, ailing=ailing)
-    reloading = Reloading(
-        config, load or (lambda: config), apply, own, now=now, begins=notifier.reloading, ends=notifier.ready
+    notifier = Notifier(manager, fleet, stall_reason=why_stalled)
+    reloader = Reloader(
+        config,
+        load or (lambda: config),
+        apply,
+        own,
+        now=now,
+        on_begin=notifier.reloading,
+        on_end=notifier.ready,
+        timing=reload_timing,
     )
     context = Context(
         fleet=fleet,
         resources=tuple(resources),
         self_metrics=own,
-        authenticator=door,
+        authenticator=authenticator,
         audit_log=store.audit_log,
-        patcher=Patcher(fleet, store.audit_log, watches.targets, now=now, on_outcome=own.patched),
-        tenants=watches.tenants,
-        reload=reloading.reload,
-        not_healthy=ailing,
-        event_stream=feed,
+        patcher=Patcher(fleet, store.audit_log, controllers.targets, now=now, on_outcome=own.patched),
+        tenants=controllers.tenants,
+        reload=reloader.reload,
+        not_healthy=why_stalled,
+        event_stream=event_stream,
         limits=limits,
         now=now,
-        not_ready=lambda: not_ready(fleet, store_up=store.up, uptime_s=heart.uptime_s, stopping=stopping.is_set()),
+        not_ready=lambda: not_ready_reason(
+            fleet, store_up=store.up, uptime_s=heartbeat.uptime_s, stopping=stopping.is_set()
+        ),
     )
     async with AsyncExitStack() as stack:
         await _open_store(store, stack)
-        stack.push_async_callback(watches.close)
-        await watches.renew(config)
+        stack.push_async_callback(controllers.close)
+        await controllers.apply_config(config)
         listener = await _listen(config, context, stack, passed)
-        stack.push_async_callback(lambda: context.patcher.drain(timeout_s=_MOST_REQUESTS * watches.timeout_s))
+        stack.push_async_callback(
+            lambda: context.patcher.drain(timeout_s=MAX_REQUESTS_PER_PATCH * controllers.timeout_s)
+        )
         async with asyncio.TaskGroup() as tasks:
-            every = [tasks.create_task(heart.run(), name="heart"), tasks.create_task(store.run(), name="store")]
-            every.append(tasks.create_task(reloading.run(), name="reload"))
-            every.append(tasks.create_task(notifier.run(), name="notify"))
-            watches.start(tasks)
-            if config.web:
-                rereading = Rereading(config.web, partial(_renew, listener, door, feed))
-                every.append(tasks.create_task(rereading.run(), name="web-config"))
-            log.info("started", address=write_address(listener.address), controllers=len(watches))
+            parts = {
+                "heartbeat": heartbeat.run(),
+                "store": store.run(),
+                "reload": reloader.run(),
+                "notify": notifier.run(),
+            }
+            running_parts = [tasks.create_task(part, name=name) for name, part in parts.items()]
+            controllers.start(tasks)
+            log.info("started", address=write_address(listener.address), controllers=len(controllers))
             notifier.ready()
             try:
-                yield Daemon(listener.address, fleet, context, reloading, listener.scheme)
+                yield Daemon(listener.address, fleet, context, reloader, listener.scheme)
             finally:
                 stopping.set()
-                feed.close()
+                event_stream.close()
                 log.info("stopping")
                 notifier.stopping()
-                watches.stop()
-                for task in every:
+                controllers.stop()
+                for task in running_parts:
                     task.cancel()
     log.info("stopped")
 
 
-def not_healthy(beat_age_s: float, overdue_s: float) -> str:
-    """Why the daemon is stuck, as far as it can tell; empty when it is not. Names nobody."""
-    if beat_age_s > _BEAT_OLD_S:
-        return f"no heartbeat for {beat_age_s:.0f} s"
-    return f"a poller is overdue by {overdue_s:.0f} s" if overdue_s > _OVERDUE_S else ""
-
-
-def not_ready(fleet: Fleet, *, store_up: bool, uptime_s: float, stopping: bool) -> str:
-    """Why what a scrape shows is not yet, or no longer, all there is; empty when it is. Names nobody."""
-    if stopping:
-        return "stopping"
-    if not store_up:
-        return "the database does not answer"
-    untried = sum(entry.session.attempted_at is None for entry in fleet.entries.values())
-    waiting = untried and uptime_s < _READY_AFTER_S
-    return f"{untried} of {len(fleet.entries)} controllers not polled yet" if waiting else ""
-
-
 async def _open_store(store: Store, stack: AsyncExitStack) -> None:
     """
-    Open the database. All but writing works without it, so that it does not answer is no reason to stay down.
+    Open the database. A database that does not answer does not stop the start: only writes need it.
 
-    Raises: MonitorError when a newer version wrote it, which no waiting heals.
+    Raises: MonitorError when a newer version wrote it, for which waiting does not help.
     """
     stack.push_async_callback(store.close)
     stack.push_async_callback(_last_flush, store)
@@ -215,12 +186,12 @@ async def _open_store(store: Store, stack: AsyncExitStack) -> None:
     except NewerDatabase as error:
         raise MonitorError(f"the database {store.name} cannot be used: {error}") from error
     except StoreError:
-        return  # the store said so itself
+        return  # the store logged it
 
 
 async def _last_flush(store: Store) -> None:
     try:
-        async with asyncio.timeout(_FAREWELL_S):
+        async with asyncio.timeout(_SHUTDOWN_TIMEOUT_S):
             await store.try_flush()
     except TimeoutError:
         log.warning(
@@ -233,19 +204,7 @@ async def _listen(config: Config, context: Context, stack: AsyncExitStack, passe
     runner = Runner(make_app(context), respond, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
-    try:
-        tls_context = ssl_context(config.web.tls) if config.web and config.web.tls else None
-    except (OSError, ValueError) as error:  # it was good when the configuration was read, a moment ago
-        raise MonitorError(f"the certificate cannot be used: {type(error).__name__}") from error
+    tls_context = config.web.tls_context if config.web else None
     listener = Listener(runner, config.listen_host, config.listen_port, tls_context, passed)
     await listener.start()
     return listener
-
-
-def _renew(
-    listener: Listener, door: Authenticator, feed: EventStream, web_config: WebConfig, context: ssl.SSLContext | None
-) -> None:
-    """Put a web configuration that was read again to use."""
-    listener.set_tls_context(context)
-    door.set_web_config(web_config)
-    feed.disconnect_all()

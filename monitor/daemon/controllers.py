@@ -1,7 +1,7 @@
 """
-The controllers that are watched, each with sessions and a loop: added, changed and removed while the others go on.
+The configured controllers, each with its sessions and poller: added, changed and removed while the others run on.
 
-Owns clients, pollers and their tasks, and the mapping of targets that the patcher reads. Knows no HTTP of ours.
+Owns clients, pollers and their tasks, and the write targets that the patcher reads. Knows nothing of our web server.
 """
 
 import asyncio
@@ -26,18 +26,20 @@ from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import Tracker, TrackingSettings
 from monitor.store import Store
 
-_FAREWELL_S = 2.0  # for all log-outs together; an ended process may not wait for a dead controller
-_SPREAD_S = 10.0  # the first polls of a large fleet are spread over this
-_SPREAD_EACH_S = 0.02  # and those of a small one over this much a controller
+_SHUTDOWN_TIMEOUT_S = (
+    2.0  # for all log-outs together: a controller that does not answer must not hold up the end of the process
+)
+_SPREAD_S = 10.0  # the first polls of a large fleet are spread over this time
+_SPREAD_EACH_S = 0.02  # and those of a small fleet over this much per controller
 
 log = structlog.get_logger()
 
 
 class ManagedController(Struct, eq=False):
     """
-    One controller, and what of ours belongs to it. ``client`` polls; ``writer`` is the same, or another account.
+    One controller with its clients and its poller. ``writer``: the same client, or that of the account that writes.
 
-    ``timeout_s``: of each of its requests. ``parting``: closes it when an order that was under way has ended.
+    ``timeout_s``: of one request. ``draining``: closes its sessions after the PATCH that is in flight.
     """
 
     controller: Controller
@@ -47,18 +49,18 @@ class ManagedController(Struct, eq=False):
     sessions: AsyncExitStack
     timeout_s: float
     task: asyncio.Task[None] | None = None
-    parting: asyncio.Task[None] | None = None
+    draining: asyncio.Task[None] | None = None
 
 
-class _Display:
+class _ImageView:
     """
-    Shows the images of a controller as it is watched now: a reload may have replaced who watched it at first.
+    The images of a controller, in its present poller: a reload may have replaced the poller since the PATCH began.
 
-    Shows nothing of one that is watched no more, or is somebody else by now.
+    Does nothing when the controller was removed, or when its name now belongs to another one.
     """
 
-    def __init__(self, watches: "Controllers", controller: Controller) -> None:
-        self._watches = watches
+    def __init__(self, controllers: "Controllers", controller: Controller) -> None:
+        self._controllers = controllers
         self._controller = controller
 
     def annotated(self) -> None:
@@ -74,11 +76,11 @@ class _Display:
             poller.poll_soon()
 
     def _poller(self) -> Poller | None:
-        return self._watches.poller_of(self._controller)
+        return self._controllers.poller_of(self._controller)
 
 
 class Controllers:
-    """Made empty. ``targets`` and ``tenants`` by controller name, always as they are now."""
+    """Empty until ``apply_config``. ``targets`` and ``tenants``: by controller name, always the present ones."""
 
     def __init__(
         self,
@@ -94,133 +96,134 @@ class Controllers:
         self._store = store
         self._now = now
         self._rng = rng
-        self._watches: dict[str, ManagedController] = {}
-        self._leaving: list[ManagedController] = []
-        """Those that are not closed yet; whoever is cancelled in the middle of a reload leaves them to us."""
-        self._slots = PollLimiter(1)
+        self._managed: dict[str, ManagedController] = {}
+        self._draining: list[ManagedController] = []
+        """Removed or replaced, and not closed yet. What a cancelled reload leaves here is closed by the next one."""
+        self._limiter = PollLimiter(1)
         self._tasks: asyncio.TaskGroup | None = None
         self.targets: dict[str, WriteTarget] = {}
         self.tenants: dict[str, str] = {}
 
     def __len__(self) -> int:
-        return len(self._watches)
+        return len(self._managed)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin to poll, as tasks of the group; whoever is added later begins at once."""
+        """Begin to poll, in tasks of the group. A controller that is added later is polled at once."""
         self._tasks = tasks
-        for place, watch in enumerate(self._watches.values()):
-            self._run(watch, first_in_s=place * min(_SPREAD_EACH_S, _SPREAD_S / len(self._watches)))
+        for place, managed in enumerate(self._managed.values()):
+            self._start_polling(managed, first_in_s=place * min(_SPREAD_EACH_S, _SPREAD_S / len(self._managed)))
 
     def stop(self) -> None:
-        """End all polling; sessions stay, for changes under way."""
+        """Stop all polling. Sessions stay open for PATCHes in flight."""
         self._tasks = None
-        polling = [watch.task for watch in self._watches.values()]
-        waiting = [watch.parting for watch in self._leaving if watch.writer.busy]  # the others log out, which is short
+        polling = [managed.task for managed in self._managed.values()]
+        # The other draining ones are logging out, which is short.
+        waiting = [managed.draining for managed in self._draining if managed.writer.busy]
         for task in filter(None, polling + waiting):
             task.cancel()
 
     @property
     def timeout_s(self) -> float:
-        """The deadline of a request now; the longest, where some are left that began under another."""
-        return max((watch.timeout_s for watch in (*self._watches.values(), *self._leaving)), default=0.0)
+        """The longest deadline of a request: draining clients keep the one that they began with."""
+        return max((managed.timeout_s for managed in (*self._managed.values(), *self._draining)), default=0.0)
 
     @property
     def overdue_s(self) -> float:
-        """For how long the one that is furthest behind has stood still; 0 while all go as they should."""
-        return max((watch.poller.overdue_s for watch in self._watches.values()), default=0.0)
+        """How long ago the poll that is most overdue should have begun; 0: none is overdue."""
+        return max((managed.poller.overdue_s for managed in self._managed.values()), default=0.0)
 
     def poller_of(self, controller: Controller) -> Poller | None:
-        """Who polls this controller now; None when nobody does, or its name is that of another one."""
-        watch = self._watches.get(controller.name)
-        return watch.poller if watch and _is_same(watch.controller, controller) else None
+        """Give the present poller of this controller; None: it was removed, or its name belongs to another one."""
+        managed = self._managed.get(controller.name)
+        return managed.poller if managed and _is_same_controller(managed.controller, controller) else None
 
-    async def renew(self, config: Config) -> Difference:
+    async def apply_config(self, config: Config) -> Difference:
         """
-        Watch the controllers of this configuration from now on, in its way. Who is as he was is not disturbed.
+        Watch the controllers of this configuration. One with equal settings keeps its session and its schedule.
 
-        Whoever is changed keeps what is known of him, unless he is somebody else now: another URL or tenant. An order
-        that is under way is carried out as it was begun; its session ends after it, and nobody waits for that here.
+        A changed one keeps its images and counters, unless its URL or tenant changed. A PATCH in flight is completed
+        with the settings it began with; its session ends after it, and this method does not wait for it.
         """
         wanted = {controller.name: controller for controller in config.controllers}
-        kept = {name for name, watch in self._watches.items() if wanted.get(name) == watch.controller}
-        gone = {name: self._watches.pop(name) for name in tuple(self._watches) if name not in kept}
-        self._slots = PollLimiter(config.poll.concurrency)
-        for watch in self._watches.values():
-            self._adapt(watch, config)
-        self._leaving.extend(gone.values())
-        await _end(self._leaving)
+        kept = {name for name, managed in self._managed.items() if wanted.get(name) == managed.controller}
+        gone = {name: self._managed.pop(name) for name in tuple(self._managed) if name not in kept}
+        self._limiter = PollLimiter(config.poll.concurrency)
+        for managed in self._managed.values():
+            self._set_limits(managed, config)
+        self._draining.extend(gone.values())
+        await _stop_polling(self._draining)
         for name, controller in wanted.items():
             if name not in kept:
-                known = self._inheritance(gone.get(name), controller)
-                self._watches[name] = await self._open(controller, config, known)
-        self._forget(gone.keys() - wanted.keys())
-        self._watches = {name: self._watches[name] for name in wanted}
-        self.targets |= {name: self._target(watch) for name, watch in self._watches.items() if name not in kept}
+                known = self._previous_entry(gone.get(name), controller)
+                self._managed[name] = await self._open(controller, config, known)
+        self._remove(gone.keys() - wanted.keys())
+        self._managed = {name: self._managed[name] for name in wanted}
+        self.targets |= {name: self._target(managed) for name, managed in self._managed.items() if name not in kept}
         self.tenants |= {name: controller.tenant for name, controller in wanted.items()}
-        await self._part()
+        await self._drain()
         new = wanted.keys() - kept
         changed = tuple(sorted(new & gone.keys()))
         return Difference(tuple(sorted(new - gone.keys())), changed, tuple(sorted(gone.keys() - wanted.keys())))
 
-    def redraw(self) -> None:
-        """Show the annotations as they were read anew."""
-        for watch in self._watches.values():
-            watch.poller.update_annotations()
+    def update_annotations(self) -> None:
+        """Render the annotations again, after the database was read again."""
+        for managed in self._managed.values():
+            managed.poller.update_annotations()
 
     async def close(self) -> None:
-        """Leave no session behind on any controller, as far as they let us in the time there is."""
-        self._leaving.extend(self._watches.values())
-        self._watches.clear()
-        await self._close(tuple(self._leaving))
+        """Log out of every controller, as far as they answer in time."""
+        self._draining.extend(self._managed.values())
+        self._managed.clear()
+        await self._close(tuple(self._draining))
 
-    def _run(self, watch: ManagedController, *, first_in_s: float) -> None:
+    def _start_polling(self, managed: ManagedController, *, first_in_s: float) -> None:
         if self._tasks:
-            name = f"poll:{watch.controller.name}"
-            watch.task = self._tasks.create_task(watch.poller.run(first_in_s=first_in_s), name=name)
+            name = f"poll:{managed.controller.name}"
+            managed.task = self._tasks.create_task(managed.poller.run(first_in_s=first_in_s), name=name)
 
-    def _target(self, watch: ManagedController) -> WriteTarget:
-        return WriteTarget(watch.writer, _Display(self, watch.controller))
+    def _target(self, managed: ManagedController) -> WriteTarget:
+        return WriteTarget(managed.writer, _ImageView(self, managed.controller))
 
-    async def _part(self) -> None:
-        """Close those who leave: now, or when their order has ended; when we end first, that is left to ``close``."""
-        busy = [watch for watch in self._leaving if watch.parting or watch.writer.busy]
-        for watch in busy:
-            if self._tasks and not watch.parting:
-                name = f"part:{watch.controller.name}"
-                watch.parting = self._tasks.create_task(self._outlast(watch), name=name)
-        await self._close([watch for watch in self._leaving if watch not in busy])
+    async def _drain(self) -> None:
+        """Close each draining one, now or after its PATCH in flight; at the end ``close`` closes the others."""
+        busy = [managed for managed in self._draining if managed.draining or managed.writer.busy]
+        for managed in busy:
+            if self._tasks and not managed.draining:
+                name = f"drain:{managed.controller.name}"
+                managed.draining = self._tasks.create_task(self._close_when_idle(managed), name=name)
+        await self._close([managed for managed in self._draining if managed not in busy])
 
-    async def _outlast(self, watch: ManagedController) -> None:
-        """Close one whose order is under way, after it; its requests have their deadlines."""
+    async def _close_when_idle(self, managed: ManagedController) -> None:
+        """Close one after its PATCH in flight, whose requests have deadlines."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(MAX_REQUESTS_PER_POLL * watch.timeout_s):
-                await watch.writer.wait_idle()
-        await self._close([watch])
+            async with asyncio.timeout(MAX_REQUESTS_PER_POLL * managed.timeout_s):
+                await managed.writer.wait_idle()
+        await self._close([managed])
 
-    async def _close(self, watches: Collection[ManagedController]) -> None:
-        """Log out everywhere at once, then let go of the connections; who is done is no more among those who leave."""
-        for watch in watches:
-            watch.writer.refuse_new()
+    async def _close(self, ending: Collection[ManagedController]) -> None:
+        """Log out of all at once, then close their connections and forget them."""
+        for managed in ending:
+            managed.writer.refuse_new()
         try:
-            async with asyncio.timeout(_FAREWELL_S), asyncio.TaskGroup() as tasks:
-                for client in _clients(watches):
+            async with asyncio.timeout(_SHUTDOWN_TIMEOUT_S), asyncio.TaskGroup() as tasks:
+                for client in _clients(ending):
                     tasks.create_task(client.log_out(), name="log-out")
         except TimeoutError:
-            log.warning("log_out_incomplete", after_s=_FAREWELL_S)
-        for watch in watches:
-            await watch.sessions.aclose()
-            self._leaving.remove(watch)
+            log.warning("log_out_incomplete", after_s=_SHUTDOWN_TIMEOUT_S)
+        for managed in ending:
+            await managed.sessions.aclose()
+            self._draining.remove(managed)
 
-    def _adapt(self, watch: ManagedController, config: Config) -> None:
+    def _set_limits(self, managed: ManagedController, config: Config) -> None:
         poll = config.poll
-        watch.timeout_s = poll.timeout_s
-        for client in (watch.client, watch.writer):
+        managed.timeout_s = poll.timeout_s
+        for client in (managed.client, managed.writer):
             client.set_limits(timeout_s=poll.timeout_s, max_response=poll.max_response)
-        watch.poller.apply_settings(poll, _tracking(config), self._slots)
+        managed.poller.apply_settings(poll, _tracking(config), self._limiter)
 
-    def _inheritance(self, gone: ManagedController | None, controller: Controller) -> Entry | None:
-        """What is known of the controller from before, when it is the same with other settings."""
-        if gone is None or not _is_same(gone.controller, controller):
+    def _previous_entry(self, gone: ManagedController | None, controller: Controller) -> Entry | None:
+        """Give the entry of the controller before its settings changed; None: it was another controller, or none."""
+        if gone is None or not _is_same_controller(gone.controller, controller):
             return None
         return self._fleet.entries[controller.name]
 
@@ -254,15 +257,15 @@ class Controllers:
             self._fleet,
             trackers,
             poll=config.poll,
-            limiter=self._slots,
+            limiter=self._limiter,
             now=self._now,
             rng=self._rng,
             log=logger,
             health=replace(health, tls_insecure=controller.tls.insecure),
         )
-        watch = ManagedController(controller, client, writer, poller, sessions, config.poll.timeout_s)
-        self._run(watch, first_in_s=0.0)
-        return watch
+        managed = ManagedController(controller, client, writer, poller, sessions, config.poll.timeout_s)
+        self._start_polling(managed, first_in_s=0.0)
+        return managed
 
     async def _connect(self, controller: Controller, config: Config, sessions: AsyncExitStack) -> InFlightClient:
         poll = config.poll
@@ -271,7 +274,7 @@ class Controllers:
             controller, session, timeout_s=poll.timeout_s, max_response=poll.max_response, now=self._now
         )
 
-    def _forget(self, names: set[str]) -> None:
+    def _remove(self, names: set[str]) -> None:
         for name in names:
             self._fleet.remove(name)
             del self.targets[name], self.tenants[name]
@@ -281,22 +284,22 @@ def _tracking(config: Config) -> TrackingSettings:
     return TrackingSettings(config.events, config.annotations.export, config.stalled_after_s)
 
 
-def _is_same(one: Controller, other: Controller) -> bool:
-    """Whether they are the same controller, whatever else was set."""
+def _is_same_controller(one: Controller, other: Controller) -> bool:
+    """Whether both mean the same Controller and tenant, whatever the other settings are."""
     return (one.url, one.tenant) == (other.url, other.tenant)
 
 
-async def _end(watches: list[ManagedController]) -> None:
-    """End their polling, and wait until none of it is left: a controller's entry has one writer."""
-    for watch in watches:
-        watch.poller.retire()
-    if tasks := [watch.task for watch in watches if watch.task]:
-        _, slow = await asyncio.wait(tasks, timeout=_FAREWELL_S)
+async def _stop_polling(ending: list[ManagedController]) -> None:
+    """Stop polling them, and wait until their tasks have ended: the entry of a controller has one writer."""
+    for managed in ending:
+        managed.poller.retire()
+    if tasks := [managed.task for managed in ending if managed.task]:
+        _, slow = await asyncio.wait(tasks, timeout=_SHUTDOWN_TIMEOUT_S)
         for task in slow:
             task.cancel()
         await asyncio.wait(tasks)
 
 
-def _clients(watches: Iterable[ManagedController]) -> Iterator[Client]:
-    for watch in watches:
-        yield from {watch.client, watch.writer}
+def _clients(ending: Iterable[ManagedController]) -> Iterator[Client]:
+    for managed in ending:
+        yield from {managed.client, managed.writer}

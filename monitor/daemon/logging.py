@@ -1,7 +1,7 @@
 """
-The log: structlog to standard error, JSON or console, and what libraries say through logging in the same form.
+The log: structlog to standard error, JSON or console, with the messages of libraries in the same format.
 
-As the last line of defence every event passes a processor that masks secrets, wherever in it they stand.
+As the last line of defence a processor masks secrets anywhere in an event.
 """
 
 import io
@@ -27,12 +27,12 @@ _SECRET_PAIRS = re.compile(
     r"(?:(?:Bearer|Basic|Digest)\s+)?)[^'\"\s;,&]+",
     re.IGNORECASE,
 )
-_SHORTEST = 4  # a shorter secret would blot out half of every word
+_SHORTEST = 4  # to mask a shorter secret would mask parts of ordinary words
 
 
 def configure(level: str, form: Literal["json", "console"], stream: TextIO | None = None) -> None:
     """Set up logging for the process; called once, by the command line."""
-    sink = cast("TextIO", _Unbreakable(stream or sys.stderr))
+    sink = cast("TextIO", _LossyStream(stream or sys.stderr))
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.processors.add_log_level,
@@ -47,41 +47,43 @@ def configure(level: str, form: Literal["json", "console"], stream: TextIO | Non
         cache_logger_on_first_use=False,  # loggers made before this call must follow it
     )
     foreign = logging.StreamHandler(sink)
-    foreign.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_bare, *last]))
+    foreign.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_drop_internal_keys, *last])
+    )
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[foreign], force=True)
 
 
-class _Unbreakable(io.TextIOBase):
-    """A stream whose end is nobody else's: a log that cannot be written (disk full, reader gone) is lost, no more."""
+class _LossyStream(io.TextIOBase):
+    """Drops what cannot be written (disk full, reader gone), so that a log never fails the daemon."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write as far as it goes."""
+        """Write, or drop the text."""
         with suppress(OSError, ValueError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush as far as it goes."""
+        """Flush, or do nothing."""
         with suppress(OSError, ValueError):
             self._stream.flush()
 
     def isatty(self) -> bool:
-        """Tell whether people look at it."""
+        """Whether it is a terminal."""
         return self._stream.isatty()
 
 
 def mask(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Blot out values under telling keys, ``key=value`` pairs in texts, and every living Secret wherever it stands."""
+    """Mask values of secret keys, ``key=value`` pairs in texts, and the text of every living Secret."""
     heads = _heads(Secret.born)
     return {key: "<secret>" if _SECRET_KEYS.search(key) else _masked(value, heads) for key, value in event.items()}
 
 
 @lru_cache(maxsize=1)
 def _heads(_born: int) -> Mapping[str, Collection[str]]:
-    """The living secrets by how they begin: a large fleet has thousands, and no text is searched for each."""
+    """Give the living secrets by their first characters: a text is not searched for each of thousands."""
     heads: dict[str, set[str]] = {}
     for secret in list(Secret.living.values()):
         if len(text := secret.reveal()) >= _SHORTEST:
@@ -106,15 +108,15 @@ def _masked(value: object, heads: Mapping[str, Collection[str]]) -> object:
 def _renderers(form: Literal["json", "console"], stream: TextIO) -> tuple[Processor, ...]:
     if form == "json":
         return (structlog.processors.JSONRenderer(sort_keys=False),)
-    return _tame, structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    return _escape, structlog.dev.ConsoleRenderer(colors=stream.isatty())
 
 
-def _tame(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Escape what moves the cursor of a terminal; a traceback alone has lines."""
+def _escape(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Escape control characters, which could move the cursor of a terminal; only a traceback may have lines."""
     texts = (key for key, value in event.items() if isinstance(value, str) and key != "exception")
     return {**event, **{key: printable(event[key]) for key in texts}}
 
 
-def _bare(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Drop what logging adds for its own use."""
+def _drop_internal_keys(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Drop the keys that structlog adds for its own use."""
     return {key: value for key, value in event.items() if not key.startswith("_")}

@@ -1,37 +1,82 @@
 """
-Reads the configuration again, all or nothing: when told to, and when a file of controllers changes.
+The one owner of the configuration while the daemon runs: config file, controller files, and web configuration.
 
-A bad configuration changes nothing; why it is bad is said in the log, in the reply to whoever asked, and in a metric.
-What nobody asked for is tried again while it is bad, since any file that it names may be the one that is mended; the
-log says each trouble once.
+Start, SIGHUP, ``POST /-/reload`` and the watcher of the files take one path: read everything → check → compare with
+what runs → apply all or nothing. What one of them refuses, each refuses, with the same words, and nothing is applied.
+
+A file that is being written is never applied: it may be good YAML that gives access to every client. So each file must
+look the same just before it was read and a while later; ``read_settled`` repeats the reading until they all do.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
+from msgspec import Struct
 
+from monitor.config.file_state import FileState, file_states
 from monitor.config.load import find_controller_files
+from monitor.config.reload_rules import check_restart
+from monitor.config.settings import Settings
 from monitor.config.types import Config, Difference
-from monitor.config.values import write_address
-from monitor.daemon.rereading import Marks, marks
+from monitor.config.validation import printable
+from monitor.config.values import write_duration
+from monitor.config.web_config import WebSettings
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import ConfigError
 
-_LOOK_EVERY_S = 5.0
-
 log = structlog.get_logger()
 
-_Seen = tuple[tuple[Path, ...], Marks]
+
+class ReloadTiming(Struct, frozen=True, kw_only=True):
+    """In seconds."""
+
+    watch_interval_s: float = 1.0
+    """How often the watcher looks at the files. It reads them when two looks in a row show the same change."""
+    settle_s: float = 0.25
+    """How long each file must stay the same after it was read."""
+    give_up_after: int = 20
+    """Readings, each followed by ``settle_s``, after which a file that keeps changing is refused."""
+    retry_interval_s: float = 5.0
+    """How often the watcher reads a bad configuration again: a file that it names may have been corrected."""
 
 
-class Reloading:
+async def read_settled(load: Callable[[], Config], timing: ReloadTiming = ReloadTiming()) -> Config:  # noqa: B008  frozen
     """
-    ``load``: reads the files; may block. ``apply``: puts a good configuration to use, and must not fail.
+    Read the configuration with files that are not being written.
 
-    ``begins``, ``ends``: are told of each reload that was asked for, good or bad, and of each other that is good.
+    Raises: ConfigError with every problem.
+    """
+    changed: list[Path] = []
+    for _ in range(timing.give_up_after):
+        read = await asyncio.to_thread(_try, load)
+        await asyncio.sleep(timing.settle_s)
+        now = await asyncio.to_thread(file_states, read.file_states)
+        changed = [path for path, state in read.file_states.items() if now[path] != state]
+        if changed:
+            continue
+        if isinstance(read, ConfigError):
+            raise read
+        return read
+    expected = f"expected it to stay the same for {write_duration(timing.settle_s)}"
+    raise ConfigError(tuple(f"{printable(str(path))}: changed while it was read, {expected}" for path in changed))
+
+
+def _try(load: Callable[[], Config]) -> Config | ConfigError:
+    try:
+        return load()
+    except ConfigError as error:
+        return error
+
+
+class Reloader:
+    """
+    Owns the configuration that runs.
+
+    ``load``: reads the files; may block. ``apply``: puts a checked configuration to use, and must not fail.
+    ``on_begin``, ``on_end``: called around each reload that was requested, and each of the watcher that is applied.
     """
 
     def __init__(
@@ -39,134 +84,145 @@ class Reloading:
         config: Config,
         load: Callable[[], Config],
         apply: Callable[[Config], Awaitable[Difference]],
-        own: SelfMetrics,
+        metrics: SelfMetrics,
         *,
         now: Callable[[], float],
-        begins: Callable[[], None],
-        ends: Callable[[], None],
+        on_begin: Callable[[], None],
+        on_end: Callable[[], None],
+        timing: ReloadTiming = ReloadTiming(),  # noqa: B008  frozen
     ) -> None:
         self._config = config
         self._load = load
         self._apply = apply
-        self._own = own
+        self._metrics = metrics
         self._now = now
-        self._begins = begins
-        self._ends = ends
-        self._turn = asyncio.Lock()
-        self._asked = asyncio.Event()
-        self._told: tuple[str, ...] = ()
-        """The problems that the log has said already."""
-        self._seen: _Seen | None = None
-        self._taken: _Seen | None = None
-        """The files as they were at the last good reload; None: there was none since they changed."""
-        self._succeeded()
+        self._on_begin = on_begin
+        self._on_end = on_end
+        self._timing = timing
+        self._lock = asyncio.Lock()
+        self._requested = asyncio.Event()
+        self._logged_problems: tuple[str, ...] = ()
+        self._seen = self._read = _watched_when_read(config)
+        """The watched files at the last look of the watcher, and as they were last read."""
+        self._retry_at: float | None = None
+        self._mark_succeeded()
 
-    def soon(self) -> None:
-        """Reload as soon as may be; for signals, which cannot wait."""
-        self._asked.set()
+    def request(self) -> None:
+        """Reload soon; for signal handlers, which cannot wait."""
+        self._requested.set()
 
     async def reload(self) -> Difference:
         """
-        Take the configuration as its files are now.
+        Apply the configuration as its files are now.
 
-        Raises: ConfigError with every problem; what was in use stays.
+        Raises: ConfigError with every problem; the configuration that runs stays.
         """
-        async with self._turn:
-            self._told = ()  # whoever asks is told again
-            with self._reported():
-                return await self._use(await self._read())
+        async with self._lock:
+            self._logged_problems = ()  # each request has its problems in the log
+            with self._announced():
+                return await self._apply_checked(await self._read_checked())
 
-    async def _reload_unasked(self) -> None:
-        """Raises: ConfigError; then it is tried again."""
-        async with self._turn:
-            try:
-                config = await self._read()
-            except ConfigError:
-                self._taken = None
-                raise
-            with self._reported():
-                await self._use(config)
+    async def _reload_changed(self) -> None:
+        """Raises: ConfigError; the watcher tries again later."""
+        async with self._lock:
+            config = await self._read_checked()
+            with self._announced():
+                await self._apply_checked(config)
 
     @contextmanager
-    def _reported(self) -> Iterator[None]:
-        self._begins()
+    def _announced(self) -> Iterator[None]:
+        self._on_begin()
         try:
             yield
         finally:
-            self._ends()
+            self._on_end()
 
-    async def _read(self) -> Config:
+    async def _read_checked(self) -> Config:
         try:
-            config = await asyncio.to_thread(self._load)
-            _require_same(self._config, config)
+            config = await read_settled(self._load, self._timing)
+            _refuse_restart(self._config, config)
         except ConfigError as error:
-            self._own.reload_successful.set(0)
-            if error.problems != self._told:
+            self._metrics.reload_successful.set(0)
+            if error.problems != self._logged_problems:
                 log.warning("reload_failed", problems=error.problems)
-            self._told = error.problems
+            self._logged_problems = error.problems
             raise
         return config
 
-    async def _use(self, config: Config) -> Difference:
+    async def _apply_checked(self, config: Config) -> Difference:
         difference = await self._apply(config)
         self._config = config
-        self._succeeded()
+        self._seen = self._read = _watched_when_read(config)
+        self._retry_at = None
+        self._mark_succeeded()
         log.info("reloaded", added=difference.added, changed=difference.changed, removed=difference.removed)
         return difference
 
+    def _mark_succeeded(self) -> None:
+        self._logged_problems = ()
+        self._metrics.reload_successful.set(1)
+        self._metrics.reload_success_at.set(self._now())
+
     async def run(self) -> None:
-        """Reload for ever: when asked to, and when the files of controllers have changed and then stood still."""
-        self._seen = self._taken = await self._look()
+        """Reload when requested, and when the watched files have changed and then stayed the same."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_EVERY_S):
-                    await self._asked.wait()
+                async with asyncio.timeout(self._timing.watch_interval_s):
+                    await self._requested.wait()
             try:
-                await self._look_and_reload()
-            except ConfigError:  # it has been said
+                if self._requested.is_set():
+                    self._requested.clear()
+                    await self.reload()
+                else:
+                    await self.look()
+            except ConfigError:  # it was logged
                 continue
-            except Exception:  # decision 5: the configuration that is in use is better than no daemon
-                self._own.reload_successful.set(0)
+            except Exception:  # decision 5: the configuration that runs is better than no daemon
+                self._metrics.reload_successful.set(0)
                 log.exception("reload_bug")
 
-    async def _look_and_reload(self) -> None:
-        asked = self._asked.is_set()
-        self._asked.clear()
-        before, self._seen = self._seen, await self._look()
-        if asked:
-            await self.reload()
-            self._taken = self._seen
-        elif self._seen == before and self._seen != self._taken:
-            self._taken = self._seen  # whatever a bug makes of it: it would else be said every few seconds, for ever
-            await self._reload_unasked()
+    async def look(self) -> None:
+        """
+        Look at the watched files once, and reload if they have changed and then stayed the same.
 
-    async def _look(self) -> _Seen:
-        return await asyncio.to_thread(_look, self._config)
-
-    def _succeeded(self) -> None:
-        self._told = ()
-        self._own.reload_successful.set(1)
-        self._own.reload_success_at.set(self._now())
-
-
-def _look(config: Config) -> _Seen:
-    files = find_controller_files(config)
-    return files, marks(files)
+        Raises: ConfigError; it is tried again after ``retry_interval_s``, or when another of them changes.
+        """
+        before, self._seen = self._seen, await asyncio.to_thread(_watched_now, self._config)
+        now = asyncio.get_running_loop().time()
+        retry = self._retry_at is not None and now >= self._retry_at
+        if self._seen != before or (self._seen == self._read and not retry):
+            return
+        self._read, self._retry_at = self._seen, None  # a bug is not repeated every few seconds
+        try:
+            await self._reload_changed()
+        except ConfigError:
+            self._retry_at = now + self._timing.retry_interval_s
+            raise
 
 
-def _require_same(before: Config, after: Config) -> None:
+_Watched = Mapping[Path, FileState]
+
+
+def _watched_now(config: Config) -> _Watched:
+    """
+    Look at the controller files and those of the web configuration.
+
+    The config file itself is not watched: an operator may save it half edited.
+    """
+    return file_states((*find_controller_files(config), *(config.web.files if config.web else ())))
+
+
+def _watched_when_read(config: Config) -> _Watched:
+    watched = (*config.files[1:], *(config.web.files if config.web else ()))
+    return {path: config.file_states.get(path) for path in watched}
+
+
+def _refuse_restart(before: Config, after: Config) -> None:
     """Raises: ConfigError for what only a restart can change."""
-    pairs = (
-        ("listen", write_address((before.listen_host, before.listen_port)),
-         write_address((after.listen_host, after.listen_port))),
-        ("database", repr(before.database), repr(after.database)),  # which shows no password
-        ("log", f"{before.log.level} {before.log.format}", f"{after.log.level} {after.log.format}"),
-    )  # fmt: skip
-    file = after.files[0]
-    problems = tuple(
-        f"{file}: {key}: found {new}, expected {old} as it was: that changes with a restart only"
-        for key, old, new in pairs
-        if old != new
-    )
+    file = printable(str(after.files[0]))
+    problems = [f"{file}: {problem}" for problem in check_restart(Settings, before, after)]
+    if before.web and after.web:
+        file = printable(str(after.web.path))
+        problems += [f"{file}: {problem}" for problem in check_restart(WebSettings, before.web, after.web)]
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(tuple(problems))

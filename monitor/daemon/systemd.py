@@ -1,10 +1,9 @@
 """
-The service manager: what it wants of us, what it hears, and the socket that it passes.
+The service manager: what it tells us in the environment, what we tell it, and the socket that it passes.
 
-See sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3). A variable that is meant for another process, or is badly
-written, is ignored: what leaked must not stop anything. The watchdog is fed as long as ``ailing`` knows of nothing: the
-heart beats, and no poller is behind. The loop here only sets the pace at which it is asked. Nothing here fails the
-daemon.
+See sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3). A variable that is meant for another process, or is
+malformed, is ignored: a leaked variable must not stop the daemon. No failure here does. The watchdog is notified while
+``stall_reason`` gives none: the heartbeat ticks, and no poller is overdue.
 """
 
 import asyncio
@@ -22,7 +21,7 @@ from monitor.model.snapshot import Snapshot
 from monitor.model.tracked import Tracked
 from monitor.polling.fleet import Entry, Fleet
 
-_EVERY_S = 10.0  # the status is for people; a watchdog that waits less than twice as long is told more often
+_STATUS_INTERVAL_S = 10.0  # people read the status; a watchdog of less than twice this is notified more often
 
 log = structlog.get_logger()
 
@@ -30,45 +29,45 @@ log = structlog.get_logger()
 FIRST_SOCKET: Final = 3  # the descriptor after standard error, by the protocol
 
 
-class Supervisor(Struct, frozen=True, kw_only=True):
-    """What the service manager wants and gives. Nothing at all, where a person started us."""
+class ServiceManager(Struct, frozen=True, kw_only=True):
+    """What the service manager wants and gives; the defaults: there is none."""
 
     notify: str = ""
-    """The address of the socket where he hears us; empty: he does not want to."""
+    """The address of its notification socket; empty: none."""
     watchdog_s: float | None = None
-    """How long he waits for a sign of life; None: he does not."""
+    """The longest time between two signs of life; None: it needs none."""
     sockets: int = 0
-    """How many he opened for us, from ``FIRST_SOCKET`` on."""
+    """How many sockets it opened for us, from ``FIRST_SOCKET`` on."""
 
 
-def supervisor_of(environ: Mapping[str, str], *, pid: int) -> Supervisor:
-    """Read what is meant for the process ``pid``."""
-    watching = environ.get("WATCHDOG_PID", str(pid)) == str(pid)
-    waits_us = _number(environ.get("WATCHDOG_USEC", "")) if watching else 0
+def read_service_manager(environ: Mapping[str, str], *, pid: int) -> ServiceManager:
+    """Read the variables that are meant for the process ``pid``."""
+    for_us = environ.get("WATCHDOG_PID", str(pid)) == str(pid)
+    watchdog_us = _number(environ.get("WATCHDOG_USEC", "")) if for_us else 0
     passed = environ.get("LISTEN_PID") == str(pid)
-    return Supervisor(
+    return ServiceManager(
         notify=_address(environ.get("NOTIFY_SOCKET", "")),
-        watchdog_s=waits_us / 1e6 if waits_us else None,
+        watchdog_s=watchdog_us / 1e6 if watchdog_us else None,
         sockets=_number(environ.get("LISTEN_FDS", "")) if passed else 0,
     )
 
 
-def _address(written: str) -> str:
-    """As a socket takes it: a path, or, written with ``@``, a name in the kernel's abstract space."""
-    if written.startswith("@"):
-        return f"\0{written[1:]}"
-    return written if written.startswith("/") else ""  # vsock: and the like are for virtual machines
+def _address(text: str) -> str:
+    """Give the address as a socket takes it: a path or, written with ``@``, a name in the kernel's abstract space."""
+    if text.startswith("@"):
+        return f"\0{text[1:]}"
+    return text if text.startswith("/") else ""  # vsock: and the like are for virtual machines
 
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # of 64 bits, all of them
 
 
-def inherited(count: int) -> socket | None:
+def take_passed_socket(count: int) -> socket | None:
     """
     Take the socket that a service manager opened for us; None when there is none. Called once.
 
-    Raises: MonitorError when there are several, or it is none for TCP.
+    Raises: MonitorError when there are several, or it is not a TCP socket.
     """
     if not count:
         return None
@@ -80,61 +79,64 @@ def inherited(count: int) -> socket | None:
         if passed.type == SOCK_STREAM and passed.family in {AF_INET, AF_INET6}:
             return passed
         passed.detach()
-    raise MonitorError("what the service manager passed is no TCP socket: expected ListenStream= with a port")
+    raise MonitorError(
+        "the service manager passed something other than a TCP socket: expected ListenStream= with a port"
+    )
 
 
 class Notifier:
-    """Tells the ``supervisor``. ``ailing``: why the daemon does not go on as it should; empty when it does."""
+    """Notifies the service manager. ``stall_reason``: why the daemon has stalled; empty while it has not."""
 
-    def __init__(self, supervisor: Supervisor, fleet: Fleet, *, ailing: Callable[[], str]) -> None:
-        self._supervisor = supervisor
+    def __init__(self, manager: ServiceManager, fleet: Fleet, *, stall_reason: Callable[[], str]) -> None:
+        self._manager = manager
         self._fleet = fleet
-        self._ailing = ailing
-        self._tally = Tally()
-        self._ailment = ""
+        self._stall_reason = stall_reason
+        self._summary = FleetSummary()
+        self._stalled = ""
         self._status = ""
 
     def ready(self) -> None:
-        """Started, or a reload is over, well or not."""
-        self._tell("READY=1")
+        """Started, or a reload has ended, successful or not."""
+        self._send("READY=1")
 
     def reloading(self) -> None:
-        """A reload begins; ``ready`` ends it. Dated, so that it cannot be taken for an earlier one."""
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        """A reload begins; ``ready`` ends it. The timestamp tells it from an earlier one."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """The end has begun."""
-        self._tell("STOPPING=1")
+        """The daemon is ending."""
+        self._send("STOPPING=1")
 
     async def run(self) -> None:
-        """Report for ever."""
-        waits_s = self._supervisor.watchdog_s
-        every_s = min(_EVERY_S, waits_s / 2) if waits_s else _EVERY_S  # half, as sd_watchdog_enabled(3) advises
+        """Send status and signs of life until cancelled."""
+        watchdog_s = self._manager.watchdog_s
+        # Half the time, as sd_watchdog_enabled(3) advises.
+        interval_s = min(_STATUS_INTERVAL_S, watchdog_s / 2) if watchdog_s else _STATUS_INTERVAL_S
         while True:
             self._report()
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(interval_s)
 
     def _report(self) -> None:
-        ailment = self._ailing()
-        if ailment and not self._ailment:
-            log.error("stuck", cause=ailment)
-        if self._ailment and not ailment:
-            log.info("unstuck")
-        self._ailment = ailment
-        status = f"stuck: {ailment}" if ailment else self._tally.line(self._fleet.entries)
-        said = [f"STATUS={status}"] if status != self._status else []
+        stalled = self._stall_reason()
+        if stalled and not self._stalled:
+            log.error("poller_stuck", cause=stalled)
+        if self._stalled and not stalled:
+            log.info("poller_recovered")
+        self._stalled = stalled
+        status = f"stuck: {stalled}" if stalled else self._summary.line(self._fleet.entries)
+        lines = [f"STATUS={status}"] if status != self._status else []
         self._status = status
-        self._tell(*said, *(() if ailment else ("WATCHDOG=1",)))
+        self._send(*lines, *(() if stalled else ("WATCHDOG=1",)))
 
-    def _tell(self, *lines: str) -> None:
-        if not lines or not self._supervisor.notify:
+    def _send(self, *lines: str) -> None:
+        if not lines or not self._manager.notify:
             return
         with suppress(OSError), socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC) as sender:
-            sender.sendto("\n".join(lines).encode(), self._supervisor.notify)
+            sender.sendto("\n".join(lines).encode(), self._manager.notify)
 
 
-class Tally:
-    """The fleet in one line. Images that are what they were are not counted again: there may be many thousands."""
+class FleetSummary:
+    """The fleet in one line. A snapshot that has not changed is not counted again: it may have many thousand images."""
 
     def __init__(self) -> None:
         self._counted: Mapping[str, tuple[Snapshot[Tracked], int]] = {}

@@ -17,6 +17,7 @@ The errors of the project, cut by what the caller does with them::
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 Reason = Literal[
@@ -45,11 +46,16 @@ class MonitorError(Exception):
 
 
 class ConfigError(MonitorError):
-    """The configuration cannot be used. ``problems``: one line each: file, key path, what was found and expected."""
+    """
+    The configuration cannot be used. ``problems``: one line each: file, key path, what was found and expected.
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
+    ``file_states``: how each file looked just before it was read.
+    """
+
+    def __init__(self, problems: tuple[str, ...], file_states: Mapping[Path, object] | None = None) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+        self.file_states: Mapping[Path, object] = file_states or {}
 
 
 class StoreError(MonitorError):

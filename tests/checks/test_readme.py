@@ -17,7 +17,8 @@ from monitor.cli import main
 from monitor.cli.commands.certificate import make_certificate
 from monitor.config.access import Scope
 from monitor.config.load import load
-from monitor.config.settings import schema
+from monitor.config.reload_rules import keys_of
+from monitor.config.settings import Settings, schema
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import Reason
 from monitor.patching.annotations import MOST_ANNOTATIONS
@@ -109,6 +110,12 @@ def test_every_config_key_stands_in_the_table_with_its_default_and_no_other() ->
     assert table.keys() == expected.keys()
     stated = {path: [default] for path, default in expected.items() if default is not None}
     assert {path: table[path] for path in stated} == stated
+
+
+def test_the_table_says_which_keys_change_with_a_restart_only() -> None:
+    stated = {code(row[0])[0] for row in rows("### Configuration") if "changes with a restart only" in row[-1]}
+    assert stated == {key.path for key in keys_of(Settings) if key.reload == "restart"}
+    assert all(f"`{key}`" in section("### Change the configuration of a running daemon") for key in stated)
 
 
 def keys(whole: Mapping[str, object]) -> Iterator[tuple[str, str | None]]:

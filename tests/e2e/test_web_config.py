@@ -1,4 +1,4 @@
-"""The web configuration that we show as an example: promtool takes it, and with it the daemon does what it says."""
+"""The example of a web configuration: promtool accepts it, and the daemon does what it says."""
 
 import asyncio
 import datetime as dt
@@ -26,14 +26,14 @@ from tests.support.programs import eventually, output_of, program, started
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "web-config.yml"
 CA = trustme.CA()
-STRANGER = trustme.CA()
+OTHER_CA = trustme.CA()
 PASSWORD = "canary-password"
 SCRAPER = {"Authorization": encode_basic_auth("prometheus", PASSWORD)}
 COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
 
 
 def put(path: Path, issued: trustme.LeafCert) -> None:
-    """Certificate and key, each whole at once."""
+    """Write certificate and key, each by renaming."""
     for suffix, body in (
         (".pem", b"".join(pem.bytes() for pem in issued.cert_chain_pems)),
         (".key", issued.private_key_pem.bytes()),
@@ -43,7 +43,7 @@ def put(path: Path, issued: trustme.LeafCert) -> None:
 
 
 def edit(path: Path, before: str, after: str) -> None:
-    """As with an editor that writes in place."""
+    """Edit in place, as an editor does."""
     text = path.read_text()
     assert before in text
     path.write_text(text.replace(before, after))
@@ -55,7 +55,7 @@ def hashes(path: Path) -> list[str]:
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
-    """The example as it is, with the files that it names, and a password that we know."""
+    """The example, with the files that it names, and a known password."""
     (tmp_path / "tls").mkdir()
     put(tmp_path / "tls" / "server", CA.issue_cert("127.0.0.1", common_name="first"))
     CA.cert_pem.write_to_path(tmp_path / "tls" / "clients-ca.pem")
@@ -67,8 +67,7 @@ def example(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def daemon(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
-    monkeypatch.setattr("monitor.daemon.rereading._EVERY_S", 0.05)
+async def daemon(example: Path, tmp_path: Path) -> AsyncIterator[Daemon]:
     async with (
         Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator,
         watching(simulator, tmp_path, web_config=example) as daemon,
@@ -103,7 +102,7 @@ async def test_promtool_accepts_the_example(example: Path) -> None:
     assert (status, out + errors) == (0, f"{example} SUCCESS\n")
 
 
-async def test_check_config_accepts_the_example_and_lists_all_that_is_wrong_with_another(
+async def test_check_config_accepts_the_example_and_lists_every_problem_of_another(
     example: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "password").write_text("s3cret")
@@ -149,7 +148,7 @@ async def test_the_command_serves_it(example: Path, tmp_path: Path) -> None:
 
 
 async def addresses(log: Path) -> list[str]:
-    """Where the daemon says that it listens, once it does."""
+    """The address in the log, once the daemon listens."""
     lines = [json.loads(line) for line in log.read_text().splitlines()]  # noqa: ASYNC240
     return [str(line["address"]) for line in lines if line["event"] == "started"]
 
@@ -170,12 +169,12 @@ def expired() -> trustme.LeafCert:
     "context",
     [
         pytest.param(client(None), id="no-certificate"),
-        pytest.param(client(STRANGER.issue_cert("prometheus.example.net")), id="of-another-ca"),
+        pytest.param(client(OTHER_CA.issue_cert("prometheus.example.net")), id="of-another-ca"),
         pytest.param(client(expired()), id="expired"),
-        pytest.param(client(CA.issue_cert("x"), trusts=STRANGER), id="a-client-that-does-not-trust-us"),
+        pytest.param(client(CA.issue_cert("x"), trusts=OTHER_CA), id="a-client-that-does-not-trust-the-server"),
     ],
 )
-async def test_without_a_good_certificate_not_even_health_is_told(daemon: Daemon, context: ssl.SSLContext) -> None:
+async def test_without_a_good_certificate_not_even_the_health_is_shown(daemon: Daemon, context: ssl.SSLContext) -> None:
     with pytest.raises(aiohttp.ClientError):
         await get(daemon, context, "/-/healthy")
 
@@ -193,7 +192,7 @@ async def test_plain_http_to_the_tls_port_gets_no_answer(daemon: Daemon) -> None
 
 
 async def served(daemon: Daemon) -> str:
-    """Whose certificate a new connection is shown."""
+    """The common name of the certificate that a new connection gets."""
     reader, writer = await asyncio.open_connection(*daemon.address, ssl=good())
     certificate = writer.get_extra_info("peercert")
     writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -202,7 +201,7 @@ async def served(daemon: Daemon) -> str:
     return str(dict(pair for group in certificate["subject"] for pair in group)["commonName"])
 
 
-async def test_a_renewed_certificate_is_served_without_a_restart_and_connections_go_on(
+async def test_a_renewed_certificate_is_served_without_a_restart_and_open_connections_stay(
     daemon: Daemon, tmp_path: Path
 ) -> None:
     async with aiohttp.ClientSession(daemon.url, connector=aiohttp.TCPConnector(ssl=good(), limit=1)) as http:
@@ -214,9 +213,11 @@ async def test_a_renewed_certificate_is_served_without_a_restart_and_connections
             assert response.status == 200
 
 
-async def test_a_client_ca_that_is_exchanged_ends_what_the_old_one_let_in(daemon: Daemon, tmp_path: Path) -> None:
-    stranger = client(STRANGER.issue_cert("prometheus.example.net"))
-    STRANGER.cert_pem.write_to_path(tmp_path / "tls" / "clients-ca.pem")
+async def test_after_a_change_of_the_client_ca_certificates_of_the_old_one_are_refused(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    other = client(OTHER_CA.issue_cert("prometheus.example.net"))
+    OTHER_CA.cert_pem.write_to_path(tmp_path / "tls" / "clients-ca.pem")
 
     async def healthy(context: ssl.SSLContext) -> bool:
         try:
@@ -224,18 +225,18 @@ async def test_a_client_ca_that_is_exchanged_ends_what_the_old_one_let_in(daemon
         except aiohttp.ClientError:
             return False
 
-    assert await eventually(lambda: healthy(stranger), bool)
+    assert await eventually(lambda: healthy(other), bool)
     assert not await healthy(good())
 
 
-async def test_a_bad_file_keeps_what_runs_and_the_log_says_why(daemon: Daemon, example: Path) -> None:
+async def test_a_bad_file_changes_nothing_and_the_log_has_the_problems(daemon: Daemon, example: Path) -> None:
     with capture_logs() as logs:
         edit(example, "prometheus: $2b$", "prometheus: ")
 
-        async def said() -> list[str]:
-            return [str(log["problems"]) for log in logs if log["event"] == "web_config_bad"]
+        async def logged() -> list[str]:
+            return [str(log["problems"]) for log in logs if log["event"] == "reload_failed"]
 
-        (problems,) = await eventually(said, bool)
+        (problems,) = await eventually(logged, bool)
     assert "basic_auth_users.prometheus: found a value (not shown)" in problems
     assert (await get(daemon, good(), **SCRAPER))[0] == 200
 
@@ -250,7 +251,9 @@ async def test_client_certificates_can_be_limited_to_names(daemon: Daemon, examp
     assert (await get(daemon, good(), **SCRAPER))[0] == 200
 
 
-async def test_neither_key_nor_hash_nor_password_comes_out(daemon: Daemon, example: Path, tmp_path: Path) -> None:
+async def test_no_response_and_no_log_shows_a_key_a_hash_or_a_password(
+    daemon: Daemon, example: Path, tmp_path: Path
+) -> None:
     key = (tmp_path / "tls" / "server.key").read_text()
     secrets = [PASSWORD, *hashes(example), *key.splitlines()[1:-1]]
     context = good()
@@ -262,9 +265,9 @@ async def test_neither_key_nor_hash_nor_password_comes_out(daemon: Daemon, examp
         ]
         (tmp_path / "tls" / "server.key").write_text(key.replace("\n", "\nx", 1))
 
-        async def said() -> bool:
-            return any(log["event"] == "web_config_bad" for log in logs)
+        async def logged() -> bool:
+            return any(log["event"] == "reload_failed" for log in logs)
 
-        await eventually(said, bool)
+        await eventually(logged, bool)
     shown = f"{answers}{logs}{daemon.context.authenticator.web!r}"
     assert [secret for secret in secrets if secret in shown] == []

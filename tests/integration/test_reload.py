@@ -1,4 +1,4 @@
-"""A configuration that is read again: all or nothing, and nobody is disturbed who is as he was."""
+"""A reload: all or nothing, and a controller whose settings are equal notices nothing of it."""
 
 import asyncio
 import gc
@@ -25,7 +25,7 @@ from monitor.daemon.app import Daemon, running
 from monitor.model.errors import ConfigError, Refusal
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
 from tests.support.conformance import require_conformance
-from tests.support.daemons import QUICK, exposition, failed, polled, samples, scrape, until, watching
+from tests.support.daemons import QUICK, QUICK_RELOAD, exposition, failed, polled, samples, scrape, until, watching
 from tests.support.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
 
 Settings = dict[str, Any]
@@ -52,12 +52,12 @@ class Site:
         (self._folder / "config.yml").write_text(text)
 
     async def reload(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-        difference = await self.daemon.reloading.reload()
+        difference = await self.daemon.reloader.reload()
         return difference.added, difference.changed, difference.removed
 
 
 def only(*names: str) -> Callable[[Settings], None]:
-    """Watch these, and no others."""
+    """Watch these controllers only."""
 
     def change(settings: Settings) -> None:
         settings["controllers"] = [each for each in settings["controllers"] if each["name"] in names]
@@ -72,7 +72,7 @@ def pin(settings: Settings) -> None:
 
 
 def trust(settings: Settings, ca_file: Path) -> None:
-    """Have dc1 verified by the authorities of this file."""
+    """Have dc1 verified by the CAs of this file."""
     only("dc1", "dc2")(settings)
     settings["controllers"][0]["tls"] = {"ca_file": str(ca_file)}
 
@@ -97,20 +97,20 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield site
 
 
-def doings(controller: SimulatedController) -> tuple[int, int, int]:
-    """What a Controller has seen of us."""
+def counters(controller: SimulatedController) -> tuple[int, int, int]:
+    """What a Controller has seen of the daemon."""
     return controller.logins, controller.logouts, len(controller.requests)
 
 
 async def test_a_controller_is_added_and_another_removed_and_the_third_notices_nothing(site: Site) -> None:
-    before, entry = doings(site.controllers["dc1"]), site.daemon.fleet.entries["dc1"]
+    before, entry = counters(site.controllers["dc1"]), site.daemon.fleet.entries["dc1"]
     site.edit(only("dc1", "dc3"))
     assert await site.reload() == (("dc3",), (), ("dc2",))
     await until(site.daemon, "dc3", lambda entry: entry.session.up)
     series = await exposition(site.daemon)
     assert {dict(labels).get("controller") for _, labels in series} == {None, "dc1", "dc3"}
     assert site.controllers["dc2"].sessions == {}, "it was logged out of"
-    assert (doings(site.controllers["dc1"]), site.daemon.fleet.entries["dc1"]) == (before, entry)
+    assert (counters(site.controllers["dc1"]), site.daemon.fleet.entries["dc1"]) == (before, entry)
 
 
 async def test_a_controller_that_is_changed_keeps_its_images_until_the_next_poll_and_its_counters(
@@ -146,7 +146,7 @@ async def test_a_patch_under_way_is_carried_out_though_its_controller_is_changed
         patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
         await dc1.requested(1, method="PATCH")
         site.edit(change)
-        assert await site.reload() == difference, "which waits for nobody's PATCH"
+        assert await site.reload() == difference, "a reload does not wait for a PATCH"
         assert not patching.done()
         site.edit(lambda settings: (change(settings), settings.update(events={"detail_for": "1h"})))
         assert await site.reload() == ((), (), ()), "nor does the next one"
@@ -181,7 +181,7 @@ async def test_a_patch_whose_controller_is_changed_before_the_change_is_sent_is_
     assert patching.result().status == 200
 
 
-async def test_an_image_that_was_changed_is_not_shown_as_that_of_whoever_has_the_name_now(site: Site) -> None:
+async def test_a_changed_image_is_not_shown_for_another_controller_that_has_the_name_now(site: Site) -> None:
     def change(settings: Settings) -> None:
         dc3 = settings["controllers"][2]
         only("dc1")(settings)
@@ -224,8 +224,8 @@ async def test_a_patch_outlives_a_reload_and_the_end_after_it(tmp_path: Path) ->
     assert (dc1.logins, dc1.logouts, dc1.sessions) == (1, 1, {})
 
 
-async def test_an_order_that_comes_too_late_for_the_session_it_was_meant_for_is_turned_away(site: Site) -> None:
-    """It has its writer, and waits for the database, while a reload ends the session."""
+async def test_a_patch_whose_session_was_ended_before_its_first_request_is_refused(site: Site) -> None:
+    """It has its client, and waits for the database, while a reload ends the session."""
     (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
     writer = site.daemon.context.patcher._targets["dc1"].writer
     site.edit(pin)
@@ -236,7 +236,7 @@ async def test_an_order_that_comes_too_late_for_the_session_it_was_meant_for_is_
     assert len(site.controllers["dc1"].sessions) == 1
 
 
-async def test_another_authority_in_the_same_file_is_another_trust(site: Site, tmp_path: Path) -> None:
+async def test_another_ca_in_the_same_file_changes_the_controller(site: Site, tmp_path: Path) -> None:
     ca_file = tmp_path / "ca.pem"
 
     trustme.CA().cert_pem.write_to_path(ca_file)
@@ -247,7 +247,7 @@ async def test_another_authority_in_the_same_file_is_another_trust(site: Site, t
     assert await site.reload() == ((), ("dc1",), ())
 
 
-async def test_an_authority_that_is_being_written_changes_nothing(site: Site, tmp_path: Path) -> None:
+async def test_a_ca_file_that_is_half_written_changes_nothing(site: Site, tmp_path: Path) -> None:
     ca_file = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(ca_file)
     ca_file.write_text(ca_file.read_text()[:200])
@@ -259,7 +259,7 @@ async def test_an_authority_that_is_being_written_changes_nothing(site: Site, tm
     assert await site.reload() == ((), ("dc1",), ())
 
 
-async def test_a_controller_that_is_somebody_else_now_begins_anew(site: Site) -> None:
+async def test_a_controller_with_another_url_starts_without_the_images_of_the_old_one(site: Site) -> None:
     def change(settings: Settings) -> None:
         dc3 = settings["controllers"][2]
         only("dc1")(settings)
@@ -279,10 +279,12 @@ async def test_a_controller_that_is_somebody_else_now_begins_anew(site: Site) ->
         ("controllers: []", "found none, expected at least one"),
         ("{}", "controllers: found none"),
     ],
-    ids=["syntax", "nobody", "empty"],
+    ids=["syntax", "no-controllers", "empty"],
 )
-async def test_a_bad_file_changes_nothing_and_says_why_everywhere(site: Site, text: str, words: str) -> None:
-    before = {name: doings(controller) for name, controller in site.controllers.items()}
+async def test_a_bad_file_changes_nothing_and_the_reason_is_in_reply_log_and_metric(
+    site: Site, text: str, words: str
+) -> None:
+    before = {name: counters(controller) for name, controller in site.controllers.items()}
     site.write(text)
     with capture_logs() as logs:
         got = await ask(site.daemon, "POST", "/-/reload", token=ROOT)
@@ -293,7 +295,7 @@ async def test_a_bad_file_changes_nothing_and_says_why_everywhere(site: Site, te
     assert (said["log_level"], list(said["problems"])) == ("warning", got.json["problems"])
     shown = await scrape(site.daemon)
     assert samples(shown, "avi_upgrade_monitor_config_last_reload_successful") == [0.0]
-    assert {name: doings(controller) for name, controller in site.controllers.items()} == before
+    assert {name: counters(controller) for name, controller in site.controllers.items()} == before
     site.edit(only("dc1", "dc2"))
     assert (await ask(site.daemon, "POST", "/-/reload", token=ROOT)).json == {"added": [], "changed": [], "removed": []}
     assert samples(await scrape(site.daemon), "avi_upgrade_monitor_config_last_reload_successful") == [1.0]
@@ -327,15 +329,17 @@ async def test_a_token_is_rotated_without_a_restart(site: Site) -> None:
         ("listen", "127.0.0.1:1"),
         ("database", "sqlite:////elsewhere.db"),
         ("log", {"level": "debug"}),
+        ("log", {"format": "console"}),
     ],
 )
 async def test_what_needs_a_restart_is_refused(site: Site, key: str, value: object) -> None:
     site.edit(lambda settings: settings.update({key: value}))
-    with pytest.raises(ConfigError, match=f"{key}: found .* that changes with a restart only"):
+    path = ".".join((key, *value)) if isinstance(value, dict) else key
+    with pytest.raises(ConfigError, match=f"{path}: found .* as at the start: changing it needs a restart"):
         await site.reload()
 
 
-async def test_what_is_exported_changes_with_the_next_poll(tmp_path: Path) -> None:
+async def test_annotations_that_are_exported_newly_appear_with_the_next_poll(tmp_path: Path) -> None:
     async with sited(tmp_path, poll=dict(QUICK)) as site:
         (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
         await patch(site.daemon, uuid, {"annotations": {"change": "CHG1"}})
@@ -361,8 +365,7 @@ async def test_a_refused_password_is_tried_once_more_after_a_reload(tmp_path: Pa
         await until(site.daemon, "dc1", lambda entry: entry.session.up)
 
 
-async def test_a_new_file_of_controllers_is_found_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY_S", 0.05)
+async def test_a_new_controller_file_is_found_by_the_watcher(tmp_path: Path) -> None:
     async with sited(tmp_path, controller_files=["more/*.yml"]) as site:
         whole = yaml.safe_load((tmp_path / "config.yml").read_text())
         (tmp_path / "more").mkdir()
@@ -376,38 +379,34 @@ async def test_a_new_file_of_controllers_is_found_by_itself(tmp_path: Path, monk
             await ask(site.daemon, "GET", "/-/healthy")
 
 
-def file_of(site: Site, folder: Path, password_file: Path) -> str:
-    """A file of controllers that has dc3."""
+def controller_file(site: Site, folder: Path, password_file: Path) -> str:
+    """The text of a controller file with dc3."""
     whole = yaml.safe_load((folder / "config.yml").read_text())
     dc3 = {"name": "dc3", "url": site.controllers["dc3"].url, "password_file": str(password_file)}
     return yaml.safe_dump({"controllers": [{**whole["controllers"][0], **dc3}]})
 
 
-async def test_a_file_of_controllers_that_is_edited_in_place_is_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY_S", 0.05)
+async def test_a_controller_file_that_is_edited_in_place_is_read_again(tmp_path: Path) -> None:
     more = tmp_path / "more.yml"
     more.write_text("controllers: []  # none yet\n")
     async with sited(tmp_path, controller_files=["more.yml"]) as site:
         with more.open("r+") as file:
-            file.write(file_of(site, tmp_path, tmp_path / "dc3.password"))
+            file.write(controller_file(site, tmp_path, tmp_path / "dc3.password"))
         await until(site.daemon, "dc3", lambda entry: entry.session.up)
 
 
-async def test_what_a_file_of_controllers_names_may_come_later_and_until_then_the_trouble_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_file_that_a_controller_file_names_may_come_later_and_until_then_the_problem_is_logged_once(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY_S", 0.05)
     async with sited(tmp_path, poll=dict(QUICK), controller_files=["more/*.yml"]) as site:
         (tmp_path / "more").mkdir()
         late = tmp_path / "late.password"
         with capture_logs() as logs:
-            (tmp_path / "more" / "dc3.yml").write_text(file_of(site, tmp_path, late))
+            (tmp_path / "more" / "dc3.yml").write_text(controller_file(site, tmp_path, late))
             for words in ("No such file or directory", "it is empty"):
                 while not any(words in str(line.get("problems")) for line in logs):
                     await polled(site.daemon, "dc1")
-                await polled(site.daemon, "dc1", 5)  # so that it is looked at again, and found as it was
+                await polled(site.daemon, "dc1", 5)  # so that it is read again, with the same result
                 late.touch()
             late.write_text(site.controllers["dc3"].password)
             await until(site.daemon, "dc3", lambda entry: entry.session.up)
@@ -418,27 +417,26 @@ async def test_what_a_file_of_controllers_names_may_come_later_and_until_then_th
     ]
 
 
-async def test_a_bug_in_a_reload_leaves_the_daemon_as_it_was_and_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("monitor.daemon.reload._LOOK_EVERY_S", 0.05)
-    troubles = [RuntimeError("a bug")]
+async def test_a_bug_in_a_reload_leaves_the_daemon_as_it_was_and_is_logged_once(tmp_path: Path) -> None:
+    bugs = [RuntimeError("a bug")]
 
-    def reading(path: Path) -> Config:
-        if troubles:
-            raise troubles.pop()
+    def load_with_bug(path: Path) -> Config:
+        if bugs:
+            raise bugs.pop()
         return load(path)
 
     async with Simulator(FLEET[:1], speed=0.0) as simulator:
         settings = {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db", "poll": dict(QUICK)}
         path = write_config(simulator, tmp_path, settings)
         with capture_logs() as logs:
-            async with running(load(path), now=time.time, rng=Random(7), load=partial(reading, path)) as daemon:
-                daemon.reloading.soon()
+            async with running(
+                load(path), now=time.time, rng=Random(7), load=partial(load_with_bug, path), reload_timing=QUICK_RELOAD
+            ) as daemon:
+                daemon.reloader.request()
                 while not any(line["event"] == "reload_bug" for line in logs):
                     await polled(daemon, "dc1")
                 assert samples(await scrape(daemon), "avi_upgrade_monitor_config_last_reload_successful") == [0.0]
-                daemon.reloading.soon()
+                daemon.reloader.request()
                 while not any(line["event"] == "reloaded" for line in logs):
                     await polled(daemon, "dc1")
                 assert samples(await scrape(daemon), "avi_upgrade_monitor_config_last_reload_successful") == [1.0]
@@ -447,7 +445,7 @@ async def test_a_bug_in_a_reload_leaves_the_daemon_as_it_was_and_is_told_once(
 
 
 @pytest.mark.timeout(300)
-async def test_a_storm_of_reloads_disturbs_nobody_and_leaks_nothing(tmp_path: Path) -> None:
+async def test_many_reloads_disturb_no_other_controller_and_leak_nothing(tmp_path: Path) -> None:
     rng = Random(7)
     async with sited(tmp_path, poll=dict(QUICK)) as site:
         dc1 = site.controllers["dc1"]
@@ -460,7 +458,7 @@ async def test_a_storm_of_reloads_disturbs_nobody_and_leaks_nothing(tmp_path: Pa
                 named = re.findall(
                     r'avi_image_annotations{controller="dc1",image_uuid="(.*?)"}', await scrape(site.daemon)
                 )
-                assert sorted(named) == sorted(uuids), "a gap in what nobody touched"
+                assert sorted(named) == sorted(uuids), "a gap in the series of a controller that did not change"
                 number += 1
             return number
 
@@ -472,15 +470,15 @@ async def test_a_storm_of_reloads_disturbs_nobody_and_leaks_nothing(tmp_path: Pa
                     site.write(rng.choice(["controllers: [", "{}", "listen: 5", ""]))
                 else:
                     site.edit(partial(_shuffle, others=others, pinned=pinned))
-                told = len(logs)
+                before = len(logs)
                 for _ in range(rng.randint(1, 3)):
                     os.kill(os.getpid(), signal.SIGHUP)
-                while not any(line["event"] in {"reloaded", "reload_failed"} for line in logs[told:]):
+                while not any(line["event"] in {"reloaded", "reload_failed"} for line in logs[before:]):
                     await ask(site.daemon, "GET", "/-/healthy")
 
         await steady(site)
-        before = measured()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, site.daemon.reloading.soon)
+        before = open_files_and_tasks()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, site.daemon.reloader.request)
         with capture_logs() as logs:
             async with asyncio.TaskGroup() as tasks:
                 scraping = [tasks.create_task(scrapes()) for _ in range(4)]
@@ -491,7 +489,7 @@ async def test_a_storm_of_reloads_disturbs_nobody_and_leaks_nothing(tmp_path: Pa
         assert min(task.result() for task in scraping) > 10
         assert dc1.logins == 1
         await steady(site)
-        assert measured() == before
+        assert open_files_and_tasks() == before
         for name in ("dc1", "dc2"):
             assert len(site.controllers[name].sessions) == 1
         assert site.controllers["dc3"].sessions == {}
@@ -504,7 +502,7 @@ def _shuffle(settings: Settings, *, others: list[str], pinned: str) -> None:
 
 
 async def steady(site: Site) -> None:
-    """Watch dc1 and dc2 as at the start, and let what ends end."""
+    """Watch dc1 and dc2 as at the start, and wait until all else has ended."""
     site.edit(only("dc1", "dc2"))
     await site.reload()
     for name in ("dc1", "dc2"):
@@ -512,7 +510,7 @@ async def steady(site: Site) -> None:
     gc.collect()
 
 
-def measured() -> tuple[int, set[str]]:
-    """How many files are open, and which tasks there are by name, but those of single connections."""
+def open_files_and_tasks() -> tuple[int, set[str]]:
+    """The number of open files, and the names of the tasks but those of single connections."""
     names = {task.get_name() for task in asyncio.all_tasks() if not task.get_name().startswith("Task-")}
     return len(os.listdir("/proc/self/fd")), names  # noqa: PTH208  it changes while it is read

@@ -19,6 +19,7 @@ from monitor.cli.commands.simulate import write_config
 from monitor.config.load import load
 from monitor.config.types import Controller, SecretSource, SecretVariable, Tls
 from monitor.daemon.app import Daemon, running
+from monitor.daemon.reload import ReloadTiming
 from monitor.model.errors import Reason
 from monitor.model.secret import Secret
 from monitor.polling.fleet import Entry
@@ -35,6 +36,9 @@ QUICK: Mapping[str, object] = {
 }
 """Intervals at which a test sees many polls; nothing in a test depends on how long they really take."""
 
+QUICK_RELOAD = ReloadTiming(watch_interval_s=0.05, settle_s=0.01, retry_interval_s=0.05)
+"""A reload is not what most tests wait for; the watcher looks twenty times a second."""
+
 PATIENCE_S = WAIT_TIMEOUT_S
 
 
@@ -49,6 +53,7 @@ async def watching(
     web_config: Path | None = None,
     limits: Limits = Limits(),  # noqa: B008  frozen
     resources: Sequence[AnyResource] = RESOURCES,
+    reload_timing: ReloadTiming = QUICK_RELOAD,
     **settings: object,
 ) -> AsyncIterator[Daemon]:
     """
@@ -63,7 +68,9 @@ async def watching(
         written["controllers"] = [{**controller, **of_each} for controller in written["controllers"]]
         path.write_text(yaml.safe_dump(written))
     read = partial(load, path, web_config=web_config)
-    async with running(read(), now=wall, rng=Random(7), load=read, limits=limits, resources=resources) as daemon:
+    async with running(
+        read(), now=wall, rng=Random(7), load=read, limits=limits, resources=resources, reload_timing=reload_timing
+    ) as daemon:
         yield daemon
 
 

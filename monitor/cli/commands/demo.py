@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random  # noqa: TID251  the one rng of the process
 from tempfile import TemporaryDirectory
@@ -56,8 +57,9 @@ async def _run_demo(*, listen: str, for_s: float | None, speed: float, seed: int
                 "stalled_after": "5s",  # the simulated clocks run fast: a healthy upload moves more often
                 "tokens": [config_entry(token, "demo", ["admin"])],
             }
-            config = load(write_config(simulator, Path(folder), settings))
-            async with running(config, now=time.time, rng=Random(seed)) as daemon:  # noqa: TID251, S311
+            read_config = partial(load, write_config(simulator, Path(folder), settings))
+            config = read_config()
+            async with running(config, now=time.time, rng=Random(seed), load=read_config) as daemon:  # noqa: TID251, S311
                 (*_, uuid) = simulator.controllers["fra"].images.names(simulator.clock.now())
                 print_line(_introduction(daemon.url, len(config.controllers), uuid, token), stop.set)
                 async with show_fleet(daemon.fleet, now=time.time, on_closed=stop.set):  # noqa: TID251

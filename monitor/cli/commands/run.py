@@ -20,7 +20,8 @@ from monitor.config.load import load
 from monitor.config.types import Config
 
 if TYPE_CHECKING:
-    from monitor.daemon.systemd import Supervisor
+    from monitor.daemon.heartbeat import StallLimits
+    from monitor.daemon.systemd import ServiceManager
 
 
 @click.command()
@@ -39,36 +40,58 @@ def run(
 ) -> None:
     """Run the daemon."""
     from monitor.daemon import logging  # noqa: PLC0415  it imports structlog
-    from monitor.daemon.systemd import inherited  # noqa: PLC0415
+    from monitor.daemon.systemd import take_passed_socket  # noqa: PLC0415
 
     # A SIGHUP would end the process, and may only ask for a reload: it stays blocked until serve can handle it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    inherited_socket = inherited(_supervisor().sockets)
-    listen = inherited_socket.getsockname()[:2] if inherited_socket else None
+    passed_socket = take_passed_socket(_service_manager().sockets)
+    listen = passed_socket.getsockname()[:2] if passed_socket else None
     read_config = partial(load, config_file, web_config=web_config_file, listen=listen)
-    config = read_config()
-    logging.configure(log_level or config.log.level, log_format or config.log.format)
-    run_loop(serve(config, read_config, inherited_socket))
+
+    def configure_log(config: Config) -> None:
+        logging.configure(log_level or config.log.level, log_format or config.log.format)
+
+    run_loop(serve(read_config, configure_log, passed_socket))
 
 
-async def serve(config: Config, read_config: Callable[[], Config], inherited_socket: socket | None = None) -> None:
-    """Serve until a signal says stop, then shut down cleanly; reload the configuration at SIGHUP."""
+async def serve(
+    read_config: Callable[[], Config],
+    configure_log: Callable[[Config], None],
+    passed_socket: socket | None = None,
+    *,
+    stall_limits: "StallLimits | None" = None,
+) -> None:
+    """
+    Read the configuration and serve until a signal says stop, then shut down cleanly; reload at SIGHUP.
+
+    Raises: ConfigError; MonitorError.
+    """
     from monitor.daemon.app import running  # noqa: PLC0415  it imports aiohttp and SQLAlchemy
+    from monitor.daemon.heartbeat import StallLimits  # noqa: PLC0415
+    from monitor.daemon.reload import read_settled  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
     stop = stop_on_signals(loop)
+    config = await read_settled(read_config)
+    configure_log(config)
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))  # 1,024 are too few for 1,000 controllers
     now, rng = time.time, Random()  # noqa: TID251, S311  the one clock; jitter is no secret
     async with running(
-        config, now=now, rng=rng, load=read_config, supervisor=_supervisor(), passed=inherited_socket
+        config,
+        now=now,
+        rng=rng,
+        load=read_config,
+        manager=_service_manager(),
+        passed=passed_socket,
+        stall_limits=stall_limits or StallLimits(),
     ) as daemon:
-        loop.add_signal_handler(signal.SIGHUP, daemon.reloading.soon)
+        loop.add_signal_handler(signal.SIGHUP, daemon.reloader.request)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         await stop.wait()
 
 
-def _supervisor() -> "Supervisor":
-    from monitor.daemon.systemd import supervisor_of  # noqa: PLC0415  it imports structlog
+def _service_manager() -> "ServiceManager":
+    from monitor.daemon.systemd import read_service_manager  # noqa: PLC0415  it imports structlog
 
-    return supervisor_of(os.environ, pid=os.getpid())  # noqa: TID251  config.load reads the rest of it
+    return read_service_manager(os.environ, pid=os.getpid())  # noqa: TID251  config.load reads the rest of it

@@ -21,7 +21,7 @@ from multidict import CIMultiDict
 
 from monitor.config.access import ANONYMOUS, Scope, Token, User, closure
 from monitor.config.types import Config
-from monitor.config.web_config import WebConfig, allows
+from monitor.config.web_config import allows
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.web.auth.passwords import Passwords
 from monitor.web.auth.throttle import FailureThrottle, source_of
@@ -84,16 +84,11 @@ class Authenticator:
 
     def set_config(self, config: Config) -> None:
         """Use the tokens, users and web configuration of this configuration from now on."""
-        self._config = config
         self._callers = {user.name: _caller(user) for user in config.users}
         self._tokens = [(token.digest, _caller(token)) for token in config.tokens]
-        self.set_web_config(config.web)
-
-    def set_web_config(self, web: WebConfig | None) -> None:
-        """Use the passwords and client certificate rules of this web configuration from now on."""
-        self.web = web
-        self._users = web.users if web else {}
-        self._anonymous = Caller(ANONYMOUS, closure(self._config.anonymous_beside(web)))
+        self.web = config.web
+        self._users = config.web.users if config.web else {}
+        self._anonymous = Caller(ANONYMOUS, closure(config.anonymous_scopes))
 
     def check_client_certificate(self, request: web.Request) -> None:
         """Raises: Problem 403 when the web configuration does not allow any name of the client's certificate."""

@@ -1,4 +1,4 @@
-"""Scopes and what they include, and what is said of tokens and users that do not fit together."""
+"""Scopes and what they include, and the problems between tokens, users and controllers."""
 
 from pathlib import Path
 from typing import get_args
@@ -13,14 +13,12 @@ from monitor.config.access import (
     TokenSettings,
     User,
     UserSettings,
-    clashes,
     closure,
     digest_of,
-    missing,
-    strangers,
     token_of,
     user_of,
 )
+from monitor.config.checks import repeated_values, unknown_controllers, users_without_password
 from monitor.config.web_config import WebConfig
 from monitor.model.secret import Secret
 
@@ -47,7 +45,7 @@ def test_scopes_add_up_and_none_is_none() -> None:
     assert closure([]) == frozenset()
 
 
-def test_what_anybody_may_do_changes_nothing() -> None:
+def test_anonymous_scopes_include_no_change() -> None:
     assert closure(get_args(AnonymousScope)) == {"metrics", "read"}
 
 
@@ -60,32 +58,32 @@ def test_an_unlimited_one_is_for_all_controllers() -> None:
     assert user_of(BOB) == User(name="bob", scopes=frozenset({"read"}), controllers=frozenset({"dc1"}))
 
 
-def test_every_value_but_the_first_of_its_kind_is_a_clash_that_shows_nothing() -> None:
+def test_every_repeated_value_is_a_problem_that_does_not_show_it() -> None:
     other = TokenSettings(name="alice", digest=b"b" * 32, scopes=frozenset())
-    assert list(clashes("tokens", [ALICE, other, ALICE, ALICE], "sha256")) == [
-        "tokens[2].sha256: found that of tokens[0] again, expected one of its own",
-        "tokens[3].sha256: found that of tokens[0] again, expected one of its own",
+    assert list(repeated_values("tokens", [ALICE, other, ALICE, ALICE], "sha256")) == [
+        "tokens[2].sha256: found the value of tokens[0] again, expected another one",
+        "tokens[3].sha256: found the value of tokens[0] again, expected another one",
     ]
 
 
-def test_what_is_wrong_already_is_no_clash() -> None:
+def test_entries_with_problems_are_not_compared() -> None:
     wrong = TokenSettings(name="x", digest=UNSET, scopes=frozenset())  # type: ignore[arg-type]
-    assert list(clashes("tokens", [wrong, wrong, UNSET, UNSET], "sha256")) == []  # type: ignore[list-item]
+    assert list(repeated_values("tokens", [wrong, wrong, UNSET, UNSET], "sha256")) == []  # type: ignore[list-item]
 
 
-def test_controllers_that_nobody_configured_are_named() -> None:
-    assert list(strangers("users", [BOB], {"dc1"})) == []
-    assert list(strangers("users", [BOB, ALICE], {"dc2"})) == [
+def test_unknown_controllers_are_problems() -> None:
+    assert list(unknown_controllers("users", [BOB], {"dc1"})) == []
+    assert list(unknown_controllers("users", [BOB, ALICE], {"dc2"})) == [
         'users[0].controllers: found "dc1", expected the name of a configured controller'
     ]
 
 
-def test_users_without_a_password_are_named() -> None:
+def test_users_without_a_password_are_problems() -> None:
     web = WebConfig(path=Path("/etc/web.yml"), users={"bob": Secret("hash")})
     eve = UserSettings(name="eve", scopes=frozenset({"read"}))
-    assert list(missing([BOB, eve, UNSET], web)) == [  # type: ignore[list-item]
+    assert list(users_without_password([BOB, eve, UNSET], web)) == [  # type: ignore[list-item]
         'users[1].name: found "eve", expected a user of /etc/web.yml'
     ]
-    assert list(missing([BOB], None)) == [
-        'users[0].name: found "bob", expected no users where no web configuration is named'
+    assert list(users_without_password([BOB], None)) == [
+        'users[0].name: found "bob", expected no users without a web configuration'
     ]

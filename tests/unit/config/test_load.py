@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.config.access import Token, User
+from monitor.config.file_state import file_states
 from monitor.config.load import load
 from monitor.config.settings import Annotations, Events, Log, Poll, schema
 from monitor.config.types import Account, Config, Controller, SecretFile, SecretVariable, Tls
@@ -66,7 +67,7 @@ def _problems(path: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", _INVALID)
-def test_an_invalid_file_is_answered_with_these_lines(site: Path, name: str) -> None:
+def test_an_invalid_file_gives_these_problems(site: Path, name: str) -> None:
     rows = (site / name).read_text().splitlines()
     expected = [row.removeprefix("#: ") for row in rows if row.startswith("#: ")]
     assert [problem.replace(f"{site}/", "") for problem in _problems(site / name)] == expected
@@ -165,6 +166,9 @@ def test_the_full_example_loads(site: Path) -> None:
         ),
         controller_files=("controllers.d/*.yml",),
         files=(site / "full.yml", site / "controllers.d" / "dc2.yml", site / "controllers.d" / "dc3.yml"),
+        file_states=file_states(
+            site / name for name in ("full.yml", "controllers.d/dc2.yml", "controllers.d/dc3.yml", "web.yaml", "ca.pem")
+        ),
     )
 
 
@@ -203,11 +207,12 @@ def test_the_minimal_example_has_the_defaults(site: Path) -> None:
             ),
         ),
         files=(site / "minimal.yml",),
+        file_states=file_states([site / "minimal.yml"]),
     )
 
 
-class _Meddling(dict[str, str]):
-    """An environment, and somebody who writes a file whenever a variable is looked up."""
+class _WritingEnviron(dict[str, str]):
+    """An environment in which a file is written whenever a variable is looked up."""
 
     def __init__(self, path: Path, text: str) -> None:
         super().__init__(_ENVIRON)
@@ -225,12 +230,12 @@ def test_a_ca_file_that_is_written_while_it_is_read_is_a_problem_like_any_other(
         "controllers:\n"
         "- {name: a, url: https://a.example, username: u, tls: {ca_file: ca.pem}, password_env: AVI_PASSWORD}\n"
     )
-    meddling = _Meddling(here / "ca.pem", (2 * pem)[: int(share * len(pem))])
+    environ = _WritingEnviron(here / "ca.pem", (2 * pem)[: int(share * len(pem))])
     with pytest.raises(ConfigError) as caught:
-        load(here / "config.yml", meddling)
+        load(here / "config.yml", environ)
     (problem,) = caught.value.problems
     assert problem.startswith(f"{here}/config.yml: controllers[0].tls.ca_file: found ")
-    assert problem.endswith(", expected a PEM file of CA certificates: there is none in it, or one that is not whole")
+    assert problem.endswith(", expected a PEM file of CA certificates: it has none, or one that is not complete")
 
 
 def test_a_config_does_not_show_a_secret(site: Path) -> None:
@@ -257,7 +262,7 @@ def test_loopback_is_known(here: Path, listen: str, loopback: bool) -> None:
     assert _load(here, f"listen: {listen}\nanonymous: []\n{_ONE}").loopback is loopback
 
 
-def test_anonymous_can_be_nobody(here: Path) -> None:
+def test_anonymous_can_be_empty(here: Path) -> None:
     assert _load(here, f"anonymous: []\n{_ONE}").anonymous == frozenset()
 
 
@@ -271,21 +276,30 @@ def test_anonymous_can_be_nobody(here: Path) -> None:
         pytest.param("listen: ':0'\nanonymous: [read]", False, {"read"}, id="everywhere-stated"),
     ],
 )
-def test_what_anybody_may_do(here: Path, site: Path, stated: str, users: bool, may: set[str]) -> None:
+def test_what_a_client_without_credentials_may_do(
+    here: Path, site: Path, stated: str, users: bool, may: set[str]
+) -> None:
     (here / "config.yml").write_text(f"{stated}\n{_ONE}")
     config = load(here / "config.yml", _ENVIRON, site / "web.yaml" if users else None)
-    assert config.anonymous_beside(config.web) == may
+    assert config.anonymous_scopes == may
 
 
-def test_when_the_last_user_goes_from_another_address_than_loopback_nobody_comes_in(here: Path, site: Path) -> None:
+def test_on_another_address_than_loopback_a_web_configuration_without_users_gives_no_access(here: Path) -> None:
     (here / "config.yml").write_text(f"listen: ':0'\n{_ONE}")
-    config = load(here / "config.yml", _ENVIRON, site / "web.yaml")
-    assert config.anonymous_beside(None) == frozenset()
+    (here / "web.yml").write_text("{}")
+    with pytest.raises(ConfigError) as caught:
+        load(here / "config.yml", _ENVIRON, here / "web.yml")
+    assert caught.value.problems == (
+        (
+            f'{here}/config.yml: listen: ":0" is not loopback, so the config must say who has access: '
+            "set tokens, anonymous, or basic_auth_users in the web config"
+        ),
+    )
 
 
-def test_a_token_lets_in_on_any_address(here: Path) -> None:
+def test_a_token_gives_access_on_any_address(here: Path) -> None:
     token = f"tokens: [{{name: alice, sha256: {'0f' * 32}, scopes: [read]}}]\n"
-    assert _load(here, f"listen: ':0'\n{token}{_ONE}").anonymous_beside(None) == frozenset()
+    assert _load(here, f"listen: ':0'\n{token}{_ONE}").anonymous_scopes == frozenset()
 
 
 def test_problems_of_the_config_and_of_the_web_configuration_come_at_once(here: Path) -> None:
@@ -301,7 +315,7 @@ def test_problems_of_the_config_and_of_the_web_configuration_come_at_once(here: 
     )
 
 
-def test_a_user_whom_the_web_configuration_does_not_have_is_named(here: Path, site: Path) -> None:
+def test_a_user_that_the_web_configuration_does_not_have_is_a_problem(here: Path, site: Path) -> None:
     (here / "config.yml").write_text(f"users: [{{name: eve, scopes: [read]}}]\n{_ONE}")
     with pytest.raises(ConfigError) as caught:
         load(here / "config.yml", _ENVIRON, site / "web.yaml")
@@ -352,9 +366,19 @@ def test_controllers_may_stand_in_controller_files_alone(site: Path) -> None:
         ),
     ],
 )
-def test_nobody_to_watch_is_said_unless_another_problem_explains_it(here: Path, text: str, problems: list[str]) -> None:
+def test_no_controllers_are_a_problem_unless_another_problem_explains_it(
+    here: Path, text: str, problems: list[str]
+) -> None:
     (here / "config.yml").write_text(text)
     assert _problems(here / "config.yml") == tuple(f"{here}/config.yml: {problem}" for problem in problems)
+
+
+def test_how_each_file_looked_is_told_with_the_problems_too(here: Path) -> None:
+    (here / "config.yml").write_text("poll: [")
+    before = file_states([here / "config.yml", here / "no.yml"])
+    with pytest.raises(ConfigError) as caught:
+        load(here / "config.yml", _ENVIRON, here / "no.yml")
+    assert caught.value.file_states == before
 
 
 def test_a_missing_config_file_is_one_line(tmp_path: Path) -> None:
@@ -406,7 +430,7 @@ _FILES = st.text() | _TREES.map(lambda tree: yaml.safe_dump(tree, allow_unicode=
 
 @settings(deadline=None)
 @given(text=_FILES.map(str.encode) | st.binary())
-def test_any_file_loads_or_is_answered_with_lines_that_name_it(site: Path, text: bytes) -> None:
+def test_any_file_loads_or_gives_problems_that_name_it(site: Path, text: bytes) -> None:
     path = site / f"any-{os.getpid()}.yaml"
     path.write_bytes(text)
     try:

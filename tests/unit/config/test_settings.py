@@ -28,7 +28,7 @@ _LEAST: Final = {"name": "dc1", "url": "https://avi.example.net", "username": "s
         pytest.param(
             {"poll": {"stale_after": "69s"}},
             'poll.stale_after: found "69s", expected at least idle_interval + timeout (70s), '
-            "or a healthy controller goes stale between two polls",
+            "or a healthy controller would go stale between two polls",
             id="stale-before-the-next-poll",
         ),
         pytest.param({"poll": {"active_interval": "60s"}}, None, id="active-as-slow-as-idle"),
@@ -57,7 +57,7 @@ _LEAST: Final = {"name": "dc1", "url": "https://avi.example.net", "username": "s
         pytest.param(
             {"controllers": [_LEAST | {"url": "http://a:80"}]},
             'controllers[0].url: found http:// to "a", expected https://, '
-            "or allow_http: true to send the password in clear",
+            "or allow_http: true to send the password unencrypted",
             id="http",
         ),
         pytest.param(
@@ -74,14 +74,14 @@ _LEAST: Final = {"name": "dc1", "url": "https://avi.example.net", "username": "s
         ),
         pytest.param(
             {"users": [{"name": "anonymous", "scopes": ["read"]}]},
-            "users[0].name: found anonymous, expected a name that tells who it is",
+            "users[0].name: found anonymous, expected another name: it means a client without credentials",
             id="anonymous-by-name",
         ),
     ],
 )
 def test_what_keys_must_be_to_each_other(tree: object, problem: str | None) -> None:
-    site = ParseContext(Path(), {"SET": "s3cret"})
-    assert check(tree, Settings, site, RULES_OF_SETTINGS)[1] == ((problem,) if problem else ())
+    context = ParseContext(Path(), {"SET": "s3cret"})
+    assert check(tree, Settings, context, RULES_OF_SETTINGS)[1] == ((problem,) if problem else ())
 
 
 def _faults(value: Any, shape: dict[str, Any], path: str = "") -> Iterator[str]:  # noqa: ANN401 any YAML

@@ -112,18 +112,18 @@ def test_a_good_tree_is_read_into_its_types() -> None:
         pytest.param({"password": "s3cret"}, ["password: not here"], id="unknown-with-words-of-its-own"),
     ],
 )
-def test_a_problem_is_told_as(tree: object, problems: list[str]) -> None:
+def test_a_problem_is_reported_as(tree: object, problems: list[str]) -> None:
     assert list(_problems(tree)) == problems
 
 
-def test_an_unknown_key_is_told_without_its_value_and_with_the_nearest_name() -> None:
+def test_an_unknown_key_is_reported_without_its_value_and_with_the_nearest_name() -> None:
     assert _problems({"hihg": "s3cret", "leaf": {"even": "2", "zzz": ["s3cret"]}}) == (
         "hihg: unknown key, expected one of low, high, on, word, words, leaf, leaves; did you mean high?",
         "leaf.zzz: unknown key, expected one of even, hidden, count, plain",
     )
 
 
-def test_all_problems_come_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     tree = {"low": "x", "on": 1, "zzz": 1, "leaves": [{"even": 1, "count": 99}, {}, 7]}
     assert [problem.partition(":")[0] for problem in _problems(tree)] == [
         "zzz",
@@ -136,17 +136,17 @@ def test_all_problems_come_at_once() -> None:
     ]
 
 
-def test_a_rule_is_not_asked_about_a_field_that_is_wrong_by_itself() -> None:
+def test_a_rule_is_not_checked_when_one_of_its_fields_has_a_problem() -> None:
     assert len(_problems({"low": 5, "high": "x"})) == 1
 
 
-def test_a_field_that_is_wrong_has_its_default_until_it_is_mended() -> None:
+def test_a_field_with_a_problem_has_its_default() -> None:
     tree, problems = check({"low": "x", "leaves": [{}, 7]}, Tree, _SITE, _BOOK)
     assert len(problems) == 3
     assert (tree.low, tree.leaves) == (1, (Leaf(even=UNSET), UNSET))  # type: ignore[arg-type]
 
 
-def test_a_required_mapping_that_is_missing_is_told_by_its_shape() -> None:
+def test_a_required_mapping_that_is_missing_is_reported_by_its_shape() -> None:
     class Outer(msgspec.Struct):
         inner: Annotated[Leaf, Meta(description="A leaf.")]
 
@@ -170,11 +170,11 @@ def test_the_kind_of_an_annotation(shape: type, meaning: Kind | None) -> None:
     ("value", "text"),
     [({"a": 1}, "a mapping"), ([1], "a list"), (None, "nothing"), (1.5, "1.5"), (False, "false"), ("x", '"x"')],
 )
-def test_what_was_found_is_said_in_words(value: object, text: str) -> None:
+def test_a_value_is_described_in_words(value: object, text: str) -> None:
     assert found(value) == text
 
 
-def test_what_is_shown_stays_on_one_line() -> None:
+def test_quoted_text_stays_on_one_line() -> None:
     assert quoted("a\nb\x1b\x85\u2028ü") == '"a\\nb\\x1b\\x85\\u2028ü"'
     assert plain("x" * 81) == "x" * 79 + "…"
     assert printable("x" * 81 + "\r") == "x" * 81 + "\\r"
@@ -184,11 +184,11 @@ class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     numbers: dict[str, Annotated[int, kind(_HIDDEN)]] = {}
 
 
-def test_a_mapping_may_have_keys_of_the_operators_own() -> None:
+def test_a_mapping_may_have_any_keys() -> None:
     assert check({"numbers": {"a b": "2", "c": "4"}}, Named, _SITE, _BOOK) == (Named({"a b": 2, "c": 4}), ())
 
 
-def test_what_is_wrong_in_such_a_mapping_is_told_with_its_key_and_each_for_itself() -> None:
+def test_each_problem_in_such_a_mapping_is_reported_with_its_key() -> None:
     assert check({"numbers": {"a\n": "s3cret", "b": "2", "c": 4}}, Named, _SITE, _BOOK)[1] == (
         "numbers.a\\n: found a value (not shown), expected a number in quotes",
         "numbers.c: found a value (not shown), expected a number in quotes",

@@ -221,7 +221,7 @@ def test_a_database_url_is_masked_where_it_is_shown(url: str, shown: str) -> Non
 
 
 @pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example.net", "1.2.3.999", "1.2.3"])
-def test_a_host_that_cannot_be_one_is_no_origin(site: ParseContext, host: str) -> None:
+def test_an_impossible_host_is_not_an_origin(site: ParseContext, host: str) -> None:
     with pytest.raises(InvalidValue):
         values.ORIGIN.parse(f"https://{host}", site)
 

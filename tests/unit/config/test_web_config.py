@@ -19,7 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from monitor.config.file_state import FileState, file_states
 from monitor.config.web_config import TlsServer, WebConfig, allows, read_web_config, ssl_context
 from monitor.model.secret import Secret
 
@@ -49,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read(site: Path, text: str) -> WebConfig:
     (site / "web.yml").write_text(text)
-    web, problems = read_web_config(site / "web.yml")
+    web, problems = read_web_config(site / "web.yml", {})
     assert problems == ()
     assert web is not None
     return web
@@ -57,7 +59,7 @@ def read(site: Path, text: str) -> WebConfig:
 
 def problems_of(site: Path, text: str) -> list[str]:
     (site / "web.yml").write_text(text)
-    web, problems = read_web_config(site / "web.yml")
+    web, problems = read_web_config(site / "web.yml", {})
     assert web is None
     return [problem.removeprefix(f"{site}/web.yml: ") for problem in problems]
 
@@ -70,7 +72,7 @@ def tls(site: Path, more: str = "") -> TlsServer:
 
 def test_every_key_is_read_and_paths_are_relative_to_the_file(site: Path) -> None:
     web = read(site, FULL)
-    assert web == WebConfig(
+    assert replace(web, tls_context=None) == WebConfig(
         path=site / "web.yml",
         tls=TlsServer(
             cert_file=site / "server.pem",
@@ -96,14 +98,14 @@ def test_every_key_is_read_and_paths_are_relative_to_the_file(site: Path) -> Non
     assert web.files == (site / "web.yml", site / "server.pem", site / "server.key", site / "ca.pem")
 
 
-def test_what_is_not_stated_is_the_toolkits_default(site: Path) -> None:
+def test_the_defaults_are_those_of_the_toolkit(site: Path) -> None:
     assert read(site, "{}") == WebConfig(path=site / "web.yml", tls=None, headers={}, users={})
     assert read(site, "{}").files == (site / "web.yml",)
     assert tls(site) == TlsServer(cert_file=site / "server.pem", key_file=site / "server.key")
 
 
 @pytest.mark.parametrize("name", _INVALID)
-def test_an_invalid_file_is_answered_with_these_lines_and_none_shows_a_secret(site: Path, name: str) -> None:
+def test_an_invalid_file_gives_these_problems_and_none_shows_a_secret(site: Path, name: str) -> None:
     rows = (_EXAMPLES / name).read_text()
     expected = [row.removeprefix("#: ") for row in rows.splitlines() if row.startswith("#: ")]
     found = problems_of(site, rows)
@@ -112,7 +114,7 @@ def test_an_invalid_file_is_answered_with_these_lines_and_none_shows_a_secret(si
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    assert read_web_config(tmp_path / "no.yml") == (
+    assert read_web_config(tmp_path / "no.yml", {}) == (
         None, (f"{tmp_path}/no.yml: cannot be read: No such file or directory",)
     )  # fmt: skip
 
@@ -132,10 +134,10 @@ _TREES = st.recursive(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=_TREES)
-def test_any_tree_is_read_or_answered(tmp_path: Path, tree: object) -> None:
+def test_any_tree_is_read_or_has_problems(tmp_path: Path, tree: object) -> None:
 
     (tmp_path / "web.yml").write_text(yaml.safe_dump(tree))
-    web, problems = read_web_config(tmp_path / "web.yml")
+    web, problems = read_web_config(tmp_path / "web.yml", {})
     assert (web is None) == bool(problems)
     assert [line for line in problems if not line.startswith(f"{tmp_path}/web.yml: ")] == []
 
@@ -144,9 +146,8 @@ def test_any_tree_is_read_or_answered(tmp_path: Path, tree: object) -> None:
 
 
 def test_the_context_is_what_was_configured(site: Path) -> None:
-    web = read(site, FULL)
-    assert web.tls is not None
-    context = ssl_context(web.tls)
+    context = read(site, FULL).tls_context
+    assert context is not None
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert not context.options & ssl.OP_CIPHER_SERVER_PREFERENCE
     names = [each["name"] for each in context.get_ciphers() if each["protocol"] != "TLSv1.3"]
@@ -172,10 +173,28 @@ def test_every_suite_of_the_toolkit_is_one_of_openssl(site: Path, signature: str
     ssl_context(tls(site, f"  cipher_suites: [TLS_ECDHE_{signature}_WITH_{cipher}]\n"))
 
 
-def test_a_file_that_went_after_it_was_looked_at_is_an_error_that_can_be_caught(site: Path) -> None:
+def test_a_file_that_is_removed_after_the_check_is_an_os_error(site: Path) -> None:
     gone = TlsServer(cert_file=site / "gone.pem", key_file=site / "gone.key")
     with pytest.raises(OSError, match="No such file"):
         ssl_context(gone)
+
+
+def test_a_certificate_that_is_removed_after_the_check_is_a_problem(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_tls: TlsServer) -> ssl.SSLContext:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("monitor.config.web_config.ssl_context", gone)
+    assert problems_of(site, FULL) == ["tls_server_config: cannot be used: FileNotFoundError"]
+
+
+def test_how_each_file_looked_before_it_was_read_is_told(site: Path) -> None:
+    (site / "web.yml").write_text(FULL)
+    seen: dict[Path, FileState] = {}
+    web, _ = read_web_config(site / "web.yml", seen)
+    assert web is not None
+    assert seen == file_states(web.files)
 
 
 def _named(*names: tuple[str, str]) -> dict[str, object]:
@@ -208,4 +227,4 @@ def test_a_client_is_allowed_by_the_names_of_its_certificate(
 
 
 def test_without_a_list_of_names_every_verified_client_is_allowed(site: Path) -> None:
-    assert allows(tls(site), _named(("DNS", "whoever")))
+    assert allows(tls(site), _named(("DNS", "any")))

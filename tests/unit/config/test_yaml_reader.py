@@ -66,7 +66,7 @@ def test_a_value_is_read_as(path: Path, written: str, value: object) -> None:
         pytest.param("a: &x 1\nb: *x\n", "line 2, column 4: found an alias, expected the value itself", id="alias"),
         pytest.param("a: !!int 1\n", "line 1, column 4: found a tag, expected a plain value", id="tag"),
         pytest.param("a: !x {}\n", "line 1, column 4: found a tag, expected a plain value", id="tag-on-a-mapping"),
-        pytest.param("? {a: 1}\n: 1\n", "line 1, column 3: found a key that is no text, expected a name", id="key"),
+        pytest.param("? {a: 1}\n: 1\n", "line 1, column 3: found a key that is not text, expected a name", id="key"),
         pytest.param("a: 1\n---\nb: 1\n", "line 2, column 1: found a second document, expected one", id="documents"),
         pytest.param("a: \x07\n", "found a control character, expected printable text", id="control-character"),
         pytest.param(
@@ -94,7 +94,7 @@ def test_a_syntax_error_says_where_and_shows_no_line_of_the_file(path: Path, tex
 
 
 @pytest.mark.usefixtures("loader")
-def test_keys_that_stand_twice_are_all_named_and_the_first_is_kept(path: Path) -> None:
+def test_repeated_keys_are_all_reported_and_the_first_is_kept(path: Path) -> None:
     path.write_text("a: 1\nb: {c: 1, c: 2}\na: 3\na: 4\n")
     assert read_tree(path) == (
         {"a": 1, "b": {"c": 1}},

@@ -25,7 +25,7 @@ def stream() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-def test_json_is_one_object_a_line_with_facts_as_keys(stream: io.StringIO) -> None:
+def test_json_is_one_object_a_line(stream: io.StringIO) -> None:
     log.configure("info", "json", stream)
     structlog.get_logger().bind(controller="dc1").warning("controller_down", reason="connect")
     (line,) = stream.getvalue().splitlines()
@@ -41,20 +41,20 @@ def test_console_is_for_people(stream: io.StringIO) -> None:
     assert "address=127.0.0.1:9972" in stream.getvalue()
 
 
-def test_what_strangers_send_does_not_move_the_cursor_of_a_console(stream: io.StringIO) -> None:
+def test_control_characters_are_escaped_on_a_console(stream: io.StringIO) -> None:
     log.configure("info", "console", stream)
     structlog.get_logger().info("request", path="/\x1b[31mred\x1b]0;title\x07", words=["\x1b[2J"], line="a\nb")
     assert "\x1b" not in stream.getvalue()
     assert len(stream.getvalue().splitlines()) == 1
 
 
-def test_less_important_events_than_the_level_are_not_logged(stream: io.StringIO) -> None:
+def test_events_below_the_level_are_not_logged(stream: io.StringIO) -> None:
     log.configure("warning", "json", stream)
     structlog.get_logger().info("started")
     assert stream.getvalue() == ""
 
 
-def test_what_libraries_say_comes_in_the_same_form(stream: io.StringIO) -> None:
+def test_messages_of_libraries_have_the_same_format(stream: io.StringIO) -> None:
     log.configure("info", "json", stream)
     logging.getLogger("asyncio").error("Task exception was never retrieved; password=%s", "hunter22")
     event = json.loads(stream.getvalue())
@@ -87,18 +87,18 @@ def test_a_traceback_is_logged_without_the_secrets_in_it(stream: io.StringIO) ->
         pytest.param({"error": ValueError("password='hunter22'")}, id="exception"),
     ],
 )
-def test_secrets_are_masked_wherever_they_stand(event: dict[str, object]) -> None:
+def test_secrets_are_masked_anywhere_in_an_event(event: dict[str, object]) -> None:
     masked = log.mask(None, "", event)
     assert "hunter22" not in repr(masked)
     assert "<secret>" in repr(masked)
 
 
-def test_facts_that_are_no_secrets_stay_what_they_are() -> None:
+def test_other_values_are_not_changed() -> None:
     event = {"event": "poll", "took_s": 0.5, "polls": 3, "up": True, "cause": None, "images": [1, "two"]}
     assert log.mask(None, "", dict(event)) == event
 
 
-def test_a_secret_shorter_than_four_characters_does_not_blot_out_the_log() -> None:
+def test_a_secret_shorter_than_four_characters_is_not_masked() -> None:
     secret = Secret("a")
     assert log.mask(None, "", {"event": "started at last"}) == {"event": "started at last"}
     assert secret.reveal() == "a"
@@ -131,7 +131,7 @@ class Gone(io.StringIO):
         raise BrokenPipeError
 
 
-def test_a_log_that_cannot_be_written_costs_the_program_nothing(stream: io.StringIO) -> None:
+def test_a_log_that_cannot_be_written_is_dropped(stream: io.StringIO) -> None:
     for target in (Gone(), stream):
         log.configure("info", "json", target)
         structlog.get_logger().info("started")

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from multidict import CIMultiDict
 from structlog.testing import capture_logs
 
@@ -47,7 +48,7 @@ class Bench:
     def __init__(self, *, web: WebConfig | None = WEB, passwords: Passwords | None = None) -> None:
         self.now = 1000.0
         self.own = SelfMetrics()
-        config = Config(
+        self.config = Config(
             listen_host="127.0.0.1",
             listen_port=0,
             database="sqlite://",
@@ -61,7 +62,7 @@ class Bench:
             users=USERS,
             web=web,
         )
-        self.authenticator = Authenticator(config, self.own, clock=lambda: self.now, passwords=passwords)
+        self.authenticator = Authenticator(self.config, self.own, clock=lambda: self.now, passwords=passwords)
 
     @property
     def failures(self) -> float | None:
@@ -261,7 +262,8 @@ async def test_each_checked_failure_is_logged_once_without_the_credential() -> N
 async def test_a_user_removed_from_the_web_configuration_is_refused_at_once() -> None:
     bench = Bench()
     await bench.authenticate(basic("carol", "carol"))
-    bench.authenticator.set_web_config(WebConfig(path=Path("web.yml"), users={"bob": WEB.users["bob"]}))
+    web = WebConfig(path=Path("web.yml"), users={"bob": WEB.users["bob"]})
+    bench.authenticator.set_config(replace(bench.config, web=web))
     assert (await bench.refused(basic("carol", "carol"))).status == 401
     assert (await bench.authenticate(basic("bob", "p:ss wörd"))).name == "bob"
 

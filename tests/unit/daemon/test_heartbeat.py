@@ -1,8 +1,8 @@
-"""What the daemon says of itself to whoever asks whether it is healthy and ready."""
+"""When the daemon reports that it has stalled, and that it is not ready."""
 
 import pytest
 
-from monitor.daemon.app import not_healthy, not_ready
+from monitor.daemon.heartbeat import StallLimits, not_ready_reason, stall_reason
 from monitor.model.health import SessionHealth
 from monitor.polling.fleet import Fleet
 from tests.support.polling import entry_of
@@ -16,7 +16,7 @@ def fleet_of(*attempted_at: float | None) -> Fleet:
 
 
 @pytest.mark.parametrize(
-    ("age_s", "overdue_s", "complaint"),
+    ("age_s", "overdue_s", "reason"),
     [
         (0.0, 0.0, ""),
         (10.0, 30.0, ""),
@@ -25,14 +25,14 @@ def fleet_of(*attempted_at: float | None) -> Fleet:
         (12.0, 40.0, "no heartbeat for 12 s"),
     ],
 )
-def test_the_daemon_is_healthy_while_its_heartbeat_is_young_and_its_pollers_go_on(
-    age_s: float, overdue_s: float, complaint: str
+def test_the_daemon_has_stalled_when_its_heartbeat_is_old_or_a_poller_is_overdue(
+    age_s: float, overdue_s: float, reason: str
 ) -> None:
-    assert not_healthy(age_s, overdue_s) == complaint
+    assert stall_reason(age_s, overdue_s, StallLimits()) == reason
 
 
 @pytest.mark.parametrize(
-    ("fleet", "up", "uptime_s", "stopping", "complaint"),
+    ("fleet", "up", "uptime_s", "stopping", "reason"),
     [
         pytest.param(fleet_of(1.0, 2.0), True, 1.0, False, "", id="all-tried"),
         pytest.param(fleet_of(1.0, None), True, 1.0, False, "1 of 2 controllers not polled yet", id="one-untried"),
@@ -41,7 +41,7 @@ def test_the_daemon_is_healthy_while_its_heartbeat_is_young_and_its_pollers_go_o
         pytest.param(fleet_of(1.0), True, 60.0, True, "stopping", id="stopping"),
     ],
 )
-def test_the_daemon_is_ready_when_a_scrape_shows_all_there_is(
-    fleet: Fleet, up: bool, uptime_s: float, stopping: bool, complaint: str
+def test_the_daemon_is_ready_when_a_scrape_shows_everything(
+    fleet: Fleet, up: bool, uptime_s: float, stopping: bool, reason: str
 ) -> None:
-    assert not_ready(fleet, store_up=up, uptime_s=uptime_s, stopping=stopping) == complaint
+    assert not_ready_reason(fleet, store_up=up, uptime_s=uptime_s, stopping=stopping) == reason

@@ -1,0 +1,22 @@
+"""How a file looks from outside, so that a change, or a writer that has not finished, is noticed."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+FileState = tuple[int, int, int] | None
+"""Time of the last write in nanoseconds, size and inode; None: there is no such file, or it cannot be looked at."""
+
+
+def file_state(path: Path) -> FileState:
+    """Follow links: a link that is pointed at another file is a change."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  one name for all that follows
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def file_states(paths: Iterable[Path]) -> dict[Path, FileState]:
+    """Look at every file now."""
+    return {path: file_state(path) for path in paths}

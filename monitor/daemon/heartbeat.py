@@ -1,0 +1,65 @@
+"""Whether the daemon makes progress, and whether what it exports is complete: asked by probes and the watchdog."""
+
+import asyncio
+
+from msgspec import Struct
+
+from monitor.metrics.self_metrics import SelfMetrics
+from monitor.polling.fleet import Fleet
+
+_INTERVAL_S = 1.0
+_READY_AFTER_S = 30.0  # a controller that was not even tried by then does not keep the others' metrics from being used
+
+
+class StallLimits(Struct, frozen=True, kw_only=True):
+    """When the daemon counts as stalled, in seconds."""
+
+    tick_age_s: float = 10.0
+    """The event loop or the heartbeat's task does not run."""
+    overdue_s: float = 30.0
+    """No lag explains why a poller does nothing for so long after its poll was due."""
+
+
+class Heartbeat:
+    """A task that ticks once a second on the event loop, and so measures how late the loop is."""
+
+    def __init__(self, metrics: SelfMetrics) -> None:
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._ticked_at = self._started_at = self._loop.time()
+
+    @property
+    def tick_age_s(self) -> float:
+        """Seconds since the last tick."""
+        return self._loop.time() - self._ticked_at
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start."""
+        return self._loop.time() - self._started_at
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            due = self._loop.time() + _INTERVAL_S
+            await asyncio.sleep(_INTERVAL_S)
+            self._ticked_at = self._loop.time()
+            self._metrics.lagged(max(0.0, self._ticked_at - due))
+
+
+def stall_reason(tick_age_s: float, overdue_s: float, limits: StallLimits) -> str:
+    """Say why the daemon has stalled; empty: it has not. The probe shows it to any client, so it has no names."""
+    if tick_age_s > limits.tick_age_s:
+        return f"no heartbeat for {tick_age_s:.0f} s"
+    return f"a poller is overdue by {overdue_s:.0f} s" if overdue_s > limits.overdue_s else ""
+
+
+def not_ready_reason(fleet: Fleet, *, store_up: bool, uptime_s: float, stopping: bool) -> str:
+    """Say why a scrape does not show everything; empty: it does. The probe shows it to any client: no names."""
+    if stopping:
+        return "stopping"
+    if not store_up:
+        return "the database does not answer"
+    untried = sum(entry.session.attempted_at is None for entry in fleet.entries.values())
+    waiting = untried and uptime_s < _READY_AFTER_S
+    return f"{untried} of {len(fleet.entries)} controllers not polled yet" if waiting else ""
