@@ -141,7 +141,7 @@ async def test_an_image_as_json_is_the_response_of_the_daemon(tmp_path: Path) ->
             assert (result.exit_code, result.stdout) == (0, got.body.decode() + "\n")
 
 
-@pytest.mark.parametrize(("token", "why"), [(EVE, "403 Forbidden"), ("", "401 Credentials are needed")])
+@pytest.mark.parametrize(("token", "why"), [(EVE, "403 Forbidden"), ("", "401 Valid credentials are required")])
 async def test_without_access_to_the_audit_one_line_says_so(tmp_path: Path, token: str, why: str) -> None:
     async with command_line(tmp_path) as cli:
         result = await cli("image", "running", token=token)
@@ -219,11 +219,11 @@ async def test_an_insufficient_token_is_rejected_with_what_is_missing(tmp_path: 
     async with command_line(tmp_path) as cli:
         anonymous = await cli("annotate", "broken", "a=b", token="")
         assert anonymous.exit_code == 4
-        assert "401 Credentials are needed" in anonymous.stderr
+        assert "401 Valid credentials are required" in anonymous.stderr
         assert "see: --token-file, or AVI_UPGRADE_MONITOR_TOKEN" in anonymous.stderr
         alice = await cli("patch", "broken", "--set", "name=x", token=ALICE)
         assert alice.exit_code == 4
-        assert "403 Forbidden: alice may annotate; to change name needs the scope adjust" in alice.stderr
+        assert "403 Forbidden: alice may annotate; changing name needs the scope adjust" in alice.stderr
         assert cli.dc1.image(cli.uuids["broken"])["name"] == "broken"
 
 
@@ -238,7 +238,7 @@ async def test_a_rejection_names_the_path_and_the_request(tmp_path: Path, output
             assert problem["type"] == "urn:avi-upgrade-monitor:problem:bad-patch"
         else:
             first, path, request = result.stderr.splitlines()
-            assert first.startswith("avi-upgrade-monitor: 422 The body is not what can be patched: found 1,025 char")
+            assert first.startswith("avi-upgrade-monitor: 422 The body is not a valid patch: found 1,025 char")
             assert path == "  path: $.annotations.a"
             assert request.startswith("  request: ")
 
@@ -281,7 +281,7 @@ async def test_a_read_only_field_is_rejected_with_its_path(tmp_path: Path) -> No
     async with command_line(tmp_path) as cli:
         result = await cli("patch", "broken", "--set", "progress=100")
         assert result.exit_code == 4
-        assert "progress is not an operator's to change" in result.stderr
+        assert "the Controller owns progress, it cannot be changed" in result.stderr
         assert "\n  path: $.replace.progress\n" in result.stderr
 
 
@@ -299,7 +299,7 @@ async def test_if_unchanged_overwrites_no_change_of_another_client(tmp_path: Pat
         cli.dc1.touch(cli.uuids["broken"], name="another client's")
         result = await cli("patch", "broken", "--set", "name=ours", "--if-unchanged")
         assert result.exit_code == 4
-        assert "412 The image is not what it was" in result.stderr
+        assert "412 The image has changed" in result.stderr
         assert cli.dc1.image(cli.uuids["broken"])["name"] == "another client's"
 
 
@@ -327,4 +327,4 @@ async def test_a_lost_reply_is_an_unknown_outcome(tmp_path: Path) -> None:
     async with command_line(tmp_path) as cli:
         cli.dc1.faults.order(Fault("lost_reply", method="PATCH"))
         result = await cli("patch", "broken", "--set", "name=x")
-        assert (result.exit_code, "504 Nobody knows whether it was done" in result.stderr) == (1, True)
+        assert (result.exit_code, "504 The outcome is unknown" in result.stderr) == (1, True)

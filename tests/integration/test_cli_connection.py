@@ -132,11 +132,11 @@ NOT_THE_DAEMON: Sequence[tuple[str, bytes, int, str]] = (
         4,
         "422 No: expected the daemon's JSON, found no Content-Type",
     ),
-    ("truncated", http_response(b'{"results": []}')[:-3], 1, "the connection broke in the middle of the answer"),
+    ("truncated", http_response(b'{"results": []}')[:-3], 1, "the connection broke during the reply"),
     ("silence", b"", 1, "no connection"),
-    ("ssh", b"SSH-2.0-OpenSSH_9.2\r\n", 1, "unusable response: not HTTP as it should be"),
+    ("ssh", b"SSH-2.0-OpenSSH_9.2\r\n", 1, "unusable response: the reply is not valid HTTP"),
     ("endless", http_response(b" " * (64 * 1024 * 1024 + 1)), 1, "unusable response: more than 67108864 bytes"),
-    ("no-gzip", http_response(b"not gzip", "Content-Encoding: gzip"), 1, "not compressed as it says"),
+    ("no-gzip", http_response(b"not gzip", "Content-Encoding: gzip"), 1, "not compressed as its header says"),
 )
 
 
@@ -196,7 +196,7 @@ async def test_a_silent_server_is_a_timeout() -> None:
         result = await run(url, "images", "--timeout", "50ms")
         done.set()
     assert result.exit_code == 1
-    assert "no response in time (see --timeout): no whole answer within the deadline\n" in result.stderr
+    assert "no response in time (see --timeout): no complete reply within the timeout\n" in result.stderr
 
 
 IMAGE = b'{"uuid": "image-1", "name": "n", "controller": "dc1"}'

@@ -230,7 +230,7 @@ async def test_a_client_without_access_is_rejected(tmp_path: Path) -> None:
     async with set_up(tmp_path, tokens=TOKENS, anonymous=[]) as setup:
         anonymous = await setup("--image", "done", "--until", "completed")
         assert (anonymous.exit_code, anonymous.stdout) == (4, "")
-        assert "401 Credentials are needed" in anonymous.stderr
+        assert "401 Valid credentials are required" in anonymous.stderr
         wrong = await setup("--image", "done", "--until", "completed", "--output", "json", token="aum_wrong")
         assert (wrong.exit_code, json.loads(wrong.stderr)["status"]) == (4, 401)
         assert "aum_wrong" not in wrong.output
@@ -384,7 +384,7 @@ async def test_the_script_ends_when_the_image_fails(tmp_path: Path) -> None:
 async def test_the_script_ends_at_the_timeout(tmp_path: Path) -> None:
     async with set_up(tmp_path) as setup, scripted(setup, "stalled", limit="2s") as cli:
         assert await cli.wait() == 3
-        assert "timed out; dc1  stuck  in_progress" in cli.err[-1]
+        assert "timed out; dc1  stalled  in_progress" in cli.err[-1]
         assert "may begin" not in "".join(cli.out)
 
 

@@ -99,7 +99,7 @@ async def test_the_client_reconnects_until_the_daemon_is_back() -> None:
     assert [str(item).removeprefix(url) for item in items if isinstance(item, ConnectionLost)] == [
         "the daemon ended the stream",
         "503 Service Unavailable: expected the daemon's JSON, found no Content-Type",
-        ": no connection: the connection broke in the middle of the answer",
+        ": no connection: the connection broke during the reply",
     ]
     assert all(b"Last-Event-ID: e-1" in head for head in heads[1:])
 
@@ -158,13 +158,13 @@ NOT_A_STREAM: Sequence[tuple[str, bytes, type[CommandError], str]] = (
     ("moved", response("302 Found"), ServerError, "302 Found"),
     ("no-content", response("204 No Content"), ServerError, "204 No Content"),
     ("nonsense", STREAM + b"event: state\ndata: {}\n\n", ServerError, "this version cannot decode the response"),
-    ("no-http", b"SSH-2.0\r\n", ServerError, "unusable response: not HTTP as it should be"),
+    ("no-http", b"SSH-2.0\r\n", ServerError, "unusable response: the reply is not valid HTTP"),
     ("closed", b"", ConnectionLost, "no connection: Server disconnected"),
     (
         "truncated",
         response("403 No", b"12345")[:-1],
         ConnectionLost,
-        "the connection broke in the middle of the answer",
+        "the connection broke during the reply",
     ),
 )
 
