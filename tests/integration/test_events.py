@@ -99,7 +99,7 @@ async def test_annotations_are_sent_at_once_and_health_only_when_it_changes(tmp_
         await failed(daemon, "dc2", "connect")
         await reader.until(lambda reader: not reader.controllers["dc2"]["up"])
         assert reader.controllers["dc2"]["reason"] == "connect"
-        assert reader.controllers["dc2"]["seen_at"]
+        assert reader.reads["dc2", "image"]["seen_at"]
         received = len(reader.kinds)
         await failed(daemon, "dc2", "connect", times=5)
         await patch(daemon, uuid, {"annotations": {"change": "CHG-2"}})
@@ -316,9 +316,9 @@ async def test_a_stale_controller_keeps_its_images_in_the_stream_and_its_404_say
         uuid = active(daemon)
         await simulator.controllers["dc1"].stop_listening()
         async with reading(daemon) as reader:
-            await reader.until(lambda reader: reader.controllers.get("dc1", {}).get("stale", False))
+            await reader.until(lambda reader: reader.reads.get(("dc1", "image"), {}).get("stale", False))
             assert reader.image(uuid)["state"] == "in_progress"
-            assert reader.controllers["dc1"]["seen_at"] < time.time()
+            assert reader.reads["dc1", "image"]["seen_at"] < time.time()
         for path in (f"/api/image/{uuid}", f"/api/image/{uuid}/nodes"):
             got = await ask(daemon, "GET", path, token=ROOT)
             assert (got.status, got.kind) == (404, "no-such-image")
