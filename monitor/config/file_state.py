@@ -3,18 +3,23 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from stat import S_ISREG
 
 FileState = tuple[int, int, int] | None
 """Time of the last write in nanoseconds, size and inode; None: there is no such file, or it cannot be looked at."""
 
 
 def file_state(path: Path) -> FileState:
-    """Follow links: a link that is pointed at another file is a change."""
+    """
+    Look at the file that a link points at: to point it at another one is a change.
+
+    A pipe changes by being read, and can be read only once, so of what is not a regular file only the inode counts.
+    """
     try:
         found = os.stat(path)  # noqa: PTH116  one name for all that follows
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if S_ISREG(found.st_mode) else (0, 0, found.st_ino)
 
 
 def file_states(paths: Iterable[Path]) -> dict[Path, FileState]:

@@ -112,7 +112,7 @@ async def test_check_config_accepts_the_example_and_lists_every_problem_of_anoth
     check = (*COMMAND, "check-config", "--config", str(tmp_path / "config.yml"), "--web.config.file", str(example))
     status, out, errors = await output_of(*check)
     assert (status, errors) == (0, "")
-    assert "good, 1 controller in 1 file" in out
+    assert "valid, 1 controller in 1 file" in out
     shutil.copy(tmp_path / "tls" / "server.pem", tmp_path / "tls" / "server.key")
     edit(example, "deny", "never")
     status, _, errors = await output_of(*check)

@@ -1,5 +1,6 @@
 """What of a file is a change."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,17 @@ def test_a_file_that_is_written_replaced_linked_or_removed_looks_different(
     before = file_state(path)
     change(path)
     assert file_state(path) != before
+
+
+def test_a_pipe_looks_the_same_after_it_was_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    before = file_state(tmp_path / "pipe")
+    ends = os.open(tmp_path / "pipe", os.O_RDWR)
+    os.write(ends, b"text")
+    os.read(ends, 4)
+    os.close(ends)
+    assert before is not None
+    assert file_state(tmp_path / "pipe") == before
 
 
 def test_a_file_that_is_not_changed_looks_the_same(tmp_path: Path) -> None:
