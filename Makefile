@@ -10,6 +10,10 @@ JOBS        ?= auto
 PYTEST_ARGS ?=
 PYTEST      := $(BIN)/pytest --numprocesses=$(JOBS) --maxprocesses=4
 
+# Tests start many processes; without a cache of the bytecode each of them compiles everything again.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX     := $(CURDIR)/$(VENV)/bytecode
+
 CORE   := monitor/model/*,monitor/metrics/*,monitor/avi/wire.py,monitor/avi/paging.py,monitor/avi/image.py,monitor/avi/values.py,monitor/avi/login.py,monitor/avi/errors.py,monitor/polling/changes.py,monitor/polling/health.py,monitor/polling/eta.py,monitor/patching/body.py,monitor/patching/fields.py,monitor/patching/annotations.py,monitor/patching/audit.py,monitor/patching/representation.py,monitor/patching/failures.py,monitor/patching/strict_json.py
 
 .PHONY: demo test torture lint bench requirements clean

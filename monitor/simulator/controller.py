@@ -153,7 +153,7 @@ class SimulatedController(ControllerState):
         return list(self.request_log.requests)
 
     async def requested(
-        self, count: int, *, path: str = "", method: str = "", answered: bool = False, within_s: float = 10.0
+        self, count: int, *, path: str = "", method: str = "", answered: bool = False, within_s: float = 120.0
     ) -> list[LoggedRequest]:
         """
         Wait until ``count`` matching requests have been received since the start; return all that match.
@@ -162,7 +162,7 @@ class SimulatedController(ControllerState):
         """
         return await self.request_log.requested(count, path=path, method=method, answered=answered, within_s=within_s)
 
-    async def next_request(self, *, path: str = "", method: str = "", within_s: float = 10.0) -> LoggedRequest:
+    async def next_request(self, *, path: str = "", method: str = "", within_s: float = 120.0) -> LoggedRequest:
         """Wait for one more matching request and its response. Raises: TimeoutError."""
         return await self.request_log.next_request(path=path, method=method, within_s=within_s)
 

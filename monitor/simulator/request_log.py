@@ -45,7 +45,7 @@ class RequestLog:
         changed.set()
 
     async def requested(
-        self, count: int, *, path: str = "", method: str = "", answered: bool = False, within_s: float = 10.0
+        self, count: int, *, path: str = "", method: str = "", answered: bool = False, within_s: float = 120.0
     ) -> list[LoggedRequest]:
         """
         Wait until ``count`` matching requests have been received since the start; return all that match.
@@ -57,7 +57,7 @@ class RequestLog:
                 await self._changed.wait()
         return found
 
-    async def next_request(self, *, path: str = "", method: str = "", within_s: float = 10.0) -> LoggedRequest:
+    async def next_request(self, *, path: str = "", method: str = "", within_s: float = 120.0) -> LoggedRequest:
         """Wait for one more matching request and its response. Raises: TimeoutError."""
         known = {id(request) for request in self._matching(path, method, answered=True)}
         async with asyncio.timeout(within_s):

@@ -13,18 +13,15 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import pytest
-import yaml
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import Simulator
 from monitor.simulator.faults import Fault
-from tests.e2e.test_alerting import free_address, health_of_rules, ship
-from tests.e2e.test_prometheus import Prometheus, any_image, scrapes_more
 from tests.support.daemons import polled, until, watching
 from tests.support.dashboards import Asked, Json, asked, boards, filled, promql_of, variables
 from tests.support.operators import TOKENS, ask, patch
-from tests.support.programs import eventually, program, started
-from tests.support.rules import RULES
+from tests.support.programs import eventually, free_address
+from tests.support.prometheus import Prometheus, any_image, prometheus_running, scraped, shipped, write_rules
 
 MAY_BE_EMPTY = {
     "fleet/panel/Controllers/I": "the simulated Controllers speak plain HTTP, and have no certificate that could expire"
@@ -35,8 +32,8 @@ GRAFANAS_OWN = {"__rate_interval": "4s", "__range": "1m"}  # as it counts them w
 Selection = Mapping[str, str]
 
 
-class Wall:
-    """The daemon's clock, which a test can leave behind."""
+class WallClock:
+    """The daemon's clock, which a test can set back."""
 
     behind_s = LONG_AGO_S
 
@@ -55,7 +52,7 @@ class Grafana:
     """Asks a Prometheus what Grafana would ask it."""
 
     def __init__(self, prometheus: Prometheus, session: aiohttp.ClientSession) -> None:
-        self._url = prometheus._url
+        self.prometheus = prometheus
         self._session = session
 
     async def answer(self, query: str, *, instant: bool = True) -> list[Series]:
@@ -63,15 +60,13 @@ class Grafana:
         now = time.time()
         span = {"time": str(now)} if instant else {"start": str(now - 3.0), "end": str(now), "step": "1"}
         path = "query" if instant else "query_range"
-        async with self._session.post(f"{self._url}/api/v1/{path}", data={"query": query, **span}) as response:
-            told = await response.json()
-        assert told["status"] == "success", (query, told)
-        result = told["data"]["result"]
+        async with self._session.post(
+            f"{self.prometheus.url}/api/v1/{path}", data={"query": query, **span}
+        ) as response:
+            answer = await response.json()
+        assert answer["status"] == "success", (query, answer)
+        result = answer["data"]["result"]
         return [Series(each["metric"], float((each.get("value") or each["values"][-1])[1])) for each in result]
-
-    async def health_of_rules(self) -> dict[str, str]:
-        """As of the rules beside which the dashboards are used."""
-        return await health_of_rules(self._url, self._session)
 
     async def selections(self, board: Json) -> list[Selection]:
         """All that a person can choose on the dashboard; of a variable of several values all at once."""
@@ -103,33 +98,23 @@ def _taken(variable: Json, labels: Mapping[str, str]) -> list[str]:
 async def prometheus_on(daemon: Daemon, folder: Path, hosts: Iterable[str]) -> AsyncIterator[Prometheus]:
     """A Prometheus that scrapes the daemon by each of its names, as targets of one job, and evaluates the rules."""
     port = daemon.url.rpartition(":")[2]
-    settings = yaml.safe_load(ship("prometheus.yml", folder, {"127.0.0.1:9093": free_address()}).read_text())
+    settings = shipped("prometheus.yml", {"127.0.0.1:9093": free_address()})
     (job,) = settings["scrape_configs"]
     job["static_configs"] = [{"targets": [f"{host}:{port}" for host in hosts]}]
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
-    for path in RULES.glob("*.yml"):
-        ship(f"rules/{path.name}", folder, {})
-    address = free_address()
-    options = ("config.file", folder / "prometheus.yml"), ("storage.tsdb.path", folder / "tsdb")
-    flags = [f"--{name}={value}" for name, value in (*options, ("web.listen-address", address))]
-    async with (
-        started(program("prometheus"), *flags, log=folder / "prometheus.log"),
-        aiohttp.ClientSession() as session,
-    ):
-        prometheus = Prometheus(f"http://{address}", session)
-        await eventually(prometheus.ready, bool)
+    write_rules(folder)
+    async with prometheus_running(settings, folder) as prometheus:
         yield prometheus
 
 
 @asynccontextmanager
-async def an_eventful_night(folder: Path, hosts: Iterable[str]) -> AsyncIterator[Grafana]:
+async def eventful_fleet(folder: Path, hosts: Iterable[str]) -> AsyncIterator[Grafana]:
     """
     The demo fleet when it is most interesting, seen by a Prometheus.
 
     One upload has failed and is annotated, one has stood still for long, others move; one Controller answers nothing
-    but errors, one says a word that nobody knows, and somebody came with a wrong token.
+    but errors, one reports an unknown state, and a client came with a wrong token.
     """
-    wall = Wall()
+    wall = WallClock()
     start = time.time() - LONG_AGO_S  # else what comes up later would have begun in the future
     async with Simulator.of("fleet", speed=0.0, start=start) as simulator, aiohttp.ClientSession() as session:
         simulator.clock.advance(400.0)
@@ -138,13 +123,13 @@ async def an_eventful_night(folder: Path, hosts: Iterable[str]) -> AsyncIterator
             watching(simulator, folder, tokens=TOKENS, annotations=annotations, wall=wall) as daemon,
             prometheus_on(daemon, folder, hosts) as prometheus,
         ):
-            await happen(simulator, daemon, wall)
-            await scrapes_more(daemon, 3)
+            await play_incidents(simulator, daemon, wall)
+            await scraped(daemon, 3)
             yield Grafana(prometheus, session)
 
 
-async def happen(simulator: Simulator, daemon: Daemon, wall: Wall) -> None:
-    """The night takes its course; everything that was seen until now was seen long ago."""
+async def play_incidents(simulator: Simulator, daemon: Daemon, wall: WallClock) -> None:
+    """Let all this happen; everything that was seen until now was seen long ago."""
     entry = await until(daemon, "fra", any_image("failed"))
     for name in simulator.controllers:
         await polled(daemon, name)
@@ -178,19 +163,18 @@ async def found(grafana: Grafana, query: Asked, chosen: Iterable[Selection]) -> 
     "hosts", [("127.0.0.1",), ("127.0.0.1", "localhost")], ids=["one daemon", "every series twice, as with a pair"]
 )
 async def test_every_query_of_every_dashboard_is_answered(tmp_path: Path, hosts: tuple[str, ...]) -> None:
-    async with an_eventful_night(tmp_path, hosts) as grafana:
+    async with eventful_fleet(tmp_path, hosts) as grafana:
         missing = await eventually(lambda: unanswered(grafana, boards()), lambda none: none == MAY_BE_EMPTY.keys())
         assert missing == MAY_BE_EMPTY.keys()
-        await tell_the_numbers(grafana)
-        await tell_what_stands_still(grafana)
-        health = await eventually(grafana.health_of_rules, lambda health: "unknown" not in health.values())
-        assert {name: said for name, said in health.items() if said != "ok"} == {}
+        await require_the_numbers(grafana)
+        await require_the_stalled_upload(grafana)
+        health = await eventually(grafana.prometheus.health_of_rules, lambda health: "unknown" not in health.values())
+        assert {name: state for name, state in health.items() if state != "ok"} == {}
 
 
-async def tell_the_numbers(grafana: Grafana) -> None:
+async def require_the_numbers(grafana: Grafana) -> None:
     """What stands at the top of *Fleet*."""
-    told = await numbers(grafana)
-    assert told == {
+    assert await numbers(grafana) == {
         "Controllers watched": 5.0,
         "Controllers down": 1.0,
         "In flight": 3.0,
@@ -208,7 +192,7 @@ async def numbers(grafana: Grafana) -> dict[str, float]:
     return {title: series.value for title, (series,) in answers.items()}
 
 
-async def tell_what_stands_still(grafana: Grafana) -> None:
+async def require_the_stalled_upload(grafana: Grafana) -> None:
     """The table of the uploads in flight: one row an upload in every column, and the one that stands is on ``sin``."""
     board = boards()["fleet"]
     (chosen,) = await grafana.selections(board)

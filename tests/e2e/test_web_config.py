@@ -21,7 +21,8 @@ from structlog.testing import capture_logs
 from monitor.cli.commands.simulate import write_config
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Simulator
-from tests.support.daemons import PATIENCE_S, polled, samples, watching
+from tests.support.daemons import polled, samples, watching
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.programs import eventually, output_of, program, started
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "web-config.yml"
@@ -89,7 +90,7 @@ def good() -> ssl.SSLContext:
 
 
 async def get(daemon: Daemon, context: ssl.SSLContext, path: str = "/metrics", **headers: str) -> tuple[int, str]:
-    timeout = aiohttp.ClientTimeout(PATIENCE_S)
+    timeout = aiohttp.ClientTimeout(WAIT_TIMEOUT_S)
     async with (
         aiohttp.ClientSession(timeout=timeout) as http,
         http.get(daemon.url + path, ssl=context, headers=headers) as response,
@@ -182,7 +183,7 @@ async def test_without_a_good_certificate_not_even_the_health_is_shown(daemon: D
 async def test_plain_http_to_the_tls_port_gets_no_answer(daemon: Daemon) -> None:
     reader, writer = await asyncio.open_connection(*daemon.address)
     writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         try:
             answer = await reader.read()
         except ConnectionResetError:

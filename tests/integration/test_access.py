@@ -18,7 +18,8 @@ from monitor.daemon.app import Daemon
 from monitor.daemon.logging import configure
 from monitor.simulator import ControllerSpec, Simulator
 from monitor.web.routes import ROUTES
-from tests.support.daemons import PATIENCE_S, polled, watching
+from tests.support.daemons import polled, watching
+from tests.support.limits import WAIT_TIMEOUT_S
 
 FLEET = (ControllerSpec(name="dc1", images=2), ControllerSpec(name="dc2", images=3))
 PASSWORDS = {"prometheus": "canary-password-1", "bob": "canary-password-2"}
@@ -74,7 +75,7 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
 
 @pytest.fixture
 async def http(daemon: Daemon) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(daemon.url, timeout=aiohttp.ClientTimeout(PATIENCE_S)) as session:
+    async with aiohttp.ClientSession(daemon.url, timeout=aiohttp.ClientTimeout(WAIT_TIMEOUT_S)) as session:
         yield session
 
 
@@ -151,7 +152,7 @@ async def test_the_headers_of_the_web_configuration_are_on_every_response(http: 
 
 async def test_they_are_also_on_the_response_to_a_malformed_request(daemon: Daemon) -> None:
     reader, writer = await asyncio.open_connection(*daemon.address)
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         writer.write(b"GET / HTTP/1.1\r\nAuthorization: Bearer \x01\r\n\r\n")
         answer = await reader.read()
     writer.close()
@@ -174,7 +175,7 @@ async def test_too_many_failures_are_answered_429_and_lock_out_no_known_credenti
 async def raw(daemon: Daemon, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(*daemon.address)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + request + b"\r\n")
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         answer = await reader.read()
     writer.close()
     return answer

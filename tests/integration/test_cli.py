@@ -18,7 +18,7 @@ from monitor import __version__
 from monitor.cli.commands.simulate import write_config
 from monitor.polling.resources import FAMILIES
 from monitor.simulator import SCENARIOS, ControllerSpec, Fault, Simulator
-from tests.support.daemons import PATIENCE_S
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import BOB, TOKENS
 from tests.support.programs import output_of
 
@@ -42,7 +42,7 @@ async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
     """Return the first line with the text."""
     assert stream is not None
     seen: list[str] = []
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         while line := (await stream.readline()).decode():
             seen.append(line)
             if text in line:
@@ -51,7 +51,7 @@ async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
 
 
 async def ended(running: asyncio.subprocess.Process) -> int:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         await running.communicate()
     assert running.returncode is not None
     return running.returncode
@@ -273,7 +273,7 @@ async def test_the_demo_ends_when_its_output_is_closed() -> None:
     pipe = asyncio.subprocess.PIPE
     demo = await asyncio.create_subprocess_exec(*COMMAND, "demo", "--listen", "127.0.0.1:0", stdout=pipe, stderr=pipe)
     assert demo.stdout
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         await demo.stdout.readline()
         demo.stdout._transport.close()  # type: ignore[attr-defined]  # there is no other way to close the pipe
         _, errors = await demo.communicate()

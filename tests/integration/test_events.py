@@ -18,8 +18,9 @@ from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from monitor.web.context import Limits
 from tests.support.conformance import require_conformance
-from tests.support.daemons import PATIENCE_S, QUICK, advancing, failed, polled, scrape, until, watching
+from tests.support.daemons import QUICK, advancing, failed, polled, scrape, until, watching
 from tests.support.events import Reader, reading
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import ALICE, EVE, ROOT, TOKENS, ask, patch, token
 
 SPECS = [
@@ -69,7 +70,7 @@ async def test_the_first_event_is_the_full_state(tmp_path: Path) -> None:
         state = await reader.next()
         assert state
         assert reader.kinds == ["state"]
-        assert abs(state["now"] - time.time()) < PATIENCE_S
+        assert abs(state["now"] - time.time()) < WAIT_TIMEOUT_S
         assert reader.controllers.keys() == {"dc1", "dc2"}
         assert {uuid for _, uuid in reader.images} == {track.object.uuid for _, track in daemon.fleet.objects("image")}
         image = reader.image(active(daemon))
@@ -146,7 +147,7 @@ async def test_a_compressed_stream_is_one_gzip_stream_with_a_checksum_at_its_end
     async with serving(tmp_path) as (daemon, _):
         uuid = active(daemon)
         inflate, text = zlib.decompressobj(16 + zlib.MAX_WBITS), b""
-        raw = aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=PATIENCE_S))
+        raw = aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=WAIT_TIMEOUT_S))
         async with raw as http, http.get(f"{daemon.url}/api/events", headers={"Accept-Encoding": "gzip"}) as response:
             assert response.headers["Content-Encoding"] == "gzip"
             while uuid.encode() not in text:
@@ -206,7 +207,7 @@ async def test_a_shutdown_ends_every_stream_cleanly(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as tasks, serving(tmp_path) as (daemon, _):
         for _ in range(5):
             tasks.create_task(follow(daemon), name="reader")
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             while len(readers) < 5 or not all(reader.kinds for reader in readers):
                 await polled(daemon, "dc1")
     assert [reader.kinds[0] for reader in readers] == ["state"] * 5
@@ -215,7 +216,7 @@ async def test_a_shutdown_ends_every_stream_cleanly(tmp_path: Path) -> None:
 async def test_without_changes_there_are_heartbeats(tmp_path: Path) -> None:
     async with serving(tmp_path, limits=Limits(heartbeat_s=0.01)) as (daemon, _), reading(daemon) as reader:
         await reader.next()
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             while (await reader.response.content.readline()) != b": \n":
                 pass
 
@@ -230,7 +231,7 @@ async def test_one_reader_too_many_is_told_to_retry(tmp_path: Path) -> None:
             got = await ask(daemon, "GET", "/api/events", token=ROOT)
             assert (got.status, got.kind, got.headers["Retry-After"]) == (503, "too-many-readers", "5")
             require_conformance("GET", "/api/events", got.status, got.headers, got.body)
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             while daemon.context.event_stream.readers:
                 await polled(daemon, "dc1")
         async with reading(daemon) as reader:
@@ -251,8 +252,8 @@ async def test_a_reader_that_does_not_read_is_disconnected_and_delays_no_other(t
             await reader.next()
             await patch(daemon, active(daemon), {"annotations": {"a": "b"}})
             await reader.until(lambda reader: reader.image(active(daemon))["annotations"] == {"a": "b"})
-            async with asyncio.timeout(PATIENCE_S):
-                while daemon.context.event_stream.readers > 1:  # noqa: ASYNC110  nothing tells that a reader was cut off
+            async with asyncio.timeout(WAIT_TIMEOUT_S):
+                while daemon.context.event_stream.readers > 1:  # noqa: ASYNC110  nothing tells of a disconnected reader
                     await asyncio.sleep(0.05)
         frozen.close()
 
@@ -263,7 +264,7 @@ async def test_the_duration_of_a_stream_is_measured_until_its_response_begins(tm
             await reader.next()
         name = "avi_upgrade_monitor_http_request_duration_seconds_count"
         wanted = f'{name}{{code="200",method="GET",route="/api/events"}} 1.0'
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             while wanted not in await scrape(daemon):
                 await polled(daemon, "dc1")
 
@@ -332,7 +333,7 @@ async def test_a_reader_that_disconnects_is_not_logged_as_an_error(
         for encoding in ("identity", "gzip"):
             async with reading(daemon, Accept_Encoding=encoding) as reader:
                 await reader.response.content.readany()
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(WAIT_TIMEOUT_S):
                 while daemon.context.event_stream.readers:
                     await polled(daemon, "dc1")
     assert not [record for record in caplog.records if record.name == "aiohttp.server"]

@@ -12,7 +12,8 @@ import pytest
 from monitor.daemon.app import Daemon
 from monitor.simulator import Account, ControllerSpec, Fault, PatchPolicy, SimulatedController, Simulator
 from monitor.web.context import Limits
-from tests.support.daemons import PATIENCE_S, QUICK, polled, samples, scrape, until, watching
+from tests.support.daemons import QUICK, polled, samples, scrape, until, watching
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
 
 SPEC = ControllerSpec(name="dc1", version="30.2.1", images=2)
@@ -518,7 +519,7 @@ async def test_a_body_that_arrives_too_slowly_is_refused(tmp_path: Path) -> None
 
         headers = {"Authorization": f"Bearer {BOB}", "X-Avi-Version": "30.2.1", "Content-Type": "application/json"}
         async with (
-            aiohttp.ClientSession(daemon.url, headers=headers, timeout=aiohttp.ClientTimeout(PATIENCE_S)) as http,
+            aiohttp.ClientSession(daemon.url, headers=headers, timeout=aiohttp.ClientTimeout(WAIT_TIMEOUT_S)) as http,
             http.patch(f"/api/image/{uuid}", data=slow_body()) as response,
         ):
             problem = await response.json(content_type="application/problem+json")

@@ -31,7 +31,8 @@ from monitor.config.types import Config
 from monitor.daemon.app import Daemon, running
 from monitor.daemon.reload import ReloadTiming, read_settled
 from monitor.simulator import ControllerSpec, Simulator
-from tests.support.daemons import PATIENCE_S, QUICK, samples, watching
+from tests.support.daemons import QUICK, samples, watching
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import ROOT, TOKENS
 
 CA = trustme.CA()
@@ -70,7 +71,7 @@ ALLOWED, OTHER = client("prometheus.example.net"), client("grafana.example.net")
 async def ask(
     url: str, context: ssl.SSLContext, headers: dict[str, str], *, method: str = "GET", path: str = "/metrics"
 ) -> tuple[int, str]:
-    timeout = aiohttp.ClientTimeout(PATIENCE_S)
+    timeout = aiohttp.ClientTimeout(WAIT_TIMEOUT_S)
     async with (
         aiohttp.ClientSession(timeout=timeout) as http,
         http.request(method, url + path, ssl=context, headers=headers) as response,
@@ -141,7 +142,7 @@ def timing_of(way: Way) -> ReloadTiming:
 
 
 async def logged(logs: Logs, event: str) -> MutableMapping[str, Any]:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         while not (found := [log for log in logs if log["event"] == event]):  # noqa: ASYNC110  a log has no event to wait for
             await asyncio.sleep(0.01)
     return found[0]

@@ -1,4 +1,4 @@
-"""A database that does not answer: reads and metrics go on, a PATCH is refused, and all heals by itself."""
+"""A database that does not answer: reads and metrics go on, a PATCH is refused, and the daemon recovers by itself."""
 
 import asyncio
 import sqlite3
@@ -9,7 +9,8 @@ from pathlib import Path
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
 from tests.support.conformance import require_conformance
-from tests.support.daemons import PATIENCE_S, polled, samples, scrape, until, watching
+from tests.support.daemons import polled, samples, scrape, until, watching
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import ROOT, TOKENS, ask, audit, patch
 
 
@@ -26,7 +27,7 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Daemon, SimulatedControll
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Somebody else holds the database, as a careless backup does."""
+    """Another process holds the database, as a careless backup does."""
     other = sqlite3.connect(folder / "state.db", isolation_level=None, timeout=10.0)
     other.execute("BEGIN EXCLUSIVE")
     try:
@@ -36,9 +37,9 @@ def locked(folder: Path) -> Iterator[None]:
         other.close()
 
 
-async def healed(daemon: Daemon) -> None:
-    """Wait until the daemon says that it is ready again."""
-    async with asyncio.timeout(PATIENCE_S):
+async def recovered(daemon: Daemon) -> None:
+    """Wait until the daemon is ready again."""
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         while (await ask(daemon, "GET", "/-/ready")).status != 200:
             await polled(daemon, "dc1")
 
@@ -49,7 +50,7 @@ async def test_a_patch_is_refused_while_the_database_is_locked_and_done_after(tm
             for body in ({"annotations": {"a": "b"}}, {"name": "x"}):
                 got = await patch(daemon, uuid, body)
                 assert (got.status, got.kind) == (503, "database-down")
-                assert got.json["detail"] == "nothing was changed: the database says database is locked"
+                assert got.json["detail"] == "nothing was changed: the database failed: database is locked"
             ready = await ask(daemon, "GET", "/-/ready")
             assert (ready.status, ready.body) == (503, b"not ready: the database does not answer\n")
             await polled(daemon, "dc1", 3)
@@ -58,7 +59,7 @@ async def test_a_patch_is_refused_while_the_database_is_locked_and_done_after(tm
             assert samples(text, "avi_image_annotations", image_uuid=uuid) == [0.0]
             assert samples(text, "avi_upgrade_monitor_audit_write_failures_total")[0] >= 2.0
             assert (await ask(daemon, "GET", f"/api/image/{uuid}")).json["annotations"] == {}
-        await healed(daemon)
+        await recovered(daemon)
         assert not [request for request in dc1.requests if request.method == "PATCH"]
         assert (await patch(daemon, uuid, {"annotations": {"a": "b"}})).status == 200
         assert [entry["outcome"] for entry in await audit(daemon)] == ["done"]
@@ -76,9 +77,9 @@ async def test_an_adjustment_that_the_controller_took_is_recorded_when_the_datab
                 got = await call
         assert (got.status, got.kind) == (500, "not-recorded")
         require_conformance("PATCH", f"/api/image/{uuid}", got.status, got.headers, got.body)
-        assert "the Controller took the adjustment" in got.json["detail"]
+        assert got.json["detail"].startswith("the Controller made the change; the audit and annotations follow when ")
         assert dc1.image(uuid)["name"] == "x"
-        await healed(daemon)
+        await recovered(daemon)
         (entry,) = await audit(daemon)
         assert (entry["outcome"], entry["changes"]["annotations.a"]) == ("done", [None, "b"])
         shown = await ask(daemon, "GET", f"/api/image/{uuid}")
@@ -87,7 +88,7 @@ async def test_an_adjustment_that_the_controller_took_is_recorded_when_the_datab
         assert samples(await scrape(daemon), "avi_upgrade_monitor_patches_total", outcome="done") == [1.0]
 
 
-async def test_the_audit_says_that_it_cannot_be_read(tmp_path: Path) -> None:
+async def test_an_audit_that_cannot_be_read_is_answered_with_the_reason(tmp_path: Path) -> None:
     async with serving(tmp_path) as (daemon, _, uuid):
         await patch(daemon, uuid, {"annotations": {"a": "b"}})
         (tmp_path / "state.db").rename(tmp_path / "elsewhere.db")
@@ -114,11 +115,11 @@ async def test_a_daemon_that_starts_beside_another_watches_and_changes_nothing_u
             await until(second, "dc1", lambda entry: entry.session.up)
             got = await patch(second, uuid, {"annotations": {"a": "c"}})
             assert (got.status, got.kind) == (503, "database-down")
-            assert "the database says another monitor writes to it" in got.json["detail"]
+            assert "the database failed: another daemon has the database open" in got.json["detail"]
             assert (await ask(second, "GET", "/-/ready")).status == 503
             assert samples(await scrape(second), "avi_image_annotations", image_uuid=uuid) == [0.0]
             assert (await patch(first, uuid, {"annotations": {"a": "d"}})).status == 200
-        await healed(second)
+        await recovered(second)
         assert (await ask(second, "GET", f"/api/image/{uuid}")).json["annotations"] == {"a": "d"}
         assert (await patch(second, uuid, {"annotations": {"a": "c"}})).status == 200
         assert [entry["outcome"] for entry in await audit(second)] == ["done"] * 3

@@ -15,7 +15,7 @@ import pytest
 
 from monitor.cli.commands.simulate import write_config
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
-from tests.support.daemons import PATIENCE_S
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.service_manager import ReceivingManager, manager_at
 
 SPEC = ControllerSpec(name="dc1", images=1, uploads=(UploadSpec(duration=600.0, started_ago=300.0),))
@@ -73,7 +73,7 @@ async def service(
 async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
     """Read until a line contains the text."""
     assert stream is not None
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         while line := (await stream.readline()).decode():
             if text in line:
                 return line

@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 from monitor.cli import main
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator, UploadSpec
-from tests.support.daemons import PATIENCE_S, until, watching
+from tests.support.daemons import until, watching
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import EVE, TOKENS
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +84,7 @@ class Running:
 
     async def wait(self) -> int:
         """Wait for its end, and return the exit code."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             out, err = await self.process.communicate()
         self.out += out.decode().splitlines()
         self.err += err.decode().splitlines()
@@ -94,7 +95,7 @@ class Running:
 
 async def _line_with(stream: asyncio.StreamReader | None, text: str, seen: list[str]) -> None:
     assert stream is not None
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         while line := (await stream.readline()).decode():
             seen.append(line.rstrip("\n"))
             if text in line:

@@ -20,7 +20,8 @@ from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from monitor.web.app import make_app
 from monitor.web.context import Limits
 from monitor.web.routes import ROUTES
-from tests.support.daemons import PATIENCE_S, polled, until, watching
+from tests.support.daemons import polled, until, watching
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.polling import entry_of
 
 FLEET = (
@@ -45,7 +46,7 @@ async def daemon(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Daemon]:
 
 @pytest.fixture
 async def http(daemon: Daemon) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(daemon.url, timeout=aiohttp.ClientTimeout(PATIENCE_S)) as session:
+    async with aiohttp.ClientSession(daemon.url, timeout=aiohttp.ClientTimeout(WAIT_TIMEOUT_S)) as session:
         yield session
 
 
@@ -326,7 +327,7 @@ async def test_a_scraper_that_does_not_read_is_disconnected_and_delays_no_other(
         await response.read()
     name = "avi_upgrade_monitor_http_request_duration_seconds_count"
     labels = {"route": "/metrics", "method": "GET", "code": "499"}
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         while not daemon.context.self_metrics.registry.get_sample_value(name, labels):  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(0.01)
     writer.close()
@@ -344,7 +345,7 @@ async def test_malformed_requests_are_refused_and_not_logged(daemon: Daemon, cap
 async def answer_to(daemon: Daemon, sent: bytes) -> bytes:
     """Everything that the daemon sends in response, until it closes the connection."""
     reader, writer = await asyncio.open_connection(*daemon.address)
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         writer.write(sent)
         answer = await reader.read()
     writer.close()

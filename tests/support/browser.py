@@ -27,7 +27,8 @@ from playwright.async_api import (
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import SimulatedController, Simulator
-from tests.support.daemons import PATIENCE_S, QUICK, polled, watching
+from tests.support.daemons import QUICK, polled, watching
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.programs import program
 
 ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts"
@@ -56,7 +57,7 @@ _TOO_WIDE = """[...document.querySelectorAll("body *")].filter(
   (each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5).slice(0, 5).map(
   (each) => each.outerHTML.slice(0, 120))"""
 
-expect.set_options(timeout=PATIENCE_S * 1e3)
+expect.set_options(timeout=WAIT_TIMEOUT_S * 1e3)
 
 
 class TabErrors:

@@ -39,8 +39,6 @@ QUICK: Mapping[str, object] = {
 QUICK_RELOAD = ReloadTiming(watch_interval_s=0.05, settle_s=0.01, retry_interval_s=0.05)
 """A reload is not what most tests wait for; the watcher looks twenty times a second."""
 
-PATIENCE_S = WAIT_TIMEOUT_S
-
 
 @asynccontextmanager
 async def watching(
@@ -121,7 +119,7 @@ async def until(daemon: Daemon, controller: str, what: Callable[[Entry], bool]) 
     happened = asyncio.Event()
     unsubscribe = daemon.fleet.subscribe(lambda name, _entry, _: happened.set() if name == controller else None)
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             while controller not in daemon.fleet.entries or not what(daemon.fleet.entries[controller]):
                 happened.clear()
                 await happened.wait()

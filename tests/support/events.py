@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 
 from monitor.daemon.app import Daemon
-from tests.support.daemons import PATIENCE_S
+from tests.support.limits import WAIT_TIMEOUT_S
 
 Json = dict[str, Any]
 
@@ -29,7 +29,7 @@ class Reader:
     async def next(self) -> Json | None:
         """Read and apply the next event; None at the end of the stream."""
         kind, data = "message", ""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             while line := (await self.response.content.readline()).decode():
                 name, _, value = line.rstrip("\n").partition(": ")
                 if line == "\n" and data:

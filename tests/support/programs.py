@@ -1,10 +1,13 @@
-"""Real programs as judges: found or skipped with the reason, started, asked, ended."""
+"""Real programs that tests start and ask: found, or the test is skipped with the reason."""
 
 import asyncio
+import os
 import shutil
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import SystemRandom
 from typing import TypeVar
 
 import pytest
@@ -13,7 +16,8 @@ from tests.support.limits import WAIT_TIMEOUT_S
 
 T = TypeVar("T")
 
-PATIENCE_S = WAIT_TIMEOUT_S
+_PORTS = range(20_000, 32_000)
+_MOST_WORKERS = 64
 
 
 def program(name: str) -> str:
@@ -28,14 +32,14 @@ async def output_of(*command: str, stdin: bytes = b"") -> tuple[int, str, str]:
     """Run a program to its end: exit status, standard output, standard error."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         out, err = await process.communicate(stdin)
     return process.returncode or 0, out.decode(), err.decode()
 
 
 @asynccontextmanager
 async def started(*command: str, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A program that runs as long as the context; what it says goes to ``log``."""
+    """A program that runs as long as the context; its output goes to ``log``."""
     with log.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(*command, stdout=sink, stderr=sink)
         try:
@@ -47,10 +51,29 @@ async def started(*command: str, log: Path) -> AsyncIterator[asyncio.subprocess.
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
-    """Ask a foreign program until its answer is good; it has no way to call us back."""
+    """Ask a program until its answer is good, where it has no way to tell us."""
     loop = asyncio.get_running_loop()
-    ends = loop.time() + PATIENCE_S
+    ends = loop.time() + WAIT_TIMEOUT_S
     while not good(answer := await ask()):
         assert loop.time() < ends, f"the last answer was {answer!r}"
         await asyncio.sleep(0.1)
     return answer
+
+
+def free_address() -> str:
+    """
+    Return an address on which a program can listen.
+
+    Its port is below those that the kernel gives to other sockets, and no two workers of pytest-xdist use the same
+    ones: nothing takes it before the program does.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = range(_PORTS.start + worker % _MOST_WORKERS, _PORTS.stop, _MOST_WORKERS)
+    while True:
+        address = ("127.0.0.1", SystemRandom().choice(ports))
+        with socket.socket() as probe:
+            try:
+                probe.bind(address)
+            except OSError:  # it is in use
+                continue
+        return "{}:{}".format(*address)

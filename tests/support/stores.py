@@ -12,7 +12,7 @@ from sqlalchemy import text
 from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Intent, Outcome, faults
 from monitor.store import Store
-from tests.support.daemons import PATIENCE_S
+from tests.support.limits import WAIT_TIMEOUT_S
 
 DONE = Outcome(outcome="done", answer=200)
 UNKNOWN = Outcome(
@@ -86,7 +86,7 @@ async def run(store: Store, statement: str, **values: object) -> None:
 
 async def heal(store: Store) -> None:
     """Flush as the daemon does, until the database is back."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         while not is_up(store):
             await store.try_flush()
 
@@ -99,7 +99,7 @@ async def lose_lock(store: Store, url: str) -> None:
     killer = await asyncpg.connect(url)
     ours = "locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     await killer.execute(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE {ours}")  # noqa: S608  our own
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         while not store.database._lock.lost():
             await killer.execute("SELECT 1")
     await killer.close()

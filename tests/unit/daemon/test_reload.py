@@ -19,6 +19,7 @@ from monitor.config.web_config import WebConfig
 from monitor.daemon.reload import Reloader, ReloadTiming, read_settled
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import ConfigError
+from tests.support.limits import WAIT_TIMEOUT_S
 
 HASH = f"$2b$04${'.' * 53}"
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
@@ -251,7 +252,7 @@ async def test_without_tls_there_is_no_context(tmp_path: Path) -> None:
 
 async def test_it_watches_by_itself(files: Files) -> None:
     files.write("web.yml", f"{TLS}# changed\n")
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(WAIT_TIMEOUT_S), asyncio.TaskGroup() as tasks:
         watching = tasks.create_task(files.reloader.run(), name="reload")
         await files.happened.wait()
         watching.cancel()
@@ -267,7 +268,7 @@ async def by_request(files: Files) -> None:
 
 
 async def by_signal(files: Files) -> None:
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(WAIT_TIMEOUT_S), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(files.reloader.run(), name="reload")
         files.reloader.request()
         await files.ended.wait()

@@ -16,7 +16,6 @@ from monitor.web.server import Listener
 from tests.support.limits import WAIT_TIMEOUT_S
 
 CA = trustme.CA()
-HANG_S = 60.0  # nothing waits on purpose; a busy machine needs some of it for a hundred handshakes
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 both_loops = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
