@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 import socket
 import time
 import zlib
@@ -244,7 +245,7 @@ async def test_a_reader_that_does_not_read_is_disconnected_and_delays_no_other(t
     big = {"name": long, "tenant_ref": long, "type": long, "img_state": {"reason": long}, **build}
     images = [{**big, "uuid": f"image-{number}"} for number in range(4000)]  # more than the kernel's buffers take
     rare = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
-    limits = Limits(event_write_timeout_s=2.0)  # the other reader has to keep it, on a busy machine, too
+    limits = Limits(event_write_timeout_s=5.0)  # the other reader has to keep it, on a busy machine, too
     async with serving(tmp_path, poll=rare, limits=limits, more_images=images) as (daemon, _):
         frozen = socket.create_connection(daemon.address)
         frozen.sendall(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -323,7 +324,10 @@ async def test_a_stale_controller_keeps_its_images_in_the_stream_and_its_404_say
         for path in (f"/api/image/{uuid}", f"/api/image/{uuid}/nodes"):
             got = await ask(daemon, "GET", path, token=ROOT)
             assert (got.status, got.kind) == (404, "no-such-image")
-            assert got.json["detail"].startswith(f"dc1 (connect) had the image {uuid}, but cannot be read for too long")
+            said = (
+                rf"dc1 \((connect|timeout)\) had the image {uuid}, but cannot be read for too long"  # as busy as it is
+            )
+            assert re.match(said, got.json["detail"])
 
 
 async def test_a_reader_that_disconnects_is_not_logged_as_an_error(
