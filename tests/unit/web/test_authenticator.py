@@ -25,6 +25,7 @@ from monitor.model.secret import Secret
 from monitor.web.auth.authenticator import Authenticator, Caller
 from monitor.web.auth.passwords import Passwords
 from monitor.web.problems import Problem
+from tests.support.strategies import BOUNDED
 
 TOKENS = (
     Token(name="alice", digest=digest_of("aum_old"), scopes=frozenset({"annotate"})),
@@ -140,6 +141,7 @@ async def test_any_other_credential_is_refused_and_never_treated_as_anonymous(cr
     assert bench.failures == 1
 
 
+@BOUNDED
 @given(credential=st.text(st.characters(exclude_characters="\r\n\0", codec="utf-8"), max_size=40))
 def test_any_text_is_refused_and_logged_once(credential: str) -> None:
     with capture_logs() as logs:
