@@ -96,7 +96,7 @@ async def test_an_audit_that_cannot_be_read_is_answered_with_the_reason(tmp_path
         assert (got.status, got.kind) == (503, "database-down")
         read = await ask(daemon, "GET", "/api/audit", token=ROOT)
         assert (read.status, read.kind) == (503, "database-down")
-        assert read.json["detail"].startswith("the audit cannot be read: the database says ")
+        assert read.json["detail"].startswith("the audit cannot be read: the database failed: ")
         require_conformance("GET", "/api/audit", read.status, read.headers, read.body)
 
 

@@ -30,7 +30,7 @@ async def list_audit(request: web.Request) -> web.Response:
     try:
         found = await _read(request, size + 1)
     except StoreError as error:
-        raise Problem("database-down", f"the audit cannot be read: the database says {error}") from error
+        raise Problem("database-down", f"the audit cannot be read: the database failed: {error}") from error
     more = other_page(request, before=found[size - 1].number) if len(found) > size else UNSET
     page = AuditPage([_audit_entry(entry) for entry in found[:size]], more)
     return web.Response(body=msgspec.json.encode(page), content_type="application/json")
