@@ -15,7 +15,7 @@ from monitor.avi.image import decode_image
 from monitor.model.image import Image, ImageState, TrackedImage
 from monitor.model.snapshot import Altered, Appeared, ObjectList, Vanished
 from monitor.model.tracked import Event, ProgressMark
-from monitor.polling.changes import changes, fingerprint, follow, snapshot
+from monitor.polling.changes import diff, fingerprint, follow, make_snapshot
 from tests.support.strategies import BOUNDED, FEW, dumps, images
 
 EVENT = Event("Extract", "10.0.0.11", "running", "SYSERR_PENDING", 100.0, None, 5.0)
@@ -199,12 +199,12 @@ def done(uuid: str, ended_at: float) -> TrackedImage:
     ],
 )
 def test_a_snapshot_knows_when_the_next_detail_ends(tracks: dict[str, TrackedImage], ends_at: float) -> None:
-    assert snapshot(ObjectList(), tracks, at=1000.0, stalled_after_s=inf).next_change_at == ends_at
+    assert make_snapshot(ObjectList(), tracks, at=1000.0, stalled_after_s=inf).next_change_at == ends_at
 
 
 def test_a_snapshot_holds_what_it_is_given() -> None:
     object_list, tracks = ObjectList(raws={"u1": Raw(), "u2": Raw()}), {"u1": track_of(IMAGE)}
-    taken = snapshot(object_list, tracks, at=1000.0, stalled_after_s=inf)
+    taken = make_snapshot(object_list, tracks, at=1000.0, stalled_after_s=inf)
 
     assert (taken.object_list, taken.objects, taken.undecodable) == (object_list, tracks, frozenset({"u2"}))
 
@@ -212,38 +212,38 @@ def test_a_snapshot_holds_what_it_is_given() -> None:
 def test_a_snapshot_knows_when_an_active_image_will_have_stalled() -> None:
     tracks = {"u1": track_of(IMAGE, at=900.0), "u2": done("u2", 500.0)}
 
-    assert snapshot(ObjectList(), tracks, at=1000.0, stalled_after_s=600.0).next_change_at == 1500.0
+    assert make_snapshot(ObjectList(), tracks, at=1000.0, stalled_after_s=600.0).next_change_at == 1500.0
 
 
 # --- changes
 
 
 def test_an_image_that_is_new_appeared() -> None:
-    assert changes({}, {"u1": track_of(IMAGE)}) == (Appeared(IMAGE),)
+    assert diff({}, {"u1": track_of(IMAGE)}) == (Appeared(IMAGE),)
 
 
 def test_an_image_that_is_gone_vanished() -> None:
-    assert changes({"u1": track_of(IMAGE)}, {}) == (Vanished(IMAGE),)
+    assert diff({"u1": track_of(IMAGE)}, {}) == (Vanished(IMAGE),)
 
 
 def test_an_image_that_moved_is_altered_and_moved() -> None:
     after = replace(IMAGE, progress_ratio=0.6)
     before = track_of(IMAGE)
 
-    assert changes({"u1": before}, {"u1": track_of(after, before.mark)}) == (Altered(IMAGE, after, moved=True),)
+    assert diff({"u1": before}, {"u1": track_of(after, before.mark)}) == (Altered(IMAGE, after, moved=True),)
 
 
 def test_an_image_that_was_renamed_is_altered_but_did_not_move() -> None:
     after = replace(IMAGE, name="renamed")
     before = track_of(IMAGE)
 
-    assert changes({"u1": before}, {"u1": track_of(after, before.mark)}) == (Altered(IMAGE, after, moved=False),)
+    assert diff({"u1": before}, {"u1": track_of(after, before.mark)}) == (Altered(IMAGE, after, moved=False),)
 
 
 def test_a_track_that_was_kept_is_no_change() -> None:
     tracks = {"u1": track_of(IMAGE)}
 
-    assert changes(tracks, dict(tracks)) == ()
+    assert diff(tracks, dict(tracks)) == ()
 
 
 def test_changes_come_in_the_order_of_the_newer_then_what_vanished() -> None:
@@ -252,7 +252,7 @@ def test_changes_come_in_the_order_of_the_newer_then_what_vanished() -> None:
     before = {"old": track_of(old), "u1": track_of(IMAGE)}
     after = {"new": track_of(new), "u1": track_of(moved, before["u1"].mark)}
 
-    assert changes(before, after) == (Appeared(new), Altered(IMAGE, moved, moved=True), Vanished(old))
+    assert diff(before, after) == (Appeared(new), Altered(IMAGE, moved, moved=True), Vanished(old))
 
 
 @BOUNDED
@@ -261,7 +261,7 @@ def test_the_same_image_twice_is_no_change(image: Image) -> None:
     before = {"u1": track_of(image, at=1000.0)}
     after = {"u1": track_of(image, before["u1"].mark, at=2000.0)}
 
-    assert changes(before, after) == ()
+    assert diff(before, after) == ()
 
 
 @FEW
@@ -270,7 +270,7 @@ def test_every_image_that_differs_is_in_the_changes_once(before: dict[str, Image
     old = {uuid: track_of(image) for uuid, image in before.items()}
     new = {uuid: track_of(image, old[uuid].mark if uuid in old else None) for uuid, image in after.items()}
 
-    kinds = [type(change) for change in changes(old, new)]
+    kinds = [type(change) for change in diff(old, new)]
 
     assert (kinds.count(Appeared), kinds.count(Vanished), kinds.count(Altered)) == (
         len(after.keys() - before.keys()),

@@ -619,10 +619,13 @@ async def test_images_are_said_together_at_first_and_one_by_one_later() -> None:
 
 async def test_controllers_that_gave_no_answer_twice_draw_on_a_pool_of_their_own() -> None:
     slots = PollLimiter(16)
-    healthy, failing = slots.of(SessionHealth()), slots.of(SessionHealth(failed_in_a_row=2, reason="timeout"))
+    healthy, failing = (
+        slots.pool_for(SessionHealth()),
+        slots.pool_for(SessionHealth(failed_in_a_row=2, reason="timeout")),
+    )
     assert healthy is not failing
-    assert slots.of(SessionHealth(failed_in_a_row=1, reason="timeout")) is healthy
-    assert slots.of(SessionHealth(failed_in_a_row=9, reason="http_5xx")) is healthy
+    assert slots.pool_for(SessionHealth(failed_in_a_row=1, reason="timeout")) is healthy
+    assert slots.pool_for(SessionHealth(failed_in_a_row=9, reason="http_5xx")) is healthy
     for _ in range(2):
         await failing.acquire()
     assert failing.locked()

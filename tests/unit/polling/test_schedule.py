@@ -13,34 +13,34 @@ def now() -> float:
 
 
 async def test_a_poller_is_overdue_once_its_poll_was_due_and_nothing_began() -> None:
-    pulse = PollWatchdog()
-    assert pulse.overdue_s == 0.0  # it was not even started
-    pulse.rests(until=now() + 60.0)
-    assert pulse.overdue_s == 0.0
-    pulse.rests(until=now() - 60.0)
-    assert pulse.overdue_s == pytest.approx(60.0, abs=5.0)
+    watchdog = PollWatchdog()
+    assert watchdog.overdue_s == 0.0  # it was not even started
+    watchdog.set_idle(until=now() + 60.0)
+    assert watchdog.overdue_s == 0.0
+    watchdog.set_idle(until=now() - 60.0)
+    assert watchdog.overdue_s == pytest.approx(60.0, abs=5.0)
 
 
 async def test_a_poll_is_overdue_once_it_lasts_longer_than_any_can() -> None:
-    pulse = PollWatchdog()
-    pulse.queues(PollLimiter(1).of(SessionHealth()), limit_s=100.0)
-    pulse.polls()
-    assert pulse.overdue_s == 0.0
-    pulse.queues(PollLimiter(1).of(SessionHealth()), limit_s=-60.0)
-    pulse.polls()
-    assert pulse.overdue_s == pytest.approx(60.0, abs=5.0)
+    watchdog = PollWatchdog()
+    watchdog.set_queued(PollLimiter(1).pool_for(SessionHealth()), limit_s=100.0)
+    watchdog.set_polling()
+    assert watchdog.overdue_s == 0.0
+    watchdog.set_queued(PollLimiter(1).pool_for(SessionHealth()), limit_s=-60.0)
+    watchdog.set_polling()
+    assert watchdog.overdue_s == pytest.approx(60.0, abs=5.0)
 
 
 async def test_who_waits_for_a_place_is_not_overdue_while_others_take_and_leave_theirs() -> None:
-    pulse, pool = PollWatchdog(), PollLimiter(1).of(SessionHealth())
-    pulse.queues(pool, limit_s=-60.0)
-    assert pulse.overdue_s == pytest.approx(60.0, abs=5.0), "nobody moved"
+    watchdog, pool = PollWatchdog(), PollLimiter(1).pool_for(SessionHealth())
+    watchdog.set_queued(pool, limit_s=-60.0)
+    assert watchdog.overdue_s == pytest.approx(60.0, abs=5.0), "nobody moved"
     await pool.acquire()
-    pool.moved_at = now() + 90.0
-    assert pulse.overdue_s == 0.0, "somebody took a place"
-    pool.moved_at = now() - 30.0
-    pulse.queues(pool, limit_s=20.0)
-    assert pulse.overdue_s == 0.0, "it came later than that"
-    before = pool.moved_at
+    pool.last_used_at = now() + 90.0
+    assert watchdog.overdue_s == 0.0, "somebody took a place"
+    pool.last_used_at = now() - 30.0
+    watchdog.set_queued(pool, limit_s=20.0)
+    assert watchdog.overdue_s == 0.0, "it came later than that"
+    before = pool.last_used_at
     pool.release()
-    assert pool.moved_at > before
+    assert pool.last_used_at > before
