@@ -74,16 +74,16 @@ class _Unbreakable(io.TextIOBase):
 
 
 def mask(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Blot out values under telling keys, ``key=value`` pairs in texts, and every living Secret wherever it stands."""
-    heads = _heads(Secret.born)
+    """Blot out values under telling keys, ``key=value`` pairs in texts, and every existing Secret anywhere."""
+    heads = _heads(Secret.created)
     return {key: "<secret>" if _SECRET_KEYS.search(key) else _masked(value, heads) for key, value in event.items()}
 
 
 @lru_cache(maxsize=1)
 def _heads(_born: int) -> Mapping[str, Collection[str]]:
-    """The living secrets by how they begin: a large fleet has thousands, and no text is searched for each."""
+    """The existing secrets by how they begin: a large fleet has thousands, and no text is searched for each."""
     heads: dict[str, set[str]] = {}
-    for secret in list(Secret.living.values()):
+    for secret in list(Secret.instances.values()):
         if len(text := secret.reveal()) >= _SHORTEST:
             heads.setdefault(text[:_SHORTEST], set()).add(text)
     return heads

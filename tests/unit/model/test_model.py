@@ -106,14 +106,14 @@ def test_equal_secrets_are_one_key() -> None:
 def test_a_secret_is_among_the_living_while_it_exists() -> None:
     secret = Secret("hunter2")
 
-    assert any(each is secret for each in Secret.living.values())
+    assert any(each is secret for each in Secret.instances.values())
 
 
 def test_a_secret_that_is_gone_is_not_kept_alive() -> None:
     secret = Secret("a text that no other test uses")
     del secret
 
-    assert "a text that no other test uses" not in {each.reveal() for each in Secret.living.values()}
+    assert "a text that no other test uses" not in {each.reveal() for each in Secret.instances.values()}
 
 
 def test_an_empty_secret_is_false() -> None:
