@@ -229,7 +229,7 @@ class Tracker(Generic[T]):
             self._controller,
             Subject(decoded, tracked.mark.changed_at, annotations, self._settings.exported),
             tiers=DETAIL if tracked.detail_until > at else NODE,
-            most=self.resource.budget(events).per_object,
+            max_series=self.resource.budget(events).per_object,
         )
         return replace(
             tracked,
@@ -272,8 +272,8 @@ class Tracker(Generic[T]):
     async def _make_pieces(self, snapshot: Snapshot[T]) -> tuple[Piece, ...]:
         """Join the exposition text of the objects, within the controller's budget."""
         rendered = {uuid: tracked.rendered for uuid, tracked in snapshot.objects.items()}
-        most = self.resource.budget(self._settings.events).per_controller
-        kept, dropped = render.apply_budget(self.resource.families, rendered, most=most)
+        max_series = self.resource.budget(self._settings.events).per_controller
+        kept, dropped = render.apply_budget(self.resource.families, rendered, max_series=max_series)
         dropped += sum(each.dropped for each in rendered.values())
         if dropped and not self._dropped:
             self._log.warning("series_dropped", resource=self.resource.name, series=dropped)
@@ -290,8 +290,8 @@ class Tracker(Generic[T]):
         pieces = self.collection.pieces
         if not self.collection.health.stale:
             rendered = {uuid: tracked.rendered for uuid, tracked in snapshot.objects.items()}
-            most = self.resource.budget(self._settings.events).per_controller
-            kept, _ = render.apply_budget(self.resource.families, rendered, most=most)
+            max_series = self.resource.budget(self._settings.events).per_controller
+            kept, _ = render.apply_budget(self.resource.families, rendered, max_series=max_series)
             pieces = update_pieces(pieces, render.join_by_family(self.resource.families, kept.values()))
         self.collection = replace(self.collection, snapshot=snapshot, pieces=pieces)
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
 from monitor.metrics.families import AnyFamily
-from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape, number
+from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape, format_number
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.model.errors import Reason
 from monitor.model.health import ReadHealth, SessionHealth
@@ -394,7 +394,7 @@ def test_versions_that_bite_stay_one_label_each() -> None:
     ids=str,
 )
 def test_a_number_is_written_as_by_every_other_exporter(value: float, text: str) -> None:
-    assert number(value) == text
+    assert format_number(value) == text
 
 
 # --- annotations

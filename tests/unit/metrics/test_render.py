@@ -49,8 +49,8 @@ IMAGE = Image(uuid="u1", state="in_progress", progress_ratio=0.5, events=EVENTS)
 CORE_SERIES, NODE_SERIES, DETAIL_SERIES = 10, 8, 6  # of IMAGE
 
 
-def rendered_of(image: Image = IMAGE, *, tiers: int = DETAIL, most: int = 1000) -> RenderedObject:
-    return render_object(IMAGE_FAMILIES, "c1", Subject(image, AT), tiers=tiers, most=most)
+def rendered_of(image: Image = IMAGE, *, tiers: int = DETAIL, max_series: int = 1000) -> RenderedObject:
+    return render_object(IMAGE_FAMILIES, "c1", Subject(image, AT), tiers=tiers, max_series=max_series)
 
 
 def names_in(rendered: RenderedObject) -> set[str]:
@@ -72,7 +72,7 @@ EXPORTED = frozenset({"change", "team"})
 @pytest.mark.parametrize("tiers", [CORE, NODE, DETAIL])
 def test_rendering_annotations_gives_what_rendering_anew_gives(tiers: int) -> None:
     noted = Subject(IMAGE, AT, NOTES, EXPORTED)
-    anew = render_object(IMAGE_FAMILIES, "c1", noted, tiers=tiers, most=1000)
+    anew = render_object(IMAGE_FAMILIES, "c1", noted, tiers=tiers, max_series=1000)
     assert (
         render_annotations(
             IMAGE_FAMILIES, rendered_of(tiers=tiers), "c1", Subject(replace(IMAGE, events=()), AT, NOTES, EXPORTED)
@@ -177,7 +177,7 @@ def test_a_rendered_object_is_vital_while_the_image_is_active_or_failed(state: I
 
 
 @pytest.mark.parametrize(
-    ("most", "series", "dropped"),
+    ("max_series", "series", "dropped"),
     [
         pytest.param(24, (10, 8, 6), 0, id="exactly enough"),
         pytest.param(23, (10, 8, 0), 6, id="one too few for detail"),
@@ -186,8 +186,10 @@ def test_a_rendered_object_is_vital_while_the_image_is_active_or_failed(state: I
         pytest.param(0, (10, 0, 0), 14, id="an image is never dropped by its own budget"),
     ],
 )
-def test_an_image_over_its_budget_loses_its_finest_tiers(most: int, series: tuple[int, int, int], dropped: int) -> None:
-    rendered = rendered_of(most=most)
+def test_an_image_over_its_budget_loses_its_finest_tiers(
+    max_series: int, series: tuple[int, int, int], dropped: int
+) -> None:
+    rendered = rendered_of(max_series=max_series)
 
     assert (rendered.series, rendered.dropped) == (series, dropped)
 
@@ -274,13 +276,13 @@ def series_of(rendered_objects: Mapping[str, RenderedObject]) -> list[tuple[int,
 def test_portraits_within_budget_are_left_alone() -> None:
     rendered_objects = fleet_of("completed", "failed")
 
-    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, most=46)
+    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, max_series=46)
 
     assert (kept is rendered_objects, dropped) == (True, 0)
 
 
 @pytest.mark.parametrize(
-    ("most", "series", "dropped"),
+    ("max_series", "series", "dropped"),
     [
         pytest.param(68, [(9, 8, 6), (9, 8, 0), (9, 8, 6)], 6, id="detail of the one at rest goes first"),
         pytest.param(62, [(9, 8, 0), (9, 8, 0), (9, 8, 6)], 12, id="then detail of the keep_last ones, in their order"),
@@ -292,20 +294,20 @@ def test_portraits_within_budget_are_left_alone() -> None:
         pytest.param(0, [(0, 0, 0), (0, 0, 0), (0, 0, 0)], 69, id="until nothing is left"),
     ],
 )
-def test_portraits_over_budget_lose(most: int, series: list[tuple[int, int, int]], dropped: int) -> None:
-    kept, count = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), most=most)
+def test_portraits_over_budget_lose(max_series: int, series: list[tuple[int, int, int]], dropped: int) -> None:
+    kept, count = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), max_series=max_series)
 
     assert (series_of(kept), count) == (series, dropped)
 
 
 def test_portraits_stay_in_their_order() -> None:
-    kept, _ = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), most=30)
+    kept, _ = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), max_series=30)
 
     assert list(kept) == ["u0", "u1", "u2"]
 
 
 def test_what_was_fitted_is_rendered_as_counted() -> None:
-    kept, _ = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), most=30)
+    kept, _ = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), max_series=30)
 
     assert [b"".join(each.lines).count(b"\n") for each in kept.values()] == [sum(each) for each in series_of(kept)]
 
@@ -321,16 +323,18 @@ budgets = st.integers(0, 300)
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_a_budget_is_kept(rendered_objects: dict[str, RenderedObject], most: int) -> None:
-    kept, _ = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
+def test_a_budget_is_kept(rendered_objects: dict[str, RenderedObject], max_series: int) -> None:
+    kept, _ = apply_budget(IMAGE_FAMILIES, rendered_objects, max_series=max_series)
 
-    assert sum(map(sum, series_of(kept))) <= most
+    assert sum(map(sum, series_of(kept))) <= max_series
 
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_every_series_is_kept_or_counted_as_dropped(rendered_objects: dict[str, RenderedObject], most: int) -> None:
-    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
+def test_every_series_is_kept_or_counted_as_dropped(
+    rendered_objects: dict[str, RenderedObject], max_series: int
+) -> None:
+    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, max_series=max_series)
 
     assert sum(map(sum, series_of(kept))) + dropped == sum(map(sum, series_of(rendered_objects)))
 
@@ -338,9 +342,9 @@ def test_every_series_is_kept_or_counted_as_dropped(rendered_objects: dict[str, 
 @BOUNDED
 @given(portraits_drawn, budgets)
 def test_nothing_is_dropped_while_something_finer_or_less_vital_remains(
-    rendered_objects: dict[str, RenderedObject], most: int
+    rendered_objects: dict[str, RenderedObject], max_series: int
 ) -> None:
-    kept, _ = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
+    kept, _ = apply_budget(IMAGE_FAMILIES, rendered_objects, max_series=max_series)
     places = [(uuid, tier) for uuid in rendered_objects for tier in (CORE, NODE, DETAIL)]
     lost = [(uuid, tier) for uuid, tier in places if rendered_objects[uuid].series[tier] > kept[uuid].series[tier]]
     left = [(uuid, tier) for uuid, tier in places if kept[uuid].series[tier]]
@@ -354,11 +358,13 @@ def test_nothing_is_dropped_while_something_finer_or_less_vital_remains(
 
 @BOUNDED
 @given(portraits_drawn, budgets)
-def test_no_more_is_dropped_than_the_budget_asks_for(rendered_objects: dict[str, RenderedObject], most: int) -> None:
-    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
+def test_no_more_is_dropped_than_the_budget_asks_for(
+    rendered_objects: dict[str, RenderedObject], max_series: int
+) -> None:
+    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, max_series=max_series)
     largest = max((max(rendered.series) for rendered in rendered_objects.values()), default=0)
 
-    assert not dropped or sum(map(sum, series_of(kept))) > most - largest
+    assert not dropped or sum(map(sum, series_of(kept))) > max_series - largest
 
 
 # --- the oracle: what prometheus-client makes of the same nouns, after the design's table and not after our rows
@@ -538,7 +544,10 @@ def scrape_of(fleet: Known, *, openmetrics: bool) -> bytes:
 
 
 def all_rendered(controller: str, images: Iterable[Image]) -> Iterator[RenderedObject]:
-    return (render_object(IMAGE_FAMILIES, controller, Subject(image, AT), tiers=DETAIL, most=10**6) for image in images)
+    return (
+        render_object(IMAGE_FAMILIES, controller, Subject(image, AT), tiers=DETAIL, max_series=10**6)
+        for image in images
+    )
 
 
 def in_lines(text: bytes) -> list[bytes]:
