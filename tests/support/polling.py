@@ -1,15 +1,20 @@
 """Pollers and entries made by hand, for tests that need no daemon."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
+import msgspec
 import structlog
 
 from monitor.avi.client import Link
-from monitor.config.settings import Poll
+from monitor.avi.paging import assemble, decode_page
+from monitor.config.settings import Events, Poll
 from monitor.metrics.controller import READ_FAMILIES
 from monitor.metrics.pieces import EMPTY
+from monitor.model.errors import PollError
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.snapshot import ObjectList, Snapshot
 from monitor.model.tracked import ProgressMark, TrackedObject
@@ -20,6 +25,10 @@ from monitor.polling.ports import AnnotationSource, ProgressMarks, Source, Uploa
 from monitor.polling.resources import IMAGE, RESOURCES, AnyResource
 from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import YIELD_AFTER_S, Tracker, TrackingSettings
+
+QUICK = Poll(active_interval_s=0.001, idle_interval_s=0.002, max_backoff_s=0.002)
+
+Answer = ObjectList | PollError | Exception
 
 
 class NoMarks:
@@ -127,3 +136,128 @@ def entry_of(
 def linked() -> Link:
     """What a client knows of a Controller of release 30.2.1."""
     return Link(version="30.2.1", api_version="30.2.1")
+
+
+def image_list(*images: Mapping[str, object]) -> ObjectList:
+    """What a client makes of one page with these images."""
+    body = msgspec.json.encode({"count": len(images), "results": images})
+    found = assemble([decode_page(body)])
+    assert found is not None
+    return found
+
+
+def image(uuid: str = "image-1", **fields: object) -> dict[str, object]:
+    return {"uuid": uuid, "name": "30.2.1", "img_state": {"state": "IMAGE_FSM_COMPLETED"}, **fields}
+
+
+def event(node: str, task: str = "Extract", **fields: object) -> dict[str, object]:
+    return {"task_name": task, "nodes_events": [{"ip": {"addr": node, "type": "V4"}, **fields}]}
+
+
+class ScriptedSource:
+    """A source that gives one answer after the other, and then the last one for ever."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self.link = linked()
+        self.answers = list(answers)
+
+    async def list_images(self, before: ObjectList) -> ObjectList:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return before if answer.pages and answer.pages == before.pages else answer
+
+
+class ManualClock:
+    """Wall time that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TickingClock(ManualClock):
+    """Wall time that goes on by a second whenever somebody looks."""
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+@asynccontextmanager
+async def running_poller(
+    *answers: Answer,
+    poll: Poll = QUICK,
+    events: Events | None = None,
+    clock: ManualClock | None = None,
+    marks: NoMarks | None = None,
+    history: NoHistory | None = None,
+) -> AsyncIterator[tuple[Fleet, ScriptedSource]]:
+    """A poller that runs as long as the context."""
+    fleet, source = Fleet(), ScriptedSource(answers)
+    poller = make_poller(
+        "dc1",
+        source,
+        fleet,
+        marks=marks,
+        history=history,
+        poll=poll,
+        settings=TrackingSettings(events or Events()),
+        now=clock or ManualClock(),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(poller.run(first_in_s=0.0), name="poll:dc1")
+        yield fleet, source
+        loop.cancel()
+
+
+async def wait_until(fleet: Fleet, what: Callable[[Entry], bool]) -> Entry:
+    """Wait until the published entry is so."""
+    happened = asyncio.Event()
+    unsubscribe = fleet.subscribe(lambda _name, _entry, _changes: happened.set())
+    async with asyncio.timeout(10.0):
+        while not what(fleet.entries["dc1"]):
+            happened.clear()
+            await happened.wait()
+    unsubscribe()
+    return fleet.entries["dc1"]
+
+
+def text(entry: Entry) -> str:
+    return b"".join(piece.text for piece in entry.columns()).decode()
+
+
+@asynccontextmanager
+async def idle_poller(source: ScriptedSource, annotations: NoAnnotations) -> AsyncIterator[tuple[Fleet, Poller]]:
+    """A poller that exports the key ``change``, after its first poll; the next is an hour away."""
+    fleet = Fleet()
+    rare = Poll(active_interval_s=3600.0, idle_interval_s=3600.0, stale_after_s=3.0)
+    poller = make_poller(
+        "dc1",
+        source,
+        fleet,
+        annotations=annotations,
+        poll=rare,
+        settings=TrackingSettings(exported=frozenset({"change"})),
+        now=ManualClock(),
+        yield_after_s=0.0,  # so that other tasks run after every image
+    )
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(poller.run(first_in_s=0.0), name="poll:dc1")
+        await wait_until(fleet, lambda entry: entry.session.polls == 1)
+        yield fleet, poller
+        loop.cancel()
+
+
+def poller(
+    name: str,
+    source: BlockingSource | ScriptedSource,
+    fleet: Fleet,
+    limiter: PollLimiter,
+    annotations: NoAnnotations | None = None,
+) -> Poller:
+    return make_poller(
+        name, source, fleet, poll=QUICK, limiter=limiter, annotations=annotations, now=ManualClock(), yield_after_s=0.0
+    )

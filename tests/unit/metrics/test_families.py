@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
-from monitor.metrics.families import AnyFamily
+from monitor.metrics.families import AnyFamily, families_of, scrape_columns
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape, format_number
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.model.errors import Reason
@@ -478,3 +478,29 @@ def test_nothing_that_an_operator_edits_is_an_identity() -> None:
         ("controller", "resource"),
         ("controller",),
     }
+
+
+# --- the columns of a scrape
+
+
+def test_with_one_resource_every_column_of_a_scrape_begins_a_family() -> None:
+    assert scrape_columns([IMAGE_FAMILIES]) == (*IMAGE_FAMILIES, *READ_FAMILIES, *SESSION_FAMILIES)
+
+
+def test_with_two_resources_a_family_of_reads_has_a_column_for_each() -> None:
+    first, second = IMAGE_FAMILIES[:2], IMAGE_FAMILIES[2:3]
+
+    columns = scrape_columns([first, second])
+
+    of_reads = columns[3 : 3 + 2 * len(READ_FAMILIES)]
+    assert columns[:3] == (*first, *second)
+    assert of_reads[::2] == READ_FAMILIES
+    assert of_reads[1::2] == (None,) * len(READ_FAMILIES)
+    assert columns[3 + 2 * len(READ_FAMILIES) :] == SESSION_FAMILIES
+
+
+def test_families_of_two_resources_are_each_listed_once() -> None:
+    first, second = IMAGE_FAMILIES[:2], IMAGE_FAMILIES[2:3]
+
+    assert families_of([first, second]) == (*first, *second, *READ_FAMILIES, *SESSION_FAMILIES)
+    assert families_of([first, second]) == tuple(filter(None, scrape_columns([first, second])))

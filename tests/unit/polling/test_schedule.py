@@ -1,11 +1,12 @@
 """When a poller has stood still for too long, and when it only waits for its turn."""
 
 import asyncio
+from random import Random
 
 import pytest
 
 from monitor.model.health import SessionHealth
-from monitor.polling.schedule import PollLimiter, PollWatchdog
+from monitor.polling.schedule import PollLimiter, PollWatchdog, backoff_s
 
 
 def now() -> float:
@@ -44,3 +45,27 @@ async def test_who_waits_for_a_place_is_not_overdue_while_others_take_and_leave_
     before = pool.last_used_at
     pool.release()
     assert pool.last_used_at > before
+
+
+async def test_controllers_that_gave_no_answer_twice_draw_on_a_pool_of_their_own() -> None:
+    limiter = PollLimiter(16)
+    healthy, failing = (
+        limiter.pool_for(SessionHealth()),
+        limiter.pool_for(SessionHealth(failed_in_a_row=2, reason="timeout")),
+    )
+    assert healthy is not failing
+    assert limiter.pool_for(SessionHealth(failed_in_a_row=1, reason="timeout")) is healthy
+    assert limiter.pool_for(SessionHealth(failed_in_a_row=9, reason="http_5xx")) is healthy
+    for _ in range(2):
+        await failing.acquire()
+    assert failing.locked()
+    assert not healthy.locked()
+
+
+def test_back_off_grows_to_its_limit_and_has_full_jitter() -> None:
+    waits = {
+        failures: [backoff_s(failures, Random(seed), least_s=5.0, most_s=60.0) for seed in range(200)]
+        for failures in (1, 2, 3, 9, 10_000)
+    }
+    assert [round(max(each), -1) for each in waits.values()] == [10.0, 20.0, 40.0, 60.0, 60.0]
+    assert all(min(each) < 1.0 for each in waits.values())
