@@ -32,7 +32,7 @@ Answer = ObjectList | PollError | Exception
 
 
 class NoMarks:
-    """Nothing outlives the process."""
+    """A store of marks that keeps none."""
 
     def of(self, _controller: str, _resource: str) -> Mapping[str, ProgressMark]:
         return {}
@@ -42,7 +42,7 @@ class NoMarks:
 
 
 class KeptMarks(NoMarks):
-    """Marks as a database has them; by resource."""
+    """A store of the marks of one controller; by resource."""
 
     def __init__(self) -> None:
         self.marks: dict[str, Mapping[str, ProgressMark]] = {}
@@ -75,7 +75,7 @@ class NoAnnotations:
 
 
 class ChangingAnnotations(NoAnnotations):
-    """Annotations as an operator writes them, at any moment."""
+    """Annotations that a test changes at any moment, as operators do."""
 
     def __init__(self) -> None:
         self.of_images: dict[str, Mapping[str, str]] = {}
@@ -99,7 +99,7 @@ def make_poller(
     resources: Sequence[AnyResource] = RESOURCES,
     yield_after_s: float = YIELD_AFTER_S,
 ) -> Poller:
-    """A poller with one tracker a resource."""
+    """Make a poller with one tracker for each resource."""
     log = structlog.get_logger().bind(controller=name)
     trackers = [
         Tracker(
@@ -127,7 +127,7 @@ def entry_of(
     read: ReadHealth = ReadHealth(),  # noqa: B008  frozen
     object_list: ObjectList = ObjectList(),  # noqa: B008  frozen
 ) -> Entry:
-    """An entry of one controller with these images, of which nothing is rendered."""
+    """Make the entry of a controller with these images, without exposition text."""
     snapshot = Snapshot(object_list=object_list, objects=images or {})
     pieces = (EMPTY,) * len(IMAGE.families)
     return Entry(name, session, {"image": Collection(snapshot, read, pieces, (EMPTY,) * len(READ_FAMILIES))}, ())
@@ -139,23 +139,25 @@ def linked() -> Link:
 
 
 def image_list(*images: Mapping[str, object]) -> ObjectList:
-    """What a client makes of one page with these images."""
+    """Return the list that a client reads when its only page has these images."""
     body = msgspec.json.encode({"count": len(images), "results": images})
-    found = assemble([decode_page(body)])
-    assert found is not None
-    return found
+    object_list = assemble([decode_page(body)])
+    assert object_list is not None
+    return object_list
 
 
-def image(uuid: str = "image-1", **fields: object) -> dict[str, object]:
+def image_fields(uuid: str = "image-1", **fields: object) -> dict[str, object]:
+    """Return a completed image as the Controller sends it."""
     return {"uuid": uuid, "name": "30.2.1", "img_state": {"state": "IMAGE_FSM_COMPLETED"}, **fields}
 
 
-def event(node: str, task: str = "Extract", **fields: object) -> dict[str, object]:
+def event_fields(node: str, task: str = "Extract", **fields: object) -> dict[str, object]:
+    """Return an entry of ``events`` as the Controller sends it."""
     return {"task_name": task, "nodes_events": [{"ip": {"addr": node, "type": "V4"}, **fields}]}
 
 
 class ScriptedSource:
-    """A source that gives one answer after the other, and then the last one for ever."""
+    """A source that returns or raises one answer after the other, and then repeats the last one."""
 
     def __init__(self, answers: Sequence[Answer]) -> None:
         self.link = linked()
@@ -169,7 +171,7 @@ class ScriptedSource:
 
 
 class ManualClock:
-    """Wall time that stands still until a test moves it."""
+    """A wall clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -179,7 +181,7 @@ class ManualClock:
 
 
 class TickingClock(ManualClock):
-    """Wall time that goes on by a second whenever somebody looks."""
+    """A wall clock that is a second later at each reading."""
 
     def __call__(self) -> float:
         self.now += 1.0
@@ -195,7 +197,7 @@ async def running_poller(
     marks: NoMarks | None = None,
     history: NoHistory | None = None,
 ) -> AsyncIterator[tuple[Fleet, ScriptedSource]]:
-    """A poller that runs as long as the context."""
+    """Run a poller with short intervals as long as the context lasts."""
     fleet, source = Fleet(), ScriptedSource(answers)
     poller = make_poller(
         "dc1",
@@ -213,27 +215,28 @@ async def running_poller(
         loop.cancel()
 
 
-async def wait_until(fleet: Fleet, what: Callable[[Entry], bool]) -> Entry:
-    """Wait until the published entry is so."""
-    happened = asyncio.Event()
-    unsubscribe = fleet.subscribe(lambda _name, _entry, _changes: happened.set())
+async def wait_until(fleet: Fleet, condition: Callable[[Entry], bool]) -> Entry:
+    """Wait until an entry is published that meets the condition."""
+    published = asyncio.Event()
+    unsubscribe = fleet.subscribe(lambda _name, _entry, _changes: published.set())
     async with asyncio.timeout(10.0):
-        while not what(fleet.entries["dc1"]):
-            happened.clear()
-            await happened.wait()
+        while not condition(fleet.entries["dc1"]):
+            published.clear()
+            await published.wait()
     unsubscribe()
     return fleet.entries["dc1"]
 
 
-def text(entry: Entry) -> str:
+def exposition_of(entry: Entry) -> str:
+    """Join the pieces of an entry; the order is that of a scrape."""
     return b"".join(piece.text for piece in entry.columns()).decode()
 
 
 @asynccontextmanager
 async def idle_poller(source: ScriptedSource, annotations: NoAnnotations) -> AsyncIterator[tuple[Fleet, Poller]]:
-    """A poller that exports the key ``change``, after its first poll; the next is an hour away."""
+    """Run a poller that has polled once, polls again in an hour, and exports annotations with the key ``change``."""
     fleet = Fleet()
-    rare = Poll(active_interval_s=3600.0, idle_interval_s=3600.0, stale_after_s=3.0)
+    rare = Poll(active_interval_s=3600.0, idle_interval_s=3600.0)
     poller = make_poller(
         "dc1",
         source,
@@ -251,13 +254,14 @@ async def idle_poller(source: ScriptedSource, annotations: NoAnnotations) -> Asy
         loop.cancel()
 
 
-def poller(
+def quick_poller(
     name: str,
-    source: BlockingSource | ScriptedSource,
+    source: Source,
     fleet: Fleet,
     limiter: PollLimiter,
     annotations: NoAnnotations | None = None,
 ) -> Poller:
+    """Make a poller with short intervals, which lets other tasks run after every object."""
     return make_poller(
         name, source, fleet, poll=QUICK, limiter=limiter, annotations=annotations, now=ManualClock(), yield_after_s=0.0
     )

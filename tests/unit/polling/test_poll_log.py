@@ -4,21 +4,21 @@ from structlog.testing import capture_logs
 
 from monitor.model.errors import BadStatus, Refused, Unavailable, Unreachable
 from tests.support.polling import (
-    image,
-    listing,
-    polling,
-    until,
+    image_fields,
+    image_list,
+    running_poller,
+    wait_until,
 )
 
 DOWN = Unreachable("connect", "refused")
 
 
-async def test_health_is_said_when_it_changes_and_not_when_it_does_not() -> None:
+async def test_changes_of_health_are_logged_once() -> None:
     upgrading = Unavailable("upgrading", "503 without a word")
     answers = (
         DOWN,
         DOWN,
-        listing(image()),
+        image_list(image_fields()),
         upgrading,
         DOWN,
         DOWN,
@@ -26,12 +26,12 @@ async def test_health_is_said_when_it_changes_and_not_when_it_does_not() -> None
         Refused("auth", "401"),
     )
     with capture_logs() as logs:
-        async with polling(*answers) as (fleet, _):
-            await until(fleet, lambda entry: entry.session.auth_suspended)
-    said = [
+        async with running_poller(*answers) as (fleet, _):
+            await wait_until(fleet, lambda entry: entry.session.auth_suspended)
+    logged = [
         (line["event"], line["log_level"], line.get("reason")) for line in logs if line["event"].startswith("contr")
     ]
-    assert said == [
+    assert logged == [
         ("controller_down", "warning", "connect"),
         ("controller_up", "warning", None),
         ("controller_down", "info", "upgrading"),
@@ -41,30 +41,30 @@ async def test_health_is_said_when_it_changes_and_not_when_it_does_not() -> None
     ]
 
 
-async def test_another_reason_for_the_same_bad_health_is_no_warning() -> None:
+async def test_a_new_reason_of_a_lasting_failure_is_no_warning() -> None:
     answers = (DOWN, Unreachable("timeout", "late"), DOWN, Refused("auth", "401"))
     with capture_logs() as logs:
-        async with polling(*answers) as (fleet, _):
-            await until(fleet, lambda entry: entry.session.auth_suspended)
-    said = [(line["log_level"], line["reason"]) for line in logs if line["event"].startswith("controller")]
-    assert said == [("warning", "connect"), ("info", "timeout"), ("info", "connect"), ("warning", "auth")]
+        async with running_poller(*answers) as (fleet, _):
+            await wait_until(fleet, lambda entry: entry.session.auth_suspended)
+    logged = [(line["log_level"], line["reason"]) for line in logs if line["event"].startswith("controller")]
+    assert logged == [("warning", "connect"), ("info", "timeout"), ("info", "connect"), ("warning", "auth")]
 
 
-async def test_images_are_said_together_at_first_and_one_by_one_later() -> None:
-    started = image("image-2", img_state={"state": "IMAGE_FSM_STARTED"})
+async def test_the_first_read_logs_one_event_and_later_reads_one_for_each_change() -> None:
+    started = image_fields("image-2", img_state={"state": "IMAGE_FSM_STARTED"})
     answers = (
-        listing(image(), started),
-        listing(image(), {**started, "progress": 10}),
-        listing(image(), {**started, "progress": 10, "name": "renamed"}),
-        listing(image(), {**started, "img_state": {"state": "IMAGE_FSM_FAILED", "reason": "disk full"}}),
-        listing(image("image-3")),
-        listing(image("image-3", img_state={"state": "IMAGE_FSM_STARTED"})),
+        image_list(image_fields(), started),
+        image_list(image_fields(), {**started, "progress": 10}),
+        image_list(image_fields(), {**started, "progress": 10, "name": "renamed"}),
+        image_list(image_fields(), {**started, "img_state": {"state": "IMAGE_FSM_FAILED", "reason": "disk full"}}),
+        image_list(image_fields("image-3")),
+        image_list(image_fields("image-3", img_state={"state": "IMAGE_FSM_STARTED"})),
     )
     with capture_logs() as logs:
-        async with polling(*answers) as (fleet, _):
-            await until(fleet, lambda entry: entry.session.polls == len(answers))
-    said = [(line["event"], line["log_level"]) for line in logs if line["event"].startswith("object")]
-    assert said == [
+        async with running_poller(*answers) as (fleet, _):
+            await wait_until(fleet, lambda entry: entry.session.polls == len(answers))
+    logged = [(line["event"], line["log_level"]) for line in logs if line["event"].startswith("object")]
+    assert logged == [
         ("objects_listed", "info"),
         ("object_moved", "debug"),
         ("object_edited", "debug"),

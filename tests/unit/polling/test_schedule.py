@@ -1,4 +1,4 @@
-"""When a poller has stood still for too long, and when it only waits for its turn."""
+"""When a poller is stuck, how many polls run at once, and how long a poller waits after failures."""
 
 import asyncio
 from random import Random
@@ -13,16 +13,16 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_a_poller_is_overdue_once_its_poll_was_due_and_nothing_began() -> None:
+async def test_a_poller_is_overdue_when_its_poll_was_due_and_did_not_begin() -> None:
     watchdog = PollWatchdog()
-    assert watchdog.overdue_s == 0.0  # it was not even started
+    assert watchdog.overdue_s == 0.0  # it was not started
     watchdog.set_idle(until=now() + 60.0)
     assert watchdog.overdue_s == 0.0
     watchdog.set_idle(until=now() - 60.0)
     assert watchdog.overdue_s == pytest.approx(60.0, abs=5.0)
 
 
-async def test_a_poll_is_overdue_once_it_lasts_longer_than_any_can() -> None:
+async def test_a_poll_is_overdue_when_it_lasts_longer_than_the_limit() -> None:
     watchdog = PollWatchdog()
     watchdog.set_queued(PollLimiter(1).pool_for(SessionHealth()), limit_s=100.0)
     watchdog.set_polling()
@@ -32,22 +32,22 @@ async def test_a_poll_is_overdue_once_it_lasts_longer_than_any_can() -> None:
     assert watchdog.overdue_s == pytest.approx(60.0, abs=5.0)
 
 
-async def test_who_waits_for_a_place_is_not_overdue_while_others_take_and_leave_theirs() -> None:
+async def test_a_poller_that_waits_for_a_slot_is_not_overdue_while_slots_are_taken_and_released() -> None:
     watchdog, pool = PollWatchdog(), PollLimiter(1).pool_for(SessionHealth())
     watchdog.set_queued(pool, limit_s=-60.0)
-    assert watchdog.overdue_s == pytest.approx(60.0, abs=5.0), "nobody moved"
+    assert watchdog.overdue_s == pytest.approx(60.0, abs=5.0), "no slot was taken or released"
     await pool.acquire()
     pool.last_used_at = now() + 90.0
-    assert watchdog.overdue_s == 0.0, "somebody took a place"
+    assert watchdog.overdue_s == 0.0, "a slot was taken"
     pool.last_used_at = now() - 30.0
     watchdog.set_queued(pool, limit_s=20.0)
-    assert watchdog.overdue_s == 0.0, "it came later than that"
+    assert watchdog.overdue_s == 0.0, "it began to wait after the last release"
     before = pool.last_used_at
     pool.release()
     assert pool.last_used_at > before
 
 
-async def test_controllers_that_gave_no_answer_twice_draw_on_a_pool_of_their_own() -> None:
+async def test_controllers_that_gave_no_answer_twice_use_a_separate_pool() -> None:
     limiter = PollLimiter(16)
     healthy, failing = (
         limiter.pool_for(SessionHealth()),
