@@ -138,7 +138,12 @@ def _start_progress(done: float, typical: TypicalDurations, *, at: float) -> Upl
 
 
 def _estimate(progress: UploadProgress, done: float, typical: TypicalDurations, *, at: float) -> Eta | None:
-    """Extrapolate the pace so far. The range is wider the more work remains and the less of it was seen."""
+    """
+    Extrapolate the pace so far.
+
+    The range is wider the more work remains and the less of it was seen, and narrower if typical durations of tasks are
+    known.
+    """
     seen = done - progress.done
     prior = _PRIOR_WEIGHT if typical.took_s else 0.0
     if seen < _MIN_SEEN and not prior:

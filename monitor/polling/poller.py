@@ -35,8 +35,9 @@ AnyTracker = Tracker[Any]
 
 class Poller:
     """
-    ``trackers``: one for each resource; a poll is good if the first one's read is. ``now``: Unix seconds; intervals are
-    measured by the event loop's clock. ``health``: of the session before its poller was replaced, with new settings.
+    Polls one controller, and publishes what is known of it. A poll is good if the read of the first tracker is.
+
+    ``now``: Unix seconds; intervals are by the event loop's clock. ``health``: from the poller that this one replaces.
     """
 
     def __init__(
@@ -153,7 +154,7 @@ class Poller:
         poll_log.poll(self._log, before, self._session.health, took_s=took_s, late_s=late_s, last_success_at=since)
 
     async def _read(self, tracker: AnyTracker, *, at: float) -> tuple[PollError | None, tuple[Change, ...]]:
-        """Read the objects of one resource, and record in its health how that went. Returns: error, changes."""
+        """Read the objects of one resource, and record the result in its health."""
         first = tracker.never_read
         try:
             changes = await tracker.read(self._source, at=at)

@@ -76,7 +76,7 @@ class Tracker(Generic[T]):
         self._log = log
         self._yield_after_s = yield_after_s
         self._yield_at = 0.0
-        self._dropped = 0
+        self._dropped = 0  # how many series the budgets dropped at the last read
         self._object_replaced = False
         """Whether `replace_object` was called since the list that is being read was requested."""
         self._render_all = known is not None
