@@ -1,4 +1,4 @@
-"""*Fleet*: all images of all Controllers on one page; from here one goes to *Image*."""
+"""*Fleet*: all images of all Controllers on one page; images link to *Image*."""
 
 from typing import Final
 
@@ -30,7 +30,7 @@ IDENTITY: Final = (
 
 
 def dashboard() -> Dashboard:
-    """The whole of it."""
+    """Build the dashboard."""
     return frame.framed(
         frame.FLEET,
         "Avi images: Fleet",
@@ -69,7 +69,7 @@ def _annotations() -> list[Marked]:
 def _glance() -> tuple[Panel, ...]:
     every = f"group by (controller) ({OF('avi_controller_polls_total')})"
     down = f"{OF.each('avi_controller_up', by='controller')} == 0"
-    standing = of(f"({OF.standing()} > {looks.STALLED_AFTER_S:.0f})", ACTIVE)
+    unmoved = of(f"({OF.seconds_without_move()} > {looks.STALLED_AFTER_S:.0f})", ACTIVE)
     acknowledged = f"({OF.each('avi_image_acknowledged')} == 1)"
     unseen = f"{FAILED} unless on ({IMAGE}) {acknowledged}"
     bad_nodes = f"{OF.each('avi_image_node_events', is_in('failed'), by='controller, image_uuid, node')} > 0"
@@ -77,8 +77,8 @@ def _glance() -> tuple[Panel, ...]:
         ("Controllers watched", "How many Controllers are watched by the monitor.", f"count({every})", ()),
         ("Controllers down", "Controllers whose last poll failed.", count(down), ((1, RED),)),
         ("In flight", "Images that are being processed.", count(ACTIVE), ((1, BLUE),)),
-        ("Standing still", "Uploads in flight that have not moved for ten minutes.", count(standing), ((1, RED),)),
-        ("Failed, unseen", "Failed images that nobody has acknowledged.", count(unseen), ((1, RED),)),
+        ("Standing still", "Uploads in flight that have not moved for ten minutes.", count(unmoved), ((1, RED),)),
+        ("Failed, unseen", "Failed images that are not acknowledged.", count(unseen), ((1, RED),)),
         ("Nodes with failures", "Nodes on which a task of an image failed.", count(bad_nodes), ((1, ORANGE),)),
     )
     return tuple(
@@ -96,7 +96,7 @@ def _in_flight() -> Panel:
         value("Done", of(OF.each("avi_image_tasks_completed"), ACTIVE), *looks.width(70)),
         value("Tasks", of(OF.each("avi_image_tasks"), ACTIVE), *looks.width(70)),
         value("Time left", of(OF.time_left(), ACTIVE), *looks.unit("s", 0), *looks.width(110)),
-        value("No move for", of(OF.standing(), ACTIVE), *looks.unit("s", 0), *looks.warned(*looks.STALL)),
+        value("No move for", of(OF.seconds_without_move(), ACTIVE), *looks.unit("s", 0), *looks.warned(*looks.STALL)),
     )
     return columns(Head("Uploads in flight", text, 24, 8), *rows, by="Progress", descending=True)
 
@@ -118,21 +118,21 @@ def _states() -> Panel:
 
 
 def _failed_images() -> Panel:
-    text = "Failed images that are still there; an acknowledged one is known to somebody, and its alert is quiet."
+    text = "Failed images that are still there; an acknowledged one is known to an operator, and raises no alert."
     since = of(f"{OF.each('avi_image_state_changed_timestamp_seconds')} * 1000", FAILED)
     acknowledged = of(OF.each("avi_image_acknowledged"), FAILED)
     rows = (
         *IDENTITY,
         labels_of(OF.named(FAILED)),
         value("Failed", since, *looks.unit("dateTimeFromNow"), *looks.width(140)),
-        value("Acknowledged", acknowledged, *looks.colored(*looks.NOTED), *looks.width(120)),
+        value("Acknowledged", acknowledged, *looks.colored(*looks.ACKNOWLEDGED), *looks.width(120)),
         value("Annotations", of(OF.each("avi_image_annotations"), FAILED), *looks.width(100)),
     )
     return columns(Head("Failed images", text, 12, 8), *rows, by="Failed", descending=True).no_value("None failed")
 
 
 def _failed_tasks() -> Panel:
-    text = "Which task failed on which node, and the Controller's own word for it."
+    text = "Which task failed on which node, and with which status of the Controller."
     by = f"{IMAGE}, node, task, status"
     query = OF.named(OF.each("avi_image_node_event_state", is_in("failed"), by=by))
     rows = (
@@ -176,7 +176,7 @@ def _controllers() -> Panel:
 
 
 def _health() -> Panel:
-    text = "The worst that is known of each Controller, over time; of two daemons the better view counts."
+    text = "The worst health of each Controller, over time; if two daemons differ, the better health is shown."
     worst = " == 1)\n  or ".join(
         f"{code} * ({OF(family)}"
         for code, family in (
@@ -191,7 +191,7 @@ def _health() -> Panel:
 
 
 def _poll_failures() -> Panel:
-    text = "Polls that failed, by reason. On the night of an upgrade, connect and upgrading are what is to be expected."
+    text = "Polls that failed, by reason. During an upgrade, the reasons connect and upgrading are expected."
     failures = OF("avi_controller_poll_failures_total")
     query = f"sum by (controller, reason) (increase({failures}[$__rate_interval])) > 0"
     panel = lines(Head("Poll failures", text, 12, 9), Ask(query, "{{controller}} · {{reason}}"), unit="short")

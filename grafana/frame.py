@@ -1,4 +1,4 @@
-"""What the three dashboards have around their panels: variables, links to each other, annotations, the grid."""
+"""What the three dashboards have in common: variables, links to each other, annotations, the numbers of panels."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -12,7 +12,7 @@ from grafana.panels import SOURCE, Panel
 TAG: Final = "avi-upgrade-monitor"
 FLEET, IMAGE, MONITOR = f"{TAG}-fleet", f"{TAG}-image", f"{TAG}-monitor"  # uids; links and bookmarks name them
 
-CONTROLLERS: Final = "label_values(avi_controller_polls_total, controller)"  # a series of every one, at every time
+CONTROLLERS: Final = "label_values(avi_controller_polls_total, controller)"  # every controller always has this series
 DATASOURCE: Final = build.DatasourceVariable("datasource").label("Data source").type("prometheus")
 
 
@@ -34,16 +34,16 @@ class Marked(model.AnnotationQuery, Builder[model.AnnotationQuery]):
         self._target = {"expr": query, "refId": "Anno", "interval": "15s"}
 
     def to_json(self) -> dict[str, object]:
-        """With what Prometheus' annotations need beside."""
+        """Add the keys that annotations of Prometheus need."""
         return super().to_json() | self._own | {"target": self._target}
 
     def build(self) -> model.AnnotationQuery:
-        """It is its own builder."""
+        """Return itself, as it is its own builder."""
         return self
 
 
 def choice(name: str, title: str, query: str, *, regex: str = "", ordered: bool = True) -> build.QueryVariable:
-    """A variable that Prometheus gives the values of, asked anew with every time range: images come and go."""
+    """A variable with values from Prometheus, queried again when the time range changes: images come and go."""
     variable = build.QueryVariable(name).label(title).datasource(SOURCE).query(query)
     sort = model.VariableSort.NATURAL_ASC if ordered else model.VariableSort.DISABLED
     return variable.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(sort).regex(regex)

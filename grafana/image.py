@@ -1,4 +1,4 @@
-"""*Image*: one image of one Controller; what every node did for it, and what people wrote on it."""
+"""*Image*: one image of one Controller, its events on every node, and its annotations."""
 
 from typing import Final
 
@@ -14,17 +14,17 @@ from grafana.tables import columns, cross, label, labels_of, value
 OF: Final = Scope('controller="$controller", image_uuid="$image"')
 ACTIVE: Final = OF.active()
 _ANY: Final = Scope('controller="$controller"')
-_NEWEST: Final = (  # the one that moved last comes first, and is chosen when none is
+_NEWEST: Final = (  # the image that moved last comes first, and is selected by default
     f"sort_desc({_ANY.named(_ANY.each('avi_image_progress_changed_timestamp_seconds'))})"
 )
 
 
 def dashboard() -> Dashboard:
-    """The whole of it."""
+    """Build the dashboard."""
     return frame.framed(
         frame.IMAGE,
         "Avi images: Image",
-        "One image on one Avi Load Balancer Controller: how far it is, what each node did, what people noted.",
+        "One image on one Avi Load Balancer Controller: its progress, its events on each node, its annotations.",
         variables=[
             choice("controller", "Controller", CONTROLLERS),
             choice(
@@ -57,7 +57,7 @@ def _annotations() -> list[Marked]:
 def _glance() -> tuple[Panel, ...]:
     so_far = of(f"(time() - {OF.each('avi_image_start_timestamp_seconds')})", ACTIVE)
     took = f"{OF.each('avi_image_duration_seconds')}\nor {so_far}"
-    standing = of(OF.standing(), ACTIVE)
+    unmoved = of(OF.seconds_without_move(), ACTIVE)
     return (
         state(Head("State", "The Controller's state of the image.", 4, 4), OF.image_code(), looks.IMAGE_STATES),
         numbers(
@@ -82,7 +82,7 @@ def _glance() -> tuple[Panel, ...]:
         ),
         numbers(
             Head("No move for", "Since progress, a task or an event moved last; nothing once it has ended.", 4, 4),
-            Ask(standing, ""),
+            Ask(unmoved, ""),
             unit="s",
             steps=looks.STALL,
         ),
@@ -120,7 +120,7 @@ def _durations() -> Panel:
 
 
 def _task_states() -> Panel:
-    text = "How each task went on each node, over time: where the time went, and who waited for whom."
+    text = "The state of each task on each node, over time: which took long, and which waited for another."
     ask = Ask(OF.event_code("node, task"), "{{node}} · {{task}}")
     return timeline(Head("Tasks over time by node", text, 16, 12), ask, looks.EVENT_STATES, rows=24)
 

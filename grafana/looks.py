@@ -1,4 +1,4 @@
-"""What values look like: texts and colours of states, thresholds, and the properties of single columns."""
+"""How values are shown: texts and colours of states, thresholds, and the properties of single columns."""
 
 from typing import Final, NamedTuple
 
@@ -49,14 +49,17 @@ BAD: Final = (Shade(0, "no", "transparent"), Shade(1, "YES", RED))
 BUSY: Final = (Shade(0, "no", "transparent"), Shade(1, "yes", BLUE))
 STORE: Final = (Shade(0, "down", RED), Shade(1, "up", GREEN))
 CONFIG: Final = (Shade(0, "bad", RED), Shade(1, "good", GREEN))
-NOTED: Final = (Shade(0, "no", ORANGE), Shade(1, "yes", GREEN))  # not a fault, but somebody has to look
+ACKNOWLEDGED: Final = (
+    Shade(0, "no", ORANGE),
+    Shade(1, "yes", GREEN),
+)  # orange, not red: the failure itself is shown elsewhere
 
 STALLED_AFTER_S: Final = 600.0  # without a move: the default of `stalled_after`, and the number of the alert
 STALL: Final = ((STALLED_AFTER_S, RED),)
 
 
 def mapped(shades: tuple[Shade, ...]) -> list[ValueMapping]:
-    """For the whole panel."""
+    """Return the value mappings of a panel."""
     results = {
         str(shade.value): ValueMappingResult(text=shade.text, color=shade.color, index=place)
         for place, shade in enumerate(shades)
@@ -65,7 +68,7 @@ def mapped(shades: tuple[Shade, ...]) -> list[ValueMapping]:
 
 
 def thresholds(*steps: tuple[float, str], base: str = GREEN) -> ThresholdsConfig:
-    """``base`` below the first step; each step is a value and the colour from there on."""
+    """Return thresholds: ``base`` below the first step; a step is a value and the colour from there on."""
     first = Threshold(value=None, color=base)
     rest = (Threshold(value=value, color=color) for value, color in steps)
     return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps([first, *rest])
@@ -77,7 +80,7 @@ def prop(name: str, value: object) -> DynamicConfigValue:
 
 
 def unit(name: str, decimals: int | None = None) -> tuple[DynamicConfigValue, ...]:
-    """Grafana's name of the unit, and how many places are shown."""
+    """Set the unit, by Grafana's name, and the number of decimals."""
     return (prop("unit", name), *(() if decimals is None else (prop("decimals", decimals),)))
 
 
@@ -111,20 +114,20 @@ def bar(color: str = BLUE) -> tuple[DynamicConfigValue, ...]:
 
 
 def series_color(color: str) -> list[DynamicConfigValue]:
-    """For one series of a graph."""
+    """Set the colour of one series of a graph."""
     return [prop("color", {"mode": "fixed", "fixedColor": color})]
 
 
 def linked(title: str, url: str) -> tuple[DynamicConfigValue, ...]:
-    """A cell that leads somewhere."""
+    """A cell with a link."""
     return (prop("links", [{"title": title, "url": url}]),)
 
 
-HIDDEN: Final = (prop("custom.hidden", value=True),)  # there for the links, which name its field
+HIDDEN: Final = (prop("custom.hidden", value=True),)  # the column is there only for links that use its field
 
 
 def width(pixels: int) -> tuple[DynamicConfigValue, ...]:
-    """So that long texts get the room that numbers do not need."""
+    """Set the width of a column; columns without one share the rest."""
     return (prop("custom.width", pixels),)
 
 

@@ -1,4 +1,4 @@
-"""*Monitor*: the daemon itself; whether what the other dashboards show can be trusted."""
+"""*Monitor*: the health of the daemon itself."""
 
 from typing import Final
 
@@ -12,18 +12,18 @@ from grafana.promql import Scope
 from grafana.tables import columns, label, labels_of
 
 OF: Final = Scope('job=~"$job", instance=~"$instance"')
-WHO: Final = "{{instance}}"
+INSTANCE: Final = "{{instance}}"
 _BUILD: Final = "avi_upgrade_monitor_build_info"
 _HTTP: Final = "avi_upgrade_monitor_http_request_duration_seconds"
 
 
 def dashboard() -> Dashboard:
-    """The whole of it."""
+    """Build the dashboard."""
     return frame.framed(
         frame.MONITOR,
         "Avi images: Monitor",
-        "The avi-upgrade-monitor daemon: scrapes, polls, changes, and how it is. Of several daemons each is a series.",
-        variables=[  # «All» is a list of these daemons, not any: process_* are there for every job of the Prometheus
+        "The avi-upgrade-monitor daemon: scrapes, polls, changes and health. Each of several daemons has its series.",
+        variables=[  # «All» is a list of these daemons, not a wildcard: every job of the Prometheus has process_*
             choices("job", "Job", f"label_values({_BUILD}, job)"),
             choices("instance", "Instance", f'label_values({_BUILD}{{job=~"$job"}}, instance)'),
         ],
@@ -57,8 +57,8 @@ def _annotations() -> list[Marked]:
     started = f"{OF.each('process_start_time_seconds', by='job, instance')} * 1000"
     read = f"{OF.each('avi_upgrade_monitor_config_last_reload_success_timestamp_seconds', by='job, instance')} * 1000"
     return [
-        Marked("Started", color=PURPLE, query=started, title=f"{WHO} started", at_value=True),
-        Marked("Config read", color=BLUE, query=read, title=f"{WHO} read its config", at_value=True),
+        Marked("Started", color=PURPLE, query=started, title=f"{INSTANCE} started", at_value=True),
+        Marked("Config read", color=BLUE, query=read, title=f"{INSTANCE} read its config", at_value=True),
     ]
 
 
@@ -71,7 +71,7 @@ def _glance() -> tuple[Panel, ...]:
         numbers(Head("Daemons", "How many daemons are scraped.", 4, 4), Ask(daemons, ""), unit="none", base="text"),
         numbers(Head("Up for", "Since the youngest of them started.", 4, 4), Ask(uptime, ""), unit="s", base="text"),
         state(
-            Head("Store", "Whether the database did what it was asked last.", 4, 4),
+            Head("Store", "Whether the last operation on the database succeeded.", 4, 4),
             f"min({OF('avi_upgrade_monitor_store_up')})",
             looks.STORE,
         ),
@@ -101,27 +101,29 @@ def _requests() -> Panel:
 def _scrape_time() -> Panel:
     text = "How long scrapes took; nothing is computed for one, so that it grows with the size of the body alone."
     route = 'route="/metrics"'
-    asks = (Ask(_quantile(share, _HTTP, route), f"{name} {WHO}") for share, name in ((0.5, "half"), (0.99, "99 %")))
+    asks = (
+        Ask(_quantile(share, _HTTP, route), f"{name} {INSTANCE}") for share, name in ((0.5, "half"), (0.99, "99 %"))
+    )
     return lines(Head("Scrape time", text, 6, 8), *asks, unit="s")
 
 
 def _answers() -> Panel:
-    text = "Requests answered a second, by status: 4xx are callers' mistakes, 5xx are to be looked into."
+    text = "Requests answered a second, by status: 4xx are mistakes of clients, 5xx need a look at the log."
     return stacked(
         lines(Head("Answers", text, 6, 8), Ask(_rate(f"{_HTTP}_count", by="code"), "{{code}}"), unit="reqps")
     )
 
 
 def _readers() -> Panel:
-    text = "Who follows the events live: open pages, and programs such as watch. A thousand are the most."
-    ask = Ask(OF.each("avi_upgrade_monitor_event_readers", by="instance"), WHO)
+    text = "Clients that read the event stream: open pages, and programs such as watch. At most a thousand."
+    ask = Ask(OF.each("avi_upgrade_monitor_event_readers", by="instance"), INSTANCE)
     return lines(Head("Live readers", text, 6, 8), ask, unit="short")
 
 
 def _polls() -> Panel:
     text = "Polls a second, and how many of them failed."
     failed = _rate("avi_controller_poll_failures_total")
-    asks = (Ask(_rate("avi_controller_polls_total"), f"all {WHO}"), Ask(failed, f"failed {WHO}"))
+    asks = (Ask(_rate("avi_controller_polls_total"), f"all {INSTANCE}"), Ask(failed, f"failed {INSTANCE}"))
     panel = lines(Head("Polls", text, 8, 8), *asks, unit="ops")
     return panel.override_by_regexp("^failed .*", looks.series_color(RED))
 
@@ -135,7 +137,7 @@ def _failures() -> Panel:
 def _poll_time() -> Panel:
     text = "How long whole polls took, all pages together; 95 of 100 are below the upper line."
     family = "avi_controller_poll_duration_seconds"
-    asks = (Ask(_quantile(share, family), f"{name} {WHO}") for share, name in ((0.5, "half"), (0.95, "95 %")))
+    asks = (Ask(_quantile(share, family), f"{name} {INSTANCE}") for share, name in ((0.5, "half"), (0.95, "95 %")))
     return lines(Head("Poll time", text, 8, 8), *asks, unit="s")
 
 
@@ -143,24 +145,24 @@ def _lateness() -> Panel:
     text = "By how much the next poll of the most overdue Controller is late; polls that take long are late as well."
     gone = f"time() - {OF('avi_controller_last_poll_attempt_timestamp_seconds')}"
     query = f"max by (instance) (clamp_min({gone} - {OF('avi_controller_poll_interval_seconds')}, 0))"
-    return lines(Head("Lateness", text, 8, 8), Ask(query, WHO), unit="s")
+    return lines(Head("Lateness", text, 8, 8), Ask(query, INSTANCE), unit="s")
 
 
 def _logins() -> Panel:
     text = "Log-ins tried. One a Controller at the start and when its session ends; many mean that sessions are lost."
-    return lines(Head("Log-ins", text, 8, 8), Ask(_more("avi_controller_logins_total"), WHO), unit="short")
+    return lines(Head("Log-ins", text, 8, 8), Ask(_more("avi_controller_logins_total"), INSTANCE), unit="short")
 
 
 def _intervals() -> Panel:
     text = "The time between two polls of a Controller: short while an image is active, long while it is backed off."
     family = OF("avi_controller_poll_interval_seconds")
     words = {"min": "shortest", "avg": "mean", "max": "longest"}
-    asks = (Ask(f"{how} by (instance) ({family})", f"{word} {WHO}") for how, word in words.items())
+    asks = (Ask(f"{how} by (instance) ({family})", f"{word} {INSTANCE}") for how, word in words.items())
     return lines(Head("Poll interval", text, 8, 8), *asks, unit="s")
 
 
 def _unreadable() -> Panel:
-    text = "Image objects that could not be read and were left out."
+    text = "Image objects that could not be decoded and were left out."
     ask = Ask(_more("avi_controller_bad_objects_total", by="controller"), "{{controller}}")
     return lines(Head("Bad images", text, 8, 7), ask, unit="short")
 
@@ -178,53 +180,53 @@ def _dropped() -> Panel:
 
 
 def _patches() -> Panel:
-    text = "PATCHes that came to be carried out, by outcome; unknown means that somebody has to look at the image."
+    text = "PATCH requests by outcome; after unknown, an operator has to look at the image."
     ask = Ask(_more("avi_upgrade_monitor_patches_total", by="outcome"), "{{outcome}}")
     return lines(Head("PATCHes", text, 8, 8), ask, unit="short")
 
 
 def _refused() -> Panel:
-    text = "Requests with credentials that are not known; a lasting rise is somebody guessing, or a stale token."
-    ask = Ask(_more("avi_upgrade_monitor_auth_failures_total"), WHO)
+    text = "Requests with unknown credentials; a lasting rise means that a client guesses, or has an old token."
+    ask = Ask(_more("avi_upgrade_monitor_auth_failures_total"), INSTANCE)
     return lines(Head("Refused credentials", text, 8, 8), ask, unit="short")
 
 
 def _audit() -> Panel:
-    text = "Whether the database answers, and writes of the audit that it did not take at once."
+    text = "Whether the database answers, and how many audit records could not be written at once."
     asks = (
-        Ask(f"min by (instance) ({OF('avi_upgrade_monitor_store_up')})", f"store up {WHO}"),
-        Ask(_more("avi_upgrade_monitor_audit_write_failures_total"), f"failed writes {WHO}"),
+        Ask(f"min by (instance) ({OF('avi_upgrade_monitor_store_up')})", f"store up {INSTANCE}"),
+        Ask(_more("avi_upgrade_monitor_audit_write_failures_total"), f"failed writes {INSTANCE}"),
     )
     return lines(Head("Store and audit", text, 8, 8), *asks, unit="short")
 
 
 def _lag() -> Panel:
-    text = "The longest of the last minute for which the event loop was late. Everything waits while it is."
-    ask = Ask(f"max by (instance) ({OF('avi_upgrade_monitor_event_loop_lag_seconds')})", WHO)
+    text = "The longest lag of the event loop in the last minute. Polls, scrapes and requests wait during a lag."
+    ask = Ask(f"max by (instance) ({OF('avi_upgrade_monitor_event_loop_lag_seconds')})", INSTANCE)
     return lines(Head("Event loop lag over time", text, 8, 8), ask, unit="s")
 
 
 def _memory() -> Panel:
     text = "Resident memory; flat but for the number of images."
-    ask = Ask(OF.each("process_resident_memory_bytes", by="instance"), WHO)
+    ask = Ask(OF.each("process_resident_memory_bytes", by="instance"), INSTANCE)
     return lines(Head("Memory", text, 8, 8), ask, unit="bytes")
 
 
 def _cpu() -> Panel:
     text = "Share of one core. The daemon is one process on one loop: near 100 % it is late."
-    return lines(Head("CPU", text, 8, 8), Ask(_rate("process_cpu_seconds_total"), WHO), unit="percentunit")
+    return lines(Head("CPU", text, 8, 8), Ask(_rate("process_cpu_seconds_total"), INSTANCE), unit="percentunit")
 
 
 def _descriptors() -> Panel:
     text = "Open files and connections, and how many there may be; one connection or two a Controller."
-    opened = Ask(OF.each("process_open_fds", by="instance"), f"open {WHO}")
-    limit = Ask(OF.each("process_max_fds", by="instance"), f"limit {WHO}")
+    opened = Ask(OF.each("process_open_fds", by="instance"), f"open {INSTANCE}")
+    limit = Ask(OF.each("process_max_fds", by="instance"), f"limit {INSTANCE}")
     panel = lines(Head("File descriptors", text, 8, 8), opened, limit, unit="short")
     return panel.override_by_regexp("^limit .*", [looks.prop("custom.axisPlacement", "right")])
 
 
 def _versions() -> Panel:
-    text = "What runs: the daemon and the Python below it."
+    text = "The versions of the daemon and of its Python."
     daemon = OF.each(_BUILD, by="job, instance, version")
     python = f'label_replace({OF("python_info")}, "python", "$1", "version", "(.*)")'
     rows = (

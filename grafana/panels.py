@@ -1,4 +1,4 @@
-"""Panels that draw: numbers, lines, timelines, bars. Tables have a file of their own."""
+"""Panels with numbers, lines, timelines and bars. Tables are in `grafana.tables`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, Self, TypeVar
@@ -41,7 +41,7 @@ P = TypeVar("P", bound=Drawn)
 
 
 class Head(NamedTuple):
-    """What stands above a panel and how much room it takes; the grid is 24 wide."""
+    """The title and description of a panel, and its size; the grid is 24 wide."""
 
     title: str
     text: str
@@ -59,7 +59,7 @@ def framed(panel: P, head: Head, queries: Sequence[Dataquery]) -> P:
 
 
 def now(query: str) -> Dataquery:
-    """Asked for the end of the time range only, as a table."""
+    """A query at the end of the time range, in the format of a table."""
     return Dataquery().expr(query).instant().format(PromQueryFormat.TABLE)
 
 

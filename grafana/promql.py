@@ -14,7 +14,7 @@ IMAGE_CODES = {"unknown": 1, "started": 2, "in_progress": 3, "completed": 4, "fa
 
 
 class Scope(NamedTuple):
-    """Which series a dashboard speaks of; called with a family, it gives the selector."""
+    """The matchers of a dashboard; a call with a family returns the selector."""
 
     matchers: str
 
@@ -48,12 +48,12 @@ class Scope(NamedTuple):
         return f"{query}\n* on ({IMAGE}) group_left (image) {names}"
 
     def time_left(self) -> str:
-        """Seconds to the end at the average pace since the start; nothing where the Controller tells no start."""
+        """Seconds to the end at the average pace since the start; no series without a start from the Controller."""
         gone = f"(time() - {self.each('avi_image_start_timestamp_seconds')})"
         return f"clamp_min({gone} * (1 / ({self.each('avi_image_progress_ratio')} > 0) - 1), 0)"
 
-    def standing(self) -> str:
-        """Seconds since something moved."""
+    def seconds_without_move(self) -> str:
+        """Seconds since progress, a task or an event moved."""
         return f"clamp_min(time() - {self.each('avi_image_progress_changed_timestamp_seconds')}, 0)"
 
     def _code(self, family: str, codes: dict[str, int], by: str) -> str:
@@ -66,11 +66,11 @@ def is_in(states: str) -> str:
     return f'state{"=~" if "|" in states else "="}"{states}"'
 
 
-def of(query: str, whose: str) -> str:
-    """Those samples of the query whose images are among the others."""
-    return f"{query}\nand on ({IMAGE}) {whose}"
+def of(query: str, images: str) -> str:
+    """Keep the samples of the query whose images are in the other query."""
+    return f"{query}\nand on ({IMAGE}) {images}"
 
 
 def count(query: str) -> str:
-    """How many; 0 rather than nothing, because no failure is an answer."""
+    """Count the samples; 0 rather than no series if there are none."""
     return f"count({query}) or vector(0)"

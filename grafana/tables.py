@@ -36,7 +36,7 @@ def value(title: str, query: str, *properties: DynamicConfigValue) -> Column:
 
 
 def labels_of(query: str) -> Column:
-    """A query for the sake of its labels."""
+    """A query of which only the labels are shown."""
     return Column("", query=query)
 
 

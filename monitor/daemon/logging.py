@@ -76,16 +76,16 @@ class _LossyStream(io.TextIOBase):
 
 
 def mask(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Mask values of secret keys, ``key=value`` pairs in texts, and the text of every living Secret."""
-    heads = _heads(Secret.born)
+    """Mask values of secret keys, ``key=value`` pairs in texts, and the text of every existing Secret."""
+    heads = _heads(Secret.created)
     return {key: "<secret>" if _SECRET_KEYS.search(key) else _masked(value, heads) for key, value in event.items()}
 
 
 @lru_cache(maxsize=1)
 def _heads(_born: int) -> Mapping[str, Collection[str]]:
-    """Give the living secrets by their first characters: a text is not searched for each of thousands."""
+    """Give the existing secrets by their first characters: a text is not searched for each of thousands."""
     heads: dict[str, set[str]] = {}
-    for secret in list(Secret.living.values()):
+    for secret in list(Secret.instances.values()):
         if len(text := secret.reveal()) >= _SHORTEST:
             heads.setdefault(text[:_SHORTEST], set()).add(text)
     return heads

@@ -1,15 +1,15 @@
 """
 The metric families of a controller. Pure.
 
-`SESSION_FAMILIES` are read off the health of the session; `READ_FAMILIES` off the health of one read, and carry the
-label ``resource``: which kind of object was read.
+`SESSION_FAMILIES` show the health of the session with the controller. `READ_FAMILIES` show the health of the reads of
+one resource, whose name is in the label ``resource``.
 """
 
 from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Final, Literal, TypeVar, get_args
 
-from monitor.metrics.family import Family, Row, escape, line_of, number, optional
+from monitor.metrics.family import Family, Row, escape, format_number, line_format, optional
 from monitor.model.errors import Reason
 from monitor.model.health import DURATION_BOUNDS_S, ReadHealth, SessionHealth
 
@@ -26,26 +26,28 @@ def _family(
     identity: tuple[str, ...],
     *labels: str,
     rows: Callable[[H], Iterable[Row]],
-    reads: Callable[[H], object],
+    depends_on: Callable[[H], object],
 ) -> Family[H]:
-    line = line_of(name, (*identity, *labels))
-    return Family(name=name, kind=kind, help=text, identity=identity, labels=labels, rows=rows, reads=reads, line=line)
+    line = line_format(name, (*identity, *labels))
+    return Family(
+        name=name, kind=kind, help=text, identity=identity, labels=labels, rows=rows, depends_on=depends_on, line=line
+    )
 
 
 def _session_gauge(name: str, text: str, read: Callable[[SessionHealth], float | None]) -> Family[SessionHealth]:
-    return _family(name, "gauge", text, _SESSION, rows=lambda health: optional(read(health)), reads=read)
+    return _family(name, "gauge", text, _SESSION, rows=lambda health: optional(read(health)), depends_on=read)
 
 
 def _session_counter(name: str, text: str, read: Callable[[SessionHealth], int]) -> Family[SessionHealth]:
-    return _family(name, "counter", text, _SESSION, rows=lambda health: optional(read(health)), reads=read)
+    return _family(name, "counter", text, _SESSION, rows=lambda health: optional(read(health)), depends_on=read)
 
 
 def _read_gauge(name: str, text: str, read: Callable[[ReadHealth], float | None]) -> Family[ReadHealth]:
-    return _family(name, "gauge", text, _READ, rows=lambda health: optional(read(health)), reads=read)
+    return _family(name, "gauge", text, _READ, rows=lambda health: optional(read(health)), depends_on=read)
 
 
 def _read_counter(name: str, text: str, read: Callable[[ReadHealth], int]) -> Family[ReadHealth]:
-    return _family(name, "counter", text, _READ, rows=lambda health: optional(read(health)), reads=read)
+    return _family(name, "counter", text, _READ, rows=lambda health: optional(read(health)), depends_on=read)
 
 
 def _versions(health: SessionHealth) -> Iterable[Row]:
@@ -53,23 +55,23 @@ def _versions(health: SessionHealth) -> Iterable[Row]:
 
 
 def _failures(health: ReadHealth) -> Iterable[Row]:
-    return [(reason, number(health.failures.get(reason, 0))) for reason in get_args(Reason)]
+    return [(reason, format_number(health.failures.get(reason, 0))) for reason in get_args(Reason)]
 
 
 def _unknown_values(health: ReadHealth) -> Iterable[Row]:
-    return [(field, number(times)) for field, times in sorted(health.unknown_values.items())]
+    return [(field, format_number(times)) for field, times in sorted(health.unknown_values.items())]
 
 
 def _histogram(name: str, text: str) -> Family[SessionHealth]:
-    """One row has all numbers, and the line all samples, because they have three names."""
-    bounds = (*map(number, DURATION_BOUNDS_S), "+Inf")
+    """Return a histogram. Its samples have three names, so all of them are in one ``line``, filled by one row."""
+    bounds = (*map(format_number, DURATION_BOUNDS_S), "+Inf")
     heads = [f'{name}_bucket{{{{controller="{{0}}",le="{bound}"}}}}' for bound in bounds]
     heads += [f'{name}_{suffix}{{{{controller="{{0}}"}}}}' for suffix in ("count", "sum")]
     line = "".join(f"{head} {{{place}}}\n" for place, head in enumerate(heads, 1))
 
     def rows(health: SessionHealth) -> Iterable[Row]:
-        polls = [number(times) for times in accumulate(health.durations)]
-        return ((*polls, polls[-1], number(health.durations_sum_s)),)
+        polls = [format_number(times) for times in accumulate(health.durations)]
+        return ((*polls, polls[-1], format_number(health.durations_sum_s)),)
 
     return Family(
         name=name, kind="histogram", help=text, identity=("controller",), labels=("le",), rows=rows, line=line
@@ -98,7 +100,7 @@ SESSION_FAMILIES: Final = (
         "version",
         "api_version",
         rows=_versions,
-        reads=lambda h: (h.version, h.api_version),
+        depends_on=lambda h: (h.version, h.api_version),
     ),
     _session_gauge(
         "avi_controller_last_poll_attempt_timestamp_seconds",
@@ -143,7 +145,7 @@ READ_FAMILIES: Final = (
         _READ,
         "reason",
         rows=_failures,
-        reads=lambda h: h.failures,
+        depends_on=lambda h: h.failures,
     ),
     _read_counter(
         "avi_controller_bad_objects_total",
@@ -162,6 +164,6 @@ READ_FAMILIES: Final = (
         _READ,
         "field",
         rows=_unknown_values,
-        reads=lambda h: h.unknown_values,
+        depends_on=lambda h: h.unknown_values,
     ),
 )

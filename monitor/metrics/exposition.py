@@ -1,7 +1,7 @@
 """
-One scrape from ready pieces, in the format and encoding that the scraper asks for. Pure.
+The body of a scrape, joined from pieces in the format and encoding that the scraper prefers. Pure.
 
-A piece is rendered, and compressed, when its text changes; a scrape only strings pieces together.
+A piece is rendered and compressed when its text changes; a scrape only joins pieces.
 """
 
 import re
@@ -17,10 +17,10 @@ OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8
 
 def in_order(headers: Sequence[Piece], rows: Sequence[Iterable[Piece]]) -> list[Piece]:
     """
-    All pieces of a scrape, column by column: the header, then that column's piece of every controller.
+    Return all pieces of a scrape, column by column: the header, then that column's piece of every controller.
 
-    ``headers``: one a column; an empty one where the column goes on with the family before it. ``rows``: one a
-    controller, each with a piece for every column.
+    ``headers``: one for each column; empty where the column continues the family of the column before it.
+    ``rows``: one for each controller, with one piece for each column.
     """
     pieces: list[Piece] = []
     columns: Iterable[Iterable[Piece]] = zip(*rows, strict=True) if rows else repeat(())
@@ -31,19 +31,18 @@ def in_order(headers: Sequence[Piece], rows: Sequence[Iterable[Piece]]) -> list[
 
 
 def identity(pieces: Iterable[Piece]) -> tuple[int, Iterator[bytes]]:
-    """The body as it is: its length, and chunks of about 32 KiB."""
+    """Return the uncompressed body: its length, and chunks of about 32 KiB."""
     texts = [piece.text for piece in pieces]
     return sum(map(len, texts)), chunks(texts)
 
 
 def gzipped(pieces: Sequence[Piece]) -> tuple[int, Iterator[bytes]]:
-    """The body as one gzip stream: its length, and chunks of about 32 KiB. Nothing is compressed here."""
+    """Return the body as one gzip stream: its length, and chunks of about 32 KiB. Nothing is compressed here."""
     length = sum([len(piece.deflated) for piece in pieces]) + Gzip.OVERHEAD
     return length, chunks(_gzip_stream(pieces))
 
 
 def _gzip_stream(pieces: Iterable[Piece]) -> Iterator[bytes]:
-    """By and by, so that the loop is never held for all of them."""
     stream = Gzip()
     yield stream.HEADER
     yield from map(stream.add, pieces)
@@ -63,7 +62,7 @@ def wants_openmetrics(accept: str) -> bool:
 
 
 def wants_gzip(accept_encoding: str) -> bool:
-    """Whether ``Accept-Encoding`` takes gzip at least as gladly as nothing (RFC 9110, 12.5.3)."""
+    """Whether ``Accept-Encoding`` prefers gzip to no compression, or has no preference (RFC 9110, 12.5.3)."""
     stated = {coding: quality for coding, _, quality in _preferences(accept_encoding)}
     gzip = stated.get("gzip", stated.get("x-gzip", stated.get("*", 0.0)))
     return gzip > 0 and gzip >= stated.get("identity", 0.0)
@@ -73,7 +72,7 @@ _QUALITY: Final = re.compile(r"(0(\.[0-9]{0,3})?|1(\.0{0,3})?)\Z")
 
 
 def _preferences(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Each element of an Accept header: value, parameters, q; 1 when unstated, 0 when unreadable."""
+    """Yield each element of an Accept header: value, parameters, q; q is 1 when missing, 0 when malformed."""
     for element in header.lower().split(","):
         value, *rest = (part.strip() for part in element.split(";"))
         parameters = {key.strip(): text.strip() for key, _, text in (part.partition("=") for part in rest)}

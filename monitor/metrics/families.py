@@ -1,7 +1,7 @@
 """
-All metric families, in the order of a scrape. Pure.
+All metric families in the order of a scrape. Pure.
 
-The scrape, the README's table, ``avi-upgrade-monitor metrics`` and the tests are made from these tables.
+The scrape, the command ``avi-upgrade-monitor metrics`` and the README's table follow it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,15 +10,15 @@ from typing import Any, TypeAlias
 from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
 from monitor.metrics.family import Family
 
-AnyFamily: TypeAlias = Family[Any]  # what it is read off differs from table to table
+AnyFamily: TypeAlias = Family[Any]  # a family of any subject
 
 
 def scrape_columns(object_families: Sequence[Sequence[AnyFamily]]) -> tuple[AnyFamily | None, ...]:
     """
-    What each column of a scrape holds: the text of one family, of every controller.
+    Return the family of each column of a scrape. A column is one piece of text from each controller.
 
-    ``object_families``: the families of each polled kind of object. None: the column goes on with the family before it,
-    as a family of `READ_FAMILIES` has one column a kind.
+    ``object_families``: the families of each resource. A family of `READ_FAMILIES` has one column for each resource;
+    of these, all but the first are None: the column continues the family, and has no header of its own.
     """
     columns: list[AnyFamily | None] = [family for families in object_families for family in families]
     for family in READ_FAMILIES:
@@ -27,5 +27,5 @@ def scrape_columns(object_families: Sequence[Sequence[AnyFamily]]) -> tuple[AnyF
 
 
 def families_of(object_families: Iterable[Sequence[AnyFamily]]) -> tuple[AnyFamily, ...]:
-    """Every family once, in the order of a scrape."""
+    """Return every family once, in the order of a scrape."""
     return (*(family for families in object_families for family in families), *READ_FAMILIES, *SESSION_FAMILIES)

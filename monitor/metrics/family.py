@@ -1,4 +1,4 @@
-"""What a metric family is: how its samples are read off an image or a controller, and how they are written. Pure."""
+"""Metric families: how samples are read from an object or a health, and how they are written. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -9,18 +9,18 @@ from prometheus_client.utils import floatToGoString
 
 from monitor.model.tracked import Tracked
 
-S = TypeVar("S")  # what a family is read off: a `Subject`, or a health
+S = TypeVar("S")  # what a family shows: a `Subject`, or a health
 T = TypeVar("T", bound=Tracked)
-Row = tuple[str, ...]  # label values in the family's order, escaped; then the value
+Row = tuple[str, ...]  # one sample: label values in the family's order, escaped; then the value
 
-CORE, NODE, DETAIL = range(3)  # tiers, so that a budget has something to drop: detail first, then counts per node
+CORE, NODE, DETAIL = range(3)  # tiers: a budget drops DETAIL (per task) first, then NODE (counts per node), then CORE
 
 
 class Subject(NamedTuple, Generic[T]):
     """
-    What the families of an object are read off. ``changed_at``: when it last moved, Unix seconds.
+    What the families of an object show: the object, and what the daemon knows of it.
 
-    ``exported``: those keys of its annotations that the configuration lets out as labels.
+    ``changed_at``: when it last moved, Unix seconds. ``exported``: the keys of the annotations that become labels.
     """
 
     object: T
@@ -29,23 +29,25 @@ class Subject(NamedTuple, Generic[T]):
     exported: frozenset[str] = frozenset()
 
 
-def number(value: float) -> str:
-    """1700000000 as 1.7e+09: what every other exporter shows. Where Go's form is Python's, this is the faster way."""
+def format_number(value: float) -> str:
+    """Format as Go, and so most exporters, do: 1700000000 is 1.7e+09. ``repr`` is faster where it gives the same."""
     return repr(float(value)) if -1e6 < value < 1e6 else floatToGoString(value)  # type: ignore[no-untyped-call]
 
 
 def optional(value: float | None) -> Iterable[Row]:
-    """One sample, or none: absent beats invented."""
-    return () if value is None else ((number(value),),)
+    """Return the row of one sample without labels; no row when the value is not known."""
+    return () if value is None else ((format_number(value),),)
 
 
 class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     """
     One metric family.
 
-    ``labels``: beyond those that identify the subject. ``of_annotations``: read off annotations alone. ``rows``: what
-    fills ``line``. ``reads``: what they are made of; while that is equal, so are they. ``line``: a format string,
-    mostly one sample; takes the identity, then a row.
+    ``identity``: the labels that identify the subject; ``labels``: those after them.
+    ``tier``: when a budget drops it; ``of_annotations``: whether it shows nothing but annotations.
+    ``rows``: returns the rows of a subject. ``line``: the format string of one row; takes the values of the identity,
+    then the row.
+    ``depends_on``: returns the part of the subject that ``rows`` uses; while it is equal, the rows are equal.
     """
 
     name: str
@@ -56,23 +58,23 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     tier: int = CORE
     of_annotations: bool = False
     rows: Callable[[S], Iterable[Row]]
-    reads: Callable[[S], object] = lambda subject: subject
+    depends_on: Callable[[S], object] = lambda subject: subject
     line: str = ""
 
     def render(self, identity: Row, subject: S) -> bytes:
-        """Exposition lines of one subject."""
+        """Return the exposition lines of one subject. ``identity``: the escaped values of the identity's labels."""
         line = self.line.format
         return "".join([line(*identity, *row) for row in self.rows(subject)]).encode()
 
 
-@lru_cache(maxsize=4096)  # tasks and nodes come again and again
+@lru_cache(maxsize=4096)  # the same tasks and nodes are in all images
 def escape(text: str) -> str:
-    """A label value as the exposition formats want it."""
+    """Escape a label value for both exposition formats."""
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def line_of(name: str, labels: Sequence[str]) -> str:
-    """``name{a="{0}",b="{1}"} {2}``: labels sorted by name, as every Prometheus client writes them."""
+def line_format(name: str, labels: Sequence[str]) -> str:
+    """Return the format string ``name{a="{0}",b="{1}"} {2}``; labels are sorted by name, as in Prometheus clients."""
     places = sorted((label, place) for place, label in enumerate(labels))
     pairs = ",".join(f'{label}="{{{place}}}"' for label, place in places)
     return f"{name}{{{{{pairs}}}}} {{{len(labels)}}}\n"

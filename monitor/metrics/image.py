@@ -1,17 +1,28 @@
-"""The metric families of an image: each row says how the samples of one are read off a `Subject`. Pure."""
+"""The metric families of an image, one entry each: name, help text, and how to read the samples. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, get_args
 
-from monitor.metrics.family import CORE, DETAIL, NODE, Family, Row, Subject, escape, line_of, number, optional
+from monitor.metrics.family import (
+    CORE,
+    DETAIL,
+    NODE,
+    Family,
+    Row,
+    Subject,
+    escape,
+    format_number,
+    line_format,
+    optional,
+)
 from monitor.model.image import Image, ImageState
 from monitor.model.tracked import EventState, is_acknowledged
 
 _IDENTITY: Final = ("controller", "image_uuid")
 
 
-def _of_image(
+def _family(
     name: str,
     text: str,
     rows: Callable[[Subject[Image]], Iterable[Row]],
@@ -29,22 +40,22 @@ def _of_image(
         tier=tier,
         of_annotations=of_annotations,
         rows=rows,
-        line=line_of(name, (*_IDENTITY, *labels)),
+        line=line_format(name, (*_IDENTITY, *labels)),
     )
 
 
-def _value(name: str, text: str, read: Callable[[Image], float | None]) -> Family[Subject[Image]]:
-    return _of_image(name, text, lambda subject: optional(read(subject.object)))
+def _gauge(name: str, text: str, read: Callable[[Image], float | None]) -> Family[Subject[Image]]:
+    return _family(name, text, lambda subject: optional(read(subject.object)))
 
 
-def _event_value(name: str, text: str, attribute: str) -> Family[Subject[Image]]:
+def _event_gauge(name: str, text: str, attribute: str) -> Family[Subject[Image]]:
     def rows(subject: Subject[Image]) -> Iterator[Row]:
         for event in subject.object.events:
             value: float | None = getattr(event, attribute)
             if value is not None:
-                yield escape(event.node), escape(event.task), number(value)
+                yield escape(event.node), escape(event.task), format_number(value)
 
-    return _of_image(name, text, rows, ("node", "task"), DETAIL)
+    return _family(name, text, rows, ("node", "task"), DETAIL)
 
 
 def _info(subject: Subject[Image]) -> Iterable[Row]:
@@ -60,7 +71,9 @@ def _states(subject: Subject[Image]) -> Iterable[Row]:
 def _node_events(subject: Subject[Image]) -> Iterable[Row]:
     counts = Counter((event.node, event.state) for event in subject.object.events)
     nodes = dict.fromkeys(event.node for event in subject.object.events)
-    return [(escape(node), state, number(counts[node, state])) for node in nodes for state in get_args(EventState)]
+    return [
+        (escape(node), state, format_number(counts[node, state])) for node in nodes for state in get_args(EventState)
+    ]
 
 
 def _event_states(subject: Subject[Image]) -> Iterable[Row]:
@@ -73,86 +86,86 @@ def _exported(subject: Subject[Image]) -> Iterable[Row]:
 
 
 IMAGE_FAMILIES: Final = (
-    _of_image(
+    _family(
         "avi_image_info",
         "What the image is; the value is always 1. Join it on controller and image_uuid.",
         _info,
         ("image", "tenant", "type", "version", "patch", "uber_bundle"),
     ),
-    _value(
+    _gauge(
         "avi_image_progress_ratio", "Share of the image's processing that is done, 0 to 1.", lambda i: i.progress_ratio
     ),
-    _value("avi_image_tasks", "How many tasks the Controller's processing of the image has.", lambda i: i.tasks),
-    _value("avi_image_tasks_completed", "How many of these tasks are done.", lambda i: i.tasks_completed),
-    _of_image("avi_image_state", "State of the image; exactly one state is 1.", _states, ("state",)),
-    _value(
+    _gauge("avi_image_tasks", "How many tasks the Controller's processing of the image has.", lambda i: i.tasks),
+    _gauge("avi_image_tasks_completed", "How many of these tasks are done.", lambda i: i.tasks_completed),
+    _family("avi_image_state", "State of the image; exactly one state is 1.", _states, ("state",)),
+    _gauge(
         "avi_image_state_changed_timestamp_seconds",
         "When the state changed last, as the Controller says, Unix seconds.",
         lambda i: i.state_changed_at,
     ),
-    _value(
+    _gauge(
         "avi_image_start_timestamp_seconds",
         "When processing began, as the Controller says, Unix seconds.",
         lambda i: i.started_at,
     ),
-    _value(
+    _gauge(
         "avi_image_end_timestamp_seconds",
         "When processing ended, as the Controller says, Unix seconds.",
         lambda i: i.ended_at,
     ),
-    _value(
+    _gauge(
         "avi_image_last_modified_timestamp_seconds",
         "When the image object was written last, as the Controller says, Unix seconds.",
         lambda i: i.last_modified_at,
     ),
-    _value(
+    _gauge(
         "avi_image_duration_seconds", "How long processing took, as the Controller reports it.", lambda i: i.duration_s
     ),
-    _of_image(
+    _family(
         "avi_image_progress_changed_timestamp_seconds",
         "When this monitor last saw progress, tasks, state or an event move, Unix seconds; survives a restart.",
         lambda subject: optional(subject.changed_at),
     ),
-    _of_image(
+    _family(
         "avi_image_annotations",
         "How many annotations operators have put on the image.",
         lambda subject: optional(len(subject.annotations)),
         of_annotations=True,
     ),
-    _of_image(
+    _family(
         "avi_image_acknowledged",
-        "Whether the annotation acknowledged is true, yes or 1: somebody knows, and alerts stay quiet.",
+        "Whether the annotation acknowledged is true, yes or 1: an operator knows, and alerts stay quiet.",
         lambda subject: optional(is_acknowledged(subject.annotations)),
         of_annotations=True,
     ),
-    _of_image(
+    _family(
         "avi_image_annotation_info",
         "An annotation whose key the configuration exports; the value is always 1.",
         _exported,
         ("key", "value"),
         of_annotations=True,
     ),
-    _of_image(
+    _family(
         "avi_image_node_events",
         "How many events of the node are in the state.",
         _node_events,
         ("node", "state"),
         NODE,
     ),
-    _of_image(
+    _family(
         "avi_image_node_event_state",
         "State of one task on one node, with the Controller's raw status; the value is always 1.",
         _event_states,
         ("node", "task", "state", "status"),
         DETAIL,
     ),
-    _event_value(
+    _event_gauge(
         "avi_image_node_event_start_timestamp_seconds", "When the task began on the node, Unix seconds.", "started_at"
     ),
-    _event_value(
+    _event_gauge(
         "avi_image_node_event_end_timestamp_seconds", "When the task ended on the node, Unix seconds.", "ended_at"
     ),
-    _event_value(
+    _event_gauge(
         "avi_image_node_event_duration_seconds", "How long the task took on the node, as reported.", "duration_s"
     ),
 )

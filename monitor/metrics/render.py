@@ -1,7 +1,8 @@
 """
-From an object to exposition text, which is kept until the object changes, within budgets. Pure.
+Renders objects and healths to exposition text, within budgets. Pure.
 
-A budget drops the tiers of families from the finest: per-task detail, then counts per node, then whole objects.
+The text is kept until the object changes. A budget limits the number of series; it drops the finest tier of families
+first: per-task detail, then counts per node, then whole objects.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ H = TypeVar("H")
 
 
 def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
-    """``# HELP`` and ``# TYPE``; OpenMetrics names a counter without its ``_total`` and escapes quotes."""
+    """Return ``# HELP`` and ``# TYPE``; OpenMetrics names a counter without ``_total``, and escapes quotes."""
     name = family.name.removesuffix("_total") if openmetrics and family.kind == "counter" else family.name
     text = family.help.replace("\\", r"\\").replace("\n", r"\n")
     text = text.replace('"', r"\"") if openmetrics else text
@@ -26,13 +27,13 @@ def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
 
 
 def render_object(
-    families: Sequence[Family[Subject[T]]], controller: str, subject: Subject[T], *, tiers: int, most: int
+    families: Sequence[Family[Subject[T]]], controller: str, subject: Subject[T], *, tiers: int, max_series: int
 ) -> RenderedObject:
-    """Render one object: the families of ``tiers`` and below, less the finest ones where it would exceed ``most``."""
+    """Render the families of one object up to the tier ``tiers``; drop the finest where it exceeds ``max_series``."""
     tracked = subject.object
     identity = escape(controller), escape(tracked.uuid)
     dropped = 0
-    if tiers == DETAIL and len(tracked.events) > most:  # not even rendered: it would hold the loop
+    if tiers == DETAIL and len(tracked.events) > max_series:  # do not even render them: that would block the event loop
         tiers = NODE
         dropped = sum(len(tuple(family.rows(subject))) for family in families if family.tier == DETAIL)
     lines, series = [], [0, 0, 0]
@@ -43,7 +44,7 @@ def render_object(
     keep_last = tracked.active or tracked.state == "failed"
     rendered = RenderedObject(tuple(lines), (series[0], series[1], series[2]), keep_last, dropped)
     for tier in (DETAIL, NODE):
-        if sum(rendered.series) > most:
+        if sum(rendered.series) > max_series:
             rendered = replace(drop_tier(families, rendered, tier), dropped=rendered.dropped + rendered.series[tier])
     return rendered
 
@@ -51,9 +52,9 @@ def render_object(
 def render_annotations(
     families: Sequence[Family[Subject[T]]], rendered: RenderedObject, controller: str, subject: Subject[T]
 ) -> RenderedObject:
-    """The same object with the lines of its annotations rendered anew; they alone need no events."""
+    """Render the families of annotations again; only these can be rendered without the events of the object."""
     if not rendered.lines or not sum(rendered.series):
-        return rendered  # nothing of it is exported
+        return rendered  # a budget dropped the whole object
     identity = escape(controller), escape(subject.object.uuid)
     lines = [
         family.render(identity, subject) if family.of_annotations else text
@@ -67,7 +68,7 @@ def render_annotations(
 
 
 def drop_tier(families: Sequence[AnyFamily], rendered: RenderedObject, tier: int) -> RenderedObject:
-    """The same object without one tier of its families; without CORE nothing is left."""
+    """Return the object without the series of one tier. Without CORE, the other tiers are dropped, too."""
     gone = {tier} if tier else {CORE, NODE, DETAIL}
     pairs = zip(families, rendered.lines, strict=True)
     lines = tuple(b"" if family.tier in gone else text for family, text in pairs)
@@ -76,20 +77,21 @@ def drop_tier(families: Sequence[AnyFamily], rendered: RenderedObject, tier: int
 
 
 def apply_budget(
-    families: Sequence[AnyFamily], objects: Mapping[str, RenderedObject], *, most: int
+    families: Sequence[AnyFamily], objects: Mapping[str, RenderedObject], *, max_series: int
 ) -> tuple[Mapping[str, RenderedObject], int]:
     """
-    Keep the objects of one controller within ``most`` series; and how many series were dropped for it.
+    Drop series of one controller's objects until at most ``max_series`` are left. Returns: objects, dropped series.
 
-    Detail goes first, then the counts per node, then whole objects; within each, those with ``keep_last`` go last.
+    Detail is dropped first, then the counts per node, then whole objects; in each step objects with ``keep_last`` come
+    last.
     """
     total = sum(sum(rendered.series) for rendered in objects.values())
-    if total <= most:
+    if total <= max_series:
         return objects, 0
     kept, dropped = dict(objects), 0
     for tier in (DETAIL, NODE, CORE):
         for uuid in sorted(kept, key=lambda uuid: kept[uuid].keep_last):
-            if total - dropped <= most:
+            if total - dropped <= max_series:
                 return kept, dropped
             before = kept[uuid]
             kept[uuid] = drop_tier(families, before, tier)
@@ -98,13 +100,13 @@ def apply_budget(
 
 
 def join_by_family(families: Sequence[AnyFamily], objects: Iterable[RenderedObject]) -> Iterator[bytes]:
-    """The text of each family for one controller."""
+    """Join the lines of all objects of one controller, to one text for each family."""
     rows = [rendered.lines for rendered in objects]
     return map(b"".join, zip(*rows, strict=True)) if rows else iter((b"",) * len(families))
 
 
 def render_health(families: Sequence[Family[H]], identity: Sequence[str], health: H) -> Iterator[bytes]:
-    """The text of each family of a health. ``identity``: the values of the labels that identify it."""
+    """Return the text of each family of a health. ``identity``: the values of the identity's labels, not escaped."""
     escaped = tuple(map(escape, identity))
     return (family.render(escaped, health) for family in families)
 
@@ -112,8 +114,9 @@ def render_health(families: Sequence[Family[H]], identity: Sequence[str], health
 def render_changes(
     families: Sequence[Family[H]], identity: Sequence[str], before: H, health: H
 ) -> Iterator[bytes | None]:
-    """As `render_health`, with None for a family that reads of this health what it read of the one before."""
+    """As `render_health`, but None for a family whose text is the same as for ``before``."""
     escaped = tuple(map(escape, identity))
     return (
-        None if family.reads(health) == family.reads(before) else family.render(escaped, health) for family in families
+        None if family.depends_on(health) == family.depends_on(before) else family.render(escaped, health)
+        for family in families
     )

@@ -1,19 +1,19 @@
 """
-The errors of the project, cut by what the caller does with them::
+The errors of the project, divided by what the caller does with them::
 
     MonitorError
-    ├── ConfigError          the operator mends a file            → every problem at once, exit 2
-    ├── StoreError           the database does not answer         → reads and metrics go on
-    │   └── NewerDatabase    a newer version wrote it             → refused at start, exit 1
-    ├── BadImage             one image cannot be read             → counted, named once, the others go on
-    ├── Refusal              a PATCH cannot be done as it is      → the caller is told, nothing was changed
-    └── PollError            one exchange with a Controller failed → last snapshot stands, back off, count by reason
-        ├── Unreachable      no answer: dns, connect, tls, timeout
-        │   └── Unanswered   and the request may have gone out   → of a change nobody knows whether it was done
-        ├── Refused          our log-in was refused: auth         → the circuit is open until the secret changes
-        ├── Unavailable      not now: throttled, upgrading        → a Retry-After is honoured
-        ├── BadStatus        an answer of the wrong kind: redirect, http_4xx, http_5xx
-        └── BadAnswer        good status, useless body: oversize, incomplete, decode
+    ├── ConfigError          the configuration is invalid         → print every problem, exit 2
+    ├── StoreError           the database did not answer          → reads and metrics go on
+    │   └── NewerDatabase    a newer version has migrated it      → exit 1 at the start
+    ├── BadImage             one object cannot be decoded         → count it, log it once, go on with the others
+    ├── Refusal              a PATCH is rejected                  → respond with a problem; nothing was changed
+    └── PollError            one exchange with a Controller failed → keep the last snapshot, back off, count by reason
+        ├── Unreachable      no response: dns, connect, tls, timeout
+        │   └── Unanswered   but the request may have been sent   → whether a change was done is unknown
+        ├── Refused          the log-in was refused: auth         → no other log-in until the secret changes
+        ├── Unavailable      try later: throttled, upgrading      → wait as Retry-After says
+        ├── BadStatus        unexpected status: redirect, http_4xx, http_5xx
+        └── BadAnswer        good status, unusable body: oversize, incomplete, decode
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ Reason = Literal[
 """Why a poll failed; the ``reason`` label of ``avi_controller_poll_failures_total``."""
 
 Phase = Literal["login", "version", "images", "image", "patch"]
-"""In which exchange with a Controller it happened."""
+"""The exchange with a Controller in which a `PollError` happened."""
 
 ProblemKind = Literal[
     "bad-request", "bad-query", "bad-json", "no-version", "unknown-version", "unauthorized", "forbidden",
@@ -38,16 +38,16 @@ ProblemKind = Literal[
     "controller-failed", "database-down", "image-busy", "shutting-down", "too-many-readers", "controller-upgrading",
     "controller-busy", "outcome-unknown",
 ]  # fmt: skip
-"""Why the daemon's own API refuses a request: the last part of the ``type`` of a problem (RFC 9457). Public."""
+"""Why the daemon's API rejects a request: the last part of the ``type`` of a problem (RFC 9457). Public."""
 
 
 class MonitorError(Exception):
-    """Root of everything this project raises on purpose."""
+    """Base class of all errors that this project raises on purpose."""
 
 
 class ConfigError(MonitorError):
     """
-    The configuration cannot be used. ``problems``: one line each: file, key path, what was found and expected.
+    The configuration is invalid. ``problems``: one line each: file, key path, what was found and expected.
 
     ``file_states``: how each file looked just before it was read.
     """
@@ -59,22 +59,23 @@ class ConfigError(MonitorError):
 
 
 class StoreError(MonitorError):
-    """The database did not do what was asked of it; the text says what and, where known, the remedy."""
+    """An operation on the database failed; the text says which and, if known, the remedy."""
 
 
 class NewerDatabase(StoreError):
-    """The database has a schema that this version does not know. Waiting does not help."""
+    """The database has a schema that this version does not know. Retrying does not help."""
 
 
 class BadImage(MonitorError):
-    """One image object cannot be read; the text names the JSON path of the first wrong value."""
+    """One object cannot be decoded; the text names the JSON path of the first wrong value."""
 
 
 class Refusal(MonitorError):
     """
-    A PATCH is refused. ``kind``: of the problem in the response; ``path``: the JSON path of what is wrong.
+    A PATCH is rejected. ``kind``, ``detail``: of the problem in the response.
 
-    ``headers``: of the response. ``status``: the Controller's own, where it is passed on; else 0.
+    ``path``: the JSON path of what is wrong in the body, or empty. ``headers``: additional headers of the response.
+    ``status``: the Controller's status if it is passed on, else 0.
     """
 
     def __init__(
@@ -95,7 +96,12 @@ class Refusal(MonitorError):
 
 
 class PollError(MonitorError):
-    """One exchange with a Controller failed. ``detail`` is clipped foreign text: no secret, nothing unprintable."""
+    """
+    One exchange with a Controller failed.
+
+    ``detail``: often the Controller's text, shortened and without secrets; unprintable characters are replaced here.
+    ``status``: of the response, if one came. ``retry_after_s``: as the Controller asked; 0 if it did not.
+    """
 
     def __init__(
         self,
@@ -116,24 +122,24 @@ class PollError(MonitorError):
 
 
 class Unreachable(PollError):
-    """No whole answer came: name resolution, connection, TLS or the deadline."""
+    """No complete response came: name resolution, connection or TLS failed, or the deadline passed."""
 
 
 class Unanswered(Unreachable):
-    """The connection broke, or the deadline passed, when the request may already have been sent."""
+    """The connection broke, or the deadline passed, after the request may have been sent."""
 
 
 class Refused(PollError):
-    """The Controller refused our log-in. It must not be tried again with the same secret: that locks accounts."""
+    """The Controller refused the log-in. Do not log in again with the same secret: that would lock the account."""
 
 
 class Unavailable(PollError):
-    """The Controller asks us to come back later: rate limit, or an upgrade under way."""
+    """The Controller asks for a later attempt: it limits the rate, or is being upgraded."""
 
 
 class BadStatus(PollError):
-    """The Controller answered with a status that no poll expects."""
+    """The Controller responded with an unexpected status."""
 
 
 class BadAnswer(PollError):
-    """The status was good, the body was not: too large, not all there, or not what an image list looks like."""
+    """The status was good, but the body is too large, incomplete, or not of the expected shape."""

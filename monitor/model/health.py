@@ -1,4 +1,4 @@
-"""How polling one controller goes: its session, and the read of each kind of object."""
+"""The health of polling one controller: of its session, and of the reads of each resource."""
 
 from collections.abc import Mapping
 
@@ -7,14 +7,16 @@ import msgspec
 from monitor.model.errors import Reason
 
 DURATION_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds of the histogram of poll durations, up to the default timeout of one request."""
+"""Upper bounds of the buckets of poll durations, up to the default timeout of one request."""
 
 
 class SessionHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
-    The session with one controller and its polls: the last facts, and the counts since start.
+    The session with one controller, and its polls. Counters are since the start of the daemon.
 
-    ``up``: whether the last poll was good, which the read of the first resource decides.
+    ``up``: whether the last poll was good, that is, whether the read of the first resource succeeded.
+    ``attempted_at``: when the last poll began. ``certificate_expires_at``: of the certificate that the Controller
+    showed last. Both in Unix seconds.
     """
 
     up: bool = False
@@ -29,9 +31,9 @@ class SessionHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     reason: Reason | None = None
     """Why the last poll failed; None when it was good."""
     cause: str = ""
-    """The same in words, for people: clipped foreign text."""
+    """The same as text for operators; may contain shortened text of the Controller."""
     durations: tuple[int, ...] = (0,) * (len(DURATION_BOUNDS_S) + 1)
-    """How many polls took at most the bound of the same place, and more than the one before; the last: longer."""
+    """How many polls are in each bucket of `DURATION_BOUNDS_S`, not cumulative; the last bucket has no bound."""
     durations_sum_s: float = 0.0
     logins: int = 0
     certificate_expires_at: float | None = None
@@ -40,9 +42,10 @@ class SessionHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 class ReadHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
-    The read of one kind of object of one controller: the last facts, and the counts since start.
+    The reads of one resource of one controller. Counters are since the start of the daemon.
 
-    ``stale``: the last good read is so old that its objects were withdrawn.
+    ``stale``: the last good read is so old that its objects were withdrawn. ``succeeded_at``: when it ended, Unix
+    seconds. ``bad_objects``: could not be decoded. ``unknown_values``: by field.
     """
 
     stale: bool = False

@@ -1,4 +1,4 @@
-"""One image object of a Controller."""
+"""An image of a Controller: the package that operators upload before an upgrade."""
 
 from typing import Literal, TypeAlias
 
@@ -8,7 +8,7 @@ ImageState = Literal["started", "in_progress", "completed", "failed", "unknown"]
 
 
 class Image(Tracked, frozen=True, gc=False, kw_only=True):
-    """As `Tracked`, with what only an image has."""
+    """An image: the fields of `Tracked`, and those that only an image has."""
 
     state: ImageState = "unknown"
     type: str = ""

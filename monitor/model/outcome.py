@@ -1,11 +1,14 @@
-"""How a PATCH ended."""
+"""The outcome of a PATCH."""
 
 from typing import Final, Literal, get_args
 
 OutcomeKind = Literal["done", "refused", "failed", "unknown"]
 """
-How an intent ended. ``refused``: by us or by the Controller, nothing was changed. ``failed``: nothing was changed, as
-the way to the Controller failed. ``unknown``: it was sent and no answer came, or one that tells nothing, or we died.
+How a PATCH ended, whose intent is in the audit log.
+
+``done``: the change was made. ``refused``: the daemon or the Controller rejected it, nothing was changed.
+``failed``: the Controller could not be reached, nothing was changed. ``unknown``: the request was sent, and no
+conclusive response came before the timeout or the end of the daemon.
 """
 
 OUTCOME_KINDS: Final = get_args(OutcomeKind)

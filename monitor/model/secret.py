@@ -1,4 +1,4 @@
-"""A text that must not be shown."""
+"""A text that must not be shown in logs, messages or metrics."""
 
 from typing import ClassVar
 from weakref import WeakValueDictionary
@@ -6,23 +6,23 @@ from weakref import WeakValueDictionary
 
 class Secret:
     """
-    A text that prints as ``<secret>`` wherever it is shown; ``reveal()`` is called where it goes on the wire.
+    A text that prints as ``<secret>``.
 
-    ``living`` holds every one that exists, so that the log can mask what escaped all the same; ``born`` counts all that
-    ever did, so that what was made of ``living`` need not be made again.
+    ``instances``: all secrets that exist, so that the log can mask them wherever they appear. ``created``: how many
+    were ever created, so that what is computed from ``instances`` can be cached.
     """
 
     __slots__ = ("__weakref__", "_text")
-    living: ClassVar["WeakValueDictionary[int, Secret]"] = WeakValueDictionary()
-    born: ClassVar[int] = 0
+    instances: ClassVar["WeakValueDictionary[int, Secret]"] = WeakValueDictionary()
+    created: ClassVar[int] = 0
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self.living[id(self)] = self
-        Secret.born += 1
+        self.instances[id(self)] = self
+        Secret.created += 1
 
     def reveal(self) -> str:
-        """Give the text itself; called where it goes on the wire, nowhere else."""
+        """Return the text; to be called only where it is sent, hashed or compared."""
         return self._text
 
     def __repr__(self) -> str:

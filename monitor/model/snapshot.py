@@ -1,4 +1,4 @@
-"""What one complete read of one kind of object brought, and how it differs from the one before."""
+"""What is known of the objects of one resource after a read, and how two reads differ."""
 
 from collections.abc import Mapping
 from typing import Generic
@@ -10,10 +10,10 @@ from monitor.model.tracked import T_co, Tracked, TrackedObject
 
 class Page(msgspec.Struct, frozen=True, gc=False):
     """
-    One page of a list as it came.
+    One page of a list, split into its objects.
 
-    ``objects``: (uuid, raw JSON) in the Controller's order, the raw slices being views on ``body``; the uuid is empty
-    where the object names none. ``count``: how many objects there are in all, as the Controller says.
+    ``objects``: (uuid, raw JSON) in the Controller's order. The raw JSON is a view on ``body``; the uuid is empty if
+    the object has none. ``count``: how many objects the whole list has, as the Controller says.
     """
 
     body: bytes
@@ -22,7 +22,7 @@ class Page(msgspec.Struct, frozen=True, gc=False):
 
 
 class ObjectList(msgspec.Struct, frozen=True, gc=False):
-    """One complete list: every page said the same count, and as many distinct objects came."""
+    """One complete list. ``raws``: the JSON of each object by uuid."""
 
     pages: tuple[Page, ...] = ()
     raws: Mapping[str, msgspec.Raw] = {}
@@ -31,14 +31,14 @@ class ObjectList(msgspec.Struct, frozen=True, gc=False):
 
 
 class Snapshot(msgspec.Struct, Generic[T_co], frozen=True, gc=False, kw_only=True):
-    """What is known of one kind of object of one controller after a good read; replaced whole, never changed."""
+    """What is known of the objects of one resource on one controller after a good read. Replaced, never mutated."""
 
     object_list: ObjectList = ObjectList()
     objects: Mapping[str, TrackedObject[T_co]] = {}
     undecodable: frozenset[str] = frozenset()
     """The uuids of objects that could not be decoded; they are in ``object_list`` but not in ``objects``."""
     next_change_at: float = float("inf")
-    """The next moment at which an object changes by itself: it loses its per-task series, or has stalled."""
+    """When the next object loses its per-task series or has stalled, if no byte of it changes before; Unix seconds."""
 
 
 class Appeared(msgspec.Struct, frozen=True):
@@ -48,16 +48,16 @@ class Appeared(msgspec.Struct, frozen=True):
 
 
 class Altered(msgspec.Struct, frozen=True):
-    """An object that differs from what was known of it."""
+    """An object of which any field or the mark changed."""
 
     before: Tracked
     after: Tracked
     moved: bool
-    """Whether progress, tasks, state or an event moved; false when only a name or the like was edited."""
+    """Whether progress, tasks, state or an event changed; false when only the name or another field did."""
 
 
 class Vanished(msgspec.Struct, frozen=True):
-    """An object that a complete list no longer named."""
+    """An object that is no longer in the list."""
 
     before: Tracked
 

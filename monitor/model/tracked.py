@@ -1,4 +1,4 @@
-"""What is known of any kind of object that is polled: its state, its progress, and what is kept of it between polls."""
+"""What is known of an object of any resource: its state, its progress, and what is kept of it between polls."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, Literal, TypeVar
@@ -9,9 +9,9 @@ EventState = Literal["pending", "running", "succeeded", "failed"]
 
 Standing = Literal["failed", "stalled", "active", "unknown", "acknowledged", "completed"]
 """
-What an object means to an operator, in the order in which objects are shown: what needs a person comes first.
+What the state of an object means to an operator. In the order in which objects are shown: what needs an operator first.
 
-``acknowledged``: failed, and the annotation ``acknowledged`` says that an operator knows.
+``stalled``: active, but unmoved for too long. ``acknowledged``: failed, but acknowledged by an annotation.
 """
 
 _TRUE: Final = frozenset({"true", "yes", "1"})
@@ -33,10 +33,10 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 class Tracked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
-    What changes, estimates, events and budgets read of any kind of object.
+    The fields that objects of all resources have; a resource adds its own by a subclass.
 
-    Units: ratio 0 to 1, Unix seconds, seconds. ``None``: the Controller did not say. ``events`` hold one entry a
-    (task, node); they are dropped once rendered, so a kept object has none.
+    Units: ratio 0 to 1, Unix seconds, seconds. None: the Controller did not say. ``events`` has one entry for each task
+    on each node; it is dropped after rendering, so an object that is kept between polls has none.
     """
 
     ACTIVE_STATES: ClassVar[frozenset[str]] = frozenset({"started", "in_progress"})
@@ -58,7 +58,7 @@ class Tracked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def active(self) -> bool:
-        """Whether the Controller still works on it, as far as it says."""
+        """Whether the Controller says that it is working on the object."""
         return self.state in self.ACTIVE_STATES
 
 
@@ -67,9 +67,10 @@ T_co = TypeVar("T_co", bound=Tracked, covariant=True)
 
 class ProgressMark(msgspec.Struct, frozen=True, gc=False):
     """
-    How far an object had come when it last moved; kept in the database, so that a restart is no movement.
+    When an object last moved, that is, when its progress, tasks, state or an event changed.
 
-    ``fingerprint``: of progress, tasks, state and events; 16 bytes. Times in Unix seconds of the daemon's clock.
+    ``fingerprint``: a hash of these, 16 bytes. Marks are stored in the database, so that a restart of the daemon does
+    not look like a movement. Times in Unix seconds of the daemon's clock.
     """
 
     fingerprint: bytes
@@ -78,20 +79,21 @@ class ProgressMark(msgspec.Struct, frozen=True, gc=False):
 
 
 class Eta(msgspec.Struct, frozen=True, gc=False):
-    """When work should be done: the moment that is promised, and the range; Unix seconds of the daemon's clock."""
+    """The estimated end of work, and its range; Unix seconds of the daemon's clock."""
 
     ends_at: float
     earliest: float
     latest: float
     why: str = ""
-    """Why the promise differs from the one before; empty while it is the first."""
+    """Why the estimate differs from the one before; empty for the first."""
 
 
 class UploadProgress(msgspec.Struct, frozen=True, gc=False):
     """
-    How work that is under way goes, as the daemon saw it.
+    The progress of work that is under way, as the daemon measured it.
 
-    ``since``: from when on, Unix seconds of the daemon's clock. ``done``: the share that was done then, 0 to 1.
+    ``since``: when the daemon first saw it, Unix seconds of the daemon's clock. ``done``: the share of the work that
+    was done at that time, 0 to 1. ``eta``: None while too little was seen for an estimate.
     """
 
     since: float
@@ -103,9 +105,9 @@ class RenderedObject(msgspec.Struct, frozen=True, gc=False):
     """
     One object as exposition text, kept until the object changes.
 
-    ``lines``: one a metric family. ``series``: how many of them are of each tier. ``dropped``: how many were left out
-    to stay within the object's budget. ``keep_last``: active or failed, so the last to lose series to the controller's
-    budget.
+    ``lines``: one text for each metric family. ``series``: how many series it has of each tier, CORE, NODE and DETAIL.
+    ``keep_last``: it is active or failed, so other objects lose series to the controller's budget before it does.
+    ``dropped``: how many series the object's own budget dropped.
     """
 
     lines: tuple[bytes, ...] = ()
@@ -115,20 +117,20 @@ class RenderedObject(msgspec.Struct, frozen=True, gc=False):
 
 
 class TrackedObject(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
-    """What is kept of one object between polls: the object without its events, its mark, and its rendering."""
+    """What is kept of one object between polls. ``object``: without its events."""
 
     object: T_co
     mark: ProgressMark
     detail_until: float
     """Until when its per-task series are exported, Unix seconds; ``inf`` while it is active or failed."""
     progress: UploadProgress | None = None
-    """None when it is not under way, or when the Controller gives nothing to tell by."""
+    """None when it is not active, or when the Controller reports neither progress nor tasks."""
     rendered: RenderedObject = RenderedObject()
     annotations: Mapping[str, str] = {}
-    """Those that ``rendered`` shows."""
+    """Those that ``rendered`` contains."""
     standing: Standing = "unknown"
 
 
 def is_acknowledged(annotations: Mapping[str, str]) -> bool:
-    """Whether the annotation ``acknowledged`` says that an operator knows of the trouble."""
+    """Whether an operator has acknowledged the object, by the annotation ``acknowledged``."""
     return annotations.get("acknowledged", "").lower() in _TRUE

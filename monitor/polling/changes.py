@@ -1,7 +1,7 @@
 """
-What moved: objects before and objects now, to marks and changes. Pure; time is an argument, in Unix seconds.
+What changed between two polls: progress marks of objects, and changes. Pure; time is an argument, in Unix seconds.
 
-An object *moves* when its progress, tasks, state or an event does. When it last moved is the base of stall detection,
+An object *moves* when its progress, tasks, state or an event changes. Stall detection is based on the last movement,
 so an edited name is no movement, and neither is a running event whose duration grows.
 """
 
@@ -18,14 +18,18 @@ T = TypeVar("T", bound=Tracked)
 
 
 def fingerprint(tracked: Tracked) -> bytes:
-    """16 bytes that differ when the object moved, and are the same in every process: a restart is no movement."""
+    """Hash what moves, to 16 bytes. Equal in every process, so that a restart does not look like a movement."""
     events = sorted((e.task, e.node, e.state, e.status, e.started_at, e.ended_at) for e in tracked.events)
     moving = (tracked.state, tracked.progress_ratio, tracked.tasks, tracked.tasks_completed, events)
     return blake2b(repr(moving).encode(errors="replace"), digest_size=16).digest()
 
 
 def follow(tracked: T, known: ProgressMark | None, *, at: float, detail_for_s: float) -> TrackedObject[T]:
-    """Set an object as read just now beside its mark of the poll before, or of the database after a restart."""
+    """
+    Update the progress mark of an object that was just read.
+
+    ``known``: its mark of the previous poll, or of the database after a restart; None when it is new.
+    """
     now = fingerprint(tracked)
     if known is None:
         mark = ProgressMark(now, changed_at=at, first_seen_at=at)
@@ -43,10 +47,14 @@ def _detail_until(tracked: Tracked, mark: ProgressMark, detail_for_s: float) -> 
     return next(end for end in ends if end is not None) + detail_for_s
 
 
-def snapshot(
+def make_snapshot(
     object_list: ObjectList, objects: Mapping[str, TrackedObject[T]], *, at: float, stalled_after_s: float
 ) -> Snapshot[T]:
-    """What is known from now on, with the next moment at which an object changes by itself."""
+    """
+    Return the snapshot of these objects.
+
+    ``next_change_at`` is the first moment after ``at`` at which an object loses its per-task series or has stalled.
+    """
     moments = (
         moment
         for each in objects.values()
@@ -61,14 +69,14 @@ def snapshot(
     )
 
 
-def changes(before: Mapping[str, TrackedObject[T]], after: Mapping[str, TrackedObject[T]]) -> tuple[Change, ...]:
-    """The differences between two polls, in the order of the newer, then what vanished."""
-    found: list[Change] = []
-    for uuid, now in after.items():
-        known = before.get(uuid)
-        if known is None:
-            found.append(Appeared(now.object))
-        elif known.object != now.object or known.mark != now.mark:
-            found.append(Altered(known.object, now.object, known.mark.fingerprint != now.mark.fingerprint))
-    found.extend(Vanished(known.object) for uuid, known in before.items() if uuid not in after)
-    return tuple(found)
+def diff(before: Mapping[str, TrackedObject[T]], after: Mapping[str, TrackedObject[T]]) -> tuple[Change, ...]:
+    """Return the differences between two polls: those of ``after`` in its order, then the objects that vanished."""
+    changes: list[Change] = []
+    for uuid, new in after.items():
+        old = before.get(uuid)
+        if old is None:
+            changes.append(Appeared(new.object))
+        elif old.object != new.object or old.mark != new.mark:
+            changes.append(Altered(old.object, new.object, old.mark.fingerprint != new.mark.fingerprint))
+    changes.extend(Vanished(old.object) for uuid, old in before.items() if uuid not in after)
+    return tuple(changes)

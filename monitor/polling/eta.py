@@ -1,11 +1,11 @@
 """
-When work under way will be done, and how sure that is. Pure; times in Unix seconds of the daemon's clock.
+Estimates when work that is under way will end. Pure; times in Unix seconds of the daemon's clock.
 
-    share of the work done, poll by poll → pace → what is left takes … → the moment that is promised
+    share of the work done, poll by poll → seconds per share → seconds that remain → estimated end, with a range
 
-The share is the Controller's progress, held between what the finished tasks make of it where earlier work told how long
-each task takes. The pace is what the daemon saw itself, as a Controller's clock may be wrong. A promise stands for as
-long as it is possible, and is moved with a reason.
+The share is the Controller's progress. Where the durations of tasks are known from earlier work, the share is limited
+to what the tasks that have begun and ended allow. The pace is measured by the daemon, because a Controller's clock may
+be wrong. An estimate is kept as long as it is possible; when it is replaced, the new one carries the reason.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,19 +16,22 @@ from msgspec import Struct
 
 from monitor.model.tracked import Eta, Event, Tracked, TrackedObject, UploadProgress
 
-_SEEN_FROM_START = 0.05  # of the work: what may be done when it is first seen
-_MIN_SEEN = 0.03  # of the work must have been seen being done: progress comes in whole percents, at polls
-_RESOLUTION = 0.01  # of the work: no progress is finer
-_PRIOR_WEIGHT = 0.1  # of the work: what earlier uploads weigh against the pace of this one
-_FLICKER = 0.01  # progress may flicker; what falls further began anew
-_STANDSTILL_S = 60.0  # without a move, to be a reason of its own
+# Shares of the work, 0 to 1
+_SEEN_FROM_START = 0.05  # the most that may be done at the first poll for the duration to count as measured
+_MIN_SEEN = 0.03  # the least that must be done between the first poll and an estimate; progress is in whole percents
+_RESOLUTION = 0.01  # the smallest step of progress
+_PRIOR_WEIGHT = 0.1  # the weight of earlier uploads against the pace of this one
+_FLICKER = 0.01  # the most that progress may fall without being taken for a restart of the work
+
+_STANDSTILL_S = 60.0  # without a movement, before it is given as the reason for a later end
 
 
 class CompletedUpload(Struct, frozen=True):
     """
-    One completed upload. ``tasks``: seconds by task, as the Controller says. ``took_s``: all of it, as the daemon saw.
+    One completed upload.
 
-    ``ended_at``: Unix seconds of the Controller's clock where it says so; for their order alone.
+    ``ended_at``: Unix seconds, by the Controller's clock if it reports the end; only used to sort uploads.
+    ``tasks``: seconds by task, as the Controller reports them. ``took_s``: the whole upload, as the daemon measured it.
     """
 
     ended_at: float
@@ -37,14 +40,14 @@ class CompletedUpload(Struct, frozen=True):
 
 
 class TypicalDurations(Struct, frozen=True):
-    """What earlier uploads of the kind have in common: as `CompletedUpload`, the medians."""
+    """The medians of earlier uploads of the same kind; fields as in `CompletedUpload`."""
 
     tasks: Mapping[str, float] = {}
     took_s: float | None = None
 
 
 class Remaining(Struct, frozen=True):
-    """What an upload still takes, in seconds: likely, and the range in which it should be."""
+    """The seconds until an upload ends: the estimate, and its range."""
 
     likely_s: float
     least_s: float
@@ -55,7 +58,7 @@ UNKNOWN: Final = TypicalDurations()
 
 
 def typical_of(uploads: Iterable[CompletedUpload]) -> TypicalDurations:
-    """The medians, of each task over the uploads that had it."""
+    """Return the medians; that of a task is over the uploads that had it."""
     uploads = tuple(uploads)
     names = dict.fromkeys(task for upload in uploads for task in upload.tasks)
     took = [upload.took_s for upload in uploads if upload.took_s is not None]
@@ -67,9 +70,9 @@ def typical_of(uploads: Iterable[CompletedUpload]) -> TypicalDurations:
 
 def summarize(known: TrackedObject[Tracked] | None, tracked: Tracked, *, at: float) -> CompletedUpload:
     """
-    What completed work took. ``known``: as of the poll before. ``tracked``: as read just now, with its events.
+    Return how long completed work took. ``tracked``: as just read, with its events.
 
-    How long it took is known only of work that the daemon saw from its beginning.
+    ``known``: as of the previous poll. ``took_s`` is None unless the daemon saw the work from its beginning.
     """
     progress = known.progress if known else None
     took_s = at - progress.since if progress and progress.done <= _SEEN_FROM_START else None
@@ -78,7 +81,7 @@ def summarize(known: TrackedObject[Tracked] | None, tracked: Tracked, *, at: flo
 
 
 def _task_durations(events: Iterable[Event]) -> Mapping[str, float]:
-    """How long each task took, from its first start on a node to its last end, in the Controller's seconds."""
+    """Return the seconds from the first start of each task on any node to its last end, by the Controller's clock."""
     spans: dict[str, tuple[float, float]] = {}
     for event in events:
         if event.started_at is not None and event.ended_at is not None:
@@ -89,9 +92,9 @@ def _task_durations(events: Iterable[Event]) -> Mapping[str, float]:
 
 def share_done(tracked: Tracked, tasks: Mapping[str, float]) -> float | None:
     """
-    How much of the work is done, 0 to 1; None when the Controller gives nothing to tell by.
+    Return how much of the work is done, 0 to 1; None when the Controller reports neither progress nor tasks.
 
-    ``tasks``: how long they typically take; empty: not known. ``tracked`` must have its events.
+    ``tasks``: their typical seconds; empty when not known. ``tracked`` must have its events.
     """
     share = tracked.progress_ratio
     if share is None and tracked.tasks:
@@ -110,30 +113,37 @@ def update_eta(
     known: TrackedObject[Tracked] | None, tracked: Tracked, typical: TypicalDurations, *, at: float, moved: bool
 ) -> UploadProgress | None:
     """
-    Go on with what is known of the progress of work; None once it is not under way.
+    Return the progress of work after a poll, with a new estimate if it moved; None when it is not under way.
 
-    ``known``: as of the poll before. ``tracked``: as read just now, with its events. ``moved``: whether it did since.
+    ``known``: as of the previous poll. ``tracked``: as just read, with its events. ``moved``: whether it moved between.
     """
     done = share_done(tracked, typical.tasks) if tracked.active else None
     if done is None:
         return None
     before = known.progress if known else None
     if known is None or before is None or not moved:
-        return before or _begin(done, typical, at=at)
+        return before or _start_progress(done, typical, at=at)
     if done < before.done - _FLICKER:
-        fresh = _begin(done, typical, at=at)
-        return UploadProgress(fresh.since, fresh.done, fresh.eta and _moved(fresh.eta, "its work began anew"))
+        fresh = _start_progress(done, typical, at=at)
+        return UploadProgress(fresh.since, fresh.done, fresh.eta and _with_reason(fresh.eta, "its work began anew"))
     eta = _estimate(before, done, typical, at=at)
     standstill_s = at - known.mark.changed_at
-    return UploadProgress(before.since, before.done, eta and _promise(before.eta, eta, standstill_s=standstill_s))
+    return UploadProgress(
+        before.since, before.done, eta and _update_estimate(before.eta, eta, standstill_s=standstill_s)
+    )
 
 
-def _begin(done: float, typical: TypicalDurations, *, at: float) -> UploadProgress:
+def _start_progress(done: float, typical: TypicalDurations, *, at: float) -> UploadProgress:
     return UploadProgress(at, done, _estimate(UploadProgress(at, done), done, typical, at=at))
 
 
 def _estimate(progress: UploadProgress, done: float, typical: TypicalDurations, *, at: float) -> Eta | None:
-    """What the pace so far makes of the rest; the more is left, and the less is known, the wider its range."""
+    """
+    Extrapolate the pace so far.
+
+    The range is wider the more work remains and the less of it was seen, and narrower if typical durations of tasks are
+    known.
+    """
     seen = done - progress.done
     prior = _PRIOR_WEIGHT if typical.took_s else 0.0
     if seen < _MIN_SEEN and not prior:
@@ -145,24 +155,24 @@ def _estimate(progress: UploadProgress, done: float, typical: TypicalDurations, 
     return Eta(at + rest_s, at + rest_s * (1 - uncertainty), at + rest_s * (1 + uncertainty))
 
 
-def _promise(before: Eta | None, eta: Eta, *, standstill_s: float) -> Eta:
-    """Keep what was promised for as long as it is possible; else say why not."""
+def _update_estimate(before: Eta | None, eta: Eta, *, standstill_s: float) -> Eta:
+    """Keep the end that was estimated before while it is in the new range; else return the new one with a reason."""
     if before is None:
         return eta
     if eta.earliest <= before.ends_at <= eta.latest:
         return Eta(before.ends_at, eta.earliest, eta.latest, before.why)
     if eta.ends_at < before.ends_at:
-        return _moved(eta, "it goes faster than before")
+        return _with_reason(eta, "it goes faster than before")
     stood = standstill_s > _STANDSTILL_S
-    return _moved(eta, f"it stood still for {standstill_s:.0f} s" if stood else "it goes slower than before")
+    return _with_reason(eta, f"it stood still for {standstill_s:.0f} s" if stood else "it goes slower than before")
 
 
-def _moved(eta: Eta, why: str) -> Eta:
+def _with_reason(eta: Eta, why: str) -> Eta:
     return Eta(eta.ends_at, eta.earliest, eta.latest, why)
 
 
 def remaining(tracked: TrackedObject[Tracked], *, now: float) -> Remaining | None:
-    """What the work still takes; None when that is not known, and when it is overdue."""
+    """Return the time until the work ends; None without an estimate, and when its latest end has passed."""
     eta = tracked.progress.eta if tracked.progress else None
     if eta is None or now > eta.latest:
         return None
@@ -170,5 +180,5 @@ def remaining(tracked: TrackedObject[Tracked], *, now: float) -> Remaining | Non
 
 
 def stalled_s(tracked: TrackedObject[Tracked], *, now: float) -> float | None:
-    """For how long work that is under way has not moved; None for any other."""
+    """Return for how long work that is under way has not moved; None when it is not under way."""
     return max(0.0, now - tracked.mark.changed_at) if tracked.object.active else None

@@ -1,7 +1,7 @@
 """
-What is true now: the latest entry of every controller, replaced whole. Knows no HTTP and no schedule.
+The current state: the latest entry of every controller, replaced whole. Knows no HTTP and no schedule.
 
-Synchronous methods only, so each is one step of the event loop and needs no lock.
+All methods are synchronous, so each runs in one step of the event loop and needs no lock.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,10 +18,10 @@ from monitor.model.tracked import T_co, Tracked, TrackedObject
 
 class Collection(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
     """
-    One kind of object of one controller.
+    The objects of one resource on one controller.
 
-    ``pieces``: one a family of the objects; empty texts while they are stale. ``health_pieces``: one a family of
-    `READ_FAMILIES`.
+    ``pieces``: exposition text, one piece for each family of the resource; empty while the objects are stale.
+    ``health_pieces``: one piece for each family of `READ_FAMILIES`.
     """
 
     snapshot: Snapshot[T_co]
@@ -31,20 +31,20 @@ class Collection(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One controller as readers see it. ``pieces``: one a family of `SESSION_FAMILIES`."""
+    """One controller as scrapes and API requests see it. ``pieces``: one for each family of `SESSION_FAMILIES`."""
 
     name: str
     session: SessionHealth
     collections: Mapping[str, Collection[Tracked]]
-    """By the name of the resource, in the order of the table of resources."""
+    """By name of the resource, in the order of `RESOURCES`."""
     pieces: tuple[Piece, ...]
 
     def objects(self, resource: str) -> Mapping[str, TrackedObject[Tracked]]:
-        """The objects of one kind by uuid, stale or not."""
+        """Return the objects of one resource by uuid, stale ones, too."""
         return self.collections[resource].snapshot.objects
 
     def columns(self) -> Iterator[Piece]:
-        """The pieces of this controller, in the order of `scrape_columns`."""
+        """Return the pieces of this controller in the order of `scrape_columns`."""
         collections = self.collections.values()
         for collection in collections:
             yield from collection.pieces
@@ -54,32 +54,32 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 Listener = Callable[[str, Entry | None, tuple[Change, ...]], None]
-"""Is called with the controller's name, its new entry, and what changed; None: the controller was removed."""
+"""Called with the controller's name, its new entry (None: the controller was removed) and the changes."""
 
 
 class Fleet:
-    """The entries by controller name, and who listens to changes of them."""
+    """The entries by controller name, and the listeners to their changes."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._listeners: tuple[Listener, ...] = ()
         self.entries: Mapping[str, Entry] = MappingProxyType(self._entries)
-        """A live view: a reader takes what it needs of it before it awaits anything."""
+        """A live view: copy what you need of it before you await anything."""
 
     def publish(self, entry: Entry, changes: tuple[Change, ...] = ()) -> None:
-        """Put a controller's new entry in the place of its old one, and call the listeners."""
+        """Replace the entry of a controller, and call the listeners."""
         self._entries[entry.name] = entry
         for listener in self._listeners:
             listener(entry.name, entry, changes)
 
     def remove(self, name: str) -> None:
-        """Forget this controller, and call the listeners."""
+        """Drop the entry of a controller, and call the listeners."""
         del self._entries[name]
         for listener in self._listeners:
             listener(name, None, ())
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call ``listener`` at every change, until the function that this returns is called."""
+        """Call ``listener`` at every publication and removal. Returns: the function that unsubscribes it."""
         self._listeners = (*self._listeners, listener)
 
         def unsubscribe() -> None:
@@ -88,7 +88,7 @@ class Fleet:
         return unsubscribe
 
     def objects(self, resource: str) -> Iterator[tuple[Entry, TrackedObject[Tracked]]]:
-        """Every object of one kind that may be shown: none of a controller whose last good read is too old."""
+        """Return every object of one resource with its controller's entry; stale objects are left out."""
         for entry in self._entries.values():
             collection = entry.collections[resource]
             if not collection.health.stale:

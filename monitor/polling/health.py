@@ -1,4 +1,4 @@
-"""How polling a controller goes, poll by poll: health before and what happened, to health after. Pure."""
+"""The health of a controller after each poll: health before and what happened, to health after. Pure."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -13,10 +13,10 @@ from monitor.model.health import DURATION_BOUNDS_S, ReadHealth, SessionHealth
 K = TypeVar("K", bound=str)
 
 _STILL_UPGRADING: frozenset[Reason] = frozenset({"connect", "timeout", "http_5xx"})
-"""What a Controller that said it upgrades does next: its portal goes away and comes back."""
+"""Failures during which an upgrade is assumed to go on: the Controller's portal goes away and comes back."""
 
 
-def polled(before: SessionHealth, *, at: float, took_s: float) -> SessionHealth:
+def count_poll(before: SessionHealth, *, at: float, took_s: float) -> SessionHealth:
     """Count one poll, good or bad. ``at``: when it began, Unix seconds."""
     durations = list(before.durations)
     durations[bisect_left(DURATION_BOUNDS_S, took_s)] += 1
@@ -29,13 +29,18 @@ def polled(before: SessionHealth, *, at: float, took_s: float) -> SessionHealth:
     )
 
 
-def succeeded(before: SessionHealth) -> SessionHealth:
-    """A poll was good."""
+def poll_succeeded(before: SessionHealth) -> SessionHealth:
+    """Clear every sign of failure; counters stay."""
     return replace(before, up=True, auth_suspended=False, upgrading=False, failed_in_a_row=0, reason=None, cause="")
 
 
-def failed(before: SessionHealth, error: PollError) -> SessionHealth:
-    """A poll failed. A log-in that was refused suspends; an upgrade lasts until a poll succeeds or fails otherwise."""
+def poll_failed(before: SessionHealth, error: PollError) -> SessionHealth:
+    """
+    Record a failed poll.
+
+    A refused log-in suspends further ones. An upgrade lasts until a poll succeeds or fails for another reason than
+    those of an upgrade.
+    """
     reason = error.reason
     return replace(
         before,
@@ -48,17 +53,17 @@ def failed(before: SessionHealth, error: PollError) -> SessionHealth:
     )
 
 
-def read(before: ReadHealth, *, at: float) -> ReadHealth:
-    """A complete list came at ``at``, Unix seconds."""
+def read_succeeded(before: ReadHealth, *, at: float) -> ReadHealth:
+    """Record that a complete list came at ``at``, Unix seconds."""
     return replace(before, stale=False, succeeded_at=at)
 
 
 def read_failed(before: ReadHealth, reason: Reason) -> ReadHealth:
-    """A read failed."""
+    """Count a failed read by its reason."""
     return replace(before, failures=count(before.failures, [reason]))
 
 
 def count(before: Mapping[K, int], occurrences: Iterable[K]) -> Mapping[K, int]:
-    """Add one for each occurrence; the same mapping when there is none."""
+    """Add one for each occurrence. Returns ``before`` itself when there is none."""
     more = Counter(occurrences)
     return {**before, **{key: before.get(key, 0) + more[key] for key in more}} if more else before

@@ -1,8 +1,8 @@
 """
-What the log says of polls and objects: changes of health at warning, once; changes of objects at info; the rest at
-debug.
+The log events of polls and objects.
 
-An upgrade is no alarm: what belongs to one is logged at info.
+Levels: changes of health at warning, once; changes of objects at info; the rest at debug. A Controller that is being
+upgraded is expected to fail polls, so these changes of health are logged at info.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def poll(
     late_s: float,
     last_success_at: float | None,
 ) -> None:
-    """One poll ended. A change of health is a warning; another reason for the same bad health is none."""
+    """Log the end of a poll. A change of health is a warning; a new reason of a failure that lasts is at info."""
     outcome = after.reason or "good"
     log.debug(
         "poll", outcome=outcome, took_s=round(took_s, 4), late_s=round(late_s, 4), next_in_s=round(after.interval_s, 1)
@@ -39,7 +39,7 @@ def poll(
 
 
 def objects(log: FilteringBoundLogger, resource: str, changes: tuple[Change, ...], *, first: bool) -> None:
-    """What a read found to be different: one event an object, but one for all that the first read finds."""
+    """Log the changes that a read found: one event for each object, but one for all objects of the first read."""
     if first and changes:
         active = sum(isinstance(change, Appeared) and change.after.active for change in changes)
         log.info("objects_listed", resource=resource, objects=len(changes), active=active)
@@ -72,7 +72,7 @@ def _facts(resource: str, tracked: Tracked) -> Mapping[str, object]:
 
 
 def bad_objects(log: FilteringBoundLogger, resource: str, undecodable: Mapping[str, str], *, unidentified: int) -> None:
-    """Objects that could not be decoded; each uuid is given here once, when it turned bad."""
+    """Log objects that could not be decoded, and objects without uuid. Call it once for each, when it is first seen."""
     for uuid, cause in undecodable.items():
         log.warning("bad_object", resource=resource, uuid=uuid, cause=cause)
     if unidentified:

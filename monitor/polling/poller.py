@@ -1,17 +1,17 @@
 """
-The loop of one controller: when it is polled, how its session fares, and when what is known of it expires.
+The loop of one controller: when it is polled, the health of its session, and when its objects become stale.
 
-    tracker.read → fleet.publish          (one tracker a kind of object, in the order of the table of resources)
+    tracker.read → fleet.publish          (one tracker for each resource, in the order of `RESOURCES`)
 
-Owns its controller's entry in the fleet, being its only writer. A failed poll keeps the last snapshots until
-``stale_after``; the next poll is the retry. Knows no HTTP, and of the objects only whether any is active.
+The poller is the only writer of its controller's entry in the fleet. A failed poll keeps the last snapshots until
+``stale_after``; the next poll is the retry. The poller knows no HTTP, and of the objects only whether any is active.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from random import Random  # noqa: TID251  the type of an argument; app.py makes the one there is
+from random import Random  # noqa: TID251  the type of an argument; app.py makes the only one
 from typing import Any
 
 from msgspec.structs import replace
@@ -35,8 +35,9 @@ AnyTracker = Tracker[Any]
 
 class Poller:
     """
-    ``trackers``: one a resource; the first decides whether a poll was good. ``now``: Unix seconds; intervals are
-    measured on the event loop's own clock. ``health``: of the session so far, under other settings.
+    Polls one controller, and publishes what is known of it. A poll is good if the read of the first tracker is.
+
+    ``now``: Unix seconds; intervals are by the event loop's clock. ``health``: from the poller that this one replaces.
     """
 
     def __init__(
@@ -71,68 +72,68 @@ class Poller:
         self._publish(health)
 
     async def run(self, *, first_in_s: float) -> None:
-        """Poll until retired. A poll is due an interval after the *start* of the one before: so starts stay spread."""
+        """Poll until `retire` is called. A poll is due an interval after the *start* of the one before it."""
         loop = asyncio.get_running_loop()
         due = loop.time() + first_in_s
         for expiry in self._expiries.values():
             expiry.start(self._poll.stale_after_s)
         try:
             while True:
-                self._watchdog.rests(until=due)
+                self._watchdog.set_idle(until=due)
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(due):
                         await self._wake.wait()
                 self._wake.clear()
                 if self._retired:
                     return
-                pool = self._limiter.of(self._session.health)
-                self._watchdog.queues(pool, limit_s=MAX_REQUESTS_PER_POLL * self._poll.timeout_s)
+                pool = self._limiter.pool_for(self._session.health)
+                self._watchdog.set_queued(pool, limit_s=MAX_REQUESTS_PER_POLL * self._poll.timeout_s)
                 async with pool:
-                    self._watchdog.polls()
+                    self._watchdog.set_polling()
                     started = loop.time()
                     await self.poll_once(late_s=max(0.0, started - due))
-                health = self._session.health  # after a failure the wait is ours, or what the Controller asked for
+                health = self._session.health
                 due = max(loop.time(), (started if health.up else loop.time()) + health.interval_s)
         finally:
-            self._watchdog.rests(until=loop.time())  # a poller that ended unexpectedly is overdue from now on
+            self._watchdog.set_idle(until=loop.time())  # a poller that ended unexpectedly is overdue from now on
             for expiry in self._expiries.values():
                 expiry.cancel()
 
     def apply_settings(self, poll: Poll, tracking: TrackingSettings, limiter: PollLimiter) -> None:
-        """Use these settings from now on; the next poll comes when it was due."""
+        """Use these settings from now on; the next poll is due as before."""
         self._poll, self._limiter = poll, limiter
         for tracker in self._trackers.values():
             tracker.apply_settings(tracking)
 
     @property
     def overdue_s(self) -> float:
-        """For how long the loop has stood still when it should have gone on; a poll that fails goes on."""
+        """For how long the loop has been stuck; 0 while it runs, even if polls fail."""
         return self._watchdog.overdue_s
 
     def poll_soon(self) -> None:
-        """Poll now: something was changed on the controller."""
+        """Poll now, because something was changed on the controller."""
         self._wake.set()
 
     def retire(self) -> None:
-        """Poll no more, once the poll that is under way has ended: cut off, a log-in would leave a session behind."""
+        """Stop polling, after the poll under way: a log-in that is cancelled leaves a session on the Controller."""
         self._retired = True
         self._wake.set()
 
     def update_annotations(self) -> None:
-        """Show the annotations as they are now, at once."""
+        """Publish the annotations as they are now."""
         for tracker in self._trackers.values():
             tracker.update_annotations(at=self._now())
         self._publish(self._session.health)
 
     def replace_object(self, resource: str, raw: bytes) -> None:
-        """Show this object as it was read just now, and poll soon: it was changed on the controller."""
+        """Publish this object as it was just read, and poll now, because it was changed on the controller."""
         self.poll_soon()
         changes = self._trackers[resource].replace_object(raw, at=self._now())
         if changes is not None:
             self._publish(self._session.health, changes)
 
     async def poll_once(self, *, late_s: float) -> None:
-        """One poll, good or bad, counted and published. ``late_s``: how long after it was due it began."""
+        """Poll, count the poll, decide when the next is due, and publish. ``late_s``: how late this one began."""
         loop = asyncio.get_running_loop()
         at, started = self._now(), loop.time()
         error: PollError | None = None
@@ -144,18 +145,22 @@ class Poller:
                 error = failure
                 break
         before, took_s = self._session.health, loop.time() - started
-        self._conclude(error, changes, at=at, took_s=took_s)
+        health = healths.count_poll(before, at=at, took_s=took_s)
+        health = healths.poll_failed(health, error) if error else healths.poll_succeeded(health)
+        active = any(tracker.active for tracker in self._trackers.values())
+        interval_s = interval_after(error, health.failed_in_a_row, self._poll, self._rng, active=active)
+        self._publish(replace(health, interval_s=interval_s), changes)
         since = self._first.collection.health.succeeded_at
         poll_log.poll(self._log, before, self._session.health, took_s=took_s, late_s=late_s, last_success_at=since)
 
     async def _read(self, tracker: AnyTracker, *, at: float) -> tuple[PollError | None, tuple[Change, ...]]:
-        """Read one kind of object; a failure is counted."""
+        """Read the objects of one resource, and record the result in its health."""
         first = tracker.never_read
         try:
             changes = await tracker.read(self._source, at=at)
         except PollError as failure:
             error = failure
-        except Exception as bug:  # noqa: BLE001  decision 5: the one place; a bug of ours must not stop the loop
+        except Exception as bug:  # noqa: BLE001  decision 5: the only place; a bug must not stop the loop
             self._log.exception("poll_bug")
             error = PollError("internal", type(bug).__name__)
         else:
@@ -166,23 +171,15 @@ class Poller:
         tracker.fail(error.reason)
         return error, ()
 
-    def _conclude(self, error: PollError | None, changes: tuple[Change, ...], *, at: float, took_s: float) -> None:
-        """Count the poll, decide when the next is due, and publish."""
-        health = healths.polled(self._session.health, at=at, took_s=took_s)
-        health = healths.failed(health, error) if error else healths.succeeded(health)
-        active = any(tracker.active for tracker in self._trackers.values())
-        interval_s = interval_after(error, health.failed_in_a_row, self._poll, self._rng, active=active)
-        self._publish(replace(health, interval_s=interval_s), changes)
-
     def _publish(self, health: SessionHealth, changes: tuple[Change, ...] = ()) -> None:
-        """Replace our entry in the fleet: with this health of the session, and the collections as they are."""
+        """Replace the controller's entry in the fleet, with this health and the trackers' present collections."""
         self._session.update(health, self._source.link)
         collections = {name: tracker.collection for name, tracker in self._trackers.items()}
         self._fleet.publish(Entry(self._name, self._session.health, collections, self._session.pieces), changes)
 
-    def _expire(self, name: str) -> None:
-        """Withdraw the objects: no good read came within ``stale_after``, however the polls fared."""
-        self._trackers[name].expire()
+    def _expire(self, resource: str) -> None:
+        """Withdraw the objects of a resource, because no read of it was good for ``stale_after``."""
+        self._trackers[resource].expire()
         self._publish(self._session.health)
-        last_success_at = self._trackers[name].collection.health.succeeded_at
-        self._log.warning("controller_stale", resource=name, last_success_at=last_success_at)
+        last_success_at = self._trackers[resource].collection.health.succeeded_at
+        self._log.warning("controller_stale", resource=resource, last_success_at=last_success_at)

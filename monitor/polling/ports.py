@@ -1,4 +1,4 @@
-"""What a poller and its trackers need of the rest of the daemon."""
+"""The interfaces through which pollers and trackers use the client and the store."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -10,36 +10,36 @@ from monitor.polling.eta import CompletedUpload, TypicalDurations
 
 
 class Source(Protocol):
-    """What is polled: the session with one controller."""
+    """The client of one controller, as far as polls use it."""
 
     link: Link
 
     async def list_images(self, before: ObjectList) -> ObjectList:
-        """Read all images, or give ``before`` back when not a byte of them changed. Raises: PollError."""
+        """Read all images. Returns ``before`` itself when no byte changed. Raises: PollError."""
 
 
 class ProgressMarks(Protocol):
-    """Where the marks of a controller's objects outlive the process."""
+    """The store of progress marks, so that they survive a restart."""
 
     def of(self, controller: str, resource: str) -> Mapping[str, ProgressMark]:
-        """The marks by uuid."""
+        """Return the marks of this resource by uuid."""
 
     def set(self, controller: str, resource: str, marks: Mapping[str, ProgressMark]) -> None:
-        """Keep these, and forget all others of this kind on the controller."""
+        """Replace all marks of this resource on the controller."""
 
 
 class UploadHistory(Protocol):
-    """What earlier work took."""
+    """The store of completed uploads, from which estimates learn."""
 
     def typical(self, controller: str, kind: str) -> TypicalDurations:
-        """What completed work of this kind has in common on the controller."""
+        """Return the typical durations of this kind of work on the controller."""
 
     def record(self, controller: str, kind: str, uuid: str, upload: CompletedUpload) -> None:
-        """Add one that is complete."""
+        """Store one completed upload, in the place of an earlier record of the same uuid."""
 
 
 class AnnotationSource(Protocol):
-    """Where the annotations of objects are kept."""
+    """The store of annotations."""
 
     def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
-        """Those of the controller's objects by uuid; an inner mapping is replaced when it changes, never mutated."""
+        """Return the annotations of the controller's objects by uuid. Inner mappings are replaced, never mutated."""

@@ -1,8 +1,8 @@
 """
-The kinds of object that are polled, one row each.
+The resources: the kinds of object that are polled, one row each.
 
-A row says how a kind is read, decoded, rendered, budgeted and described; everything between is the same for all of
-them, in `monitor.polling.tracker`.
+A row says how its objects are read, decoded, rendered, limited and described. Everything else is the same for all
+resources, and is done by `monitor.polling.tracker`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ T = TypeVar("T", bound=Tracked)
 
 
 class Budget(Struct, frozen=True):
-    """The most series of one object, and of all objects of the kind on one controller."""
+    """The most series of one object, and of all objects of the resource on one controller."""
 
     per_object: int
     per_controller: int
@@ -35,10 +35,11 @@ class Resource(Struct, Generic[T], frozen=True, kw_only=True):
     One kind of object.
 
     ``name``: the key in `Entry.collections` and in ``/api/events``, and the value of the label ``resource``.
-    ``read``: the complete list, or the one before when not a byte changed; raises PollError.
-    ``decode``: one object, and the fields whose value is unknown; raises BadImage.
-    ``families``: what is exported of it. ``budget``: how many series that may be.
-    ``describe``: the object as ``/api/events`` sends it. ``history_kind``: which earlier work its estimate learns from.
+    ``read``: reads the complete list; returns the list that it was given when no byte changed; raises PollError.
+    ``decode``: returns the object, and the names of its fields that have an unknown value; raises BadImage.
+    ``families``: the metric families of one object. ``budget``: how many series they may have.
+    ``describe``: returns the object as ``/api/events`` sends it.
+    ``history_kind``: estimates learn from completed work for which this returned the same text.
     """
 
     name: str

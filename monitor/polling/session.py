@@ -1,4 +1,4 @@
-"""The health of one controller's session, and its pieces of exposition text, which change together."""
+"""The health of one controller's session, together with its exposition text."""
 
 from msgspec.structs import replace
 
@@ -10,7 +10,7 @@ from monitor.model.health import SessionHealth
 
 
 class Session:
-    """``pieces``: one a family of `SESSION_FAMILIES`; rendered anew where the health differs."""
+    """``pieces``: one for each family of `SESSION_FAMILIES`, rendered again when what the family shows has changed."""
 
     def __init__(self, controller: str, health: SessionHealth) -> None:
         self._controller = controller
@@ -18,7 +18,7 @@ class Session:
         self.pieces = update_pieces((), render.render_health(SESSION_FAMILIES, (controller,), health))
 
     def update(self, health: SessionHealth, link: Link) -> None:
-        """Take this health, with what the client knows of the far side."""
+        """Set the health, complete it with what the client knows of the Controller, and update the pieces."""
         health = replace(
             health,
             version=link.version,

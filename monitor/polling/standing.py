@@ -1,4 +1,8 @@
-"""What an object means to an operator: decided here, once, for the API, the command line and the page. Pure."""
+"""
+The standing of an object: what its state means to an operator. Pure.
+
+It is computed only here; the API, the command line and the page show it.
+"""
 
 from collections.abc import Mapping
 from math import inf
@@ -7,14 +11,14 @@ from typing import Final, get_args
 from monitor.model.tracked import ProgressMark, Standing, Tracked, is_acknowledged
 
 RANKS: Final[Mapping[Standing, int]] = {standing: rank for rank, standing in enumerate(get_args(Standing))}
-"""The order in which objects are shown: 0 needs a person most."""
+"""The order in which objects are shown: 0, which comes first, needs an operator most."""
 
 
 def standing_of(
     tracked: Tracked, mark: ProgressMark, annotations: Mapping[str, str], *, at: float, stalled_after_s: float
 ) -> Standing:
     """
-    The standing of an object at the moment ``at``, Unix seconds.
+    Return the standing of an object at ``at``, Unix seconds.
 
     An active object has stalled when it has not moved for ``stalled_after_s``, unless an operator acknowledged it.
     """
@@ -29,5 +33,5 @@ def standing_of(
 
 
 def stalls_at(tracked: Tracked, mark: ProgressMark, *, stalled_after_s: float) -> float:
-    """When the object will have stalled unless it moves before, Unix seconds; ``inf`` when it is not active."""
+    """Return when the object will have stalled if it does not move, Unix seconds; ``inf`` when it is not active."""
     return mark.changed_at + stalled_after_s if tracked.active else inf

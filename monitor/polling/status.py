@@ -1,4 +1,4 @@
-"""An object in the daemon's own words, as ``/api/events`` sends it. Times are Unix seconds; null: not known."""
+"""Objects as ``/api/events`` sends them. Times are Unix seconds; null means not known."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -11,7 +11,7 @@ from monitor.polling.standing import RANKS
 
 
 class ImageStatus(Struct, frozen=True, kw_only=True, gc=False):
-    """One image. ``started_at``, ``ended_at``, ``duration_seconds``: by the Controller's clock."""
+    """One image. ``started_at``, ``ended_at`` and ``duration_seconds`` are by the Controller's clock."""
 
     uuid: str
     name: str
@@ -38,7 +38,7 @@ class ImageStatus(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def describe_image(tracked: TrackedObject[Image]) -> ImageStatus:
-    """The status of one image."""
+    """Return the status of one image."""
     image = tracked.object
     return ImageStatus(
         uuid=image.uuid,

@@ -1,10 +1,10 @@
 """
-The read path of one kind of object on one controller: from a complete list to ready pieces.
+The read path of one resource on one controller: from a complete list to exposition text.
 
     bytes → resource.decode → changes.follow → render.render_object → pieces
 
-An annotation and a changed object take the end of the same way at once, without waiting for a poll. Owns the
-collection, which the poller publishes. Knows no schedule and no HTTP.
+New annotations, and an object that a PATCH changed, are rendered at once, without waiting for a poll. The tracker owns
+the collection, which the poller publishes. It knows no schedule and no HTTP.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ from monitor.polling.standing import standing_of
 T = TypeVar("T", bound=Tracked)
 
 YIELD_AFTER_S = 0.005
-"""How long a read works at a stretch before other tasks have the event loop."""
+"""How long a read may occupy the event loop before other tasks run."""
 
-_NO_ANNOTATIONS: Mapping[str, str] = {}  # one and the same, so that identity tells whether annotations changed
+_NO_ANNOTATIONS: Mapping[str, str] = {}  # always the same object: whether annotations changed is seen by identity
 
 
 class TrackingSettings(Struct, frozen=True):
-    """What the configuration says of tracking. ``exported``: the annotations that become labels."""
+    """The settings of trackers. ``exported``: the keys of the annotations that become labels."""
 
     events: Events = Events()
     exported: frozenset[str] = frozenset()
@@ -49,9 +49,9 @@ class TrackingSettings(Struct, frozen=True):
 
 class Tracker(Generic[T]):
     """
-    Made for one controller and one resource.
+    Tracks the objects of one resource on one controller.
 
-    ``known``: the collection of the same controller as it was watched with other settings.
+    ``known``: the collection of the tracker that this one replaces, because the controller has new settings.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Tracker(Generic[T]):
         self._log = log
         self._yield_after_s = yield_after_s
         self._yield_at = 0.0
-        self._dropped = 0
-        self._overtaken = False
-        """Whether an object was replaced since the list that is being read was asked for."""
+        self._dropped = 0  # how many series the budgets dropped at the last read
+        self._object_replaced = False
+        """Whether `replace_object` was called since the list that is being read was requested."""
         self._render_all = known is not None
-        """Whether all objects are to be rendered at the next read, be they unchanged."""
+        """Whether the next read renders all objects, unchanged ones, too."""
         self._no_pieces = (EMPTY,) * len(resource.families)
         health = known.health if known else ReadHealth()
         texts = render.render_health(READ_FAMILIES, self._identity, health)
@@ -90,12 +90,12 @@ class Tracker(Generic[T]):
 
     @property
     def active(self) -> bool:
-        """Whether any object is being worked on: then the controller is polled at the fast interval."""
+        """Whether the Controller is working on any object: it is then polled at the fast interval."""
         return any(tracked.object.active for tracked in self.collection.snapshot.objects.values())
 
     @property
     def never_read(self) -> bool:
-        """Whether no read was good yet."""
+        """Whether no read has succeeded yet."""
         return self.collection.health.succeeded_at is None
 
     def apply_settings(self, settings: TrackingSettings) -> None:
@@ -105,18 +105,18 @@ class Tracker(Generic[T]):
 
     async def read(self, source: Source, *, at: float) -> tuple[Change, ...]:
         """
-        Read all objects, and learn what is new. ``at``: when the poll began, Unix seconds.
+        Read all objects, and apply the list. ``at``: when the poll began, Unix seconds.
 
         Raises: PollError.
         """
-        self._overtaken = False
+        self._object_replaced = False
         return await self.learn(await self.resource.read(source, self.collection.snapshot.object_list), at=at)
 
     async def learn(self, object_list: ObjectList, *, at: float) -> tuple[Change, ...]:
         """
-        Take a complete list for the truth: decode and render what is new of it.
+        Apply a complete list: decode and render the objects of it that changed. Returns: the changes.
 
-        Nothing of it is taken when it is older than an object that `replace_object` put on display.
+        The list is ignored when it may be older than an object that `replace_object` set.
         """
         known = self.collection.snapshot
         unchanged = object_list is known.object_list and at < known.next_change_at and not self.collection.health.stale
@@ -125,46 +125,46 @@ class Tracker(Generic[T]):
         render_all, self._render_all = self._render_all, False
         snapshot, health = await self._decode(object_list, at=at, render_all=render_all)
         pieces = await self._make_pieces(snapshot)
-        if self._is_outdated():  # an object was replaced during the read
+        if self._is_outdated():  # an object was replaced while the list was decoded
             self._render_all |= render_all
             return ()
         self.collection = replace(self.collection, snapshot=snapshot, pieces=pieces)
         self._set_health(health)
-        self.update_annotations(at=at)  # those that changed during the read
-        self._keep_marks(snapshot)
-        return changes.changes(known.objects, snapshot.objects)
+        self.update_annotations(at=at)  # those that changed while the list was decoded
+        self._save_marks(snapshot)
+        return changes.diff(known.objects, snapshot.objects)
 
     def succeed(self, *, at: float) -> None:
-        """The read was good. ``at``: when it ended, Unix seconds."""
-        health = healths.read(self.collection.health, at=at)
+        """Record a good read in the health. ``at``: when it ended, Unix seconds."""
+        health = healths.read_succeeded(self.collection.health, at=at)
         self._set_health(replace(health, series_dropped=health.series_dropped + self._dropped))
 
     def fail(self, reason: Reason) -> None:
-        """The read failed."""
+        """Record a failed read in the health."""
         self._set_health(healths.read_failed(self.collection.health, reason))
 
     def expire(self) -> None:
-        """Withdraw the objects: the last good read is too old."""
+        """Withdraw the objects, because the last good read is too old."""
         self.collection = replace(self.collection, pieces=self._no_pieces)
         self._set_health(replace(self.collection.health, stale=True))
 
     def replace_object(self, raw: bytes, *, at: float) -> tuple[Change, ...] | None:
-        """Show this object as it was read just now; None, and no change, where it is not known or cannot be decoded."""
+        """Replace one object by what was just read of it. Returns: None if it is not known or cannot be decoded."""
         snapshot = self.collection.snapshot
         try:
             tracked, _ = self.resource.decode(Raw(raw))
             known = snapshot.objects[tracked.uuid]
         except (BadImage, KeyError):
-            return None  # the next poll will tell
+            return None  # the next poll reads it
         objects = {**snapshot.objects, tracked.uuid: self._track(tracked, known, None, at=at)}
         raws = {**snapshot.object_list.raws, tracked.uuid: Raw(raw)}
         object_list = replace(snapshot.object_list, raws=raws)
-        self._show(replace(snapshot, objects=objects, object_list=object_list))
-        self._overtaken = True
-        return changes.changes(snapshot.objects, objects)
+        self._set_snapshot(replace(snapshot, objects=objects, object_list=object_list))
+        self._object_replaced = True
+        return changes.diff(snapshot.objects, objects)
 
     def update_annotations(self, *, at: float) -> bool:
-        """Show the annotations as they are now; whether any differ from those on display."""
+        """Render the annotations as they are now. Returns: whether any had changed."""
         current = self._annotations.annotations_of(self._controller)
         snapshot = self.collection.snapshot
         updated = {
@@ -173,7 +173,7 @@ class Tracker(Generic[T]):
             if tracked.annotations is not current.get(uuid, _NO_ANNOTATIONS)
         }
         if updated:
-            self._show(replace(snapshot, objects={**snapshot.objects, **updated}))
+            self._set_snapshot(replace(snapshot, objects={**snapshot.objects, **updated}))
         return bool(updated)
 
     @property
@@ -181,11 +181,11 @@ class Tracker(Generic[T]):
         return self._controller, self.resource.name
 
     def _is_outdated(self) -> bool:
-        """Whether the list in hand would undo what is on display; objects that are withdrawn are not."""
-        return self._overtaken and not self.collection.health.stale
+        """Whether the list may be older than a replaced object; objects that are withdrawn do not matter."""
+        return self._object_replaced and not self.collection.health.stale
 
     async def _decode(self, object_list: ObjectList, *, at: float, render_all: bool) -> tuple[Snapshot[T], ReadHealth]:
-        """Snapshot and counts after a list. An object whose bytes did not change is kept, undecoded."""
+        """Return the snapshot and health after a list. An object whose bytes did not change is not decoded again."""
         known, marks = self.collection.snapshot, self._marks.of(*self._identity)
         objects: dict[str, TrackedObject[T]] = {}
         undecodable: dict[str, str] = {}
@@ -198,7 +198,7 @@ class Tracker(Generic[T]):
                     unknown_fields.extend(unknown)
                     objects[uuid] = self._track(decoded, tracked, marks.get(uuid), at=at)
                 elif tracked:
-                    objects[uuid] = self._age(tracked, at=at)
+                    objects[uuid] = self._update_unchanged(tracked, at=at)
             except BadImage as error:
                 undecodable[uuid] = str(error)
             await self._yield_to_loop()
@@ -213,13 +213,13 @@ class Tracker(Generic[T]):
             unknown_values=healths.count(self.collection.health.unknown_values, unknown_fields),
         )
         stalled_after_s = self._settings.stalled_after_s
-        return changes.snapshot(object_list, objects, at=at, stalled_after_s=stalled_after_s), health
+        return changes.make_snapshot(object_list, objects, at=at, stalled_after_s=stalled_after_s), health
 
     def _track(
-        self, decoded: T, known: TrackedObject[T] | None, kept: ProgressMark | None, *, at: float
+        self, decoded: T, known: TrackedObject[T] | None, saved: ProgressMark | None, *, at: float
     ) -> TrackedObject[T]:
-        """Follow, estimate and render one decoded object, then drop its events. ``kept``: its mark in the database."""
-        before = known.mark if known else kept
+        """Mark, estimate and render one decoded object, then drop its events. ``saved``: its mark in the database."""
+        before = known.mark if known else saved
         events, families = self._settings.events, self.resource.families
         tracked = changes.follow(decoded, before, at=at, detail_for_s=events.detail_for_s)
         progress = self._update_progress(decoded, known, at=at, moved=tracked.mark is not before)
@@ -229,7 +229,7 @@ class Tracker(Generic[T]):
             self._controller,
             Subject(decoded, tracked.mark.changed_at, annotations, self._settings.exported),
             tiers=DETAIL if tracked.detail_until > at else NODE,
-            most=self.resource.budget(events).per_object,
+            max_series=self.resource.budget(events).per_object,
         )
         return replace(
             tracked,
@@ -243,14 +243,14 @@ class Tracker(Generic[T]):
     def _update_progress(
         self, decoded: T, known: TrackedObject[T] | None, *, at: float, moved: bool
     ) -> UploadProgress | None:
-        """Record work that is complete; of work under way, update the estimate."""
+        """Record the duration of work that is complete; update the estimate of work that is under way."""
         kind = self.resource.history_kind(decoded)
         if decoded.state == "completed" and (moved or not known):
             self._history.record(self._controller, kind, decoded.uuid, eta.summarize(known, decoded, at=at))
         return eta.update_eta(known, decoded, self._history.typical(self._controller, kind), at=at, moved=moved)
 
-    def _age(self, tracked: TrackedObject[T], *, at: float) -> TrackedObject[T]:
-        """An unchanged object at a later moment: less its per-task series when their time is over, or stalled."""
+    def _update_unchanged(self, tracked: TrackedObject[T], *, at: float) -> TrackedObject[T]:
+        """Update an unchanged object to a later moment: it may lose its per-task series, or have stalled."""
         rendered = tracked.rendered
         if tracked.detail_until <= at and rendered.series[DETAIL]:
             rendered = render.drop_tier(self.resource.families, rendered, DETAIL)
@@ -270,10 +270,10 @@ class Tracker(Generic[T]):
         return standing_of(tracked, mark, annotations, at=at, stalled_after_s=stalled_after_s)
 
     async def _make_pieces(self, snapshot: Snapshot[T]) -> tuple[Piece, ...]:
-        """The pieces of the objects, within the controller's budget."""
+        """Join the exposition text of the objects, within the controller's budget."""
         rendered = {uuid: tracked.rendered for uuid, tracked in snapshot.objects.items()}
-        most = self.resource.budget(self._settings.events).per_controller
-        kept, dropped = render.apply_budget(self.resource.families, rendered, most=most)
+        max_series = self.resource.budget(self._settings.events).per_controller
+        kept, dropped = render.apply_budget(self.resource.families, rendered, max_series=max_series)
         dropped += sum(each.dropped for each in rendered.values())
         if dropped and not self._dropped:
             self._log.warning("series_dropped", resource=self.resource.name, series=dropped)
@@ -285,20 +285,20 @@ class Tracker(Generic[T]):
             await self._yield_to_loop()
         return tuple(pieces)
 
-    def _show(self, snapshot: Snapshot[T]) -> None:
-        """Put a snapshot on display in which a few objects differ; in one step."""
+    def _set_snapshot(self, snapshot: Snapshot[T]) -> None:
+        """Replace snapshot and pieces in one step of the event loop; for a snapshot in which few objects differ."""
         pieces = self.collection.pieces
         if not self.collection.health.stale:
             rendered = {uuid: tracked.rendered for uuid, tracked in snapshot.objects.items()}
-            most = self.resource.budget(self._settings.events).per_controller
-            kept, _ = render.apply_budget(self.resource.families, rendered, most=most)
+            max_series = self.resource.budget(self._settings.events).per_controller
+            kept, _ = render.apply_budget(self.resource.families, rendered, max_series=max_series)
             pieces = update_pieces(pieces, render.join_by_family(self.resource.families, kept.values()))
         self.collection = replace(self.collection, snapshot=snapshot, pieces=pieces)
 
-    def _keep_marks(self, snapshot: Snapshot[T]) -> None:
-        """The marks of undecodable objects stay: they may become decodable again, and not have moved."""
-        kept = self._marks.of(*self._identity)
-        undecodable = {uuid: kept[uuid] for uuid in snapshot.undecodable if uuid in kept}
+    def _save_marks(self, snapshot: Snapshot[T]) -> None:
+        """Save the marks of all objects; undecodable ones keep theirs, as they may become decodable without a move."""
+        saved = self._marks.of(*self._identity)
+        undecodable = {uuid: saved[uuid] for uuid in snapshot.undecodable if uuid in saved}
         self._marks.set(*self._identity, undecodable | {uuid: each.mark for uuid, each in snapshot.objects.items()})
 
     def _set_health(self, health: ReadHealth) -> None:
@@ -308,7 +308,7 @@ class Tracker(Generic[T]):
         self.collection = replace(before, health=health, health_pieces=pieces)
 
     async def _yield_to_loop(self) -> None:
-        """Let other tasks run, when this one had the event loop long enough."""
+        """Let other tasks run if this one has occupied the event loop for too long."""
         loop = asyncio.get_running_loop()
         if loop.time() >= self._yield_at:
             await asyncio.sleep(0)

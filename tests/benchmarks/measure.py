@@ -22,6 +22,8 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """Scrapes a round."""
     polls: int
     """Polls a round."""
+    fleet: int
+    """How many controllers a large fleet has, of which one is polled."""
     remembered: int
     """How many controllers the memory is measured with."""
     controllers: int
@@ -43,6 +45,7 @@ FULL = Scale(
     slow_rounds=5,
     requests=20,
     polls=60,
+    fleet=5_000,
     remembered=1_000,
     controllers=1_000,
     readers=500,
@@ -57,6 +60,7 @@ TINY = Scale(
     slow_rounds=2,
     requests=2,
     polls=2,
+    fleet=20,
     remembered=3,
     controllers=3,
     readers=2,

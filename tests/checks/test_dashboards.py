@@ -103,7 +103,7 @@ def test_the_program_builds_the_same_twice() -> None:
 
 
 @each_board
-def test_a_dashboard_has_a_lasting_uid_and_lets_one_choose_the_data_source_first(name: str) -> None:
+def test_a_dashboard_has_a_fixed_uid_and_a_data_source_variable_first(name: str) -> None:
     board = BOARDS[name]
     assert board["uid"] == f"avi-upgrade-monitor-{name}"
     assert board["title"]
@@ -122,7 +122,7 @@ def test_the_variable_datasource_is_used_everywhere(name: str) -> None:
 
 
 @each_board
-def test_variables_are_asked_anew_named_and_all_used(name: str) -> None:
+def test_variables_are_refreshed_labelled_and_all_used(name: str) -> None:
     board = BOARDS[name]
     assert all(variable["refresh"] == 2 and variable["label"] for variable in variables(board))
     declared = {variable["name"] for variable in variables(board)}
@@ -141,8 +141,8 @@ def test_a_panel_has_a_title_a_description_and_a_unit(panel: Json) -> None:
 
 
 @each_table
-def test_a_column_that_is_looked_after_is_there(panel: Json) -> None:
-    """An override by a name that no column has is a column that somebody renamed."""
+def test_every_column_with_an_override_exists(panel: Json) -> None:
+    """An override by a name that no column has is a column that was renamed."""
     organized = [each["options"] for each in panel["transformations"] if each["id"] == "organize"]
     titles = {title for each in organized for title in each["renameByName"].values()}
     matchers = [each["matcher"] for each in panel["fieldConfig"].get("overrides", ())]
@@ -151,7 +151,7 @@ def test_a_column_that_is_looked_after_is_there(panel: Json) -> None:
 
 
 @each_table
-def test_the_fields_of_a_table_are_those_that_grafana_makes_of_its_queries(panel: Json) -> None:
+def test_the_fields_of_a_table_have_the_names_that_grafana_gives_them(panel: Json) -> None:
     refs = [target["refId"] for target in panel["targets"]]
     assert refs == sorted(set(refs))
     for each in panel.get("transformations", ()):
@@ -236,7 +236,7 @@ def test_every_family_is_on_a_panel() -> None:
     assert {family.name for family in FAMILIES} | own <= names
 
 
-def test_links_lead_to_dashboards_and_variables_that_exist() -> None:
+def test_links_name_dashboards_and_variables_that_exist() -> None:
     by_uid = {board["uid"]: board for board in BOARDS.values()}
     urls = [link["url"] for panel in all_panels() for link in links_of(panel.values[0])]
     assert urls
@@ -254,7 +254,7 @@ def links_of(panel: Json) -> list[Json]:
 
 
 @each_board
-def test_the_dashboards_lead_to_each_other(name: str) -> None:
+def test_the_dashboards_link_to_each_other(name: str) -> None:
     (link,) = BOARDS[name]["links"]
     assert set(link["tags"]) <= set.intersection(*(set(board["tags"]) for board in BOARDS.values()))
     assert link["keepTime"]
@@ -270,13 +270,13 @@ def test_the_image_is_chosen_by_name_and_filtered_by_uuid() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(GRAFANA.glob("provisioning/*/*.yml")), ids=lambda path: path.parent.name)
-def test_the_provisioning_files_are_in_the_form_that_grafana_reads(path: Path) -> None:
+def test_the_provisioning_files_have_the_form_that_grafana_reads(path: Path) -> None:
     written = yaml.safe_load(path.read_text())
     assert written["apiVersion"] == 1
     (entry,) = written["providers" if path.parent.name == "dashboards" else "datasources"]
     assert entry["type"] == ("file" if path.parent.name == "dashboards" else "prometheus")
 
 
-def test_a_variable_that_is_not_known_is_an_error() -> None:
+def test_an_unknown_variable_is_an_error() -> None:
     with pytest.raises(KeyError):
         filled("up{job=$jbo}", {"job": "avi"})

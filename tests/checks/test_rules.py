@@ -1,18 +1,24 @@
-"""The rules, their tests and their runbooks: promtool and amtool judge them, and each names only what there is."""
+"""The rules, their tests and their runbooks: promtool and amtool accept them, and all that they name exists."""
 
 import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 import yaml
 
+from grafana import looks
 from monitor.cli import main
+from monitor.config.settings import Settings
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.polling.resources import FAMILIES
+from monitor.polling.tracker import TrackingSettings
+from monitor.web.stream.feed import EventStream
 from tests.support.programs import output_of, program
 from tests.support.rules import (
     PROMETHEUS,
@@ -28,39 +34,38 @@ from tests.support.rules import (
 
 README = (PROMETHEUS.parents[1] / "README.md").read_text()
 HEADINGS = ["## What it means", "## What to look at first", "## What to do"]
+FILES = [path for path in sorted(PROMETHEUS.rglob("*")) if path.suffix in {".yml", ".md"}]
 BASE = "https://github.com/avi-upgrade-monitor/avi-upgrade-monitor/blob/main/deploy/prometheus/runbooks"
 Moments = defaultdict[tuple[str, str], list[int]]  # by file and test
 
 OF_A_TARGET = {"job", "instance"}  # the labels that Prometheus adds to every series
 
 
-# --- the tools' own judgement
+# --- what promtool and amtool check
 
 
-async def test_promtool_takes_the_scrape_config_and_the_rules_that_it_names() -> None:
-    status, said, complained = await output_of(
-        program("promtool"), "check", "config", str(PROMETHEUS / "prometheus.yml")
-    )
-    assert (status, complained) == (0, "")
-    assert "2 rule files found" in said
+async def test_promtool_accepts_the_scrape_config_and_the_rules_that_it_names() -> None:
+    status, stdout, stderr = await output_of(program("promtool"), "check", "config", str(PROMETHEUS / "prometheus.yml"))
+    assert (status, stderr) == (0, "")
+    assert "2 rule files found" in stdout
 
 
-async def test_promtool_finds_no_rule_that_is_there_twice() -> None:
+async def test_promtool_finds_no_duplicate_rule() -> None:
     files = [str(path) for path in RULES.glob("*.yml")]
-    status, said, complained = await output_of(program("promtool"), "check", "rules", *files)
-    assert (status, complained) == (0, "")
-    assert sum(map(int, re.findall(r"(\d+) rules found", said))) == len(rules())
-    assert "duplicate" not in said
+    status, stdout, stderr = await output_of(program("promtool"), "check", "rules", *files)
+    assert (status, stderr) == (0, "")
+    assert sum(map(int, re.findall(r"(\d+) rules found", stdout))) == len(rules())
+    assert "duplicate" not in stdout
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
-async def test_promtool_finds_that_the_rules_do_as_their_tests_say(path: Path) -> None:
-    status, said, complained = await output_of(program("promtool"), "test", "rules", str(path))
-    assert (status, complained) == (0, ""), said
+async def test_the_rules_pass_their_promtool_tests(path: Path) -> None:
+    status, stdout, stderr = await output_of(program("promtool"), "test", "rules", str(path))
+    assert (status, stderr) == (0, ""), stdout
 
 
 def options() -> Iterator[tuple[str, str]]:
-    """What the scrape config shows in comments, by its first key, with the comment signs taken away."""
+    """Yield the options that the scrape config has in comments: first key, and text without the comment signs."""
     for block in re.findall(
         r"(?:^    # (?:  )*[a-z_]+:.*\n)+", (PROMETHEUS / "prometheus.yml").read_text(), re.MULTILINE
     ):
@@ -68,7 +73,7 @@ def options() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("key", ["authorization", "basic_auth", "scheme"])
-async def test_promtool_takes_the_scrape_config_with_what_it_shows_in_comments(key: str, tmp_path: Path) -> None:
+async def test_promtool_accepts_the_scrape_config_with_the_options_in_its_comments(key: str, tmp_path: Path) -> None:
     options_by_key = dict(options())
     assert options_by_key.keys() == {"authorization", "basic_auth", "scheme"}
     text = (PROMETHEUS / "prometheus.yml").read_text() + options_by_key[key]
@@ -76,38 +81,38 @@ async def test_promtool_takes_the_scrape_config_with_what_it_shows_in_comments(k
     for name in re.findall(rf"{tmp_path}/([\w.-]+)", text):
         (tmp_path / name).write_text("")
     (tmp_path / "prometheus.yml").write_text(text)
-    status, said, complained = await output_of(
+    status, stdout, stderr = await output_of(
         program("promtool"), "check", "config", "--syntax-only", str(tmp_path / "prometheus.yml")
     )
-    assert (status, complained) == (0, ""), said
+    assert (status, stderr) == (0, ""), stdout
 
 
-async def test_promtool_takes_every_query_of_the_runbooks(tmp_path: Path) -> None:
+async def test_promtool_accepts_every_query_of_the_runbooks(tmp_path: Path) -> None:
     queries = [
         query for path in RUNBOOKS for query in re.findall(r" *```promql\n(.*?)```", path.read_text(), re.DOTALL)
     ]
     assert len(queries) >= len(RUNBOOKS)
     made = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
     (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "runbooks", "rules": made}]}))
-    status, _, complained = await output_of(program("promtool"), "check", "rules", str(tmp_path / "queries.yml"))
-    assert (status, complained) == (0, "")
+    status, _, stderr = await output_of(program("promtool"), "check", "rules", str(tmp_path / "queries.yml"))
+    assert (status, stderr) == (0, "")
 
 
-async def test_amtool_takes_the_example_of_an_alertmanager() -> None:
-    status, said, complained = await output_of(program("amtool"), "check-config", str(PROMETHEUS / "alertmanager.yml"))
-    assert (status, complained) == (0, ""), said
+async def test_amtool_accepts_the_example_of_an_alertmanager() -> None:
+    status, stdout, stderr = await output_of(program("amtool"), "check-config", str(PROMETHEUS / "alertmanager.yml"))
+    assert (status, stderr) == (0, ""), stdout
 
 
 @pytest.mark.parametrize(("severity", "receiver"), [("critical", "pager"), ("warning", "tickets"), ("info", "tickets")])
 async def test_amtool_routes_alerts_by_their_severity(severity: str, receiver: str) -> None:
     command = ("config", "routes", "test", "--config.file", str(PROMETHEUS / "alertmanager.yml"))
-    status, said, _ = await output_of(
+    status, stdout, _ = await output_of(
         program("amtool"), *command, f"severity={severity}", "alertname=AviImageUploadFailed"
     )
-    assert (status, said) == (0, f"{receiver}\n")
+    assert (status, stdout) == (0, f"{receiver}\n")
 
 
-# --- each alert has what it needs
+# --- every alert is complete
 
 
 @pytest.mark.parametrize("name", alerts())
@@ -119,8 +124,13 @@ def test_every_alert_has_a_severity_texts_and_its_runbook(name: str) -> None:
     assert alert["annotations"]["runbook_url"] == f"{BASE}/{name}.md"
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROMETHEUS)))
+def test_rules_tests_and_runbooks_name_the_actor(path: Path) -> None:
+    assert re.findall(r"(?i)\b(?:who|any|some|every|no)(?:ever|body)\b", path.read_text()) == []
+
+
 @pytest.mark.parametrize("name", alerts())
-def test_every_alert_is_tested_to_fire_to_be_quiet_and_to_resolve(name: str) -> None:
+def test_every_alert_is_tested_to_fire_to_stay_quiet_and_to_resolve(name: str) -> None:
     fires: Moments = defaultdict(list)
     quiet: Moments = defaultdict(list)
     for expected in expectations():
@@ -131,7 +141,7 @@ def test_every_alert_is_tested_to_fire_to_be_quiet_and_to_resolve(name: str) -> 
     assert any(max(quiet[each], default=0) > max(fires[each]) for each in fires), "no test sees it resolve"
 
 
-def test_every_test_is_of_an_alert_that_there_is() -> None:
+def test_every_test_is_of_an_alert_that_exists() -> None:
     assert {expected.alert for expected in expectations()} == alerts().keys()
 
 
@@ -148,10 +158,18 @@ def test_a_runbook_says_what_it_means_what_to_look_at_and_what_to_do(path: Path)
     assert set(links) <= alerts().keys()
 
 
-# --- nothing is named that is not there
+def test_one_number_decides_when_an_image_has_stalled() -> None:
+    (in_the_alert,) = re.findall(r"> (\d+)\n", alerts()["AviImageStalled"]["expr"])
+    by_default = {field.name: field.default for field in msgspec.structs.fields(Settings)}["stalled_after_s"]
+    of_the_stream = signature(EventStream).parameters["stalled_after_s"].default
+    numbers = by_default, TrackingSettings().stalled_after_s, of_the_stream, looks.STALLED_AFTER_S
+    assert {float(in_the_alert)} == set(numbers)
 
 
-def known() -> dict[str, set[str]]:
+# --- all that is named exists
+
+
+def known_series() -> dict[str, set[str]]:
     """Every series that a scrape can have, with its labels."""
     series = {family.name: {*family.identity, *family.labels} for family in FAMILIES if family.kind != "histogram"}
     for family in FAMILIES:
@@ -163,21 +181,18 @@ def known() -> dict[str, set[str]]:
     return series | {sample.name: set(sample.labels) for each in own.registry.collect() for sample in each.samples}
 
 
-FILES = [path for path in sorted(PROMETHEUS.rglob("*")) if path.suffix in {".yml", ".md"}]
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROMETHEUS)))
 def test_every_metric_that_is_named_exists(path: Path) -> None:
     named = set(re.findall(r"\b(?:avi_(?:image|controller|upgrade_monitor)|process)_\w+", path.read_text()))
-    assert named - known().keys() - {"avi_image_"} == set()  # the last one stands for all that begin so
+    assert named - known_series().keys() - {"avi_image_"} == set()  # the last one is a prefix
 
 
-def test_every_series_of_the_tests_has_the_labels_that_it_has_in_life() -> None:
+def test_every_series_of_the_tests_has_the_labels_of_a_real_scrape() -> None:
     series = [each["series"] for _, test in promtool_tests() for each in test["input_series"]]
     for text in series:
         name, labels = text.split("{")
         found = set(re.findall(r'(\w+)="', labels))
-        assert found == OF_A_TARGET | (set() if name == "up" else known()[name]), text
+        assert found == OF_A_TARGET | (set() if name == "up" else known_series()[name]), text
 
 
 def test_the_recording_rules_that_runbooks_and_tests_name_exist() -> None:
@@ -186,7 +201,7 @@ def test_the_recording_rules_that_runbooks_and_tests_name_exist() -> None:
     assert named == recorded
 
 
-def test_alertmanager_inhibits_alerts_that_there_are() -> None:
+def test_alertmanager_inhibits_only_alerts_that_exist() -> None:
     named = set(re.findall(r"\bAvi(?:Image|Controller|Monitor)\w+", (PROMETHEUS / "alertmanager.yml").read_text()))
     assert named <= alerts().keys()
 
@@ -197,25 +212,25 @@ def commands() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("line", sorted(set(commands())))
-def test_every_command_of_the_runbooks_is_one_that_is_understood(line: str) -> None:
+def test_every_command_of_the_runbooks_exists(line: str) -> None:
     command: click.Command = main
     program_name, *words = shlex.split(line)
     while isinstance(command, click.Group):
         command = command.commands[words.pop(0)]
-    with command.make_context(program_name, words):  # raises for an option or an argument that is none
+    with command.make_context(program_name, words):  # raises for an unknown option or argument
         pass
 
 
 def test_the_config_keys_and_log_events_of_the_runbooks_stand_in_the_readme() -> None:
     text = "".join(path.read_text() for path in RUNBOOKS)
-    words = set(re.findall(r"`((?:poll|events|tls)\.\w+|[a-z]+_[a-z_]+)(?:: true)?`", text)) - known().keys()
+    words = set(re.findall(r"`((?:poll|events|tls)\.\w+|[a-z]+_[a-z_]+)(?:: true)?`", text)) - known_series().keys()
     assert {word for word in words if word not in README} == set()
 
 
 # --- what the end-to-end test changes
 
 
-def test_what_is_hurried_is_sixty_times_as_fast_and_nothing_else_is_changed() -> None:
+def test_hurried_rules_are_sixty_times_as_fast_and_otherwise_unchanged() -> None:
     rule = {"alert": "A", "expr": "time() - max(a) > 600 and increase(b[15m]) > 3 or c offset 6h", "for": "2m"}
     assert hurried([rule]) == [
         {"alert": "A", "expr": "time() - max(a) > 10 and increase(b[15s]) > 0.05 or c offset 360s", "for": "2s"}

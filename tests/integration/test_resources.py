@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.metrics.family import DETAIL, Family, Row, Subject, escape, line_of, number
+from monitor.metrics.family import DETAIL, Family, Row, Subject, escape, format_number, line_format
 from monitor.model.tracked import Tracked, TrackedObject
 from monitor.polling.resources import RESOURCES, Budget, Resource
 from monitor.simulator import ControllerSpec, Simulator
@@ -33,7 +33,7 @@ def info(subject: Subject[Toy]) -> Iterable[Row]:
 
 
 def size(subject: Subject[Toy]) -> Iterable[Row]:
-    return [("inside", number(len(subject.object.colour))), ("outside", number(7.0))]
+    return [("inside", format_number(len(subject.object.colour))), ("outside", format_number(7.0))]
 
 
 FAMILIES: Final = (
@@ -44,7 +44,7 @@ FAMILIES: Final = (
         identity=IDENTITY,
         labels=("colour",),
         rows=info,
-        line=line_of("avi_toy_info", (*IDENTITY, "colour")),
+        line=line_format("avi_toy_info", (*IDENTITY, "colour")),
     ),
     Family(
         name="avi_toy_size",
@@ -54,7 +54,7 @@ FAMILIES: Final = (
         labels=("side",),
         tier=DETAIL,
         rows=size,
-        line=line_of("avi_toy_size", (*IDENTITY, "side")),
+        line=line_format("avi_toy_size", (*IDENTITY, "side")),
     ),
 )
 

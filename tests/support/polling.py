@@ -1,15 +1,20 @@
 """Pollers and entries made by hand, for tests that need no daemon."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
+import msgspec
 import structlog
 
 from monitor.avi.client import Link
-from monitor.config.settings import Poll
+from monitor.avi.paging import assemble, decode_page
+from monitor.config.settings import Events, Poll
 from monitor.metrics.controller import READ_FAMILIES
 from monitor.metrics.pieces import EMPTY
+from monitor.model.errors import PollError
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.snapshot import ObjectList, Snapshot
 from monitor.model.tracked import ProgressMark, TrackedObject
@@ -20,10 +25,15 @@ from monitor.polling.ports import AnnotationSource, ProgressMarks, Source, Uploa
 from monitor.polling.resources import IMAGE, RESOURCES, AnyResource
 from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import YIELD_AFTER_S, Tracker, TrackingSettings
+from tests.support.limits import WAIT_TIMEOUT_S
+
+QUICK = Poll(active_interval_s=0.001, idle_interval_s=0.002, max_backoff_s=0.002)
+
+Answer = ObjectList | PollError | Exception
 
 
 class NoMarks:
-    """Nothing outlives the process."""
+    """A store of marks that keeps none."""
 
     def of(self, _controller: str, _resource: str) -> Mapping[str, ProgressMark]:
         return {}
@@ -33,7 +43,7 @@ class NoMarks:
 
 
 class KeptMarks(NoMarks):
-    """Marks as a database has them; by resource."""
+    """A store of the marks of one controller; by resource."""
 
     def __init__(self) -> None:
         self.marks: dict[str, Mapping[str, ProgressMark]] = {}
@@ -66,7 +76,7 @@ class NoAnnotations:
 
 
 class ChangingAnnotations(NoAnnotations):
-    """Annotations as an operator writes them, at any moment."""
+    """Annotations that a test changes at any moment, as operators do."""
 
     def __init__(self) -> None:
         self.of_images: dict[str, Mapping[str, str]] = {}
@@ -90,7 +100,7 @@ def make_poller(
     resources: Sequence[AnyResource] = RESOURCES,
     yield_after_s: float = YIELD_AFTER_S,
 ) -> Poller:
-    """A poller with one tracker a resource."""
+    """Make a poller with one tracker for each resource."""
     log = structlog.get_logger().bind(controller=name)
     trackers = [
         Tracker(
@@ -118,7 +128,7 @@ def entry_of(
     read: ReadHealth = ReadHealth(),  # noqa: B008  frozen
     object_list: ObjectList = ObjectList(),  # noqa: B008  frozen
 ) -> Entry:
-    """An entry of one controller with these images, of which nothing is rendered."""
+    """Make the entry of a controller with these images, without exposition text."""
     snapshot = Snapshot(object_list=object_list, objects=images or {})
     pieces = (EMPTY,) * len(IMAGE.families)
     return Entry(name, session, {"image": Collection(snapshot, read, pieces, (EMPTY,) * len(READ_FAMILIES))}, ())
@@ -127,3 +137,132 @@ def entry_of(
 def linked() -> Link:
     """What a client knows of a Controller of release 30.2.1."""
     return Link(version="30.2.1", api_version="30.2.1")
+
+
+def image_list(*images: Mapping[str, object]) -> ObjectList:
+    """Return the list that a client reads when its only page has these images."""
+    body = msgspec.json.encode({"count": len(images), "results": images})
+    object_list = assemble([decode_page(body)])
+    assert object_list is not None
+    return object_list
+
+
+def image_fields(uuid: str = "image-1", **fields: object) -> dict[str, object]:
+    """Return a completed image as the Controller sends it."""
+    return {"uuid": uuid, "name": "30.2.1", "img_state": {"state": "IMAGE_FSM_COMPLETED"}, **fields}
+
+
+def event_fields(node: str, task: str = "Extract", **fields: object) -> dict[str, object]:
+    """Return an entry of ``events`` as the Controller sends it."""
+    return {"task_name": task, "nodes_events": [{"ip": {"addr": node, "type": "V4"}, **fields}]}
+
+
+class ScriptedSource:
+    """A source that returns or raises one answer after the other, and then repeats the last one."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self.link = linked()
+        self.answers = list(answers)
+
+    async def list_images(self, before: ObjectList) -> ObjectList:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return before if answer.pages and answer.pages == before.pages else answer
+
+
+class ManualClock:
+    """A wall clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TickingClock(ManualClock):
+    """A wall clock that is a second later at each reading."""
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+@asynccontextmanager
+async def running_poller(
+    *answers: Answer,
+    poll: Poll = QUICK,
+    events: Events | None = None,
+    clock: ManualClock | None = None,
+    marks: NoMarks | None = None,
+    history: NoHistory | None = None,
+) -> AsyncIterator[tuple[Fleet, ScriptedSource]]:
+    """Run a poller with short intervals as long as the context lasts."""
+    fleet, source = Fleet(), ScriptedSource(answers)
+    poller = make_poller(
+        "dc1",
+        source,
+        fleet,
+        marks=marks,
+        history=history,
+        poll=poll,
+        settings=TrackingSettings(events or Events()),
+        now=clock or ManualClock(),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(poller.run(first_in_s=0.0), name="poll:dc1")
+        yield fleet, source
+        loop.cancel()
+
+
+async def wait_until(fleet: Fleet, condition: Callable[[Entry], bool]) -> Entry:
+    """Wait until an entry is published that meets the condition."""
+    published = asyncio.Event()
+    unsubscribe = fleet.subscribe(lambda _name, _entry, _changes: published.set())
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
+        while not condition(fleet.entries["dc1"]):
+            published.clear()
+            await published.wait()
+    unsubscribe()
+    return fleet.entries["dc1"]
+
+
+def exposition_of(entry: Entry) -> str:
+    """Join the pieces of an entry; the order is that of a scrape."""
+    return b"".join(piece.text for piece in entry.columns()).decode()
+
+
+@asynccontextmanager
+async def idle_poller(source: ScriptedSource, annotations: NoAnnotations) -> AsyncIterator[tuple[Fleet, Poller]]:
+    """Run a poller that has polled once, polls again in an hour, and exports annotations with the key ``change``."""
+    fleet = Fleet()
+    rare = Poll(active_interval_s=3600.0, idle_interval_s=3600.0)
+    poller = make_poller(
+        "dc1",
+        source,
+        fleet,
+        annotations=annotations,
+        poll=rare,
+        settings=TrackingSettings(exported=frozenset({"change"})),
+        now=ManualClock(),
+        yield_after_s=0.0,  # so that other tasks run after every image
+    )
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(poller.run(first_in_s=0.0), name="poll:dc1")
+        await wait_until(fleet, lambda entry: entry.session.polls == 1)
+        yield fleet, poller
+        loop.cancel()
+
+
+def quick_poller(
+    name: str,
+    source: Source,
+    fleet: Fleet,
+    limiter: PollLimiter,
+    annotations: NoAnnotations | None = None,
+) -> Poller:
+    """Make a poller with short intervals, which lets other tasks run after every object."""
+    return make_poller(
+        name, source, fleet, poll=QUICK, limiter=limiter, annotations=annotations, now=ManualClock(), yield_after_s=0.0
+    )

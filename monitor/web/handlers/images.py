@@ -73,11 +73,11 @@ def find_image(request: web.Request) -> tuple[Entry, TrackedObject[Tracked]]:
 
 
 def _absence(uuid: str, stale: Sequence[Entry]) -> str:
-    """Why an image is not there: nobody has it, or nobody knows whether it is there still."""
+    """Why an image is not shown: no controller has it, or those that had it cannot be read."""
     if not stale:
         return f"no controller that you may see has the image {uuid[:200]} at present"
     names = ", ".join(f"{each.name} ({each.session.reason})" for each in stale)
-    return f"{names} had the image {uuid[:200]}, but cannot be read for too long now; come again when it can"
+    return f"{names} had the image {uuid[:200]}, but cannot be read for too long now; try again when it can"
 
 
 def raw_of(entry: Entry, track: TrackedObject[Tracked]) -> bytes:

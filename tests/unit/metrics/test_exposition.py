@@ -78,21 +78,21 @@ def test_pieces_with_the_same_texts_are_kept() -> None:
     assert all(old is new for old, new in zip(before, after, strict=True))
 
 
-def test_only_a_piece_whose_text_changed_is_made_anew() -> None:
+def test_only_a_piece_whose_text_changed_is_made_again() -> None:
     before = update_pieces((), [b"a 1\n", b"b 2\n"])
     after = update_pieces(before, [b"a 1\n", b"b 3\n"])
 
     assert (after[0] is before[0], after[1]) == (True, piece(b"b 3\n"))
 
 
-def test_a_text_that_is_not_said_anew_keeps_its_piece() -> None:
+def test_none_instead_of_a_text_keeps_the_piece() -> None:
     before = update_pieces((), [b"a 1\n", b"b 2\n"])
     after = update_pieces(before, [None, b"b 3\n"])
 
     assert (after[0] is before[0], after[1]) == (True, piece(b"b 3\n"))
 
 
-def test_pieces_without_forerunners_are_made() -> None:
+def test_the_first_pieces_are_made() -> None:
     assert update_pieces((), [b"a 1\n", b""]) == (piece(b"a 1\n"), EMPTY)
 
 
@@ -147,7 +147,7 @@ def test_a_body_is_the_texts_of_its_pieces(pieces: list[Piece]) -> None:
 
 @BOUNDED
 @given(pieces_drawn)
-def test_the_length_of_a_body_is_announced(pieces: list[Piece]) -> None:
+def test_the_length_of_a_body_is_known_in_advance(pieces: list[Piece]) -> None:
     length, chunks = identity(pieces)
 
     assert sum(map(len, chunks)) == length
@@ -171,7 +171,7 @@ def test_a_gzip_body_unpacks_to_the_body(pieces: list[Piece]) -> None:
 
 @BOUNDED
 @given(pieces_drawn)
-def test_a_gzip_body_is_one_member_and_whole(pieces: list[Piece]) -> None:
+def test_a_gzip_body_is_one_complete_member(pieces: list[Piece]) -> None:
     _, chunks = gzipped(pieces)
     first = zlib.decompressobj(zlib.MAX_WBITS | 16)
     text = first.decompress(b"".join(chunks))
@@ -181,7 +181,7 @@ def test_a_gzip_body_is_one_member_and_whole(pieces: list[Piece]) -> None:
 
 @BOUNDED
 @given(pieces_drawn)
-def test_the_length_of_a_gzip_body_is_announced(pieces: list[Piece]) -> None:
+def test_the_length_of_a_gzip_body_is_known_in_advance(pieces: list[Piece]) -> None:
     length, chunks = gzipped(pieces)
 
     assert sum(map(len, chunks)) == length
@@ -189,7 +189,7 @@ def test_the_length_of_a_gzip_body_is_announced(pieces: list[Piece]) -> None:
 
 @BOUNDED
 @given(st.lists(st.binary(max_size=400), max_size=20))
-def test_any_small_bytes_unpack_to_themselves(texts: list[bytes]) -> None:
+def test_any_small_texts_unpack_to_themselves(texts: list[bytes]) -> None:
     _, chunks = gzipped([piece(text) for text in texts])
 
     assert gzip.decompress(b"".join(chunks)) == b"".join(texts)
@@ -205,7 +205,7 @@ def test_a_stream_of_pieces_and_bundles_unpacks_to_all_of_them(parts: list[tuple
 
 
 @given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
-def test_the_checksum_behind_another_is_that_of_both(text: bytes, crc: int) -> None:
+def test_the_checksum_of_two_texts_follows_from_that_of_the_first(text: bytes, crc: int) -> None:
     bundle = Bundle([piece(text)])
     assert [bundle.crc_after(crc), bundle.crc_after(0)] == [zlib.crc32(text, crc), zlib.crc32(text)]
 
@@ -220,7 +220,7 @@ def test_checksums_are_combined_whatever_comes_first(first: int, second: int) ->
     assert trailer == zlib.crc32(text_of(pieces)).to_bytes(4, "little") + len(text_of(pieces)).to_bytes(4, "little")
 
 
-# --- negotiation: what real scrapers and people's tools send
+# --- negotiation: what scrapers, browsers and tools send
 
 
 @pytest.mark.parametrize(
@@ -246,13 +246,13 @@ def test_checksums_are_combined_whatever_comes_first(first: int, second: int) ->
         pytest.param("application/openmetrics-text", id="no version asked for"),
         pytest.param("Application/OpenMetrics-Text; Version=1.0.0", id="any case"),
         pytest.param("application/openmetrics-text ; version=1.0.0 ; q=0.9 , text/plain ; q=0.8", id="blanks"),
-        pytest.param("text/plain;q=0.5, application/openmetrics-text;q=0.501", id="a little rather"),
+        pytest.param("text/plain;q=0.5, application/openmetrics-text;q=0.501", id="a slight preference"),
         pytest.param("application/*", id="any application"),
-        pytest.param("application/openmetrics-text;q=0.001", id="hardly, but nothing else"),
+        pytest.param("application/openmetrics-text;q=0.001", id="a low q, but nothing else"),
         pytest.param("application/openmetrics-text;q=1.000, text/plain;q=0.999", id="three digits"),
     ],
 )
-def test_openmetrics_goes_to(accept: str) -> None:
+def test_openmetrics_is_sent_for(accept: str) -> None:
     assert wants_openmetrics(accept)
 
 
@@ -266,10 +266,10 @@ def test_openmetrics_goes_to(accept: str) -> None:
             id="Chromium",
         ),
         pytest.param("text/plain;version=0.0.4;q=1,*/*;q=0.1", id="an agent that knows only the text format"),
-        pytest.param("", id="who does not say"),
+        pytest.param("", id="no header"),
         pytest.param("text/plain, application/openmetrics-text", id="a tie"),
-        pytest.param("application/openmetrics-text;q=0.5, text/*;q=0.6", id="any text rather"),
-        pytest.param("application/openmetrics-text;q=0.5, */*;q=0.6", id="anything rather"),
+        pytest.param("application/openmetrics-text;q=0.5, text/*;q=0.6", id="any text preferred"),
+        pytest.param("application/openmetrics-text;q=0.5, */*;q=0.6", id="anything preferred"),
         pytest.param("application/openmetrics-text;version=0.0.1", id="a version that we do not speak"),
         pytest.param("application/openmetrics-text;version=2.0.0,text/plain;q=0.1", id="a version of tomorrow"),
         pytest.param("application/openmetrics-text;q=0", id="refused"),
@@ -281,10 +281,10 @@ def test_openmetrics_goes_to(accept: str) -> None:
         pytest.param("application/openmetrics-text;q=0.1234, text/plain;q=0.1", id="too many digits"),
         pytest.param("application/openmetrics-text;q=nan", id="no number"),
         pytest.param("application/json", id="something else altogether"),
-        pytest.param(",;,;q=1,=", id="no header at all"),
+        pytest.param(",;,;q=1,=", id="only separators"),
     ],
 )
-def test_the_text_format_goes_to(accept: str) -> None:
+def test_the_text_format_is_sent_for(accept: str) -> None:
     assert not wants_openmetrics(accept)
 
 
@@ -298,14 +298,14 @@ def test_the_text_format_goes_to(accept: str) -> None:
         pytest.param("x-gzip", id="its old name"),
         pytest.param("*", id="anything"),
         pytest.param("br;q=1, *;q=0.5", id="anything else"),
-        pytest.param("gzip;q=0.5", id="half-heartedly, but identity not said"),
-        pytest.param("gzip;q=0.5, identity;q=0.5", id="as gladly as nothing"),
-        pytest.param("identity;q=0, gzip;q=0.001", id="rather than nothing at all"),
+        pytest.param("gzip;q=0.5", id="a low q, but no identity"),
+        pytest.param("gzip;q=0.5, identity;q=0.5", id="a tie with identity"),
+        pytest.param("identity;q=0, gzip;q=0.001", id="identity refused"),
         pytest.param("gzip ; q=1.0 , identity ; q=0.5", id="blanks"),
         pytest.param("x-gzip;q=0, gzip", id="the new name decides"),
     ],
 )
-def test_gzip_goes_to(accept_encoding: str) -> None:
+def test_gzip_is_sent_for(accept_encoding: str) -> None:
     assert wants_gzip(accept_encoding)
 
 
@@ -313,24 +313,24 @@ def test_gzip_goes_to(accept_encoding: str) -> None:
     "accept_encoding",
     [
         pytest.param("", id="curl"),
-        pytest.param("identity", id="who wants it as it is"),
-        pytest.param("br, zstd", id="who knows only others"),
+        pytest.param("identity", id="identity"),
+        pytest.param("br, zstd", id="only other codings"),
         pytest.param("gzip;q=0", id="refused"),
         pytest.param("gzip;q=0, *", id="refused, though anything else would do"),
         pytest.param("*;q=0", id="everything refused"),
-        pytest.param("gzip;q=0.5, identity", id="rather as it is"),
+        pytest.param("gzip;q=0.5, identity", id="identity preferred"),
         pytest.param("gzip;q=2", id="quality over one"),
         pytest.param("gzip;q=x", id="unreadable quality"),
         pytest.param("gzipped", id="almost"),
     ],
 )
-def test_no_gzip_goes_to(accept_encoding: str) -> None:
+def test_no_gzip_is_sent_for(accept_encoding: str) -> None:
     assert not wants_gzip(accept_encoding)
 
 
 @BOUNDED
 @given(st.text())
-def test_any_header_is_understood_somehow(header: str) -> None:
+def test_any_header_is_accepted(header: str) -> None:
     assert {wants_openmetrics(header), wants_gzip(header)} <= {True, False}
 
 

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
-from monitor.metrics.families import AnyFamily
-from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape, number
+from monitor.metrics.families import AnyFamily, families_of, scrape_columns
+from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape, format_number
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.model.errors import Reason
 from monitor.model.health import ReadHealth, SessionHealth
@@ -256,7 +256,7 @@ WITH_ONLY_A_UUID = {
 
 
 @pytest.mark.parametrize("name", IMAGE_TEXTS.keys())
-def test_an_image_that_says_nothing_has_nothing_invented(name: str) -> None:
+def test_a_family_without_a_value_has_no_series(name: str) -> None:
     assert of_image(name, Image(uuid="u1")) == WITH_ONLY_A_UUID.get(name, "")
 
 
@@ -280,7 +280,7 @@ def test_after_a_first_poll_that_failed_a_controller_is_not_up() -> None:
     assert of_health("avi_controller_up", SessionHealth(polls=1)) == 'avi_controller_up{controller="c1"} 0.0\n'
 
 
-def test_every_reason_to_fail_exists_at_zero_from_the_start() -> None:
+def test_every_reason_of_failures_exists_at_zero_from_the_start() -> None:
     assert of_health("avi_controller_poll_failures_total", read=ReadHealth()).count(" 0.0\n") == len(get_args(Reason))
 
 
@@ -308,7 +308,7 @@ def test_exactly_one_state_is_one(state: ImageState) -> None:
         pytest.param(SessionHealth(tls_insecure=True), "avi_controller_tls_insecure", id="insecure"),
     ],
 )
-def test_a_complaint_is_one(health: SessionHealth, name: str) -> None:
+def test_a_bad_state_of_a_session_is_one(health: SessionHealth, name: str) -> None:
     assert of_health(name, health) == f'{name}{{controller="c1"}} 1.0\n'
 
 
@@ -342,7 +342,7 @@ BITES = 'a"b\\c\n{0}'
 BITES_ESCAPED = r"a\"b\\c\n{0}"
 
 
-def test_an_identity_that_bites_stays_one_label() -> None:
+def test_an_identity_with_special_characters_stays_one_label() -> None:
     image = Image(uuid=BITES, tasks=1)
 
     assert of_image("avi_image_tasks", image, controller=BITES) == (
@@ -350,7 +350,7 @@ def test_an_identity_that_bites_stays_one_label() -> None:
     )
 
 
-def test_names_that_bite_stay_one_label_each() -> None:
+def test_names_with_special_characters_stay_one_label_each() -> None:
     image = Image(uuid="u1", name=BITES, tenant=BITES, type=BITES, version=BITES, patch=BITES)
 
     assert of_image("avi_image_info", image) == (
@@ -360,19 +360,19 @@ def test_names_that_bite_stay_one_label_each() -> None:
 
 
 @pytest.mark.parametrize("name", [family.name for family in IMAGE_FAMILIES if family.tier == DETAIL])
-def test_nodes_and_tasks_that_bite_stay_one_label_each(name: str) -> None:
+def test_nodes_and_tasks_with_special_characters_stay_one_label_each(name: str) -> None:
     text = of_image(name, Image(uuid="u1", events=(Event(BITES, BITES, "failed", "other", 1.0, 2.0, 3.0),)))
 
     assert (text.count(f'node="{BITES_ESCAPED}"'), text.count(f'task="{BITES_ESCAPED}"'), text.count("\n")) == (1, 1, 1)
 
 
-def test_a_node_that_bites_is_counted_under_its_own_name() -> None:
+def test_a_node_with_special_characters_is_counted_under_its_own_name() -> None:
     text = of_image("avi_image_node_events", Image(uuid="u1", events=(Event("Copy", BITES, "failed", "other"),)))
 
     assert text.endswith(f'node="{BITES_ESCAPED}",state="failed"}} 1.0\n')
 
 
-def test_versions_that_bite_stay_one_label_each() -> None:
+def test_versions_with_special_characters_stay_one_label_each() -> None:
     assert of_health("avi_controller_info", SessionHealth(version=BITES, api_version=BITES), controller=BITES) == (
         f'avi_controller_info{{api_version="{BITES_ESCAPED}",controller="{BITES_ESCAPED}",'
         f'version="{BITES_ESCAPED}"}} 1.0\n'
@@ -393,8 +393,8 @@ def test_versions_that_bite_stay_one_label_each() -> None:
     ],
     ids=str,
 )
-def test_a_number_is_written_as_by_every_other_exporter(value: float, text: str) -> None:
-    assert number(value) == text
+def test_a_number_is_written_as_by_other_exporters(value: float, text: str) -> None:
+    assert format_number(value) == text
 
 
 # --- annotations
@@ -420,7 +420,7 @@ def test_annotations_are_counted_and_only_the_exported_ones_shown(name: str, tex
     assert of_subject(name, NOTED) == text
 
 
-def test_the_families_that_annotations_move_are_those_that_are_named_after_them() -> None:
+def test_the_families_of_annotations_are_those_that_change_with_annotations() -> None:
     names = [family.name for family in IMAGE_FAMILIES if family.of_annotations]
 
     assert names == ["avi_image_annotations", "avi_image_acknowledged", "avi_image_annotation_info"]
@@ -441,7 +441,7 @@ def test_a_family_is_named_after_its_kind(family: AnyFamily) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_a_family_is_explained_in_one_sentence(family: AnyFamily) -> None:
+def test_a_help_text_is_one_sentence(family: AnyFamily) -> None:
     assert family.help.endswith(".")
     assert "\n" not in family.help
 
@@ -466,7 +466,7 @@ def test_a_tier_holds(tier: int, names: list[str]) -> None:
     assert [family.name for family in IMAGE_FAMILIES if family.tier == tier] == names
 
 
-def test_the_core_tier_knows_neither_nodes_nor_tasks() -> None:
+def test_the_core_tier_has_neither_nodes_nor_tasks() -> None:
     labels = {label for family in IMAGE_FAMILIES if family.tier == CORE for label in family.labels}
 
     assert labels == {"image", "tenant", "type", "version", "patch", "uber_bundle", "state", "key", "value"}
@@ -478,3 +478,29 @@ def test_nothing_that_an_operator_edits_is_an_identity() -> None:
         ("controller", "resource"),
         ("controller",),
     }
+
+
+# --- the columns of a scrape
+
+
+def test_with_one_resource_every_column_of_a_scrape_begins_a_family() -> None:
+    assert scrape_columns([IMAGE_FAMILIES]) == (*IMAGE_FAMILIES, *READ_FAMILIES, *SESSION_FAMILIES)
+
+
+def test_with_two_resources_a_family_of_reads_has_a_column_for_each() -> None:
+    first, second = IMAGE_FAMILIES[:2], IMAGE_FAMILIES[2:3]
+
+    columns = scrape_columns([first, second])
+
+    of_reads = columns[3 : 3 + 2 * len(READ_FAMILIES)]
+    assert columns[:3] == (*first, *second)
+    assert of_reads[::2] == READ_FAMILIES
+    assert of_reads[1::2] == (None,) * len(READ_FAMILIES)
+    assert columns[3 + 2 * len(READ_FAMILIES) :] == SESSION_FAMILIES
+
+
+def test_families_of_two_resources_are_each_listed_once() -> None:
+    first, second = IMAGE_FAMILIES[:2], IMAGE_FAMILIES[2:3]
+
+    assert families_of([first, second]) == (*first, *second, *READ_FAMILIES, *SESSION_FAMILIES)
+    assert families_of([first, second]) == tuple(filter(None, scrape_columns([first, second])))

@@ -49,8 +49,8 @@ IMAGE = Image(uuid="u1", state="in_progress", progress_ratio=0.5, events=EVENTS)
 CORE_SERIES, NODE_SERIES, DETAIL_SERIES = 10, 8, 6  # of IMAGE
 
 
-def rendered_of(image: Image = IMAGE, *, tiers: int = DETAIL, most: int = 1000) -> RenderedObject:
-    return render_object(IMAGE_FAMILIES, "c1", Subject(image, AT), tiers=tiers, most=most)
+def rendered_of(image: Image = IMAGE, *, tiers: int = DETAIL, max_series: int = 1000) -> RenderedObject:
+    return render_object(IMAGE_FAMILIES, "c1", Subject(image, AT), tiers=tiers, max_series=max_series)
 
 
 def names_in(rendered: RenderedObject) -> set[str]:
@@ -70,19 +70,21 @@ EXPORTED = frozenset({"change", "team"})
 
 
 @pytest.mark.parametrize("tiers", [CORE, NODE, DETAIL])
-def test_rendering_annotations_gives_what_rendering_anew_gives(tiers: int) -> None:
-    noted = Subject(IMAGE, AT, NOTES, EXPORTED)
-    anew = render_object(IMAGE_FAMILIES, "c1", noted, tiers=tiers, most=1000)
+def test_rendering_only_the_annotations_gives_the_same_as_rendering_everything(tiers: int) -> None:
+    annotated = Subject(IMAGE, AT, NOTES, EXPORTED)
+    rendered_again = render_object(IMAGE_FAMILIES, "c1", annotated, tiers=tiers, max_series=1000)
     assert (
         render_annotations(
             IMAGE_FAMILIES, rendered_of(tiers=tiers), "c1", Subject(replace(IMAGE, events=()), AT, NOTES, EXPORTED)
         )
-        == anew
+        == rendered_again
     )
-    assert render_annotations(IMAGE_FAMILIES, anew, "c1", Subject(IMAGE, AT, {}, EXPORTED)) == rendered_of(tiers=tiers)
+    assert render_annotations(IMAGE_FAMILIES, rendered_again, "c1", Subject(IMAGE, AT, {}, EXPORTED)) == rendered_of(
+        tiers=tiers
+    )
 
 
-def test_annotating_what_is_not_shown_shows_nothing() -> None:
+def test_annotations_of_an_object_that_a_budget_dropped_are_not_rendered() -> None:
     hidden = drop_tier(IMAGE_FAMILIES, rendered_of(), CORE)
     assert render_annotations(IMAGE_FAMILIES, hidden, "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == hidden
     assert (
@@ -162,7 +164,7 @@ def test_a_rendered_object_counts_its_series_by_tier() -> None:
         pytest.param(DETAIL, (CORE_SERIES, NODE_SERIES, DETAIL_SERIES), id="all"),
     ],
 )
-def test_a_rendered_object_has_the_tiers_it_is_asked_for(tiers: int, series: tuple[int, int, int]) -> None:
+def test_an_object_is_rendered_up_to_the_given_tier(tiers: int, series: tuple[int, int, int]) -> None:
     rendered = rendered_of(tiers=tiers)
 
     assert (rendered.series, rendered.dropped) == (series, 0)
@@ -172,12 +174,12 @@ def test_a_rendered_object_has_the_tiers_it_is_asked_for(tiers: int, series: tup
     ("state", "keep_last"),
     [("started", True), ("in_progress", True), ("failed", True), ("completed", False), ("unknown", False)],
 )
-def test_a_rendered_object_is_vital_while_the_image_is_active_or_failed(state: ImageState, *, keep_last: bool) -> None:
+def test_an_active_or_failed_image_is_kept_last(state: ImageState, *, keep_last: bool) -> None:
     assert rendered_of(Image(uuid="u1", state=state)).keep_last is keep_last
 
 
 @pytest.mark.parametrize(
-    ("most", "series", "dropped"),
+    ("max_series", "series", "dropped"),
     [
         pytest.param(24, (10, 8, 6), 0, id="exactly enough"),
         pytest.param(23, (10, 8, 0), 6, id="one too few for detail"),
@@ -186,8 +188,10 @@ def test_a_rendered_object_is_vital_while_the_image_is_active_or_failed(state: I
         pytest.param(0, (10, 0, 0), 14, id="an image is never dropped by its own budget"),
     ],
 )
-def test_an_image_over_its_budget_loses_its_finest_tiers(most: int, series: tuple[int, int, int], dropped: int) -> None:
-    rendered = rendered_of(most=most)
+def test_an_image_over_its_budget_loses_its_finest_tiers(
+    max_series: int, series: tuple[int, int, int], dropped: int
+) -> None:
+    rendered = rendered_of(max_series=max_series)
 
     assert (rendered.series, rendered.dropped) == (series, dropped)
 
@@ -210,11 +214,11 @@ def test_without_a_tier_its_series_are_not_counted() -> None:
     assert drop_tier(IMAGE_FAMILIES, rendered_of(), NODE).series == (CORE_SERIES, 0, DETAIL_SERIES)
 
 
-def test_without_a_tier_an_image_is_as_vital_as_before() -> None:
+def test_dropping_a_tier_does_not_change_keep_last() -> None:
     assert drop_tier(IMAGE_FAMILIES, rendered_of(), CORE).keep_last
 
 
-def test_gathered_lines_are_those_of_each_image_one_after_the_other() -> None:
+def test_joined_lines_are_those_of_each_image_in_order() -> None:
     images = (Image(uuid="u1", tasks=1), Image(uuid="u2", tasks=2))
     gathered = dict(
         zip(
@@ -245,13 +249,13 @@ def test_a_health_has_one_text_a_family() -> None:
 
 @FEW
 @given(sessions, sessions)
-def test_what_is_not_rendered_again_would_have_been_the_same(before: SessionHealth, after: SessionHealth) -> None:
+def test_a_family_that_is_not_rendered_again_has_the_same_text(before: SessionHealth, after: SessionHealth) -> None:
     texts = zip(of_session(before), render_changes(SESSION_FAMILIES, ("c1",), before, after), strict=True)
 
     assert [old if new is None else new for old, new in texts] == list(of_session(after))
 
 
-def test_of_the_same_health_nothing_is_rendered_again() -> None:
+def test_an_equal_health_is_not_rendered_again() -> None:
     before, after = SessionHealth(up=True, polls=2), SessionHealth(up=True, polls=2)
 
     assert set(render_changes(SESSION_FAMILIES, ("c1",), before, after)) == {None}
@@ -271,47 +275,47 @@ def series_of(rendered_objects: Mapping[str, RenderedObject]) -> list[tuple[int,
     return [rendered.series for rendered in rendered_objects.values()]
 
 
-def test_portraits_within_budget_are_left_alone() -> None:
+def test_objects_within_the_budget_are_unchanged() -> None:
     rendered_objects = fleet_of("completed", "failed")
 
-    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, most=46)
+    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, max_series=46)
 
     assert (kept is rendered_objects, dropped) == (True, 0)
 
 
 @pytest.mark.parametrize(
-    ("most", "series", "dropped"),
+    ("max_series", "series", "dropped"),
     [
-        pytest.param(68, [(9, 8, 6), (9, 8, 0), (9, 8, 6)], 6, id="detail of the one at rest goes first"),
+        pytest.param(68, [(9, 8, 6), (9, 8, 0), (9, 8, 6)], 6, id="detail of the completed one goes first"),
         pytest.param(62, [(9, 8, 0), (9, 8, 0), (9, 8, 6)], 12, id="then detail of the keep_last ones, in their order"),
         pytest.param(56, [(9, 8, 0), (9, 8, 0), (9, 8, 0)], 18, id="until there is none"),
-        pytest.param(50, [(9, 8, 0), (9, 0, 0), (9, 8, 0)], 26, id="then nodes of the one at rest"),
+        pytest.param(50, [(9, 8, 0), (9, 0, 0), (9, 8, 0)], 26, id="then nodes of the completed one"),
         pytest.param(27, [(9, 0, 0), (9, 0, 0), (9, 0, 0)], 42, id="then nodes of the keep_last ones"),
-        pytest.param(26, [(9, 0, 0), (0, 0, 0), (9, 0, 0)], 51, id="then the whole image at rest"),
+        pytest.param(26, [(9, 0, 0), (0, 0, 0), (9, 0, 0)], 51, id="then the whole completed image"),
         pytest.param(9, [(0, 0, 0), (0, 0, 0), (9, 0, 0)], 60, id="then whole keep_last ones"),
         pytest.param(0, [(0, 0, 0), (0, 0, 0), (0, 0, 0)], 69, id="until nothing is left"),
     ],
 )
-def test_portraits_over_budget_lose(most: int, series: list[tuple[int, int, int]], dropped: int) -> None:
-    kept, count = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), most=most)
+def test_objects_over_the_budget_lose_series(max_series: int, series: list[tuple[int, int, int]], dropped: int) -> None:
+    kept, count = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), max_series=max_series)
 
     assert (series_of(kept), count) == (series, dropped)
 
 
-def test_portraits_stay_in_their_order() -> None:
-    kept, _ = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), most=30)
+def test_a_budget_keeps_the_order_of_objects() -> None:
+    kept, _ = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), max_series=30)
 
     assert list(kept) == ["u0", "u1", "u2"]
 
 
-def test_what_was_fitted_is_rendered_as_counted() -> None:
-    kept, _ = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), most=30)
+def test_the_lines_within_a_budget_are_as_many_as_counted() -> None:
+    kept, _ = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), max_series=30)
 
     assert [b"".join(each.lines).count(b"\n") for each in kept.values()] == [sum(each) for each in series_of(kept)]
 
 
 sizes = st.integers(0, 40)
-portraits_drawn = st.dictionaries(
+rendered_objects_drawn = st.dictionaries(
     st.text(max_size=3),
     st.builds(RenderedObject, st.just((b"",) * len(IMAGE_FAMILIES)), st.tuples(sizes, sizes, sizes), st.booleans()),
     max_size=8,
@@ -320,27 +324,29 @@ budgets = st.integers(0, 300)
 
 
 @BOUNDED
-@given(portraits_drawn, budgets)
-def test_a_budget_is_kept(rendered_objects: dict[str, RenderedObject], most: int) -> None:
-    kept, _ = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
+@given(rendered_objects_drawn, budgets)
+def test_a_budget_is_kept(rendered_objects: dict[str, RenderedObject], max_series: int) -> None:
+    kept, _ = apply_budget(IMAGE_FAMILIES, rendered_objects, max_series=max_series)
 
-    assert sum(map(sum, series_of(kept))) <= most
+    assert sum(map(sum, series_of(kept))) <= max_series
 
 
 @BOUNDED
-@given(portraits_drawn, budgets)
-def test_every_series_is_kept_or_counted_as_dropped(rendered_objects: dict[str, RenderedObject], most: int) -> None:
-    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
+@given(rendered_objects_drawn, budgets)
+def test_every_series_is_kept_or_counted_as_dropped(
+    rendered_objects: dict[str, RenderedObject], max_series: int
+) -> None:
+    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, max_series=max_series)
 
     assert sum(map(sum, series_of(kept))) + dropped == sum(map(sum, series_of(rendered_objects)))
 
 
 @BOUNDED
-@given(portraits_drawn, budgets)
-def test_nothing_is_dropped_while_something_finer_or_less_vital_remains(
-    rendered_objects: dict[str, RenderedObject], most: int
+@given(rendered_objects_drawn, budgets)
+def test_nothing_is_dropped_while_finer_or_less_important_series_remain(
+    rendered_objects: dict[str, RenderedObject], max_series: int
 ) -> None:
-    kept, _ = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
+    kept, _ = apply_budget(IMAGE_FAMILIES, rendered_objects, max_series=max_series)
     places = [(uuid, tier) for uuid in rendered_objects for tier in (CORE, NODE, DETAIL)]
     lost = [(uuid, tier) for uuid, tier in places if rendered_objects[uuid].series[tier] > kept[uuid].series[tier]]
     left = [(uuid, tier) for uuid, tier in places if kept[uuid].series[tier]]
@@ -353,12 +359,14 @@ def test_nothing_is_dropped_while_something_finer_or_less_vital_remains(
 
 
 @BOUNDED
-@given(portraits_drawn, budgets)
-def test_no_more_is_dropped_than_the_budget_asks_for(rendered_objects: dict[str, RenderedObject], most: int) -> None:
-    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, most=most)
+@given(rendered_objects_drawn, budgets)
+def test_no_more_is_dropped_than_the_budget_asks_for(
+    rendered_objects: dict[str, RenderedObject], max_series: int
+) -> None:
+    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, max_series=max_series)
     largest = max((max(rendered.series) for rendered in rendered_objects.values()), default=0)
 
-    assert not dropped or sum(map(sum, series_of(kept))) > most - largest
+    assert not dropped or sum(map(sum, series_of(kept))) > max_series - largest
 
 
 # --- the oracle: what prometheus-client makes of the same nouns, after the design's table and not after our rows
@@ -538,7 +546,10 @@ def scrape_of(fleet: Known, *, openmetrics: bool) -> bytes:
 
 
 def all_rendered(controller: str, images: Iterable[Image]) -> Iterator[RenderedObject]:
-    return (render_object(IMAGE_FAMILIES, controller, Subject(image, AT), tiers=DETAIL, most=10**6) for image in images)
+    return (
+        render_object(IMAGE_FAMILIES, controller, Subject(image, AT), tiers=DETAIL, max_series=10**6)
+        for image in images
+    )
 
 
 def in_lines(text: bytes) -> list[bytes]:

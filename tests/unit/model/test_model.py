@@ -1,4 +1,4 @@
-"""The nouns and the errors."""
+"""Structs, secrets and errors."""
 
 import msgspec
 import pytest
@@ -103,17 +103,17 @@ def test_equal_secrets_are_one_key() -> None:
     assert {Secret("hunter2"): 1}[Secret("hunter2")] == 1
 
 
-def test_a_secret_is_among_the_living_while_it_exists() -> None:
+def test_a_secret_is_among_the_instances_while_it_exists() -> None:
     secret = Secret("hunter2")
 
-    assert any(each is secret for each in Secret.living.values())
+    assert any(each is secret for each in Secret.instances.values())
 
 
 def test_a_secret_that_is_gone_is_not_kept_alive() -> None:
     secret = Secret("a text that no other test uses")
     del secret
 
-    assert "a text that no other test uses" not in {each.reveal() for each in Secret.living.values()}
+    assert "a text that no other test uses" not in {each.reveal() for each in Secret.instances.values()}
 
 
 def test_an_empty_secret_is_false() -> None:
@@ -147,7 +147,7 @@ def test_an_image_is_active_while_the_controller_works_on_it(state: ImageState, 
         pytest.param(ReadHealth(), "stale", id="read"),
     ],
 )
-def test_nouns_are_frozen(noun: msgspec.Struct, field: str) -> None:
+def test_structs_are_frozen(noun: msgspec.Struct, field: str) -> None:
     with pytest.raises(AttributeError, match="immutable"):
         setattr(noun, field, None)
 
@@ -158,6 +158,6 @@ def test_nothing_is_known_before_the_first_poll() -> None:
     assert (dict(snapshot.objects), dict(snapshot.object_list.raws), snapshot.undecodable) == ({}, {}, frozenset())
 
 
-def test_what_a_controller_said_cannot_move_the_cursor_of_who_reads_it() -> None:
+def test_unprintable_characters_of_a_controller_are_replaced() -> None:
     error = PollError("http_5xx", "500 \x1b[2J\nfake: good")
     assert str(error) == "http_5xx (images): 500 \ufffd[2J\ufffdfake: good"

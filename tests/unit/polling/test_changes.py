@@ -1,4 +1,4 @@
-"""What moved, from poll to poll."""
+"""Movements, marks, snapshots and changes, from poll to poll."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from monitor.avi.image import decode_image
 from monitor.model.image import Image, ImageState, TrackedImage
 from monitor.model.snapshot import Altered, Appeared, ObjectList, Vanished
 from monitor.model.tracked import Event, ProgressMark
-from monitor.polling.changes import changes, fingerprint, follow, snapshot
+from monitor.polling.changes import diff, fingerprint, follow, make_snapshot
 from tests.support.strategies import BOUNDED, FEW, dumps, images
 
 EVENT = Event("Extract", "10.0.0.11", "running", "SYSERR_PENDING", 100.0, None, 5.0)
@@ -24,7 +24,7 @@ IMAGE = Image(
     uuid="u1", name="31.1.1", state="in_progress", progress_ratio=0.5, tasks=6, tasks_completed=3, events=(EVENT, OTHER)
 )
 
-FOLLOW_ELSEWHERE = """
+FINGERPRINT_SCRIPT = """
 import sys, msgspec
 from monitor.model.image import Image
 from monitor.polling.changes import fingerprint
@@ -35,7 +35,7 @@ sys.stdout.write(fingerprint(image).hex())
 decoded = images.map(lambda fields: decode_image(msgspec.Raw(dumps({"uuid": "u1", **fields})))[0])
 
 
-def track_of(image: Image, known: ProgressMark | None = None, *, at: float = 1000.0) -> TrackedImage:
+def tracked_object(image: Image, known: ProgressMark | None = None, *, at: float = 1000.0) -> TrackedImage:
     return follow(image, known, at=at, detail_for_s=3600.0)
 
 
@@ -83,7 +83,7 @@ def test_a_fingerprint_has_16_bytes() -> None:
     assert len(fingerprint(IMAGE)) == 16
 
 
-def test_a_fingerprint_takes_any_text() -> None:
+def test_a_fingerprint_accepts_any_text() -> None:
     odd = replace(IMAGE, events=(replace(EVENT, task="\ud800"),))
 
     assert fingerprint(odd) != fingerprint(IMAGE)
@@ -92,7 +92,7 @@ def test_a_fingerprint_takes_any_text() -> None:
 @pytest.mark.parametrize("seed", ["0", "1", "4711"])
 def test_a_fingerprint_is_the_same_in_another_process(seed: str) -> None:
     theirs = subprocess.run(
-        [sys.executable, "-c", FOLLOW_ELSEWHERE],
+        [sys.executable, "-c", FINGERPRINT_SCRIPT],
         input=msgspec.json.encode(IMAGE),
         env={"PYTHONHASHSEED": seed},
         capture_output=True,
@@ -106,25 +106,27 @@ def test_a_fingerprint_is_the_same_in_another_process(seed: str) -> None:
 
 
 def test_an_image_seen_first_is_marked_now() -> None:
-    assert track_of(IMAGE, at=1000.0).mark == ProgressMark(fingerprint(IMAGE), changed_at=1000.0, first_seen_at=1000.0)
+    assert tracked_object(IMAGE, at=1000.0).mark == ProgressMark(
+        fingerprint(IMAGE), changed_at=1000.0, first_seen_at=1000.0
+    )
 
 
 def test_an_image_that_moved_is_marked_now_but_was_first_seen_before() -> None:
     known = ProgressMark(b"another", changed_at=900.0, first_seen_at=800.0)
 
-    assert track_of(IMAGE, known, at=1000.0).mark == ProgressMark(
+    assert tracked_object(IMAGE, known, at=1000.0).mark == ProgressMark(
         fingerprint(IMAGE), changed_at=1000.0, first_seen_at=800.0
     )
 
 
-def test_an_image_that_stands_still_keeps_its_mark() -> None:
+def test_an_image_that_did_not_move_keeps_its_mark() -> None:
     known = ProgressMark(fingerprint(IMAGE), changed_at=900.0, first_seen_at=800.0)
 
-    assert track_of(IMAGE, known, at=1000.0).mark is known
+    assert tracked_object(IMAGE, known, at=1000.0).mark is known
 
 
-def test_a_track_holds_the_image_as_it_was_read() -> None:
-    assert track_of(IMAGE).object is IMAGE
+def test_a_tracked_object_holds_the_image_as_it_was_read() -> None:
+    assert tracked_object(IMAGE).object is IMAGE
 
 
 @BOUNDED
@@ -132,7 +134,7 @@ def test_a_track_holds_the_image_as_it_was_read() -> None:
 def test_when_an_image_was_first_seen_never_changes(readings: list[Image]) -> None:
     mark: ProgressMark | None = None
     for place, reading in enumerate(readings):
-        mark = track_of(reading, mark, at=1000.0 + place).mark
+        mark = tracked_object(reading, mark, at=1000.0 + place).mark
 
     assert mark is not None
     assert mark.first_seen_at == 1000.0
@@ -141,7 +143,7 @@ def test_when_an_image_was_first_seen_never_changes(readings: list[Image]) -> No
 @FEW
 @given(decoded, decoded)
 def test_an_image_changed_exactly_when_its_fingerprint_did(before: Image, after: Image) -> None:
-    mark = track_of(after, track_of(before, at=1000.0).mark, at=2000.0).mark
+    mark = tracked_object(after, tracked_object(before, at=1000.0).mark, at=2000.0).mark
 
     assert (mark.changed_at == 2000.0) is (fingerprint(before) != fingerprint(after))
 
@@ -151,7 +153,7 @@ def test_an_image_changed_exactly_when_its_fingerprint_did(before: Image, after:
 
 @pytest.mark.parametrize("state", ["started", "in_progress", "failed"])
 def test_detail_never_ends_of_an_image_that_is(state: ImageState) -> None:
-    assert track_of(Image(uuid="u1", state=state, ended_at=10.0)).detail_until == inf
+    assert tracked_object(Image(uuid="u1", state=state, ended_at=10.0)).detail_until == inf
 
 
 @pytest.mark.parametrize(
@@ -171,106 +173,108 @@ def test_detail_never_ends_of_an_image_that_is(state: ImageState) -> None:
         pytest.param(Image(uuid="u1", state="unknown"), 4600.0, id="else we saw it first"),
     ],
 )
-def test_detail_ends_a_while_after(image: Image, until: float) -> None:
+def test_detail_ends_an_hour_after(image: Image, until: float) -> None:
     assert follow(image, None, at=1000.0, detail_for_s=3600.0).detail_until == until
 
 
-def test_detail_after_first_sight_is_not_prolonged_by_a_movement() -> None:
+def test_a_movement_does_not_prolong_the_detail_of_an_image_without_times() -> None:
     known = ProgressMark(b"another", changed_at=900.0, first_seen_at=800.0)
 
-    assert track_of(Image(uuid="u1", state="completed"), known, at=1000.0).detail_until == 4400.0
+    assert tracked_object(Image(uuid="u1", state="completed"), known, at=1000.0).detail_until == 4400.0
 
 
 # --- snapshots
 
 
 def done(uuid: str, ended_at: float) -> TrackedImage:
-    return track_of(Image(uuid=uuid, state="completed", ended_at=ended_at))
+    return tracked_object(Image(uuid=uuid, state="completed", ended_at=ended_at))
 
 
 @pytest.mark.parametrize(
-    ("tracks", "ends_at"),
+    ("objects", "ends_at"),
     [
         pytest.param({}, inf, id="no image"),
-        pytest.param({"u1": track_of(IMAGE)}, inf, id="one that never ends"),
-        pytest.param({"u1": done("u1", 500.0), "u2": done("u2", 300.0), "u3": track_of(IMAGE)}, 3900.0, id="the first"),
+        pytest.param({"u1": tracked_object(IMAGE)}, inf, id="one that never ends"),
+        pytest.param(
+            {"u1": done("u1", 500.0), "u2": done("u2", 300.0), "u3": tracked_object(IMAGE)}, 3900.0, id="the first"
+        ),
         pytest.param({"u1": done("u1", -5000.0), "u2": done("u2", 300.0)}, 3900.0, id="the first that has not ended"),
         pytest.param({"u1": done("u1", -2600.0)}, inf, id="one that ends this moment has ended"),
     ],
 )
-def test_a_snapshot_knows_when_the_next_detail_ends(tracks: dict[str, TrackedImage], ends_at: float) -> None:
-    assert snapshot(ObjectList(), tracks, at=1000.0, stalled_after_s=inf).next_change_at == ends_at
+def test_a_snapshot_knows_when_the_next_detail_ends(objects: dict[str, TrackedImage], ends_at: float) -> None:
+    assert make_snapshot(ObjectList(), objects, at=1000.0, stalled_after_s=inf).next_change_at == ends_at
 
 
 def test_a_snapshot_holds_what_it_is_given() -> None:
-    object_list, tracks = ObjectList(raws={"u1": Raw(), "u2": Raw()}), {"u1": track_of(IMAGE)}
-    taken = snapshot(object_list, tracks, at=1000.0, stalled_after_s=inf)
+    object_list, objects = ObjectList(raws={"u1": Raw(), "u2": Raw()}), {"u1": tracked_object(IMAGE)}
+    taken = make_snapshot(object_list, objects, at=1000.0, stalled_after_s=inf)
 
-    assert (taken.object_list, taken.objects, taken.undecodable) == (object_list, tracks, frozenset({"u2"}))
+    assert (taken.object_list, taken.objects, taken.undecodable) == (object_list, objects, frozenset({"u2"}))
 
 
 def test_a_snapshot_knows_when_an_active_image_will_have_stalled() -> None:
-    tracks = {"u1": track_of(IMAGE, at=900.0), "u2": done("u2", 500.0)}
+    objects = {"u1": tracked_object(IMAGE, at=900.0), "u2": done("u2", 500.0)}
 
-    assert snapshot(ObjectList(), tracks, at=1000.0, stalled_after_s=600.0).next_change_at == 1500.0
+    assert make_snapshot(ObjectList(), objects, at=1000.0, stalled_after_s=600.0).next_change_at == 1500.0
 
 
 # --- changes
 
 
 def test_an_image_that_is_new_appeared() -> None:
-    assert changes({}, {"u1": track_of(IMAGE)}) == (Appeared(IMAGE),)
+    assert diff({}, {"u1": tracked_object(IMAGE)}) == (Appeared(IMAGE),)
 
 
 def test_an_image_that_is_gone_vanished() -> None:
-    assert changes({"u1": track_of(IMAGE)}, {}) == (Vanished(IMAGE),)
+    assert diff({"u1": tracked_object(IMAGE)}, {}) == (Vanished(IMAGE),)
 
 
 def test_an_image_that_moved_is_altered_and_moved() -> None:
     after = replace(IMAGE, progress_ratio=0.6)
-    before = track_of(IMAGE)
+    before = tracked_object(IMAGE)
 
-    assert changes({"u1": before}, {"u1": track_of(after, before.mark)}) == (Altered(IMAGE, after, moved=True),)
+    assert diff({"u1": before}, {"u1": tracked_object(after, before.mark)}) == (Altered(IMAGE, after, moved=True),)
 
 
 def test_an_image_that_was_renamed_is_altered_but_did_not_move() -> None:
     after = replace(IMAGE, name="renamed")
-    before = track_of(IMAGE)
+    before = tracked_object(IMAGE)
 
-    assert changes({"u1": before}, {"u1": track_of(after, before.mark)}) == (Altered(IMAGE, after, moved=False),)
+    assert diff({"u1": before}, {"u1": tracked_object(after, before.mark)}) == (Altered(IMAGE, after, moved=False),)
 
 
-def test_a_track_that_was_kept_is_no_change() -> None:
-    tracks = {"u1": track_of(IMAGE)}
+def test_an_unchanged_tracked_object_is_no_change() -> None:
+    objects = {"u1": tracked_object(IMAGE)}
 
-    assert changes(tracks, dict(tracks)) == ()
+    assert diff(objects, dict(objects)) == ()
 
 
 def test_changes_come_in_the_order_of_the_newer_then_what_vanished() -> None:
     old, new = (Image(uuid=uuid) for uuid in ("old", "new"))
     moved = replace(IMAGE, tasks_completed=4)
-    before = {"old": track_of(old), "u1": track_of(IMAGE)}
-    after = {"new": track_of(new), "u1": track_of(moved, before["u1"].mark)}
+    before = {"old": tracked_object(old), "u1": tracked_object(IMAGE)}
+    after = {"new": tracked_object(new), "u1": tracked_object(moved, before["u1"].mark)}
 
-    assert changes(before, after) == (Appeared(new), Altered(IMAGE, moved, moved=True), Vanished(old))
+    assert diff(before, after) == (Appeared(new), Altered(IMAGE, moved, moved=True), Vanished(old))
 
 
 @BOUNDED
 @given(decoded)
 def test_the_same_image_twice_is_no_change(image: Image) -> None:
-    before = {"u1": track_of(image, at=1000.0)}
-    after = {"u1": track_of(image, before["u1"].mark, at=2000.0)}
+    before = {"u1": tracked_object(image, at=1000.0)}
+    after = {"u1": tracked_object(image, before["u1"].mark, at=2000.0)}
 
-    assert changes(before, after) == ()
+    assert diff(before, after) == ()
 
 
 @FEW
 @given(st.dictionaries(st.sampled_from("abcd"), decoded), st.dictionaries(st.sampled_from("abcd"), decoded))
 def test_every_image_that_differs_is_in_the_changes_once(before: dict[str, Image], after: dict[str, Image]) -> None:
-    old = {uuid: track_of(image) for uuid, image in before.items()}
-    new = {uuid: track_of(image, old[uuid].mark if uuid in old else None) for uuid, image in after.items()}
+    old = {uuid: tracked_object(image) for uuid, image in before.items()}
+    new = {uuid: tracked_object(image, old[uuid].mark if uuid in old else None) for uuid, image in after.items()}
 
-    kinds = [type(change) for change in changes(old, new)]
+    kinds = [type(change) for change in diff(old, new)]
 
     assert (kinds.count(Appeared), kinds.count(Vanished), kinds.count(Altered)) == (
         len(after.keys() - before.keys()),

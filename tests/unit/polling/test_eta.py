@@ -1,4 +1,4 @@
-"""When an upload will be done: what is said, when it is moved, and when nothing is said."""
+"""When an upload will end: the estimate, when it is replaced, and when there is none."""
 
 from collections.abc import Mapping, Sequence
 
@@ -61,7 +61,7 @@ def eta_of(progress: UploadProgress | None) -> Eta:
     return progress.eta
 
 
-# The share of the work
+# The share of the work that is done
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_without_earlier_uploads_the_share_is_what_the_controller_says(image: Im
         pytest.param(upload(0.4), 0.4, id="no events"),
     ],
 )
-def test_earlier_uploads_tell_how_much_the_finished_tasks_are(image: Image, expected: float) -> None:
+def test_typical_durations_limit_the_share_by_the_tasks_that_ended(image: Image, expected: float) -> None:
     assert share_done(image, USUAL.tasks) == pytest.approx(expected)
 
 
@@ -103,29 +103,29 @@ def test_earlier_uploads_tell_how_much_the_finished_tasks_are(image: Image, expe
     states=st.lists(st.sampled_from(["succeeded", "running", "pending", "failed"]), max_size=6),
     tasks=st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1e6)),
 )
-def test_a_share_is_a_share(ratio: float | None, states: list[EventState], tasks: Mapping[str, float]) -> None:
+def test_a_share_is_between_0_and_1(ratio: float | None, states: list[EventState], tasks: Mapping[str, float]) -> None:
     image = upload(ratio, *(event("abcdef"[place], state) for place, state in enumerate(states)))
     found = share_done(image, tasks)
     assert found is None or 0 <= found <= 1
 
 
-# What is foreseen
+# Estimates
 
 
-def test_nothing_is_said_before_enough_was_seen() -> None:
+def test_there_is_no_estimate_before_enough_was_seen() -> None:
     first, second, third = steps_of([(0.0, 0.0), (10.0, 0.02), (20.0, 0.04)])
     assert first == UploadProgress(0.0, 0.0)
     assert second == UploadProgress(0.0, 0.0)
     assert eta_of(third).ends_at == pytest.approx(500.0)
 
 
-def test_an_upload_that_goes_evenly_keeps_its_promise() -> None:
+def test_the_estimate_of_an_even_upload_does_not_change() -> None:
     steps = steps_of([(at, at / 1000) for at in range(0, 1000, 50)])
     assert {round(eta_of(progress).ends_at) for progress in steps[1:]} == {1000}
     assert {eta_of(progress).why for progress in steps[1:]} == {""}
 
 
-def test_the_range_narrows_and_holds_the_promise() -> None:
+def test_the_range_narrows_and_contains_the_estimate() -> None:
     estimates = [eta_of(progress) for progress in steps_of([(at, at / 1000) for at in range(0, 1000, 50)])[1:]]
     widths = [each.latest - each.earliest for each in estimates]
     assert widths == sorted(widths, reverse=True)
@@ -139,18 +139,18 @@ def test_the_range_narrows_and_holds_the_promise() -> None:
         pytest.param(559.0, 0.95, "it goes faster than before", id="faster"),
     ],
 )
-def test_a_promise_that_cannot_be_kept_is_moved_with_a_reason(at: float, ratio: float, why: str) -> None:
+def test_an_estimate_that_became_impossible_is_replaced_with_a_reason(at: float, ratio: float, why: str) -> None:
     before, after = steps_of([(0.0, 0.0), (500.0, 0.5), (at, ratio)])[1:]
     assert eta_of(after).ends_at != eta_of(before).ends_at
     assert eta_of(after).why == why
 
 
-def test_what_goes_slower_step_by_step_is_said_to() -> None:
+def test_an_upload_that_slows_down_step_by_step_has_that_reason() -> None:
     *_, last = steps_of([(0.0, 0.0), (50.0, 0.5), *((50.0 + 50 * step, 0.5 + step / 100) for step in range(1, 10))])
     assert eta_of(last).why == "it goes slower than before"
 
 
-def test_a_promise_that_was_moved_says_so_until_it_is_moved_again() -> None:
+def test_a_replaced_estimate_keeps_its_reason_until_it_is_replaced_again() -> None:
     moved, kept = steps_of([(0.0, 0.0), (500.0, 0.5), (1000.0, 0.55), (1010.0, 0.56)])[2:]
     assert eta_of(kept).why == eta_of(moved).why
     assert eta_of(kept).ends_at == eta_of(moved).ends_at
@@ -160,7 +160,7 @@ def test_a_promise_that_was_moved_says_so_until_it_is_moved_again() -> None:
     steps=st.lists(st.tuples(st.floats(0.1, 1000, allow_nan=False), st.floats(-0.2, 0.3)), min_size=1, max_size=30),
     usually=st.sampled_from([UNKNOWN, USUAL]),
 )
-def test_a_promise_is_never_put_off_without_a_reason(
+def test_an_estimate_never_changes_without_a_reason(
     steps: list[tuple[float, float]], usually: TypicalDurations
 ) -> None:
     at, ratio = 0.0, 0.0
@@ -179,20 +179,20 @@ def test_a_promise_is_never_put_off_without_a_reason(
         before = eta
 
 
-def test_work_that_began_anew_is_a_new_course() -> None:
+def test_work_that_was_restarted_has_a_new_progress() -> None:
     *_, last = steps_of([(0.0, 0.1), (100.0, 0.5), (110.0, 0.0)])
     assert last == UploadProgress(110.0, 0.0)
     *_, last = steps_of([(0.0, 0.1), (100.0, 0.5), (110.0, 0.0)], USUAL)
     assert eta_of(last).why == "its work began anew"
 
 
-def test_progress_that_flickers_is_no_new_beginning() -> None:
+def test_progress_that_flickers_is_no_restart() -> None:
     *_, last = steps_of([(0.0, 0.1), (100.0, 0.095), (200.0, 0.3)])
     assert last
     assert last.since == 0.0
 
 
-def test_what_did_not_move_is_foreseen_as_it_was() -> None:
+def test_an_upload_that_did_not_move_keeps_its_estimate() -> None:
     progress = UploadProgress(0.0, 0.0, Eta(1.0, 1.0, 1.0))
     known = tracked(upload(0.5), progress, at=5.0)
     assert update_eta(known, upload(0.5), UNKNOWN, at=9.0, moved=False) is progress
@@ -207,17 +207,17 @@ def test_an_upload_that_a_restart_finds_under_way_is_measured_from_then_on() -> 
 @pytest.mark.parametrize(
     "image", [replace(upload(0.5), state="completed"), replace(upload(0.5), state="failed"), upload()]
 )
-def test_nothing_is_foreseen_of_what_is_over_or_tells_nothing(image: Image) -> None:
+def test_there_is_no_progress_of_an_upload_that_ended_or_reports_none(image: Image) -> None:
     known = tracked(upload(0.4), UploadProgress(0.0, 0.0), at=5.0)
     assert update_eta(known, image, USUAL, at=9.0, moved=True) is None
 
 
-def test_how_long_earlier_ones_took_is_said_from_the_beginning() -> None:
+def test_earlier_uploads_give_an_estimate_from_the_first_poll() -> None:
     (progress,) = steps_of([(0.0, 0.0)], TypicalDurations(took_s=800.0))
     assert eta_of(progress).ends_at == pytest.approx(800.0)
 
 
-def test_the_pace_of_the_upload_itself_soon_counts_for_more() -> None:
+def test_the_pace_of_the_upload_soon_outweighs_earlier_uploads() -> None:
     *_, last = steps_of([(0.0, 0.0), (1000.0, 0.5)], TypicalDurations(took_s=800.0))
     assert eta_of(last).ends_at == pytest.approx(1000 + 0.5 * (1000 + 80) / 0.6)
 
@@ -225,7 +225,7 @@ def test_the_pace_of_the_upload_itself_soon_counts_for_more() -> None:
 # What is left
 
 
-def test_what_is_left_counts_down_and_ends_when_it_is_overdue() -> None:
+def test_the_remaining_time_counts_down_and_is_none_when_overdue() -> None:
     known = tracked(upload(0.5), UploadProgress(0.0, 0.0, Eta(100.0, 80.0, 130.0)), at=5.0)
     for now, expected in ((60.0, (40.0, 20.0, 70.0)), (90.0, (10.0, 0.0, 40.0)), (130.0, (0.0, 0.0, 0.0))):
         found = remaining(known, now=now)
@@ -236,7 +236,7 @@ def test_what_is_left_counts_down_and_ends_when_it_is_overdue() -> None:
     assert remaining(tracked(upload(0.5), None, at=5.0), now=1.0) is None
 
 
-def test_how_long_it_has_not_moved_is_told_of_what_is_under_way() -> None:
+def test_only_active_uploads_have_a_time_without_movement() -> None:
     assert stalled_s(tracked(upload(0.5), None, at=5.0), now=65.0) == 60.0
     assert stalled_s(tracked(upload(0.5), None, at=5.0), now=4.0) == 0.0, "a clock that was set back"
     assert stalled_s(tracked(replace(upload(), state="failed"), None, at=5.0), now=65.0) is None
@@ -260,14 +260,12 @@ def test_a_task_takes_from_its_first_start_to_its_last_end() -> None:
 
 
 @pytest.mark.parametrize(("done", "took_s"), [(0.0, 90.0), (0.05, 90.0), (0.06, None)])
-def test_how_long_all_of_it_took_is_known_of_what_was_seen_from_its_beginning(
-    done: float, took_s: float | None
-) -> None:
+def test_the_duration_is_known_if_the_upload_was_seen_from_its_beginning(done: float, took_s: float | None) -> None:
     known = tracked(upload(0.9), UploadProgress(10.0, done), at=50.0)
     assert summarize(known, upload(1.0), at=100.0) == CompletedUpload(100.0, {}, took_s)
 
 
-def test_what_is_usual_is_the_median() -> None:
+def test_typical_durations_are_medians() -> None:
     assert typical_of([]) == UNKNOWN
     uploads = [
         CompletedUpload(1.0, {"a": 1.0}, 10.0),

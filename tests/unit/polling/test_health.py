@@ -9,17 +9,17 @@ from msgspec.structs import replace
 
 from monitor.model.errors import BadStatus, PollError, Reason, Refused, Unavailable, Unreachable
 from monitor.model.health import ReadHealth, SessionHealth
-from monitor.polling.health import count, failed, polled, read, read_failed, succeeded
+from monitor.polling.health import count, count_poll, poll_failed, poll_succeeded, read_failed, read_succeeded
 from tests.support.strategies import BOUNDED
 
 Step = Callable[[SessionHealth], SessionHealth]
 
 GOOD = SessionHealth(up=True)
-UPGRADING = failed(GOOD, Unavailable("upgrading", "503"))
+UPGRADING = poll_failed(GOOD, Unavailable("upgrading", "503"))
 
 
 def test_a_poll_is_counted_when_it_began() -> None:
-    health = polled(SessionHealth(polls=4), at=1700.0, took_s=0.2)
+    health = count_poll(SessionHealth(polls=4), at=1700.0, took_s=0.2)
 
     assert (health.polls, health.attempted_at) == (5, 1700.0)
 
@@ -36,29 +36,29 @@ def test_a_poll_is_counted_when_it_began() -> None:
     ],
 )
 def test_a_duration_is_counted_at_the_first_bound_that_holds_it(took_s: float, place: int) -> None:
-    durations = polled(SessionHealth(), at=0.0, took_s=took_s).durations
+    durations = count_poll(SessionHealth(), at=0.0, took_s=took_s).durations
 
     assert durations == tuple(int(each == place) for each in range(11))
 
 
 def test_durations_add_up() -> None:
-    assert polled(polled(SessionHealth(), at=0.0, took_s=0.25), at=1.0, took_s=0.5).durations_sum_s == 0.75
+    assert count_poll(count_poll(SessionHealth(), at=0.0, took_s=0.25), at=1.0, took_s=0.5).durations_sum_s == 0.75
 
 
 def test_a_good_poll_is_up_and_clears_every_complaint() -> None:
     before = SessionHealth(auth_suspended=True, upgrading=True, failed_in_a_row=3, reason="auth", cause="login: 401")
 
-    assert succeeded(before) == SessionHealth(up=True)
+    assert poll_succeeded(before) == SessionHealth(up=True)
 
 
 def test_a_good_poll_forgets_no_count() -> None:
     before = SessionHealth(polls=7, logins=1)
 
-    assert succeeded(before) == replace(before, up=True)
+    assert poll_succeeded(before) == replace(before, up=True)
 
 
 def test_a_failed_poll_is_down() -> None:
-    assert not failed(GOOD, Unreachable("dns", "no such host")).up
+    assert not poll_failed(GOOD, Unreachable("dns", "no such host")).up
 
 
 def test_a_failed_read_is_counted_by_reason_and_keeps_all_else() -> None:
@@ -70,17 +70,17 @@ def test_a_failed_read_is_counted_by_reason_and_keeps_all_else() -> None:
 def test_a_good_read_is_not_stale_and_forgets_no_count() -> None:
     before = ReadHealth(stale=True, failures={"dns": 2}, bad_objects=3, series_dropped=4, unknown_values={"time": 5})
 
-    assert read(before, at=9.0) == replace(before, stale=False, succeeded_at=9.0)
+    assert read_succeeded(before, at=9.0) == replace(before, stale=False, succeeded_at=9.0)
 
 
 def test_failures_in_a_row_are_counted() -> None:
     error = Unreachable("timeout", "10 s")
 
-    assert failed(failed(GOOD, error), error).failed_in_a_row == 2
+    assert poll_failed(poll_failed(GOOD, error), error).failed_in_a_row == 2
 
 
 def test_a_refused_log_in_suspends() -> None:
-    assert failed(GOOD, Refused("auth", "401", phase="login")).auth_suspended
+    assert poll_failed(GOOD, Refused("auth", "401", phase="login")).auth_suspended
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_a_refused_log_in_suspends() -> None:
     ],
 )
 def test_a_failure_of_another_kind_does_not_suspend(error: PollError) -> None:
-    assert not failed(GOOD, error).auth_suspended
+    assert not poll_failed(GOOD, error).auth_suspended
 
 
 def test_a_failed_poll_says_why_in_words() -> None:
-    health = failed(GOOD, Unavailable("throttled", "429 slow down", phase="login"))
+    health = poll_failed(GOOD, Unavailable("throttled", "429 slow down", phase="login"))
 
     assert (health.reason, health.cause) == ("throttled", "login: 429 slow down")
 
@@ -106,21 +106,21 @@ def test_a_controller_that_says_so_is_upgrading() -> None:
 
 @pytest.mark.parametrize("reason", ["connect", "timeout", "http_5xx", "upgrading"])
 def test_an_upgrade_lasts_while_the_portal_is_away(reason: Reason) -> None:
-    assert failed(UPGRADING, PollError(reason, "")).upgrading
+    assert poll_failed(UPGRADING, PollError(reason, "")).upgrading
 
 
 @pytest.mark.parametrize("reason", ["connect", "timeout", "http_5xx"])
 def test_a_portal_that_is_away_is_no_upgrade_by_itself(reason: Reason) -> None:
-    assert not failed(GOOD, PollError(reason, "")).upgrading
+    assert not poll_failed(GOOD, PollError(reason, "")).upgrading
 
 
 @pytest.mark.parametrize("reason", ["dns", "tls", "auth", "throttled", "redirect", "http_4xx", "decode", "internal"])
 def test_an_upgrade_ends_when_a_poll_fails_otherwise(reason: Reason) -> None:
-    assert not failed(UPGRADING, PollError(reason, "")).upgrading
+    assert not poll_failed(UPGRADING, PollError(reason, "")).upgrading
 
 
 def test_an_upgrade_ends_with_a_good_poll() -> None:
-    assert not succeeded(UPGRADING).upgrading
+    assert not poll_succeeded(UPGRADING).upgrading
 
 
 def test_occurrences_are_added_up() -> None:
@@ -149,11 +149,11 @@ ERRORS = (
 
 
 def good_poll(took_s: float) -> Step:
-    return lambda health: succeeded(polled(health, at=0.0, took_s=took_s))
+    return lambda health: poll_succeeded(count_poll(health, at=0.0, took_s=took_s))
 
 
 def bad_poll(took_s: float, error: PollError) -> Step:
-    return lambda health: failed(polled(health, at=0.0, took_s=took_s), error)
+    return lambda health: poll_failed(count_poll(health, at=0.0, took_s=took_s), error)
 
 
 seconds = st.floats(0, 100) | st.sampled_from([0.01, 0.1, 10.0])

@@ -1,46 +1,71 @@
-"""When a poller has stood still for too long, and when it only waits for its turn."""
+"""When a poller is stuck, how many polls run at once, and how long a poller waits after failures."""
 
 import asyncio
+from random import Random
 
 import pytest
 
 from monitor.model.health import SessionHealth
-from monitor.polling.schedule import PollLimiter, PollWatchdog
+from monitor.polling.schedule import PollLimiter, PollWatchdog, backoff_s
 
 
 def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_a_poller_is_overdue_once_its_poll_was_due_and_nothing_began() -> None:
-    pulse = PollWatchdog()
-    assert pulse.overdue_s == 0.0  # it was not even started
-    pulse.rests(until=now() + 60.0)
-    assert pulse.overdue_s == 0.0
-    pulse.rests(until=now() - 60.0)
-    assert pulse.overdue_s == pytest.approx(60.0, abs=5.0)
+async def test_a_poller_is_overdue_when_its_poll_was_due_and_did_not_begin() -> None:
+    watchdog = PollWatchdog()
+    assert watchdog.overdue_s == 0.0  # it was not started
+    watchdog.set_idle(until=now() + 60.0)
+    assert watchdog.overdue_s == 0.0
+    watchdog.set_idle(until=now() - 60.0)
+    assert watchdog.overdue_s == pytest.approx(60.0, abs=5.0)
 
 
-async def test_a_poll_is_overdue_once_it_lasts_longer_than_any_can() -> None:
-    pulse = PollWatchdog()
-    pulse.queues(PollLimiter(1).of(SessionHealth()), limit_s=100.0)
-    pulse.polls()
-    assert pulse.overdue_s == 0.0
-    pulse.queues(PollLimiter(1).of(SessionHealth()), limit_s=-60.0)
-    pulse.polls()
-    assert pulse.overdue_s == pytest.approx(60.0, abs=5.0)
+async def test_a_poll_is_overdue_when_it_lasts_longer_than_the_limit() -> None:
+    watchdog = PollWatchdog()
+    watchdog.set_queued(PollLimiter(1).pool_for(SessionHealth()), limit_s=100.0)
+    watchdog.set_polling()
+    assert watchdog.overdue_s == 0.0
+    watchdog.set_queued(PollLimiter(1).pool_for(SessionHealth()), limit_s=-60.0)
+    watchdog.set_polling()
+    assert watchdog.overdue_s == pytest.approx(60.0, abs=5.0)
 
 
-async def test_who_waits_for_a_place_is_not_overdue_while_others_take_and_leave_theirs() -> None:
-    pulse, pool = PollWatchdog(), PollLimiter(1).of(SessionHealth())
-    pulse.queues(pool, limit_s=-60.0)
-    assert pulse.overdue_s == pytest.approx(60.0, abs=5.0), "nobody moved"
+async def test_a_poller_that_waits_for_a_slot_is_not_overdue_while_slots_are_taken_and_released() -> None:
+    watchdog, pool = PollWatchdog(), PollLimiter(1).pool_for(SessionHealth())
+    watchdog.set_queued(pool, limit_s=-60.0)
+    assert watchdog.overdue_s == pytest.approx(60.0, abs=5.0), "no slot was taken or released"
     await pool.acquire()
-    pool.moved_at = now() + 90.0
-    assert pulse.overdue_s == 0.0, "somebody took a place"
-    pool.moved_at = now() - 30.0
-    pulse.queues(pool, limit_s=20.0)
-    assert pulse.overdue_s == 0.0, "it came later than that"
-    before = pool.moved_at
+    pool.last_used_at = now() + 90.0
+    assert watchdog.overdue_s == 0.0, "a slot was taken"
+    pool.last_used_at = now() - 30.0
+    watchdog.set_queued(pool, limit_s=20.0)
+    assert watchdog.overdue_s == 0.0, "it began to wait after the last release"
+    before = pool.last_used_at
     pool.release()
-    assert pool.moved_at > before
+    assert pool.last_used_at > before
+
+
+async def test_controllers_that_gave_no_answer_twice_use_a_separate_pool() -> None:
+    limiter = PollLimiter(16)
+    healthy, failing = (
+        limiter.pool_for(SessionHealth()),
+        limiter.pool_for(SessionHealth(failed_in_a_row=2, reason="timeout")),
+    )
+    assert healthy is not failing
+    assert limiter.pool_for(SessionHealth(failed_in_a_row=1, reason="timeout")) is healthy
+    assert limiter.pool_for(SessionHealth(failed_in_a_row=9, reason="http_5xx")) is healthy
+    for _ in range(2):
+        await failing.acquire()
+    assert failing.locked()
+    assert not healthy.locked()
+
+
+def test_back_off_grows_to_its_limit_and_has_full_jitter() -> None:
+    waits = {
+        failures: [backoff_s(failures, Random(seed), least_s=5.0, most_s=60.0) for seed in range(200)]
+        for failures in (1, 2, 3, 9, 10_000)
+    }
+    assert [round(max(each), -1) for each in waits.values()] == [10.0, 20.0, 40.0, 60.0, 60.0]
+    assert all(min(each) < 1.0 for each in waits.values())
