@@ -82,8 +82,8 @@ def mask(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
 
 
 @lru_cache(maxsize=1)
-def _heads(_born: int) -> Mapping[str, Collection[str]]:
-    """Give the existing secrets by their first characters: a text is not searched for each of thousands."""
+def _heads(_created: int) -> Mapping[str, Collection[str]]:
+    """Return the existing secrets by their first characters: a text is not searched for each of thousands."""
     heads: dict[str, set[str]] = {}
     for secret in list(Secret.instances.values()):
         if len(text := secret.reveal()) >= _SHORTEST:
