@@ -11,6 +11,7 @@ from monitor.model.snapshot import ObjectList
 from monitor.polling.fleet import Fleet
 from monitor.polling.resources import FAMILIES
 from monitor.polling.schedule import PollLimiter
+from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.polling import (
     QUICK,
     ChangingAnnotations,
@@ -133,7 +134,7 @@ async def test_concurrent_polls_are_limited() -> None:
             )
             for number in range(12)
         ]
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             while CountedSource.running < 3:  # noqa: ASYNC110  until the limit is reached
                 await asyncio.sleep(0)
             for _ in range(10):
