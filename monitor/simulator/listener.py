@@ -13,6 +13,11 @@ SHUTDOWN_TIMEOUT_S = 0.01  # for open requests when the Controller goes down; re
 Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
+# asyncio hands a connection to the server some turns of the loop after it has accepted it. If the server is closed in
+# between, the connection stays open, and Python 3.11 does not close its socket.
+_TURNS_TO_ACCEPT = 3
+
+
 class Listener:
     """Opens and closes any number of times, always on the port of the first time."""
 
@@ -59,6 +64,10 @@ class Listener:
 
     async def _close(self, server: asyncio.Server, protocols: web.Server) -> None:
         self._server = None
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(_TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
         server.close()
         protocols.pre_shutdown()
         await protocols.shutdown(SHUTDOWN_TIMEOUT_S)

@@ -13,7 +13,7 @@ from monitor.model.errors import StoreError
 from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Outcome
 from monitor.store import Store
-from tests.support.stores import DONE, NOW, TICKET, UNKNOWN, closing, intent, opened, run, wrong_with
+from tests.support.stores import DONE, NOW, TICKET, UNKNOWN, chain_faults, closing, intent, opened, run
 
 # Intents and outcomes
 
@@ -28,7 +28,7 @@ async def test_an_intent_and_its_outcome_survive_a_restart(database_url: str) ->
     async with opened(database_url) as store:
         (entry,) = await store.audit_log.entries()
         assert entry == Entry(number=number, at=100.25, intent=change, ended_at=101.75, outcome=outcome)
-        assert not await wrong_with(store)
+        assert not await chain_faults(store)
 
 
 async def test_the_database_itself_refuses_a_second_outcome(database_url: str) -> None:
@@ -50,7 +50,7 @@ async def test_intents_left_open_are_closed_as_unknown_once(database_url: str) -
             entries = await store.audit_log.entries()
             assert [entry.outcome for entry in entries] == [UNKNOWN] * 3 + [DONE]
             assert [entry.ended_at for entry in entries] == [NOW] * 3 + [1]
-            assert not await wrong_with(store)
+            assert not await chain_faults(store)
 
 
 async def test_an_intent_in_flight_is_not_closed_by_reconciling(database_url: str) -> None:
@@ -84,7 +84,7 @@ async def test_a_hundred_concurrent_changes_leave_a_whole_chain(database_url: st
         assert numbers == list(range(1, 201))
         assert len(entries) == 100
         assert all(entry.outcome == DONE for entry in entries)
-        assert not await wrong_with(store)
+        assert not await chain_faults(store)
         assert sum(map(len, store.audit_log.annotations_of("dc1").values())) == 100
 
 
@@ -165,7 +165,7 @@ async def test_an_annotation_and_its_record_are_one_transaction(database_url: st
             assert database_url.startswith("postgresql")
         await store.flush()
         assert len(await store.audit_log.entries()) == len(store.audit_log.annotations_of("dc1"))
-        assert not await wrong_with(store)
+        assert not await chain_faults(store)
 
 
 # Searching
@@ -251,10 +251,10 @@ async def test_tampering_is_found(database_url: str, statement: str, is_found: C
     async with opened(database_url) as store:
         for at in range(3):
             await store.audit_log.record(intent(), DONE, None, at=at)
-        assert not await wrong_with(store)
+        assert not await chain_faults(store)
         await run(store, "DROP INDEX audit_of_image")  # no index helps or hinders
         await run(store, statement)
-        found = await wrong_with(store)
+        found = await chain_faults(store)
         assert is_found(found), found
 
 
@@ -276,7 +276,7 @@ async def test_a_record_with_a_value_of_another_type_is_named(tmp_path: Path) ->
         await store.audit_log.record(intent(), DONE, None, at=1)
         await run(store, "UPDATE audit SET hash = 'no hash' WHERE number = 2")
         with pytest.raises(StoreError, match="record 2 of the audit was altered and cannot be read"):
-            await wrong_with(store)
+            await chain_faults(store)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ async def test_an_open_intent_whose_text_was_altered_does_not_keep_the_store_dow
         await run(store, "UPDATE audit SET text = 'gone'")
     async with opened(database_url) as store:
         assert store.up
-        assert await wrong_with(store) == ["record 1 was altered, or the one before it"]
+        assert await chain_faults(store) == ["record 1 was altered, or the one before it"]
 
 
 async def test_finishing_an_altered_intent_writes_it_again(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from monitor.model.errors import StoreError
 from monitor.model.tracked import ProgressMark
 from monitor.store import Store
 from tests.support.slow_disk import SlowDisk, disk, limit_passes
-from tests.support.stores import DONE, NOT_BEGUN, TICKET, closing, heal, intent, is_up, opened, wrong_with
+from tests.support.stores import DONE, NOT_BEGUN, TICKET, chain_faults, closing, intent, is_up, opened, recover
 
 __all__ = ["disk"]
 
@@ -36,12 +36,12 @@ async def test_a_caller_is_told_at_the_limit_and_the_next_at_once(url: str, disk
                 with pytest.raises(StoreError, match="no answer in time"):
                     await store.audit_log.begin(intent("image-2"), at=2)
             assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-        await heal(store)
+        await recover(store)
         assert {entry.intent.image_uuid: entry.outcome for entry in await store.audit_log.entries()} in (
             {"image-1": DONE},
             {"image-1": DONE, "image-2": NOT_BEGUN},
         )
-        assert not await wrong_with(store)
+        assert not await chain_faults(store)
 
 
 @ANYWHERE
@@ -55,7 +55,7 @@ async def test_nothing_is_written_after_the_database_has_recovered(url: str, dis
                     await store.try_flush()
             assert disk.holds == 1, "no other call was sent after it"
             assert not is_up(store)
-        await heal(store)
+        await recover(store)
         shown = dict(store.audit_log.annotations_of("dc1"))
         if at != "COMMIT":  # which SQLite may finish or roll back
             assert shown == ({"image-1": {"ticket": "CHG-1"}} if at == "committed" else {})
@@ -73,7 +73,7 @@ async def test_an_ending_is_written_once(url: str, disk: SlowDisk, at: str) -> N
             async with limit_passes(store, disk, jump_s=LIMIT_S):
                 with pytest.raises(StoreError, match="no answer in time"):
                     await store.audit_log.finish(number, ordered, DONE, TICKET, at=2)
-        await heal(store)
+        await recover(store)
         (entry,) = await store.audit_log.entries()
         assert (entry.number, entry.outcome, entry.ended_at) == (number, DONE, 2)
         assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
@@ -86,7 +86,7 @@ async def test_marks_wait_for_the_disk(url: str, disk: SlowDisk) -> None:
             async with limit_passes(store, disk, jump_s=LIMIT_S):
                 await store.try_flush()
             assert not is_up(store)
-        await heal(store)
+        await recover(store)
     async with opened(url, limit_s=LIMIT_S) as store:
         assert store.marks.of("dc1", "image") == {"image-1": EARLY}
 
@@ -114,7 +114,7 @@ async def test_a_start_on_a_disk_that_stalls_gives_up_in_time(url: str, disk: Sl
                     await store.open()
                 await store.try_flush()
             assert disk.holds == 1
-        await heal(store)
+        await recover(store)
 
 
 async def test_a_query_that_takes_too_long_is_interrupted(url: str) -> None:
@@ -125,7 +125,7 @@ async def test_a_query_that_takes_too_long_is_interrupted(url: str) -> None:
             async with store.database.transaction() as connection:
                 await connection.execute(text(endless))
         store.database.limit_s = LIMIT_S
-        await heal(store)
+        await recover(store)
 
 
 async def test_the_libraries_log_nothing_about_a_connection_that_was_left_behind(
@@ -137,5 +137,5 @@ async def test_the_libraries_log_nothing_about_a_connection_that_was_left_behind
                 async with limit_passes(store, disk, jump_s=LIMIT_S):
                     with pytest.raises(StoreError, match="no answer in time"):
                         await store.audit_log.record(intent(), DONE, TICKET, at=1)
-            await heal(store)
+            await recover(store)
     assert not caplog.records

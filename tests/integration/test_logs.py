@@ -1,4 +1,4 @@
-"""What the log says: each change of health once, a bad image once; and that no secret shows, there or anywhere else."""
+"""What the daemon logs: each change of health once, a bad image once; and that no secret is in the log or elsewhere."""
 
 from collections.abc import AsyncIterator, Iterable, MutableMapping
 from contextlib import asynccontextmanager
@@ -25,32 +25,32 @@ async def logged(folder: Path) -> AsyncIterator[tuple[SimulatedController, Daemo
             yield simulator.controllers["dc1"], daemon, logs
 
 
-def said(logs: Iterable[Log], event: str) -> list[Log]:
+def events_named(logs: Iterable[Log], event: str) -> list[Log]:
     return [log for log in logs if log["event"] == event]
 
 
-def aloud(logs: Iterable[Log]) -> list[str]:
-    """What an operator sees of the controller who does not ask for debug."""
+def controller_events(logs: Iterable[Log]) -> list[str]:
+    """The events of controllers that are logged at more than debug."""
     return [log["event"] for log in logs if log["log_level"] != "debug" and log["event"].startswith("controller_")]
 
 
 # -- health
 
 
-async def test_a_failure_is_said_once_however_long_it_lasts_and_so_is_its_end(tmp_path: Path) -> None:
+async def test_a_failure_is_logged_once_and_so_is_its_end(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
         dc1.faults.order(Fault("http_500"))
         await failed(daemon, "dc1", "http_5xx", 10)
         dc1.faults.clear()
         await polled(daemon, "dc1", 3)
-        assert aloud(logs) == ["controller_up", "controller_down", "controller_up"]
-        (down,) = said(logs, "controller_down")
+        assert controller_events(logs) == ["controller_up", "controller_down", "controller_up"]
+        (down,) = events_named(logs, "controller_down")
         assert (down["log_level"], down["controller"], down["reason"]) == ("warning", "dc1", "http_5xx")
         assert down["cause"] == "images: 500 without a message"
-        assert len(said(logs, "poll")) > 13
+        assert len(events_named(logs, "poll")) > 13
 
 
-async def test_another_reason_is_said_again(tmp_path: Path) -> None:
+async def test_another_reason_is_logged_again(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
         dc1.faults.order(Fault("http_500"))
         await failed(daemon, "dc1", "http_5xx", 2)
@@ -59,69 +59,69 @@ async def test_another_reason_is_said_again(tmp_path: Path) -> None:
         await dc1.start_listening()
         dc1.faults.clear()
         await polled(daemon, "dc1")
-        assert [log["reason"] for log in said(logs, "controller_down")] == ["http_5xx", "connect"]
+        assert [log["reason"] for log in events_named(logs, "controller_down")] == ["http_5xx", "connect"]
 
 
-async def test_an_upgrade_is_no_alarm(tmp_path: Path) -> None:
+async def test_an_upgrade_is_logged_as_info(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
         dc1.faults.order(Fault("html_503"))
         await failed(daemon, "dc1", "upgrading", 2)
         await dc1.stop_listening()
         await failed(daemon, "dc1", "connect", 2)
-        downs = said(logs, "controller_down")
+        downs = events_named(logs, "controller_down")
         assert [(log["reason"], log["log_level"]) for log in downs] == [("upgrading", "info"), ("connect", "info")]
 
 
-async def test_a_suspended_log_in_has_a_line_of_its_own(tmp_path: Path) -> None:
+async def test_a_suspended_log_in_is_an_event_of_its_own(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
         dc1.password = "changed"
         dc1.expire_sessions()
         await failed(daemon, "dc1", "auth", 5)
-        (suspended,) = said(logs, "controller_auth_suspended")
+        (suspended,) = events_named(logs, "controller_auth_suspended")
         assert (suspended["log_level"], suspended["cause"]) == ("warning", "login: 401 Invalid credentials")
-        assert not said(logs, "controller_down")
+        assert not events_named(logs, "controller_down")
 
 
-async def test_a_good_poll_says_nothing_aloud(tmp_path: Path) -> None:
+async def test_a_good_poll_is_logged_as_debug_only(tmp_path: Path) -> None:
     async with logged(tmp_path) as (_, daemon, logs):
         await polled(daemon, "dc1", 5)
-        assert aloud(logs) == ["controller_up"]
+        assert controller_events(logs) == ["controller_up"]
         assert {log["event"] for log in logs if log["log_level"] not in {"debug", "info"}} == {"controller_up"}
 
 
 # -- images
 
 
-async def test_a_bad_image_is_named_once_though_its_bytes_go_on_changing(tmp_path: Path) -> None:
+async def test_a_bad_image_is_logged_once_though_it_keeps_changing(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
         uuid = next(iter(daemon.fleet.entries["dc1"].objects("image")))
         for name in ("one", "two", "three"):
             dc1.touch(uuid, progress="forty", name=name)
             await polled(daemon, "dc1", 2)
-        (bad,) = said(logs, "bad_object")
+        (bad,) = events_named(logs, "bad_object")
         assert (bad["log_level"], bad["uuid"]) == ("warning", uuid)
         assert "$.progress" in bad["cause"]
         assert daemon.fleet.entries["dc1"].collections["image"].health.bad_objects == 3
 
 
-async def test_a_bad_image_that_was_mended_is_named_again_when_it_turns_bad_again(tmp_path: Path) -> None:
+async def test_a_bad_image_that_was_good_in_between_is_logged_again(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
         uuid = next(iter(daemon.fleet.entries["dc1"].objects("image")))
         for progress in ("forty", 40, "fifty"):
             dc1.touch(uuid, progress=progress)
             await polled(daemon, "dc1", 2)
-        assert len(said(logs, "bad_object")) == 2
+        assert len(events_named(logs, "bad_object")) == 2
 
 
-async def test_objects_that_name_nobody_are_told_of_once(tmp_path: Path) -> None:
+async def test_objects_without_a_uuid_are_logged_once(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
-        dc1.put({"name": "nobody"})
+        dc1.put({"name": "without a uuid"})
         await polled(daemon, "dc1", 4)
-        (bad,) = said(logs, "bad_object")
+        (bad,) = events_named(logs, "bad_object")
         assert (bad["uuid"], bad["objects"]) == ("", 1)
 
 
-async def test_an_image_is_told_of_when_it_comes_changes_its_state_and_goes(tmp_path: Path) -> None:
+async def test_an_image_is_logged_when_it_appears_changes_its_state_and_vanishes(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
         uuid = dc1.upload(duration=60.0, outcome="failed")
         await polled(daemon, "dc1", 2)
@@ -145,7 +145,7 @@ PAGES = ("/metrics", "/", "/-/ready", "/-/healthy", "/api/image", "/api/controll
 
 
 class Secrets:
-    """Every password, cookie and token that there ever was."""
+    """Every password, cookie and token of a Controller so far."""
 
     def __init__(self, controller: SimulatedController) -> None:
         self.controller = controller
@@ -166,9 +166,7 @@ async def _all_pages(daemon: Daemon) -> str:
     return "\n".join([*texts, openmetrics])
 
 
-async def test_no_secret_is_shown_whatever_happens_to_the_session(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_no_secret_is_shown_whatever_ends_the_session(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     shown = ""
     async with logged(tmp_path) as (dc1, daemon, logs):

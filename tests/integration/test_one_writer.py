@@ -16,14 +16,14 @@ from tests.support.stores import (
     NOW,
     TICKET,
     UNKNOWN,
+    chain_faults,
     closing,
-    heal,
     intent,
     is_up,
     lose_lock,
     opened,
+    recover,
     run,
-    wrong_with,
 )
 
 EARLY = ProgressMark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
@@ -129,14 +129,14 @@ async def test_what_another_did_in_between_is_read_and_what_was_under_way_is_wri
                 await first.audit_log.finish(number, ordered, DONE, AnnotationChange({"a": "b"}), at=3)
             await first.try_flush()
             assert not is_up(first)
-        await heal(first)
+        await recover(first)
         assert shown == [{}, {"image-1": {"a": "b"}, "image-2": {"ticket": "CHG-1"}}]
         entries = await first.audit_log.entries()
         assert [(entry.intent.request_id, entry.outcome) for entry in entries if entry.intent == ordered] == [
             (ordered.request_id, DONE),
             (ordered.request_id, UNKNOWN),
         ]
-        assert not await wrong_with(first)
+        assert not await chain_faults(first)
 
 
 async def test_a_monitor_that_cannot_use_the_database_leaves_it_to_others(database_url: str) -> None:

@@ -1,13 +1,17 @@
 """A simulated Controller over a real socket, as an HTTP client sees it."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from monitor.simulator import Account, ControllerSpec, RateLimit, SimulatedController, Simulator
+from tests.support.limits import WAIT_TIMEOUT_S
 
 START = 1_740_000_000.0
 SPEC = ControllerSpec(name="dc1", version="30.2.1", nodes=3, images=2, tenants=("blue",))
@@ -414,3 +418,19 @@ async def test_the_same_seed_gives_the_same_fleet_and_another_seed_another_fleet
             simulator.clock.advance(200.0)
             bodies.append([await list_as_served(controller) for controller in simulator.controllers.values()])
     assert (bodies[0] == bodies[1], bodies[0] == bodies[2]) == (True, False)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_connection_that_arrives_while_a_controller_stops_is_closed(
+    dc1: SimulatedController, turns: int
+) -> None:
+    """``turns``: of the event loop, between the connection and the stop."""
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(("127.0.0.1", URL(dc1.url).port)) as connection:
+        connection.setblocking(False)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await dc1.stop_listening()
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
+            with suppress(ConnectionResetError):  # it was not accepted yet
+                assert await loop.sock_recv(connection, 1) == b""

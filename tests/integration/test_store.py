@@ -1,4 +1,4 @@
-"""Marks in real databases: kept, forgotten, compared; and how a database is opened, or why it is not."""
+"""Progress marks in real databases, and how a database is opened, or why it is not."""
 
 import asyncio
 import sqlite3
@@ -21,7 +21,7 @@ LATE = ProgressMark(b"l" * 16, changed_at=200.5, first_seen_at=90.25)
 
 
 async def kept(url: str, controller: str = "dc1") -> dict[str, ProgressMark]:
-    """What a new process finds."""
+    """The marks that a new process reads."""
     async with opened(url) as store:
         return dict(store.marks.of(controller, "image"))
 
@@ -44,7 +44,7 @@ async def test_more_marks_than_one_statement_takes_are_all_written(database_url:
     assert len(await kept(database_url)) == 1_001
 
 
-async def test_what_was_settled_before_the_database_came_is_kept_over_what_it_knew(database_url: str) -> None:
+async def test_marks_that_were_set_before_the_database_opened_replace_those_in_it(database_url: str) -> None:
     async with opened(database_url) as store:
         store.marks.set("dc1", "image", {"image-1": EARLY, "image-2": EARLY})
         await store.flush()
@@ -66,7 +66,7 @@ async def test_a_flush_that_is_cancelled_leaves_nothing_unwritten(database_url: 
     assert len(await kept(database_url)) == 5_000
 
 
-async def test_a_store_that_starts_well_says_nothing(database_url: str) -> None:
+async def test_a_store_that_opens_logs_nothing(database_url: str) -> None:
     with capture_logs() as logs:
         async with opened(database_url) as store:
             await store.flush()
@@ -80,7 +80,7 @@ async def test_a_database_in_memory_works_and_leaves_nothing(tmp_path: Path, mon
         store.marks.set("dc1", "image", {"image-1": EARLY})
         await store.flush()
         assert is_up(store)
-    assert not list(tmp_path.iterdir())  # noqa: ASYNC240  a look at an empty folder blocks nobody
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240  the folder is empty
 
 
 def a_file_in_the_way(folder: Path) -> None:
@@ -89,7 +89,7 @@ def a_file_in_the_way(folder: Path) -> None:
 
 def no_database(folder: Path) -> None:
     (folder / "deeper").mkdir()
-    (folder / "deeper" / "state.db").write_bytes(b"this is no database, however long one looks at it" * 100)
+    (folder / "deeper" / "state.db").write_bytes(b"this is no database" * 300)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def no_database(folder: Path) -> None:
         pytest.param(no_database, "file is not a database", id="no-database"),
     ],
 )
-async def test_a_file_that_cannot_be_opened_says_why_and_is_tried_again(
+async def test_a_file_that_cannot_be_opened_is_an_error_with_its_cause_and_is_tried_again(
     tmp_path: Path, prepare: Callable[[Path], None], words: str
 ) -> None:
     prepare(tmp_path)
@@ -121,7 +121,9 @@ async def test_a_file_that_cannot_be_opened_says_why_and_is_tried_again(
         pytest.param("/postgres?host={folder}&sslmode=sometimes", "sslmode", id="option"),
     ],
 )
-async def test_a_server_that_does_not_let_us_in_says_why(postgres_server: Server, address: str, words: str) -> None:
+async def test_a_server_that_refuses_the_connection_is_an_error_with_its_cause(
+    postgres_server: Server, address: str, words: str
+) -> None:
     store = Store("postgresql://postgres:hidden@" + address.format(folder=postgres_server.folder))
     with pytest.raises(StoreError, match=words) as raised:
         await store.open()
@@ -129,7 +131,9 @@ async def test_a_server_that_does_not_let_us_in_says_why(postgres_server: Server
     await store.close()
 
 
-async def test_without_its_driver_a_postgresql_url_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_its_driver_a_postgresql_url_is_an_error_that_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(StoreError, match="asyncpg is not installed; it comes with the extra `postgres`"):
         await Store("postgresql://user:hidden@127.0.0.1/db").open()
@@ -149,7 +153,7 @@ async def test_a_database_that_a_newer_version_wrote_is_refused(database_url: st
     await store.close()
 
 
-async def test_a_database_that_notes_two_schemas_says_so(database_url: str) -> None:
+async def test_a_database_with_two_schema_versions_is_refused(database_url: str) -> None:
     async with opened(database_url) as store:
         await run(store, "INSERT INTO alembic_version VALUES ('0001')")
     async with closing(Store(database_url)) as store:

@@ -17,8 +17,8 @@ from monitor.model.tracked import ProgressMark
 from monitor.patching.annotations import AnnotationChange
 from monitor.store import Store
 from tests.support.postgres import Server, serving
-from tests.support.store_failures import OF_FILES, OF_SERVERS, Place, Trouble, read_only_file
-from tests.support.stores import DONE, NOT_BEGUN, NOW, TICKET, closing, heal, intent, is_up, opened, wrong_with
+from tests.support.store_failures import OF_FILES, OF_SERVERS, Failure, Place, read_only_file
+from tests.support.stores import DONE, NOT_BEGUN, NOW, TICKET, chain_faults, closing, intent, is_up, opened, recover
 
 EARLY = ProgressMark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
 
@@ -42,98 +42,98 @@ def server_place(tmp_path: Path, own_server: Server) -> Iterator[Place]:
     own_server.drop(name)
 
 
-def _id(kind: str, names: dict[str, Trouble]) -> list[object]:
-    return [pytest.param((kind, trouble), id=f"{kind}-{name}") for name, trouble in names.items()]
+def _id(kind: str, names: dict[str, Failure]) -> list[object]:
+    return [pytest.param((kind, failure), id=f"{kind}-{name}") for name, failure in names.items()]
 
 
 @pytest.fixture(params=[*_id("file", OF_FILES), *_id("server", OF_SERVERS)])
-def trouble(request: pytest.FixtureRequest) -> tuple[Place, Trouble]:
-    kind, trouble = request.param
-    return request.getfixturevalue(f"{kind}_place"), trouble
+def failure(request: pytest.FixtureRequest) -> tuple[Place, Failure]:
+    kind, failure = request.param
+    return request.getfixturevalue(f"{kind}_place"), failure
 
 
-# Whatever the trouble is
+# Every failure
 
 
-async def test_an_intent_is_refused_and_not_written_later(trouble: tuple[Place, Trouble]) -> None:
-    place, (words, on) = trouble
+async def test_an_intent_is_refused_and_not_written_later(failure: tuple[Place, Failure]) -> None:
+    place, (words, inject) = failure
     async with opened(place.url, busy_timeout_ms=1) as store:
         await store.audit_log.record(intent(), DONE, TICKET, at=1)
-        async with on(place):
+        async with inject(place):
             with pytest.raises(StoreError, match=words):
                 await store.audit_log.begin(intent(), at=2)
             assert not is_up(store)
             await store.try_flush()
             assert not is_up(store)
             assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-        await heal(store)
+        await recover(store)
         assert len(await store.audit_log.entries()) == 1
-        assert not await wrong_with(store)
+        assert not await chain_faults(store)
 
 
 async def test_an_ending_is_kept_and_written_with_its_annotations_when_the_database_is_back(
-    trouble: tuple[Place, Trouble],
+    failure: tuple[Place, Failure],
 ) -> None:
-    place, (words, on) = trouble
+    place, (words, inject) = failure
     orders = [intent(), intent(), intent("image-2")]
     async with opened(place.url, busy_timeout_ms=1) as store:
         await store.audit_log.record(intent(), DONE, TICKET, at=1)
         numbers = [await store.audit_log.begin(ordered, at=2) for ordered in orders]
-        async with on(place):
+        async with inject(place):
             for at, (number, ordered) in enumerate(zip(numbers, orders, strict=True), 3):
                 with pytest.raises(StoreError, match=words):
                     await store.audit_log.finish(number, ordered, DONE, AnnotationChange({"at": str(at)}), at=at)
             await store.try_flush()
             assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
-        await heal(store)
+        await recover(store)
         expected = {"image-1": {"ticket": "CHG-1", "at": "4"}, "image-2": {"at": "5"}}
         assert store.audit_log.annotations_of("dc1") == expected
     async with opened(place.url) as store:
         entries = await store.audit_log.entries()
         assert [(entry.ended_at, entry.outcome) for entry in entries] == [(5, DONE), (4, DONE), (3, DONE), (1, DONE)]
         assert store.audit_log.annotations_of("dc1") == expected
-        assert not await wrong_with(store)
+        assert not await chain_faults(store)
 
 
-async def test_an_annotation_is_refused_and_not_written_later(trouble: tuple[Place, Trouble]) -> None:
-    place, (words, on) = trouble
+async def test_an_annotation_is_refused_and_not_written_later(failure: tuple[Place, Failure]) -> None:
+    place, (words, inject) = failure
     async with opened(place.url, busy_timeout_ms=1) as store:
         await store.audit_log.record(intent(), DONE, None, at=1)
-        async with on(place):
+        async with inject(place):
             with pytest.raises(StoreError, match=words):
                 await store.audit_log.record(intent(), DONE, TICKET, at=2)
-        await heal(store)
+        await recover(store)
         assert not store.audit_log.annotations_of("dc1")
         assert len(await store.audit_log.entries()) == 1
 
 
-async def test_marks_are_written_when_the_database_is_back(trouble: tuple[Place, Trouble]) -> None:
-    place, (_, on) = trouble
+async def test_marks_are_written_when_the_database_is_back(failure: tuple[Place, Failure]) -> None:
+    place, (_, inject) = failure
     async with opened(place.url, busy_timeout_ms=1) as store:
-        async with on(place):
+        async with inject(place):
             store.marks.set("dc1", "image", {"image-1": EARLY})
             await store.try_flush()
             await store.try_flush()
-        await heal(store)
+        await recover(store)
     async with opened(place.url) as store:
         assert store.marks.of("dc1", "image") == {"image-1": EARLY}
 
 
-async def test_a_trouble_is_said_once_and_each_failed_write_counted(trouble: tuple[Place, Trouble]) -> None:
-    place, (words, on) = trouble
+async def test_a_failure_is_logged_once_and_each_failed_write_is_counted(failure: tuple[Place, Failure]) -> None:
+    place, (words, inject) = failure
     failures: list[None] = []
     ordered = intent()
     async with opened(place.url, busy_timeout_ms=1, on_audit_failure=lambda: failures.append(None)) as store:
         number = await store.audit_log.begin(ordered, at=1)
         with capture_logs() as logs:
-            async with on(place):
+            async with inject(place):
                 for _ in range(2):
                     with suppress(StoreError):
                         await store.audit_log.begin(intent(), at=2)
                 with suppress(StoreError):
                     await store.audit_log.finish(number, ordered, DONE, None, at=3)
                 await store.try_flush()
-            await heal(store)
+            await recover(store)
     events = [line["event"] for line in logs]
     assert events == ["database_down", *["audit_write_failed"] * 3, "audit", "database_up"]
     assert [line.get("number") for line in logs[1:4]] == [None, None, number]
@@ -141,8 +141,8 @@ async def test_a_trouble_is_said_once_and_each_failed_write_counted(trouble: tup
     assert len(failures) == 3
 
 
-async def test_a_store_that_starts_in_trouble_gets_well(trouble: tuple[Place, Trouble]) -> None:
-    place, (words, on) = trouble
+async def test_a_store_that_cannot_open_recovers(failure: tuple[Place, Failure]) -> None:
+    place, (words, inject) = failure
     async with opened(place.url) as store:
         await store.audit_log.record(intent(), DONE, TICKET, at=1)
         left = await store.audit_log.begin(intent(), at=2)
@@ -150,11 +150,11 @@ async def test_a_store_that_starts_in_trouble_gets_well(trouble: tuple[Place, Tr
         await store.flush()
         watcher = place.watch()
     async with closing(Store(place.url, busy_timeout_ms=1, now=lambda: NOW, limit_s=30.0)) as late:
-        async with on(place):
+        async with inject(place):
             with pytest.raises(StoreError, match=words):
                 await late.open()
             assert not is_up(late)
-        await heal(late)
+        await recover(late)
         assert late.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
         assert late.marks.of("dc1", "image") == {"image-1": EARLY}
         newest, _ = await late.audit_log.entries()
@@ -164,10 +164,10 @@ async def test_a_store_that_starts_in_trouble_gets_well(trouble: tuple[Place, Tr
     watcher.close()
 
 
-# One trouble at a time
+# Single failures
 
 
-async def test_a_store_that_was_not_opened_says_so() -> None:
+async def test_a_store_that_was_not_opened_is_an_error() -> None:
     audit_log = Store("sqlite://").audit_log
     with pytest.raises(StoreError, match="the database has not been opened yet"):
         await audit_log.entries()
@@ -191,24 +191,24 @@ async def test_a_file_that_can_only_be_read_is_read_at_start(file_place: Place) 
                 await store.audit_log.record(intent(), DONE, None, at=2)
             await store.try_flush()
             assert not is_up(store)
-        await heal(store)
+        await recover(store)
         await store.audit_log.record(intent(), DONE, None, at=3)
-        assert not await wrong_with(store)
+        assert not await chain_faults(store)
 
 
 async def test_a_server_that_is_stopped_answers_no_question_until_it_is_back(
     server_place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
-    words, on = OF_SERVERS["stopped"]
+    words, inject = OF_SERVERS["stopped"]
     async with opened(server_place.url) as store:
         await store.audit_log.record(intent(), DONE, TICKET, at=1)
-        async with on(server_place):
+        async with inject(server_place):
             with pytest.raises(StoreError, match=words):
                 await store.audit_log.entries()
             assert not is_up(store)
-        await heal(store)
+        await recover(store)
         assert len(await store.audit_log.entries()) == 1
-    assert not caplog.records, "the libraries have nothing to add to what we say"
+    assert not caplog.records, "the libraries log nothing beside our own event"
 
 
 async def test_a_server_that_does_not_answer_in_time_is_taken_for_down(server_place: Place) -> None:
@@ -222,13 +222,13 @@ async def test_a_server_that_does_not_answer_in_time_is_taken_for_down(server_pl
             await store.audit_log.finish(number, ordered, DONE, TICKET, at=2)
         store.database.limit_s = 30.0
         await locker.close()
-        await heal(store)
+        await recover(store)
         assert [entry.outcome for entry in await store.audit_log.entries()] == [DONE]
         assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
 
 
-async def test_nobody_waits_for_a_database_that_is_known_to_be_down(server_place: Place) -> None:
-    """Each would wait for the limit, and for all who came before."""
+async def test_no_call_waits_for_a_database_that_is_known_to_be_down(server_place: Place) -> None:
+    """Each would wait for the limit, and for all calls before it."""
     async with opened(server_place.url) as store:
         locker = await asyncpg.connect(server_place.url)
         await locker.execute("BEGIN; LOCK TABLE audit_head")
@@ -290,14 +290,14 @@ async def test_what_goes_to_a_file_that_is_gone_is_not_taken_for_written(
             await store.audit_log.record(intent(), DONE, AnnotationChange({"lost": "1"}), at=3)
         with pytest.raises(StoreError, match="the database file was removed"):
             await store.audit_log.finish(number, ordered, DONE, AnnotationChange({"kept": "1"}), at=4)
-        await heal(store)
+        await recover(store)
         assert shown == [{}, {"image-1": {"kept": "1"}}]
     async with opened(file_place.url) as store:
         assert store.audit_log.annotations_of("dc1") == {"image-1": {"kept": "1"}}
         assert store.marks.of("dc1", "image") == {"image-1": EARLY}
         (entry,) = await store.audit_log.entries()
         assert (entry.intent, entry.outcome, entry.ended_at) == (ordered, DONE, 4)
-        assert not await wrong_with(store)
+        assert not await chain_faults(store)
 
 
 @GONE
@@ -320,13 +320,13 @@ async def test_an_intent_of_the_old_file_is_not_taken_for_one_of_the_new(file_pl
         number = await store.audit_log.begin(old, at=1)
         delete(file_place)
         await store.try_flush()
-        await heal(store)
+        await recover(store)
         assert await store.audit_log.begin(new, at=2) == number
         await store.audit_log.finish(number, old, DONE, None, at=3)
         await store.audit_log.finish(number, new, DONE, None, at=4)
         entries = await store.audit_log.entries()
         assert [(entry.intent, entry.ended_at) for entry in entries] == [(old, 3), (new, 4)]
-        assert not await wrong_with(store)
+        assert not await chain_faults(store)
 
 
 # A caller that is gone
@@ -353,4 +353,4 @@ async def test_a_caller_that_goes_at_any_moment_leaves_all_or_nothing(database_u
         assert (recorded.request_id in entries) == ("image-2" in store.audit_log.annotations_of("dc1"))
         if abandoned.request_id in entries:
             assert entries[abandoned.request_id].outcome in (NOT_BEGUN, None)
-        assert not await wrong_with(store)
+        assert not await chain_faults(store)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.limits import WAIT_TIMEOUT_S
+
 _numbers = count(1)
 
 # nothing here outlives the session, so nothing has to be on a disk
@@ -26,7 +28,7 @@ def _find_programs() -> Path | None:
 
 
 class Server:
-    """One server. Everybody who reaches its folder may do anything."""
+    """One server. A client that reaches its folder may do anything."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self._programs = programs
@@ -38,10 +40,12 @@ class Server:
 
     def start(self) -> None:
         """Start it; it answers when this returns."""
-        self._control("start", "-t", "60", "-l", f"{self.folder}/log", "-o", f"{_SETTINGS} -k {self.folder}")
+        self._control(
+            "start", "-t", f"{WAIT_TIMEOUT_S:.0f}", "-l", f"{self.folder}/log", "-o", f"{_SETTINGS} -k {self.folder}"
+        )
 
     def stop(self) -> None:
-        """Stop it, whoever is connected."""
+        """Stop it, and end all connections."""
         self._control("stop", "-m", "fast")
 
     def create(self) -> str:
@@ -51,7 +55,7 @@ class Server:
         return name
 
     def drop(self, name: str) -> None:
-        """Remove a database, whoever is connected."""
+        """Remove a database, and end its connections."""
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def url(self, name: str) -> str:
@@ -81,14 +85,14 @@ class Server:
                 extra_groups=[] if self._user else None,
             )
             output.seek(0)
-            said = output.read().decode()
-        assert ended.returncode == 0, f"{program} failed:\n{said}"
-        return said.strip()
+            text = output.read().decode()
+        assert ended.returncode == 0, f"{program} failed:\n{text}"
+        return text.strip()
 
 
 @contextmanager
 def serving() -> Iterator[Server]:
-    """A server of one's own, for as long as the context lasts; skips the test where there is no such program."""
+    """A server for as long as the context lasts; the test is skipped where the program is missing."""
     programs = _find_programs()
     if programs is None:
         pytest.skip("no PostgreSQL server on this machine (Debian: the package postgresql)")
@@ -103,7 +107,7 @@ def serving() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
-    """The server that all tests share; it is not to be stopped."""
+    """The server that the tests of a worker share; a test must not stop it."""
     with serving() as server:
         yield server
 

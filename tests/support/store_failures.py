@@ -1,4 +1,4 @@
-"""The ways in which a database can be in trouble, each done to a real one and mended again."""
+"""The ways in which a database can fail, each done to a real one and undone again."""
 
 import resource
 import sqlite3
@@ -33,7 +33,7 @@ class Place(NamedTuple):
         return self.url.partition("@/")[2].partition("?")[0]
 
     def watch(self) -> sqlite3.Connection:
-        """Somebody who has the file open, so that its write-ahead log stays when the last store goes."""
+        """A connection that keeps the write-ahead log of the file when the last store closes."""
         watcher = sqlite3.connect(self.file if self.at is None else ":memory:")
         watcher.execute("SELECT count(*) FROM sqlite_master").fetchall()
         return watcher
@@ -46,11 +46,11 @@ class Place(NamedTuple):
         self.server.execute(f"{end} WHERE {ours} AND {but}")
 
 
-class Trouble(NamedTuple):
-    """``words``: of the cause, a pattern."""
+class Failure(NamedTuple):
+    """``words``: a pattern of the cause that the store reports. ``inject``: makes the database fail for a while."""
 
     words: str
-    on: Callable[[Place], AbstractAsyncContextManager[None]]
+    inject: Callable[[Place], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
@@ -69,7 +69,7 @@ async def full_disk(place: Place) -> AsyncIterator[None]:
     reader = sqlite3.connect(place.file, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM audit_head").fetchall()
-    size = Path(f"{place.file}-wal").stat().st_size  # noqa: ASYNC240  a look at a file blocks nobody
+    size = Path(f"{place.file}-wal").stat().st_size  # noqa: ASYNC240  the file is in the cache
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
@@ -81,7 +81,7 @@ async def full_disk(place: Place) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def locked_table(place: Place) -> AsyncIterator[None]:
-    """As by somebody who looks around with psql, and goes for lunch."""
+    """As by an operator who leaves a transaction open in psql."""
     place.server.execute(f"ALTER DATABASE {place.name} SET lock_timeout = '100ms'")
     place.disconnect()
     locker = await asyncpg.connect(place.url)
@@ -117,7 +117,7 @@ async def read_only_file(place: Place) -> AsyncIterator[None]:
     """
     A file of a format that SQLite may read and not write.
 
-    Modes would not stop root. For those who have the file open it changes nothing.
+    Modes would not stop root. Connections that are open already are not affected.
     """
     _set_write_version(place.file, 3)
     try:
@@ -133,11 +133,11 @@ def _set_write_version(file: Path, version: int) -> None:
 
 
 OF_FILES = {
-    "locked": Trouble("database is locked", locked_file),
-    "full": Trouble("disk I/O error|database or disk is full", full_disk),
+    "locked": Failure("database is locked", locked_file),
+    "full": Failure("disk I/O error|database or disk is full", full_disk),
 }
 OF_SERVERS = {
-    "locked": Trouble("lock timeout", locked_table),
-    "standby": Trouble("cannot execute UPDATE in a read-only transaction", standby),
-    "stopped": Trouble("No such file or directory|Connection refused|connection was closed|terminating", stopped),
+    "locked": Failure("lock timeout", locked_table),
+    "standby": Failure("cannot execute UPDATE in a read-only transaction", standby),
+    "stopped": Failure("No such file or directory|Connection refused|connection was closed|terminating", stopped),
 }

@@ -1,4 +1,4 @@
-"""Stores on real databases: opened and closed, in trouble and healed, and what tests write into them."""
+"""Stores on real databases: opened, closed and recovered, and what tests write into them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -57,7 +57,7 @@ async def closing(store: Store) -> AsyncIterator[Store]:
 
 
 def intent(image_uuid: str = "image-1", *, controller: str = "dc1", actor: str = "alice", **asked: object) -> Intent:
-    """Somebody's wish; no two are equal."""
+    """What an operator asks for; no two are equal."""
     return Intent(
         request_id=f"r-{next(_requests)}",
         actor=actor,
@@ -68,7 +68,7 @@ def intent(image_uuid: str = "image-1", *, controller: str = "dc1", actor: str =
     )
 
 
-async def wrong_with(store: Store) -> list[str]:
+async def chain_faults(store: Store) -> list[str]:
     """Every fault of the chain."""
     return await store.audit_log.read_chain(lambda records, head: list(faults(records, head)))
 
@@ -79,12 +79,12 @@ def is_up(store: Store) -> bool:
 
 
 async def run(store: Store, statement: str, **values: object) -> None:
-    """Do to the database what nobody should."""
+    """Change the database behind the store's back."""
     async with store.database.transaction() as connection:
         await connection.execute(text(statement), values)
 
 
-async def heal(store: Store) -> None:
+async def recover(store: Store) -> None:
     """Flush as the daemon does, until the database is back."""
     async with asyncio.timeout(WAIT_TIMEOUT_S):
         while not is_up(store):
@@ -92,9 +92,9 @@ async def heal(store: Store) -> None:
 
 
 async def lose_lock(store: Store, url: str) -> None:
-    """Take the lock away from a store: as whoever tidies files up, or the sessions of a server."""
+    """Take the lock from a store, as a script that removes files does, or a server that ends sessions."""
     if url.startswith("sqlite"):
-        Path(url.removeprefix("sqlite:///") + "-lock").unlink()  # noqa: ASYNC240  it blocks nobody
+        Path(url.removeprefix("sqlite:///") + "-lock").unlink()  # noqa: ASYNC240  it takes no time
         return
     killer = await asyncpg.connect(url)
     ours = "locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
