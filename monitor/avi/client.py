@@ -1,8 +1,8 @@
 """
 The requests to one Controller: the only module that sends any.
 
-Owns the session, the API version in use and the knowledge of a refused password. Every wait for the Controller has a
-timeout here. Knows nothing of metrics or of schedules.
+Owns the session, the API version in use, and the password that the Controller refused, if any. Every wait for the
+Controller has a timeout here. Knows nothing of metrics or of schedules.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from monitor.model.secret import Secret
 from monitor.model.snapshot import ObjectList, Page
 
 MAX_REQUESTS_PER_POLL: Final = 10
-"""A poll takes no longer than the timeouts of so many requests, however many it makes."""
+"""The time limit of a poll, as a multiple of the timeout of one request; a poll may make more requests than that."""
 
 _MAX_PAGES: Final = 100  # 20,000 images; a Controller that announces more would otherwise keep a poll busy for ever
 _INVALID_VERSION: Final = b"Invalid version"  # in the 400 that answers a version above the Controller's
@@ -37,7 +37,7 @@ _VERSION_MAY_HAVE_CHANGED: Final = frozenset({"connect", "timeout", "upgrading",
 
 
 class Link(msgspec.Struct, frozen=True):
-    """What the client knows of the Controller, for its health."""
+    """What the client has learned of the Controller; copied into its `SessionHealth`."""
 
     version: str = ""
     api_version: str = ""
@@ -77,14 +77,15 @@ class Client:
         self.link = Link()
 
     def set_limits(self, *, timeout_s: float, max_response: int) -> None:
-        """Set the limits of a reload; a refused password is tried once more, as an operator has asked for it."""
+        """Set the limits after a reload. A refused password is tried once more: it may be accepted now."""
         self._timeout_s = timeout_s
         self._max_response = max_response
         self._refused_password = None
 
     async def list_images(self, before: ObjectList) -> ObjectList:
         """
-        Read all images. A page whose bytes did not change is not decoded again; ``before`` itself when none changed.
+        Read all images. A page whose bytes did not change is not decoded again. Returns: ``before`` itself when none
+        changed.
 
         Raises: PollError; ``incomplete`` when the pages of two reads did not fit together.
         """
@@ -116,9 +117,9 @@ class Client:
 
     async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
         """
-        Change an image, in one try: a request is sent again only after a reply that refused the session.
+        Change an image. The request is sent once; a second time only after a reply that the session is not valid.
 
-        ``body``: in the Controller's form. ``api_version``: of the body. Returns: the body of the reply.
+        ``body``: JSON, as the Controller expects it. ``api_version``: of the body. Returns: the body of the reply.
         Raises: PollError; Unanswered when it is unknown whether the change was made.
         """
         reply = await self._request("PATCH", self._image_url(uuid), "patch", body=body, api_version=api_version)
@@ -130,7 +131,7 @@ class Client:
         """
         Log in, unless there is a session.
 
-        Raises: PollError; Refused without a request when the Controller has refused the present password before.
+        Raises: PollError; Refused without a request when the Controller has already refused the current password.
         """
         if self._session.headers is None:
             async with self._login_lock:
@@ -144,10 +145,10 @@ class Client:
                 await self._send("POST", URL(f"{self._controller.url}/logout"), "login", headers=headers)
 
     async def _read_list(self, before: ObjectList) -> ObjectList | None:
-        """Read all pages once; None when images came or went between them."""
+        """Read all pages once; None when they do not fit together, as images were added or removed meanwhile."""
         pages = await self._read_pages(before)
-        same = len(pages) == len(before.pages) and all(map(operator.is_, pages, before.pages))
-        return before if same and pages else assemble(pages)
+        unchanged = len(pages) == len(before.pages) and all(map(operator.is_, pages, before.pages))
+        return before if unchanged and pages else assemble(pages)
 
     async def _read_pages(self, before: ObjectList) -> list[Page]:
         pages: list[Page] = []
@@ -181,9 +182,10 @@ class Client:
         self, method: str, url: URL, phase: Phase, *, body: bytes | None = None, api_version: str = ""
     ) -> Reply:
         """
-        Send a request in a session, and once more when the session has ended or was switched: nothing was done then.
+        Send a request in a session; send it once more after a reply that the session is not valid.
 
-        A 419 brings new cookies; after a 401, and after a version that the Controller does not have, log in again.
+        The Controller has not acted on the first one then. A 419 sets new cookies, which suffice. After a 401, and
+        after a 400 because the Controller does not have the API version (GET only), log in again.
         """
 
         async def send() -> Reply:
@@ -207,7 +209,7 @@ class Client:
         return reply.status == 400 and _INVALID_VERSION in reply.body and not self._controller.api_version
 
     def _error_of(self, reply: Reply, phase: Phase) -> PollError | None:
-        """Return the error that a reply is, or None. Secrets that the Controller echoes are masked."""
+        """Return the error that a reply stands for; None after a 200. Secrets that the Controller echoes are masked."""
         if reply.status == 200 and reply.body:
             return None
         secrets = [*self._session.secrets, *filter(None, [self._password])]
@@ -224,7 +226,7 @@ class Client:
             self._refused_password = password
         if error:
             raise error
-        self._refused_password = None  # after a good one, a password that was refused may be right again
+        self._refused_password = None  # a password refused earlier may be valid again, so it may be tried
         self._session.mirror_session_cookie(decode_session_cookie_name(reply.body))
         version = decode_version(reply.body)
         self._set_version(version)
@@ -232,7 +234,7 @@ class Client:
             await self._read_version()
 
     def _read_password(self) -> Secret:
-        """Read the password to log in with. An empty file is one that is being written: the last password stands."""
+        """Read the password to log in with. If its file is empty, it is being rewritten: use the last password."""
         self._password = self._controller.password.read() or self._password
         if self._password is None:
             raise Refused("auth", "the password is empty; write it to its file", phase="login")
@@ -241,7 +243,7 @@ class Client:
         return self._password
 
     async def _read_version(self) -> None:
-        """Ask for the version, where log-in did not name it or an upgrade may have changed it."""
+        """Request the version, because the log-in did not return it or an upgrade may have changed it."""
         url = URL(f"{self._controller.url}/api/initial-data")
         reply = await self._send("GET", url, "version", headers=self._session.headers)
         if version := decode_version(reply.body):
@@ -249,7 +251,7 @@ class Client:
         self._version_uncertain = self._error_of(reply, "version") is not None
 
     def _set_version(self, version: str) -> None:
-        """Ask for the object model of this version from now on; an older one lacks the progress of images."""
+        """Send the API version of this version, or the pinned one, from now on. Old ones lack the image progress."""
         api_version = self._controller.api_version or api_version_for(version)
         self.link = msgspec.structs.replace(self.link, version=version[:64], api_version=api_version)
         self._session.begin(api_version)
@@ -276,7 +278,7 @@ class Client:
             return Reply(response.status, response.headers, body)
 
     async def _read_body(self, response: aiohttp.ClientResponse, phase: Phase) -> bytes:
-        """Read the body, decompressed, up to the size limit; the announced length does not matter."""
+        """Read the body, decompressed, up to the size limit; Content-Length is not relied on."""
         chunks: list[bytes] = []
         bytes_left = self._max_response
         async for chunk in response.content.iter_any():

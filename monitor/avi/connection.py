@@ -1,7 +1,7 @@
 """
 Connections to a Controller: name resolution, TLS verification, and the errors of both.
 
-Every exception of aiohttp and ssl during an exchange is raised as a PollError. Knows no session and no request.
+Every exception of aiohttp and ssl during an exchange is raised as a PollError. Knows nothing of log-ins and of the API.
 """
 
 import asyncio
@@ -22,14 +22,15 @@ from monitor.model.errors import BadAnswer, Phase, Unanswered, Unreachable
 
 def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:
     """
-    The HTTP session of one controller.
+    Return the HTTP session of one controller.
 
-    Cookies are kept by the client, as those of one origin; redirects are not followed.   # decision 4
-    ``keepalive_s``: longer than the slowest interval, so that a poll does not cost a TLS handshake.
+    It has no cookie jar: the client keeps the cookies, and sends them to the controller's origin only
+    (README, «Why it is so», decision 4).
+    ``keepalive_s``: longer than the longest poll interval, so that a poll needs no new TLS handshake.
     """
     return aiohttp.ClientSession(
         connector=Connector(
-            ssl=_verification(tls), resolver=Resolver(), limit=4, keepalive_timeout=keepalive_s, ttl_dns_cache=60
+            ssl=_ssl_option(tls), resolver=Resolver(), limit=4, keepalive_timeout=keepalive_s, ttl_dns_cache=60
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=dict.fromkeys(("User-Agent", "X-Avi-UserAgent"), f"avi-upgrade-monitor/{__version__}"),
@@ -39,17 +40,17 @@ def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:
 
 
 class Connector(aiohttp.TCPConnector):
-    """A connector that knows when the certificate of the Controller expires."""
+    """A connector that records when the certificate of the Controller expires."""
 
     certificate_expires_at: float | None = None
-    _seen: asyncio.BaseTransport | None = None
+    _last_transport: asyncio.BaseTransport | None = None
 
     async def connect(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  the signature is aiohttp's
         """Connect, and read the certificate of a new connection."""
         connection = await super().connect(*args, **options)
         transport = connection.transport
-        if transport is not None and transport is not self._seen:
-            self._seen = transport
+        if transport is not None and transport is not self._last_transport:
+            self._last_transport = transport
             ssl_object = transport.get_extra_info("ssl_object")
             self.certificate_expires_at = _expiry(ssl_object.getpeercert(binary_form=True)) if ssl_object else None
         return connection
@@ -57,7 +58,7 @@ class Connector(aiohttp.TCPConnector):
 
 def _expiry(certificate: bytes | None) -> float | None:
     """Return when a DER certificate expires, Unix seconds. The ssl module decodes only those that it verified."""
-    from cryptography import x509  # noqa: PLC0415  costs ten megabytes, which HTTP alone does not need
+    from cryptography import x509  # noqa: PLC0415  takes 10 MB of memory; not needed without TLS
 
     try:
         return x509.load_der_x509_certificate(certificate or b"").not_valid_after_utc.timestamp()
@@ -65,24 +66,24 @@ def _expiry(certificate: bytes | None) -> float | None:
         return None
 
 
-def _verification(tls: Tls) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
-    """Return how the Controller is verified: by a fingerprint, not at all if so configured, else by chain and name."""
+def _ssl_option(tls: Tls) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
+    """Return aiohttp's ``ssl`` option: verify a fingerprint, or nothing if so configured, or else chain and name."""
     if tls.fingerprint:
         return aiohttp.Fingerprint(tls.fingerprint)
     if tls.insecure:
         return False
-    return _context(tls.authorities) if tls.authorities is not None else True
+    return _ca_context(tls.authorities) if tls.authorities is not None else True
 
 
 @lru_cache(maxsize=64)
-def _context(authorities: str) -> ssl.SSLContext:
-    assert authorities, "an empty text would mean the authorities of the system"  # noqa: S101  checked by the config
+def _ca_context(authorities: str) -> ssl.SSLContext:
+    assert authorities, "an empty text would mean the CAs of the system"  # noqa: S101  checked by the config
     return ssl.create_default_context(cadata=authorities)
 
 
 @asynccontextmanager
 async def as_poll_error(phase: Phase) -> AsyncIterator[None]:
-    """Raise every failure of an exchange as a PollError; texts of libraries are clipped, and contain no secret."""
+    """Raise every failure of an exchange as a PollError; texts of libraries are clipped; they contain no secrets."""
     try:
         yield
     except TimeoutError as error:

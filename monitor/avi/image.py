@@ -29,32 +29,32 @@ from monitor.model.image import Image, ImageState
 from monitor.model.tracked import Event, EventState
 
 UNKNOWN_FIELDS: Final = ("type", "img_state", "progress", "tasks", "duration", "time")
-"""Fields whose value may be unknown to us; the ``field`` label of ``avi_controller_unknown_values_total``."""
+"""Fields whose unknown or implausible values are counted; the label of ``avi_controller_unknown_values_total``."""
 
-_MESSAGE_LENGTH = 10_000  # messages are no labels: they are shown for one image at a time
+_MESSAGE_LENGTH = 10_000  # messages are not exported as labels; they are shown for one image at a time
 _MAX_EVENTS = 5000  # far beyond any budget of series; decoding more would block the event loop
 _STATES: Final[dict[str, ImageState]] = {
     f"IMAGE_FSM_{state.upper()}": state for state in get_args(ImageState) if state != "unknown"
 }
 _TYPES: Final = {"IMAGE_TYPE_SYSTEM": "system", "IMAGE_TYPE_PATCH": "patch", "IMAGE_TYPE_MUST_CHECK": "must_check"}
-_NOT_ENDED: Final = frozenset({"", "SYSERR_PENDING", "SYSERR_TRY_AGAIN"})
+_UNFINISHED: Final = frozenset({"", "SYSERR_PENDING", "SYSERR_TRY_AGAIN"})
 _STATUS: Final = re.compile(r"[A-Z0-9_]{1,64}\Z")
 _SEVERITY: Final[dict[EventState, int]] = {"succeeded": 0, "pending": 1, "running": 2, "failed": 3}
 
-_image = msgspec.json.Decoder(wire.Image)
+_decoder = msgspec.json.Decoder(wire.Image)
 
 
 def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
     """
-    Decode one image object, and name the fields with unknown values (of UNKNOWN_FIELDS, one entry an occurrence).
+    Decode one image object, and name the fields with unknown values (of UNKNOWN_FIELDS, one entry per occurrence).
 
-    Units: percent in, ratio out; ``_last_modified`` microseconds as text in, Unix seconds out; times of unknown format
-    in, Unix seconds out.
+    Units: percent in, ratio out; ``_last_modified`` microseconds as text in, Unix seconds out; other times as ISO
+    8601 or microseconds in, Unix seconds out.
     Raises: BadImage naming the JSON path of the first wrong value.
     """
     try:
-        bytes(raw).decode()  # also fields that are not decoded: the API returns the object as it came
-        fields = _image.decode(raw)
+        bytes(raw).decode()  # checks UTF-8 also in fields that are not decoded: our API returns the whole object
+        fields = _decoder.decode(raw)
     except UNREADABLE as error:
         raise BadImage(clip(str(error))) from error
     uuid = uuid_of(fields)
@@ -67,7 +67,7 @@ def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
         uuid=uuid,
         name=clip(fields.name or ""),
         tenant=clip(last_segment(fields.tenant_ref or "")),
-        type=clip(_known(_TYPES, fields.type or "", "type", unknown)),
+        type=clip(_translate(_TYPES, fields.type or "", "type", unknown)),
         version=clip(next((build.version for build in packages if build.version), "")),
         patch=clip(next((build.patch_version for build in packages if build.patch_version), "")),
         uber_bundle=bool(fields.uber_bundle),
@@ -81,12 +81,12 @@ def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
         ended_at=parse_time(fields.end_time, unknown),
         last_modified_at=parse_microseconds(fields.last_modified, unknown),
         duration_s=parse_duration(fields.duration, unknown),
-        events=_events(fields.events or (), unknown),
+        events=_merge_events(fields.events or (), unknown),
     )
     return image, tuple(unknown)
 
 
-def _known(names: dict[str, str], value: str, field: str, unknown: list[str]) -> str:
+def _translate(names: dict[str, str], value: str, field: str, unknown: list[str]) -> str:
     if value and value not in names:
         unknown.append(field)
     return names.get(value, value)
@@ -98,22 +98,22 @@ def _state(value: str, unknown: list[str]) -> ImageState:
     return _STATES.get(value, "unknown")
 
 
-def _events(tasks: Iterable[wire.Events], unknown: list[str]) -> tuple[Event, ...]:
-    """Keep one event a (task, node): the one that started last, then the worse one. A duplicate would fail a scrape."""
-    return tuple(max(parts, key=_precedence) for parts in _parts(tasks, unknown))
+def _merge_events(tasks: Iterable[wire.Events], unknown: list[str]) -> tuple[Event, ...]:
+    """Keep one event per (task, node), see `_precedence`: Prometheus rejects a scrape with duplicate series."""
+    return tuple(max(group, key=_precedence) for group in _group_events(tasks, unknown))
 
 
-def _parts(tasks: Iterable[wire.Events], unknown: list[str]) -> Iterable[list[Event]]:
+def _group_events(tasks: Iterable[wire.Events], unknown: list[str]) -> Iterable[list[Event]]:
     """Group events by (task, node): a Controller may report several of each."""
-    parts: dict[tuple[str, str], list[Event]] = {}
+    groups: dict[tuple[str, str], list[Event]] = {}
     for task in tasks:
         name = clip(task.task_name or "unknown")
-        if len(parts) >= _MAX_EVENTS:
+        if len(groups) >= _MAX_EVENTS:
             break
         for fields in (*(task.nodes_events or ()), *(task.sub_events or ()))[:_MAX_EVENTS]:
             event = _event(name, fields, unknown)
-            parts.setdefault((event.task, event.node), []).append(event)
-    return parts.values()
+            groups.setdefault((event.task, event.node), []).append(event)
+    return groups.values()
 
 
 def decode_spans(raw: msgspec.Raw) -> tuple[Event, ...]:
@@ -122,17 +122,17 @@ def decode_spans(raw: msgspec.Raw) -> tuple[Event, ...]:
 
     Raises: BadImage, as `decode_image`.
     """
-    decode_image(raw)
-    return tuple(map(_span, _parts(_image.decode(raw).events or (), [])))
+    decode_image(raw)  # for the exception
+    return tuple(map(_merge_span, _group_events(_decoder.decode(raw).events or (), [])))
 
 
-def _span(parts: list[Event]) -> Event:
-    """Merge the events of a (task, node) into the one that wins, with the span of all of them."""
-    event = max(parts, key=_precedence)
-    starts = [part.started_at for part in parts if part.started_at is not None]
-    ends = [part.ended_at for part in parts if part.ended_at is not None]
-    durations = [part.duration_s for part in parts if part.duration_s is not None]
-    messages = [part.message for part in parts if part.message]
+def _merge_span(group: list[Event]) -> Event:
+    """Return the event that `_precedence` selects for a (task, node), with the span of all its events."""
+    event = max(group, key=_precedence)
+    starts = [each.started_at for each in group if each.started_at is not None]
+    ends = [each.ended_at for each in group if each.ended_at is not None]
+    durations = [each.duration_s for each in group if each.duration_s is not None]
+    messages = [each.message for each in group if each.message]
     ended = event.ended_at is not None
     return msgspec.structs.replace(
         event,
@@ -145,9 +145,9 @@ def _span(parts: list[Event]) -> Event:
 
 def _precedence(event: Event) -> tuple[float, int, str]:
     """
-    Later start, then worse state, then status.
+    Sort key of events: the one with the latest start is kept; of several, the worst state; then the last status.
 
-    The order in which the Controller lists events does not matter, else a tie would look like a change.
+    It does not depend on the order in which the Controller lists events, which may differ between two polls.
     """
     return (-1.0 if event.started_at is None else event.started_at), _SEVERITY[event.state], event.status
 
@@ -171,6 +171,6 @@ def _event(task: str, fields: wire.Event, unknown: list[str]) -> Event:
 def _event_state(status: str, *, started: bool, ended: bool) -> EventState:
     if status == "SYSERR_SUCCESS":
         return "succeeded"
-    if status not in _NOT_ENDED:
+    if status not in _UNFINISHED:
         return "failed"
     return "running" if started and not ended else "pending"

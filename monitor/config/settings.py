@@ -23,7 +23,7 @@ Size = Annotated[int, kind(values.SIZE)]
 
 
 class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often Controllers are polled, and the deadlines."""
+    """How often Controllers are polled, and the limits of a poll."""
 
     active_interval_s: Annotated[
         Duration, LIVE, Meta(description="Pause between polls while an image is processed.")
@@ -199,9 +199,9 @@ _STRUCTS: Final = (
 
 def schema() -> dict[str, Any]:
     """
-    Give the JSON schema (2020-12) of the config file.
+    Return the JSON schema (2020-12) of the config file.
 
-    A value that has a kind (a duration, a path) is described as the text that it is in the file, and so is its default.
+    A value that has a `Kind` (a duration, a path) is described as the text in the file; so is its default.
     """
     generated = msgspec.json.schema(Settings)
     for struct in _STRUCTS:
@@ -238,7 +238,7 @@ def _check_active_interval(poll: Poll) -> str | None:
     return f"found {quoted(write_duration(poll.active_interval_s))}, expected at most idle_interval ({idle})"
 
 
-def _check_one_trust(tls: TlsSettings) -> str | None:
+def _check_one_verification(tls: TlsSettings) -> str | None:
     given = (
         ("ca_file", tls.ca_file),
         ("fingerprint", tls.fingerprint),
@@ -270,7 +270,7 @@ RULES_OF_SETTINGS: Final = SchemaRules(
             Rule("stale_after", ("stale_after_s", "idle_interval_s", "timeout_s"), _check_stale_after),
             Rule("active_interval", ("active_interval_s", "idle_interval_s"), _check_active_interval),
         ),
-        TlsSettings: (Rule("", ("ca_file", "fingerprint", "insecure_skip_verify"), _check_one_trust),),
+        TlsSettings: (Rule("", ("ca_file", "fingerprint", "insecure_skip_verify"), _check_one_verification),),
         ControllerSettings: (
             Rule("password_file", ("password_file", "password_env"), _check_one_password),
             Rule("url", ("url", "allow_http"), _check_https),

@@ -1,8 +1,9 @@
 """
-Checks a plain tree against a shape of msgspec Structs: the value, and every problem, not only the first.
+Converts a tree of dicts, lists and scalars to msgspec Structs, and collects every problem, not only the first.
 
-Knows no YAML, no file and no key of ours. Text with a format (a duration, an origin, a path) is declared as
-``Annotated[type, kind(Kind(…))]``: this one declaration gives the value, the error message and the JSON schema.
+Knows nothing of YAML, of files and of the keys of our config. Text with a format (a duration, an origin, a path)
+is declared as ``Annotated[type, kind(Kind(…))]``: this one declaration gives the value, the error message and the
+JSON schema.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ _CLIP = 80  # a line of a terminal; the operator has the whole text in the file
 
 
 class InvalidValue(Exception):
-    """A text is not of the kind of its key. ``found``: a description, where the text itself must not be shown."""
+    """A text does not have the format of its key. ``found``: a description, where the text itself must not be shown."""
 
     def __init__(self, expected: str = "", *, found: str = "") -> None:
         super().__init__(expected)
@@ -29,7 +30,7 @@ class InvalidValue(Exception):
 
 
 class ParseContext(msgspec.Struct, frozen=True):
-    """What the texts of a file refer to: ``directory`` for relative paths, ``environ`` for names of variables."""
+    """What the texts of a file are resolved against: ``directory`` for relative paths, ``environ`` for variables."""
 
     directory: Path
     environ: Mapping[str, str]
@@ -53,9 +54,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 class Rule(msgspec.Struct, frozen=True):
     """
-    What must hold between fields. It is checked when each of ``needs`` is good by itself.
+    What must hold between fields. It is checked only if every field in ``needs`` is valid by itself.
 
-    ``key``: where the problem is shown; empty: at the struct. ``check``: gives the problem, or None.
+    ``key``: where the problem is shown; empty: at the struct. ``check``: returns the problem, or None.
     """
 
     key: str
@@ -64,42 +65,42 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class SchemaRules(msgspec.Struct, frozen=True):
-    """What the types do not say: rules by struct, and messages for certain unknown keys by name."""
+    """What the types cannot express: rules by struct, and messages for certain unknown keys by name."""
 
     rules: Mapping[type, tuple[Rule, ...]] = {}
     unknown: Mapping[str, str] = {}
 
 
 def kind(kind: Kind) -> Meta:
-    """Put a kind into an annotation."""
+    """Return the metadata that declares a kind in ``Annotated``."""
     return Meta(extra={"kind": kind})
 
 
 def kind_of(shape: mi.Type) -> Kind | None:
-    """Take the kind out of a type again; None: it has none."""
+    """Return the kind that a type declares, or None."""
     extra = shape.extra if isinstance(shape, mi.Metadata) else None
     return cast("Kind", extra["kind"]) if extra and "kind" in extra else None
 
 
 def check(tree: object, shape: type[T], context: ParseContext, rules: SchemaRules) -> tuple[T, tuple[str, ...]]:
     """
-    Read ``tree`` as a ``shape`` and collect every problem, each as ``key.path[0]: found …, expected …``.
+    Convert ``tree`` to the Struct ``shape`` and collect every problem, each as ``key.path[0]: found …, expected …``.
 
     The value may be used only when there are no problems. Otherwise a required field with a problem is UNSET, and so is
     such an element of a list, while any other field with a problem has its default.
     """
-    check = _Check(context, rules)
-    value = check.visit(tree, mi.type_info(shape), "")
-    return cast("T", value), tuple(check.problems)
+    checker = _Checker(context, rules)
+    value = checker.visit(tree, mi.type_info(shape), "")
+    return cast("T", value), tuple(checker.problems)
 
 
 def quoted(text: str) -> str:
-    """Show a text on one line: clipped, in quotes, without control characters."""
+    """Return a text for one line of a message: clipped, in quotes, control characters escaped."""
     return f'"{plain(text)}"'
 
 
 def plain(text: str) -> str:
-    """Show a name on one line, clipped."""
+    """Return a name for one line of a message: clipped, control characters escaped."""
     return printable(text if len(text) <= _CLIP else f"{text[: _CLIP - 1]}…")
 
 
@@ -125,8 +126,8 @@ def found(value: object, *, shown: bool = True) -> str:
             return str(value).lower()
 
 
-class _Check:
-    """One descent through a tree, which gathers the problems."""
+class _Checker:
+    """Visits every node of one tree, and collects the problems."""
 
     def __init__(self, context: ParseContext, rules: SchemaRules) -> None:
         self.problems: list[str] = []
@@ -134,18 +135,18 @@ class _Check:
         self._rules = rules
 
     def visit(self, value: object, shape: mi.Type, path: str) -> object:
-        """Give the value in its type, or UNSET after a problem."""
+        """Return the converted value, or UNSET after a problem."""
         kind = kind_of(shape)
         if kind:
             return self._parse(value, kind, path)
-        shape = _bare(shape)
+        shape = _without_metadata(shape)
         if isinstance(shape, mi.StructType) and isinstance(value, dict):
             return self._visit_struct(value, shape, path)
         if isinstance(shape, mi.CollectionType) and isinstance(value, list):
             return self._visit_list(value, shape, path)
         if isinstance(shape, mi.DictType) and isinstance(value, dict):
             return {key: self.visit(each, shape.value_type, _join(path, key)) for key, each in value.items()}
-        return value if _is_leaf(value, shape) else self._add_invalid(path, found(value), _expected(shape))
+        return value if _is_valid_scalar(value, shape) else self._add_invalid(path, found(value), _expected(shape))
 
     def _parse(self, value: object, kind: Kind, path: str) -> object:
         if not isinstance(value, str):
@@ -165,7 +166,7 @@ class _Check:
     def _visit_struct(self, tree: dict[str, object], shape: mi.StructType, path: str) -> object:
         fields = {field.encode_name: field for field in shape.fields}
         values: dict[str, object] = {}
-        bad = set()
+        invalid = set()
         self._add_unknown_keys(tree, fields, path)
         for key, value, field in _known_keys(tree, fields):
             before = len(self.problems)
@@ -173,28 +174,28 @@ class _Check:
             if result is not UNSET or field.required:
                 values[field.name] = result
             if len(self.problems) > before:
-                bad.add(field.name)
+                invalid.add(field.name)
         struct = shape.cls(**values)
-        self._check_rules(struct, bad, path)
+        self._check_rules(struct, invalid, path)
         return struct
 
     def _add_unknown_keys(self, tree: Iterable[str], fields: Mapping[str, mi.Field], path: str) -> None:
-        """Without their values: the value of an unknown key may be a secret."""
+        """Add a problem for each unknown key, but do not show its value, which may be a secret."""
         for key in tree:
             if key not in fields:
-                near = "".join(f"; did you mean {name}?" for name in get_close_matches(key, fields, n=1))
-                text = self._rules.unknown.get(key, f"unknown key, expected one of {', '.join(fields)}{near}")
+                hint = "".join(f"; did you mean {name}?" for name in get_close_matches(key, fields, n=1))
+                text = self._rules.unknown.get(key, f"unknown key, expected one of {', '.join(fields)}{hint}")
                 self.problems.append(_line(_join(path, key), text))
 
     def _visit_field(self, value: object, field: mi.Field, path: str) -> object:
         if value is not UNSET:
             return self.visit(value, field.type, path)
         kind = kind_of(field.type)
-        return self._add_invalid(path, "nothing", kind.expected if kind else _expected(_bare(field.type)))
+        return self._add_invalid(path, "nothing", kind.expected if kind else _expected(_without_metadata(field.type)))
 
-    def _check_rules(self, struct: object, bad: set[str], path: str) -> None:
+    def _check_rules(self, struct: object, invalid: set[str], path: str) -> None:
         for rule in self._rules.rules.get(type(struct), ()):
-            problem = None if bad.intersection(rule.needs) else rule.check(struct)
+            problem = None if invalid.intersection(rule.needs) else rule.check(struct)
             if problem:
                 self.problems.append(_line(_join(path, rule.key), problem))
 
@@ -204,7 +205,7 @@ class _Check:
 
 
 def _known_keys(tree: Mapping[str, object], fields: Mapping[str, mi.Field]) -> Iterator[tuple[str, object, mi.Field]]:
-    """Every known key in the order of the file, then every required key that is missing, with the value UNSET."""
+    """Yield the known keys in the order of the file, then the required keys that are missing, with the value UNSET."""
     yield from ((key, value, fields[key]) for key, value in tree.items() if key in fields)
     yield from ((key, UNSET, field) for key, field in fields.items() if field.required and key not in tree)
 
@@ -217,12 +218,12 @@ def _line(path: str, text: str) -> str:
     return f"{path}: {text}" if path else text
 
 
-def _bare(shape: mi.Type) -> mi.Type:
-    return _bare(shape.type) if isinstance(shape, mi.Metadata) else shape
+def _without_metadata(shape: mi.Type) -> mi.Type:
+    return _without_metadata(shape.type) if isinstance(shape, mi.Metadata) else shape
 
 
-def _is_leaf(value: object, shape: mi.Type) -> bool:
-    """Whether the value is of a type that needs no conversion. A bool is not an int here."""
+def _is_valid_scalar(value: object, shape: mi.Type) -> bool:
+    """Whether a value that needs no conversion has the right type and range. A bool is not an int here."""
     match shape:
         case mi.BoolType():
             return isinstance(value, bool)

@@ -2,7 +2,7 @@
 The web configuration file that every Prometheus exporter takes: TLS, client certificates, passwords, headers.
 
 Keys and meaning are those of the exporter toolkit, so a file for another exporter works here and ``promtool check
-web-config`` checks it. What Python's ssl cannot do is refused, not ignored.
+web-config`` checks it. Settings that Python's ssl module cannot apply are rejected, not ignored.
 """
 
 import re
@@ -29,13 +29,13 @@ _VERIFY: Final = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-# The toolkit's names to OpenSSL's. Suites of TLS 1.3 are always enabled, in the toolkit and here.
+# The toolkit's names mapped to OpenSSL's. Suites of TLS 1.3 are always enabled, in the toolkit and here.
 _CIPHERS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"), ""),
     **{
-        f"TLS_ECDHE_{signature}_WITH_{theirs}": f"ECDHE-{signature}-{openssl}"
+        f"TLS_ECDHE_{signature}_WITH_{toolkit}": f"ECDHE-{signature}-{openssl}"
         for signature in ("ECDSA", "RSA")
-        for theirs, openssl in (
+        for toolkit, openssl in (
             ("AES_128_GCM_SHA256", "AES128-GCM-SHA256"),
             ("AES_256_GCM_SHA384", "AES256-GCM-SHA384"),
             ("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305"),
@@ -85,11 +85,11 @@ _CIPHER: Final = kind(
 )
 _WORD: Final = kind(values.WORD)
 
-TlsVersion = Literal["TLS12", "TLS13"]  # OpenSSL serves nothing older
+TlsVersion = Literal["TLS12", "TLS13"]  # not TLS 1.0 and 1.1, which OpenSSL disables by default
 
 
 class TlsServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Our certificate, and which client certificates are asked for. ``cipher_suites``: as OpenSSL names them."""
+    """The daemon's certificate, and which client certificates it requests. ``cipher_suites``: as OpenSSL names them."""
 
     cert_file: Annotated[Path, _FILE, LIVE]
     key_file: Annotated[Path, _FILE, LIVE]
@@ -124,7 +124,7 @@ class Headers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class HttpServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``http2`` is accepted, because the toolkit's default is true, and has no effect: we serve HTTP/1.1."""
+    """``http2`` is accepted, because the toolkit's default is true, and has no effect: the daemon serves HTTP/1.1."""
 
     http2: Annotated[bool, LIVE] = True
     headers: Headers = field(default_factory=Headers)
@@ -146,13 +146,13 @@ class WebConfig(Struct, frozen=True, kw_only=True):
     path: Path
     tls: TlsServer | None = None
     tls_context: ssl.SSLContext | None = None
-    """Made of ``tls``, so that nothing can fail when it is applied. None without TLS."""
+    """Made from ``tls`` when the file is read, so that applying it cannot fail. None without TLS."""
     headers: Mapping[str, str] = {}
     users: Mapping[str, Secret] = {}
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The file, and the certificate, key and CA that it names: a change of any of them is a change of it."""
+        """The file, and the certificate, key and CA that it names; a change of any of them requires a reload."""
         return self.path, *_named_files(self.tls)
 
 
@@ -163,38 +163,38 @@ def _named_files(tls: TlsServer | None) -> tuple[Path, ...]:
 
 def read_web_config(path: Path, seen: MutableMapping[Path, FileState]) -> tuple[WebConfig | None, tuple[str, ...]]:
     """
-    Read the file and those that it names. None: the problems say why; none of them shows a hash or a key.
+    Read the file and those that it names. Returns: the configuration or None, and the problems, without secrets.
 
-    ``seen`` is told how each file looked just before it was read.
+    ``seen`` receives the state of each file just before it was read.
     """
     seen[path] = file_state(path)
     tree, problems = read_tree(path)
-    shape = None
+    settings = None
     if tree is not None:
-        shape, more = check(tree, WebSettings, ParseContext(path.parent, {}), _RULES)
+        settings, more = check(tree, WebSettings, ParseContext(path.parent, {}), _RULES)
         problems += more
-    if problems or not isinstance(shape, WebSettings):
-        return None, _of(path, *problems)
-    tls = None if shape.tls is UNSET else shape.tls
+    if problems or not isinstance(settings, WebSettings):
+        return None, _with_path(path, *problems)
+    tls = None if settings.tls is UNSET else settings.tls
     seen.update(file_states(_named_files(tls)))
     try:
         context = ssl_context(tls) if tls else None
-    except (OSError, ValueError) as error:  # it was good a moment ago, when it was checked
-        return None, _of(path, f"tls_server_config: cannot be used: {type(error).__name__}")
-    headers = {each.encode_name: getattr(shape.http.headers, each.name) for each in structs.fields(Headers)}
+    except (OSError, ValueError) as error:  # a file has changed since it was checked
+        return None, _with_path(path, f"tls_server_config: cannot be used: {type(error).__name__}")
+    headers = {each.encode_name: getattr(settings.http.headers, each.name) for each in structs.fields(Headers)}
     given = {name: text for name, text in headers.items() if text is not UNSET}
-    return WebConfig(path=path, tls=tls, tls_context=context, headers=given, users=shape.users), ()
+    return WebConfig(path=path, tls=tls, tls_context=context, headers=given, users=settings.users), ()
 
 
-def _of(path: Path, *problems: str) -> tuple[str, ...]:
+def _with_path(path: Path, *problems: str) -> tuple[str, ...]:
     return tuple(f"{printable(str(path))}: {problem}" for problem in problems)
 
 
 def ssl_context(tls: TlsServer) -> ssl.SSLContext:
     """
-    Make the context of a listening socket.
+    Return the context of a listening socket.
 
-    Raises: OSError, ValueError when a file is no longer what it was.
+    Raises: OSError, ValueError when a file is no longer valid, though it was when it was checked.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _load_certificate(context, tls)
@@ -212,7 +212,7 @@ def ssl_context(tls: TlsServer) -> ssl.SSLContext:
 
 
 def _load_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
-    context.load_cert_chain(tls.cert_file, tls.key_file, password="")  # else OpenSSL asks the terminal
+    context.load_cert_chain(tls.cert_file, tls.key_file, password="")  # "": OpenSSL must not prompt for one
 
 
 def allows(tls: TlsServer, certificate: Mapping[str, object] | None) -> bool:
@@ -224,12 +224,12 @@ def allows(tls: TlsServer, certificate: Mapping[str, object] | None) -> bool:
     if not tls.client_allowed_sans or not certificate:
         return True
     names = certificate.get("subjectAltName", ())
-    shown = {_normalize(str(name)) for _, name in names} if isinstance(names, tuple) else set()
-    return not shown.isdisjoint(map(_normalize, tls.client_allowed_sans))
+    presented = {_normalize(str(name)) for _, name in names} if isinstance(names, tuple) else set()
+    return not presented.isdisjoint(map(_normalize, tls.client_allowed_sans))
 
 
 def _normalize(name: str) -> str:
-    """Write an IP address in its one short form; other names are compared as they are, as in the toolkit."""
+    """Return an IP address in canonical form; other names are compared literally, as in the toolkit."""
     try:
         return ip_address(name).compressed
     except ValueError:
@@ -247,10 +247,10 @@ def _check_key(tls: TlsServer) -> str | None:
 
 
 def _check_client_ca(tls: TlsServer) -> str | None:
-    asks = tls.client_auth_type != "NoClientCert"
-    if asks and tls.client_ca_file is UNSET:
+    requested = tls.client_auth_type != "NoClientCert"
+    if requested and tls.client_ca_file is UNSET:
         return f"found none while client_auth_type is {tls.client_auth_type}, expected the CA of the clients"
-    if not asks and tls.client_ca_file is not UNSET:
+    if not requested and tls.client_ca_file is not UNSET:
         return "found a file while client_auth_type is NoClientCert, expected RequireAndVerifyClientCert beside it"
     return None
 

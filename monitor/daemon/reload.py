@@ -177,7 +177,7 @@ class Reloader:
                     await self.look()
             except ConfigError:  # it was logged
                 continue
-            except Exception:  # decision 5: the configuration that runs is better than no daemon
+            except Exception:  # a bug must not stop the daemon; it keeps its configuration: README, decision 5
                 self._metrics.reload_successful.set(0)
                 log.exception("reload_bug")
 

@@ -1,4 +1,4 @@
-"""Metric families: how samples are read from an object or a health, and how they are written. Pure."""
+"""Metric families: how samples are taken from an object or a health struct, and how they are written. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -9,7 +9,7 @@ from prometheus_client.utils import floatToGoString
 
 from monitor.model.tracked import Tracked
 
-S = TypeVar("S")  # what a family shows: a `Subject`, or a health
+S = TypeVar("S")  # what a family exports: a `Subject`, or a struct of `monitor.model.health`
 T = TypeVar("T", bound=Tracked)
 Row = tuple[str, ...]  # one sample: label values in the family's order, escaped; then the value
 
@@ -18,9 +18,9 @@ CORE, NODE, DETAIL = range(3)  # tiers: a budget drops DETAIL (per task) first, 
 
 class Subject(NamedTuple, Generic[T]):
     """
-    What the families of an object show: the object, and what the daemon knows of it.
+    What the families of an object export: the object, and what the daemon adds to it.
 
-    ``changed_at``: when it last moved, Unix seconds. ``exported``: the keys of the annotations that become labels.
+    ``changed_at``: of its `ProgressMark`, Unix seconds. ``exported``: the keys of the annotations that become labels.
     """
 
     object: T
@@ -30,7 +30,7 @@ class Subject(NamedTuple, Generic[T]):
 
 
 def format_number(value: float) -> str:
-    """Format as Go, and so most exporters, do: 1700000000 is 1.7e+09. ``repr`` is faster where it gives the same."""
+    """Format a value as Go and most exporters do: 1700000000 is 1.7e+09. ``repr`` is faster where it gives the same."""
     return repr(float(value)) if -1e6 < value < 1e6 else floatToGoString(value)  # type: ignore[no-untyped-call]
 
 
@@ -44,7 +44,7 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     One metric family.
 
     ``identity``: the labels that identify the subject; ``labels``: those after them.
-    ``tier``: when a budget drops it; ``of_annotations``: whether it shows nothing but annotations.
+    ``tier``: when a budget drops it; ``of_annotations``: whether it exports annotations only.
     ``rows``: returns the rows of a subject. ``line``: the format string of one row; takes the values of the identity,
     then the row.
     ``depends_on``: returns the part of the subject that ``rows`` uses; while it is equal, the rows are equal.

@@ -4,7 +4,8 @@ Pieces of text that are rendered and compressed once, and joined many times. Pur
 Each compressed piece is a sequence of whole deflate blocks that refer to nothing outside the piece. So pieces in any
 order between one gzip header and one trailer are one valid gzip stream (RFC 1951, RFC 1952).
 
-Several gzip members in a row would be valid, too, but curl and Chromium silently stop after the first.   # decision 3
+Several gzip members in a row would be valid, too, but curl and Chromium silently stop after the first (README,
+«Why it is so», decision 3).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-try:  # the extra `speed`: the same size in a third of the time, and the checksums in a sixth
+try:  # the extra `speed`: compresses as small in a third of the time; checksums take a sixth
     from isal import isal_zlib as codec
 
     _LEVEL = 1
@@ -22,8 +23,8 @@ except ImportError:  # pragma: no cover
 
     _LEVEL = 5  # a lower level is larger; a higher one is slower and no smaller
 
-CHUNK: Final = 32 * 1024  # bytes of one write: still in the processor's first cache when the kernel copies them
-_STORED_BELOW = 200  # bytes; a compressed block of less is no smaller than the text with five bytes of header
+CHUNK: Final = 32 * 1024  # bytes of one write: fits into the L1 cache, from which the kernel then copies it
+_STORED_BELOW = 200  # bytes; for less, deflate saves nothing over a stored block with its header of 5 bytes
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no name, no time, unknown system
 _LAST_BLOCK = b"\x03\x00"  # an empty final block
@@ -78,7 +79,7 @@ class Bundle:
         self.deflated = b"".join([each.deflated for each in pieces])
         self._crc = codec.crc32(self.text)
         self._shift: tuple[int, ...] = ()
-        """By bit of a CRC: what that bit becomes when as many zero bytes follow as the bundle has; made when needed."""
+        """For each bit of a CRC-32: its value after as many zero bytes as ``text`` is long. Computed on first use."""
 
     def crc_after(self, crc: int) -> int:
         """Return the CRC-32 of another text, whose own is ``crc``, followed by this one. CRC-32 is linear."""
@@ -122,15 +123,15 @@ class Gzip:
 
 
 def chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Join parts to chunks of at least 32 KiB, but for the last; parts are not split."""
-    held: list[bytes] = []
+    """Join parts to chunks of at least 32 KiB, except the last chunk; parts are not split."""
+    pending: list[bytes] = []
     size = 0
     for part in parts:
-        held.append(part)
+        pending.append(part)
         size += len(part)
         if size >= CHUNK:
-            yield b"".join(held)
-            held.clear()
+            yield b"".join(pending)
+            pending.clear()
             size = 0
-    if held:
-        yield b"".join(held)
+    if pending:
+        yield b"".join(pending)

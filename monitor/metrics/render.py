@@ -1,5 +1,5 @@
 """
-Renders objects and healths to exposition text, within budgets. Pure.
+Renders objects, and the health of controllers, to exposition text within budgets. Pure.
 
 The text is kept until the object changes. A budget limits the number of series; it drops the finest tier of families
 first: per-task detail, then counts per node, then whole objects.
@@ -61,18 +61,18 @@ def render_annotations(
         for family, text in zip(families, rendered.lines, strict=True)
     ]
     core, node, detail = rendered.series
-    more = sum(
+    added = sum(
         new.count(b"\n") - old.count(b"\n") for new, old in zip(lines, rendered.lines, strict=True) if new is not old
     )
-    return replace(rendered, lines=tuple(lines), series=(core + more, node, detail))
+    return replace(rendered, lines=tuple(lines), series=(core + added, node, detail))
 
 
 def drop_tier(families: Sequence[AnyFamily], rendered: RenderedObject, tier: int) -> RenderedObject:
-    """Return the object without the series of one tier. Without CORE, the other tiers are dropped, too."""
-    gone = {tier} if tier else {CORE, NODE, DETAIL}
+    """Return the object without the series of one tier. To drop CORE is to drop the whole object."""
+    dropped = {CORE, NODE, DETAIL} if tier == CORE else {tier}
     pairs = zip(families, rendered.lines, strict=True)
-    lines = tuple(b"" if family.tier in gone else text for family, text in pairs)
-    core, node, detail = (0 if each in gone else rendered.series[each] for each in (CORE, NODE, DETAIL))
+    lines = tuple(b"" if family.tier in dropped else text for family, text in pairs)
+    core, node, detail = (0 if each in dropped else rendered.series[each] for each in (CORE, NODE, DETAIL))
     return replace(rendered, lines=lines, series=(core, node, detail))
 
 
@@ -106,7 +106,7 @@ def join_by_family(families: Sequence[AnyFamily], objects: Iterable[RenderedObje
 
 
 def render_health(families: Sequence[Family[H]], identity: Sequence[str], health: H) -> Iterator[bytes]:
-    """Return the text of each family of a health. ``identity``: the values of the identity's labels, not escaped."""
+    """Return the text of each family of one health struct. ``identity``: the label values, not escaped."""
     escaped = tuple(map(escape, identity))
     return (family.render(escaped, health) for family in families)
 

@@ -1,1 +1,1 @@
-"""The nouns of the project, and its errors. Frozen values; knows no bytes, no Avi field names and no clock."""
+"""Frozen structs shared by all packages, and the errors. Knows no I/O, no Avi field names and no clock."""

@@ -16,7 +16,7 @@ class SessionHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     ``up``: whether the last poll was good, that is, whether the read of the first resource succeeded.
     ``attempted_at``: when the last poll began. ``certificate_expires_at``: of the certificate that the Controller
-    showed last. Both in Unix seconds.
+    presented last. Both in Unix seconds.
     """
 
     up: bool = False
@@ -45,7 +45,8 @@ class ReadHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     The reads of one resource of one controller. Counters are since the start of the daemon.
 
     ``stale``: the last good read is so old that its objects were withdrawn. ``succeeded_at``: when it ended, Unix
-    seconds. ``bad_objects``: could not be decoded. ``unknown_values``: by field.
+    seconds. ``bad_objects``: how many objects could not be decoded, added up over all reads.
+    ``unknown_values``: how many unknown values were read, by field.
     """
 
     stale: bool = False

@@ -8,7 +8,7 @@ ImageState = Literal["started", "in_progress", "completed", "failed", "unknown"]
 
 
 class Image(Tracked, frozen=True, gc=False, kw_only=True):
-    """An image: the fields of `Tracked`, and those that only an image has."""
+    """``version``, ``patch``: of the package in the image. ``uber_bundle``: as the Controller reports it."""
 
     state: ImageState = "unknown"
     type: str = ""

@@ -4,7 +4,7 @@ from typing import Final, Literal, get_args
 
 OutcomeKind = Literal["done", "refused", "failed", "unknown"]
 """
-How a PATCH ended, whose intent is in the audit log.
+How a PATCH ended that was recorded in the audit log before it was sent.
 
 ``done``: the change was made. ``refused``: the daemon or the Controller rejected it, nothing was changed.
 ``failed``: the Controller could not be reached, nothing was changed. ``unknown``: the request was sent, and no

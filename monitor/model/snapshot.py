@@ -38,7 +38,7 @@ class Snapshot(msgspec.Struct, Generic[T_co], frozen=True, gc=False, kw_only=Tru
     undecodable: frozenset[str] = frozenset()
     """The uuids of objects that could not be decoded; they are in ``object_list`` but not in ``objects``."""
     next_change_at: float = float("inf")
-    """When the next object loses its per-task series or has stalled, if no byte of it changes before; Unix seconds."""
+    """When, without any change of the list, an object will next lose its per-task series or stall; Unix seconds."""
 
 
 class Appeared(msgspec.Struct, frozen=True):

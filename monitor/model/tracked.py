@@ -69,8 +69,8 @@ class ProgressMark(msgspec.Struct, frozen=True, gc=False):
     """
     When an object last moved, that is, when its progress, tasks, state or an event changed.
 
-    ``fingerprint``: a hash of these, 16 bytes. Marks are stored in the database, so that a restart of the daemon does
-    not look like a movement. Times in Unix seconds of the daemon's clock.
+    ``fingerprint``: a hash of these, 16 bytes. Marks are stored in the database, so that a restart of the daemon is
+    not taken for a change. Times in Unix seconds of the daemon's clock.
     """
 
     fingerprint: bytes

@@ -1,10 +1,11 @@
 """
-The loop of one controller: when it is polled, the health of its session, and when its objects become stale.
+The polling loop of one controller: when it is polled, the health of its session, and when its objects become stale.
 
     tracker.read → fleet.publish          (one tracker for each resource, in the order of `RESOURCES`)
 
 The poller is the only writer of its controller's entry in the fleet. A failed poll keeps the last snapshots until
-``stale_after``; the next poll is the retry. The poller knows no HTTP, and of the objects only whether any is active.
+``stale_after``; the next poll is the retry. The poller knows nothing of HTTP. All that it
+knows of the objects is whether any is active.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ AnyTracker = Tracker[Any]
 
 class Poller:
     """
-    Polls one controller, and publishes what is known of it. A poll is good if the read of the first tracker is.
+    Polls one controller, and publishes the result. A poll is good if the read by the first tracker succeeds.
 
     ``now``: Unix seconds; intervals are by the event loop's clock. ``health``: from the poller that this one replaces.
     """
@@ -111,7 +112,7 @@ class Poller:
         return self._watchdog.overdue_s
 
     def poll_soon(self) -> None:
-        """Poll now, because something was changed on the controller."""
+        """Poll as soon as a slot is free, because something was changed on the controller."""
         self._wake.set()
 
     def retire(self) -> None:
@@ -120,13 +121,13 @@ class Poller:
         self._wake.set()
 
     def update_annotations(self) -> None:
-        """Publish the annotations as they are now."""
+        """Render the current annotations, and publish them."""
         for tracker in self._trackers.values():
             tracker.update_annotations(at=self._now())
         self._publish(self._session.health)
 
     def replace_object(self, resource: str, raw: bytes) -> None:
-        """Publish this object as it was just read, and poll now, because it was changed on the controller."""
+        """Publish this object as it was just read, and `poll_soon`, because it was changed on the controller."""
         self.poll_soon()
         changes = self._trackers[resource].replace_object(raw, at=self._now())
         if changes is not None:
@@ -160,7 +161,7 @@ class Poller:
             changes = await tracker.read(self._source, at=at)
         except PollError as failure:
             error = failure
-        except Exception as bug:  # noqa: BLE001  decision 5: the only place; a bug must not stop the loop
+        except Exception as bug:  # noqa: BLE001  a bug must not stop the loop: README, decision 5
             self._log.exception("poll_bug")
             error = PollError("internal", type(bug).__name__)
         else:
@@ -178,7 +179,7 @@ class Poller:
         self._fleet.publish(Entry(self._name, self._session.health, collections, self._session.pieces), changes)
 
     def _expire(self, resource: str) -> None:
-        """Withdraw the objects of a resource, because no read of it was good for ``stale_after``."""
+        """Withdraw the objects of a resource, because no read of it has succeeded for ``stale_after``."""
         self._trackers[resource].expire()
         self._publish(self._session.health)
         last_success_at = self._trackers[resource].collection.health.succeeded_at

@@ -11,7 +11,7 @@ from monitor.model.errors import PollError, Reason
 from monitor.model.health import SessionHealth
 
 _NO_ANSWER: frozenset[Reason | None] = frozenset({"dns", "connect", "tls", "timeout"})
-"""The reasons of polls that failed because the Controller did not answer."""
+"""The reasons that mean: the Controller did not answer."""
 
 
 class Pool(asyncio.Semaphore):
@@ -84,7 +84,7 @@ class PollWatchdog:
 
 
 class Timer:
-    """Calls ``action`` once, when no `start` came for as long as the last one said."""
+    """Calls ``action`` once, ``after_s`` seconds after the last `start`, unless it is cancelled."""
 
     def __init__(self, action: Callable[[], None]) -> None:
         self._action = action

@@ -1,7 +1,7 @@
 """
 The read path of one resource on one controller: from a complete list to exposition text.
 
-    bytes → resource.decode → changes.follow → render.render_object → pieces
+    list → resource.decode → changes.follow → render.render_object → pieces
 
 New annotations, and an object that a PATCH changed, are rendered at once, without waiting for a poll. The tracker owns
 the collection, which the poller publishes. It knows no schedule and no HTTP.
@@ -36,7 +36,7 @@ T = TypeVar("T", bound=Tracked)
 YIELD_AFTER_S = 0.005
 """How long a read may occupy the event loop before other tasks run."""
 
-_NO_ANNOTATIONS: Mapping[str, str] = {}  # always the same object: whether annotations changed is seen by identity
+_NO_ANNOTATIONS: Mapping[str, str] = {}  # one shared object, because changed annotations are detected by identity
 
 
 class TrackingSettings(Struct, frozen=True):
@@ -76,7 +76,7 @@ class Tracker(Generic[T]):
         self._log = log
         self._yield_after_s = yield_after_s
         self._yield_at = 0.0
-        self._dropped = 0  # how many series the budgets dropped at the last read
+        self._series_dropped = 0  # by the budgets, at the last read
         self._object_replaced = False
         """Whether `replace_object` was called since the list that is being read was requested."""
         self._render_all = known is not None
@@ -90,7 +90,7 @@ class Tracker(Generic[T]):
 
     @property
     def active(self) -> bool:
-        """Whether the Controller is working on any object: it is then polled at the fast interval."""
+        """Whether the Controller is working on any object: if so, it is polled at ``active_interval``."""
         return any(tracked.object.active for tracked in self.collection.snapshot.objects.values())
 
     @property
@@ -110,13 +110,13 @@ class Tracker(Generic[T]):
         Raises: PollError.
         """
         self._object_replaced = False
-        return await self.learn(await self.resource.read(source, self.collection.snapshot.object_list), at=at)
+        return await self._apply_list(await self.resource.read(source, self.collection.snapshot.object_list), at=at)
 
-    async def learn(self, object_list: ObjectList, *, at: float) -> tuple[Change, ...]:
+    async def _apply_list(self, object_list: ObjectList, *, at: float) -> tuple[Change, ...]:
         """
-        Apply a complete list: decode and render the objects of it that changed. Returns: the changes.
+        Decode and render the objects of a complete list that changed. Returns: the changes.
 
-        The list is ignored when it may be older than an object that `replace_object` set.
+        The list is ignored if an object was replaced by `replace_object` after the list was requested.
         """
         known = self.collection.snapshot
         unchanged = object_list is known.object_list and at < known.next_change_at and not self.collection.health.stale
@@ -137,7 +137,7 @@ class Tracker(Generic[T]):
     def succeed(self, *, at: float) -> None:
         """Record a good read in the health. ``at``: when it ended, Unix seconds."""
         health = healths.read_succeeded(self.collection.health, at=at)
-        self._set_health(replace(health, series_dropped=health.series_dropped + self._dropped))
+        self._set_health(replace(health, series_dropped=health.series_dropped + self._series_dropped))
 
     def fail(self, reason: Reason) -> None:
         """Record a failed read in the health."""
@@ -149,7 +149,7 @@ class Tracker(Generic[T]):
         self._set_health(replace(self.collection.health, stale=True))
 
     def replace_object(self, raw: bytes, *, at: float) -> tuple[Change, ...] | None:
-        """Replace one object by what was just read of it. Returns: None if it is not known or cannot be decoded."""
+        """Replace one object with JSON that was just read. Returns: None if it is not known or cannot be decoded."""
         snapshot = self.collection.snapshot
         try:
             tracked, _ = self.resource.decode(Raw(raw))
@@ -181,7 +181,7 @@ class Tracker(Generic[T]):
         return self._controller, self.resource.name
 
     def _is_outdated(self) -> bool:
-        """Whether the list may be older than a replaced object; objects that are withdrawn do not matter."""
+        """Whether the list may be older than a replaced object; irrelevant once all objects have been withdrawn."""
         return self._object_replaced and not self.collection.health.stale
 
     async def _decode(self, object_list: ObjectList, *, at: float, render_all: bool) -> tuple[Snapshot[T], ReadHealth]:
@@ -218,7 +218,7 @@ class Tracker(Generic[T]):
     def _track(
         self, decoded: T, known: TrackedObject[T] | None, saved: ProgressMark | None, *, at: float
     ) -> TrackedObject[T]:
-        """Mark, estimate and render one decoded object, then drop its events. ``saved``: its mark in the database."""
+        """Update mark, estimate and text of one decoded object; drop its events. ``saved``: its stored mark."""
         before = known.mark if known else saved
         events, families = self._settings.events, self.resource.families
         tracked = changes.follow(decoded, before, at=at, detail_for_s=events.detail_for_s)
@@ -250,7 +250,7 @@ class Tracker(Generic[T]):
         return eta.update_eta(known, decoded, self._history.typical(self._controller, kind), at=at, moved=moved)
 
     def _update_unchanged(self, tracked: TrackedObject[T], *, at: float) -> TrackedObject[T]:
-        """Update an unchanged object to a later moment: it may lose its per-task series, or have stalled."""
+        """Update what depends on the time only: the object may lose its per-task series, or have stalled."""
         rendered = tracked.rendered
         if tracked.detail_until <= at and rendered.series[DETAIL]:
             rendered = render.drop_tier(self.resource.families, rendered, DETAIL)
@@ -275,9 +275,9 @@ class Tracker(Generic[T]):
         max_series = self.resource.budget(self._settings.events).per_controller
         kept, dropped = render.apply_budget(self.resource.families, rendered, max_series=max_series)
         dropped += sum(each.dropped for each in rendered.values())
-        if dropped and not self._dropped:
+        if dropped and not self._series_dropped:
             self._log.warning("series_dropped", resource=self.resource.name, series=dropped)
-        self._dropped = dropped
+        self._series_dropped = dropped
         pieces: list[Piece] = []
         texts = render.join_by_family(self.resource.families, kept.values())
         for known, text in zip(self.collection.pieces, texts, strict=True):
@@ -286,7 +286,7 @@ class Tracker(Generic[T]):
         return tuple(pieces)
 
     def _set_snapshot(self, snapshot: Snapshot[T]) -> None:
-        """Replace snapshot and pieces in one step of the event loop; for a snapshot in which few objects differ."""
+        """Replace snapshot and pieces without yielding to the event loop; for a few changed objects."""
         pieces = self.collection.pieces
         if not self.collection.health.stale:
             rendered = {uuid: tracked.rendered for uuid, tracked in snapshot.objects.items()}
@@ -296,7 +296,7 @@ class Tracker(Generic[T]):
         self.collection = replace(self.collection, snapshot=snapshot, pieces=pieces)
 
     def _save_marks(self, snapshot: Snapshot[T]) -> None:
-        """Save the marks of all objects; undecodable ones keep theirs, as they may become decodable without a move."""
+        """Save the marks of all objects; undecodable ones keep theirs, in case they become decodable later."""
         saved = self._marks.of(*self._identity)
         undecodable = {uuid: saved[uuid] for uuid in snapshot.undecodable if uuid in saved}
         self._marks.set(*self._identity, undecodable | {uuid: each.mark for uuid, each in snapshot.objects.items()})

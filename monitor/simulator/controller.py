@@ -1,4 +1,4 @@
-"""One simulated Controller with its socket: what tests, scenarios and commands use."""
+"""One simulated Controller with its socket: the interface for tests, scenarios and commands."""
 
 import ssl
 from collections.abc import Mapping
@@ -89,8 +89,8 @@ class SimulatedController(ControllerState):
         **more: Any,  # noqa: ANN401  the other fields of UploadSpec
     ) -> str:
         """Add an upload that starts now or ``started_ago`` seconds before; return the uuid of its image."""
-        known = {"kind": kind, "outcome": outcome, "duration": duration, "started_ago": started_ago}
-        return self.add_upload(msgspec.convert({"name": name, **known, **more}, UploadSpec))
+        options = {"kind": kind, "outcome": outcome, "duration": duration, "started_ago": started_ago}
+        return self.add_upload(msgspec.convert({"name": name, **options, **more}, UploadSpec))
 
     def put(self, image: Mapping[str, object]) -> str:
         """Serve this object exactly as it is; return its key: the uuid, or an invented one where it has none."""

@@ -1,4 +1,4 @@
-"""Faults while a response is sent: slow, torn, padded, or with a wrong Content-Length. Pure."""
+"""Faults while a response is sent: slow, cut off, padded, or with a wrong Content-Length. Pure."""
 
 import zlib
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ class Delivery:
     ``send_bytes``: how much of the body is sent (None: all of it; 0 with ``close``: not even a status line).
     ``close``: how the connection ends afterwards (empty: it stays open). ``content_length``: the one in the header
     (None: the true one). ``padding_bytes``: white space sent after the body. ``piece_bytes``: the size of one write,
-    with ``pause_s`` between two of them (0: one write).
+    with ``pause_s`` between two of them (0: one write). ``delay_s``: how long the response is held back.
     """
 
     response: HttpResponse
@@ -48,22 +48,22 @@ def drip_feed(delivery: Delivery, fault: Fault) -> Delivery:
 
 
 def slow_reply(delivery: Delivery, fault: Fault) -> Delivery:
-    """Do the work at once, and send the response after ``seconds`` (1)."""
+    """Handle the request at once, and send the response after ``seconds`` (1)."""
     return replace(delivery, delay_s=1.0 if fault.seconds is None else fault.seconds)
 
 
 def reset(delivery: Delivery, _: Fault) -> Delivery:
-    """Do the work, and reset the connection in the middle of the body."""
+    """Handle the request, and reset the connection in the middle of the body."""
     return replace(delivery, send_bytes=len(delivery.response.body) // 2, close="rst")
 
 
 def short_body(delivery: Delivery, _: Fault) -> Delivery:
-    """Do the work, and close the connection (FIN) in the middle of the body."""
+    """Handle the request, and close the connection (FIN) in the middle of the body."""
     return replace(delivery, send_bytes=len(delivery.response.body) // 2, close="fin")
 
 
 def lost_reply(delivery: Delivery, _: Fault) -> Delivery:
-    """Do the work, and close the connection without sending a byte."""
+    """Handle the request, and close the connection without sending a byte."""
     return replace(delivery, send_bytes=0, close="fin")
 
 

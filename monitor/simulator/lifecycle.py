@@ -1,9 +1,9 @@
 """
-The life of one upload, as a pure function of a plan and a simulated time.
+The Image object of one upload, as a pure function of a plan and a simulated time.
 
-A plan is tasks × nodes with offsets and an outcome. Nothing runs in the background: between two changes the object is
-the same, byte for byte, however often it is read. The events of real uploads are not published; names and order of the
-tasks are invented, their shape is the vendor's.
+A plan has one entry for each task on each node, with offsets, and an outcome. Nothing runs in the background: between
+two changes the object is the same, byte for byte, however often it is read. No events of real uploads are published, so
+the names and the order of the tasks are invented; their JSON has the shape of the vendor's API.
 """
 
 from bisect import bisect_right
@@ -78,7 +78,8 @@ class UploadPlan:
     One upload. Offsets are seconds after ``started_at``.
 
     ``base``: the fields of the Image that do not change. ``last_change``: the offset after which nothing changes, the
-    end of the upload or the begin of its stall. ``reason``: the text of a failure.
+    end of the upload or the start of its stall. ``reason``: the text of a failure. ``smooth``: whether progress grows
+    with time; otherwise it grows only when a task ends.
     """
 
     base: Json
@@ -101,7 +102,7 @@ class UploadPlan:
         return tuple(sorted(changes))
 
     def latest_change(self, now: float) -> float:
-        """Return the offset of the last change until now; the object depends on it alone. Negative before the start."""
+        """Return the offset of the last change until now; the object depends on it alone. It is -1 before the start."""
         offset = _to_millis(now - self.started_at)
         if offset >= self.last_change:
             return self.last_change
@@ -212,14 +213,14 @@ def _task_events(plan: UploadPlan, index: int, offset: float) -> Json:
     return {**events, "sub_events": steps} if steps else events
 
 
-def _steps(whole: NodeTask, names: tuple[str, ...]) -> Iterator[NodeTask]:
+def _steps(node_task: NodeTask, names: tuple[str, ...]) -> Iterator[NodeTask]:
     """Divide a task of the leader into steps, one after the other; the last one ends as the task does."""
-    length = (whole.planned_end - whole.begin) / max(1, len(names))
+    length = (node_task.planned_end - node_task.begin) / max(1, len(names))
     for index, name in enumerate(names[:-1]):
-        begin, end = whole.begin + index * length, whole.begin + (index + 1) * length
-        yield NodeTask(whole.task, whole.node, begin, end, end, SUCCESS, name)
+        begin, end = node_task.begin + index * length, node_task.begin + (index + 1) * length
+        yield NodeTask(node_task.task, node_task.node, begin, end, end, SUCCESS, name)
     for name in names[-1:]:
-        yield replace(whole, begin=whole.planned_end - length, message=whole.message or name)
+        yield replace(node_task, begin=node_task.planned_end - length, message=node_task.message or name)
 
 
 def _event(plan: UploadPlan, node_task: NodeTask, offset: float) -> Json:

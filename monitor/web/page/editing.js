@@ -22,12 +22,12 @@ import { truncate } from "./format.js";
 /** @typedef {Change & {apiVersion: string}} CheckedChange  its dry run succeeded */
 
 /**
- * What a refused request leaves to do.
+ * What the dialog offers after a request failed.
  * @typedef {{retry: () => void, draft?: Draft | undefined, isPatch?: boolean}} Fallback
  */
 
 export class ImageEditor {
-  #dialogCount = 0; // a response for a dialog that was closed is not shown in the next one
+  #dialogId = 0; // of the dialog that is open: a response for a dialog that was closed is not shown in the next one
   #isSending = false;
   #content = h("div");
 
@@ -37,7 +37,7 @@ export class ImageEditor {
     this.onPatched = onPatched;
     this.onTokenChanged = onTokenChanged;
     dialog.addEventListener("cancel", (event) => this.#isSending && event.preventDefault());
-    dialog.addEventListener("close", () => (this.#dialogCount += 1));
+    dialog.addEventListener("close", () => (this.#dialogId += 1));
   }
 
   /** @param {Entry} entry */
@@ -71,7 +71,7 @@ export class ImageEditor {
 
   /** @param {string} title @param {Entry} entry */
   #open(title, { image, controller }) {
-    this.#dialogCount += 1;
+    this.#dialogId += 1;
     const name = externalText(truncate(image.name || image.uuid, 120));
     this.#content = h("div", { class: "stack" });
     this.dialog.replaceChildren(
@@ -116,7 +116,7 @@ export class ImageEditor {
     find(form, "input:not([type=radio]), select, textarea", HTMLElement).focus();
   }
 
-  /** Step two: what the change would do. @param {Change} change */
+  /** Step two: show what the change would do. @param {Change} change */
   async #dryRun(change) {
     this.#showWaiting("Dry run: requesting what would change …");
     await this.#attempt({ draft: change.draft, retry: () => this.#dryRun(change) }, async () => {
@@ -173,19 +173,19 @@ export class ImageEditor {
   }
 
   /**
-   * Make a request that the daemon may refuse, then show its result.
+   * Make a request, then show its result or its error.
    * @param {Fallback} fallback
    * @param {() => Promise<() => void>} request returns what shows the result
    */
   async #attempt(fallback, request) {
-    const dialog = this.#dialogCount;
+    const dialog = this.#dialogId;
     let show;
     try {
       show = await request();
     } catch (error) {
       show = () => this.#showError(error, fallback);
     }
-    if (dialog === this.#dialogCount) show();
+    if (dialog === this.#dialogId) show();
   }
 
   /** @param {unknown} error @param {Fallback} fallback */
@@ -199,7 +199,7 @@ export class ImageEditor {
       this.#content.replaceChildren(box, this.#buttons(back, retryButton));
       return;
     }
-    if (status === 401) storeToken(null); // the daemon does not know it
+    if (status === 401) storeToken(null); // the daemon does not accept it
     this.onTokenChanged();
     const submit = "Use it and try again";
     /** @param {string} token */

@@ -1,6 +1,6 @@
 /**
- * The current state of the fleet, as the event stream reports it: controllers and their images. Its only writer.
- * Knows no DOM and no network. Entries are replaced, never mutated, so a view compares them by identity.
+ * The current state of the fleet, as the event stream reports it: controllers and their images. Nothing else
+ * changes it. Knows nothing of DOM and network. Entries are replaced, never mutated, so views compare them by identity.
  */
 
 import { addSample } from "./rate.js";
@@ -28,11 +28,11 @@ export class Fleet {
   controllers = new Map();
   /** @type {Map<string, Entry>} */
   entries = new Map();
-  /** Whether a first state was applied. */
+  /** Whether any state has been applied. */
   loaded = false;
 
   /**
-   * Replace everything.
+   * Replace all controllers and entries.
    * @param {StateMessage} state
    * @returns {Transition[]} since the last state or change; none for the first state
    */

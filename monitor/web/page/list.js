@@ -1,6 +1,6 @@
 /**
  * The table of images. Of thousands, only those near the screen are drawn: a first screenful, and more on scrolling.
- * Owns the rows of the table: one per image, moved rather than recreated; a row that is free is reused for another image.
+ * Owns the rows of the table: one per image, moved rather than recreated. A row whose image is no longer shown is reused.
  */
 
 import { find, h, setText, setVisible } from "./dom.js";
@@ -16,7 +16,7 @@ const ROWS_PER_CLICK = 100; // on "Show more"
 const MAX_FREE_ROWS = 200;
 const SCROLL_AHEAD = "800px"; // about a screen
 
-/** @typedef {{group: Group, count: number, entries: RankedEntry[]}} VisibleGroup `count`: with those not shown */
+/** @typedef {{group: Group, count: number, entries: RankedEntry[]}} VisibleGroup `count` includes entries that are not shown */
 
 /**
  * @typedef {object} ListParts
@@ -27,7 +27,7 @@ const SCROLL_AHEAD = "800px"; // about a screen
  */
 
 export class ImageList {
-  /** Those that are shown, by the entry's key. @type {Map<string, Row>} */
+  /** The rows in the table, by the entry's key. @type {Map<string, Row>} */
   #rows = new Map();
   /** @type {Row[]} */
   #freeRows = [];
@@ -63,7 +63,7 @@ export class ImageList {
     this.button.addEventListener("click", () => this.#grow(ROWS_PER_CLICK));
   }
 
-  /** Back to the first rows: the filter changed. */
+  /** Show only the first rows again, because the filter changed. */
   reset() {
     this.#limit = FIRST_ROWS;
   }
@@ -72,7 +72,7 @@ export class ImageList {
   #grow(step) {
     if (this.#limit >= this.#total) return;
     this.#limit += step;
-    this.endObserver.unobserve(this.more); // makes it report again, also if the end is still in sight
+    this.endObserver.unobserve(this.more); // the observer then reports again, even if the end is still in sight
     this.endObserver.observe(this.more);
     this.redraw();
   }
@@ -164,7 +164,7 @@ export class ImageList {
     }
   }
 
-  /** Put these into the table, in this order; move only what stands elsewhere. @param {HTMLTableRowElement[]} elements */
+  /** Put these rows into the table, in this order; move only those that are elsewhere. @param {HTMLTableRowElement[]} elements */
   #place(elements) {
     const kept = new Set(elements);
     for (const { element } of this.#headings.values()) if (!kept.has(element)) element.remove();
