@@ -63,15 +63,15 @@ class _ImageView:
         self._controllers = controllers
         self._controller = controller
 
-    def annotated(self) -> None:
+    def update_annotations(self) -> None:
         if poller := self._poller():
             poller.update_annotations()
 
-    def replaced(self, raw: bytes) -> None:
+    def replace_image(self, raw: bytes) -> None:
         if poller := self._poller():
             poller.replace_object("image", raw)
 
-    def nudge(self) -> None:
+    def poll_soon(self) -> None:
         if poller := self._poller():
             poller.poll_soon()
 
@@ -110,8 +110,8 @@ class Controllers:
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to poll, in tasks of the group. A controller that is added later is polled at once."""
         self._tasks = tasks
-        for place, managed in enumerate(self._managed.values()):
-            self._start_polling(managed, first_in_s=place * min(_SPREAD_EACH_S, _SPREAD_S / len(self._managed)))
+        for index, managed in enumerate(self._managed.values()):
+            self._start_polling(managed, first_in_s=index * min(_SPREAD_EACH_S, _SPREAD_S / len(self._managed)))
 
     def stop(self) -> None:
         """Stop all polling. Sessions stay open for PATCHes in flight."""
@@ -146,24 +146,26 @@ class Controllers:
         """
         wanted = {controller.name: controller for controller in config.controllers}
         kept = {name for name, managed in self._managed.items() if wanted.get(name) == managed.controller}
-        gone = {name: self._managed.pop(name) for name in tuple(self._managed) if name not in kept}
+        outdated = {name: self._managed.pop(name) for name in tuple(self._managed) if name not in kept}
         self._limiter = PollLimiter(config.poll.concurrency)
         for managed in self._managed.values():
             self._set_limits(managed, config)
-        self._draining.extend(gone.values())
+        self._draining.extend(outdated.values())
         await _stop_polling(self._draining)
         for name, controller in wanted.items():
             if name not in kept:
-                known = self._previous_entry(gone.get(name), controller)
+                known = self._previous_entry(outdated.get(name), controller)
                 self._managed[name] = await self._open(controller, config, known)
-        self._remove(gone.keys() - wanted.keys())
+        self._remove(outdated.keys() - wanted.keys())
         self._managed = {name: self._managed[name] for name in wanted}
-        self.targets |= {name: self._target(managed) for name, managed in self._managed.items() if name not in kept}
+        self.targets |= {
+            name: self._write_target(managed) for name, managed in self._managed.items() if name not in kept
+        }
         self.tenants |= {name: controller.tenant for name, controller in wanted.items()}
         await self._drain()
         new = wanted.keys() - kept
-        changed = tuple(sorted(new & gone.keys()))
-        return Difference(tuple(sorted(new - gone.keys())), changed, tuple(sorted(gone.keys() - wanted.keys())))
+        changed = tuple(sorted(new & outdated.keys()))
+        return Difference(tuple(sorted(new - outdated.keys())), changed, tuple(sorted(outdated.keys() - wanted.keys())))
 
     def update_annotations(self) -> None:
         """Render the annotations again, after the database was read again."""
@@ -181,7 +183,7 @@ class Controllers:
             name = f"poll:{managed.controller.name}"
             managed.task = self._tasks.create_task(managed.poller.run(first_in_s=first_in_s), name=name)
 
-    def _target(self, managed: ManagedController) -> WriteTarget:
+    def _write_target(self, managed: ManagedController) -> WriteTarget:
         return WriteTarget(managed.writer, _ImageView(self, managed.controller))
 
     async def _drain(self) -> None:
@@ -200,17 +202,17 @@ class Controllers:
                 await managed.writer.wait_idle()
         await self._close([managed])
 
-    async def _close(self, ending: Collection[ManagedController]) -> None:
+    async def _close(self, closing: Collection[ManagedController]) -> None:
         """Log out of all at once, then close their connections and forget them."""
-        for managed in ending:
+        for managed in closing:
             managed.writer.refuse_new()
         try:
             async with asyncio.timeout(_SHUTDOWN_TIMEOUT_S), asyncio.TaskGroup() as tasks:
-                for client in _clients(ending):
+                for client in _clients(closing):
                     tasks.create_task(client.log_out(), name="log-out")
         except TimeoutError:
             log.warning("log_out_incomplete", after_s=_SHUTDOWN_TIMEOUT_S)
-        for managed in ending:
+        for managed in closing:
             await managed.sessions.aclose()
             self._draining.remove(managed)
 
@@ -221,9 +223,9 @@ class Controllers:
             client.set_limits(timeout_s=poll.timeout_s, max_response=poll.max_response)
         managed.poller.apply_settings(poll, _tracking(config), self._limiter)
 
-    def _previous_entry(self, gone: ManagedController | None, controller: Controller) -> Entry | None:
+    def _previous_entry(self, outdated: ManagedController | None, controller: Controller) -> Entry | None:
         """Give the entry of the controller before its settings changed; None: it was another controller, or none."""
-        if gone is None or not _is_same_controller(gone.controller, controller):
+        if outdated is None or not _is_same_controller(outdated.controller, controller):
             return None
         return self._fleet.entries[controller.name]
 
@@ -289,17 +291,17 @@ def _is_same_controller(one: Controller, other: Controller) -> bool:
     return (one.url, one.tenant) == (other.url, other.tenant)
 
 
-async def _stop_polling(ending: list[ManagedController]) -> None:
+async def _stop_polling(closing: list[ManagedController]) -> None:
     """Stop polling them, and wait until their tasks have ended: the entry of a controller has one writer."""
-    for managed in ending:
+    for managed in closing:
         managed.poller.retire()
-    if tasks := [managed.task for managed in ending if managed.task]:
+    if tasks := [managed.task for managed in closing if managed.task]:
         _, slow = await asyncio.wait(tasks, timeout=_SHUTDOWN_TIMEOUT_S)
         for task in slow:
             task.cancel()
         await asyncio.wait(tasks)
 
 
-def _clients(ending: Iterable[ManagedController]) -> Iterator[Client]:
-    for managed in ending:
+def _clients(closing: Iterable[ManagedController]) -> Iterator[Client]:
+    for managed in closing:
         yield from {managed.client, managed.writer}

@@ -51,7 +51,7 @@ async def read_settled(load: Callable[[], Config], timing: ReloadTiming = Reload
     """
     changed: list[Path] = []
     for _ in range(timing.give_up_after):
-        read = await asyncio.to_thread(_try, load)
+        read = await asyncio.to_thread(_load_or_error, load)
         await asyncio.sleep(timing.settle_s)
         now = await asyncio.to_thread(file_states, read.file_states)
         changed = [path for path, state in read.file_states.items() if now[path] != state]
@@ -64,7 +64,7 @@ async def read_settled(load: Callable[[], Config], timing: ReloadTiming = Reload
     raise ConfigError(tuple(f"{printable(str(path))}: changed while it was read, {expected}" for path in changed))
 
 
-def _try(load: Callable[[], Config]) -> Config | ConfigError:
+def _load_or_error(load: Callable[[], Config]) -> Config | ConfigError:
     try:
         return load()
     except ConfigError as error:
@@ -102,7 +102,7 @@ class Reloader:
         self._lock = asyncio.Lock()
         self._requested = asyncio.Event()
         self._logged_problems: tuple[str, ...] = ()
-        self._seen = self._read = _watched_when_read(config)
+        self._states_seen = self._states_read = _watched_when_read(config)
         """The watched files at the last look of the watcher, and as they were last read."""
         self._retry_at: float | None = None
         self._mark_succeeded()
@@ -119,18 +119,18 @@ class Reloader:
         """
         async with self._lock:
             self._logged_problems = ()  # each request has its problems in the log
-            with self._announced():
+            with self._notifying():
                 return await self._apply_checked(await self._read_checked())
 
     async def _reload_changed(self) -> None:
         """Raises: ConfigError; the watcher tries again later."""
         async with self._lock:
             config = await self._read_checked()
-            with self._announced():
+            with self._notifying():
                 await self._apply_checked(config)
 
     @contextmanager
-    def _announced(self) -> Iterator[None]:
+    def _notifying(self) -> Iterator[None]:
         self._on_begin()
         try:
             yield
@@ -140,7 +140,7 @@ class Reloader:
     async def _read_checked(self) -> Config:
         try:
             config = await read_settled(self._load, self._timing)
-            _refuse_restart(self._config, config)
+            _reject_restart_changes(self._config, config)
         except ConfigError as error:
             self._metrics.reload_successful.set(0)
             if error.problems != self._logged_problems:
@@ -152,7 +152,7 @@ class Reloader:
     async def _apply_checked(self, config: Config) -> Difference:
         difference = await self._apply(config)
         self._config = config
-        self._seen = self._read = _watched_when_read(config)
+        self._states_seen = self._states_read = _watched_when_read(config)
         self._retry_at = None
         self._mark_succeeded()
         log.info("reloaded", added=difference.added, changed=difference.changed, removed=difference.removed)
@@ -174,25 +174,25 @@ class Reloader:
                     self._requested.clear()
                     await self.reload()
                 else:
-                    await self.look()
+                    await self.check_files()
             except ConfigError:  # it was logged
                 continue
             except Exception:  # decision 5: the configuration that runs is better than no daemon
                 self._metrics.reload_successful.set(0)
                 log.exception("reload_bug")
 
-    async def look(self) -> None:
+    async def check_files(self) -> None:
         """
         Look at the watched files once, and reload if they have changed and then stayed the same.
 
         Raises: ConfigError; it is tried again after ``retry_interval_s``, or when another of them changes.
         """
-        before, self._seen = self._seen, await asyncio.to_thread(_watched_now, self._config)
+        before, self._states_seen = self._states_seen, await asyncio.to_thread(_watched_now, self._config)
         now = asyncio.get_running_loop().time()
         retry = self._retry_at is not None and now >= self._retry_at
-        if self._seen != before or (self._seen == self._read and not retry):
+        if self._states_seen != before or (self._states_seen == self._states_read and not retry):
             return
-        self._read, self._retry_at = self._seen, None  # a bug is not repeated every few seconds
+        self._states_read, self._retry_at = self._states_seen, None  # a bug is not repeated every few seconds
         try:
             await self._reload_changed()
         except ConfigError:
@@ -217,7 +217,7 @@ def _watched_when_read(config: Config) -> _Watched:
     return {path: config.file_states.get(path) for path in watched}
 
 
-def _refuse_restart(before: Config, after: Config) -> None:
+def _reject_restart_changes(before: Config, after: Config) -> None:
     """Raises: ConfigError for what only a restart can change."""
     file = printable(str(after.files[0]))
     problems = [f"{file}: {problem}" for problem in check_restart(Settings, before, after)]

@@ -82,7 +82,7 @@ class Patcher:
             raise
         if request.patch.annotations and not request.dry_run:
             await self._record(request, Outcome(outcome="done", changes=preview.changes))
-            self._target(request).view.annotated()
+            self._target(request).view.update_annotations()
         return preview
 
     def _target(self, request: PatchRequest) -> WriteTarget:
@@ -128,7 +128,7 @@ class Patcher:
         if request.dry_run:
             return await self._dry_run(request, writer)
         number = await self._audit_log.begin(request.intent, at=self._now())
-        async with self._finishing_failures(request, number, target.view):
+        async with self._recording_failures(request, number, target.view):
             preview = await self._check(request, writer)
             body = encode_adjustment(adjustment, content(preview.raw))
             reply = await writer.patch_image(request.uuid, body, api_version=request.api_version)
@@ -171,7 +171,7 @@ class Patcher:
         return preview
 
     @asynccontextmanager
-    async def _finishing_failures(self, request: PatchRequest, number: int, view: ImageView) -> AsyncIterator[None]:
+    async def _recording_failures(self, request: PatchRequest, number: int, view: ImageView) -> AsyncIterator[None]:
         """
         Write the outcome of any failure up to the Controller's reply, and refuse the request.
 
@@ -182,14 +182,14 @@ class Patcher:
         except PollError as error:
             kind, refusal = classify_failure(request.controller, error)
             if kind == "unknown":
-                view.nudge()
+                view.poll_soon()
             await self._try_finish(request, number, Outcome(outcome=kind, answer=error.status, detail=str(error)))
             raise refusal from error
         except Refusal as refusal:
             await self._try_finish(request, number, Outcome(outcome="refused", detail=refusal.detail))
             raise
         except Exception as bug:
-            view.nudge()
+            view.poll_soon()
             await self._try_finish(request, number, Outcome(outcome="unknown", detail=type(bug).__name__))
             raise
 
@@ -234,9 +234,9 @@ async def _read_back(writer: ImageWriter, uuid: str, reply: bytes) -> bytes | No
 def _show(raw: bytes | None, view: ImageView) -> None:
     """Show what the Controller sent, never what we computed; without it, the next poll is made at once."""
     if raw is None:
-        view.nudge()
+        view.poll_soon()
     else:
-        view.replaced(raw)
+        view.replace_image(raw)
 
 
 def _apply_changes(preview: PatchResult) -> bytes:

@@ -52,13 +52,13 @@ class AuditReader(Protocol):
 class ImageView(Protocol):
     """What shows the images of a controller: metrics, API and events."""
 
-    def annotated(self) -> None:
+    def update_annotations(self) -> None:
         """Show the present annotations."""
 
-    def replaced(self, raw: bytes) -> None:
+    def replace_image(self, raw: bytes) -> None:
         """Show this image, which was just read from the Controller, and poll soon."""
 
-    def nudge(self) -> None:
+    def poll_soon(self) -> None:
         """Poll soon: an image may have changed on the Controller."""
 
 

@@ -127,7 +127,7 @@ class AuditLog:
             pair = draft_pair(intent, outcome, number=head[0] + 1, at=at)
             written = await audit_queries.append(connection, head, *pair)
             after = await _change_annotations(connection, intent, annotations)
-        self._show(intent, after)
+        self._set_annotations(intent, after)
         self._log_records(intent.request_id, *written)
         return head[0] + 1
 
@@ -212,7 +212,7 @@ class AuditLog:
             written = await audit_queries.append(connection, head, *drafts)
             after = await _change_annotations(connection, finished.intent, finished.annotations if drafts else None)
         self._in_flight.discard(finished.number)
-        self._show(finished.intent, after)
+        self._set_annotations(finished.intent, after)
         self._log_records(finished.intent.request_id, *written)
 
     async def _close_abandoned(self) -> None:
@@ -233,7 +233,7 @@ class AuditLog:
     def _outcome_of_abandoned(self, intent: Record) -> Outcome:
         return _NOT_STARTED if self._unconfirmed.get(intent.number) == intent.text else _ABANDONED
 
-    def _show(self, intent: Intent, after: Mapping[str, str] | None) -> None:
+    def _set_annotations(self, intent: Intent, after: Mapping[str, str] | None) -> None:
         """Replace an image's annotations in memory by those that were committed. None: they did not change."""
         if after is None:
             return

@@ -22,7 +22,7 @@ from monitor.metrics.pieces import Bundle, Piece, piece
 from monitor.model.snapshot import Change
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.resources import RESOURCES, AnyResource
-from monitor.web.stream import messages as live
+from monitor.web.stream import messages
 from monitor.web.stream.messages import ChangeMessage, Part, Seen
 
 FLUSH_INTERVAL_S: Final = 0.2  # changes within it are sent together: too short to notice, and each write costs
@@ -157,7 +157,7 @@ class EventStream:
         if seen is None or entry is None:
             return None
         if cached is None or cached[0] is not seen:
-            cached = self._states[name] = seen, piece(msgspec.json.encode(live.whole(entry, self._resources)))
+            cached = self._states[name] = seen, piece(msgspec.json.encode(messages.full_part(entry, self._resources)))
             await asyncio.sleep(0)  # there may be a thousand controllers: let other tasks run
         return cached[1]
 
@@ -194,9 +194,9 @@ class EventStream:
         if entry is None:
             self._states.pop(name, None)
             return Part(controller=name, removed=True) if self._sent.pop(name, None) else None
-        part = live.difference(sent, entry, self._resources)
+        part = messages.difference(sent, entry, self._resources)
         if part or name not in self._sent:
-            self._sent[name] = live.seen_of(entry)
+            self._sent[name] = messages.seen_of(entry)
         return part
 
     def _append(self, part: Part) -> None:

@@ -97,7 +97,7 @@ def seen_of(entry: Entry) -> Seen:
     )
 
 
-def whole(entry: Entry, resources: Iterable[AnyResource]) -> Part:
+def full_part(entry: Entry, resources: Iterable[AnyResource]) -> Part:
     """All that there is to tell of a controller."""
     parts = {}
     for resource in resources:
