@@ -1,15 +1,15 @@
 """
 The composition root: builds every object from a config, and opens, runs and stops them in order.
 
-Order of the end: not ready → pollers stopped → PATCHes in flight completed → logged out of every controller → marks
-written.
+Order of the shutdown: report not ready → stop the pollers → complete the PATCHes in flight → log out of every
+controller → write the progress marks.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from random import Random  # noqa: TID251  the type of an argument; cli.py makes the one there is
+from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
 from socket import socket
 
 import msgspec
@@ -34,7 +34,7 @@ from monitor.web.server import Listener, Runner
 from monitor.web.stream.feed import EventStream
 
 MAX_REQUESTS_PER_PATCH = 5  # a log-in, a read, the change, and the log-in and the change again when the session ended
-_SHUTDOWN_TIMEOUT_S = 2.0  # for the last marks: a database that does not answer must not hold up the end
+_SHUTDOWN_TIMEOUT_S = 2.0  # for the last progress marks: a database that does not answer must not delay the shutdown
 
 log = structlog.get_logger()
 
@@ -103,7 +103,7 @@ async def running(
     self_metrics.event_readers.set_function(lambda: float(event_stream.readers))
 
     async def apply(config: Config) -> Difference:
-        """Nothing here fails, and before the first await access, TLS and streams have changed together."""
+        """Must not fail. Access, TLS and streams change before the first await, so that no request sees a mixture."""
         authenticator.set_config(config)
         listener.set_tls_context(config.web.tls_context if config.web else None)
         event_stream.stalled_after_s = config.stalled_after_s
@@ -175,7 +175,7 @@ async def running(
 
 async def _open_store(store: Store, stack: AsyncExitStack) -> None:
     """
-    Open the database. A database that does not answer does not stop the start: only writes need it.
+    Open the database. Without it the daemon starts all the same: only writes need it.
 
     Raises: MonitorError when a newer version wrote it, for which waiting does not help.
     """

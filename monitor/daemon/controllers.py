@@ -1,5 +1,5 @@
 """
-The configured controllers, each with its sessions and poller: added, changed and removed while the others run on.
+The configured controllers, each with its sessions and poller. A reload adds, changes or removes single ones.
 
 Owns clients, pollers and their tasks, and the write targets that the patcher reads. Knows nothing of our web server.
 """
@@ -7,7 +7,7 @@ Owns clients, pollers and their tasks, and the write targets that the patcher re
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
-from random import Random  # noqa: TID251  the type of an argument; app.py makes the one there is
+from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
 
 import structlog
 from msgspec import Struct
@@ -26,9 +26,7 @@ from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import Tracker, TrackingSettings
 from monitor.store import Store
 
-_SHUTDOWN_TIMEOUT_S = (
-    2.0  # for all log-outs together: a controller that does not answer must not hold up the end of the process
-)
+_SHUTDOWN_TIMEOUT_S = 2.0  # for all log-outs together: a controller that does not answer must not delay the shutdown
 _SPREAD_S = 10.0  # the first polls of a large fleet are spread over this time
 _SPREAD_EACH_S = 0.02  # and those of a small fleet over this much per controller
 
@@ -37,9 +35,11 @@ log = structlog.get_logger()
 
 class ManagedController(Struct, eq=False):
     """
-    One controller with its clients and its poller. ``writer``: the same client, or that of the account that writes.
+    One controller with its clients and its poller.
 
-    ``timeout_s``: of one request. ``draining``: closes its sessions after the PATCH that is in flight.
+    ``writer``: the client for PATCHes: ``client``, or one that is logged in with the account of ``write``.
+    ``timeout_s``: of one request. ``task``: runs the poller. ``draining``: the task that closes the sessions after the
+    PATCH in flight.
     """
 
     controller: Controller
@@ -80,7 +80,7 @@ class _ImageView:
 
 
 class Controllers:
-    """Empty until ``apply_config``. ``targets`` and ``tenants``: by controller name, always the present ones."""
+    """Empty until ``apply_config``. ``targets`` and ``tenants``: by controller name; reloads update them in place."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class Controllers:
         """Stop all polling. Sessions stay open for PATCHes in flight."""
         self._tasks = None
         polling = [managed.task for managed in self._managed.values()]
-        # The other draining ones are logging out, which is short.
+        # The other draining controllers are already logging out, which has a timeout.
         waiting = [managed.draining for managed in self._draining if managed.writer.busy]
         for task in filter(None, polling + waiting):
             task.cancel()
@@ -133,13 +133,13 @@ class Controllers:
         return max((managed.poller.overdue_s for managed in self._managed.values()), default=0.0)
 
     def poller_of(self, controller: Controller) -> Poller | None:
-        """Give the present poller of this controller; None: it was removed, or its name belongs to another one."""
+        """Return the present poller of this controller; None: it was removed, or its name belongs to another one."""
         managed = self._managed.get(controller.name)
         return managed.poller if managed and _is_same_controller(managed.controller, controller) else None
 
     async def apply_config(self, config: Config) -> Difference:
         """
-        Watch the controllers of this configuration. One with equal settings keeps its session and its schedule.
+        Poll the controllers of this configuration. One with equal settings keeps its session and its schedule.
 
         A changed one keeps its images and counters, unless its URL or tenant changed. A PATCH in flight is completed
         with the settings it began with; its session ends after it, and this method does not wait for it.
@@ -187,7 +187,7 @@ class Controllers:
         return WriteTarget(managed.writer, _ImageView(self, managed.controller))
 
     async def _drain(self) -> None:
-        """Close each draining one, now or after its PATCH in flight; at the end ``close`` closes the others."""
+        """Close each draining controller, now or after its PATCH in flight. ``close`` closes those left at shutdown."""
         busy = [managed for managed in self._draining if managed.draining or managed.writer.busy]
         for managed in busy:
             if self._tasks and not managed.draining:
@@ -196,14 +196,14 @@ class Controllers:
         await self._close([managed for managed in self._draining if managed not in busy])
 
     async def _close_when_idle(self, managed: ManagedController) -> None:
-        """Close one after its PATCH in flight, whose requests have deadlines."""
+        """Close it after its PATCH in flight, at the latest when that must have timed out."""
         with suppress(TimeoutError):
             async with asyncio.timeout(MAX_REQUESTS_PER_POLL * managed.timeout_s):
                 await managed.writer.wait_idle()
         await self._close([managed])
 
     async def _close(self, closing: Collection[ManagedController]) -> None:
-        """Log out of all at once, then close their connections and forget them."""
+        """Log out of all at the same time, then close their connections."""
         for managed in closing:
             managed.writer.refuse_new()
         try:
@@ -224,7 +224,7 @@ class Controllers:
         managed.poller.apply_settings(poll, _tracking(config), self._limiter)
 
     def _previous_entry(self, outdated: ManagedController | None, controller: Controller) -> Entry | None:
-        """Give the entry of the controller before its settings changed; None: it was another controller, or none."""
+        """Return the entry from before the settings changed; None: there is none, or of another Controller."""
         if outdated is None or not _is_same_controller(outdated.controller, controller):
             return None
         return self._fleet.entries[controller.name]
@@ -292,7 +292,7 @@ def _is_same_controller(one: Controller, other: Controller) -> bool:
 
 
 async def _stop_polling(closing: list[ManagedController]) -> None:
-    """Stop polling them, and wait until their tasks have ended: the entry of a controller has one writer."""
+    """Stop polling, and wait for the tasks: only one poller may write the entry of a controller."""
     for managed in closing:
         managed.poller.retire()
     if tasks := [managed.task for managed in closing if managed.task]:

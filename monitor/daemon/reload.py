@@ -1,8 +1,8 @@
 """
-The one owner of the configuration while the daemon runs: config file, controller files, and web configuration.
+Reload the configuration while the daemon runs: config file, controller files, and web configuration.
 
-Start, SIGHUP, ``POST /-/reload`` and the watcher of the files take one path: read everything → check → compare with
-what runs → apply all or nothing. What one of them refuses, each refuses, with the same words, and nothing is applied.
+SIGHUP, ``POST /-/reload`` and the watcher of the files take one path: read everything → check → compare with the
+running configuration → apply all or nothing. They, and the start, reject a bad configuration with the same messages.
 
 A file that is being written is never applied: it may be good YAML that gives access to every client. So each file must
 look the same just before it was read and a while later; ``read_settled`` repeats the reading until they all do.
@@ -34,7 +34,7 @@ class ReloadTiming(Struct, frozen=True, kw_only=True):
     """In seconds."""
 
     watch_interval_s: float = 1.0
-    """How often the watcher looks at the files. It reads them when two looks in a row show the same change."""
+    """How often the watcher checks the files. It reads them when two checks in a row find the same change."""
     settle_s: float = 0.25
     """How long each file must stay the same after it was read."""
     give_up_after: int = 20
@@ -73,10 +73,10 @@ def _load_or_error(load: Callable[[], Config]) -> Config | ConfigError:
 
 class Reloader:
     """
-    Owns the configuration that runs.
+    Owns the running configuration.
 
-    ``load``: reads the files; may block. ``apply``: puts a checked configuration to use, and must not fail.
-    ``on_begin``, ``on_end``: called around each reload that was requested, and each of the watcher that is applied.
+    ``load``: reads the files; may block. ``apply``: applies a checked configuration; must not fail.
+    ``on_begin``, ``on_end``: called before and after each requested reload, and each that the watcher applies.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Reloader:
         self._requested = asyncio.Event()
         self._logged_problems: tuple[str, ...] = ()
         self._states_seen = self._states_read = _watched_when_read(config)
-        """The watched files at the last look of the watcher, and as they were last read."""
+        """The watched files at the last check of the watcher, and as they were last read."""
         self._retry_at: float | None = None
         self._mark_succeeded()
 
@@ -115,10 +115,10 @@ class Reloader:
         """
         Apply the configuration as its files are now.
 
-        Raises: ConfigError with every problem; the configuration that runs stays.
+        Raises: ConfigError with every problem; the running configuration stays in use.
         """
         async with self._lock:
-            self._logged_problems = ()  # each request has its problems in the log
+            self._logged_problems = ()  # a request logs its problems even if they are the same as before
             with self._notifying():
                 return await self._apply_checked(await self._read_checked())
 
@@ -177,15 +177,15 @@ class Reloader:
                     await self.check_files()
             except ConfigError:  # it was logged
                 continue
-            except Exception:  # decision 5: the configuration that runs is better than no daemon
+            except Exception:  # a bug in a reload must not end the daemon
                 self._metrics.reload_successful.set(0)
                 log.exception("reload_bug")
 
     async def check_files(self) -> None:
         """
-        Look at the watched files once, and reload if they have changed and then stayed the same.
+        Check the watched files once, and reload if they have changed and then stayed the same.
 
-        Raises: ConfigError; it is tried again after ``retry_interval_s``, or when another of them changes.
+        Raises: ConfigError; the reload is retried after ``retry_interval_s``, or when a watched file changes.
         """
         before, self._states_seen = self._states_seen, await asyncio.to_thread(_watched_now, self._config)
         now = asyncio.get_running_loop().time()
@@ -205,7 +205,7 @@ _Watched = Mapping[Path, FileState]
 
 def _watched_now(config: Config) -> _Watched:
     """
-    Look at the controller files and those of the web configuration.
+    Return the states of the controller files and of the files of the web configuration.
 
     The config file itself is not watched: an operator may save it half edited.
     """

@@ -21,7 +21,7 @@ class ImageWriter(Protocol):
         """Read one image as it is now. Raises: PollError."""
 
     async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
-        """Change an image, in one try. Raises: PollError; Unanswered when it is unknown whether the change was made."""
+        """Change an image, without retries. Raises: PollError; Unanswered when it may have been changed or not."""
 
 
 class AuditLog(Protocol):
@@ -50,10 +50,10 @@ class AuditReader(Protocol):
 
 
 class ImageView(Protocol):
-    """What shows the images of a controller: metrics, API and events."""
+    """The images of a controller as metrics, API and events show them."""
 
     def update_annotations(self) -> None:
-        """Show the present annotations."""
+        """Show the annotations as they are now."""
 
     def replace_image(self, raw: bytes) -> None:
         """Show this image, which was just read from the Controller, and poll soon."""

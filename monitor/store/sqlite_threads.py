@@ -87,7 +87,7 @@ class Connection(aiosqlite.Connection):
 
     def _abandon(self) -> None:
         if self._running and self._connection is not None:
-            self._connection.interrupt()  # or all callers would wait for the end of a slow query
+            self._connection.interrupt()  # otherwise `wait` takes as long as a slow query
             self._tx.put_nowait((None, partial(_roll_back, self._connection, self._cursors)))
         self.stop()
 
