@@ -1,15 +1,15 @@
 """
 The composition root: builds every object from a config, and opens, runs and stops them in order.
 
-Order of the end: not ready → pollers stopped → PATCHes in flight completed → logged out of every controller → marks
-written.
+Order of the shutdown: report not ready → stop the pollers → complete the PATCHes in flight → log out of every
+controller → write the progress marks.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from random import Random  # noqa: TID251  the type of an argument; cli.py makes the one there is
+from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
 from socket import socket
 
 import msgspec
@@ -34,7 +34,7 @@ from monitor.web.server import Listener, Runner
 from monitor.web.stream.feed import EventStream
 
 MAX_REQUESTS_PER_PATCH = 5  # a log-in, a read, the change, and the log-in and the change again when the session ended
-_SHUTDOWN_TIMEOUT_S = 2.0  # for the last marks: a database that does not answer must not hold up the end
+_SHUTDOWN_TIMEOUT_S = 2.0  # for the last progress marks: a database that does not answer must not delay the shutdown
 
 log = structlog.get_logger()
 
@@ -76,7 +76,7 @@ async def running(
     ``limits``: of the web server. ``resources``: the kinds of object to poll.
     Raises: MonitorError when it cannot listen, or a newer version wrote the database.
     """
-    own, fleet = SelfMetrics(), Fleet()
+    self_metrics, fleet = SelfMetrics(), Fleet()
 
     def update_annotations() -> None:
         controllers.update_annotations()
@@ -84,14 +84,14 @@ async def running(
     store = Store(
         config.database,
         now=now,
-        on_audit_failure=own.audit_write_failures.inc,
+        on_audit_failure=self_metrics.audit_write_failures.inc,
         on_annotations_read=update_annotations,
     )
-    heartbeat = Heartbeat(own)
+    heartbeat = Heartbeat(self_metrics)
     stopping = asyncio.Event()
-    own.store_up.set_function(lambda: float(store.up))
+    self_metrics.store_up.set_function(lambda: float(store.up))
     controllers = Controllers(fleet, store, now=now, rng=rng, resources=resources)
-    authenticator = Authenticator(config, own, clock=asyncio.get_running_loop().time)
+    authenticator = Authenticator(config, self_metrics, clock=asyncio.get_running_loop().time)
     event_stream = EventStream(
         fleet,
         resources,
@@ -100,10 +100,10 @@ async def running(
         max_readers=limits.max_readers,
         max_buffered_events=limits.max_buffered_events,
     )
-    own.event_readers.set_function(lambda: float(event_stream.readers))
+    self_metrics.event_readers.set_function(lambda: float(event_stream.readers))
 
     async def apply(config: Config) -> Difference:
-        """Nothing here fails, and before the first await access, TLS and streams have changed together."""
+        """Must not fail. Access, TLS and streams change before the first await, so that no request sees a mixture."""
         authenticator.set_config(config)
         listener.set_tls_context(config.web.tls_context if config.web else None)
         event_stream.stalled_after_s = config.stalled_after_s
@@ -118,7 +118,7 @@ async def running(
         config,
         load or (lambda: config),
         apply,
-        own,
+        self_metrics,
         now=now,
         on_begin=notifier.reloading,
         on_end=notifier.ready,
@@ -127,10 +127,10 @@ async def running(
     context = Context(
         fleet=fleet,
         resources=tuple(resources),
-        self_metrics=own,
+        self_metrics=self_metrics,
         authenticator=authenticator,
         audit_log=store.audit_log,
-        patcher=Patcher(fleet, store.audit_log, controllers.targets, now=now, on_outcome=own.patched),
+        patcher=Patcher(fleet, store.audit_log, controllers.targets, now=now, on_outcome=self_metrics.patched),
         tenants=controllers.tenants,
         reload=reloader.reload,
         not_healthy=why_stalled,
@@ -150,13 +150,13 @@ async def running(
             lambda: context.patcher.drain(timeout_s=MAX_REQUESTS_PER_PATCH * controllers.timeout_s)
         )
         async with asyncio.TaskGroup() as tasks:
-            parts = {
+            coroutines = {
                 "heartbeat": heartbeat.run(),
                 "store": store.run(),
                 "reload": reloader.run(),
                 "notify": notifier.run(),
             }
-            running_parts = [tasks.create_task(part, name=name) for name, part in parts.items()]
+            background_tasks = [tasks.create_task(run, name=name) for name, run in coroutines.items()]
             controllers.start(tasks)
             log.info("started", address=write_address(listener.address), controllers=len(controllers))
             notifier.ready()
@@ -168,19 +168,19 @@ async def running(
                 log.info("stopping")
                 notifier.stopping()
                 controllers.stop()
-                for task in running_parts:
+                for task in background_tasks:
                     task.cancel()
     log.info("stopped")
 
 
 async def _open_store(store: Store, stack: AsyncExitStack) -> None:
     """
-    Open the database. A database that does not answer does not stop the start: only writes need it.
+    Open the database. Without it the daemon starts all the same: only writes need it.
 
     Raises: MonitorError when a newer version wrote it, for which waiting does not help.
     """
     stack.push_async_callback(store.close)
-    stack.push_async_callback(_last_flush, store)
+    stack.push_async_callback(_flush_at_shutdown, store)
     try:
         await store.open()
     except NewerDatabase as error:
@@ -189,7 +189,7 @@ async def _open_store(store: Store, stack: AsyncExitStack) -> None:
         return  # the store logged it
 
 
-async def _last_flush(store: Store) -> None:
+async def _flush_at_shutdown(store: Store) -> None:
     try:
         async with asyncio.timeout(_SHUTDOWN_TIMEOUT_S):
             await store.try_flush()

@@ -1,5 +1,5 @@
 """
-The configured controllers, each with its sessions and poller: added, changed and removed while the others run on.
+The configured controllers, each with its sessions and poller. A reload adds, changes or removes single ones.
 
 Owns clients, pollers and their tasks, and the write targets that the patcher reads. Knows nothing of our web server.
 """
@@ -7,7 +7,7 @@ Owns clients, pollers and their tasks, and the write targets that the patcher re
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
-from random import Random  # noqa: TID251  the type of an argument; app.py makes the one there is
+from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
 
 import structlog
 from msgspec import Struct
@@ -26,9 +26,7 @@ from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import Tracker, TrackingSettings
 from monitor.store import Store
 
-_SHUTDOWN_TIMEOUT_S = (
-    2.0  # for all log-outs together: a controller that does not answer must not hold up the end of the process
-)
+_SHUTDOWN_TIMEOUT_S = 2.0  # for all log-outs together: a controller that does not answer must not delay the shutdown
 _SPREAD_S = 10.0  # the first polls of a large fleet are spread over this time
 _SPREAD_EACH_S = 0.02  # and those of a small fleet over this much per controller
 
@@ -37,9 +35,11 @@ log = structlog.get_logger()
 
 class ManagedController(Struct, eq=False):
     """
-    One controller with its clients and its poller. ``writer``: the same client, or that of the account that writes.
+    One controller with its clients and its poller.
 
-    ``timeout_s``: of one request. ``draining``: closes its sessions after the PATCH that is in flight.
+    ``writer``: the client for PATCHes: ``client``, or one that is logged in with the account of ``write``.
+    ``timeout_s``: of one request. ``task``: runs the poller. ``draining``: the task that closes the sessions after the
+    PATCH in flight.
     """
 
     controller: Controller
@@ -63,15 +63,15 @@ class _ImageView:
         self._controllers = controllers
         self._controller = controller
 
-    def annotated(self) -> None:
+    def update_annotations(self) -> None:
         if poller := self._poller():
             poller.update_annotations()
 
-    def replaced(self, raw: bytes) -> None:
+    def replace_image(self, raw: bytes) -> None:
         if poller := self._poller():
             poller.replace_object("image", raw)
 
-    def nudge(self) -> None:
+    def poll_soon(self) -> None:
         if poller := self._poller():
             poller.poll_soon()
 
@@ -80,7 +80,7 @@ class _ImageView:
 
 
 class Controllers:
-    """Empty until ``apply_config``. ``targets`` and ``tenants``: by controller name, always the present ones."""
+    """Empty until ``apply_config``. ``targets`` and ``tenants``: by controller name; reloads update them in place."""
 
     def __init__(
         self,
@@ -110,14 +110,14 @@ class Controllers:
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to poll, in tasks of the group. A controller that is added later is polled at once."""
         self._tasks = tasks
-        for place, managed in enumerate(self._managed.values()):
-            self._start_polling(managed, first_in_s=place * min(_SPREAD_EACH_S, _SPREAD_S / len(self._managed)))
+        for index, managed in enumerate(self._managed.values()):
+            self._start_polling(managed, first_in_s=index * min(_SPREAD_EACH_S, _SPREAD_S / len(self._managed)))
 
     def stop(self) -> None:
         """Stop all polling. Sessions stay open for PATCHes in flight."""
         self._tasks = None
         polling = [managed.task for managed in self._managed.values()]
-        # The other draining ones are logging out, which is short.
+        # The other draining controllers are already logging out, which has a timeout.
         waiting = [managed.draining for managed in self._draining if managed.writer.busy]
         for task in filter(None, polling + waiting):
             task.cancel()
@@ -133,37 +133,39 @@ class Controllers:
         return max((managed.poller.overdue_s for managed in self._managed.values()), default=0.0)
 
     def poller_of(self, controller: Controller) -> Poller | None:
-        """Give the present poller of this controller; None: it was removed, or its name belongs to another one."""
+        """Return the present poller of this controller; None: it was removed, or its name belongs to another one."""
         managed = self._managed.get(controller.name)
         return managed.poller if managed and _is_same_controller(managed.controller, controller) else None
 
     async def apply_config(self, config: Config) -> Difference:
         """
-        Watch the controllers of this configuration. One with equal settings keeps its session and its schedule.
+        Poll the controllers of this configuration. One with equal settings keeps its session and its schedule.
 
         A changed one keeps its images and counters, unless its URL or tenant changed. A PATCH in flight is completed
         with the settings it began with; its session ends after it, and this method does not wait for it.
         """
         wanted = {controller.name: controller for controller in config.controllers}
         kept = {name for name, managed in self._managed.items() if wanted.get(name) == managed.controller}
-        gone = {name: self._managed.pop(name) for name in tuple(self._managed) if name not in kept}
+        outdated = {name: self._managed.pop(name) for name in tuple(self._managed) if name not in kept}
         self._limiter = PollLimiter(config.poll.concurrency)
         for managed in self._managed.values():
             self._set_limits(managed, config)
-        self._draining.extend(gone.values())
+        self._draining.extend(outdated.values())
         await _stop_polling(self._draining)
         for name, controller in wanted.items():
             if name not in kept:
-                known = self._previous_entry(gone.get(name), controller)
+                known = self._previous_entry(outdated.get(name), controller)
                 self._managed[name] = await self._open(controller, config, known)
-        self._remove(gone.keys() - wanted.keys())
+        self._remove(outdated.keys() - wanted.keys())
         self._managed = {name: self._managed[name] for name in wanted}
-        self.targets |= {name: self._target(managed) for name, managed in self._managed.items() if name not in kept}
+        self.targets |= {
+            name: self._write_target(managed) for name, managed in self._managed.items() if name not in kept
+        }
         self.tenants |= {name: controller.tenant for name, controller in wanted.items()}
         await self._drain()
         new = wanted.keys() - kept
-        changed = tuple(sorted(new & gone.keys()))
-        return Difference(tuple(sorted(new - gone.keys())), changed, tuple(sorted(gone.keys() - wanted.keys())))
+        changed = tuple(sorted(new & outdated.keys()))
+        return Difference(tuple(sorted(new - outdated.keys())), changed, tuple(sorted(outdated.keys() - wanted.keys())))
 
     def update_annotations(self) -> None:
         """Render the annotations again, after the database was read again."""
@@ -181,11 +183,11 @@ class Controllers:
             name = f"poll:{managed.controller.name}"
             managed.task = self._tasks.create_task(managed.poller.run(first_in_s=first_in_s), name=name)
 
-    def _target(self, managed: ManagedController) -> WriteTarget:
+    def _write_target(self, managed: ManagedController) -> WriteTarget:
         return WriteTarget(managed.writer, _ImageView(self, managed.controller))
 
     async def _drain(self) -> None:
-        """Close each draining one, now or after its PATCH in flight; at the end ``close`` closes the others."""
+        """Close each draining controller, now or after its PATCH in flight. ``close`` closes those left at shutdown."""
         busy = [managed for managed in self._draining if managed.draining or managed.writer.busy]
         for managed in busy:
             if self._tasks and not managed.draining:
@@ -194,23 +196,23 @@ class Controllers:
         await self._close([managed for managed in self._draining if managed not in busy])
 
     async def _close_when_idle(self, managed: ManagedController) -> None:
-        """Close one after its PATCH in flight, whose requests have deadlines."""
+        """Close it after its PATCH in flight, at the latest when that must have timed out."""
         with suppress(TimeoutError):
             async with asyncio.timeout(MAX_REQUESTS_PER_POLL * managed.timeout_s):
                 await managed.writer.wait_idle()
         await self._close([managed])
 
-    async def _close(self, ending: Collection[ManagedController]) -> None:
-        """Log out of all at once, then close their connections and forget them."""
-        for managed in ending:
+    async def _close(self, closing: Collection[ManagedController]) -> None:
+        """Log out of all at the same time, then close their connections."""
+        for managed in closing:
             managed.writer.refuse_new()
         try:
             async with asyncio.timeout(_SHUTDOWN_TIMEOUT_S), asyncio.TaskGroup() as tasks:
-                for client in _clients(ending):
+                for client in _clients(closing):
                     tasks.create_task(client.log_out(), name="log-out")
         except TimeoutError:
             log.warning("log_out_incomplete", after_s=_SHUTDOWN_TIMEOUT_S)
-        for managed in ending:
+        for managed in closing:
             await managed.sessions.aclose()
             self._draining.remove(managed)
 
@@ -221,9 +223,9 @@ class Controllers:
             client.set_limits(timeout_s=poll.timeout_s, max_response=poll.max_response)
         managed.poller.apply_settings(poll, _tracking(config), self._limiter)
 
-    def _previous_entry(self, gone: ManagedController | None, controller: Controller) -> Entry | None:
-        """Give the entry of the controller before its settings changed; None: it was another controller, or none."""
-        if gone is None or not _is_same_controller(gone.controller, controller):
+    def _previous_entry(self, outdated: ManagedController | None, controller: Controller) -> Entry | None:
+        """Return the entry from before the settings changed; None: there is none, or of another Controller."""
+        if outdated is None or not _is_same_controller(outdated.controller, controller):
             return None
         return self._fleet.entries[controller.name]
 
@@ -289,17 +291,17 @@ def _is_same_controller(one: Controller, other: Controller) -> bool:
     return (one.url, one.tenant) == (other.url, other.tenant)
 
 
-async def _stop_polling(ending: list[ManagedController]) -> None:
-    """Stop polling them, and wait until their tasks have ended: the entry of a controller has one writer."""
-    for managed in ending:
+async def _stop_polling(closing: list[ManagedController]) -> None:
+    """Stop polling, and wait for the tasks: only one poller may write the entry of a controller."""
+    for managed in closing:
         managed.poller.retire()
-    if tasks := [managed.task for managed in ending if managed.task]:
+    if tasks := [managed.task for managed in closing if managed.task]:
         _, slow = await asyncio.wait(tasks, timeout=_SHUTDOWN_TIMEOUT_S)
         for task in slow:
             task.cancel()
         await asyncio.wait(tasks)
 
 
-def _clients(ending: Iterable[ManagedController]) -> Iterator[Client]:
-    for managed in ending:
+def _clients(closing: Iterable[ManagedController]) -> Iterator[Client]:
+    for managed in closing:
         yield from {managed.client, managed.writer}

@@ -1,8 +1,8 @@
 """
-The one owner of the configuration while the daemon runs: config file, controller files, and web configuration.
+Reload the configuration while the daemon runs: config file, controller files, and web configuration.
 
-Start, SIGHUP, ``POST /-/reload`` and the watcher of the files take one path: read everything → check → compare with
-what runs → apply all or nothing. What one of them refuses, each refuses, with the same words, and nothing is applied.
+SIGHUP, ``POST /-/reload`` and the watcher of the files take one path: read everything → check → compare with the
+running configuration → apply all or nothing. They, and the start, reject a bad configuration with the same messages.
 
 A file that is being written is never applied: it may be good YAML that gives access to every client. So each file must
 look the same just before it was read and a while later; ``read_settled`` repeats the reading until they all do.
@@ -34,7 +34,7 @@ class ReloadTiming(Struct, frozen=True, kw_only=True):
     """In seconds."""
 
     watch_interval_s: float = 1.0
-    """How often the watcher looks at the files. It reads them when two looks in a row show the same change."""
+    """How often the watcher checks the files. It reads them when two checks in a row find the same change."""
     settle_s: float = 0.25
     """How long each file must stay the same after it was read."""
     give_up_after: int = 20
@@ -51,7 +51,7 @@ async def read_settled(load: Callable[[], Config], timing: ReloadTiming = Reload
     """
     changed: list[Path] = []
     for _ in range(timing.give_up_after):
-        read = await asyncio.to_thread(_try, load)
+        read = await asyncio.to_thread(_load_or_error, load)
         await asyncio.sleep(timing.settle_s)
         now = await asyncio.to_thread(file_states, read.file_states)
         changed = [path for path, state in read.file_states.items() if now[path] != state]
@@ -64,7 +64,7 @@ async def read_settled(load: Callable[[], Config], timing: ReloadTiming = Reload
     raise ConfigError(tuple(f"{printable(str(path))}: changed while it was read, {expected}" for path in changed))
 
 
-def _try(load: Callable[[], Config]) -> Config | ConfigError:
+def _load_or_error(load: Callable[[], Config]) -> Config | ConfigError:
     try:
         return load()
     except ConfigError as error:
@@ -73,10 +73,10 @@ def _try(load: Callable[[], Config]) -> Config | ConfigError:
 
 class Reloader:
     """
-    Owns the configuration that runs.
+    Owns the running configuration.
 
-    ``load``: reads the files; may block. ``apply``: puts a checked configuration to use, and must not fail.
-    ``on_begin``, ``on_end``: called around each reload that was requested, and each of the watcher that is applied.
+    ``load``: reads the files; may block. ``apply``: applies a checked configuration; must not fail.
+    ``on_begin``, ``on_end``: called before and after each requested reload, and each that the watcher applies.
     """
 
     def __init__(
@@ -102,8 +102,8 @@ class Reloader:
         self._lock = asyncio.Lock()
         self._requested = asyncio.Event()
         self._logged_problems: tuple[str, ...] = ()
-        self._seen = self._read = _watched_when_read(config)
-        """The watched files at the last look of the watcher, and as they were last read."""
+        self._states_seen = self._states_read = _watched_when_read(config)
+        """The watched files at the last check of the watcher, and as they were last read."""
         self._retry_at: float | None = None
         self._mark_succeeded()
 
@@ -115,22 +115,22 @@ class Reloader:
         """
         Apply the configuration as its files are now.
 
-        Raises: ConfigError with every problem; the configuration that runs stays.
+        Raises: ConfigError with every problem; the running configuration stays in use.
         """
         async with self._lock:
-            self._logged_problems = ()  # each request has its problems in the log
-            with self._announced():
+            self._logged_problems = ()  # a request logs its problems even if they are the same as before
+            with self._notifying():
                 return await self._apply_checked(await self._read_checked())
 
     async def _reload_changed(self) -> None:
         """Raises: ConfigError; the watcher tries again later."""
         async with self._lock:
             config = await self._read_checked()
-            with self._announced():
+            with self._notifying():
                 await self._apply_checked(config)
 
     @contextmanager
-    def _announced(self) -> Iterator[None]:
+    def _notifying(self) -> Iterator[None]:
         self._on_begin()
         try:
             yield
@@ -140,7 +140,7 @@ class Reloader:
     async def _read_checked(self) -> Config:
         try:
             config = await read_settled(self._load, self._timing)
-            _refuse_restart(self._config, config)
+            _reject_restart_changes(self._config, config)
         except ConfigError as error:
             self._metrics.reload_successful.set(0)
             if error.problems != self._logged_problems:
@@ -152,7 +152,7 @@ class Reloader:
     async def _apply_checked(self, config: Config) -> Difference:
         difference = await self._apply(config)
         self._config = config
-        self._seen = self._read = _watched_when_read(config)
+        self._states_seen = self._states_read = _watched_when_read(config)
         self._retry_at = None
         self._mark_succeeded()
         log.info("reloaded", added=difference.added, changed=difference.changed, removed=difference.removed)
@@ -174,25 +174,25 @@ class Reloader:
                     self._requested.clear()
                     await self.reload()
                 else:
-                    await self.look()
+                    await self.check_files()
             except ConfigError:  # it was logged
                 continue
-            except Exception:  # a bug must not stop the daemon; it keeps its configuration: README, decision 5
+            except Exception:  # a bug in a reload must not end the daemon
                 self._metrics.reload_successful.set(0)
                 log.exception("reload_bug")
 
-    async def look(self) -> None:
+    async def check_files(self) -> None:
         """
-        Look at the watched files once, and reload if they have changed and then stayed the same.
+        Check the watched files once, and reload if they have changed and then stayed the same.
 
-        Raises: ConfigError; it is tried again after ``retry_interval_s``, or when another of them changes.
+        Raises: ConfigError; the reload is retried after ``retry_interval_s``, or when a watched file changes.
         """
-        before, self._seen = self._seen, await asyncio.to_thread(_watched_now, self._config)
+        before, self._states_seen = self._states_seen, await asyncio.to_thread(_watched_now, self._config)
         now = asyncio.get_running_loop().time()
         retry = self._retry_at is not None and now >= self._retry_at
-        if self._seen != before or (self._seen == self._read and not retry):
+        if self._states_seen != before or (self._states_seen == self._states_read and not retry):
             return
-        self._read, self._retry_at = self._seen, None  # a bug is not repeated every few seconds
+        self._states_read, self._retry_at = self._states_seen, None  # a bug is not repeated every few seconds
         try:
             await self._reload_changed()
         except ConfigError:
@@ -205,7 +205,7 @@ _Watched = Mapping[Path, FileState]
 
 def _watched_now(config: Config) -> _Watched:
     """
-    Look at the controller files and those of the web configuration.
+    Return the states of the controller files and of the files of the web configuration.
 
     The config file itself is not watched: an operator may save it half edited.
     """
@@ -217,7 +217,7 @@ def _watched_when_read(config: Config) -> _Watched:
     return {path: config.file_states.get(path) for path in watched}
 
 
-def _refuse_restart(before: Config, after: Config) -> None:
+def _reject_restart_changes(before: Config, after: Config) -> None:
     """Raises: ConfigError for what only a restart can change."""
     file = printable(str(after.files[0]))
     problems = [f"{file}: {problem}" for problem in check_restart(Settings, before, after)]

@@ -28,11 +28,11 @@ from monitor.patching.fields import ADJUSTABLE, LISTS, OWNED, PLAIN, Adjustment,
 from monitor.patching.strict_json import decode_json
 
 MEDIA_TYPES: Final = ("application/json", "application/merge-patch+json")
-LARGEST_BODY: Final = 64 * 1024  # bytes
+MAX_BODY_BYTES: Final = 64 * 1024
 
 
-def _shape(name: str, doc: str, fields: Iterable[tuple[str, Any]], annotations: Any) -> type[Struct]:  # noqa: ANN401
-    """Define a struct of optional fields, with those that every body may have."""
+def _define_image(name: str, doc: str, fields: Iterable[tuple[str, Any]], annotations: Any) -> type[Struct]:  # noqa: ANN401
+    """Define a partial Image: a struct of these optional fields, ``annotations`` and ``_last_modified``."""
     members = [*fields, ("annotations", annotations), ("last_modified", str)]
     return defstruct(
         name,
@@ -46,20 +46,20 @@ def _shape(name: str, doc: str, fields: Iterable[tuple[str, Any]], annotations: 
 
 
 _ANNOTATIONS_TO_MERGE = dict[Key, Value | None]
-Merge = _shape(
+Merge = _define_image(
     "Merge",
     "A partial Image: values to set, or null to unset; annotations are merged, null removes one.",
     ((field, kind | None) for field, kind in ADJUSTABLE.items()),
     _ANNOTATIONS_TO_MERGE,
 )
-Change = _shape("Change", "Values to set. `add`: lists gain entries.", ADJUSTABLE.items(), dict[Key, Value])
-Delete = _shape(
+Change = _define_image("Change", "Values to set. `add`: lists gain entries.", ADJUSTABLE.items(), dict[Key, Value])
+Delete = _define_image(
     "Delete",
     "Fields to unset, whatever their value; a list loses the entries given; annotations go by key.",
     ((field, kind | None if field in LISTS else Json) for field, kind in ADJUSTABLE.items()),
     dict[Key, Json] | list[Key],
 )
-_Beside = _shape("Beside", "Members beside an operation.", (), _ANNOTATIONS_TO_MERGE)
+_OuterMembers = _define_image("OuterMembers", "Members beside an operation.", (), _ANNOTATIONS_TO_MERGE)
 
 
 _POINTER = "^/"
@@ -74,8 +74,13 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
     value: Json = None
 
 
-_ANNOTATION_VALUES: Final[Mapping[Any, Any]] = {Merge: Value | None, _Beside: Value | None, Change: Value, Delete: Json}
-"""The shapes of partial Images, and the type of annotation values in each."""
+_ANNOTATION_VALUES: Final[Mapping[Any, Any]] = {
+    Merge: Value | None,
+    _OuterMembers: Value | None,
+    Change: Value,
+    Delete: Json,
+}
+"""The types of partial Images, and the type of annotation values in each."""
 
 FORMS: Final[Mapping[str, Any]] = {"add": Change, "replace": Change, "delete": Delete, "json_patch": list[Step]}
 """The operations, and the type of each one's content."""
@@ -110,12 +115,12 @@ def decode_patch(body: bytes) -> Patch:
     (form, *others) = forms
     if others:
         raise Refusal("two-operations", f"found {' and '.join(forms)}, expected one of them", f"$.{others[0]}")
-    _check({key: value for key, value in tree.items() if key != form}, _Beside, "$")
-    return _add_beside(_decode_form(form, tree[form]), tree)
+    _check({key: value for key, value in tree.items() if key != form}, _OuterMembers, "$")
+    return _merge_outer_members(_decode_form(form, tree[form]), tree)
 
 
 def _check(tree: Json, shape: Any, path: str) -> None:  # noqa: ANN401  any type that msgspec reads
-    """Refuse what does not have the shape: unknown and read-only fields by name, the rest by JSON path."""
+    """Refuse what is not of the type ``shape``, naming unknown and read-only fields, else the JSON path."""
     if isinstance(tree, dict) and shape in _ANNOTATION_VALUES:
         known = {field.encode_name for field in msgspec.structs.fields(shape)}
         for key in tree.keys() - known:
@@ -125,25 +130,26 @@ def _check(tree: Json, shape: Any, path: str) -> None:  # noqa: ANN401  any type
     try:
         convert(tree, shape)
     except msgspec.ValidationError as error:
-        words, _, place = str(error).rpartition(" - at `$")
-        where = path + place.removesuffix("`") if words else path
-        raise Refusal("bad-patch", _advice(words or str(error), where, shape), where) from error
+        message, _, inner_path = str(error).rpartition(" - at `$")
+        where = path + inner_path.removesuffix("`") if message else path
+        raise Refusal("bad-patch", _clear_message(message or str(error), where, shape), where) from error
 
 
-def _advice(words: str, where: str, shape: Any) -> str:  # noqa: ANN401
-    """Return the message of msgspec, or a clearer one where that does not say what was expected."""
-    if words.startswith(_NO_CHOICE):
-        choices = get_args(_CHOICES.get(where.rpartition(".")[2], shape))
-        return f"found {words.removeprefix(_NO_CHOICE)[:80]}, expected {', '.join(choices[:-1])} or {choices[-1]}"
-    return next((advice for pattern, advice in _ADVICE.items() if words.endswith(repr(pattern))), words)
+def _clear_message(message: str, where: str, shape: Any) -> str:  # noqa: ANN401
+    """Return the message of msgspec, or a clearer one where msgspec does not say what was expected."""
+    if message.startswith(_INVALID_ENUM_PREFIX):
+        *choices, last = get_args(_ENUM_BY_FIELD.get(where.rpartition(".")[2], shape))
+        found = message.removeprefix(_INVALID_ENUM_PREFIX)[:80]
+        return f"found {found}, expected {', '.join(choices)} or {last}"
+    return next((clear for pattern, clear in _MESSAGE_BY_PATTERN.items() if message.endswith(repr(pattern))), message)
 
 
-_ADVICE: Final = {
+_MESSAGE_BY_PATTERN: Final = {
     PLAIN: "found a control character, expected a string without one",
     _POINTER: "expected a JSON pointer such as /name",
 }
-_NO_CHOICE: Final = "Invalid enum value "
-_CHOICES: Final[Mapping[str, Any]] = {"type": ADJUSTABLE["type"], "op": _StepName}
+_INVALID_ENUM_PREFIX: Final = "Invalid enum value "
+_ENUM_BY_FIELD: Final[Mapping[str, Any]] = {"type": ADJUSTABLE["type"], "op": _StepName}
 
 
 def _not_adjustable(key: str, path: str) -> Refusal:
@@ -170,8 +176,8 @@ def _decode_form(form: str, inner: Json) -> Patch:
     return Patch(annotations, Adjustment(operation, fields) if fields else None, inner.get("_last_modified"))
 
 
-def _add_beside(patch: Patch, tree: Mapping[str, Json]) -> Patch:
-    """Add the members beside the operation: annotations to merge, and the condition; each only once in a body."""
+def _merge_outer_members(patch: Patch, tree: Mapping[str, Json]) -> Patch:
+    """Add annotations and ``_last_modified`` that stand beside the operation; each may occur once in a body."""
     for name, inside in (("annotations", patch.annotations), ("_last_modified", patch.last_modified)):
         if name in tree and inside is not None:
             raise Refusal(
@@ -206,21 +212,21 @@ def _json_patch(steps: list[dict[str, Json]]) -> Patch:
     annotations: dict[str, str | None] = {}
     fields: dict[str, Json] = {}
     operations: dict[str, Operation] = {}
-    for place, step in enumerate(steps):
-        path = f"$.json_patch[{place}].path"
+    for index, step in enumerate(steps):
+        path = f"$.json_patch[{index}].path"
         field, *rest = _pointer(step["path"])
         if field == "annotations" and len(rest) == 1:
-            annotations |= _annotation(rest[0], step, path.removesuffix(".path"))
+            annotations |= _annotation_of_step(rest[0], step, path.removesuffix(".path"))
             continue
-        operation = _operation(field, rest, step, path)
+        operation = _operation_of_step(field, rest, step, path)
         appends = operation == "add"
         if operation != "delete":
-            _check(step["value"], CloudInfo if appends else ADJUSTABLE[field], f"$.json_patch[{place}].value")
+            _check(step["value"], CloudInfo if appends else ADJUSTABLE[field], f"$.json_patch[{index}].value")
         # entries added to a list that an earlier step set or removed belong to its new value
         operations[field] = "replace" if appends and operations.get(field, "add") != "add" else operation
         value = None if operation == "delete" else step["value"]  # RFC 6902: remove ignores a value
         fields[field] = [*(fields.get(field) or ()), value] if appends else value
-    adjustment = Adjustment(_one_operation(operations), fields) if fields else None
+    adjustment = Adjustment(_common_operation(operations), fields) if fields else None
     return Patch(AnnotationChange(annotations) if annotations else None, adjustment)
 
 
@@ -229,7 +235,7 @@ def _pointer(path: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/")]
 
 
-def _annotation(key: str, step: Mapping[str, Json], path: str) -> dict[str, str | None]:
+def _annotation_of_step(key: str, step: Mapping[str, Json], path: str) -> dict[str, str | None]:
     if fault := fault_of_key(key):
         raise Refusal("bad-patch", fault, f"{path}.path")
     if step["op"] == "remove":
@@ -245,7 +251,7 @@ def _require_value(step: Mapping[str, Json], path: str) -> None:
         raise Refusal("bad-patch", f"found no value, expected one for {step['op']}", path)
 
 
-def _operation(field: str, rest: list[str], step: Mapping[str, Json], path: str) -> Operation:
+def _operation_of_step(field: str, rest: list[str], step: Mapping[str, Json], path: str) -> Operation:
     """Return the operation of the Controller that does what the step does."""
     if field not in ADJUSTABLE and field != "annotations":
         refusal = _not_adjustable(field, "$")
@@ -265,7 +271,7 @@ def _operation(field: str, rest: list[str], step: Mapping[str, Json], path: str)
     raise Refusal("bad-patch", detail, path)
 
 
-def _one_operation(operations: Mapping[str, Operation]) -> Operation:
+def _common_operation(operations: Mapping[str, Operation]) -> Operation:
     """Return one operation for all fields: ``add`` adds entries to a list, and sets scalars as ``replace`` does."""
     kinds = set(operations.values())
     if kinds == {"add", "replace"} and all(operations[field] == "add" for field in operations.keys() & LISTS):

@@ -4,8 +4,8 @@ The write path: one PATCH, from the request to the result.
     audit intent → a fresh read, and the conditions → one request to the Controller → annotations and outcome, together
 
 A PATCH of annotations alone never leaves this process, and its intent and outcome are one transaction. PATCHes of one
-image run one after the other. A request that changes something is never repeated. Knows no HTTP of ours: refusals name
-the kind of a problem.
+image run one after the other. A request that changes something is never retried. Knows nothing of our web server: a
+Refusal carries the problem type and the headers of the response.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -54,9 +54,9 @@ class Patcher:
 
     async def apply(self, request: PatchRequest) -> PatchResult:
         """
-        Make the whole change, or nothing of it.
+        Apply one PATCH, after the earlier ones of the same image.
 
-        Raises: Refusal; its kind and text say whose fault it is, and what was and was not done.
+        Raises: Refusal; its text says what was changed, if anything.
         """
         async with self._queue.turn(request.controller, request.uuid, client_connected=request.client_connected):
             try:
@@ -82,7 +82,7 @@ class Patcher:
             raise
         if request.patch.annotations and not request.dry_run:
             await self._record(request, Outcome(outcome="done", changes=preview.changes))
-            self._target(request).view.annotated()
+            self._target(request).view.update_annotations()
         return preview
 
     def _target(self, request: PatchRequest) -> WriteTarget:
@@ -100,7 +100,7 @@ class Patcher:
 
     def _preview(self, request: PatchRequest, raw: bytes) -> PatchResult:
         """
-        Return what the request changes of the image as it is. ``raw`` stays the image before the change.
+        Return the changes that the request would make to the image ``raw``; the ``raw`` of the result is the same.
 
         Raises: Refusal when a condition does not hold, or there would be too many annotations.
         """
@@ -128,7 +128,7 @@ class Patcher:
         if request.dry_run:
             return await self._dry_run(request, writer)
         number = await self._audit_log.begin(request.intent, at=self._now())
-        async with self._finishing_failures(request, number, target.view):
+        async with self._recording_failures(request, number, target.view):
             preview = await self._check(request, writer)
             body = encode_adjustment(adjustment, content(preview.raw))
             reply = await writer.patch_image(request.uuid, body, api_version=request.api_version)
@@ -171,30 +171,30 @@ class Patcher:
         return preview
 
     @asynccontextmanager
-    async def _finishing_failures(self, request: PatchRequest, number: int, view: ImageView) -> AsyncIterator[None]:
+    async def _recording_failures(self, request: PatchRequest, number: int, view: ImageView) -> AsyncIterator[None]:
         """
         Write the outcome of any failure up to the Controller's reply, and refuse the request.
 
-        Where it is unknown whether the change was made, the next poll is made at once.
+        Where it is unknown whether the change was made, poll soon.
         """
         try:
             yield
         except PollError as error:
             kind, refusal = classify_failure(request.controller, error)
             if kind == "unknown":
-                view.nudge()
+                view.poll_soon()
             await self._try_finish(request, number, Outcome(outcome=kind, answer=error.status, detail=str(error)))
             raise refusal from error
         except Refusal as refusal:
             await self._try_finish(request, number, Outcome(outcome="refused", detail=refusal.detail))
             raise
         except Exception as bug:
-            view.nudge()
+            view.poll_soon()
             await self._try_finish(request, number, Outcome(outcome="unknown", detail=type(bug).__name__))
             raise
 
     async def _try_finish(self, request: PatchRequest, number: int, outcome: Outcome) -> None:
-        """Finish now, or when the database is back: the client learns of the first failure, not of this one."""
+        """Write the outcome, now or when the database is back. The client receives the first failure, not this one."""
         with suppress(StoreError):
             await self._finish(request, number, outcome)
 
@@ -232,11 +232,11 @@ async def _read_back(writer: ImageWriter, uuid: str, reply: bytes) -> bytes | No
 
 
 def _show(raw: bytes | None, view: ImageView) -> None:
-    """Show what the Controller sent, never what we computed; without it, the next poll is made at once."""
+    """Show the image as the Controller sent it, never as computed here; without one, poll soon."""
     if raw is None:
-        view.nudge()
+        view.poll_soon()
     else:
-        view.replaced(raw)
+        view.replace_image(raw)
 
 
 def _apply_changes(preview: PatchResult) -> bytes:

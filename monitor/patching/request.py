@@ -21,7 +21,7 @@ class ImageWriter(Protocol):
         """Read one image as it is now. Raises: PollError."""
 
     async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
-        """Change an image, in one try. Raises: PollError; Unanswered when it is unknown whether the change was made."""
+        """Change an image, without retries. Raises: PollError; Unanswered when it may have been changed or not."""
 
 
 class AuditLog(Protocol):
@@ -50,15 +50,15 @@ class AuditReader(Protocol):
 
 
 class ImageView(Protocol):
-    """What shows the images of a controller: metrics, API and events."""
+    """The images of a controller as metrics, API and events show them."""
 
-    def annotated(self) -> None:
-        """Show the present annotations."""
+    def update_annotations(self) -> None:
+        """Show the annotations as they are now."""
 
-    def replaced(self, raw: bytes) -> None:
+    def replace_image(self, raw: bytes) -> None:
         """Show this image, which was just read from the Controller, and poll soon."""
 
-    def nudge(self) -> None:
+    def poll_soon(self) -> None:
         """Poll soon: an image may have changed on the Controller."""
 
 

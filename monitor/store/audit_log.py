@@ -1,9 +1,9 @@
 """
 Annotations and the audit: written durably before a client is told that its change was made.
 
-Owns the annotations in memory, which readers are served from, and the outcomes that the database did not take. These
-are written in order when the database is back, and every intent that this process will not finish gets an outcome. One
-write at a time; while the database is down no write is tried, so that clients do not queue up for its timeout.
+Owns the annotations in memory, which serve all reads, and the outcomes that could not be written. These are written in
+order when the database is back, and every intent that this process will not finish gets an outcome. One write at a
+time; while the database is down, writes fail at once, so that clients do not queue for a timeout each.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _NOT_STARTED: Final = Outcome(outcome="failed", detail="nothing was changed: the
 
 
 class _Finished(Struct, frozen=True):
-    """An intent that ended, and what is to be written of it."""
+    """An intent whose change has ended, and what is to be written about it."""
 
     number: int
     intent: Intent
@@ -44,10 +44,10 @@ class _Finished(Struct, frozen=True):
 
 class AuditLog:
     """
-    Who did what to which image, and the annotations of images.
+    The audit records (who changed what on which image), and the annotations of images.
 
     ``now``: Unix seconds. ``on_failure``: called for each write of the audit that failed. ``on_annotations_read``:
-    called after the annotations were read from the database again, so that what is shown can follow.
+    called after the annotations were read from the database again, to update metrics, API and events.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class AuditLog:
             pair = draft_pair(intent, outcome, number=head[0] + 1, at=at)
             written = await audit_queries.append(connection, head, *pair)
             after = await _change_annotations(connection, intent, annotations)
-        self._show(intent, after)
+        self._set_annotations(intent, after)
         self._log_records(intent.request_id, *written)
         return head[0] + 1
 
@@ -166,7 +166,7 @@ class AuditLog:
     async def _writing(self, number: int | None = None) -> AsyncIterator[None]:
         """One write of the audit at a time. A write that fails may have been committed all the same."""
         try:
-            self._database.require_up()  # before waiting for the write that finds out that the database is down
+            self._database.require_up()  # fail at once instead of waiting for the lock
             async with self._lock:
                 self._database.require_up()
                 await self._reconcile()
@@ -212,7 +212,7 @@ class AuditLog:
             written = await audit_queries.append(connection, head, *drafts)
             after = await _change_annotations(connection, finished.intent, finished.annotations if drafts else None)
         self._in_flight.discard(finished.number)
-        self._show(finished.intent, after)
+        self._set_annotations(finished.intent, after)
         self._log_records(finished.intent.request_id, *written)
 
     async def _close_abandoned(self) -> None:
@@ -233,7 +233,7 @@ class AuditLog:
     def _outcome_of_abandoned(self, intent: Record) -> Outcome:
         return _NOT_STARTED if self._unconfirmed.get(intent.number) == intent.text else _ABANDONED
 
-    def _show(self, intent: Intent, after: Mapping[str, str] | None) -> None:
+    def _set_annotations(self, intent: Intent, after: Mapping[str, str] | None) -> None:
         """Replace an image's annotations in memory by those that were committed. None: they did not change."""
         if after is None:
             return

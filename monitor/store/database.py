@@ -1,8 +1,8 @@
 """
 One database by URL: connected, migrated, locked against a second daemon, and used in transactions with a time limit.
 
-Owns the engine, the lock, and the knowledge whether the database is available. Every error of a driver leaves as a
-StoreError in the database's own words. Knows no table.
+Owns the engine and the lock, and knows whether the database is up. Every error of a driver is raised as a StoreError
+with the message of the database. Knows no table.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from monitor.store.migrate import migrate
 from monitor.store.sqlite_threads import SqliteThreads
 
 LIMIT_S = 5.0  # of one transaction: an HTTP client waits for it, and a database that takes longer counts as down
-_OPEN_FACTOR = 4  # times the limit: connecting and migrating are many waits in a row
+_OPEN_FACTOR = 4  # times the limit: connecting and migrating take several round trips
 _CLOSE_TIMEOUT_S = 2.0  # a dead disk must not keep the process from ending
 
 _DRIVER_ERRORS = (SQLAlchemyError, OSError)  # OSError: also TimeoutError, and every failure to connect
@@ -33,11 +33,11 @@ class Database:
     """
     ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (memory) or ``postgresql://…``.
 
-    ``up``: whether the last operation succeeded. It falls by itself, with a log event; `mark_up` raises it again.
-    ``cause``: why it is down. ``read_only``: read a database that another process owns, and change nothing.
+    ``up``: whether the database works. A failed operation sets it to False; only `mark_up` sets it to True again.
+    ``cause``: why it is down. ``read_only``: change nothing, and take no lock.
 
-    One process writes to it. While another one has it open, it can be neither opened nor read here: what this process
-    keeps in memory could be wrong a moment later.
+    Only one daemon at a time uses a database. A second one can neither open nor read it: what it read could be
+    outdated a moment later. With ``read_only``, a database can be read while a daemon uses it.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Database:
         self._log = structlog.get_logger().bind(database=self.name)
         self._down_logged = False
         self.is_open = False
-        """Whether it can be used: not before `open`, and not after its file or its lock is lost."""
+        """Whether transactions are possible: False before `open`, and after the file or the lock was lost."""
         self.up = False
         self.cause = "the database has not been opened yet"
 
@@ -97,7 +97,7 @@ class Database:
         try:
             async with asyncio.timeout(self.limit_s if limited else None):
                 await self._threads.wait()
-                self.check_file()  # as late as possible
+                self.check_file()  # directly before the transaction begins
                 async with engine.begin() as connection:
                     yield connection
         except _DRIVER_ERRORS as error:
@@ -106,9 +106,9 @@ class Database:
 
     def check_file(self) -> None:
         """
-        Check that the file we write is still the one at its path, and that we hold the lock.
+        Check that the open file is still the one at its path, and that this process holds the lock.
 
-        A file that was removed is lost when the process ends. Raises: StoreError; the database must be opened again.
+        What is written to a removed file is lost when the process ends. Raises: StoreError; open the database again.
         """
         lost = self._lock.lost()
         if self._file_id() != self._opened_file:
@@ -118,7 +118,7 @@ class Database:
             raise self.mark_down(StoreError(lost))
 
     async def probe(self) -> None:
-        """As `check_file`, but also ask the server whether we hold the lock. Raises: StoreError."""
+        """As `check_file`, but also ask the server whether this process holds the lock. Raises: StoreError."""
         try:
             async with asyncio.timeout(self.limit_s):
                 await self._lock.probe()
@@ -139,7 +139,7 @@ class Database:
 
     def mark_down(self, error: Exception) -> StoreError:
         """
-        Note that the database failed, and log it unless it was down before. Connections are made anew afterwards.
+        Note that the database failed, and log it unless it was down before. Later transactions use new connections.
 
         Returns: the error as a StoreError.
         """
@@ -148,7 +148,7 @@ class Database:
             self._log.warning("database_down", cause=self.cause)
         self._down_logged, self.up = True, False
         self.is_open = self.is_open and not self._lock.lost()
-        if self._renewal and (self._path or not self._is_sqlite):  # a database in memory would go with its connection
+        if self._renewal and (self._path or not self._is_sqlite):  # a database in memory is lost with its connection
             self._renewal.renew_all()
         return error if isinstance(error, StoreError) else StoreError(self.cause)
 
@@ -172,7 +172,7 @@ class Database:
         return self._url.get_backend_name() == "sqlite"
 
     def _prepare(self) -> AsyncEngine:
-        """Make the folder of the file, and the engine and the lock once."""
+        """Make the folder of the file; on the first call, also the engine and the lock."""
         if self._path and not self._read_only:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         if self._engine is None:
@@ -204,7 +204,7 @@ class Database:
 
 
 def _cause_of(error: Exception) -> str:
-    """The database's own words, without the statement and its values."""
+    """Return the message of the database, without the statement and its values."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0][:200]

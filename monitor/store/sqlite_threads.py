@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 import aiosqlite
 
-_LENIENT = partial(str, encoding="utf-8", errors="replace")  # one altered byte must not make the rest unreadable
+_decode_lossy = partial(str, encoding="utf-8", errors="replace")  # one altered byte must not make the rest unreadable
 
 
 class SqliteThreads:
@@ -36,7 +36,7 @@ class SqliteThreads:
 
 def _open(*args: Any, **options: Any) -> sqlite3.Connection:  # noqa: ANN401
     connection: sqlite3.Connection = sqlite3.connect(*args, **options)
-    connection.text_factory = _LENIENT
+    connection.text_factory = _decode_lossy
     return connection
 
 
@@ -87,7 +87,7 @@ class Connection(aiosqlite.Connection):
 
     def _abandon(self) -> None:
         if self._running and self._connection is not None:
-            self._connection.interrupt()  # or all callers would wait for the end of a slow query
+            self._connection.interrupt()  # otherwise `wait` takes as long as a slow query
             self._tx.put_nowait((None, partial(_roll_back, self._connection, self._cursors)))
         self.stop()
 

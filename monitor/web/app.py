@@ -1,4 +1,4 @@
-"""The aiohttp application: its routes, and what is done around every request."""
+"""The aiohttp application: its routes, and the middleware of all requests."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 def make_app(context: Context) -> web.Application:
-    """The application. It owns nothing: a test may make one of its own from the same context."""
+    """Return the application. All its state is in the context, which several applications can share."""
     logging.getLogger("aiohttp.server").addFilter(_is_server_error)
     app = web.Application(middlewares=[_handle_request], client_max_size=_MAX_BODY_BYTES)
     app[CONTEXT] = context
@@ -39,15 +39,15 @@ def make_app(context: Context) -> web.Application:
 
 def _is_server_error(record: logging.LogRecord) -> bool:
     """
-    Whether an error that aiohttp logs is one of the server.
+    Return whether a log record of aiohttp reports an error of the server.
 
-    Malformed requests and clients that disconnect are not: any client can cause any number of them.
+    Malformed requests and disconnects do not: any client could fill the log with them.
     """
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionError))
 
 
 def _authorized(route: Route) -> Handler:
-    """The handler of a route, which is called only for a caller with its scope."""
+    """Wrap the handler of a route: it is called only for a caller that has the scope of the route."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         authenticator = request.app[CONTEXT].authenticator

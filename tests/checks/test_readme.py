@@ -22,7 +22,7 @@ from monitor.config.settings import Settings, schema
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import Reason
 from monitor.patching.annotations import MOST_ANNOTATIONS
-from monitor.patching.body import FORMS, LARGEST_BODY, MEDIA_TYPES, decode_patch
+from monitor.patching.body import FORMS, MAX_BODY_BYTES, MEDIA_TYPES, decode_patch
 from monitor.patching.fields import ADJUSTABLE
 from monitor.polling import eta
 from monitor.polling.resources import FAMILIES
@@ -161,7 +161,7 @@ def test_the_adjustable_fields_and_the_limits_are_as_the_code_has_them() -> None
     (stated,) = re.findall(r"The fields that can be changed are (.*?);", section("### PATCH"), re.DOTALL)
     assert code(stated) == list(ADJUSTABLE)
     assert f"at most {MOST_ANNOTATIONS} an image" in section("### PATCH")
-    assert f"at most {LARGEST_BODY // 1024} KiB" in section("### PATCH")
+    assert f"at most {MAX_BODY_BYTES // 1024} KiB" in section("### PATCH")
     assert all(f"`{media_type}`" in section("### PATCH") for media_type in MEDIA_TYPES)
 
 

@@ -594,7 +594,7 @@ async def refreshed(site: Site) -> None:
     """Make the daemon poll now, and wait for it."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(polled(site.daemon, "dc1"))
-        site.daemon.context.patcher._targets["dc1"].view.replaced(b"{}")
+        site.daemon.context.patcher._targets["dc1"].view.replace_image(b"{}")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from monitor.cli.api.view import Message, decode_message
 from monitor.polling.schedule import backoff_s
 
 PATH: Final = "/api/events"
-MAX_EVENT_BYTES: Final = 256 * 1024 * 1024  # a state of 100,000 images has some eighty million
+MAX_EVENT_BYTES: Final = 256 * 1024 * 1024  # a state of 100,000 images has about 80 MB
 
 _MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.25, 10.0  # a daemon that restarts is back within seconds
 
@@ -31,7 +31,7 @@ async def subscribe(
     client: DaemonClient, rng: Random, *, max_event_bytes: int = MAX_EVENT_BYTES
 ) -> AsyncGenerator[StreamItem]:
     """
-    Yield the messages of the daemon and the changes of the connection, without an end.
+    Yield the messages of the daemon and the changes of the connection; never ends by itself.
 
     Raises: Rejected; ServerError for a response that is not the daemon's; ConnectionLost when the first connection
     fails.
@@ -59,7 +59,7 @@ async def subscribe(
 
 
 def _headers(last_id: str) -> dict[str, str]:
-    """Omit an id that a header cannot carry."""
+    """Return the headers of the request, without an id that is not valid in a header."""
     is_sendable = last_id.isascii() and last_id.isprintable()
     return {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id and is_sendable else {})
 

@@ -1,4 +1,4 @@
-"""``watch``: the images as they change, until a state is reached, a timeout or a signal."""
+"""``watch``: show the images as they change, until a state is reached, the timeout is over, or a signal comes."""
 
 import asyncio
 import signal
@@ -35,7 +35,7 @@ async def watch(
     With --until, the exit code is 0 when the image is in that state, 1 when it can no longer reach it, and 3 when the
     timeout is over. If the image does not exist yet, the command waits for it.
     """
-    # The imports stand before the timeout, which is for the wait alone.
+    # Imported before the timeout starts: slow imports must not count as waiting.
     from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
     from monitor.cli.api.subscription import subscribe  # noqa: PLC0415
     from monitor.cli.output.display import open_display  # noqa: PLC0415  it imports rich

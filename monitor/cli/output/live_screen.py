@@ -15,7 +15,7 @@ from monitor.cli.output.tables import ImageRow, annotation_table, image_facts, i
 from monitor.cli.output.target import Target, WatchState
 from monitor.config.validation import quoted
 
-_REDRAWS_PER_SECOND: Final = 2  # one takes some 30 ms with a full screen
+_REDRAWS_PER_SECOND: Final = 2  # a full screen takes about 30 ms to draw
 
 FleetImage: TypeAlias = tuple[str, ControllerView, StreamImage]
 """An image with its controller's name and state."""
@@ -136,7 +136,7 @@ def _row(name: str, _controller: ControllerView, image: StreamImage) -> ImageRow
 
 
 def _row_with_remark(name: str, controller: ControllerView, image: StreamImage, *, now: float) -> ImageRow:
-    """Apart from ``_row``, because thousands are sorted and only a screenful is drawn."""
+    """The row as it is drawn. Sorting uses ``_row``, as the remark is too slow to make for thousands of images."""
     row = _row(name, controller, image)
     remark = describe_progress(controller, image, now=now)
     return replace(

@@ -1,8 +1,8 @@
 """
-Who sends a request, and what the caller may do. The only reader of the header ``Authorization``.
+Authentication and authorization of requests. Nothing else reads the header ``Authorization``.
 
-An unknown credential is refused, never treated as anonymous. Wrong credentials are limited by source. A known token,
-and a password that was right before, are accepted before the limit is looked at, so that an attacker behind the same
+An unknown credential is rejected, never treated as anonymous. Wrong credentials are limited by source. A known token,
+and a password that was verified before, are accepted before the limit is checked, so that an attacker behind the same
 address cannot lock out other clients.
 """
 
@@ -67,7 +67,11 @@ _Credential = _Bearer | _Basic | _Malformed
 
 
 class Authenticator:
-    """``clock``: monotonic seconds."""
+    """
+    Finds the caller of a request, and checks its scopes, by the current configuration.
+
+    ``clock``: monotonic seconds.
+    """
 
     def __init__(
         self,
@@ -115,10 +119,10 @@ class Authenticator:
         raise Problem("forbidden", f"{what} needs the scope {scope}; {caller.name} has {has}")
 
     async def _find_known(self, credential: _Credential) -> Caller | None:
-        """The caller of a token, or of a password that was right before: what costs next to nothing to check."""
+        """Return the caller of a known token or of a password that was verified before: both are cheap to check."""
         match credential:
             case _Bearer(digest):
-                # All are compared, so that the time does not tell at which position a token was found.
+                # All are compared, so that the response time does not reveal the position of a token.
                 found = [caller for known, caller in self._tokens if compare_digest(known, digest)]
                 return found[0] if found else None
             case _Basic(user, password) if await self._passwords.is_cached(user, password, self._users):
@@ -157,7 +161,7 @@ def _caller(configured: Token | User) -> Caller:
 
 
 def _decode_authorization(header: str) -> _Credential:
-    """By RFC 6750 and RFC 7617. aiohttp gives bytes that are not UTF-8 as surrogates; they are turned back."""
+    """Decode by RFC 6750 and RFC 7617. aiohttp decodes bytes that are not UTF-8 to surrogates; this restores them."""
     scheme, _, rest = header.strip().partition(" ")
     text = rest.strip().encode("utf-8", "surrogateescape")
     match scheme.lower():

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from monitor.model.errors import Refusal
 from monitor.model.tracked import Tracked, TrackedObject
-from monitor.patching.body import LARGEST_BODY, MEDIA_TYPES, Patch, decode_patch, is_version
+from monitor.patching.body import MAX_BODY_BYTES, MEDIA_TYPES, Patch, decode_patch, is_version
 from monitor.patching.representation import entity_tag, represent
 from monitor.patching.request import PatchRequest, PatchResult
 from monitor.polling.fleet import Entry
@@ -126,8 +126,8 @@ async def _body(request: web.Request) -> bytes:
         found = f"found {request.headers.get(hdrs.CONTENT_TYPE, 'none')[:80]!r}, coding {coding[:40]!r}"
         expected = f"expected {' or '.join(MEDIA_TYPES)} in UTF-8, uncompressed"
         raise Problem("unsupported-media-type", f"{found}; {expected}", headers=_ACCEPT_PATCH)
-    if (request.content_length or 0) > LARGEST_BODY:
-        raise Problem("too-large", f"the body has {request.content_length} bytes; the limit is {LARGEST_BODY}")
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise Problem("too-large", f"the body has {request.content_length} bytes; the limit is {MAX_BODY_BYTES}")
     timeout_s = request.app[CONTEXT].limits.body_timeout_s
     try:
         async with asyncio.timeout(timeout_s):

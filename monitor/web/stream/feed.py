@@ -1,9 +1,9 @@
 """
 The event stream: every change of the fleet as an event, encoded once for any number of readers.
 
-Keeps the last events in a buffer, and counts the readers. A reader has no queue here: it only knows the number of the
-last event that it received, and asks for what came after. A reader that falls behind the buffer gets the full state
-instead. Knows no HTTP.
+Keeps the last events in a buffer, and counts the readers: the clients that are connected to the stream. There is no
+queue per reader: the handler of each remembers the number of the last event that it sent, and asks for later ones. A
+reader that falls behind the buffer receives the full state instead. Knows no HTTP.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from monitor.metrics.pieces import Bundle, Piece, piece
 from monitor.model.snapshot import Change
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.resources import RESOURCES, AnyResource
-from monitor.web.stream import messages as live
+from monitor.web.stream import messages
 from monitor.web.stream.messages import ChangeMessage, Part, Seen
 
-FLUSH_INTERVAL_S: Final = 0.2  # changes within it are sent together: too short to notice, and each write costs
+FLUSH_INTERVAL_S: Final = 0.2  # changes within it are sent together, to save writes; too short to notice
 MAX_READERS: Final = 1000
 MAX_BUFFERED_EVENTS: Final = 4096
-MAX_BUFFERED_BYTES: Final = 4 * 1024 * 1024  # of text; the compressed form takes as much again
-_WAKE_BATCH: Final = 32  # readers, of which each takes some 50 us of the loop
+MAX_BUFFERED_BYTES: Final = 4 * 1024 * 1024  # of text; the compressed copies take about as much again
+_WAKE_BATCH: Final = 32  # readers; each blocks the event loop for about 50 us
 
 
 class ChangeEvent(Struct, frozen=True):
@@ -45,7 +45,7 @@ class EventStream:
     Subscribes to the fleet; made and closed on the event loop.
 
     ``now``: Unix seconds. ``stalled_after_s``: as configured, for the readers. ``number``: of the last event.
-    ``generation``: rises when all readers must reconnect, because the configuration may now give them other rights.
+    ``generation``: incremented when all readers must reconnect, because a reload may have changed their access.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class EventStream:
         self._events: deque[ChangeEvent] = deque()
         self._buffered_bytes = 0
         self._sent: dict[str, Seen] = {}
-        """What the events up to the last one say of each controller."""
+        """What readers that have received all events know of each controller."""
         self._bundles: dict[tuple[int, frozenset[str] | None], Bundle] = {}
         """Cache of `events_after`, until the next event."""
         self._states: dict[str, tuple[Seen, Piece]] = {}
@@ -84,7 +84,7 @@ class EventStream:
 
     @contextmanager
     def slot(self) -> Iterator[bool]:
-        """Count one reader; False when there are too many already."""
+        """Count a reader while the context lasts. Yields False, and does not count it, at ``max_readers``."""
         free = self.readers < self.max_readers
         self.readers += free
         try:
@@ -98,7 +98,7 @@ class EventStream:
         self._wake()
 
     def close(self) -> None:
-        """Send no more events, and make every reader end."""
+        """Send no more events, and disconnect every reader."""
         self.closed = True
         self._unsubscribe()
         if self._flush_timer:
@@ -106,7 +106,7 @@ class EventStream:
         self._wake()
 
     async def wait(self, number: int, generation: int) -> None:
-        """Wait until there is an event after this number, or the reader has to end."""
+        """Wait until there is an event after this number, or the reader must be disconnected."""
         while self.number <= number and generation == self.generation and not self.closed:
             waiter = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
@@ -157,7 +157,7 @@ class EventStream:
         if seen is None or entry is None:
             return None
         if cached is None or cached[0] is not seen:
-            cached = self._states[name] = seen, piece(msgspec.json.encode(live.whole(entry, self._resources)))
+            cached = self._states[name] = seen, piece(msgspec.json.encode(messages.full_part(entry, self._resources)))
             await asyncio.sleep(0)  # there may be a thousand controllers: let other tasks run
         return cached[1]
 
@@ -194,9 +194,9 @@ class EventStream:
         if entry is None:
             self._states.pop(name, None)
             return Part(controller=name, removed=True) if self._sent.pop(name, None) else None
-        part = live.difference(sent, entry, self._resources)
+        part = messages.difference(sent, entry, self._resources)
         if part or name not in self._sent:
-            self._sent[name] = live.seen_of(entry)
+            self._sent[name] = messages.seen_of(entry)
         return part
 
     def _append(self, part: Part) -> None:

@@ -88,7 +88,7 @@ Describe: TypeAlias = Callable[[TrackedObject[Any]], Any]
 
 
 def seen_of(entry: Entry) -> Seen:
-    """What of an entry can make a difference."""
+    """Return what `difference` compares of an entry."""
     collections = entry.collections.values()
     return Seen(
         _session(entry),
@@ -97,8 +97,8 @@ def seen_of(entry: Entry) -> Seen:
     )
 
 
-def whole(entry: Entry, resources: Iterable[AnyResource]) -> Part:
-    """All that there is to tell of a controller."""
+def full_part(entry: Entry, resources: Iterable[AnyResource]) -> Part:
+    """Return everything about a controller."""
     parts = {}
     for resource in resources:
         collection = entry.collections[resource.name]

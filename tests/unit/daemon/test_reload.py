@@ -86,10 +86,10 @@ class Files:
         self.write(f"{name}.key", issued.private_key_pem.bytes())
         self.write(f"{name}.pem", b"".join(pem.bytes() for pem in issued.cert_chain_pems))
 
-    async def look(self, times: int = 2) -> None:
+    async def check_files(self, times: int = 2) -> None:
         for _ in range(times):
             with suppress(ConfigError):
-                await self.reloader.look()
+                await self.reloader.check_files()
 
 
 @pytest.fixture
@@ -111,13 +111,13 @@ def events(logs: Logs) -> list[str]:
 
 
 async def test_files_that_do_not_change_are_not_read(files: Files, logs: Logs) -> None:
-    await files.look(5)
+    await files.check_files(5)
     assert (files.applied, logs) == ([], [])
 
 
 async def test_a_changed_file_is_applied_once_and_logged(files: Files, logs: Logs) -> None:
     files.write("web.yml", f"{TLS}basic_auth_users: {{bob: {HASH}}}\n")
-    await files.look(5)
+    await files.check_files(5)
     (web,) = files.webs
     assert list(web.users) == ["bob"]
     assert isinstance(web.tls_context, ssl.SSLContext)
@@ -126,18 +126,18 @@ async def test_a_changed_file_is_applied_once_and_logged(files: Files, logs: Log
 
 async def test_the_watcher_reads_a_file_that_looks_the_same_twice(files: Files) -> None:
     files.write("web.yml", f"{TLS}# half of i")
-    await files.look(1)
+    await files.check_files(1)
     files.write("web.yml", f"{TLS}# half of it, and the rest\n")
-    await files.look(1)
+    await files.check_files(1)
     assert files.applied == []
-    await files.look(1)
+    await files.check_files(1)
     assert len(files.applied) == 1
 
 
 async def test_a_change_between_reading_and_watching_is_noticed(files: Files) -> None:
     """The watcher compares with the files as they were when they were read, not when it first looked."""
     files.write("web.yml", f"{TLS}# changed before the first look\n")
-    await files.look(2)
+    await files.check_files(2)
     assert len(files.applied) == 1
 
 
@@ -147,17 +147,17 @@ async def test_controller_files_that_come_change_and_go_are_applied(files: Files
     one = "{{name: {}, url: https://avi.example.net, username: svc, password_file: ../password}}"
     for text in (f"controllers: [{one.format('dc2')}]", f"controllers: [{one.format('dc3')}]"):
         files.write("more/a.yml", text)
-        await files.look(3)
+        await files.check_files(3)
         names.append([controller.name for controller in files.applied[-1].controllers])
     (files.path / "more" / "a.yml").unlink()
-    await files.look(3)
+    await files.check_files(3)
     names.append([controller.name for controller in files.applied[-1].controllers])
     assert (names, len(files.applied)) == ([["dc1", "dc2"], ["dc1", "dc3"], ["dc1"]], 3)
 
 
 async def test_the_config_file_itself_is_read_only_on_request_or_with_another_change(files: Files) -> None:
     files.write("config.yml", f"poll: {{timeout: 3s}}\n{CONFIG}")
-    await files.look(5)
+    await files.check_files(5)
     assert files.applied == []
     await files.reloader.reload()
     assert files.applied[-1].poll.timeout_s == 3.0
@@ -170,19 +170,19 @@ async def test_a_certificate_without_its_key_is_applied_when_both_are_there(
     files.issue("next")
     other = {"server.pem": "server.key", "server.key": "server.pem"}[name]
     files.write(name, (files.path / name.replace("server", "next")).read_bytes())
-    await files.look(4)
+    await files.check_files(4)
     assert files.applied == []
     files.write(other, (files.path / other.replace("server", "next")).read_bytes())
-    await files.look(4)
+    await files.check_files(4)
     assert len(files.applied) == 1
     assert [(log["event"], log["log_level"]) for log in logs] == [("reload_failed", "warning"), ("reloaded", "info")]
 
 
 async def test_a_bad_file_changes_nothing_and_each_set_of_problems_is_logged_once(files: Files, logs: Logs) -> None:
     files.write("web.yml", "basic_auth_users: {bob: s3cret}\n")
-    await files.look(5)
+    await files.check_files(5)
     files.write("web.yml", "tls: {}\n")
-    await files.look(5)
+    await files.check_files(5)
     assert (files.applied, files.successful) == ([], 0.0)
     assert [log["problems"][0].partition(": ")[2][:25] for log in logs] == [
         "basic_auth_users.bob: fou",
@@ -193,39 +193,39 @@ async def test_a_bad_file_changes_nothing_and_each_set_of_problems_is_logged_onc
 
 async def test_a_bad_file_that_is_as_before_again_is_good_again(files: Files, logs: Logs) -> None:
     files.write("web.yml", "tls: {}\n")
-    await files.look()
+    await files.check_files()
     files.write("web.yml", TLS)
-    await files.look(4)
+    await files.check_files(4)
     assert (events(logs), files.successful) == (["reload_failed", "reloaded"], 1.0)
 
 
 async def test_a_removed_file_is_a_problem(files: Files, logs: Logs) -> None:
     (files.path / "web.yml").unlink()
-    await files.look(3)
+    await files.check_files(3)
     (log,) = logs
     assert log["problems"] == (f"{files.path}/web.yml: cannot be read: No such file or directory",)
 
 
 async def test_a_bad_file_is_read_again_when_a_file_that_it_newly_names_is_there(files: Files, logs: Logs) -> None:
     files.write("web.yml", TLS.replace("server.", "next."))
-    await files.look(3)
+    await files.check_files(3)
     files.issue("next")
-    await files.look(3)
+    await files.check_files(3)
     assert events(logs) == ["reload_failed", "reloaded"]
     files.issue("server")
-    await files.look(3)
+    await files.check_files(3)
     assert len(files.applied) == 1, "a file that is no longer named is no longer watched"
     files.issue("next")
-    await files.look(3)
+    await files.check_files(3)
     assert len(files.applied) == 2
 
 
 async def test_a_bad_file_is_not_read_again_before_the_retry_interval(tmp_path: Path, logs: Logs) -> None:
     files = Files(tmp_path, timing=ReloadTiming(settle_s=0.0, retry_interval_s=3600.0))
     files.write("web.yml", TLS.replace("server.", "next."))
-    await files.look(3)
+    await files.check_files(3)
     files.issue("next")
-    await files.look(3)
+    await files.check_files(3)
     assert events(logs) == ["reload_failed"]
 
 
@@ -234,19 +234,19 @@ async def test_a_link_that_is_pointed_at_another_file_is_a_change(files: Files) 
     (files.path / "new.yml").write_text(f"{TLS}basic_auth_users: {{bob: {HASH}}}\n")
     (files.path / "web.yml").unlink()
     (files.path / "web.yml").symlink_to("old.yml")
-    await files.look()
+    await files.check_files()
     assert len(files.applied) == 1
     (files.path / "link").symlink_to("new.yml")
     (files.path / "link").replace(files.path / "web.yml")
     os.utime(files.path / "new.yml", ns=(0, 0))
-    await files.look()
+    await files.check_files()
     assert [list(web.users) for web in files.webs] == [[], ["bob"]]
 
 
 async def test_without_tls_there_is_no_context(tmp_path: Path) -> None:
     files = Files(tmp_path, "{}\n")
     files.write("web.yml", f"basic_auth_users: {{bob: {HASH}}}\n")
-    await files.look()
+    await files.check_files()
     assert [(list(web.users), web.tls_context) for web in files.webs] == [(["bob"], None)]
 
 
@@ -276,7 +276,7 @@ async def by_signal(files: Files) -> None:
 
 
 async def by_watcher(files: Files) -> None:
-    await files.look(3)
+    await files.check_files(3)
 
 
 WAYS = [by_request, by_signal, by_watcher]
@@ -314,12 +314,12 @@ async def test_what_is_refused_in_one_file_keeps_back_the_others(files: Files) -
 
 async def test_a_reload_is_announced_when_it_is_requested_or_applied(files: Files) -> None:
     files.write("web.yml", "tls: {}\n")
-    await files.look(5)
+    await files.check_files(5)
     assert files.announced == []
     await by_request(files)
     assert files.announced == ["begin", "end"]
     files.write("web.yml", f"{TLS}# good\n")
-    await files.look(3)
+    await files.check_files(3)
     assert files.announced == ["begin", "end"] * 2
 
 

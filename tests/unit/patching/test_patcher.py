@@ -109,14 +109,14 @@ class FakeView:
         self.calls: list[str] = []
         self.shown: list[dict[str, Any]] = []
 
-    def annotated(self) -> None:
+    def update_annotations(self) -> None:
         self.calls.append("annotated")
 
-    def replaced(self, raw: bytes) -> None:
+    def replace_image(self, raw: bytes) -> None:
         self.calls.append("replaced")
         self.shown.append(msgspec.json.decode(raw))
 
-    def nudge(self) -> None:
+    def poll_soon(self) -> None:
         self.calls.append("nudge")
 
 
