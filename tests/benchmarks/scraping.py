@@ -13,14 +13,14 @@ from prometheus_client.registry import Collector
 
 from monitor.metrics import exposition
 from monitor.metrics.pieces import Piece, piece
-from monitor.metrics.render import header
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.polling.fleet import Fleet
-from monitor.polling.resources import FAMILIES
+from monitor.polling.resources import RESOURCES
+from monitor.web.handlers.metrics import _headers
 from tests.benchmarks.measure import Row, Scale, cpu_of, in_turn, spoken
 from tests.benchmarks.mix import fleet_of, image_series, tiny_fleet
 
-_HEADERS: Final = tuple(piece(header(family, openmetrics=False)) for family in FAMILIES)
+_HEADERS: Final = _headers(RESOURCES, openmetrics=False)  # those of the handler
 _TIMES = 10  # ours is too short to be timed once
 
 
@@ -74,7 +74,7 @@ async def measure(scale: Scale) -> AsyncIterator[Row]:
 
 def pieces_of(fleet: Fleet) -> list[Piece]:
     """What a scrape finds, but for the daemon's own."""
-    return exposition.in_order(_HEADERS, [entry.pieces for entry in fleet.entries.values()])
+    return exposition.in_order(_HEADERS, [entry.columns() for entry in fleet.entries.values()])
 
 
 def _text(fleet: Fleet) -> str:
