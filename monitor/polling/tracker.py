@@ -110,9 +110,9 @@ class Tracker(Generic[T]):
         Raises: PollError.
         """
         self._object_replaced = False
-        return await self._apply_list(await self.resource.read(source, self.collection.snapshot.object_list), at=at)
+        return await self.apply_list(await self.resource.read(source, self.collection.snapshot.object_list), at=at)
 
-    async def _apply_list(self, object_list: ObjectList, *, at: float) -> tuple[Change, ...]:
+    async def apply_list(self, object_list: ObjectList, *, at: float) -> tuple[Change, ...]:
         """
         Decode and render the objects of a complete list that changed. Returns: the changes.
 

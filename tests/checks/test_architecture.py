@@ -281,9 +281,9 @@ def test_a_call_that_the_code_does_not_make_is_found(way: str) -> None:
 
 
 def test_names_of_a_step_in_the_wrong_order_are_found() -> None:
-    learn, *used = next(step for step in steps("one image") if step[0].last == "learn")
-    assert first_unused([learn, *used]) is None
-    assert first_unused([learn, *used[::-1]]) is not None
+    apply_list, *used = next(step for step in steps("one image") if step[0].last == "apply_list")
+    assert first_unused([apply_list, *used]) is None
+    assert first_unused([apply_list, *used[::-1]]) is not None
 
 
 def test_every_package_stands_in_the_map_and_no_other() -> None:
