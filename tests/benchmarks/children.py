@@ -78,5 +78,5 @@ def hush() -> None:
 
 
 def nowhere() -> TextIO:
-    """Where nobody reads, for as long as the process lasts."""
+    """Discard all output. Stays open until the process ends."""
     return Path(os.devnull).open("w")

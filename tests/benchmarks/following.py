@@ -69,7 +69,7 @@ def _serve(pipe: Connection, scale: Scale) -> None:
 
 
 class _Server:
-    """Our site on one port; on the other, whoever comes gets the bytes that he is due, as they are."""
+    """The daemon's site on one port; on the other, a bare handler that sends each reader precomputed bytes."""
 
     def __init__(self, pipe: Connection, scale: Scale) -> None:
         self._pipe = pipe
@@ -92,9 +92,9 @@ class _Server:
 
     async def _await_readers(self) -> tuple[float, float]:
         self._before = resident()
-        while min(self._feed.readers, self._bare_readers) < self._scale.readers:  # noqa: ASYNC110  they tell nobody
+        while min(self._feed.readers, self._bare_readers) < self._scale.readers:  # noqa: ASYNC110  the counters have no event
             await asyncio.sleep(0.05)
-        await self._ours()  # of which the others take their bytes
+        await self._ours()  # its bytes are what the bare handler sends
         return 0.0, 0.0
 
     @property

@@ -99,7 +99,7 @@ async def _serve_both(pipe: Connection, series: int) -> None:
 
 
 def context_of(fleet: Fleet, own: SelfMetrics) -> Context:
-    """What a scrape needs, and the rest as it is when nobody patches."""
+    """Build what a scrape needs; the rest is as it is without any PATCH."""
     audit_log = Store("sqlite://").audit_log
     config = Config(
         listen_host="127.0.0.1",
