@@ -210,7 +210,8 @@ def log() -> Iterator[io.StringIO]:
     root.setLevel(logging.DEBUG)
     yield stream
     structlog.configure(**before)
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)  # unlike an assignment, it also clears the loggers' caches
 
 
 async def test_no_credential_appears_in_a_log_or_a_response(

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from msgspec import Struct
 from requests.structures import CaseInsensitiveDict
 from schemathesis import Case, CheckContext, Response
@@ -165,7 +165,10 @@ def test_each_form_of_a_patch_goes_all_the_way_to_the_controller(form: str, daem
             patch = decode_patch(msgspec.json.encode(case.body))
             done.update(annotated=patch.annotations is not None, adjusted=patch.adjustment is not None)
 
-    check()
+    for number in range(10):  # one draw rarely holds no change that the Controller accepts
+        seed(number)(check)()
+        if done["annotated"] and done["adjusted"]:
+            break
     assert done["annotated"]
     assert done["adjusted"]
 
