@@ -167,7 +167,7 @@ async def test_the_images_of_a_controller_that_is_down_stay_and_are_marked_as_ou
     browser: Browser, tmp_path: Path
 ) -> None:
     """Would find a page that shows old data as if it were current, or that hides it."""
-    poll = {"active_interval": "50ms", "idle_interval": "100ms", "timeout": "500ms", "stale_after": "700ms"}
+    poll = {"active_interval": "50ms", "idle_interval": "100ms", "timeout": "2s", "stale_after": "3s"}
     async with demo_fleet(tmp_path, poll=poll) as (daemon, simulator), open_page(browser, daemon.url) as page:
         nyc = simulator.controllers["nyc"]
         uuid = newest_upload(nyc)

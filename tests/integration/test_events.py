@@ -314,7 +314,7 @@ async def test_estimates_are_beside_the_image_and_not_in_its_etag(tmp_path: Path
 async def test_a_stale_controller_keeps_its_images_in_the_stream_and_its_404_says_why(
     tmp_path: Path,
 ) -> None:
-    async with serving(tmp_path, poll={**QUICK, "timeout": "300ms", "stale_after": "500ms"}) as (daemon, simulator):
+    async with serving(tmp_path, poll={**QUICK, "timeout": "2s", "stale_after": "3s"}) as (daemon, simulator):
         uuid = active(daemon)
         await simulator.controllers["dc1"].stop_listening()
         async with reading(daemon) as reader:

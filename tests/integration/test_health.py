@@ -23,7 +23,7 @@ from tests.support.daemons import (
 )
 
 SPEC = ControllerSpec(name="dc1", images=2, uploads=(UploadSpec(duration=600.0, started_ago=300.0),))
-SHORT_LIVED = {**QUICK, "timeout": "500ms", "stale_after": "700ms"}
+SHORT_LIVED = {**QUICK, "timeout": "2s", "stale_after": "3s"}
 
 
 def of_dc1(series: Series, *names: str) -> list[float]:
@@ -197,7 +197,7 @@ async def test_stale_images_are_withdrawn_and_return_with_unchanged_bytes(tmp_pa
 
 async def test_a_controller_that_hangs_becomes_stale(tmp_path: Path) -> None:
     """No poll ends meanwhile: images expire after the last good poll, whether or not another one ends."""
-    poll = {**QUICK, "timeout": "400ms", "stale_after": "500ms"}
+    poll = {**QUICK, "timeout": "2s", "stale_after": "3s"}
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, poll=poll) as daemon:
         await polled(daemon, "dc1")
         simulator.controllers["dc1"].faults.order(Fault("hang", path="/"))
