@@ -20,6 +20,12 @@ from monitor.config.values import host_of, is_loopback, write_duration
 
 Duration = Annotated[float, kind(values.DURATION)]
 Size = Annotated[int, kind(values.SIZE)]
+PasswordFile = Annotated[
+    Path, kind(values.PASSWORD_FILE), LIVE, Meta(description="File with its password; read at each log-in.")
+]
+PasswordVariable = Annotated[
+    str, kind(values.PASSWORD_ENV), LIVE, Meta(description="Environment variable with its password.")
+]
 
 
 class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,16 +108,8 @@ class WriteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The account that adjusts images. Exactly one of password_file and password_env."""
 
     username: Annotated[str, kind(values.WORD), LIVE, Meta(description="An account that may change images.")]
-    password_file: (
-        Annotated[
-            Path, kind(values.PASSWORD_FILE), LIVE, Meta(description="File with its password; read at each log-in.")
-        ]
-        | UnsetType
-    ) = UNSET
-    password_env: (
-        Annotated[str, kind(values.PASSWORD_ENV), LIVE, Meta(description="Environment variable with its password.")]
-        | UnsetType
-    ) = UNSET
+    password_file: PasswordFile | UnsetType = UNSET
+    password_env: PasswordVariable | UnsetType = UNSET
 
 
 class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,16 +118,8 @@ class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     name: Annotated[str, kind(values.NAME), LIVE, Meta(description="The label `controller` of all its series.")]
     url: Annotated[str, kind(values.ORIGIN), LIVE, Meta(description="Scheme, host and port of its API.")]
     username: Annotated[str, kind(values.WORD), LIVE, Meta(description="An account that may read images.")]
-    password_file: (
-        Annotated[
-            Path, kind(values.PASSWORD_FILE), LIVE, Meta(description="File with its password; read at each log-in.")
-        ]
-        | UnsetType
-    ) = UNSET
-    password_env: (
-        Annotated[str, kind(values.PASSWORD_ENV), LIVE, Meta(description="Environment variable with its password.")]
-        | UnsetType
-    ) = UNSET
+    password_file: PasswordFile | UnsetType = UNSET
+    password_env: PasswordVariable | UnsetType = UNSET
     tenant: Annotated[
         str, kind(values.WORD), LIVE, Meta(description="Tenant whose images are watched; `*` for all.")
     ] = "admin"
