@@ -8,7 +8,7 @@ the collection, which the poller publishes. It knows no schedule and no HTTP.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
 from msgspec import Raw, Struct
@@ -271,15 +271,12 @@ class Tracker(Generic[T]):
 
     async def _make_pieces(self, snapshot: Snapshot[T]) -> tuple[Piece, ...]:
         """Join the exposition text of the objects, within the controller's budget."""
-        rendered = {uuid: tracked.rendered for uuid, tracked in snapshot.objects.items()}
-        max_series = self.resource.budget(self._settings.events).per_controller
-        kept, dropped = render.apply_budget(self.resource.families, rendered, max_series=max_series)
-        dropped += sum(each.dropped for each in rendered.values())
+        texts, dropped = self._join_objects(snapshot)
+        dropped += sum(tracked.rendered.dropped for tracked in snapshot.objects.values())
         if dropped and not self._series_dropped:
             self._log.warning("series_dropped", resource=self.resource.name, series=dropped)
         self._series_dropped = dropped
         pieces: list[Piece] = []
-        texts = render.join_by_family(self.resource.families, kept.values())
         for known, text in zip(self.collection.pieces, texts, strict=True):
             pieces.append(update_piece(known, text))
             await self._yield_to_loop()
@@ -289,11 +286,16 @@ class Tracker(Generic[T]):
         """Replace snapshot and pieces without yielding to the event loop; for a few changed objects."""
         pieces = self.collection.pieces
         if not self.collection.health.stale:
-            rendered = {uuid: tracked.rendered for uuid, tracked in snapshot.objects.items()}
-            max_series = self.resource.budget(self._settings.events).per_controller
-            kept, _ = render.apply_budget(self.resource.families, rendered, max_series=max_series)
-            pieces = update_pieces(pieces, render.join_by_family(self.resource.families, kept.values()))
+            texts, _ = self._join_objects(snapshot)
+            pieces = update_pieces(pieces, texts)
         self.collection = replace(self.collection, snapshot=snapshot, pieces=pieces)
+
+    def _join_objects(self, snapshot: Snapshot[T]) -> tuple[Iterator[bytes], int]:
+        """Return the text of each family within the controller's budget, and how many series that budget dropped."""
+        rendered = {uuid: tracked.rendered for uuid, tracked in snapshot.objects.items()}
+        max_series = self.resource.budget(self._settings.events).per_controller
+        kept, dropped = render.apply_budget(self.resource.families, rendered, max_series=max_series)
+        return render.join_by_family(self.resource.families, kept.values()), dropped
 
     def _save_marks(self, snapshot: Snapshot[T]) -> None:
         """Save the marks of all objects; undecodable ones keep theirs, in case they become decodable later."""
