@@ -50,19 +50,6 @@ class ReceivedImage(Struct, frozen=True):
     raw: bytes
 
 
-class Health(Struct, frozen=True):
-    """The result of polling a controller. ``seen_at``: the last good poll since the daemon started; None: none yet."""
-
-    up: bool = False
-    stale: bool = False
-    auth_suspended: bool = False
-    upgrade_in_progress: bool = False
-    reason: str | None = None
-    cause: str = ""
-    version: str = ""
-    seen_at: Timestamp | None = None
-
-
 class _Session(Struct, frozen=True):
     up: bool = False
     auth_suspended: bool = False
@@ -70,6 +57,13 @@ class _Session(Struct, frozen=True):
     reason: str | None = None
     cause: str = ""
     version: str = ""
+
+
+class Health(_Session, frozen=True):
+    """The result of polling a controller. ``seen_at``: the last good poll since the daemon started; None: none yet."""
+
+    stale: bool = False
+    seen_at: Timestamp | None = None
 
 
 class _Read(Struct, frozen=True):
