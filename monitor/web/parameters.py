@@ -6,8 +6,8 @@ from msgspec import Meta
 
 from monitor.avi.paging import PAGE_SIZE
 from monitor.web.handlers import audit
-from monitor.web.handlers.images import LARGEST_PAGE_NUMBER
 from monitor.web.handlers.patch import BOOLEANS
+from monitor.web.query import LARGEST_PAGE_NUMBER
 from monitor.web.route import Parameter
 
 _Boolean = Annotated[str, Meta(pattern=f"^({'|'.join(BOOLEANS)})$")]

@@ -1,7 +1,5 @@
 """``GET /api/audit``: who changed what and when, with the outcome; the newest first."""
 
-from contextlib import suppress
-
 import msgspec
 from aiohttp import web
 from msgspec import UNSET
@@ -9,8 +7,8 @@ from msgspec import UNSET
 from monitor.model.errors import StoreError
 from monitor.patching.audit import Entry
 from monitor.web.context import CALLER, CONTEXT
-from monitor.web.handlers.images import number, other_page
 from monitor.web.problems import Problem
+from monitor.web.query import number, other_page, time
 from monitor.web.responses import AuditEntry, AuditPage
 
 PAGE_SIZE = 50
@@ -42,20 +40,11 @@ async def _read(request: web.Request, most: int) -> tuple[Entry, ...]:
         controller=request.query.get("controller"),
         controllers=request[CALLER].controllers,
         actor=request.query.get("actor"),
-        since=_time(request, "since"),
-        until=_time(request, "until"),
+        since=time(request, "since"),
+        until=time(request, "until"),
         before=number(request, "before", most=MAX_NUMBER) or None,
         most=most,
     )
-
-
-def _time(request: web.Request, key: str) -> float | None:
-    text = request.query.get(key)
-    if text is None:
-        return None
-    with suppress(msgspec.MsgspecError, ValueError):  # JSON numbers only: not 1_000, not nan
-        return msgspec.json.decode(text, type=float)
-    raise Problem("bad-query", f"{key}: found {text[:40]!r}, expected Unix seconds")
 
 
 def _audit_entry(entry: Entry) -> AuditEntry:

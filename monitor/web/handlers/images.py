@@ -13,8 +13,7 @@ from monitor.polling.fleet import Entry
 from monitor.polling.standing import RANKS
 from monitor.web.context import CALLER, CONTEXT
 from monitor.web.problems import Problem
-
-LARGEST_PAGE_NUMBER = 1_000_000
+from monitor.web.query import number, other_page
 
 
 async def list_images(request: web.Request) -> web.Response:
@@ -100,22 +99,3 @@ def _assessment(tracked: TrackedObject[Tracked], *, now: float) -> Mapping[str, 
     }
     estimates = {name: None if number is None else round(number, 1) for name, number in numbers.items()}
     return {"standing": tracked.standing, "standing_rank": RANKS[tracked.standing], **estimates}
-
-
-def number(request: web.Request, key: str, *, most: int = LARGEST_PAGE_NUMBER) -> int:
-    """A positive number of the query; 0 when absent."""
-    text = request.query.get(key)
-    if text is None:
-        return 0
-    if not (text.isascii() and text.isdecimal() and len(text) < 17 and 0 < int(text) <= most):
-        detail = f"{key}: found {text[:40]!r}, expected a number from 1 to {most}"
-        raise Problem("bad-query", detail)
-    return int(text)
-
-
-def other_page(request: web.Request, **query: int) -> str:
-    """The URL of this request with another query. Raises: Problem where the caller's Host makes none."""
-    try:
-        return str(request.url.update_query(**query))
-    except ValueError as error:
-        raise Problem("bad-query", f"Host: found {request.host[:80]!r}, expected a host and perhaps a port") from error

@@ -1,0 +1,39 @@
+"""The query of a request: its numbers and times, and the URL of another page."""
+
+from contextlib import suppress
+
+import msgspec
+from aiohttp import web
+
+from monitor.web.problems import Problem
+
+LARGEST_PAGE_NUMBER = 1_000_000
+
+
+def number(request: web.Request, key: str, *, most: int = LARGEST_PAGE_NUMBER) -> int:
+    """Return a positive number of the query; 0 when absent. Raises: Problem."""
+    text = request.query.get(key)
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdecimal() and len(text) < 17 and 0 < int(text) <= most):
+        detail = f"{key}: found {text[:40]!r}, expected a number from 1 to {most}"
+        raise Problem("bad-query", detail)
+    return int(text)
+
+
+def time(request: web.Request, key: str) -> float | None:
+    """Return a time of the query, Unix seconds; None when absent. Raises: Problem."""
+    text = request.query.get(key)
+    if text is None:
+        return None
+    with suppress(msgspec.MsgspecError, ValueError):  # JSON numbers only: not 1_000, not nan
+        return msgspec.json.decode(text, type=float)
+    raise Problem("bad-query", f"{key}: found {text[:40]!r}, expected Unix seconds")
+
+
+def other_page(request: web.Request, **query: int) -> str:
+    """Return the URL of this request with other parameters. Raises: Problem when the header ``Host`` is not valid."""
+    try:
+        return str(request.url.update_query(**query))
+    except ValueError as error:
+        raise Problem("bad-query", f"Host: found {request.host[:80]!r}, expected a host and perhaps a port") from error
