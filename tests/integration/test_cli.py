@@ -20,7 +20,7 @@ from monitor.polling.resources import FAMILIES
 from monitor.simulator import SCENARIOS, ControllerSpec, Fault, Simulator
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import BOB, TOKENS
-from tests.support.programs import output_of
+from tests.support.programs import line_with, output_of
 
 COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
 
@@ -36,18 +36,6 @@ async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         if running.returncode is None:
             running.kill()
         await running.communicate()
-
-
-async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
-    """Return the first line with the text."""
-    assert stream is not None
-    seen: list[str] = []
-    async with asyncio.timeout(WAIT_TIMEOUT_S):
-        while line := (await stream.readline()).decode():
-            seen.append(line)
-            if text in line:
-                return line
-    pytest.fail(f"{text!r} was not printed, but {seen}")
 
 
 async def ended(running: asyncio.subprocess.Process) -> int:

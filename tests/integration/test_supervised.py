@@ -15,7 +15,7 @@ import pytest
 
 from monitor.cli.commands.simulate import write_config
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
-from tests.support.limits import WAIT_TIMEOUT_S
+from tests.support.programs import line_with
 from tests.support.service_manager import ReceivingManager, manager_at
 
 SPEC = ControllerSpec(name="dc1", images=1, uploads=(UploadSpec(duration=600.0, started_ago=300.0),))
@@ -68,16 +68,6 @@ async def service(
         if process.returncode is None:
             process.kill()
         await process.communicate()
-
-
-async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
-    """Read until a line contains the text."""
-    assert stream is not None
-    async with asyncio.timeout(WAIT_TIMEOUT_S):
-        while line := (await stream.readline()).decode():
-            if text in line:
-                return line
-    pytest.fail(f"{text!r} did not come")
 
 
 def notifying(manager: ReceivingManager, **more: str) -> dict[str, str]:

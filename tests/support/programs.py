@@ -50,6 +50,18 @@ async def started(*command: str, log: Path) -> AsyncIterator[asyncio.subprocess.
             await process.wait()
 
 
+async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
+    """Return the first line with the text."""
+    assert stream is not None
+    seen: list[str] = []
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
+        while line := (await stream.readline()).decode():
+            seen.append(line)
+            if text in line:
+                return line
+    pytest.fail(f"{text!r} was not printed, but {seen}")
+
+
 async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
     """Ask a program until its answer is good, where it has no way to tell us."""
     loop = asyncio.get_running_loop()
