@@ -4,15 +4,15 @@ The polling loop of one controller: when it is polled, the health of its session
     tracker.read → fleet.publish          (one tracker for each resource, in the order of `RESOURCES`)
 
 The poller is the only writer of its controller's entry in the fleet. A failed poll keeps the last snapshots until
-``stale_after``; the next poll is the retry. The poller knows nothing of HTTP. All that it
-knows of the objects is whether any is active.
+``stale_after``; the next poll is the retry. The poller knows nothing of HTTP. All that it knows of the objects is
+whether any is active.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from random import Random  # noqa: TID251  the type of an argument; app.py makes the only one
+from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
 from typing import Any
 
 from msgspec.structs import replace

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from math import inf
-from random import Random  # noqa: TID251  the type of an argument; app.py makes the only one
+from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
 from typing import Literal
 
 from monitor.config.settings import Poll
