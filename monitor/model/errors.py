@@ -6,13 +6,13 @@ The errors of the project, divided by what the caller does with them::
     ├── StoreError           the database did not answer          → reads and metrics go on
     │   └── NewerDatabase    a newer version has migrated it      → exit 1 at the start
     ├── BadImage             one object cannot be decoded         → count it, log it once, go on with the others
-    ├── Refusal              a PATCH is rejected                  → respond with a problem; nothing was changed
+    ├── Refusal              a PATCH is not answered with 200     → respond with a problem, which says what was changed
     └── PollError            one exchange with a Controller failed → keep the last snapshot, back off, count by reason
         ├── Unreachable      no response: dns, connect, tls, timeout
         │   └── Unanswered   but the request may have been sent   → whether a change was done is unknown
         ├── Refused          the log-in was refused: auth         → no other log-in until the secret changes
         ├── Unavailable      try later: throttled, upgrading      → wait as Retry-After says
-        ├── BadStatus        unexpected status: redirect, http_4xx, http_5xx
+        ├── BadStatus        unexpected status: redirect, auth (a session), http_4xx, http_5xx
         └── BadAnswer        good status, unusable body: oversize, incomplete, decode
 """
 
@@ -72,7 +72,7 @@ class BadImage(MonitorError):
 
 class Refusal(MonitorError):
     """
-    A PATCH is rejected. ``kind``, ``detail``: of the problem in the response.
+    A PATCH is not answered with 200. ``kind``, ``detail``: of the problem in the response.
 
     ``path``: the JSON path of what is wrong in the body, or empty. ``headers``: additional headers of the response.
     ``status``: the Controller's status if it is passed on, else 0.

@@ -14,7 +14,7 @@ DEFAULT_RETRY_AFTER_S: Final = 30  # where the Controller does not say when to r
 def classify_failure(controller: str, error: PollError) -> tuple[OutcomeKind, Refusal]:
     """Return the outcome for the audit, and the refusal for the client."""
     if error.phase == "patch" and isinstance(error, Unanswered | BadAnswer):
-        detail = f"the request was sent to {controller}, which did not reply ({error.detail}); check the image"
+        detail = f"the request was sent to {controller}, but no usable reply came ({error.detail}); check the image"
         return "unknown", Refusal("outcome-unknown", detail)
     if isinstance(error, Unavailable):
         headers = {"Retry-After": str(round(error.retry_after_s or DEFAULT_RETRY_AFTER_S))}

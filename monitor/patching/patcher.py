@@ -1,11 +1,12 @@
 """
 The write path: one PATCH, from the request to the result.
 
-    audit intent → a fresh read, and the conditions → one request to the Controller → annotations and outcome, together
+    audit intent → a fresh read, and the conditions → one change on the Controller → a read → annotations and outcome
 
 A PATCH of annotations alone never leaves this process, and its intent and outcome are one transaction. PATCHes of one
-image run one after the other. A request that changes something is never retried. Knows nothing of our web server: a
-Refusal carries the problem type and the headers of the response.
+image run one after the other. A PATCH is sent again only after a reply that the session is not valid, on which the
+Controller has not acted. Knows nothing of our web server: a Refusal carries the problem type and the headers of the
+response.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -59,10 +60,7 @@ class Patcher:
         Raises: Refusal; its text says what was changed, if anything.
         """
         async with self._queue.turn(request.controller, request.uuid, client_connected=request.client_connected):
-            try:
-                return await (self._adjust(request) if request.patch.adjustment else self._annotate(request))
-            except StoreError as error:
-                raise Refusal("database-down", f"nothing was changed: the database failed: {error}") from error
+            return await (self._adjust(request) if request.patch.adjustment else self._annotate(request))
 
     async def drain(self, *, timeout_s: float) -> None:
         """Refuse new requests, and wait until those in flight have ended or the timeout has passed."""
@@ -81,8 +79,9 @@ class Patcher:
                 await self._record(request, Outcome(outcome="refused", detail=refusal.detail))
             raise
         if request.patch.annotations and not request.dry_run:
+            view = self._target(request).view
             await self._record(request, Outcome(outcome="done", changes=preview.changes))
-            self._target(request).view.update_annotations()
+            view.update_annotations()
         return preview
 
     def _target(self, request: PatchRequest) -> WriteTarget:
@@ -127,7 +126,10 @@ class Patcher:
         assert adjustment is not None  # noqa: S101  apply has checked it
         if request.dry_run:
             return await self._dry_run(request, writer)
-        number = await self._audit_log.begin(request.intent, at=self._now())
+        try:
+            number = await self._audit_log.begin(request.intent, at=self._now())
+        except StoreError as error:
+            raise Refusal("database-down", f"nothing was changed: the database failed: {error}") from error
         async with self._recording_failures(request, number, target.view):
             preview = await self._check(request, writer)
             body = encode_adjustment(adjustment, content(preview.raw))
@@ -206,7 +208,11 @@ class Patcher:
 
     async def _record(self, request: PatchRequest, outcome: Outcome) -> None:
         annotations = request.patch.annotations if outcome.outcome == "done" else None
-        await self._audit_log.record(request.intent, outcome, annotations, at=self._now())
+        try:
+            await self._audit_log.record(request.intent, outcome, annotations, at=self._now())
+        except StoreError as error:
+            detail = f"the database failed: {error}; read the image again to see whether its annotations were changed"
+            raise Refusal("database-down", detail) from error
         self._on_outcome(outcome.outcome)
 
 

@@ -21,7 +21,7 @@ class ImageWriter(Protocol):
         """Read one image as it is now. Raises: PollError."""
 
     async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
-        """Change an image, without retries. Raises: PollError; Unanswered when it may have been changed or not."""
+        """Change an image, once. Raises: PollError; Unanswered when it may have been changed or not."""
 
 
 class AuditLog(Protocol):

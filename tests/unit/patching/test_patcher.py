@@ -143,11 +143,11 @@ class Bench:
     ) -> None:
         self.writer, self.audit_log, self.view = writer or FakeController(), audit_log or FakeAuditLog(), FakeView()
         self.outcomes: list[str] = []
-        targets = {"dc1": WriteTarget(self.writer, self.view)}
+        self.targets = {"dc1": WriteTarget(self.writer, self.view)}
         self.patcher = Patcher(
             known or fleet(IMAGE),
             self.audit_log,
-            targets,
+            self.targets,
             now=lambda: 1.0,
             on_outcome=self.outcomes.append,
             lock_timeout_s=lock_timeout_s,
@@ -314,6 +314,25 @@ async def test_an_image_that_vanished_while_an_annotation_waited_is_not_annotate
     bench = Bench(known=known)
     assert (await bench.refused(NOTE)).kind == "no-such-image"
     assert [outcome.outcome for outcome in bench.audit_log.outcomes] == ["refused"]
+
+
+async def test_an_annotation_that_was_written_is_a_success_even_if_a_reload_removed_the_controller_meanwhile() -> None:
+    class Reloading(FakeAuditLog):
+        async def record(self, *args: Any, **options: Any) -> int:  # noqa: ANN401  passed on
+            bench.targets.clear()
+            return await super().record(*args, **options)
+
+    bench = Bench(audit_log=Reloading())
+    assert (await bench.apply(NOTE)).annotations == {"a": "b"}
+    assert (bench.outcomes, bench.view.calls) == (["done"], ["annotated"])
+
+
+async def test_an_annotation_whose_write_failed_is_not_said_to_be_without_effect() -> None:
+    refusal = await Bench(audit_log=FakeAuditLog("record")).refused(NOTE)
+    assert (refusal.kind, refusal.detail) == (
+        "database-down",
+        "the database failed: disk full; read the image again to see whether its annotations were changed",
+    )
 
 
 async def test_when_the_image_cannot_be_read_back_the_reply_of_the_controller_is_shown() -> None:
