@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from monitor.simulator import Fault
 from tests.support.browser import (
     address,
     demo_fleet,
@@ -185,6 +186,23 @@ async def test_the_images_of_a_controller_that_is_down_stay_and_are_marked_as_ou
         await expect(unhealthy).to_have_count(0)
         await expect(row(page, uuid)).not_to_have_attribute("data-outdated", "")
         await until(daemon, "nyc", lambda entry: entry.session.up)
+
+
+async def test_a_controller_that_is_being_upgraded_is_not_shown_as_down(browser: Browser, tmp_path: Path) -> None:
+    """Would find a page that shows the expected state of an upgrade as a failure."""
+    async with demo_fleet(tmp_path) as (daemon, simulator), open_page(browser, daemon.url) as page:
+        simulator.controllers["nyc"].faults.order(Fault("html_503"))
+        nyc = page.locator("[data-controller=nyc]").first
+        await expect(nyc).to_have_attribute("data-state", "upgrading")
+        await expect(page.locator(".unhealthy")).to_have_count(0)
+
+
+async def test_the_first_state_is_drawn_however_soon_it_comes(browser: Browser, tmp_path: Path) -> None:
+    """Would find a page that stays empty when it loads faster than the list may be sorted again."""
+    async with demo_fleet(tmp_path) as (daemon, _), open_page(browser, daemon.url) as page:
+        await page.add_init_script("performance.now = () => 100")
+        await page.reload()
+        await expect(rows(page)).to_have_count(16)
 
 
 async def test_the_content_security_policy_has_no_exceptions(tmp_path: Path) -> None:

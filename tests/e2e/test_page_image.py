@@ -7,6 +7,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
 from monitor.daemon.app import Daemon
+from monitor.simulator.fault_images import UNKNOWN_TYPE
 from tests.support.browser import (
     CLIENT_ERROR,
     address,
@@ -175,6 +176,23 @@ async def test_an_image_is_renamed_on_the_controller_and_the_audit_log_names_the
             (record,) = await audit(daemon, image=uuid)
             assert list(record["changes"]) == ["name"]
             await save_screenshot(page, "image-renamed")
+
+
+async def test_an_image_of_a_type_that_the_page_does_not_know_can_be_renamed(browser: Browser, tmp_path: Path) -> None:
+    """Would find a form that takes a value which it cannot show for a change."""
+    async with demo_fleet(tmp_path, at_s=FAILED_S, **OPEN) as (daemon, simulator):
+        fra = simulator.controllers["fra"]
+        uuid = newest_upload(fra)
+        fra.touch(uuid, type=UNKNOWN_TYPE)
+        async with open_page(browser, daemon.url, address("fra", uuid)) as page:
+            await expect(page.locator("main")).to_contain_text(UNKNOWN_TYPE)
+            await sign_in(page, ROOT)
+            await page.get_by_role("button", name="Adjust").click()
+            dialog = page.get_by_role("dialog", name="Adjust on the Controller")
+            await dialog.get_by_label("name", exact=True).fill("renamed by hand")
+            await dialog.get_by_role("button", name="Dry run").click()
+            await expect(dialog.locator("tr[data-field]")).to_have_count(1)
+            await expect(dialog.locator("tr[data-field=name]")).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ const MIN_SORT_INTERVAL_MS = 250; // without a key press the list is sorted no m
  */
 
 export class FleetView {
-  #sortedAt = 0;
+  #sortedAt = -Infinity; // never; the page's time starts at 0, so 0 would delay the first draw
   /** @type {number | undefined} */
   #delayedDraw = undefined;
   /** @type {number | undefined} */
@@ -57,7 +57,7 @@ export class FleetView {
 
   /** In the next frame, however short ago the list was sorted. */
   #drawNow() {
-    this.#sortedAt = 0;
+    this.#sortedAt = -Infinity;
     this.requestDraw();
   }
 

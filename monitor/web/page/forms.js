@@ -65,10 +65,11 @@ export function adjustForm(raw, active) {
     setVisible(unsetPart, !set.input.checked);
   });
   const texts = () => Object.fromEntries(inputs.map(({ name, input }) => [name, input.value]));
+  const textsBefore = texts();
   const chosen = () => boxes.filter(({ input }) => input.checked).map(({ name }) => name);
   return {
     element: h("div", { class: "stack" }, operation, setPart, unsetPart, forceLabel),
-    body: () => (set.input.checked ? setBody(raw, texts()) : unsetBody(chosen())),
+    body: () => (set.input.checked ? setBody(textsBefore, texts()) : unsetBody(chosen())),
     query: () => (force.checked ? { force: "true" } : {}),
   };
 }

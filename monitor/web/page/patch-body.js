@@ -34,16 +34,17 @@ export function formText(field, value) {
 
 /**
  * Set the fields that were changed in the form.
- * @param {RawImage} raw the image as it is
- * @param {Record<string, string>} texts the form's content
+ * @param {Record<string, string>} before the form's content when it was made: an input may show another text than the
+ *   image has, for example none for a value that is no choice
+ * @param {Record<string, string>} texts the form's content now
  * @throws {Error} with a message for the person
  */
-export function setBody(raw, texts) {
+export function setBody(before, texts) {
   /** @type {Record<string, unknown>} */
   const body = {};
   for (const field of FIELDS) {
     const text = texts[field.name] ?? "";
-    if (text === formText(field, raw[field.name])) continue;
+    if (text === before[field.name]) continue;
     if (text === "") throw new Error(`${field.name} is empty: to remove its value, choose “Unset fields”.`);
     body[field.name] = parseField(field, text);
   }

@@ -91,8 +91,8 @@ export function controllerStatus(health) {
   if (health.auth_suspended) return { status: "suspended", label: "log-in suspended" };
   if (health.stale) return { status: "stale", label: "stale" };
   if (!health.up && !isKnown(health.seen_at) && !health.reason) return { status: "new", label: "not polled yet" };
+  if (health.upgrade_in_progress) return { status: "upgrading", label: "being upgraded" }; // its polls fail meanwhile
   if (!health.up) return { status: "down", label: "last poll failed" };
-  if (health.upgrade_in_progress) return { status: "upgrading", label: "being upgraded" };
   return { status: "up", label: "up" };
 }
 

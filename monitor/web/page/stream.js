@@ -44,6 +44,7 @@ export class EventStream {
   /** Ends the wait. @type {(() => void) | null} */
   #wake = null;
   #checkedAt = 0;
+  #reconnecting = false; // at once, when the connection under way has ended
   /** @type {StreamStatus} */
   status = { kind: "connecting", since: 0 };
 
@@ -57,6 +58,7 @@ export class EventStream {
   async run() {
     for (;;) {
       const outcome = await this.#connect();
+      if (this.#reconnecting) continue;
       if (outcome.status === 401) {
         this.#setStatus({ kind: "locked", problem: outcome.problem });
         await this.#wait(null);
@@ -74,8 +76,11 @@ export class EventStream {
    *   fleet
    */
   reconnect({ fromScratch = false } = {}) {
-    if (fromScratch) this.#lastId = null;
-    if (fromScratch) this.#connection?.abort();
+    if (fromScratch) {
+      this.#lastId = null;
+      this.#reconnecting = true;
+      this.#connection?.abort();
+    }
     this.#failures = 0;
     this.#wake?.();
   }
@@ -91,6 +96,7 @@ export class EventStream {
 
   /** One connection, to its end. @returns {Promise<Outcome>} */
   async #connect() {
+    this.#reconnecting = false;
     this.#setStatus({ kind: "connecting" });
     const connection = new AbortController();
     this.#connection = connection;
