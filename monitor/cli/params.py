@@ -20,7 +20,7 @@ from monitor.patching.fields import ADJUSTABLE, LISTS, Json
 
 OutputFormat = Literal["text", "json"]
 
-REQUEST_TIMEOUT_S: Final = 30.0  # three heartbeats of an event stream; a daemon that is up answers much faster
+REQUEST_TIMEOUT_S: Final = 30.0  # three heartbeats of an event stream; only a PATCH on a slow Controller takes longer
 
 
 class Access(Struct, frozen=True, kw_only=True):

@@ -46,7 +46,7 @@ def check_files(
     web: WebConfig | None,
     web_problems: tuple[str, ...],
 ) -> Iterator[str]:
-    """Yield every problem of the files and between them, in the order in which an operator reads the files."""
+    """Yield every problem of the files and between them."""
     files: tuple[AnyConfigFile, ...] = (main, *more)
     for file in files:
         yield from map(file.problem, file.problems)
@@ -59,7 +59,7 @@ def check_files(
 
 
 def _repeated_names(files: Iterable[AnyConfigFile]) -> Iterator[str]:
-    """Every name but the first of its kind: it is the label that keeps the series of two controllers apart."""
+    """Yield a problem for each name that an earlier controller has: the label `controller` would join their series."""
     first: dict[str, str] = {}
     for file in files:
         for place, name in _names(file):
@@ -77,7 +77,7 @@ def _names(file: AnyConfigFile) -> Iterator[tuple[int, str]]:
 
 
 def _check_any_controller(main: ConfigFile[Settings], more: Iterable[ConfigFile[ControllerFile]]) -> Iterator[str]:
-    """Only where no other problem explains why no controller was found."""
+    """Yield a problem if no controller is configured, unless another problem explains it."""
     explained = main.content is None or any(problem.startswith("controller") for problem in main.problems)
     if explained or any(file.problems or controllers_of(file) for file in more) or controllers_of(main):
         return
@@ -131,7 +131,7 @@ def unknown_controllers(key: str, entries: _Entries, known: Collection[str]) -> 
 
 
 def check_access(main: ConfigFile[Settings], web: WebConfig | None) -> Iterator[str]:
-    """Only where everything that could give access has no problem, and gives none."""
+    """Yield a problem if `listen` is not loopback and nothing gives any client access."""
     settings = main.content
     if settings is None or any(problem.startswith(("listen:", "anonymous", "tokens")) for problem in main.problems):
         return

@@ -1,5 +1,5 @@
 """
-YAML and secret files to one frozen Config, or every problem at once. The only reader of the environment.
+YAML and secret files to one frozen Config, or every problem at once. Reads the environment for them.
 
 ``settings`` has the shape of the files, ``values`` the meaning of their texts, ``checks`` what must hold between files.
 Knows no network: no Controller is asked.
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 def load(
     path: Path,
-    environ: Mapping[str, str] = os.environ,  # noqa: TID251 the one place that reads it
+    environ: Mapping[str, str] = os.environ,  # noqa: TID251 the daemon's environment
     web_config: Path | None = None,
     listen: tuple[str, int] | None = None,
 ) -> Config:

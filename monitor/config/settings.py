@@ -32,10 +32,10 @@ class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How often Controllers are polled, and the limits of a poll."""
 
     active_interval_s: Annotated[
-        Duration, LIVE, Meta(description="Pause between polls while an image is processed.")
+        Duration, LIVE, Meta(description="From the start of a poll to the next, while an image is processed.")
     ] = field(default=5.0, name="active_interval")
-    idle_interval_s: Annotated[Duration, LIVE, Meta(description="Pause between polls otherwise.")] = field(
-        default=60.0, name="idle_interval"
+    idle_interval_s: Annotated[Duration, LIVE, Meta(description="From the start of a poll to the next, otherwise.")] = (
+        field(default=60.0, name="idle_interval")
     )
     timeout_s: Annotated[Duration, LIVE, Meta(description="Deadline of one request.")] = field(
         default=10.0, name="timeout"
@@ -43,9 +43,9 @@ class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stale_after_s: Annotated[
         Duration, LIVE, Meta(description="How long the result of the last good poll is exported while polls fail.")
     ] = field(default=300.0, name="stale_after")
-    max_backoff_s: Annotated[Duration, LIVE, Meta(description="Longest pause after failures.")] = field(
-        default=60.0, name="max_backoff"
-    )
+    max_backoff_s: Annotated[
+        Duration, LIVE, Meta(description="Longest back-off after failures; a longer Retry-After is obeyed.")
+    ] = field(default=60.0, name="max_backoff")
     concurrency: Annotated[int, LIVE, Meta(ge=1, description="Polls in flight at once, over all controllers.")] = 64
     max_response: Annotated[Size, LIVE, Meta(description="Most bytes that one poll reads of a controller.")] = (
         32 * 1024 * 1024

@@ -45,7 +45,7 @@ class Tls(Struct, frozen=True, kw_only=True):
     """How the certificate of a Controller is verified; by the system's CAs when nothing is set. At most one is set."""
 
     authorities: str | None = None
-    """The content of ``ca_file``, PEM. A reload reads it again; another content makes another controller of it."""
+    """The content of ``ca_file``, PEM. A reload reads it again; if it changed, the controller is connected anew."""
     fingerprint: bytes | None = None
     """SHA-256 of its certificate, 32 bytes."""
     insecure: bool = False

@@ -15,9 +15,9 @@ class StallLimits(Struct, frozen=True, kw_only=True):
     """When the daemon counts as stalled, in seconds."""
 
     tick_age_s: float = 10.0
-    """The event loop or the heartbeat's task does not run."""
+    """The heartbeat may be this old; an older one means that the event loop or the heartbeat's task does not run."""
     overdue_s: float = 30.0
-    """No lag explains why a poller does nothing for so long after its poll was due."""
+    """A poller may be this late; no lag of the event loop explains more."""
 
 
 class Heartbeat:
@@ -55,7 +55,7 @@ def stall_reason(tick_age_s: float, overdue_s: float, limits: StallLimits) -> st
 
 
 def not_ready_reason(fleet: Fleet, *, store_up: bool, uptime_s: float, stopping: bool) -> str:
-    """Say why a scrape does not show everything; empty: it does. The probe shows it to any client: no names."""
+    """Say why the daemon should get no traffic yet; empty: it should. The probe shows it to any client: no names."""
     if stopping:
         return "stopping"
     if not store_up:

@@ -89,7 +89,7 @@ SESSION_FAMILIES: Final = (
     ),
     _session_gauge(
         "avi_controller_upgrade_in_progress",
-        "Whether the controller said that it is being upgraded, and has not answered a poll since.",
+        "Whether the controller is being upgraded: it said so, or answered 503, and did not answer well since.",
         lambda h: h.upgrading,
     ),
     _family(
@@ -109,7 +109,7 @@ SESSION_FAMILIES: Final = (
     ),
     _session_gauge(
         "avi_controller_poll_interval_seconds",
-        "The time between the starts of two polls as it is now: fast while an image is active, or backed off.",
+        "Seconds to the next poll: from the start of a good poll, or from the end of a failed one.",
         lambda h: h.interval_s or None,
     ),
     _session_counter("avi_controller_polls_total", "Polls begun and ended, good or bad.", lambda h: h.polls),

@@ -33,7 +33,7 @@ def render_object(
     tracked = subject.object
     identity = escape(controller), escape(tracked.uuid)
     dropped = 0
-    if tiers == DETAIL and len(tracked.events) > max_series:  # do not even render them: that would block the event loop
+    if tiers == DETAIL and len(tracked.events) > max_series:  # counting is cheaper than rendering
         tiers = NODE
         dropped = sum(len(tuple(family.rows(subject))) for family in families if family.tier == DETAIL)
     lines, series = [], [0, 0, 0]

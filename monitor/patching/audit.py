@@ -122,8 +122,11 @@ def faults(
     number, before, left = 0, GENESIS, dict(anchors)
     open_intents: set[int] = set()
     for record in records:
-        if record.number != number + 1:
-            yield f"records {number + 1} to {record.number - 1} are missing"
+        if record.number < 1:
+            yield f"record {record.number} has an impossible number"
+        elif record.number != number + 1:
+            missing, last = number + 1, record.number - 1
+            yield f"record {missing} is missing" if missing == last else f"records {missing} to {last} are missing"
         elif record.hash != _hash(record, before):
             yield f"record {record.number} was altered, or the one before it"
         if left.pop(record.number, record.hash) != record.hash:

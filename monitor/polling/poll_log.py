@@ -1,8 +1,9 @@
 """
 The log events of polls and objects.
 
-Levels: changes of health at warning, once; changes of objects at info; the rest at debug. A Controller that is being
-upgraded is expected to fail polls, so these changes of health are logged at info.
+At warning: a controller that goes down, is suspended or is up again, an object that failed, and one that cannot be
+decoded. At info: other changes of objects, and a controller that goes down because it is being upgraded. At debug: each
+poll, and objects that moved or were edited.
 """
 
 from collections.abc import Mapping

@@ -38,7 +38,8 @@ class Poller:
     """
     Polls one controller, and publishes the result. A poll is good if the read by the first tracker succeeds.
 
-    ``now``: Unix seconds; intervals are by the event loop's clock. ``health``: from the poller that this one replaces.
+    Publishes its first entry when it is made. ``now``: Unix seconds; intervals are by the event loop's clock.
+    ``health``: from the poller that this one replaces.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Poller:
         self._publish(health)
 
     async def run(self, *, first_in_s: float) -> None:
-        """Poll until `retire` is called. A poll is due an interval after the *start* of the one before it."""
+        """Poll until `retire` is called: an interval after the start of a good poll, or the end of a failed one."""
         loop = asyncio.get_running_loop()
         due = loop.time() + first_in_s
         for expiry in self._expiries.values():

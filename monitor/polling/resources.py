@@ -1,7 +1,7 @@
 """
 The resources: the kinds of object that are polled, one row each.
 
-A row says how its objects are read, decoded, rendered, limited and described. Everything else is the same for all
+A row says how its objects are read, decoded, rendered, limited and described. All other polling is the same for all
 resources, and is done by `monitor.polling.tracker`.
 """
 

@@ -1,6 +1,6 @@
 """The only source of random values: the same seed gives the same uuids, builds, passwords and event times."""
 
-from random import Random  # noqa: TID251  the simulator has no app.py; every value below follows from a given seed
+from random import Random  # noqa: TID251  every value below follows from a given seed
 from typing import TypeVar
 from uuid import UUID
 
@@ -18,7 +18,7 @@ class SeededRandom:
         return str(UUID(int=self._rng.getrandbits(128), version=4))
 
     def token(self) -> str:
-        """32 letters and digits, as long as the session ids of real Controllers."""
+        """32 hexadecimal digits, as long as the session ids of real Controllers."""
         return f"{self._rng.getrandbits(160):032x}"[:32]
 
     def uniform(self, low: float, high: float) -> float:

@@ -33,7 +33,7 @@ class Store:
         *,
         busy_timeout_ms: int = 1000,
         limit_s: float = LIMIT_S,
-        now: Callable[[], float] = time.time,  # noqa: TID251  app.py passes its own; most tests need none
+        now: Callable[[], float] = time.time,  # noqa: TID251  the daemon passes its own; most tests need none
         on_audit_failure: Callable[[], None] = lambda: None,
         on_annotations_read: Callable[[], None] = lambda: None,
     ) -> None:
@@ -47,12 +47,12 @@ class Store:
 
     @property
     def up(self) -> bool:
-        """Whether the last operation on the database succeeded."""
+        """Whether the database works: False from any failure until a flush has succeeded."""
         return self.database.up
 
     async def open(self) -> None:
         """
-        Connect, migrate the schema, and reconcile memory and database. Marks that were set before win.
+        Connect, migrate the schema, and reconcile memory and database. What is in memory already wins.
 
         Raises: StoreError; NewerDatabase.
         """

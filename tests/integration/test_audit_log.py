@@ -233,7 +233,7 @@ TAMPERINGS: Mapping[str, tuple[str, Callable[[list[str]], bool]]] = {
     "at": ("UPDATE audit SET at = at + 1 WHERE number = 3", lambda found: len(found) == 1),
     "hash": ("UPDATE audit SET hash = (SELECT hash FROM audit_head) WHERE number = 3", lambda found: len(found) == 2),
     "outcome": ("UPDATE audit SET intent = 2 WHERE number = 4", lambda found: len(found) >= 1),
-    "first": ("DELETE FROM audit WHERE number = 1", lambda found: "records 1 to 1 are missing" in found),
+    "first": ("DELETE FROM audit WHERE number = 1", lambda found: "record 1 is missing" in found),
     "some": ("DELETE FROM audit WHERE number IN (3, 4)", lambda found: found == ["records 3 to 4 are missing"]),
     "last": ("DELETE FROM audit WHERE number > 4", lambda found: len(found) == 1),
     "all": ("DELETE FROM audit", lambda found: len(found) == 1),

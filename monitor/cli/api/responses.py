@@ -7,7 +7,7 @@ The daemon's responses: their decoding, and the errors of a command. Pure.
         │   └── ConnectionLost  the connection broke, or there is none; it may come back        → watch reconnects
         ├── TargetFailed        the image can no longer reach the state that was waited for     → exit 1
         ├── WaitTimeout         the state was not reached in time                               → exit 3
-        └── Rejected            the daemon rejected the request; repeating it does not help     → exit 4
+        └── Rejected            the daemon rejected the request (4xx); the message says why     → exit 4
 """
 
 import json

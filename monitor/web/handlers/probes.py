@@ -6,12 +6,12 @@ from monitor.web.context import CONTEXT
 
 
 async def healthy(request: web.Request) -> web.Response:
-    """200 while the daemon's heartbeat is recent."""
+    """200 unless the daemon has stalled: no heartbeat for 10 s, or a poller overdue by 30 s."""
     return _probe("healthy", request.app[CONTEXT].not_healthy())
 
 
 async def ready(request: web.Request) -> web.Response:
-    """200 when the database is open and every controller was polled once, or 30 s after the start."""
+    """200 when the database works, and every controller was polled once, good or bad, or the start was 30 s ago."""
     return _probe("ready", request.app[CONTEXT].not_ready())
 
 

@@ -105,12 +105,12 @@ ALTERED = ["record 3 was altered, or the one before it"]
         pytest.param(
             lambda chain: chain[1:],
             [
-                "records 1 to 1 are missing",
+                "record 1 is missing",
                 "record 3 is an outcome of the intent 1, which is missing or has an outcome already",
             ],
             id="first-removed",
         ),
-        pytest.param(lambda chain: (*chain[:3], *chain[4:]), ["records 4 to 4 are missing"], id="one-removed"),
+        pytest.param(lambda chain: (*chain[:3], *chain[4:]), ["record 4 is missing"], id="one-removed"),
         pytest.param(
             lambda chain: chain[:-1],
             ["the chain ends with record 5, but record 6 was written, or the head was altered"],
