@@ -10,6 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.support.browser import (
     CLIENT_ERROR,
     CONNECTION_FAILED,
+    address,
     demo_fleet,
     demo_simulator,
     module_browser,
@@ -104,3 +105,51 @@ async def test_the_page_reconnects_to_a_restarted_daemon_and_shows_the_new_state
                 await expect(row(page, good)).to_have_attribute("data-state", "completed")
                 await expect(rows(page).first).to_have_attribute("data-standing", "failed")
                 await expect(page.locator("#announcements")).to_contain_text("Connected again")
+
+
+# -- clocks
+
+COUNT_NEW_ELEMENTS = """globalThis.newElements = 0; new MutationObserver((changes) => {
+  for (const { addedNodes } of changes) for (const { nodeType } of addedNodes) newElements += nodeType === 1;
+}).observe(document.body, { subtree: true, childList: true })"""
+
+
+async def load_with_stepped_clock(page: Page) -> None:
+    """Load the page again, with a clock that `page.clock.run_for` advances, and wait for its rows."""
+    await page.clock.install()
+    await page.reload()
+    await expect(page.locator("#connection")).to_have_text("Live")
+
+
+@pytest.mark.parametrize("one_image", [False, True], ids=["fleet", "image"])
+async def test_while_nothing_happens_only_the_texts_of_clocks_are_drawn(
+    browser: Browser, tmp_path: Path, one_image: bool
+) -> None:
+    """Would find a page that builds its rows anew each second."""
+    async with demo_fleet(tmp_path) as (daemon, simulator):
+        path = address("ams", newest_upload(simulator.controllers["ams"])) if one_image else "/"
+        async with open_page(browser, daemon.url, path) as page:
+            await load_with_stepped_clock(page)
+            await expect(page.locator(".image-view") if one_image else rows(page).first).to_be_visible()
+            await expect(page.get_by_text("Loading")).to_have_count(0)
+            await page.evaluate(COUNT_NEW_ELEMENTS)
+            await page.clock.run_for(20_000)  # after 30 s without a byte the page would connect again
+            assert await page.evaluate("newElements") == 0
+
+
+async def test_while_the_connection_is_lost_the_clocks_of_the_page_stand(browser: Browser, tmp_path: Path) -> None:
+    """Would find ages that go on growing although it is not known whether the upload moves."""
+    async with AsyncExitStack() as run:
+        daemon, _ = await run.enter_async_context(demo_fleet(tmp_path))
+        async with open_page(browser, daemon.url, allow=[CONNECTION_FAILED]) as page:
+            await load_with_stepped_clock(page)
+            await expect(rows(page)).to_have_count(16)
+            await run.aclose()
+            banner = page.get_by_role("region", name="Connection")
+            await expect(banner).to_contain_text("the data shown is as of")
+            texts = await rows(page).all_inner_texts()
+            as_of = await banner.locator("time").get_attribute("datetime")
+            await page.clock.run_for(600_000)
+            await expect(banner).to_contain_text("min")
+            assert await rows(page).all_inner_texts() == texts
+            assert await banner.locator("time").get_attribute("datetime") == as_of

@@ -220,7 +220,7 @@ class DaemonClient:
         except Unreachable as error:
             is_timeout = error.reason == "timeout"
             text = f"no data for {self._access.timeout_s:g} s" if is_timeout else str(self._server_error(error))
-            raise ConnectionLost(text) from error
+            raise ConnectionLost(text, silent_s=self._access.timeout_s if is_timeout else 0.0) from error
         except PollError as error:
             raise self._server_error(error) from error
 

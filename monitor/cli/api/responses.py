@@ -61,7 +61,15 @@ class ServerError(CommandError):
 
 
 class ConnectionLost(ServerError):
-    """The daemon cannot be reached, has closed the connection, or has no free slot for another reader."""
+    """
+    The daemon cannot be reached, has closed the connection, or has no free slot for another reader.
+
+    ``silent_s``: for how long nothing had come when the connection was given up.
+    """
+
+    def __init__(self, text: str, problem: bytes = b"", *, silent_s: float = 0.0) -> None:
+        super().__init__(text, problem)
+        self.silent_s = silent_s
 
 
 class TargetFailed(CommandError):

@@ -4,6 +4,7 @@ The displays of ``watch``: a live screen on a terminal, else one line a change, 
 The stream contains foreign text, which every display escapes.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, assert_never
@@ -44,7 +45,11 @@ class Display(Protocol):
 
 @contextmanager
 def open_display(output: OutputFormat, monotonic: Callable[[], float]) -> Iterator[Display]:
-    """Return the display that suits standard output. ``monotonic``: the clock of ``FleetView.clock_offset_s``."""
+    """
+    Return the display that suits standard output; called in the event loop that handles the stream.
+
+    ``monotonic``: the clock of ``FleetView.clock_offset_s``.
+    """
     console = Console(highlight=False, markup=False, emoji=False)
     escape_unencodable()
     if output == "json":
@@ -52,7 +57,7 @@ def open_display(output: OutputFormat, monotonic: Callable[[], float]) -> Iterat
     elif not console.is_terminal or console.is_dumb_terminal:
         yield LineDisplay()
     else:
-        screen = LiveScreen(console, monotonic)
+        screen = LiveScreen(console, monotonic, asyncio.get_running_loop())
         try:
             yield screen
         finally:

@@ -33,7 +33,7 @@ def _unit(seconds: float) -> tuple[float, str, int]:
 def describe_progress(controller: ControllerView, image: StreamImage, *, now: float) -> str:
     """Return remaining time and stall of an active image; of an outdated one, the time of its last poll."""
     if not controller.is_current:
-        return f"as of {_time_of_day(controller.health.seen_at)}"
+        return f"as of {time_of_day(controller.health.seen_at)}"
     if not image.active:
         return ""
     parts = [format_remaining(image.eta, now=now)] if image.eta else []
@@ -42,7 +42,8 @@ def describe_progress(controller: ControllerView, image: StreamImage, *, now: fl
     return ", ".join(parts)
 
 
-def _time_of_day(at: float | None) -> str:
+def time_of_day(at: float | None) -> str:
+    """Return Unix seconds as a time, UTC."""
     return "an unknown time" if at is None else datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ")
 
 

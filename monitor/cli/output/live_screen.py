@@ -1,67 +1,116 @@
-"""The live screen of ``watch``: all images, or one image with its details, redrawn at a fixed rate."""
+"""The live screen of ``watch``: all images, or one image with its details."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
-from monitor.cli.api.view import Change, ControllerView, StreamImage
+from monitor.cli.api.view import Change, ControllerView, FleetView, StreamImage
+from monitor.cli.output.changing_screen import ChangingScreen, Timers
 from monitor.cli.output.format import describe_outage, describe_progress, format_duration, format_remaining
 from monitor.cli.output.tables import ImageRow, annotation_table, image_facts, image_table, row_sort_key, safe_text
-from monitor.cli.output.target import Target, WatchState
+from monitor.cli.output.target import Target, WatchState, as_of_text
 from monitor.config.validation import quoted
 
-_REDRAWS_PER_SECOND: Final = 2  # a full screen takes about 30 ms to draw
+_MIN_ROWS: Final = 3  # lines of the table, with its heading, however low the terminal is
 
 FleetImage: TypeAlias = tuple[str, ControllerView, StreamImage]
 """An image with its controller's name and state."""
 
 
-class LiveScreen:
-    """A screen that is redrawn even when no message comes, because the remaining times change."""
+class ImageDetails(Struct, frozen=True):
+    """One image. ``facts``: names and values that depend on the time."""
 
-    def __init__(self, console: Console, monotonic: Callable[[], float]) -> None:
+    controller: str
+    image: StreamImage
+    facts: tuple[tuple[str, Text], ...]
+
+
+class ImageList(Struct, frozen=True):
+    """The first images, as many as the height may have room for, and how many there are in all."""
+
+    rows: tuple[ImageRow, ...]
+    total: int
+
+
+class Screen(Struct, frozen=True):
+    """What is shown. ``warnings``: why it is outdated, below the rest. ``height``: lines of the terminal."""
+
+    body: ImageDetails | ImageList | Text
+    warnings: tuple[str, ...]
+    height: int
+
+
+class LiveScreen:
+    """Shows the last state that it was given; its clocks stand while the connection is lost."""
+
+    def __init__(self, console: Console, monotonic: Callable[[], float], timers: Timers) -> None:
         self._monotonic = monotonic
         self._console = console
         self._state = WatchState(Target())
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=_REDRAWS_PER_SECOND)
+        self._sorted = SortedImages()
+        self._screen = ChangingScreen(console, self._content, render_screen, timers)
 
     def update(self, state: WatchState, changes: Iterable[Change], *, now: float) -> None:
         """Show this state from now on."""
         del changes, now
         self._state = state
-        if not self._live.is_started:
-            self._live.start()
+        self._screen.request_draw()
 
     def notify(self, text: str) -> None:
         """Ignore the message: the state shows it."""
 
     def stop(self) -> None:
         """Stop redrawing, and leave the last screen visible."""
-        if self._live.is_started:
-            self._live.stop()
+        self._screen.stop()
 
-    def _render(self) -> RenderableType:
-        now = (self._state.view.clock_offset_s or 0.0) + self._monotonic()
-        return render_screen(self._state, now=now, height=self._console.size.height)
+    def _content(self) -> Screen:
+        now = self._state.now(self._monotonic())
+        return screen_of(self._state, self._sorted, now=now, height=self._console.size.height)
 
 
-def render_screen(state: WatchState, *, now: float, height: int) -> RenderableType:
-    """Return the whole screen, limited to ``height`` lines where possible. ``now``: by the daemon's clock."""
-    footer = Group(*(safe_text(line, "yellow") for line in _warnings(state, limit=max(1, height // 3))))
+class SortedImages:
+    """The images in the order of the screen. Those of a view that has not been replaced are not sorted again."""
+
+    def __init__(self) -> None:
+        self._of: tuple[FleetView, str] | None = None
+        self._images: list[FleetImage] = []
+
+    def of(self, view: FleetView, controller: str) -> list[FleetImage]:
+        """Return the images of this controller; empty: of all."""
+        if not self._of or self._of[0] is not view or self._of[1] != controller:
+            images = [each for each in view.images() if controller in {"", each[0]}]
+            self._images = sorted(images, key=lambda each: row_sort_key(_row(*each)))
+            self._of = view, controller
+        return self._images
+
+
+def screen_of(state: WatchState, images: SortedImages, *, now: float, height: int) -> Screen:
+    """Return what is to be shown. ``now``: by the daemon's clock. ``height``: lines of the terminal."""
+    warnings = tuple(_warnings(state, limit=max(1, height // 3)))
     if state.target.image:
-        return Group(*_image_details(state, now=now), footer)
+        return Screen(_image_details(state, now=now), warnings, height)
     if state.view.clock_offset_s is None:
-        return Group(Text("Waiting for the daemon"), footer)
-    images = [each for each in state.view.images() if state.target.controller in {"", each[0]}]
-    if not images:
-        return Group(Text("No images"), footer)
-    images.sort(key=lambda each: row_sort_key(_row(*each)))
-    return _FittedTable(images, footer, now=now, height=height)
+        return Screen(Text("Waiting for the daemon"), warnings, height)
+    found = images.of(state.view, state.target.controller)
+    rows = tuple(_row_with_remark(*each, now=now) for each in found[: max(_MIN_ROWS, height)])
+    return Screen(ImageList(rows, len(found)) if found else Text("No images"), warnings, height)
+
+
+def render_screen(screen: Screen) -> RenderableType:
+    """Return the whole screen, limited to its height where possible."""
+    footer = Group(*(safe_text(line, "yellow") for line in screen.warnings))
+    match screen.body:
+        case ImageDetails(controller, image, facts):
+            return Group(*_render_details(controller, image, facts), footer)
+        case ImageList():
+            return _FittedTable(screen.body, footer, height=screen.height)
+        case text:
+            return Group(text, footer)
 
 
 def _warnings(state: WatchState, *, limit: int) -> Iterator[str]:
@@ -73,25 +122,25 @@ def _warnings(state: WatchState, *, limit: int) -> Iterator[str]:
     if more := len(outages[limit:]):
         yield f"and {more:,} more controllers that are not polled at present"
     if state.lost:
-        yield f"Connection lost, reconnecting: {state.lost}"
+        yield f"Connection lost{as_of_text(state)}; reconnecting: {state.lost}"
 
 
-def _image_details(state: WatchState, *, now: float) -> Iterator[RenderableType]:
+def _image_details(state: WatchState, *, now: float) -> ImageDetails | Text:
     received = state.view.get(state.key) if state.key else None
     if received is None or state.key is None:
-        yield safe_text(f"No image with the uuid or name {quoted(state.target.image)} yet", "yellow")
-        return
+        return safe_text(f"No image with the uuid or name {quoted(state.target.image)} yet", "yellow")
     name, image = state.key[0], received.image
+    return ImageDetails(name, image, tuple(_progress_facts(state.view.controllers[name], image, now=now)))
+
+
+def _render_details(name: str, image: StreamImage, facts: Iterable[tuple[str, Text]]) -> Iterator[RenderableType]:
     yield safe_text(image.name or image.uuid, "bold")
-    more = _progress_facts(state.view.controllers[name], image, now=now)
-    yield image_facts(name, image, acknowledged=image.acknowledged, more=more)
+    yield image_facts(name, image, acknowledged=image.acknowledged, more=facts)
     if image.annotations:
         yield from (Text(), Text("Annotations", "bold"), annotation_table(image.annotations))
 
 
-def _progress_facts(
-    controller: ControllerView, image: StreamImage, *, now: float
-) -> Iterator[tuple[str, RenderableType]]:
+def _progress_facts(controller: ControllerView, image: StreamImage, *, now: float) -> Iterator[tuple[str, Text]]:
     if not controller.is_current:
         yield "known", safe_text(describe_progress(controller, image, now=now), "yellow")
         return
@@ -106,15 +155,14 @@ def _progress_facts(
 class _FittedTable:
     """As many of these images as fit into the height, and the number of the others; a row may take several lines."""
 
-    def __init__(self, images: Sequence[FleetImage], footer: RenderableType, *, now: float, height: int) -> None:
+    def __init__(self, images: ImageList, footer: RenderableType, *, height: int) -> None:
         self._images = images
         self._footer = footer
-        self._now = now
         self._height = height
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         footer = console.render_lines(self._footer, options.update(height=None), pad=False)
-        room, total = max(3, self._height - len(footer)), len(self._images)
+        room, total = max(_MIN_ROWS, self._height - len(footer)), self._images.total
         shown = total if total < room else room - 2  # the heading, and the line with the number of the others
         lines = self._render_lines(console, options, shown)
         while shown > 1 and len(lines) + (shown < total) > room:
@@ -127,8 +175,7 @@ class _FittedTable:
         yield self._footer
 
     def _render_lines(self, console: Console, options: ConsoleOptions, shown: int) -> list[list[Segment]]:
-        rows = (_row_with_remark(*each, now=self._now) for each in self._images[:shown])
-        return console.render_lines(image_table(rows), options.update(height=None), pad=False)
+        return console.render_lines(image_table(self._images.rows[:shown]), options.update(height=None), pad=False)
 
 
 def _row(name: str, _controller: ControllerView, image: StreamImage) -> ImageRow:

@@ -20,7 +20,7 @@ from monitor.cli.api.view import (
     ImageRemoved,
     StreamImage,
 )
-from monitor.cli.output.format import describe_image, describe_outage
+from monitor.cli.output.format import describe_image, describe_outage, time_of_day
 from monitor.config.validation import printable, quoted
 
 EndState: TypeAlias = Literal["completed", "failed"]
@@ -34,12 +34,21 @@ class Target(Struct, frozen=True):
 
 
 class WatchState(Struct, frozen=True):
-    """Everything that is displayed. ``key``: the target's image, once found. ``lost``: why there is no connection."""
+    """
+    Everything that is displayed. ``key``: the target's image, once found. ``lost``: why there is no connection.
+
+    ``as_of``: while the connection is lost, the daemon's time when it was last heard; None before its first message.
+    """
 
     target: Target
     view: FleetView = FleetView()
     key: ImageKey | None = None
     lost: str = ""
+    as_of: float | None = None
+
+    def now(self, monotonic: float) -> float:
+        """Return the daemon's time by the client's ``monotonic`` clock. It stands while the connection is lost."""
+        return (self.view.clock_offset_s or 0.0) + monotonic if self.as_of is None else self.as_of
 
 
 def find_image(view: FleetView, target: Target) -> ImageKey | None:
@@ -109,9 +118,14 @@ def wait_timeout(state: WatchState, *, now: float) -> WaitTimeout:
         return WaitTimeout("timed out: no response from the daemon yet" + (f": {state.lost}" if state.lost else ""))
     names = [key[0]] if key else [name for name in view.controllers if state.target.controller in {"", name}]
     outages = (describe_outage(name, view.controllers.get(name)) for name in names)
-    lost = f"no connection to the daemon: {state.lost}" if state.lost else ""
+    lost = f"no connection to the daemon{as_of_text(state)}: {state.lost}" if state.lost else ""
     parts = filter(None, (_describe_target(state, now=now), *outages, lost))
     return WaitTimeout("; ".join(map(printable, ("timed out", *parts))))
+
+
+def as_of_text(state: WatchState) -> str:
+    """Return ``, as of 12:00:03Z`` while the connection is lost; empty while nothing is known."""
+    return "" if state.as_of is None else f", as of {time_of_day(state.as_of)}"
 
 
 def _describe_target(state: WatchState, *, now: float) -> str:

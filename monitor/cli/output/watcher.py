@@ -35,7 +35,7 @@ class Watcher:
             case Connected():
                 self._handle_connected()
             case ConnectionLost():
-                self._handle_lost(str(item))
+                self._handle_lost(item)
             case Message():
                 return self._handle_message(item)
             case _:
@@ -44,14 +44,17 @@ class Watcher:
 
     def _handle_connected(self) -> None:
         if self._state.lost:
-            self._state = replace(self._state, lost="")
+            self._state = replace(self._state, lost="", as_of=None)
             self._update_display(())
             self._display.notify("reconnected")
 
-    def _handle_lost(self, reason: str) -> None:
-        if not self._state.lost:
+    def _handle_lost(self, lost: ConnectionLost) -> None:
+        state, reason = self._state, str(lost)
+        if not state.lost:
             self._display.notify(f"connection lost, reconnecting: {reason}")
-        self._state = replace(self._state, lost=reason)
+            heard = state.view.clock_offset_s is not None
+            state = replace(state, as_of=self._daemon_now() - lost.silent_s if heard else None)
+        self._state = replace(state, lost=reason)
         self._update_display(())
 
     def _handle_message(self, message: Message) -> bool:
@@ -71,7 +74,7 @@ class Watcher:
         return wait_timeout(self._state, now=self._daemon_now())
 
     def _daemon_now(self) -> float:
-        return (self._state.view.clock_offset_s or 0.0) + self._monotonic()
+        return self._state.now(self._monotonic())
 
     def _update_display(self, changes: Sequence[Change]) -> None:
         self._display.update(self._state, changes, now=self._daemon_now())

@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from monitor.cli.output.demo_screen import fleet_table, show_fleet
+from monitor.cli.output.demo_screen import fleet_rows, show_fleet
+from monitor.cli.output.tables import image_table
 from monitor.model.health import SessionHealth
 from monitor.model.image import Image, TrackedImage
 from monitor.model.snapshot import Altered, Appeared, Vanished
@@ -36,7 +37,7 @@ def fleet_of(*images: Image, changed_at: float = 100.0) -> Fleet:
 def render(fleet: Fleet, *, now: float) -> list[str]:
     console = Console(file=io.StringIO(), width=120)
     with console.capture() as capture:
-        console.print(fleet_table(fleet, now=now))
+        console.print(image_table(fleet_rows(fleet, now=now)))
     return [" ".join(line.replace("━", "").split()) for line in capture.get().splitlines()]
 
 

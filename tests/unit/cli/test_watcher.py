@@ -153,3 +153,16 @@ def test_a_timeout_says_how_far_the_image_was_and_what_is_wrong(story: Sequence[
     assert text in str(error)
     watcher.handle(ConnectionLost("gone\x1b"))
     assert str(watcher.timeout_error()).endswith(r"gone\x1b" if story else "gone\x1b")
+
+
+def test_a_timeout_while_the_connection_is_lost_speaks_of_the_last_message() -> None:
+    clock = [NOW]
+    watcher = Watcher(Target("1"), "completed", LineDisplay(), lambda: clock[0])
+    watcher.handle(state(part("dc1", image("1", standing="stalled", progress_ratio=0.5, changed_at=NOW - 600))))
+    watcher.handle(ConnectionLost("gone"))
+    clock[0] += 3600
+    watcher.handle(ConnectionLost("still gone"))
+    assert str(watcher.timeout_error()) == (
+        "timed out; dc1  n-1  in_progress  50%  no move for 10 min; "
+        "no connection to the daemon, as of 00:16:40Z: still gone"
+    )
