@@ -53,8 +53,10 @@ class Scope(NamedTuple):
         return f"clamp_min({gone} * (1 / ({self.each('avi_image_progress_ratio')} > 0) - 1), 0)"
 
     def seconds_without_move(self) -> str:
-        """Seconds since progress, a task or an event moved."""
-        return f"clamp_min(time() - {self.each('avi_image_progress_changed_timestamp_seconds')}, 0)"
+        """Seconds since progress, a task or an event moved; no series where the Controller reports none of them."""
+        since = f"clamp_min(time() - {self.each('avi_image_progress_changed_timestamp_seconds')}, 0)"
+        moving = ("avi_image_progress_ratio", "avi_image_tasks_completed", "avi_image_node_events")
+        return f"({since} and ({' or '.join(self.each(family) for family in moving)}))"
 
     def _code(self, family: str, codes: dict[str, int], by: str) -> str:
         coded = (f"{code} * ({self(family, is_in(state))} == 1)" for state, code in codes.items())

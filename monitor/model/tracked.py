@@ -36,7 +36,7 @@ class Tracked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     The fields that objects of all resources have; a resource adds its own by a subclass.
 
     Units: ratio 0 to 1, Unix seconds, seconds. None: the Controller did not say. ``events`` has one entry for each task
-    on each node; it is dropped after rendering, so an object that is kept between polls has none.
+    on each node; it is dropped after rendering, so an object that is kept between polls has none, but ``had_events``.
     """
 
     ACTIVE_STATES: ClassVar[frozenset[str]] = frozenset({"started", "in_progress"})
@@ -55,11 +55,23 @@ class Tracked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     last_modified_at: float | None = None
     duration_s: float | None = None
     events: tuple[Event, ...] = ()
+    had_events: bool = False
 
     @property
     def active(self) -> bool:
         """Whether the Controller says that it is working on the object."""
         return self.state in self.ACTIVE_STATES
+
+    @property
+    def can_stall(self) -> bool:
+        """
+        Whether it is active and the Controller reports something that moves meanwhile.
+
+        Releases before 21.1.3 and some editions report neither progress nor tasks nor events: an upload of any length
+        looks the same there from its beginning to its end.
+        """
+        reported = (self.progress_ratio, self.tasks_completed) != (None, None) or self.had_events or bool(self.events)
+        return self.active and reported
 
 
 T_co = TypeVar("T_co", bound=Tracked, covariant=True)

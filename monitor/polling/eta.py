@@ -180,5 +180,5 @@ def remaining(tracked: TrackedObject[Tracked], *, now: float) -> Remaining | Non
 
 
 def stalled_s(tracked: TrackedObject[Tracked], *, now: float) -> float | None:
-    """Return for how long work that is under way has not moved; None when it is not under way."""
-    return max(0.0, now - tracked.mark.changed_at) if tracked.object.active else None
+    """Return for how long work that is under way has not moved; None when it is not, or reports nothing that moves."""
+    return max(0.0, now - tracked.mark.changed_at) if tracked.object.can_stall else None

@@ -20,7 +20,8 @@ def standing_of(
     """
     Return the standing of an object at ``at``, Unix seconds.
 
-    An active object has stalled when it has not moved for ``stalled_after_s``, unless an operator acknowledged it.
+    An active object has stalled when it has not moved for ``stalled_after_s``, unless an operator acknowledged it, or
+    the Controller reports nothing that could move.
     """
     if tracked.state == "failed":
         return "acknowledged" if is_acknowledged(annotations) else "failed"
@@ -28,10 +29,10 @@ def standing_of(
         return "completed"
     if not tracked.active:
         return "unknown"
-    stalled = at - mark.changed_at >= stalled_after_s and not is_acknowledged(annotations)
-    return "stalled" if stalled else "active"
+    unmoved = at - mark.changed_at >= stalled_after_s
+    return "stalled" if unmoved and tracked.can_stall and not is_acknowledged(annotations) else "active"
 
 
 def stalls_at(tracked: Tracked, mark: ProgressMark, *, stalled_after_s: float) -> float:
-    """Return when the object will have stalled if it does not move, Unix seconds; ``inf`` when it is not active."""
-    return mark.changed_at + stalled_after_s if tracked.active else inf
+    """Return when the object will have stalled if it does not move, Unix seconds; ``inf`` when it cannot stall."""
+    return mark.changed_at + stalled_after_s if tracked.can_stall else inf

@@ -233,7 +233,7 @@ class Tracker(Generic[T]):
         )
         return replace(
             tracked,
-            object=replace(decoded, events=()),
+            object=replace(decoded, events=(), had_events=bool(decoded.events)),
             progress=progress,
             rendered=rendered,
             annotations=annotations,

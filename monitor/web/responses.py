@@ -37,7 +37,8 @@ class Image(wire.Image, kw_only=True):
         int, Meta(description="The place of its standing in the order of display; 0 comes first.")
     ] = 0
     stalled_seconds: Annotated[
-        float | None, Meta(description="Time without progress; null when the image is not being processed.")
+        float | None,
+        Meta(description="Time without progress; null when it is not processed, or reports nothing that moves."),
     ] = None
 
 

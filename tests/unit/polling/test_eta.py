@@ -240,6 +240,8 @@ def test_only_active_uploads_have_a_time_without_movement() -> None:
     assert stalled_s(tracked(upload(0.5), None, at=5.0), now=65.0) == 60.0
     assert stalled_s(tracked(upload(0.5), None, at=5.0), now=4.0) == 0.0, "a clock that was set back"
     assert stalled_s(tracked(replace(upload(), state="failed"), None, at=5.0), now=65.0) is None
+    nothing = replace(upload(), progress_ratio=None, tasks=None, tasks_completed=None)
+    assert stalled_s(tracked(nothing, None, at=5.0), now=65.0) is None, "nothing is reported that could move"
 
 
 # What completed ones teach

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from math import inf
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from monitor.model.image import Image, ImageState
-from monitor.model.tracked import ProgressMark, Standing
+from monitor.model.tracked import Event, ProgressMark, Standing
 from monitor.polling.standing import RANKS, stalls_at, standing_of
 
 MOVED_AT = 1000.0
@@ -32,7 +32,7 @@ KNOWN = {"acknowledged": "yes"}
 def test_the_standing_of_an_image(
     state: ImageState, annotations: Mapping[str, str], still_s: float, standing: Standing
 ) -> None:
-    image = Image(uuid="u1", state=state)
+    image = Image(uuid="u1", state=state, progress_ratio=0.5)
 
     assert standing_of(image, MARK, annotations, at=MOVED_AT + still_s, stalled_after_s=600.0) == standing
 
@@ -42,6 +42,22 @@ def test_what_needs_a_person_comes_first() -> None:
     assert sorted(RANKS.values()) == list(range(len(get_args(Standing))))
 
 
-def test_only_an_active_image_can_stall() -> None:
-    assert stalls_at(Image(uuid="u1", state="started"), MARK, stalled_after_s=600.0) == MOVED_AT + 600.0
-    assert stalls_at(Image(uuid="u1", state="completed"), MARK, stalled_after_s=600.0) == inf
+@pytest.mark.parametrize(
+    "reported",
+    [
+        pytest.param({"progress_ratio": 0.0}, id="progress"),
+        pytest.param({"tasks_completed": 0}, id="tasks"),
+        pytest.param({"events": (Event("Extract package", "10.0.0.1", "running", ""),)}, id="events"),
+        pytest.param({"had_events": True}, id="events that were dropped after rendering"),
+    ],
+)
+def test_only_an_active_image_can_stall(reported: Mapping[str, Any]) -> None:
+    assert stalls_at(Image(uuid="u1", state="started", **reported), MARK, stalled_after_s=600.0) == MOVED_AT + 600.0
+    assert stalls_at(Image(uuid="u1", state="completed", **reported), MARK, stalled_after_s=600.0) == inf
+
+
+def test_an_image_of_which_nothing_that_moves_is_reported_never_stalls() -> None:
+    image = Image(uuid="u1", state="in_progress", tasks=6)  # as releases before 21.1.3 and some editions have it
+
+    assert standing_of(image, MARK, {}, at=MOVED_AT + 6000.0, stalled_after_s=600.0) == "active"
+    assert stalls_at(image, MARK, stalled_after_s=600.0) == inf

@@ -263,7 +263,8 @@ async def test_detail_expires_without_a_changed_byte() -> None:
 
 async def test_an_upload_stalls_without_a_changed_byte() -> None:
     clock = ManualClock()
-    active = image_fields(img_state={"state": "IMAGE_FSM_IN_PROGRESS"})
+    # an event is all that moves, and is dropped when it was rendered
+    active = image_fields(img_state={"state": "IMAGE_FSM_IN_PROGRESS"}, events=[event_fields("n1")])
     async with running_poller(image_list(active), clock=clock) as (fleet, _):
         before = await wait_until(fleet, lambda entry: entry.session.up)
         assert before.objects("image")["image-1"].standing == "active"
