@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from inspect import signature
@@ -25,6 +26,7 @@ from tests.support.rules import (
     RULES,
     RUNBOOKS,
     TESTS,
+    Yaml,
     alerts,
     expectations,
     hurried,
@@ -37,8 +39,11 @@ HEADINGS = ["## What it means", "## What to look at first", "## What to do"]
 FILES = [path for path in sorted(PROMETHEUS.rglob("*")) if path.suffix in {".yml", ".md"}]
 BASE = "https://github.com/avi-upgrade-monitor/avi-upgrade-monitor/blob/main/deploy/prometheus/runbooks"
 Moments = defaultdict[tuple[str, str], list[int]]  # by file and test
+BY_TARGET = {"monitor:up:known", "AviMonitorAbsent"}
 
 OF_A_TARGET = {"job", "instance"}  # the labels that Prometheus adds to every series
+# Those that service discovery and central rulers add; `node` of a target is beside one of ours, or where we have none
+OF_AN_INSTALLATION = {"cluster", "site", "region", "namespace", "pod", "container", "node"}
 
 
 # --- what promtool and amtool check
@@ -191,14 +196,44 @@ def test_every_series_of_the_tests_has_the_labels_of_a_real_scrape() -> None:
     series = [each["series"] for _, test in promtool_tests() for each in test["input_series"]]
     for text in series:
         name, labels = text.split("{")
-        found = set(re.findall(r'(\w+)="', labels))
-        assert found == OF_A_TARGET | (set() if name == "up" else known_series()[name]), text
+        found = {label.removeprefix("exported_") for label in re.findall(r'(\w+)="', labels)}
+        own = set() if name == "up" else known_series()[name]
+        assert found - (OF_AN_INSTALLATION - own) == OF_A_TARGET | own, text
 
 
 def test_the_recording_rules_that_runbooks_and_tests_name_exist() -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    named = {name for path in FILES for name in re.findall(r"\bcontroller_image:\w+:\w+", path.read_text())}
+    name = re.compile(r"\b(?:controller(?:_image)?|monitor):\w+:\w+")
+    named = {found for path in FILES for found in name.findall(path.read_text())}
     assert named == recorded
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.get("alert") or rule["record"])
+def test_no_rule_drops_or_ignores_labels_that_tell_installations_apart(rule: Yaml) -> None:
+    assert re.findall(r"\bby \(", rule["expr"]) == []
+    # A target is known by these two, however it was relabelled; that a job has no target any more is asked of the job
+    joins = set(re.findall(r"\bon \(([^)]*)\)", rule["expr"]))
+    assert joins <= ({"job, instance", "job"} if rule.get("alert", rule.get("record")) in BY_TARGET else set())
+
+
+@pytest.fixture
+def copied_tests(tmp_path: Path) -> list[str]:
+    """Rules and tests in ``tmp_path``, where they can be changed; returns the tests."""
+    shutil.copytree(PROMETHEUS, tmp_path, dirs_exist_ok=True)
+    return [str(path) for path in (tmp_path / "tests").glob("*.yml")]
+
+
+async def test_the_rules_hold_after_the_command_of_the_readme_that_adds_a_label_of_replicas(
+    copied_tests: list[str], tmp_path: Path
+) -> None:
+    (command,) = re.findall(r"`(sed -i 's/without .*?) rules/\*\.yml`", README)
+    files = [f"{tmp_path}/rules/{path.name}" for path in RULES.glob("*.yml")]
+    assert (await output_of(*shlex.split(command), *files))[0] == 0
+    _, texts, _ = await output_of("cat", *files)
+    assert "(instance, host, node, pod)" in texts
+    assert re.findall(r"(?:without|ignoring) \(instance, (?!host)", texts) == []
+    status, stdout, stderr = await output_of(program("promtool"), "test", "rules", *copied_tests)
+    assert (status, stderr) == (0, ""), stdout
 
 
 def test_alertmanager_inhibits_only_alerts_that_exist() -> None:
@@ -235,6 +270,9 @@ def test_hurried_rules_are_sixty_times_as_fast_and_otherwise_unchanged() -> None
     assert hurried([rule]) == [
         {"alert": "A", "expr": "time() - max(a) > 10 and increase(b[15s]) > 0.05 or c offset 360s", "for": "2s"}
     ]
+    assert hurried({"expr": "count_over_time((up == 0)[15m:30s]) > 15"}) == {
+        "expr": "count_over_time((up == 0)[15s:500ms]) > 15"  # as many steps
+    }
     assert hurried({"expr": "increase(b[15m]) > 100", "other": "10m"}) == {
         "expr": "increase(b[15s]) > 100",
         "other": "10m",

@@ -71,8 +71,11 @@ def expectations() -> Iterator[Expectation]:
 
 
 def is_about(test: Yaml, alert: str) -> bool:
-    """Whether a test has a series that the alert is made of."""
-    named = set(re.findall(r"\b(?:avi_\w+|up(?=\{))", alerts()[alert]["expr"]))
+    """Whether a test has a series that the alert is made of, itself or by a recording rule."""
+    recorded = {rule["record"]: rule["expr"] for rule in rules() if "record" in rule}
+    expression = alerts()[alert]["expr"]
+    expressions = (expression, *(recorded[name] for name in recorded if name in expression))
+    named = {name for each in expressions for name in re.findall(r"\b(?:avi_\w+|up(?=\{))", each)}
     return bool(named & {series["series"].split("{")[0] for series in test["input_series"]})
 
 
@@ -85,8 +88,9 @@ def hurried(settings: Any) -> Any:  # noqa: ANN401  whatever YAML holds
     """
     The same configuration or rules, sixty times as fast: a minute lasts a second, and nothing less than that.
 
-    That is: every interval, wait and ``for``; in expressions the ranges and offsets; and, in those that ask how long
-    ago something was, the seconds that they compare it with. Nothing else is changed.
+    That is: every interval, wait and ``for``; in expressions the ranges and offsets, and the steps of subqueries, which
+    may be shorter; and, in those that ask how long ago something was, the seconds that they compare it with. Nothing
+    else is changed.
     """
     if isinstance(settings, list):
         return [hurried(each) for each in settings]
@@ -102,7 +106,8 @@ def _hurried_value(key: str, value: Any) -> Any:  # noqa: ANN401  whatever YAML 
 
 
 def _hurried_expression(expression: str) -> str:
-    expression = re.sub(r"(?<=\[)\w+(?=\])|(?<=offset )\w+", lambda found: _shorter(found[0]), expression)
+    expression = re.sub(r"(?<=\[)\w+(?=[\]:])|(?<=offset )\w+", lambda found: _shorter(found[0]), expression)
+    expression = re.sub(r"(?<=:)\w+(?=\])", lambda found: f"{seconds(found[0]) * 1000 // FASTER}ms", expression)
     if "time()" in expression:
         expression = re.sub(r"(?<=[<>] )\d+", lambda found: f"{int(found[0]) / FASTER:g}", expression)
     return expression
