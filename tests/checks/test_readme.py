@@ -288,6 +288,15 @@ def test_the_scrape_config_is_yaml_for_the_default_address() -> None:
     assert job["static_configs"] == [{"targets": ["127.0.0.1:9972"]}]
 
 
+def test_every_scrape_config_that_is_shipped_or_documented_honors_our_labels() -> None:
+    texts = [path.read_text() for path in (ROOT / "deploy").rglob("*.y*ml")]
+    pages = (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md"))
+    texts += [block for page in pages for block in re.findall(r"```ya?ml\n(.*?)```", page.read_text(), re.DOTALL)]
+    jobs = [job for text in texts if "scrape_configs:" in text for job in yaml.safe_load(text)["scrape_configs"]]
+    assert len(jobs) >= 2
+    assert [job for job in jobs if job.get("honor_labels") is not True] == []
+
+
 @pytest.mark.parametrize("target", ["demo", "test", "bench", "lint"])
 def test_the_make_targets_that_are_named_exist(target: str) -> None:
     assert f"make {target}" in README
