@@ -29,8 +29,9 @@ from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.store import Store
 from monitor.web.app import error_response, make_app
 from monitor.web.auth.authenticator import Authenticator
+from monitor.web.connections import Runner
 from monitor.web.context import Context, Limits
-from monitor.web.server import Listener, Runner
+from monitor.web.server import Listener
 from monitor.web.stream.feed import EventStream
 
 MAX_REQUESTS_PER_PATCH = 5  # a log-in, a read, the change, and the log-in and the change again when the session ended
@@ -201,7 +202,9 @@ async def _flush_at_shutdown(store: Store) -> None:
 
 async def _listen(config: Config, context: Context, stack: AsyncExitStack, passed: socket | None) -> Listener:
     respond = partial(error_response, context)
-    runner = Runner(make_app(context), respond, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = Runner(
+        make_app(context), respond, context.limits, access_log=None, handle_signals=False, shutdown_timeout=1.0
+    )
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
     tls_context = config.web.tls_context if config.web else None

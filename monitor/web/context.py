@@ -18,9 +18,12 @@ from monitor.web.stream.feed import MAX_BUFFERED_EVENTS, MAX_READERS, EventStrea
 class Limits(Struct, frozen=True, kw_only=True):
     """How long the web server waits for a client, and how much it keeps for the readers of the event stream."""
 
+    max_connections: int = 2000  # at most half of the descriptors; each connection takes about 20 KiB
+    header_timeout_s: float = 10.0  # from the connection, or the first byte of a header, to the header's last byte
+    keepalive_s: float = 75.0  # of a connection without a request; longer than the minute of many scrapers and proxies
     heartbeat_s: float = 10.0  # of the event stream; a reader that gets nothing for three of them may reconnect
     event_write_timeout_s: float = 30.0  # for a reader that does not read; when it reconnects, it gets the full state
-    scrape_timeout_s: float = 60.0  # for a scraper that reads slowly; Prometheus gives up long before
+    response_timeout_s: float = 60.0  # for a client that reads slowly; Prometheus gives up long before
     body_timeout_s: float = 30.0  # for a request body, which has at most 64 KiB
     max_readers: int = MAX_READERS
     max_buffered_events: int = MAX_BUFFERED_EVENTS

@@ -1,68 +1,15 @@
-"""
-The listening socket, bound here or inherited, with a TLS context that can be replaced while the daemon runs.
-
-Also makes aiohttp answer what is not HTTP with a problem response.
-"""
+"""The listening socket, bound here or inherited, with a TLS context that can be replaced while the daemon runs."""
 
 import os
 import socket
 import ssl
-from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 from aiohttp import web
 
 from monitor.config.values import write_address
 from monitor.model.errors import MonitorError
-
-ErrorResponse = Callable[[int], web.Response]
-
-
-class Runner(web.AppRunner):
-    """
-    Runs an application. ``error_response``: makes the response, by status, to what is not an HTTP request.
-
-    aiohttp 3.14 calls no middleware and no signal for such bytes, so that three of its classes are subclassed here.
-    """
-
-    def __init__(
-        self,
-        app: web.Application,
-        error_response: ErrorResponse,
-        **kwargs: Any,  # noqa: ANN401  as AppRunner's
-    ) -> None:
-        super().__init__(app, **kwargs)
-        self._error_response = error_response
-
-    async def _make_server(self) -> web.Server:
-        server = await super()._make_server()
-        ours = _Server(server.request_handler, request_factory=server.request_factory, **server._kwargs)  # noqa: SLF001
-        ours.error_response = self._error_response
-        return ours
-
-
-class _Server(web.Server):
-    error_response: ErrorResponse
-
-    def __call__(self) -> web.RequestHandler:
-        connection = _Connection(self, loop=self._loop, **self._kwargs)
-        connection.error_response = self.error_response
-        return connection
-
-
-class _Connection(web.RequestHandler):
-    __slots__ = ("error_response",)
-
-    error_response: ErrorResponse
-
-    def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
-        """Log as aiohttp does, or raise if a response has begun; but send our own text: aiohttp's repeats headers."""
-        super().handle_error(request, status, exc, message)
-        response = self.error_response(status)
-        response.force_close()
-        return response
+from monitor.web.connections import descriptor_ceiling, lowest_free_descriptor
 
 
 class Listener:
@@ -139,5 +86,21 @@ class _ReplaceableContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        """Begin one connection with the current context."""
-        return self.current.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        """
+        Begin one connection with the current context.
+
+        A connection counts as one of a client only after the handshake, so those that never end it are limited here.
+        """
+        context = _REFUSING if lowest_free_descriptor() >= descriptor_ceiling() else self.current
+        return context.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+
+class _Refused(ssl.SSLObject):
+    """A handshake that fails before its first byte, whereupon the event loop closes the connection."""
+
+    def do_handshake(self) -> None:
+        raise ssl.SSLError("the last descriptors are for polls and the database")
+
+
+_REFUSING = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+_REFUSING.sslobject_class = _Refused

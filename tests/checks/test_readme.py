@@ -189,6 +189,19 @@ def test_the_limits_of_the_stream_and_of_estimates_are_as_the_code_has_them() ->
     assert (eta._PRIOR_WEIGHT, "a tenth of this upload" in estimates) == (0.1, True)
 
 
+def test_the_limits_of_the_web_server_are_as_the_code_has_them() -> None:
+    limits, stated = Limits(), section("### Limits of the web server")
+    assert f"{limits.max_connections:,}, and at most half" in stated
+    for name, seconds in {
+        "a header": limits.header_timeout_s,
+        "a connection without a request": limits.keepalive_s,
+        "a response": limits.response_timeout_s,
+    }.items():
+        assert f"| {name} | {seconds:.0f} s" in stated
+    assert f"| a body | {MAX_BODY_BYTES // 1024} KiB, {limits.body_timeout_s:.0f} s |" in stated
+    assert f"{limits.max_changes} changes at once" in section("### Scopes")
+
+
 def test_the_events_that_are_shown_have_the_members_that_there_are() -> None:
     (shown,) = [block for block in blocks("text") if "event: state" in block]
     kinds = {"state": live.StateMessage, "change": live.ChangeMessage}

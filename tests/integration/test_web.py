@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, closing
 from importlib.resources import files
 from pathlib import Path
 
@@ -306,7 +308,7 @@ async def test_an_unexpected_error_in_a_handler_is_a_problem_that_names_the_log_
 
 @pytest.fixture
 async def impatient(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Daemon]:
-    async with watching(simulator, tmp_path, limits=Limits(scrape_timeout_s=2.0)) as daemon:
+    async with watching(simulator, tmp_path, limits=Limits(response_timeout_s=2.0)) as daemon:
         yield daemon
 
 
@@ -334,6 +336,19 @@ async def test_a_scraper_that_does_not_read_is_disconnected_and_delays_no_other(
     reader.feed_eof()
     errors = [record for record in caplog.records if record.name == "aiohttp.server"]
     assert not errors, "a slow scraper is not an error of the daemon"
+
+
+async def test_idle_and_slow_clients_keep_out_neither_a_scraper_nor_the_polls(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    async with watching(simulator, tmp_path, limits=Limits(max_connections=10)) as daemon, AsyncExitStack() as stack:
+        for number in range(100):  # the kernel keeps 128 until the event loop accepts them
+            silent = stack.enter_context(closing(socket.create_connection(daemon.address)))
+            silent.sendall(b"GET /metrics HTTP/1.1\r\nHost:" if number % 2 else b"")
+        async with aiohttp.ClientSession(daemon.url) as http, http.get("/metrics") as response:
+            assert response.status == 200
+        for name in simulator.controllers:
+            await polled(daemon, name)
 
 
 async def test_malformed_requests_are_refused_and_not_logged(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:

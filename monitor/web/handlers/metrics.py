@@ -38,7 +38,7 @@ async def _send(request: web.Request, pieces: list[Piece], content_type: str) ->
     if gzip:
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     try:
-        async with asyncio.timeout(request.app[CONTEXT].limits.scrape_timeout_s):
+        async with asyncio.timeout(request.app[CONTEXT].limits.response_timeout_s):
             await response.prepare(request)
             for chunk in chunks if request.method != hdrs.METH_HEAD else ():
                 await response.write(chunk)
