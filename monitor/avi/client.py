@@ -77,10 +77,15 @@ class Client:
         self.link = Link()
 
     def set_limits(self, *, timeout_s: float, max_response: int) -> None:
-        """Set the limits after a reload. A refused password is tried once more: it may be accepted now."""
+        """Set the limits after a reload. A refused password stays refused: a reload must not lock the account."""
         self._timeout_s = timeout_s
         self._max_response = max_response
-        self._refused_password = None
+
+    def inherit_refusal(self, before: "Client") -> None:
+        """Do not try a password that the Controller refused to the client before, for the same account."""
+        ours, theirs = self._controller, before._controller  # noqa: SLF001  of the same class
+        if (ours.url, ours.username) == (theirs.url, theirs.username):
+            self._refused_password = before._refused_password  # noqa: SLF001
 
     async def list_images(self, before: ObjectList) -> ObjectList:
         """

@@ -154,8 +154,7 @@ class Controllers:
         await _stop_polling(self._draining)
         for name, controller in wanted.items():
             if name not in kept:
-                known = self._previous_entry(outdated.get(name), controller)
-                self._managed[name] = await self._open(controller, config, known)
+                self._managed[name] = await self._open(controller, config, outdated.get(name))
         self._remove(outdated.keys() - wanted.keys())
         self._managed = {name: self._managed[name] for name in wanted}
         self.targets |= {
@@ -229,7 +228,11 @@ class Controllers:
             return None
         return self._fleet.entries[controller.name]
 
-    async def _open(self, controller: Controller, config: Config, known: Entry | None) -> ManagedController:
+    async def _open(
+        self, controller: Controller, config: Config, outdated: ManagedController | None
+    ) -> ManagedController:
+        """Begin to poll it. ``outdated``: what had its name until now; what is known of it is kept."""
+        known = self._previous_entry(outdated, controller)
         if controller.tls.insecure:
             log.warning("tls_insecure", controller=controller.name)
         sessions = AsyncExitStack()
@@ -238,6 +241,9 @@ class Controllers:
             account = controller.write
             alias = replace(controller, username=account.username, password=account.password)
             writer = await self._connect(alias, config, sessions)
+        if outdated:
+            client.inherit_refusal(outdated.client)
+            writer.inherit_refusal(outdated.writer)
         logger = log.bind(controller=controller.name)
         trackers = [
             Tracker(

@@ -350,19 +350,36 @@ async def test_annotations_that_are_exported_newly_appear_with_the_next_poll(tmp
         assert site.controllers["dc1"].logins == 1
 
 
-async def test_a_refused_password_is_tried_once_more_after_a_reload(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [only("dc1", "dc2"), pin], ids=["same-settings", "other-settings"])
+async def test_no_reload_tries_a_refused_password_again(tmp_path: Path, change: Callable[[Settings], None]) -> None:
     async with sited(tmp_path, poll=dict(QUICK)) as site:
         dc1 = site.controllers["dc1"]
-        password, dc1.password = dc1.password, "changed"
+        dc1.password = "changed"
         dc1.expire_sessions()
         await failed(site.daemon, "dc1", "auth", 3)
         assert dc1.failed_logins == 1
-        await site.reload()
-        await failed(site.daemon, "dc1", "auth", 3)
-        assert dc1.failed_logins == 2
-        dc1.password = password
-        await site.reload()
+        site.edit(change)
+        for _ in range(3):
+            await site.reload()
+            await failed(site.daemon, "dc1", "auth", 3)
+        assert dc1.failed_logins == 1
+        (tmp_path / "dc1.password").write_text("changed")
         await until(site.daemon, "dc1", lambda entry: entry.session.up)
+        assert dc1.failed_logins == 1
+
+
+async def test_no_reload_tries_a_refused_password_of_the_writing_account_again(tmp_path: Path) -> None:
+    (tmp_path / "write.password").write_text("wrong")
+    write = {"username": "writer", "password_file": str(tmp_path / "write.password")}
+    async with sited(tmp_path, of_each={"write": write}) as site:
+        dc1, uuid = site.controllers["dc1"], next(iter(site.daemon.fleet.entries["dc1"].objects("image")))
+        for change in (only("dc1", "dc2"), pin):
+            assert (await patch(site.daemon, uuid, {"name": "renamed"})).kind == "controller-failed"
+            assert dc1.failed_logins == 1
+            site.edit(change)
+            await site.reload()
+        assert (await patch(site.daemon, uuid, {"name": "renamed"})).kind == "controller-failed"
+        assert dc1.failed_logins == 1
 
 
 async def test_a_new_controller_file_is_found_by_the_watcher(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -63,7 +64,7 @@ async def watching(
     path = write_config(simulator, folder, every)
     if of_each:
         written = yaml.safe_load(path.read_text())
-        written["controllers"] = [{**controller, **of_each} for controller in written["controllers"]]
+        written["controllers"] = [{**controller, **deepcopy(of_each)} for controller in written["controllers"]]
         path.write_text(yaml.safe_dump(written))
     read = partial(load, path, web_config=web_config)
     async with running(
