@@ -160,6 +160,7 @@ def _config(
         annotations=settings.annotations,
         stalled_after_s=settings.stalled_after_s,
         anonymous=_given(settings.anonymous),
+        server_names=settings.server_names,
         tokens=tuple(map(token_of, settings.tokens)),
         users=tuple(map(user_of, settings.users)),
         web=web,

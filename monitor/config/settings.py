@@ -169,6 +169,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    server_names: Annotated[
+        frozenset[Annotated[str, kind(values.HOST)]],
+        LIVE,
+        Meta(description="Names by which clients call the daemon, beside localhost and addresses."),
+    ] = frozenset()
     tokens: Annotated[tuple[TokenSettings, ...], LIVE, Meta(description="Bearer tokens and their scopes.")] = ()
     users: Annotated[
         tuple[UserSettings, ...], LIVE, Meta(description="Scopes of the users of the web configuration.")

@@ -92,6 +92,8 @@ class Config(Struct, frozen=True, kw_only=True):
     stalled_after_s: float = 600.0
     anonymous: frozenset[AnonymousScope] | None = None
     """The key of this name; None: it is not set. See ``anonymous_scopes``."""
+    server_names: frozenset[str] = frozenset()
+    """In lower case, without a port."""
     tokens: tuple[Token, ...] = ()
     users: tuple[User, ...] = ()
     web: WebConfig | None = None

@@ -22,6 +22,7 @@ _DURATION: Final = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in 
 _SIZE: Final = re.compile(r"([0-9]{1,15})(GiB|MiB|KiB|B)")
 _ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):([0-9]{1,5})")
 _ORIGIN: Final = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _DATABASE: Final = re.compile(r"(?:sqlite|postgresql)://\S*")
 _VERSION: Final = re.compile(r"auto|[0-9]+(?:\.[0-9]+){1,3}")
 _FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f]{64}")
@@ -154,6 +155,10 @@ def _describe_origin(text: str) -> str:
     return quoted(text)
 
 
+def _parse_host(text: str, _: ParseContext) -> str:
+    return _match(_HOST, text).lower()
+
+
 def _parse_database(text: str, context: ParseContext) -> DatabaseUrl:
     parts = urlsplit(_match(_DATABASE, text))
     _ = parts.port  # raises ValueError where it is not a number
@@ -266,6 +271,9 @@ ORIGIN: Final = Kind(
     expected="the origin of a Controller such as https://avi.example.net, without path and user name",
     parse=_parse_origin, pattern="[Hh][Tt][Tt][Pp][Ss]?://[^@?#]+", shown=False,
 )  # fmt: skip
+HOST: Final = Kind(
+    expected="a name such as monitor.example.net, without scheme and port", parse=_parse_host, pattern=_HOST.pattern
+)
 DATABASE: Final = Kind(
     expected="sqlite:////absolute/path or postgresql://host/name",
     parse=_parse_database, pattern=_DATABASE.pattern, shown=False,

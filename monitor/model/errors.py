@@ -34,7 +34,8 @@ ProblemKind = Literal[
     "no-such-route", "no-such-image", "name-mismatch", "tenant-mismatch", "method-not-allowed", "request-timeout",
     "ambiguous-image", "image-active", "client-closed-request", "precondition-failed", "too-large",
     "unsupported-media-type", "bad-patch", "unknown-field", "read-only-field", "two-operations", "bad-config",
-    "too-many-annotations", "controller-refused", "too-many-failures", "internal-error", "not-recorded",
+    "too-many-annotations", "controller-refused", "misdirected-request", "too-many-failures",
+    "too-many-changes", "internal-error", "not-recorded",
     "controller-failed", "database-down", "image-busy", "shutting-down", "too-many-readers", "controller-upgrading",
     "controller-busy", "outcome-unknown",
 ]  # fmt: skip

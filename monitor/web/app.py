@@ -76,7 +76,9 @@ async def _handle_request(
     request_id = request[REQUEST_ID] = given if _REQUEST_ID.match(given) else uuid4().hex
     started_at = time.perf_counter()
     try:
-        request.app[CONTEXT].authenticator.check_client_certificate(request)
+        authenticator = request.app[CONTEXT].authenticator
+        authenticator.check_client_certificate(request)
+        authenticator.check_site(request)
         response = await handler(request)
     except Problem as problem:
         response = problem_response(problem, request_id)

@@ -31,6 +31,7 @@ PROBLEM_KINDS: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     "precondition-failed": (412, "The image has changed"),
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "Unsupported media type"),
+    "misdirected-request": (421, "The daemon is not called so"),
     "bad-patch": (422, "The body is not a valid patch"),
     "unknown-field": (422, "Unknown field"),
     "read-only-field": (422, "The field is read-only"),

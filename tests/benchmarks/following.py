@@ -18,7 +18,7 @@ from tests.benchmarks.measure import Cost, Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import IMAGES, busy_fleet
 from tests.benchmarks.serving import context_of, listen
 
-_GZIP = b"GET %b HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: gzip\r\n\r\n"
+_GZIP = b"GET %b HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n"
 _FROZEN = "frozen"
 
 

@@ -57,7 +57,7 @@ class _Scrapes:
 
     def __init__(self, port: int, path: str, encoding: str) -> None:
         self._port = port
-        self._request = f"GET {path} HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: {encoding}\r\n\r\n".encode()
+        self._request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {encoding}\r\n\r\n".encode()
 
     async def __aenter__(self) -> Self:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=2**20)
@@ -75,7 +75,7 @@ class _Scrapes:
 
     async def server_cpu_s(self) -> float:
         """All that the serving process cost so far."""
-        return float(await self._get(b"GET /cpu HTTP/1.1\r\nHost: bench\r\n\r\n"))
+        return float(await self._get(b"GET /cpu HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 
     async def _get(self, request: bytes) -> bytes:
         self._writer.write(request)

@@ -182,7 +182,7 @@ async def test_without_a_good_certificate_not_even_the_health_is_shown(daemon: D
 
 async def test_plain_http_to_the_tls_port_gets_no_answer(daemon: Daemon) -> None:
     reader, writer = await asyncio.open_connection(*daemon.address)
-    writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
     async with asyncio.timeout(WAIT_TIMEOUT_S):
         try:
             answer = await reader.read()
@@ -196,7 +196,7 @@ async def served(daemon: Daemon) -> str:
     """The common name of the certificate that a new connection gets."""
     reader, writer = await asyncio.open_connection(*daemon.address, ssl=good())
     certificate = writer.get_extra_info("peercert")
-    writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert (await reader.read()).endswith(b"healthy\n")
     writer.close()
     return str(dict(pair for group in certificate["subject"] for pair in group)["commonName"])

@@ -174,7 +174,7 @@ async def test_too_many_failures_are_answered_429_and_lock_out_no_known_credenti
 
 async def raw(daemon: Daemon, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(*daemon.address)
-    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + request + b"\r\n")
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + request + b"\r\n")
     async with asyncio.timeout(WAIT_TIMEOUT_S):
         answer = await reader.read()
     writer.close()

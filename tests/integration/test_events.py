@@ -248,7 +248,7 @@ async def test_a_reader_that_does_not_read_is_disconnected_and_delays_no_other(t
     limits = Limits(event_write_timeout_s=5.0)  # the other reader has to keep it, on a busy machine, too
     async with serving(tmp_path, poll=rare, limits=limits, more_images=images) as (daemon, _):
         frozen = socket.create_connection(daemon.address)
-        frozen.sendall(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        frozen.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         async with reading(daemon) as reader:
             await reader.next()
             await patch(daemon, active(daemon), {"annotations": {"a": "b"}})

@@ -323,7 +323,7 @@ async def test_a_scraper_that_does_not_read_is_disconnected_and_delays_no_other(
     await until(daemon, "dc1", lambda entry: len(entry.objects("image")) == 24)
     host, port = daemon.address
     reader, writer = await asyncio.open_connection(host, port, limit=1024)
-    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)
     async with aiohttp.ClientSession(daemon.url) as http, http.get("/metrics") as response:
         assert response.status == 200
         await response.read()

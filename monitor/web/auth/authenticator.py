@@ -23,6 +23,7 @@ from monitor.config.access import ANONYMOUS, Scope, Token, User, closure
 from monitor.config.types import Config
 from monitor.config.web_config import allows
 from monitor.metrics.self_metrics import SelfMetrics
+from monitor.web.auth.cross_site import check_host, check_origin
 from monitor.web.auth.passwords import Passwords
 from monitor.web.auth.throttle import FailureThrottle, source_of
 from monitor.web.problems import Problem
@@ -93,6 +94,12 @@ class Authenticator:
         self.web = config.web
         self._users = config.web.users if config.web else {}
         self._anonymous = Caller(ANONYMOUS, closure(config.anonymous_scopes))
+        self._server_names, self._loopback = config.server_names, config.loopback
+
+    def check_site(self, request: web.Request) -> None:
+        """Raises: Problem 421 or 403 for what the page of another site made a browser send."""
+        check_host(request, self._server_names, loopback=self._loopback)
+        check_origin(request, self._server_names)
 
     def check_client_certificate(self, request: web.Request) -> None:
         """Raises: Problem 403 when the web configuration does not allow any name of the client's certificate."""

@@ -119,6 +119,7 @@ def test_the_full_example_loads(site: Path) -> None:
         annotations=Annotations(export=frozenset({"change/number", "owner"})),
         stalled_after_s=300,
         anonymous=frozenset({"metrics"}),
+        server_names=frozenset({"monitor.example.net", "monitor"}),
         tokens=(
             Token(
                 name="alice",
