@@ -92,7 +92,9 @@ async def running(
     stopping = asyncio.Event()
     self_metrics.store_up.set_function(lambda: float(store.up))
     controllers = Controllers(fleet, store, now=now, rng=rng, resources=resources)
-    authenticator = Authenticator(config, self_metrics, clock=asyncio.get_running_loop().time)
+    authenticator = Authenticator(
+        config, self_metrics, clock=asyncio.get_running_loop().time, max_changes=limits.max_changes
+    )
     event_stream = EventStream(
         fleet,
         resources,

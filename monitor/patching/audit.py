@@ -24,7 +24,7 @@ class Intent(Struct, frozen=True, kw_only=True):
     A change that is about to be made. Stored as JSON, so the names of the fields are a format.
 
     ``actor``: the name of the credential. ``source``: the address of the client. ``asked``: the change, as JSON:
-    ``annotations``, ``operation`` and ``fields``, ``force``.
+    ``annotations``, ``operation`` and ``fields``, ``force``; large values are shortened.
     """
 
     request_id: str
@@ -39,14 +39,32 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """
     How an intent ended. Stored as JSON, so the names of the fields are a format.
 
-    ``changes``: ``[before, after]`` by field and by ``annotations.key``; None: absent. ``answer``: the status of the
-    Controller's reply, if it replied. ``detail``: what went wrong, in words.
+    ``changes``: ``[before, after]`` by field and by ``annotations.key``, shortened; None: absent. ``answer``: the
+    status of the Controller's reply, if it replied. ``detail``: what went wrong, in words.
     """
 
     outcome: OutcomeKind
     changes: Mapping[str, tuple[Any, Any]] = {}
     answer: int | None = None
     detail: str = ""
+
+
+_MAX_VALUE: Final = 128  # characters of a value that is recorded whole; less than those of one that is cut
+_PREFIX: Final = 64
+
+
+def shorten(value: object) -> object:
+    """
+    Return a value as the audit records it: a large one is cut to its beginning, its length and its SHA-256.
+
+    ``value``: JSON. The result of a large value is larger than any that is recorded whole, so the two are never
+    confused: a value is the recorded one when ``shorten`` gives the same.
+    """
+    text = value if isinstance(value, str) else msgspec.json.encode(value, order="deterministic").decode()
+    if len(text) <= _MAX_VALUE:
+        return value
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{text[:_PREFIX]}… ({len(text):,} characters, SHA-256 {digest})"
 
 
 class Record(Struct, frozen=True, kw_only=True):

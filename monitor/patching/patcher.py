@@ -80,7 +80,7 @@ class Patcher:
             raise
         if request.patch.annotations and not request.dry_run:
             view = self._target(request).view
-            await self._record(request, Outcome(outcome="done", changes=preview.changes))
+            await self._record(request, Outcome(outcome="done", changes=preview.recorded_changes))
             view.update_annotations()
         return preview
 
@@ -136,7 +136,7 @@ class Patcher:
             reply = await writer.patch_image(request.uuid, body, api_version=request.api_version)
         raw = await _read_back(writer, request.uuid, reply)
         try:
-            outcome = Outcome(outcome="done", changes=preview.changes, answer=200)
+            outcome = Outcome(outcome="done", changes=preview.recorded_changes, answer=200)
             await self._finish(request, number, outcome, request.patch.annotations)
         except StoreError as error:
             detail = (

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from monitor.avi.client import Link
 from monitor.patching.annotations import AnnotationChange
-from monitor.patching.audit import Entry, Intent, Outcome, Search
+from monitor.patching.audit import Entry, Intent, Outcome, Search, shorten
 from monitor.patching.body import Patch
 from monitor.patching.fields import Json
 
@@ -95,10 +95,11 @@ class PatchRequest(Struct, frozen=True, kw_only=True):
         """The intent, as the audit records it before the change."""
         patch, asked = self.patch, dict[str, Json]()
         if patch.annotations:
-            asked["annotations"] = patch.annotations.values
+            asked["annotations"] = _shorten_all(patch.annotations.values)
             asked["replace_annotations"] = patch.annotations.replace
         if patch.adjustment:
-            asked |= {"operation": patch.adjustment.operation, "fields": patch.adjustment.fields, "force": self.force}
+            fields = _shorten_all(patch.adjustment.fields)
+            asked |= {"operation": patch.adjustment.operation, "fields": fields, "force": self.force}
         return Intent(
             request_id=self.request_id,
             actor=self.actor,
@@ -109,9 +110,18 @@ class PatchRequest(Struct, frozen=True, kw_only=True):
         )
 
 
+def _shorten_all(values: Mapping[str, Json]) -> Mapping[str, Json]:
+    return {key: shorten(value) for key, value in values.items()}
+
+
 class PatchResult(Struct, frozen=True):
     """The image after a PATCH. ``raw``: the Controller's JSON. ``changes``: before and after, by field."""
 
     raw: bytes
     annotations: Mapping[str, str]
     changes: Mapping[str, tuple[Json, Json]]
+
+    @property
+    def recorded_changes(self) -> Mapping[str, tuple[Json, Json]]:
+        """The changes as the audit records them."""
+        return {field: (shorten(before), shorten(after)) for field, (before, after) in self.changes.items()}

@@ -16,7 +16,7 @@ from monitor.web.stream.feed import MAX_BUFFERED_EVENTS, MAX_READERS, EventStrea
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """How long the web server waits for a client, and how much it keeps for the readers of the event stream."""
+    """How long the web server waits for a client, and how much it keeps for all of them."""
 
     max_connections: int = 2000  # at most half of the descriptors; each connection takes about 20 KiB
     header_timeout_s: float = 10.0  # from the connection, or the first byte of a header, to the header's last byte
@@ -25,6 +25,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     event_write_timeout_s: float = 30.0  # for a reader that does not read; when it reconnects, it gets the full state
     response_timeout_s: float = 60.0  # for a client that reads slowly; Prometheus gives up long before
     body_timeout_s: float = 30.0  # for a request body, which has at most 64 KiB
+    max_changes: int = 200  # of a caller at once, and one more every three seconds; more than a page of images
     max_readers: int = MAX_READERS
     max_buffered_events: int = MAX_BUFFERED_EVENTS
 

@@ -41,7 +41,7 @@ _PATCHED_ETAG = Header("ETag", "The entity tag of the image after the change; ab
 _OF_A_PATCH: Final[tuple[ProblemKind, ...]] = (
     "bad-query", "bad-json", "no-version", "unknown-version", "name-mismatch", "tenant-mismatch", "request-timeout",
     "image-active", "precondition-failed", "too-large", "unsupported-media-type", "bad-patch", "unknown-field",
-    "read-only-field", "two-operations", "too-many-annotations", "image-busy", "shutting-down",
+    "read-only-field", "two-operations", "too-many-annotations", "too-many-changes", "image-busy", "shutting-down",
     "client-closed-request", "not-recorded", "controller-refused", "controller-failed", "database-down",
     "controller-upgrading", "controller-busy", "outcome-unknown",
 )  # fmt: skip
@@ -105,7 +105,7 @@ ROUTES: Final = (
         "read the configuration again, all or nothing",
         reload,
         {200: Response("the controllers that were added, changed and removed", (Difference,))},
-        problems=("bad-config",),
+        problems=("bad-config", "too-many-changes"),
     ),
     Route(
         "GET",

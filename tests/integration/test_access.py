@@ -30,6 +30,7 @@ SCOPES: Mapping[str, tuple[list[str], list[str] | None]] = {
     "alice": (["annotate"], ["dc1"]),
     "narrow": (["metrics", "read"], ["dc1"]),
     "root": (["admin"], None),
+    "admin1": (["admin"], ["dc1"]),
 }
 
 
@@ -136,6 +137,17 @@ async def test_a_token_of_some_controllers_sees_no_others(
         assert response.status == 404
 
 
+async def test_an_admin_of_some_controllers_cannot_reload_and_hears_of_no_others(
+    http: aiohttp.ClientSession, daemon: Daemon, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.yml"
+    for text in (path.read_text(), path.read_text().replace("name: dc2", "name: dc2x\n  nonsense: true")):
+        path.write_text(text)
+        async with http.post("/-/reload", headers=bearer("admin1")) as response:
+            assert (response.status, "dc2" in await response.text()) == (403, False)
+    assert daemon.fleet.entries.keys() == {"dc1", "dc2"}
+
+
 async def test_a_scrape_has_the_controllers_that_are_visible_to_the_scraper(http: aiohttp.ClientSession) -> None:
     for name, controllers in (("narrow", {"dc1"}), ("scraper", {"dc1", "dc2"})):
         async with http.get("/metrics", headers=bearer(name)) as response:
@@ -170,6 +182,14 @@ async def test_too_many_failures_are_answered_429_and_lock_out_no_known_credenti
     assert await status(http, "/metrics", headers=basic("prometheus", PASSWORDS["prometheus"])) == 200
     async with http.get("/metrics", headers=bearer("root")) as response:
         assert "avi_upgrade_monitor_auth_failures_total 13.0\n" in await response.text()
+
+
+async def test_a_flood_of_wrong_passwords_does_not_keep_out_a_right_one_that_was_not_seen_before(
+    http: aiohttp.ClientSession,
+) -> None:
+    statuses = [await status(http, "/metrics", headers=basic(f"eve{guess}", "x")) for guess in range(40)]
+    assert 429 in statuses
+    assert await status(http, "/metrics", headers=basic("prometheus", PASSWORDS["prometheus"])) == 200
 
 
 async def raw(daemon: Daemon, request: bytes) -> bytes:

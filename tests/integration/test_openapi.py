@@ -25,6 +25,7 @@ from structlog.testing import capture_logs
 from monitor.daemon.app import Daemon
 from monitor.patching.body import decode_patch
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
+from monitor.web.context import Limits
 from monitor.web.openapi import document
 from monitor.web.openapi_patch import PATCH_BODY, REF
 from monitor.web.problems import TYPE
@@ -78,7 +79,11 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 async def _serve(folder: Path, ready: "Future[tuple[Running, asyncio.AbstractEventLoop, asyncio.Event]]") -> None:
     stop = asyncio.Event()
     try:
-        async with Simulator(FLEET, speed=0.0) as simulator, watching(simulator, folder, tokens=TOKENS) as daemon:
+        limits = Limits(max_changes=1_000_000)
+        async with (
+            Simulator(FLEET, speed=0.0) as simulator,
+            watching(simulator, folder, tokens=TOKENS, limits=limits) as daemon,
+        ):
             for name in simulator.controllers:
                 await polled(daemon, name)
             ready.set_result((Running(daemon.url, _idle(daemon)), asyncio.get_running_loop(), stop))

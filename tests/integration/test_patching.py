@@ -8,10 +8,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from monitor.daemon.app import Daemon
+from monitor.patching.audit import shorten
 from monitor.simulator import Account, ControllerSpec, Fault, PatchPolicy, SimulatedController, Simulator
 from monitor.web.context import Limits
+from tests.support.conformance import require_conformance
 from tests.support.daemons import QUICK, polled, samples, scrape, until, watching
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
@@ -56,7 +59,14 @@ async def site(tmp_path: Path, poll_timeout: str) -> AsyncIterator[Site]:
     poll = {**RARE, "timeout": poll_timeout}
     async with (
         Simulator([SPEC], speed=0.0) as simulator,
-        watching(simulator, tmp_path, poll=poll, tokens=TOKENS, annotations={"export": ["change"]}) as daemon,
+        watching(
+            simulator,
+            tmp_path,
+            poll=poll,
+            tokens=TOKENS,
+            annotations={"export": ["change"]},
+            limits=Limits(max_changes=1_000),
+        ) as daemon,
     ):
         await until(daemon, "dc1", lambda entry: entry.session.up)
         yield Site(daemon, simulator.controllers["dc1"])
@@ -503,6 +513,42 @@ async def test_a_body_that_is_too_large_is_refused_without_a_content_length_too(
     writer.write(head.encode() + b"11000\r\n" + b" " * 0x11000 + b"\r\n0\r\n\r\n")
     assert (await reader.readline()).split()[1] == b"413"
     writer.close()
+
+
+async def test_large_values_are_whole_on_the_image_and_cut_in_audit_and_log(site: Site) -> None:
+    long, longer = "x" * 1_000, "y" * 100_000
+    site.controller.touch(site.uuid, name=longer)
+    with capture_logs() as logs:
+        assert (await site.patch({"annotations": {"a": long}})).json["annotations"] == {"a": long}
+        assert (await site.patch({"annotations": {"a": "short"}, "name": "renamed"})).status == 200
+    renamed, annotated = await audit(site.daemon)
+    assert annotated["asked"]["annotations"] == {"a": shorten(long)}
+    assert annotated["changes"] == {"annotations.a": [None, shorten(long)]}
+    assert renamed["changes"] == {"annotations.a": [shorten(long), "short"], "name": [shorten(longer), "renamed"]}
+    assert max(len(str(line)) for line in logs if line["event"] == "audit") < 2_000
+
+
+async def test_a_credential_has_a_budget_of_changes_and_others_have_their_own(tmp_path: Path) -> None:
+    async with (
+        Simulator([SPEC], speed=0.0) as simulator,
+        watching(simulator, tmp_path, tokens=TOKENS, limits=Limits(max_changes=5)) as daemon,
+    ):
+        await until(daemon, "dc1", lambda entry: entry.session.up)
+        uuid = next(iter(daemon.fleet.entries["dc1"].objects("image")))
+        done, got = 0, await patch(daemon, uuid, {"annotations": {"n": "0"}}, token=ALICE)
+        while got.status == 200:  # as fast as this machine is, while one more is allowed every three seconds
+            done += 1
+            got = await patch(daemon, uuid, {"annotations": {"n": str(done)}}, token=ALICE)
+        assert (got.status, got.kind, done >= 5) == (429, "too-many-changes", True)
+        assert int(got.headers["Retry-After"]) in {1, 2, 3}
+        require_conformance("PATCH", f"/api/image/{uuid}", got.status, got.headers, got.body)
+        assert len(await audit(daemon)) == done
+        assert (await patch(daemon, uuid, {"name": "x"}, token=BOB, query={"dry_run": "true"})).status == 200
+        assert (await patch(daemon, uuid, {"annotations": {"n": "last"}}, token=BOB)).status == 200
+        reloads = [(await ask(daemon, "POST", "/-/reload", token=ROOT)).status for _ in range(5)]
+        while reloads[-1] == 200:
+            reloads.append((await ask(daemon, "POST", "/-/reload", token=ROOT)).status)
+        assert reloads[-1] == 429
 
 
 async def test_a_body_that_arrives_too_slowly_is_refused(tmp_path: Path) -> None:

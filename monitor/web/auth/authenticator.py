@@ -25,10 +25,13 @@ from monitor.config.web_config import allows
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.web.auth.cross_site import check_host, check_origin
 from monitor.web.auth.passwords import Passwords
-from monitor.web.auth.throttle import FailureThrottle, source_of
+from monitor.web.auth.throttle import Throttle, source_of
 from monitor.web.problems import Problem
 
 _REALM: Final = 'realm="avi-upgrade-monitor"'
+_FAILURES: Final = 10  # in a row: enough for a person who mistypes, too few for a dictionary
+_FAILURE_REFILL_S: Final = 6.0  # until one more attempt is allowed: 14,400 a day do not find a password
+_CHANGE_REFILL_S: Final = 3.0  # each may take 40 KiB in database and log: about a gigabyte a day at the most
 
 log = structlog.get_logger()
 
@@ -71,7 +74,7 @@ class Authenticator:
     """
     Finds the caller of a request, and checks its scopes, by the current configuration.
 
-    ``clock``: monotonic seconds.
+    ``clock``: monotonic seconds. ``max_changes``: how many a caller may make at once.
     """
 
     def __init__(
@@ -81,9 +84,11 @@ class Authenticator:
         *,
         clock: Callable[[], float],
         passwords: Passwords | None = None,
+        max_changes: int = 200,
     ) -> None:
         self._metrics = self_metrics
-        self._throttle = FailureThrottle(clock)
+        self._failures = Throttle(clock, burst=_FAILURES, refill_s=_FAILURE_REFILL_S)
+        self._changes = Throttle(clock, burst=max_changes, refill_s=_CHANGE_REFILL_S)
         self._passwords = passwords or Passwords()
         self.set_config(config)
 
@@ -125,6 +130,13 @@ class Authenticator:
         has = ", ".join(sorted(caller.scopes))
         raise Problem("forbidden", f"{what} needs the scope {scope}; {caller.name} has {has}")
 
+    def count_change(self, caller: Caller) -> None:
+        """Raises: Problem 429 (too-many-changes): each change stays in the database and the log."""
+        wait_s = self._changes.acquire(caller.name)
+        if wait_s:
+            detail = f"nothing was changed: {caller.name} has made too many changes; wait, or change less often"
+            raise Problem("too-many-changes", detail, headers={hdrs.RETRY_AFTER: str(math.ceil(wait_s))})
+
     async def _find_known(self, credential: _Credential) -> Caller | None:
         """Return the caller of a known token or of a password that was verified before: both are cheap to check."""
         match credential:
@@ -139,16 +151,20 @@ class Authenticator:
 
     async def _verify(self, credential: _Credential, source: str) -> Caller:
         """Check a password. It is counted as wrong first, so that parallel attempts do not evade the limit."""
-        wait_s = self._throttle.acquire(source) or float(self._passwords.busy)
+        users = self._users
+        basic = credential if isinstance(credential, _Basic) and users else None
+        user = basic.user if basic else ""
+        # A user that exists has attempts of its own: a flood of other names must not keep out a right password.
+        counted = [source, *([f"{source} {user}"] if user in users else [])]
+        wait_s = min([self._failures.acquire(key) for key in counted]) or float(self._passwords.is_busy(user, users))
         if wait_s:
             self._metrics.auth_failures.inc()
             detail = f"too many wrong credentials from {source}; this one was not checked"
             raise Problem("too-many-failures", detail, headers={hdrs.RETRY_AFTER: str(math.ceil(wait_s))})
-        users = self._users
-        basic = credential if isinstance(credential, _Basic) and users else None
-        if basic and await self._passwords.verify(basic.user, basic.password, users):
-            self._throttle.refund(source)
-            return self._user(basic.user)
+        if basic and await self._passwords.verify(user, basic.password, users):
+            for key in counted:
+                self._failures.refund(key)
+            return self._user(user)
         self._metrics.auth_failures.inc()
         log.warning("auth_failed", source=source, scheme=credential.scheme)
         raise self._unauthorized("the credentials are not known")

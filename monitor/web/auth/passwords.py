@@ -31,10 +31,10 @@ class Passwords:
         self._pending: dict[bytes, asyncio.Event] = {}
         self._semaphore = asyncio.Semaphore(_MAX_CONCURRENT)
 
-    @property
-    def busy(self) -> bool:
-        """Whether the queue of checks is full."""
-        return len(self._pending) >= self._max_pending
+    def is_busy(self, user: str, users: Mapping[str, Secret]) -> bool:
+        """Whether the queue of checks is full; half of it is kept for users that exist."""
+        most = self._max_pending if user in users else self._max_pending // 2
+        return len(self._pending) >= most
 
     async def is_cached(self, user: str, password: bytes, users: Mapping[str, Secret]) -> bool:
         """Whether it was right before, with the present hash; waits for a check of the same credential that runs."""

@@ -1,43 +1,46 @@
 """
-Limits how often one source may present wrong credentials: a token bucket per source, in bounded memory.
+Limits how often something may happen, by who causes it: a token bucket for each, in bounded memory. Knows no request.
 
-Knows no request.
+Used for the wrong credentials of a source, and for the changes of a caller.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Network, ip_address
 
-_BURST = 10.0  # failures in a row: enough for a person who mistypes, too few for a dictionary
-_REFILL_S = 6.0  # until one more attempt is allowed: 14,400 a day do not find a password
-_MAX_SOURCES = 1024  # beyond it the source that was silent longest is forgotten
+_MAX_KEYS = 1024  # beyond it the one that was silent longest is forgotten
 
 
-class FailureThrottle:
-    """``clock``: monotonic seconds."""
+class Throttle:
+    """
+    ``clock``: monotonic seconds. ``burst``: how often something may happen at once. ``refill_s``: until it may happen
+    once more.
+    """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], *, burst: int, refill_s: float) -> None:
         self._clock = clock
+        self._burst_s = burst * refill_s
+        self._refill_s = refill_s
         self._full_at: OrderedDict[str, float] = OrderedDict()
-        """When the bucket of each source will be full again."""
+        """When the bucket of each key will be full again."""
 
-    def acquire(self, source: str) -> float:
-        """Use up one attempt before the credential is checked; return 0, or the seconds to wait when none is left."""
+    def acquire(self, key: str) -> float:
+        """Take one; return 0, or the seconds to wait when none is left."""
         now = self._clock()
-        full_at = max(now, self._full_at.get(source, 0.0)) + _REFILL_S
-        wait_s = round(full_at - now - _BURST * _REFILL_S, 6)  # a rounding error must not become a wait
+        full_at = max(now, self._full_at.get(key, 0.0)) + self._refill_s
+        wait_s = round(full_at - now - self._burst_s, 6)  # a rounding error must not become a wait
         if wait_s > 0.0:
-            full_at -= _REFILL_S
-        self._full_at[source] = full_at
-        self._full_at.move_to_end(source)
-        if len(self._full_at) > _MAX_SOURCES:
+            full_at -= self._refill_s
+        self._full_at[key] = full_at
+        self._full_at.move_to_end(key)
+        if len(self._full_at) > _MAX_KEYS:
             self._full_at.popitem(last=False)
         return max(0.0, wait_s)
 
-    def refund(self, source: str) -> None:
-        """Give an attempt back: the credential was right."""
-        if source in self._full_at:
-            self._full_at[source] -= _REFILL_S
+    def refund(self, key: str) -> None:
+        """Give one back."""
+        if key in self._full_at:
+            self._full_at[key] -= self._refill_s
 
     def __len__(self) -> int:
         return len(self._full_at)

@@ -43,6 +43,8 @@ async def patch_image(request: web.Request) -> web.Response:
         _require_tenant(request, entry, track)
         _require_scope(request, patch)
         patch_request = _patch_request(request, entry, patch, api_version, **flags)
+        if not flags["dry_run"]:
+            request.app[CONTEXT].authenticator.count_change(request[CALLER])
         result = await request.app[CONTEXT].patcher.apply(patch_request)
     except Refusal as refusal:
         raise Problem(

@@ -1,5 +1,6 @@
 """The hash chain of the audit: whole as written, and every alteration is found."""
 
+import hashlib
 from collections.abc import Callable, Iterable
 from random import Random
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.patching.audit import GENESIS, Intent, Outcome, Record, encode, faults, seal
+from monitor.patching.audit import GENESIS, Intent, Outcome, Record, encode, faults, seal, shorten
 from tests.support.strategies import BOUNDED, texts
 
 INTENT = Intent(
@@ -186,3 +187,26 @@ def test_a_chain_that_was_cut_off_or_rewritten_is_found_by_its_anchors() -> None
     assert list(faults(cut, head(cut), known)) == [f"record {len(CHAIN)} has an anchor and is missing"]
     anew = chained([replace(CHAIN[0], actor="mallory"), *CHAIN[1:]])
     assert list(faults(anew, head(anew), known)) == [f"record {number} does not match its anchor" for number in known]
+
+
+@pytest.mark.parametrize("value", [None, True, 1.5, "", "x" * 128, {"a": ["b"]}, ["x" * 100]], ids=repr)
+def test_a_small_value_is_recorded_whole(value: object) -> None:
+    assert shorten(value) is value
+
+
+def test_a_large_text_is_recorded_as_its_beginning_and_its_digest() -> None:
+    assert shorten("x" * 129) == (f"{'x' * 64}… (129 characters, SHA-256 {hashlib.sha256(b'x' * 129).hexdigest()})")
+
+
+def test_a_large_object_is_recorded_as_the_beginning_and_the_digest_of_its_json() -> None:
+    value = {"b": "x" * 1_000_000, "a": "ü"}
+    assert shorten(value) == shorten(dict(reversed(value.items())))
+    assert str(shorten(value)).startswith('{"a":"ü","b":"xxx')
+    assert len(str(shorten(value))) < 200
+
+
+@BOUNDED
+@given(short=st.text(max_size=200), long=st.text(min_size=129, max_size=200))
+def test_a_shortened_value_is_never_confused_with_another(short: str, long: str) -> None:
+    assert (shorten(short) == shorten(long)) == (short == long)
+    assert shorten(str(shorten(long))) != shorten(long), "what looks like a shortened value is shortened itself"

@@ -215,6 +215,29 @@ async def test_failures_do_not_lock_out_known_credentials_of_the_same_source() -
     assert await bench.authenticate() == ANONYMOUS
 
 
+async def test_failures_of_other_names_leave_attempts_to_a_user_that_exists() -> None:
+    bench = Bench()
+    for number in range(30):
+        await bench.refused(basic(f"eve{number}", "x"))
+    assert (await bench.refused(basic("eve", "x"))).status == 429
+    assert [(await bench.refused(basic("bob", str(guess)))).status for guess in range(11)] == [401] * 10 + [429]
+    assert (await bench.authenticate(basic("carol", "carol"))).name == "carol"
+
+
+async def test_a_caller_may_make_so_many_changes_at_once_and_then_one_every_three_seconds() -> None:
+    bench = Bench()
+    alice, root = Caller("alice", frozenset({"annotate"})), Caller("root", frozenset({"admin"}))
+    for _ in range(200):
+        bench.authenticator.count_change(alice)
+    with pytest.raises(Problem) as caught:
+        bench.authenticator.count_change(alice)
+    assert (caught.value.status, caught.value.kind) == (429, "too-many-changes")
+    assert caught.value.headers["Retry-After"] == "3"
+    bench.authenticator.count_change(root)
+    bench.now += 3.0
+    bench.authenticator.count_change(alice)
+
+
 async def test_parallel_right_passwords_are_not_counted_as_failures() -> None:
     bench = Bench()
     async with asyncio.TaskGroup() as tasks:

@@ -120,9 +120,23 @@ async def test_it_is_busy_while_the_queue_is_full(monkeypatch: pytest.MonkeyPatc
     passwords = Passwords(max_waiting=3)
     async with asyncio.TaskGroup() as tasks:
         for number in range(5):
-            assert not passwords.busy
+            assert not passwords.is_busy("alice", USERS)
             tasks.create_task(passwords.verify("alice", str(number).encode(), USERS), name="guess")
             await asyncio.sleep(0)
-        assert passwords.busy
+        assert passwords.is_busy("alice", USERS)
         gate.set()
-    assert not passwords.busy
+    assert not passwords.is_busy("alice", USERS)
+
+
+async def test_half_of_the_queue_is_kept_for_users_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: gate.wait(WAIT_TIMEOUT_S) and False)
+    passwords = Passwords(max_waiting=4)
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(3):
+            assert not passwords.is_busy("eve", USERS)
+            tasks.create_task(passwords.verify("eve", str(number).encode(), USERS), name="guess")
+            await asyncio.sleep(0)
+        assert passwords.is_busy("eve", USERS)
+        assert not passwords.is_busy("alice", USERS)
+        gate.set()

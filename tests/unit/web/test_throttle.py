@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from monitor.web.auth.throttle import FailureThrottle, source_of
+from monitor.web.auth.throttle import Throttle, source_of
 
 
 class Clock:
@@ -20,13 +20,13 @@ def clock() -> Clock:
     return Clock()
 
 
-def attempts_left(throttle: FailureThrottle, source: str = "a") -> int:
+def attempts_left(throttle: Throttle, source: str = "a") -> int:
     """Use up all attempts, and count them."""
     return next(count for count in range(100) if throttle.acquire(source))
 
 
 def test_ten_attempts_are_free_and_then_the_wait_is_told(clock: Clock) -> None:
-    throttle = FailureThrottle(clock)
+    throttle = Throttle(clock, burst=10, refill_s=6.0)
     assert attempts_left(throttle) == 10
     assert throttle.acquire("a") == pytest.approx(6.0)
     clock.now += 4.5
@@ -36,7 +36,7 @@ def test_ten_attempts_are_free_and_then_the_wait_is_told(clock: Clock) -> None:
 @pytest.mark.parametrize("start", [0.0, 1e-3, 12345.678, 4e9 + 0.1])
 def test_one_attempt_is_refilled_every_six_seconds_up_to_ten(start: float) -> None:
     clock = Clock(start)
-    throttle = FailureThrottle(clock)
+    throttle = Throttle(clock, burst=10, refill_s=6.0)
     attempts_left(throttle)
     clock.now += 6.001
     assert attempts_left(throttle) == 1
@@ -45,20 +45,20 @@ def test_one_attempt_is_refilled_every_six_seconds_up_to_ten(start: float) -> No
 
 
 def test_attempts_while_waiting_do_not_lengthen_the_wait(clock: Clock) -> None:
-    throttle = FailureThrottle(clock)
+    throttle = Throttle(clock, burst=10, refill_s=6.0)
     attempts_left(throttle)
     waits = {throttle.acquire("a") for _ in range(50)}
     assert waits == {6.0}
 
 
 def test_each_source_has_its_own_limit(clock: Clock) -> None:
-    throttle = FailureThrottle(clock)
+    throttle = Throttle(clock, burst=10, refill_s=6.0)
     attempts_left(throttle, "a")
     assert attempts_left(throttle, "b") == 10
 
 
 def test_a_right_credential_is_refunded(clock: Clock) -> None:
-    throttle = FailureThrottle(clock)
+    throttle = Throttle(clock, burst=10, refill_s=6.0)
     for _ in range(30):
         assert throttle.acquire("a") == 0.0
         throttle.refund("a")
@@ -66,7 +66,7 @@ def test_a_right_credential_is_refunded(clock: Clock) -> None:
 
 
 def test_memory_is_bounded_and_the_source_silent_longest_is_forgotten_first(clock: Clock) -> None:
-    throttle = FailureThrottle(clock)
+    throttle = Throttle(clock, burst=10, refill_s=6.0)
     attempts_left(throttle, "loud")
     for number in range(5000):
         throttle.acquire(str(number))
