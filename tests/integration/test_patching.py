@@ -283,7 +283,19 @@ async def test_last_modified_is_a_condition_and_is_never_sent(site: Site) -> Non
     assert (await site.patch({"annotations": {"a": "b"}, "_last_modified": "1"})).status == 412
 
 
-@pytest.mark.parametrize("condition", ["garbage", 'W/"weak"', '""'])
+@pytest.mark.parametrize(
+    "made", ["W/{}", "{}-gzip", "{};gzip", '"other", W/{}, "third"'], ids=["weak", "gzip", "semicolon", "list"]
+)
+async def test_a_tag_that_a_compressing_proxy_has_changed_is_the_same(site: Site, made: str) -> None:
+    path = f"/api/image/{site.uuid}"
+    tag = (await ask(site.daemon, "GET", path)).tag
+    changed = made.format(tag) if "gzip" not in made else f'"{made.format(tag[1:-1])}"'
+    assert (await ask(site.daemon, "GET", path, If_None_Match=changed)).status == 304
+    assert (await site.patch({"annotations": {"a": "b"}}, If_Match=changed)).status == 200
+    assert (await site.patch({"annotations": {"a": "c"}}, If_Match=changed)).status == 412
+
+
+@pytest.mark.parametrize("condition", ["garbage", 'W/"other"', '""', '"-gzip"'])
 async def test_a_condition_without_the_current_tag_fails(site: Site, condition: str) -> None:
     assert (await site.patch({"annotations": {"a": "b"}}, If_Match=condition)).status == 412
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from monitor.avi.paging import PAGE_SIZE
 from monitor.model.tracked import Tracked, TrackedObject
@@ -12,6 +12,7 @@ from monitor.polling import eta
 from monitor.polling.fleet import Entry
 from monitor.polling.standing import RANKS
 from monitor.web.context import CALLER, CONTEXT
+from monitor.web.entity_tags import sent_tags
 from monitor.web.problems import Problem
 from monitor.web.query import number, other_page
 
@@ -47,7 +48,7 @@ async def get_image(request: web.Request) -> web.Response:
     """One Image object as last seen, with an ``ETag``. 409 when two controllers have the uuid and none is named."""
     entry, track = find_image(request)
     tag = entity_tag(raw_of(entry, track), entry.name, track.annotations)
-    if request.if_none_match and any(known.value in {tag, "*"} for known in request.if_none_match):
+    if (sent_tags(request, hdrs.IF_NONE_MATCH) or frozenset()) & {tag, "*"}:
         return web.Response(status=304, headers={"ETag": f'"{tag}"'})
     body = _body(entry, track, now=request.app[CONTEXT].now())
     return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})

@@ -11,9 +11,10 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Struct
 
+from monitor.web.entity_tags import sent_tags
 from monitor.web.problems import Problem
 
 _CONTENT_TYPES: Final[Mapping[str, str]] = {
@@ -56,7 +57,7 @@ def _serve(request: web.Request, name: str) -> web.Response:
         "ETag": f'"{file.tag}"',
         "Referrer-Policy": "no-referrer",
     }
-    if request.if_none_match and any(each.value in {file.tag, "*"} for each in request.if_none_match):
+    if (sent_tags(request, hdrs.IF_NONE_MATCH) or frozenset()) & {file.tag, "*"}:
         return web.Response(status=304, headers=headers)
     return web.Response(body=file.body, content_type=file.content_type, charset="utf-8", headers=headers)
 

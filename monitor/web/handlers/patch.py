@@ -1,7 +1,6 @@
 """``PATCH /api/image/{uuid}``: validates the request, calls the patcher, and renders the result."""
 
 import asyncio
-import re
 from collections.abc import Mapping
 
 import msgspec
@@ -14,10 +13,10 @@ from monitor.patching.representation import entity_tag, represent
 from monitor.patching.request import PatchRequest, PatchResult
 from monitor.polling.fleet import Entry
 from monitor.web.context import CALLER, CONTEXT, REQUEST_ID
+from monitor.web.entity_tags import sent_tags
 from monitor.web.handlers.images import find_image
 from monitor.web.problems import Problem
 
-_STRONG_TAG = re.compile(r'(?<!/)"([^"]*)"')
 QUERY = ("name", "controller", "dry_run", "force")
 """The query parameters of a PATCH."""
 
@@ -75,7 +74,7 @@ def _patch_request(
         uuid=request.match_info["uuid"],
         patch=patch,
         api_version=api_version,
-        if_match=_if_match(request),
+        if_match=sent_tags(request, hdrs.IF_MATCH),
         dry_run=dry_run,
         force=force,
         actor=request[CALLER].name,
@@ -92,17 +91,6 @@ def _require_known_query(request: web.Request) -> None:
             raise Problem("bad-query", f"found {key[:40]!r}, expected only {', '.join(QUERY)}")
         if len(request.query.getall(key)) > 1:
             raise Problem("bad-query", f"{key}: found more than once, expected once")
-
-
-def _if_match(request: web.Request) -> frozenset[str] | None:
-    """The accepted tags; ``*`` for any, None without the header. A weak tag never matches (RFC 9110, 13.1.1)."""
-    headers = request.headers.getall(hdrs.IF_MATCH, ())
-    if not headers:
-        return None
-    text = ",".join(headers)
-    if text.strip() == "*":
-        return frozenset("*")
-    return frozenset(_STRONG_TAG.findall(text)) - {"*"}
 
 
 def _api_version(request: web.Request) -> str:
