@@ -1,9 +1,10 @@
-"""The query of a request: its numbers and times, and the URL of another page."""
+"""The query of a request: its numbers and times, and the reference to another page."""
 
 from contextlib import suppress
 
 import msgspec
 from aiohttp import web
+from yarl import URL
 
 from monitor.web.problems import Problem
 
@@ -32,8 +33,9 @@ def time(request: web.Request, key: str) -> float | None:
 
 
 def other_page(request: web.Request, **query: int) -> str:
-    """Return the URL of this request with other parameters. Raises: Problem when the header ``Host`` is not valid."""
-    try:
-        return str(request.url.update_query(**query))
-    except ValueError as error:
-        raise Problem("bad-query", f"Host: found {request.host[:80]!r}, expected a host and perhaps a port") from error
+    """
+    Return a relative reference to another page: this request's query with other parameters.
+
+    It keeps the path, so it is right behind any proxy, under any prefix, and never sends a token to another host.
+    """
+    return str(URL.build(query=request.query).update_query(**query))

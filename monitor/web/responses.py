@@ -15,7 +15,7 @@ from monitor.model.outcome import OutcomeKind
 from monitor.model.tracked import EventState, Standing
 
 Json = Any
-Next = Annotated[str, Meta(description="The URL of the next page; absent on the last one.")]
+Next = Annotated[str, Meta(description="The next page, relative to this one: `?page=2&…`; absent on the last one.")]
 
 
 class Image(wire.Image, kw_only=True):

@@ -110,7 +110,7 @@ async def test_the_audit_is_read_in_pages_and_by_time(tmp_path: Path) -> None:
         while path:
             page = (await ask(daemon, "GET", path, token=ROOT)).json
             seen += [entry["asked"]["annotations"]["n"] for entry in page["results"]]
-            path = page.get("next", "").replace(daemon.url, "")
+            path = f"/api/audit{page['next']}" if "next" in page else ""
         assert seen == ["4", "3", "2", "1", "0"]
         between = await audit(daemon, since=str(clock[0] - 30.0), until=str(clock[0] - 10.0))
         assert [entry["asked"]["annotations"]["n"] for entry in between] == ["3", "2", "1"]

@@ -121,9 +121,15 @@ async def test_images_are_paged_and_the_last_page_has_no_next(http: aiohttp.Clie
         async with http.get(url) as response:
             answer = await response.json()
         seen.append([image["uuid"] for image in answer["results"]])
-        url = answer.get("next", "")
+        url = str(URL(url).join(URL(answer["next"]))) if "next" in answer else ""
     assert [len(page) for page in seen] == [4, 2]
     assert len({uuid for page in seen for uuid in page}) == 6
+
+
+async def test_the_next_page_is_relative_and_keeps_the_query(http: aiohttp.ClientSession) -> None:
+    query = {"controller": "dc1", "page_size": "1"}
+    async with http.get("/api/image", params=query, headers={"Host": "127.0.0.1:1"}) as response:
+        assert (await response.json())["next"] == "?controller=dc1&page_size=1&page=2"
 
 
 @pytest.mark.parametrize("query", ["page_size=201", "page_size=0", "page_size=x", "page=-1", f"page={'9' * 5000}"])
@@ -177,6 +183,20 @@ async def test_an_unknown_image_is_a_problem_that_names_it(http: aiohttp.ClientS
         "request_id": "my-1",
         "error": "no controller that you may see has the image image-none at present",
     }
+
+
+async def test_nothing_is_kept_by_a_cache_but_the_page(http: aiohttp.ClientSession, daemon: Daemon) -> None:
+    uuid = next(iter(daemon.fleet.entries["dc2"].objects("image")))
+    for route in ROUTES:
+        path = route.path.replace("{uuid}", uuid).replace("{file}", "style.css")
+        async with http.request(route.method, path) as response:
+            kept = "no-cache" if route.path in {"/", "/page/{file}"} else "no-store"
+            assert response.headers["Cache-Control"] == kept, route
+    for path in ("/none", "/api/image/none", "/metrics?x"):
+        async with http.request("HEAD", path) as response:
+            assert response.headers["Cache-Control"] == "no-store"
+    head, _, _ = (await answer_to(daemon, b"not http\r\n\r\n")).partition(b"\r\n\r\n")
+    assert b"Cache-Control: no-store" in head
 
 
 async def test_an_invalid_request_id_is_replaced(http: aiohttp.ClientSession) -> None:

@@ -22,7 +22,7 @@ async def list_audit(request: web.Request) -> web.Response:
 
     Query: ``image``, ``controller``, ``actor`` (equal); ``since``, ``until`` (Unix seconds); ``page_size`` (1 to 500,
     default 50); ``before``: only entries with a lower number.
-    Shape: ``{"results": [entry, …], "next": url?}``; ``outcome`` is null while the change is in progress.
+    Shape: ``{"results": [entry, …], "next": reference?}``; ``outcome`` is null while the change is in progress.
     """
     size = number(request, "page_size", most=MAX_PAGE_SIZE) or PAGE_SIZE
     try:

@@ -22,7 +22,7 @@ async def list_images(request: web.Request) -> web.Response:
     The Image objects as last seen, with the name of their controller.
 
     Query: ``name``, ``uuid``, ``controller`` (equal); ``page_size`` (1 to 200, the default) and ``page``, from 1.
-    Shape: ``{"count": n, "results": [image, …], "next": url?}``.
+    Shape: ``{"count": n, "results": [image, …], "next": reference?}``.
     """
     wanted = {key: request.query[key] for key in ("name", "uuid", "controller") if key in request.query}
     caller = request[CALLER]
