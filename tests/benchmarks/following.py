@@ -83,6 +83,7 @@ class _Server:
         """Do as the pipe says, for ever."""
         self._fleet = await busy_fleet(self._scale.changing)
         self._context = context_of(self._fleet, SelfMetrics())
+        self._feed.max_readers = 4 * self._scale.readers  # one client may have a quarter of them
         bare = web.Application()
         bare.router.add_get("/bare", self._bare)
         self._pipe.send((await listen(make_app(self._context)), await listen(bare)))

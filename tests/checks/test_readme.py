@@ -182,7 +182,7 @@ def test_the_limits_of_the_stream_and_of_estimates_are_as_the_code_has_them() ->
     assert f"({limits.max_buffered_events:,} changes or {feed.MAX_BUFFERED_BYTES >> 20} MiB)" in stream
     assert f"Every {limits.heartbeat_s:.0f} s without" in stream
     assert f"does not read for {limits.event_write_timeout_s:.0f} s" in stream
-    assert f"At most {limits.max_readers:,} readers" in stream
+    assert f"At most {limits.max_readers:,} readers may be connected, and at most {limits.max_readers // 4}" in stream
     estimates = section("### Estimates")
     assert f"once {eta._MIN_SEEN:.0%}".replace("%", " %") in estimates
     assert (upload_history.MAX_UPLOADS, "the last five" in estimates) == (5, True)

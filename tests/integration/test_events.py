@@ -8,7 +8,7 @@ import socket
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -237,6 +237,19 @@ async def test_one_reader_too_many_is_told_to_retry(tmp_path: Path) -> None:
                 await polled(daemon, "dc1")
         async with reading(daemon) as reader:
             assert await reader.next()
+
+
+async def test_one_identity_at_one_address_has_a_quarter_of_the_places(tmp_path: Path) -> None:
+    async with serving(tmp_path, limits=Limits(max_readers=8)) as (daemon, _), AsyncExitStack() as stack:
+        for _ in range(2):
+            reader = await stack.enter_async_context(reading(daemon))
+            assert await reader.next()
+        refused = await stack.enter_async_context(reading(daemon))
+        assert refused.response.status == 503
+        for secret in (ROOT, ALICE):
+            reader = await stack.enter_async_context(reading(daemon, token=secret))
+            assert await reader.next(), "others are not affected"
+        assert daemon.context.event_stream.readers == 4
 
 
 async def test_a_reader_that_does_not_read_is_disconnected_and_delays_no_other(tmp_path: Path) -> None:

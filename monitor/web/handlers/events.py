@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from monitor.metrics import exposition
 from monitor.metrics.pieces import CHUNK, Bundle, Gzip, Piece, chunks, piece
+from monitor.web.auth.throttle import source_of
 from monitor.web.context import CALLER, CONTEXT, RESPONSE_STARTED_AT
 from monitor.web.problems import Problem
 
@@ -23,9 +24,11 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
     Raises: Problem (too-many-readers).
     """
     stream = request.app[CONTEXT].event_stream
-    with stream.slot() as free:
+    name, source = request[CALLER].name, source_of(request.remote)
+    with stream.slot((name, source)) as free:
         if not free:
-            detail = f"the event stream has {stream.max_readers} readers already, which is the maximum"
+            most, each = stream.max_readers, stream.max_readers_each
+            detail = f"the event stream has {most} readers already, or {each} of {name} at {source}"
             raise Problem("too-many-readers", detail, headers={hdrs.RETRY_AFTER: _RETRY_AFTER_S})
         response = _response(request)
         await response.prepare(request)
@@ -39,7 +42,6 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
 def _response(request: web.Request) -> web.StreamResponse:
     headers = {
         hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
-        hdrs.CACHE_CONTROL: "no-store",
         hdrs.VARY: hdrs.ACCEPT_ENCODING,
         "X-Accel-Buffering": "no",  # otherwise nginx collects the events before it passes them on
     }

@@ -7,7 +7,7 @@ reader that falls behind the buffer receives the full state instead. Knows no HT
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -79,18 +79,33 @@ class EventStream:
         self.max_readers = max_readers
         self.number = 0
         self.generation = 0
-        self.readers = 0
+        self._readers: Counter[tuple[str, str]] = Counter()
         self.closed = False
 
+    @property
+    def max_readers_each(self) -> int:
+        """How many readers one identity at one address may have."""
+        return max(1, self.max_readers // 4)
+
+    @property
+    def readers(self) -> int:
+        """How many there are at present."""
+        return self._readers.total()
+
     @contextmanager
-    def slot(self) -> Iterator[bool]:
-        """Count a reader while the context lasts. Yields False, and does not count it, at ``max_readers``."""
-        free = self.readers < self.max_readers
-        self.readers += free
+    def slot(self, who: tuple[str, str]) -> Iterator[bool]:
+        """
+        Count a reader while the context lasts. ``who``: its identity and its address.
+
+        Yields False, and does not count it, at ``max_readers``, and when it has its share of them already.
+        """
+        free = self.readers < self.max_readers and self._readers[who] < self.max_readers_each
+        self._readers[who] += free
         try:
             yield free
         finally:
-            self.readers -= free
+            self._readers[who] -= free
+            self._readers += Counter()  # drops those that have none
 
     def disconnect_all(self) -> None:
         """Make every reader reconnect."""
