@@ -114,6 +114,7 @@ def _add_headers(response: web.StreamResponse, request_id: str, context: Context
     response.headers["Server"] = "avi-upgrade-monitor"
     response.headers["X-Request-ID"] = request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")  # what a credential shows must not outlive it in a cache
     web_config = context.authenticator.web
     response.headers.update(web_config.headers if web_config else {})
 
