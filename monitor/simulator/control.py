@@ -1,10 +1,12 @@
 """
 ``/simulator``: controls a simulated Controller over HTTP, for demonstrations and for tests in other processes.
 
-It needs no log-in, and no fault affects it.
+It needs no log-in, and no fault affects it. So it is for programs on this machine alone: neither for those on another
+one, nor for the page of another site in a browser on this one, also not under a name of its own (DNS rebinding).
 """
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -36,9 +38,33 @@ def respond(controller: ControllerState, request: HttpRequest) -> HttpResponse:
     """Return the response of a control route, errors included."""
     handler = ROUTES.get((request.method, request.path.rstrip("/")))
     try:
+        _require_local(request)
         return handler(controller, request) if handler else json_response({"error": "no such route"}, status=404)
     except ApiError as error:
         return error.response()
+
+
+def _require_local(request: HttpRequest) -> None:
+    """Raises: ApiError 403 for a client on another machine, and for the page of another site."""
+    host = request.headers.get("Host", "localhost")
+    if not _is_loopback(request.remote) or not _is_loopback(_name_of(host)):
+        detail = f"{PREFIX} is for this machine alone: ask it by http://127.0.0.1 or http://localhost"
+        raise ApiError(403, f"{detail}, not from {request.remote} as {host[:80]}")
+    origin = request.headers.get("Origin")
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if origin not in {None, f"http://{host}", f"https://{host}"} or site not in {"none", "same-origin"}:
+        raise ApiError(403, f"{PREFIX} is not for the page of another site")
+
+
+def _name_of(host: str) -> str:
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
 
 
 def _get_state(controller: ControllerState, _: HttpRequest) -> HttpResponse:

@@ -20,7 +20,8 @@ async def read_request(incoming: web.BaseRequest) -> HttpRequest:
     file = await _read_file(incoming) if multipart else None
     body = b"" if multipart else await incoming.read()
     query = tuple(incoming.query.items())
-    return HttpRequest(incoming.method, incoming.path, query, incoming.headers, incoming.cookies, body, file)
+    remote = incoming.remote or ""
+    return HttpRequest(incoming.method, incoming.path, query, incoming.headers, incoming.cookies, body, file, remote)
 
 
 async def _read_file(incoming: web.BaseRequest) -> UploadedFile | None:

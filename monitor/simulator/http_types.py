@@ -22,7 +22,11 @@ class UploadedFile:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request, read completely. ``query`` keeps repeated keys in their order; ``headers`` ignores case."""
+    """
+    One request, read completely. ``query`` keeps repeated keys in their order; ``headers`` ignores case.
+
+    ``remote``: the address of the client.
+    """
 
     method: str
     path: str
@@ -31,6 +35,7 @@ class HttpRequest:
     cookies: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     file: UploadedFile | None = None
+    remote: str = ""
 
 
 @dataclass(frozen=True, slots=True)

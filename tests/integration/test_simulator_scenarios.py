@@ -1,12 +1,15 @@
 """The scenarios, the upgrade night, and the control routes."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 
 from monitor.simulator import SCENARIOS, ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
+from monitor.simulator.control import respond as control_route
+from monitor.simulator.http_types import HttpRequest
 
 START = 1_740_000_000.0
 
@@ -143,3 +146,43 @@ async def test_control_routes_respond_during_faults(http: aiohttp.ClientSession,
     dc1.faults.order(Fault("hang", path="/"))
     assert (await control(http, dc1, "GET /"))[0] == 200
     assert dc1.requests == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Host": "evil.example"},
+    ],
+    ids=str,
+)
+async def test_the_page_of_another_site_controls_nothing(
+    http: aiohttp.ClientSession, dc1: SimulatedController, headers: dict[str, str]
+) -> None:
+    simple = {"Content-Type": "text/plain", **headers}  # as of a form, which a browser sends without asking first
+    body = b'{"kind": "html_502", "times": 3}'
+    assert (await control(http, dc1, "POST /faults", data=body, headers=simple))[0] == 403
+    assert not dc1.faults.active
+    assert (await control(http, dc1, "GET /", headers=headers))[0] == 403
+
+
+async def test_a_browser_on_this_machine_may_look(http: aiohttp.ClientSession, dc1: SimulatedController) -> None:
+    own = {"Origin": dc1.url, "Sec-Fetch-Site": "same-origin"}
+    assert (await control(http, dc1, "GET /", headers=own))[0] == 200
+    localhost = {"Host": f"localhost:{dc1.port}", "Sec-Fetch-Site": "none"}
+    assert (await control(http, dc1, "GET /", headers=localhost))[0] == 200
+
+
+def test_a_client_on_another_machine_controls_nothing() -> None:
+    spec = ControllerSpec(name="dc1")
+    dc1 = Simulator([spec], start=START, speed=0.0, host="0.0.0.0").controllers["dc1"]  # noqa: S104  on purpose
+    host = {"Host": "localhost"}
+    advance = HttpRequest("POST", "/simulator/advance", headers=host, body=b'{"seconds": 60}', remote="192.0.2.7")
+    refused = control_route(dc1, advance)
+    assert (refused.status, dc1.clock.now()) == (403, START)
+    assert b"is for this machine alone" in refused.body
+    assert control_route(dc1, replace(advance, remote="::1")).status == 200
