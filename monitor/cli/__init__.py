@@ -6,6 +6,8 @@ the command line is wrong (every problem is listed); 3 the timeout of ``watch`` 
 request, or has no such object (its message is shown).
 """
 
+import signal
+
 import click
 
 from monitor import __version__
@@ -24,8 +26,11 @@ from monitor.cli.commands.watch import watch
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="avi-upgrade-monitor")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Watch image uploads on Avi Load Balancer Controllers, and export them to Prometheus."""
+    if context.invoked_subcommand != run.name:  # `run` lets it through when it can handle it
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 @main.group()

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,10 +26,12 @@ COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
 
 
 @asynccontextmanager
-async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start the command; kill it if the test does not end it."""
+async def process(
+    *arguments: str, command: tuple[str, ...] = COMMAND, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start the command; kill it if the test does not end it. ``environ``: None: ours."""
     pipe = asyncio.subprocess.PIPE
-    running = await asyncio.create_subprocess_exec(*COMMAND, *arguments, stdout=pipe, stderr=pipe)
+    running = await asyncio.create_subprocess_exec(*command, *arguments, stdout=pipe, stderr=pipe, env=environ)
     try:
         yield running
     finally:
@@ -95,6 +97,30 @@ async def test_sighup_during_the_start_reloads_after_it(tmp_path: Path) -> None:
             await line_with(daemon.stderr, '"reloaded"')
             daemon.send_signal(signal.SIGTERM)
             assert await ended(daemon) == 0
+
+
+@pytest.mark.parametrize(
+    "command", [COMMAND, (f"{Path(sys.executable).parent}/avi-upgrade-monitor",)], ids=["module", "script"]
+)
+async def test_no_sighup_ends_the_daemon_while_it_imports_starts_or_stops(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """One is sent at each import from the first library on, and when it has stopped until its process has ended."""
+    async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
+        config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
+        printing = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}  # each import is a line on standard error
+        async with process("run", "--config", str(config), command=command, environ=printing) as daemon:
+            line = await line_with(daemon.stderr, " click")
+            while '"started"' not in line:
+                daemon.send_signal(signal.SIGHUP)
+                line = await line_with(daemon.stderr, "")
+            await line_with(daemon.stderr, '"reloaded"')
+            daemon.send_signal(signal.SIGTERM)
+            await line_with(daemon.stderr, '"stopped"')
+            while daemon.returncode is None:
+                daemon.send_signal(signal.SIGHUP)
+                await asyncio.sleep(0)
+            assert daemon.returncode == 0
 
 
 async def test_a_patch_in_flight_is_answered_before_the_daemon_ends_within_its_deadlines(

@@ -16,4 +16,4 @@ def test_the_wheel_has_every_file_of_the_package_and_the_command(tmp_path: Path)
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "monitor").rglob("*") if path.is_file()}
     assert names == {name for name in package if "__pycache__" not in name}
     assert "monitor/store/migrations/versions/0001_progress_marks.py" in names
-    assert "avi-upgrade-monitor = monitor.cli:main" in entry_points
+    assert "avi-upgrade-monitor = monitor.__main__:main" in entry_points

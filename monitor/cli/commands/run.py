@@ -42,8 +42,6 @@ def run(
     from monitor.daemon import logging  # noqa: PLC0415  it imports structlog
     from monitor.daemon.systemd import take_passed_socket  # noqa: PLC0415
 
-    # A SIGHUP would end the process, and may only ask for a reload: it stays blocked until serve can handle it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     passed_socket = take_passed_socket(_service_manager().sockets)
     listen = passed_socket.getsockname()[:2] if passed_socket else None
     read_config = partial(load, config_file, web_config=web_config_file, listen=listen)
@@ -63,6 +61,8 @@ async def serve(
 ) -> None:
     """
     Read the configuration and serve until a signal says stop, then shut down cleanly; reload at SIGHUP.
+
+    SIGHUP must be blocked when this is called (``monitor.__main__`` does so), and is blocked again when it returns.
 
     Raises: ConfigError; MonitorError.
     """
@@ -89,6 +89,8 @@ async def serve(
         loop.add_signal_handler(signal.SIGHUP, daemon.reloader.request)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         await stop.wait()
+        # At its end the event loop gives up its handlers, and a SIGHUP would end the process before it has ended well.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 def _service_manager() -> "ServiceManager":
