@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 
 from monitor.cli.api.responses import CommandError
-from monitor.cli.params import REQUEST_TIMEOUT_S, Access, CaFile, Duration, Origin, OutputFormat, Utf8Text
+from monitor.cli.params import REQUEST_TIMEOUT_S, Access, CaFile, DaemonUrl, Duration, OutputFormat, Utf8Text
 from monitor.cli.runner import exit_on_error, run_loop
 from monitor.config.values import is_loopback, read_secret
 from monitor.config.yaml_reader import reason
@@ -70,12 +70,12 @@ controller_option = click.option("--controller", type=Utf8Text(), default="", he
 _CONNECTION_OPTIONS: Final = (
     click.option(
         "--url",
-        type=Origin(),
+        type=DaemonUrl(),
         envvar="AVI_UPGRADE_MONITOR_URL",
         default="http://127.0.0.1:9972",
         show_default=True,
         show_envvar=True,
-        help="The URL of the daemon.",
+        help="The URL of the daemon, with the path under which a proxy has it.",
     ),
     click.option(
         "--token-file",

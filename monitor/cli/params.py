@@ -20,6 +20,8 @@ from monitor.patching.fields import ADJUSTABLE, LISTS, Json
 
 OutputFormat = Literal["text", "json"]
 
+_PREFIXED: Final = re.compile(r"(\w+://[^/?#@]+)((?:/[\w.~%-]+)+/?)", re.ASCII)
+
 REQUEST_TIMEOUT_S: Final = 30.0  # three heartbeats of an event stream; only a PATCH on a slow Controller takes longer
 
 
@@ -27,8 +29,8 @@ class Access(Struct, frozen=True, kw_only=True):
     """
     How to reach the daemon.
 
-    ``url``: its origin. ``ca_file``: trusted instead of the system's CAs. ``timeout_s``: of each request, and of the
-    silence within a stream.
+    ``url``: its origin, and the path of a proxy without a slash at its end. ``ca_file``: trusted instead of the
+    system's CAs. ``timeout_s``: of each request, and of the silence within a stream.
     """
 
     url: str
@@ -81,18 +83,25 @@ class Anchor(click.ParamType[tuple[int, bytes]]):
         return int(found[1]), bytes.fromhex(found[2])
 
 
-class Origin(click.ParamType[str]):
-    """The origin of a daemon: ``http://127.0.0.1:9972``."""
+class DaemonUrl(click.ParamType[str]):
+    """The origin of a daemon, ``http://127.0.0.1:9972``, and the path under which a proxy has it."""
 
     name = "url"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
-        """Return the origin. The error message shows a wrong value only when it cannot contain a secret."""
+        """
+        Return the URL without a slash at its end.
+
+        The error message shows a wrong value only when it cannot contain a secret.
+        """
+        parts = _PREFIXED.fullmatch(str(value))
+        origin, prefix = parts.groups() if parts else (value, "")
         try:
-            return str(ORIGIN.parse(value, ParseContext(Path(), {})))
+            return f"{ORIGIN.parse(origin, ParseContext(Path(), {}))}{prefix.rstrip('/')}"
         except (InvalidValue, ValueError) as error:
             found = getattr(error, "found", "") or "no URL"
-            self.fail(f"found {found}, expected the daemon's origin such as http://127.0.0.1:9972", param, ctx)
+            expected = "the daemon's origin such as http://127.0.0.1:9972, and a path if a proxy has it under one"
+            self.fail(f"found {found}, expected {expected}", param, ctx)
 
 
 class Version(click.ParamType[str]):
