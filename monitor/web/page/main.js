@@ -274,3 +274,4 @@ drawToken();
 navigate();
 setInterval(tick, 1000);
 stream.run();
+byId("unloaded").remove(); // last: what fails before leaves it
