@@ -8,6 +8,8 @@ for pair in prometheus:prometheus promtool:prometheus \
     systemd-analyze:systemd shellcheck:shellcheck node:nodejs npm:npm; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
+# Not on the path of every user. The package alone, without the service: tests start an nginx of their own
+command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || missing="$missing nginx"
 # Debian keeps the server's programs off the path
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null 2>&1 || missing="$missing postgresql"
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')

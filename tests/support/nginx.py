@@ -1,0 +1,72 @@
+"""A real nginx between clients and a daemon, in the three forms in which operators have one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import aiohttp
+import trustme
+from msgspec import Struct
+
+from monitor.daemon.app import Daemon
+from tests.support.programs import eventually, free_address, program, started
+
+Form = Literal["compressing", "prefix", "tls"]
+FORMS: Final[tuple[Form, ...]] = get_args(Form)
+"""
+``compressing``: it compresses JSON, and so makes each strong ETag weak. ``prefix``: the daemon is under ``/monitor/``.
+``tls``: it ends TLS, and the daemon sees HTTP.
+"""
+
+_SERVERS: Final = {
+    "compressing": "listen {address}; location / {{ proxy_pass {daemon}; proxy_set_header Host $host; }}",
+    "prefix": "listen {address}; location /monitor/ {{ proxy_pass {daemon}/; proxy_set_header Host $host; }}",
+    "tls": "listen {address} ssl; ssl_certificate {folder}/leaf.pem; ssl_certificate_key {folder}/leaf.key; "
+    "location / {{ proxy_pass {daemon}; proxy_set_header Host $host; proxy_set_header X-Forwarded-Proto $scheme; }}",
+}
+_CONFIG: Final = """
+daemon off; master_process off; pid {folder}/pid; error_log stderr;
+events {{ worker_connections 128; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  gzip on; gzip_vary on; gzip_proxied any; gzip_types text/plain text/css application/json application/javascript;
+  server {{ {server} }}
+}}
+"""
+
+
+class Proxy(Struct, frozen=True):
+    """``url``: of the daemon through nginx, with its path. ``ca_file``: of the certificate; None without TLS."""
+
+    url: str
+    ca_file: Path | None = None
+
+
+@asynccontextmanager
+async def nginx_before(daemon: Daemon, folder: Path, form: Form) -> AsyncIterator[Proxy]:
+    """An nginx of this form in front of the daemon; its files are in ``folder``."""
+    home, address, ca = folder / "nginx", free_address(), trustme.CA()
+    home.mkdir()
+    leaf = ca.issue_cert("127.0.0.1")
+    (home / "leaf.pem").write_bytes(b"".join(pem.bytes() for pem in leaf.cert_chain_pems))
+    leaf.private_key_pem.write_to_path(home / "leaf.key")
+    ca.cert_pem.write_to_path(home / "ca.pem")
+    server = _SERVERS[form].format(address=address, daemon=daemon.url, folder=home)
+    (home / "nginx.conf").write_text(_CONFIG.format(folder=home, server=server))
+    scheme, path = "https" if form == "tls" else "http", "/monitor" if form == "prefix" else ""
+    proxy = Proxy(f"{scheme}://{address}{path}", home / "ca.pem" if form == "tls" else None)
+    command = (program("nginx"), "-p", str(home), "-c", str(home / "nginx.conf"), "-e", "stderr")
+    async with started(*command, log=home / "log"), aiohttp.ClientSession() as session:
+
+        async def answers() -> bool:
+            try:
+                async with session.get(f"{proxy.url}/-/healthy", ssl=False) as response:
+                    return response.status == 200
+            except aiohttp.ClientConnectionError:
+                return False
+
+        await eventually(answers, bool)
+        yield proxy
