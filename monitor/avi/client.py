@@ -20,7 +20,8 @@ from yarl import URL
 from monitor.avi.connection import Connector, as_poll_error
 from monitor.avi.errors import Reply, classify_reply, mask_secrets
 from monitor.avi.login import decode_session_cookie_name, decode_version
-from monitor.avi.paging import PAGE_SIZE, assemble, decode_page
+from monitor.avi.page_decoder import PageDecoder
+from monitor.avi.paging import PAGE_SIZE, assemble
 from monitor.avi.session import Session
 from monitor.avi.values import api_version_for
 from monitor.config.types import Controller
@@ -157,15 +158,12 @@ class Client:
 
     async def _read_pages(self, before: ObjectList) -> list[Page]:
         pages: list[Page] = []
-        images, bytes_left = 0, self._max_response
+        images, decoder = 0, PageDecoder(self._max_response)
         while len(pages) < _MAX_PAGES:
             url = self._images_url.update_query(page=len(pages) + 1) if pages else self._images_url
             body = await self._get(url, "images")
-            bytes_left -= len(body)
-            if bytes_left < 0:
-                raise BadAnswer("oversize", f"more than {self._max_response} bytes on {len(pages) + 1} pages")
             known = before.pages[len(pages)] if len(pages) < len(before.pages) else None
-            page = known if known is not None and known.body == body else decode_page(body, known)
+            page = await decoder.decode(body, known)
             pages.append(page)
             images += len(page.objects)
             if len(page.objects) < PAGE_SIZE if page.count is None else images >= page.count or not page.objects:

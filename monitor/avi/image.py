@@ -6,13 +6,13 @@ Tolerant by design: unknown enum values are kept and counted, and an image that 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, get_args
 
 import msgspec
 
 from monitor.avi import wire
-from monitor.avi.paging import uuid_of
+from monitor.avi.paging import MAX_OBJECT_BYTES, uuid_of
 from monitor.avi.values import (
     clip,
     last_segment,
@@ -28,11 +28,12 @@ from monitor.model.errors import BadImage
 from monitor.model.image import Image, ImageState
 from monitor.model.tracked import Event, EventState
 
-UNKNOWN_FIELDS: Final = ("type", "img_state", "progress", "tasks", "duration", "time")
+UNKNOWN_FIELDS: Final = ("type", "img_state", "progress", "tasks", "duration", "time", "events")
 """Fields whose unknown or implausible values are counted; the label of ``avi_controller_unknown_values_total``."""
 
 _MESSAGE_LENGTH = 10_000  # messages are not exported as labels; they are shown for one image at a time
-_MAX_EVENTS = 5000  # far beyond any budget of series; decoding more would block the event loop
+_MAX_OBJECTS = 10_000  # in an image, two an event; far beyond any budget of series
+_MAX_CONTAINERS = 20_000  # objects and lists in an image; each costs a microsecond, other values nearly nothing
 _STATES: Final[dict[str, ImageState]] = {
     f"IMAGE_FSM_{state.upper()}": state for state in get_args(ImageState) if state != "unknown"
 }
@@ -41,7 +42,8 @@ _UNFINISHED: Final = frozenset({"", "SYSERR_PENDING", "SYSERR_TRY_AGAIN"})
 _STATUS: Final = re.compile(r"[A-Z0-9_]{1,64}\Z")
 _SEVERITY: Final[dict[EventState, int]] = {"succeeded": 0, "pending": 1, "running": 2, "failed": 3}
 
-_decoder = msgspec.json.Decoder(wire.Image)
+_whole = msgspec.json.Decoder(wire.Image)
+_alone = msgspec.json.Decoder(wire.ImageAlone)
 
 
 def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
@@ -52,15 +54,11 @@ def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
     8601 or microseconds in, Unix seconds out.
     Raises: BadImage naming the JSON path of the first wrong value.
     """
-    try:
-        bytes(raw).decode()  # checks UTF-8 also in fields that are not decoded: our API returns the whole object
-        fields = _decoder.decode(raw)
-    except UNREADABLE as error:
-        raise BadImage(clip(str(error))) from error
+    unknown: list[str] = []
+    fields, events = _decode_fields(raw, unknown)
     uuid = uuid_of(fields)
     if not uuid:
         raise BadImage("neither `uuid` nor `url` - at `$`")
-    unknown: list[str] = []
     status = fields.img_state or wire.Status()
     packages = [package.build for package in (fields.controller_info, fields.se_info) if package and package.build]
     image = Image(
@@ -81,9 +79,37 @@ def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
         ended_at=parse_time(fields.end_time, unknown),
         last_modified_at=parse_microseconds(fields.last_modified, unknown),
         duration_s=parse_duration(fields.duration, unknown),
-        events=_merge_events(fields.events or (), unknown),
+        events=_merge_events(events, unknown),
     )
     return image, tuple(unknown)
+
+
+def _decode_fields(raw: msgspec.Raw, unknown: list[str]) -> tuple[wire.ImageAlone, Sequence[wire.Events]]:
+    """
+    Decode the fields that are read, the events apart from the others, within limits of size and work.
+
+    The events are left out, and added to ``unknown``, where there may be more than any budget exports: a Controller
+    could otherwise make ten million structs of a small reply. Fields that are not read have to be valid, too: our API
+    hands on the whole object, in one document with all others.
+    Raises: BadImage.
+    """
+    size = memoryview(raw).nbytes
+    if size > MAX_OBJECT_BYTES:
+        raise BadImage(f"the object has {size} bytes, expected at most {MAX_OBJECT_BYTES}")
+    text = bytes(raw)
+    objects = text.count(b"{")
+    containers = objects + text.count(b"[")
+    if containers > _MAX_CONTAINERS:
+        raise BadImage(f"the object has {containers} JSON objects and lists, expected at most {_MAX_CONTAINERS}")
+    try:
+        msgspec.json.decode(text)
+        if objects <= _MAX_OBJECTS:
+            image = _whole.decode(text)
+            return image, image.events or ()
+        unknown.append("events")
+        return _alone.decode(text), ()
+    except UNREADABLE as error:
+        raise BadImage(clip(str(error))) from error
 
 
 def _translate(names: dict[str, str], value: str, field: str, unknown: list[str]) -> str:
@@ -108,9 +134,7 @@ def _group_events(tasks: Iterable[wire.Events], unknown: list[str]) -> Iterable[
     groups: dict[tuple[str, str], list[Event]] = {}
     for task in tasks:
         name = clip(task.task_name or "unknown")
-        if len(groups) >= _MAX_EVENTS:
-            break
-        for fields in (*(task.nodes_events or ()), *(task.sub_events or ()))[:_MAX_EVENTS]:
+        for fields in (*(task.nodes_events or ()), *(task.sub_events or ())):
             event = _event(name, fields, unknown)
             groups.setdefault((event.task, event.node), []).append(event)
     return groups.values()
@@ -123,7 +147,8 @@ def decode_spans(raw: msgspec.Raw) -> tuple[Event, ...]:
     Raises: BadImage, as `decode_image`.
     """
     decode_image(raw)  # for the exception
-    return tuple(map(_merge_span, _group_events(_decoder.decode(raw).events or (), [])))
+    _, events = _decode_fields(raw, [])
+    return tuple(map(_merge_span, _group_events(events, [])))
 
 
 def _merge_span(group: list[Event]) -> Event:

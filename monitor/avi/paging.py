@@ -4,8 +4,8 @@ Pages of ``GET /api/image``: split into raw images, identified by uuid, and join
 Tolerant by design: invalid text in one image makes that image undecodable, not the page.
 """
 
-import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 from typing import Final
 
@@ -18,10 +18,28 @@ from monitor.model.errors import BadAnswer
 from monitor.model.snapshot import ObjectList, Page
 
 PAGE_SIZE: Final = 200  # a Controller refuses a larger one
-_MAX_LENIENT = 1024 * 1024  # bytes; decoding more in Python would block the event loop
+MAX_OBJECT_BYTES: Final = 1024 * 1024
+"""A larger object is undecodable. An image with 5,000 events is smaller; to decode more would block the event loop."""
+
+_MAX_MENDED: Final = 2 * MAX_OBJECT_BYTES  # mending is slow: a tenth of a second a MiB
 
 _identity = msgspec.json.Decoder(wire.Identity)
-_page = msgspec.json.Decoder(wire.Page)
+_Results = msgspec.defstruct(
+    "Results",
+    [(f"image_{place}", msgspec.Raw, msgspec.Raw()) for place in range(PAGE_SIZE)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
+"""An array of at most PAGE_SIZE: a longer one is refused before there is an object for each of its elements."""
+_page = msgspec.json.Decoder(wire.Page[_Results])  # type: ignore[valid-type]  # a type, but made by a call
+
+_HEX = rb"[0-9a-fA-F]{2}"
+_INVALID = re.compile(
+    rb"\\(?:u[dD][89abAB]%b\\u[dD][c-fC-F]%b|(?P<half>u[dD][89a-fA-F]%b)|.)" % (_HEX, _HEX, _HEX)
+    + rb"|(?<=[\[:,\s])-?(?P<number>NaN|Infinity)(?=[\]},\s])",
+    re.DOTALL,
+)
+"""Every escape, so that half a pair of surrogates is told from a pair, and from the text after a backslash."""
 
 
 def decode_page(body: bytes, known: Page | None = None) -> Page:
@@ -33,30 +51,66 @@ def decode_page(body: bytes, known: Page | None = None) -> Page:
     Raises: BadAnswer (decode) naming the JSON path of the first wrong value.
     """
     try:
-        page = _page.decode(body)
+        page, mended = _page.decode(body), body
+    except msgspec.ValidationError as error:  # of another shape; before its base class: malformed
+        raise BadAnswer("decode", clip(str(error))) from error
     except UNREADABLE as error:
-        page = _decode_leniently(body, error)
-    if len(page.results) > PAGE_SIZE:
-        raise BadAnswer("decode", f"{len(page.results)} images on a page, expected at most {PAGE_SIZE}")
+        page, mended = _decode_mended(body, error)
     before = chain(known.objects if known else (), repeat(("", msgspec.Raw())))
-    pairs = zip(page.results, before, strict=False)
-    return Page(body, page.count, tuple((uuid if raw == old else identify(raw), raw) for raw, (uuid, old) in pairs))
+    pairs = zip(_images_of(page, body, mended), before, strict=False)
+    objects = tuple((uuid if raw == old else identify(raw), raw) for raw, (uuid, old) in pairs)
+    return Page(body, _count_of(page.count), objects)
 
 
-def _decode_leniently(body: bytes, error: Exception) -> wire.Page:
+def _decode_mended(body: bytes, error: Exception) -> tuple[wire.Page[msgspec.Struct], bytes]:
     """
-    Split a page with invalid text in it (an unpaired surrogate, a byte that is not UTF-8), so that only the image with
-    that text is undecodable.
+    Split a page with invalid text in it as if that were valid.
 
-    Raises: BadAnswer with the first error, when the page is large, or the lenient decoder fails, too.
+    Returns: the page, and the mended body that it is a view on. Raises: BadAnswer with the first error, when the page
+    is large, or cannot be mended.
     """
-    if len(body) > _MAX_LENIENT:
+    if len(body) > _MAX_MENDED:
         raise BadAnswer("decode", clip(str(error))) from error
+    mended = _mend(body)
     try:
-        page = msgspec.convert(json.loads(body.decode(errors="surrogateescape")), wire.LoosePage)
-        return wire.Page([msgspec.Raw(json.dumps(image).encode()) for image in page.results], page.count)
-    except (ValueError, RecursionError, msgspec.MsgspecError):
+        return _page.decode(mended), mended
+    except UNREADABLE:
         raise BadAnswer("decode", clip(str(error))) from error
+
+
+def _images_of(page: wire.Page[msgspec.Struct], body: bytes, mended: bytes) -> Iterator[msgspec.Raw]:
+    """Return the images of a page as they are in ``body``: where the text was mended, the image is undecodable."""
+    at = 0
+    for raw in filter(None, msgspec.structs.astuple(page.results)):
+        if mended is body:
+            yield raw
+        else:  # between two images is nothing but a comma and white space, so that the next one is found at its place
+            text = bytes(raw)
+            at = mended.index(text, at)
+            yield msgspec.Raw(body[at : at + len(text)])
+            at += len(text)
+
+
+def _mend(text: bytes) -> bytes:
+    """Replace unpaired surrogates, NaN, infinities, and bytes that are not UTF-8, by as many valid bytes."""
+    text = text.decode(errors="surrogateescape").encode(errors="replace")
+    return _INVALID.sub(_valid, text)
+
+
+def _valid(match: re.Match[bytes]) -> bytes:
+    whole, half_pair, number = match.group(0, "half", "number")
+    if half_pair:
+        return rb"\u003f"  # a question mark, as the other replacements are
+    return b"1".ljust(len(whole), b"0") if number else whole
+
+
+def _count_of(count: int | str | None) -> int | None:
+    """Raises: BadAnswer when it is a text, but no number."""
+    if not isinstance(count, str):
+        return count
+    if count.isdecimal() and len(count) < 20:
+        return int(count)
+    raise BadAnswer("decode", clip(f"Expected a number, got `{count[:40]!a}` - at `$.count`"))
 
 
 def assemble(pages: Iterable[Page]) -> ObjectList | None:
@@ -75,21 +129,22 @@ def assemble(pages: Iterable[Page]) -> ObjectList | None:
 
 
 def identify(raw: msgspec.Raw) -> str:
-    """Decode the uuid of an object and nothing else; empty without one."""
+    """Decode the uuid of an object and nothing else; empty without one. Invalid text is mended: the log names it."""
     try:
         return uuid_of(_identity.decode(raw))
-    except UNREADABLE:
-        return _identify_leniently(raw)
-
-
-def _identify_leniently(raw: msgspec.Raw) -> str:
-    """Decode the uuid of an object with invalid text in it, so that the log can name the image."""
-    try:
-        fields = json.loads(bytes(raw).decode(errors="replace"))
-        uuid = uuid_of(msgspec.convert(fields, wire.Identity))
-    except (ValueError, RecursionError, msgspec.MsgspecError):
+    except msgspec.ValidationError:
         return ""
-    return uuid.encode(errors="replace").decode()
+    except UNREADABLE:
+        return _identify_mended(raw)
+
+
+def _identify_mended(raw: msgspec.Raw) -> str:
+    if memoryview(raw).nbytes > MAX_OBJECT_BYTES:
+        return ""
+    try:
+        return uuid_of(_identity.decode(_mend(bytes(raw))))
+    except UNREADABLE:
+        return ""
 
 
 def uuid_of(identity: wire.Identity) -> str:

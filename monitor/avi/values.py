@@ -7,6 +7,7 @@ A value that cannot be decoded is left out, and its field is added to ``unknown`
 import re
 from datetime import datetime
 from functools import lru_cache
+from math import nan
 from typing import Final
 
 from monitor.avi import wire
@@ -16,6 +17,8 @@ HIGHEST_VERSION: Final = "32.2.1"
 
 LABEL_LENGTH: Final = 200
 """Free text that becomes a label is clipped to so many characters, so that no Controller can bloat a scrape."""
+
+_MAX_LENGTH = 40  # of a number or a time as text; no format that a Controller uses needs more
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  for times without a zone, which are UTC; faster than to add a zone
 _LATEST = 253402300799.0  # the last second of the year 9999
@@ -48,65 +51,83 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(map(int, match[0].split("."))) if match else ()
 
 
-def parse_time(text: str | None, unknown: list[str]) -> float | None:
+def parse_time(time: wire.Number, unknown: list[str]) -> float | None:
     """
-    Decode a time of the Controller to Unix seconds: ISO 8601, ``YYYY-MM-DD HH:MM:SS`` (UTC), or microseconds as digits.
+    Decode a time of the Controller to Unix seconds: ISO 8601, ``YYYY-MM-DD HH:MM:SS`` (UTC), or microseconds.
 
     None when absent or empty; None, too, when unreadable, and then ``time`` is added to ``unknown``.
     """
-    if not text:
+    if not time:
         return None
-    if text.isdecimal():
-        return parse_microseconds(text, unknown)
+    if isinstance(time, float) or time.isdecimal() or len(time) > _MAX_LENGTH:
+        return parse_microseconds(time, unknown)
     try:
-        return _plausible(_seconds(text), unknown)
+        return _plausible(_seconds(time), unknown)
     except ValueError:
         unknown.append("time")
         return None
 
 
-@lru_cache(maxsize=8192)  # a new version of an image repeats most of its times
+@lru_cache(maxsize=8192)  # a new version of an image repeats most of its times; no key is longer than _MAX_LENGTH
 def _seconds(text: str) -> float:
     moment = datetime.fromisoformat(text.removesuffix(" UTC"))
     return moment.timestamp() if moment.tzinfo else (moment - _EPOCH).total_seconds()
 
 
-def parse_progress(percent: float | None, unknown: list[str]) -> float | None:
+def parse_progress(percent: wire.Number, unknown: list[str]) -> float | None:
     """Convert percent to a ratio from 0 to 1."""
-    if percent is not None and not 0 <= percent <= 100:
+    number = parse_number(percent)
+    if number is not None and not 0 <= number <= 100:
         unknown.append("progress")
         return None
-    return None if percent is None else percent / 100
+    return None if number is None else number / 100
 
 
-def parse_tasks(number: float | None, unknown: list[str]) -> int | None:
+def parse_tasks(tasks: wire.Number, unknown: list[str]) -> int | None:
     """Check a number of tasks, an int32 on the wire."""
+    number = parse_number(tasks)
     if number is not None and not (0 <= number < 2**31 and number.is_integer()):
         unknown.append("tasks")
         return None
     return None if number is None else int(number)
 
 
-def parse_duration(seconds: float | None, unknown: list[str]) -> float | None:
+def parse_duration(seconds: wire.Number, unknown: list[str]) -> float | None:
     """Check a number of seconds, a uint32 on the wire."""
-    if seconds is not None and not 0 <= seconds < 2**32:
+    number = parse_number(seconds)
+    if number is not None and not 0 <= number < 2**32:
         unknown.append("duration")
         return None
-    return seconds
+    return number
 
 
 def parse_timestamp(stamp: wire.TimeStamp | None, unknown: list[str]) -> float | None:
-    """Convert a ``TimeStamp`` to Unix seconds."""
-    return _plausible(stamp.secs + (stamp.usecs or 0.0) / 1e6, unknown) if stamp and stamp.secs else None
+    """
+    Convert a ``TimeStamp`` to Unix seconds.
 
-
-def parse_microseconds(text: str | float | None, unknown: list[str]) -> float | None:
-    """Convert microseconds since 1970, also as text, to Unix seconds."""
-    try:
-        return _plausible(float(text or 0) / 1e6, unknown)
-    except ValueError:
-        unknown.append("time")
+    ``usecs`` are nanoseconds where they are a million or more: some Controllers write these under the same name.
+    """
+    secs = parse_number(stamp.secs) if stamp else None
+    if stamp is None or not secs:
         return None
+    fraction = parse_number(stamp.usecs) or 0.0
+    fraction_s = fraction / (1e9 if fraction >= 1e6 else 1e6)
+    return _plausible(secs + fraction_s if 0 <= fraction_s < 1 else nan, unknown)
+
+
+def parse_microseconds(time: wire.Number, unknown: list[str]) -> float | None:
+    """Convert microseconds since 1970 to Unix seconds."""
+    return _plausible((parse_number(time) or 0.0) / 1e6, unknown)
+
+
+def parse_number(value: wire.Number) -> float | None:
+    """Return a number that may be written as text; NaN, which no check lets through, for a text that is none."""
+    if value is None or isinstance(value, float):
+        return value
+    try:
+        return float(value) if len(value) <= _MAX_LENGTH else nan
+    except ValueError:
+        return None if not value else nan
 
 
 def _plausible(seconds: float, unknown: list[str]) -> float | None:

@@ -5,12 +5,17 @@ Every field is optional, null and absent are the same, unknown fields are ignore
 Source: Avi API objects Image, ImageUploadOpsStatus, ImageEventMap and ImageEvent, releases 18.2.6 to 32.2.1.
 """
 
-from typing import Final
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+R = TypeVar("R")
+
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """Every exception that decoding can raise."""
+
+Number: TypeAlias = float | str | None
+"""Controllers write numbers as text, too. Times are text of several formats, or numbers."""
 
 
 class Wire(msgspec.Struct, gc=False):
@@ -23,8 +28,8 @@ class Identity(Wire):
 
 
 class TimeStamp(Wire):
-    secs: float | None = None
-    usecs: float | None = None
+    secs: Number = None
+    usecs: Number = None
 
 
 class Status(Wire):
@@ -39,9 +44,9 @@ class Address(Wire):
 
 class Event(Wire):
     ip: Address | None = None
-    start_time: str | None = None
-    end_time: str | None = None
-    duration: float | None = None
+    start_time: Number = None
+    end_time: Number = None
+    duration: Number = None
     status: str | None = None
     message: str | None = None
 
@@ -61,34 +66,34 @@ class Package(Wire):
     build: Build | None = None
 
 
-class Image(Identity):
-    last_modified: str | float | None = msgspec.field(default=None, name="_last_modified")
+class ImageAlone(Identity):
+    """An image without its events."""
+
+    last_modified: Number = msgspec.field(default=None, name="_last_modified")
     name: str | None = None
     tenant_ref: str | None = None
     type: str | None = None
     uber_bundle: bool | None = None
-    progress: float | None = None
-    total_tasks: float | None = None
-    tasks_completed: float | None = None
-    duration: float | None = None
-    start_time: str | None = None
-    end_time: str | None = None
+    progress: Number = None
+    total_tasks: Number = None
+    tasks_completed: Number = None
+    duration: Number = None
+    start_time: Number = None
+    end_time: Number = None
     img_state: Status | None = None
     controller_info: Package | None = None
     se_info: Package | None = None
+
+
+class Image(ImageAlone):
     events: list[Events] | None = None
 
 
-class Page(Wire):
-    results: list[msgspec.Raw]
-    count: int | None = None
+class Page(Wire, Generic[R]):
+    """``R``: the type of the array of images."""
 
-
-class LoosePage(Wire):
-    """A page from the lenient decoder, with images of any shape."""
-
-    results: list[object]
-    count: int | None = None
+    results: R
+    count: int | str | None = None
 
 
 class Version(Wire):

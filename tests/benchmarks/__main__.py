@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from tests.benchmarks import browsing, following, polling, publishing, remembering, scraping, serving, watching
+from tests.benchmarks import browsing, following, holding, polling, publishing, remembering, scraping, serving, watching
 from tests.benchmarks.children import hush
 from tests.benchmarks.measure import FULL, TINY, Row, Scale, table
 
@@ -16,6 +16,7 @@ MEASURES: Final[Mapping[str, Callable[[Scale], AsyncIterator[Row]]]] = {
     "scrape": scraping.measure,
     "http": serving.measure,
     "poll": polling.measure,
+    "hold": holding.measure,
     "publish": publishing.measure,
     "memory": remembering.measure,
     "fleet": watching.measure,

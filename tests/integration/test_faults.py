@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import aiohttp
+import msgspec
 import pytest
 
 from monitor.metrics.family import NODE
@@ -111,6 +113,10 @@ CASES: dict[str, Case] = {
     "invalid_json-nested-deeply": Case(
         Fault("invalid_json", value='{"count":1,"results":[{"uuid":"x","deep":' + "[" * 100_000), reason="decode"
     ),
+    "invalid_json-very-many-objects": Case(
+        Fault("invalid_json", value='{"count":1,"results":[{"uuid":"x","events":[' + "{}," * 20_000 + "{}]}]}"),
+        reason="oversize",
+    ),
     "invalid_json-negative-count": Case(Fault("invalid_json", value='{"count":-1,"results":[]}'), reason="incomplete"),
     "invalid_utf8": Case(Fault("invalid_utf8"), bad=1),
     "oversized_body": Case(Fault("oversized_body", size=2 * MIB), reason="oversize"),
@@ -166,6 +172,22 @@ async def test_a_fault_affects_only_the_controller_that_has_it(tmp_path: Path, c
         assert _value(recovered, FAULTY, "avi_controller_up") == 1.0
         assert _value(recovered, FAULTY, "avi_controller_upgrade_in_progress") == 0.0
         assert faulty.failed_logins == 0
+
+
+@pytest.mark.parametrize("value", ["1e999", "[NaN, -Infinity]", r'"\ud800"'])
+async def test_what_a_strict_reader_refuses_makes_one_image_bad_and_no_list_of_the_api(
+    tmp_path: Path, value: str
+) -> None:
+    page = '{"count":2,"results":[{"uuid":"bad","of_tomorrow":%s},{"uuid":"good"}]}'
+    async with Simulator(SPECS, speed=0.0) as simulator, watching(simulator, tmp_path, poll=FAST) as daemon:
+        simulator.controllers[FAULTY].faults.order(Fault("invalid_json", value=page % value))
+        await until(daemon, FAULTY, lambda entry: "good" in entry.objects("image"))
+        await until(daemon, HEALTHY, lambda entry: entry.session.up)
+        async with aiohttp.ClientSession() as session, session.get(f"{daemon.url}/api/image") as response:
+            images = msgspec.json.decode(await response.read())["results"]
+        assert {each["controller"] for each in images} == {FAULTY, HEALTHY}
+        assert [each["uuid"] for each in images if each["controller"] == FAULTY] == ["good"]
+        assert daemon.fleet.entries[FAULTY].collections["image"].health.bad_objects == 1
 
 
 def _fill(faulty: SimulatedController, case: Case) -> None:

@@ -96,7 +96,7 @@ async def test_a_bad_image_is_logged_once_though_it_keeps_changing(tmp_path: Pat
     async with logged(tmp_path) as (dc1, daemon, logs):
         uuid = next(iter(daemon.fleet.entries["dc1"].objects("image")))
         for name in ("one", "two", "three"):
-            dc1.touch(uuid, progress="forty", name=name)
+            dc1.touch(uuid, progress=["forty"], name=name)
             await polled(daemon, "dc1", 2)
         (bad,) = events_named(logs, "bad_object")
         assert (bad["log_level"], bad["uuid"]) == ("warning", uuid)
@@ -107,7 +107,7 @@ async def test_a_bad_image_is_logged_once_though_it_keeps_changing(tmp_path: Pat
 async def test_a_bad_image_that_was_good_in_between_is_logged_again(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
         uuid = next(iter(daemon.fleet.entries["dc1"].objects("image")))
-        for progress in ("forty", 40, "fifty"):
+        for progress in (["forty"], 40, ["fifty"]):
             dc1.touch(uuid, progress=progress)
             await polled(daemon, "dc1", 2)
         assert len(events_named(logs, "bad_object")) == 2

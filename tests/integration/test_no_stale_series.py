@@ -67,7 +67,7 @@ class Walk:
     def spoil(self) -> None:
         if self.good:
             uuid = self._one_of(self.good)
-            self.controller.touch(uuid, progress="forty")
+            self.controller.touch(uuid, progress=["forty"])
             self.good.remove(uuid)
             self.bad.add(uuid)
 

@@ -1,6 +1,8 @@
 """Decoding a Controller's replies: valid ones, and any bytes."""
 
 import json
+import tracemalloc
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
@@ -14,12 +16,13 @@ from monitor.avi.errors import decode_error
 from monitor.avi.image import UNKNOWN_FIELDS, decode_image, decode_spans
 from monitor.avi.login import decode_session_cookie_name, decode_version
 from monitor.avi.paging import assemble, decode_page
-from monitor.avi.values import HIGHEST_VERSION, api_version_for, parse_time, version_key
+from monitor.avi.values import HIGHEST_VERSION, _seconds, api_version_for, parse_time, version_key
 from monitor.model.errors import BadAnswer, BadImage
 from monitor.model.image import Image, ImageState
 from monitor.model.snapshot import Page
 from monitor.model.tracked import Event, EventState
 from tests.support.strategies import BOUNDED, FEW, dumps, event_maps, images, json_values
+from tests.support.worst_replies import WORST_PAGES, Reply
 
 DATA = Path(__file__).parents[2] / "data"
 SEED = (DATA / "image-seed.json").read_bytes()
@@ -182,7 +185,7 @@ def test_one_bad_image_does_not_affect_the_others() -> None:
 def test_a_bad_image_is_named_by_the_path_of_its_first_wrong_value() -> None:
     *_, (_, third) = decode_page(PAGE).objects
 
-    with pytest.raises(BadImage, match=r"Expected `float \| null`, got `str` - at `\$.progress`"):
+    with pytest.raises(BadImage, match=r"Expected `float \| str \| null`, got `object` - at `\$.progress`"):
         decode_image(third)
 
 
@@ -199,6 +202,10 @@ def test_a_page_without_a_count_has_none() -> None:
     assert decode_page(b'{"results": []}') == Page(b'{"results": []}', None, ())
 
 
+def test_the_count_of_a_page_may_be_text() -> None:
+    assert decode_page(b'{"results": [], "count": "3"}').count == 3
+
+
 def test_the_next_page_is_not_read() -> None:
     assert decode_page(b'{"count": 0, "results": [], "next": {"not": "a url"}}').objects == ()
 
@@ -212,7 +219,8 @@ def test_the_next_page_is_not_read() -> None:
         pytest.param(b'{"results": []} {}', "trailing", id="more than one document"),
         pytest.param(b"{}", "missing required field `results`", id="no results"),
         pytest.param(b'{"results": null}', r"\$.results", id="null for results"),
-        pytest.param(b'{"results": [], "count": "3"}', r"\$.count", id="text for count"),
+        pytest.param(b'{"results": [], "count": "three"}', r"\$.count", id="a word for count"),
+        pytest.param(b'{"results": [], "count": "%s"}' % (b"9" * 300), r"\$.count", id="a long text for count"),
         pytest.param(b'{"results": [], "count": true}', r"\$.count", id="bool for count"),
         pytest.param(b'{"results": [], "count": 1e400}', r"\$.count", id="infinite count"),
         pytest.param(b'{"results": [], "count": %s}' % (b"9" * 5000), r"\$.count", id="huge count"),
@@ -332,6 +340,30 @@ def test_an_image_without_uuid_and_url_is_bad() -> None:
         decode_image(msgspec.Raw(b'{"name": "31.1.1"}'))
 
 
+def test_no_text_of_more_than_forty_characters_is_kept_as_a_time() -> None:
+    _seconds.cache_clear()
+    for number in range(10):
+        assert parse_time(f"2025-02-13 10:31:05.{number:021}", []) is None
+    assert _seconds.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(b"1e999", id="beyond a float"),
+        pytest.param(b"-1e999", id="below a float"),
+        pytest.param(b"NaN", id="NaN"),
+        pytest.param(b"-Infinity", id="infinity"),
+        pytest.param(b"9" * 5000, id="beyond an integer"),
+        pytest.param(rb'"\ud800"', id="half a pair of surrogates"),
+    ],
+)
+def test_an_image_that_a_strict_reader_would_refuse_is_bad_though_the_field_is_not_read(value: bytes) -> None:
+    """It is served on as it came, in one document with all others."""
+    with pytest.raises(BadImage):
+        decode_image(msgspec.Raw(b'{"uuid": "u1", "ignored": {"deep": [%s]}}' % value))
+
+
 @pytest.mark.parametrize("field", [b'"name"', b'"ignored"', b'"\xfe"'], ids=["read", "not-read", "in-a-key"])
 def test_an_image_that_is_not_utf8_is_bad_in_any_field(field: bytes) -> None:
     """It is served on as it came, in one document with all others."""
@@ -380,13 +412,18 @@ def test_the_type_of_an_image(wire: str | None, kind: str, unknown: tuple[str, .
         pytest.param(0, 0.0, (), id="zero is a progress"),
         pytest.param(37, 0.37, (), id="percent in, ratio out"),
         pytest.param(99.5, 0.995, (), id="fractions"),
+        pytest.param("37", 0.37, (), id="as text"),
+        pytest.param("", None, (), id="empty"),
+        pytest.param("half", None, ("progress",), id="a word"),
+        pytest.param("nan", None, ("progress",), id="not a number"),
+        pytest.param("0" * 41, None, ("progress",), id="a longer text than a number has"),
         pytest.param(100, 1.0, (), id="all"),
         pytest.param(101, None, ("progress",), id="more than all"),
         pytest.param(-1, None, ("progress",), id="less than nothing"),
         pytest.param(None, None, (), id="absent"),
     ],
 )
-def test_the_progress_of_an_image(percent: float | None, ratio: float | None, unknown: tuple[str, ...]) -> None:
+def test_the_progress_of_an_image(percent: float | str | None, ratio: float | None, unknown: tuple[str, ...]) -> None:
     image, counted = decode_image(raw(progress=percent))
 
     assert (image.progress_ratio, counted) == (ratio, unknown)
@@ -398,6 +435,8 @@ def test_the_progress_of_an_image(percent: float | None, ratio: float | None, un
         pytest.param(0, 0, (), id="none"),
         pytest.param(6, 6, (), id="some"),
         pytest.param(6.0, 6, (), id="written as a float"),
+        pytest.param("6", 6, (), id="written as text"),
+        pytest.param("six", None, ("tasks",), id="a word"),
         pytest.param(2**31 - 1, 2**31 - 1, (), id="the most"),
         pytest.param(2**31, None, ("tasks",), id="more than the most"),
         pytest.param(-1, None, ("tasks",), id="less than none"),
@@ -405,7 +444,7 @@ def test_the_progress_of_an_image(percent: float | None, ratio: float | None, un
         pytest.param(None, None, (), id="absent"),
     ],
 )
-def test_the_number_of_tasks(number: float | None, tasks: int | None, unknown: tuple[str, ...]) -> None:
+def test_the_number_of_tasks(number: float | str | None, tasks: int | None, unknown: tuple[str, ...]) -> None:
     image, counted = decode_image(raw(total_tasks=number))
 
     assert (image.tasks, counted) == (tasks, unknown)
@@ -422,12 +461,16 @@ def test_tasks_and_completed_tasks_are_separate_fields() -> None:
     [
         pytest.param(0, 0.0, (), id="zero is a duration"),
         pytest.param(95, 95.0, (), id="some"),
+        pytest.param("95.5", 95.5, (), id="as text"),
+        pytest.param("long", None, ("duration",), id="a word"),
         pytest.param(2**32, None, ("duration",), id="more than the wire can say"),
         pytest.param(-1, None, ("duration",), id="negative"),
         pytest.param(None, None, (), id="absent"),
     ],
 )
-def test_the_duration_of_an_image(duration: float | None, seconds: float | None, unknown: tuple[str, ...]) -> None:
+def test_the_duration_of_an_image(
+    duration: float | str | None, seconds: float | None, unknown: tuple[str, ...]
+) -> None:
     image, counted = decode_image(raw(duration=duration))
 
     assert (image.duration_s, counted) == (seconds, unknown)
@@ -509,6 +552,12 @@ def test_an_invalid_modification_time_is_counted_and_left_out(written: object) -
     [
         pytest.param({"secs": 1739443000, "usecs": 250000}, 1739443000.25, (), id="seconds and microseconds"),
         pytest.param({"secs": 1739443000}, 1739443000.0, (), id="seconds alone"),
+        pytest.param({"secs": 1739443000, "usecs": 999999}, 1739443000.999999, (), id="the most microseconds"),
+        pytest.param({"secs": 1739443000, "usecs": 250000000}, 1739443000.25, (), id="nanoseconds"),
+        pytest.param({"secs": "1637183048", "usecs": "104598180"}, 1637183048.10459818, (), id="as text, nanoseconds"),
+        pytest.param({"secs": 1739443000, "usecs": 1e9}, None, ("time",), id="a second of nanoseconds"),
+        pytest.param({"secs": 1739443000, "usecs": -1}, None, ("time",), id="a negative fraction"),
+        pytest.param({"secs": "soon", "usecs": "later"}, None, ("time",), id="words"),
         pytest.param({"secs": 0, "usecs": 0}, None, (), id="zero is never"),
         pytest.param({"usecs": 5}, None, (), id="no seconds"),
         pytest.param(None, None, (), id="absent"),
@@ -533,13 +582,14 @@ def test_when_the_state_changed(stamp: object, at: float | None, unknown: tuple[
         pytest.param("2025-02-13T10:31:05.250Z", STARTED_AT + 0.25, id="ISO, milliseconds"),
         pytest.param("2025-02-13 10:31:05.000250", STARTED_AT + 0.00025, id="blank, microseconds"),
         pytest.param("1739442665000000", STARTED_AT, id="microseconds as digits"),
+        pytest.param(1739442665000000.0, STARTED_AT, id="microseconds as a number"),
         pytest.param("0", None, id="zero is never"),
         pytest.param("1970-01-01 00:00:00", None, id="zero written out is never"),
         pytest.param("", None, id="empty"),
         pytest.param(None, None, id="absent"),
     ],
 )
-def test_a_time_is_decoded(text: str | None, at: float | None) -> None:
+def test_a_time_is_decoded(text: float | str | None, at: float | None) -> None:
     unknown: list[str] = []
 
     assert (parse_time(text, unknown), unknown) == (at, [])
@@ -554,6 +604,7 @@ def test_a_time_is_decoded(text: str | None, at: float | None) -> None:
         pytest.param("0001-01-01T00:00:00Z", id="before 1970"),
         pytest.param("9999-12-31T23:59:59-23:59", id="after the end of time"),
         pytest.param("9" * 5000, id="too many digits"),
+        pytest.param("2025-02-13 10:31:05." + "0" * 21, id="longer than any time"),
         pytest.param("-5", id="negative"),
         pytest.param("2025-02-13 \ud800", id="a lone surrogate"),
     ],
@@ -887,23 +938,82 @@ def test_a_version_is_compared_by_its_numbers(version: str, key: tuple[int, ...]
 
 
 def test_a_page_with_more_images_than_the_page_size_is_a_bad_answer() -> None:
-    with pytest.raises(BadAnswer, match="201 images on a page, expected at most 200"):
+    with pytest.raises(BadAnswer, match="Expected `array` of at most length 200"):
         decode_page(msgspec.json.encode({"count": 201, "results": [{"uuid": f"image-{n}"} for n in range(201)]}))
 
 
-def test_a_large_page_with_invalid_text_is_not_decoded_leniently() -> None:
-    spoilt = b'{"count": 1, "results": [{"uuid": "image-1", "name": "%s\\ud800"}]}' % (b"x" * 2**20)
+def test_one_bad_character_on_a_large_page_is_one_bad_image() -> None:
+    good = b'{"uuid": "image-2", "name": "%s"}' % (b"x" * 2**20)
+    page = decode_page(b'{"count": 2, "results": [{"uuid": "image-1", "name": "\\ud800"}, %s]}' % good)
+    assert [uuid for uuid, _ in page.objects] == ["image-1", "image-2"]
+    assert bytes(page.objects[1][1]) == good
+
+
+def test_a_page_that_is_too_large_to_look_for_invalid_text_is_a_bad_answer() -> None:
+    spoilt = b'{"count": 1, "results": [{"uuid": "image-1", "name": "%s\\ud800"}]}' % (b"x" * 2**21)
     with pytest.raises(BadAnswer):
         decode_page(spoilt)
 
 
-def test_no_more_events_are_decoded_than_any_budget_allows() -> None:
-    flood = [{"task_name": f"task {n}", "nodes_events": [{"ip": {"addr": "10.0.0.1"}}] * 2} for n in range(6_000)]
-    flood.append({"task_name": "one more", "sub_events": [{"ip": {"addr": f"node {n}"}} for n in range(6_000)]})
-    image, _ = decode_image(msgspec.Raw(msgspec.json.encode({"uuid": "image-1", "events": flood})))
-    assert len(image.events) == 5_000
-    image, _ = decode_image(msgspec.Raw(msgspec.json.encode({"uuid": "image-1", "events": flood[-1:]})))
-    assert len(image.events) == 5_000
+def test_an_object_of_more_than_a_mebibyte_is_bad_and_known_by_its_uuid() -> None:
+    large = b'{"uuid": "image-1", "name": "%s"}' % (b"x" * 2**20)
+    ((uuid, raw_image),) = decode_page(b'{"results": [%s]}' % large).objects
+    assert uuid == "image-1"
+    with pytest.raises(BadImage, match=f"the object has {len(large)} bytes, expected at most 1048576"):
+        decode_image(raw_image)
+
+
+def test_an_object_of_more_than_a_mebibyte_with_invalid_text_has_no_uuid() -> None:
+    large = b'{"uuid": "image-\xff", "name": "%s"}' % (b"x" * 2**20)
+    assert [uuid for uuid, _ in decode_page(b'{"results": [%s]}' % large).objects] == [""]
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        pytest.param([{"task_name": f"task {n}", "nodes_events": [{}]} for n in range(5_001)], id="tasks"),
+        pytest.param([{"nodes_events": [{"ip": {"addr": f"node {n}"}} for n in range(5_001)]}], id="nodes"),
+        pytest.param([{"sub_events": [{}] * 10_001}], id="one-node"),
+    ],
+)
+def test_an_image_with_more_events_than_any_budget_exports_is_shown_without_them(flood: list[object]) -> None:
+    assert decode_image(raw(events=flood, progress=50)) == (Image(uuid="u1", progress_ratio=0.5), ("events",))
+    assert decode_spans(raw(events=flood)) == ()
+
+
+def test_an_object_of_more_lists_and_objects_than_any_image_has_is_bad() -> None:
+    with pytest.raises(BadImage, match="the object has 20001 JSON objects and lists, expected at most 20000"):
+        decode_image(raw(of_tomorrow=[[]] * 19_999))
+    assert decode_image(raw(of_tomorrow=[[]] * 19_998)) == (Image(uuid="u1"), ())
+
+
+def test_an_image_with_very_many_events_has_them_all() -> None:
+    events = [{"task_name": "T", "nodes_events": [{"ip": {"addr": f"node {n}"}} for n in range(4_999)]}]
+    assert len(image_of(events=events).events) == len(decode_spans(raw(events=events))) == 4_999
+
+
+DECODERS: Mapping[str, Callable[[bytes], object]] = {
+    "a page": page_or_message,
+    "an image": lambda body: image_or_message(msgspec.Raw(body[len('{"count":1,"results":[') : -len("]}")])),
+    "a version": decode_version,
+    "a session cookie": decode_session_cookie_name,
+    "an error": decode_error,
+}
+
+
+@pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
+@pytest.mark.parametrize("worst", WORST_PAGES.values(), ids=WORST_PAGES)
+def test_decoding_takes_no_more_memory_than_the_reply_itself_has(
+    worst: Reply, decode: Callable[[bytes], object]
+) -> None:
+    body = worst.body()
+    tracemalloc.start()
+    try:
+        decode(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= 1.1 * len(body)
 
 
 def test_a_message_is_clipped_to_ten_thousand_characters() -> None:
