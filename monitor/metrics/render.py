@@ -90,7 +90,8 @@ def apply_budget(
         return objects, 0
     kept, dropped = dict(objects), 0
     for tier in (DETAIL, NODE, CORE):
-        for uuid in sorted(kept, key=lambda uuid: kept[uuid].keep_last):
+        having = [uuid for uuid in kept if kept[uuid].series[tier]]
+        for uuid in sorted(having, key=lambda uuid: kept[uuid].keep_last):
             if total - dropped <= max_series:
                 return kept, dropped
             before = kept[uuid]
