@@ -6,14 +6,24 @@ decoded. At info: other changes of objects, and a controller that goes down beca
 poll, and objects that moved or were edited.
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import assert_never
+from itertools import islice
+from typing import Final, Literal, TypeAlias, assert_never, get_args
 
 from structlog.typing import FilteringBoundLogger
 
 from monitor.model.health import SessionHealth
 from monitor.model.snapshot import Altered, Appeared, Change, Vanished
-from monitor.model.tracked import Tracked
+
+MAX_LINES: Final = 20  # of one read, for changed objects, and for bad ones
+
+ChangeEvent: TypeAlias = Literal[
+    "object_failed", "object_state_changed", "object_vanished", "object_appeared", "object_moved", "object_edited"
+]
+_ORDER: Final = get_args(ChangeEvent)
+"""The most important first."""
+_DEBUG: Final = frozenset({"object_moved", "object_edited"})
 
 
 def poll(
@@ -40,29 +50,44 @@ def poll(
 
 
 def objects(log: FilteringBoundLogger, resource: str, changes: tuple[Change, ...], *, first: bool) -> None:
-    """Log the changes that a read found: one event for each object, but one for all objects of the first read."""
+    """
+    Log the changes that a read found: one event for each object, but one for all objects of the first read.
+
+    Of more than `MAX_LINES`, the most important ones are logged, and one event says how many others of each kind there
+    are: a Controller may rename all its objects at every poll.
+    """
     if first and changes:
         active = sum(isinstance(change, Appeared) and change.after.active for change in changes)
         log.info("objects_listed", resource=resource, objects=len(changes), active=active)
         return
-    for change in changes:
-        match change:
-            case Appeared(after):
-                log.info("object_appeared", **_facts(resource, after))
-            case Vanished(before):
-                log.info("object_vanished", **_facts(resource, before))
-            case Altered(before, after, moved) if after.state == before.state:
-                log.debug("object_moved" if moved else "object_edited", **_facts(resource, after))
-            case Altered(_, after) if after.state == "failed":
-                log.warning("object_failed", cause=after.reason, **_facts(resource, after))
-            case Altered(before, after):
-                log.info("object_state_changed", before=before.state, **_facts(resource, after))
-            case _:
-                assert_never(change)
+    events = [_event_of(change) for change in changes]
+    order = sorted(range(len(changes)), key=lambda place: _ORDER.index(events[place]))  # stable
+    for place in sorted(order[:MAX_LINES]):
+        _log_change(log, resource, events[place], changes[place])
+    rest: dict[str, int] = Counter(events[place] for place in order[MAX_LINES:])
+    if rest.keys() - _DEBUG:
+        log.info("more_objects_changed", resource=resource, objects=len(changes) - MAX_LINES, **rest)
+    elif rest:
+        log.debug("more_objects_changed", resource=resource, objects=len(changes) - MAX_LINES, **rest)
 
 
-def _facts(resource: str, tracked: Tracked) -> Mapping[str, object]:
-    return {
+def _event_of(change: Change) -> ChangeEvent:
+    match change:
+        case Appeared():
+            return "object_appeared"
+        case Vanished():
+            return "object_vanished"
+        case Altered(before, after, moved) if after.state == before.state:
+            return "object_moved" if moved else "object_edited"
+        case Altered(_, after):
+            return "object_failed" if after.state == "failed" else "object_state_changed"
+        case _:
+            assert_never(change)
+
+
+def _log_change(log: FilteringBoundLogger, resource: str, event: ChangeEvent, change: Change) -> None:
+    tracked = change.before if isinstance(change, Vanished) else change.after
+    facts: dict[str, object] = {
         "resource": resource,
         "uuid": tracked.uuid,
         "name": tracked.name,
@@ -70,11 +95,33 @@ def _facts(resource: str, tracked: Tracked) -> Mapping[str, object]:
         "progress_ratio": tracked.progress_ratio,
         "tasks_completed": tracked.tasks_completed,
     }
+    match event:
+        case "object_failed":
+            log.warning("object_failed", cause=tracked.reason, **facts)
+        case "object_state_changed":
+            before = change.before.state if isinstance(change, Altered) else ""
+            log.info("object_state_changed", before=before, **facts)
+        case "object_vanished":
+            log.info("object_vanished", **facts)
+        case "object_appeared":
+            log.info("object_appeared", **facts)
+        case "object_moved":
+            log.debug("object_moved", **facts)
+        case "object_edited":
+            log.debug("object_edited", **facts)
+        case _:
+            assert_never(event)
 
 
 def bad_objects(log: FilteringBoundLogger, resource: str, undecodable: Mapping[str, str], *, unidentified: int) -> None:
-    """Log objects that could not be decoded, and objects without uuid. Call it once for each, when it is first seen."""
-    for uuid, cause in undecodable.items():
+    """
+    Log objects that could not be decoded, and objects without uuid. Call it once for each, when it is first seen.
+
+    Of more than `MAX_LINES`, one event says how many others there are.
+    """
+    for uuid, cause in islice(undecodable.items(), MAX_LINES):
         log.warning("bad_object", resource=resource, uuid=uuid, cause=cause)
+    if len(undecodable) > MAX_LINES:
+        log.warning("more_bad_objects", resource=resource, objects=len(undecodable) - MAX_LINES)
     if unidentified:
         log.warning("bad_object", resource=resource, uuid="", cause="neither `uuid` nor `url`", objects=unidentified)

@@ -1,8 +1,12 @@
 """What the log says of polls and objects."""
 
+from collections.abc import MutableMapping
+from typing import Any
+
 from structlog.testing import capture_logs
 
 from monitor.model.errors import BadStatus, Refused, Unavailable, Unreachable
+from monitor.model.snapshot import ObjectList
 from tests.support.polling import (
     image_fields,
     image_list,
@@ -75,3 +79,43 @@ async def test_the_first_read_logs_one_event_and_later_reads_one_for_each_change
         ("object_state_changed", "info"),
     ]
     assert [line["cause"] for line in logs if line["event"] == "object_failed"] == ["disk full"]
+
+
+async def logged_changes(*answers: ObjectList) -> list[MutableMapping[str, Any]]:
+    """What the log says of objects after the first read."""
+    with capture_logs() as logs:
+        async with running_poller(*answers) as (fleet, _):
+            await wait_until(fleet, lambda entry: entry.session.polls == len(answers))
+    return [line for line in logs if "object" in line["event"] and line["event"] != "objects_listed"]
+
+
+def renamed(name: str, *, images: int) -> ObjectList:
+    return image_list(*(image_fields(f"image-{number}", name=name) for number in range(images)))
+
+
+async def test_of_very_many_changes_a_few_are_logged_and_the_rest_is_summed_up() -> None:
+    logged = await logged_changes(renamed("a", images=100), renamed("b", images=190))
+    assert [line["event"] for line in logged] == ["object_appeared"] * 20 + ["more_objects_changed"]
+    assert (logged[-1]["log_level"], logged[-1]["resource"], logged[-1]["objects"]) == ("info", "image", 170)
+    assert (logged[-1]["object_appeared"], logged[-1]["object_edited"]) == (70, 100)
+
+
+async def test_the_most_important_of_very_many_changes_are_logged() -> None:
+    failed = [image_fields(f"image-{number}", img_state={"state": "IMAGE_FSM_FAILED"}) for number in (150, 160)]
+    names = [image_fields(f"image-{number}", name="b") for number in range(190) if number not in {150, 160}]
+    logged = await logged_changes(renamed("a", images=190), image_list(*names, *failed))
+    assert [line["uuid"] for line in logged if line["event"] == "object_failed"] == ["image-150", "image-160"]
+    assert len(logged) == 21
+
+
+async def test_changes_that_are_not_logged_at_info_are_not_summed_up_at_info_either() -> None:
+    logged = await logged_changes(renamed("a", images=190), renamed("b", images=190))
+    assert {line["log_level"] for line in logged} == {"debug"}
+    assert (logged[-1]["event"], logged[-1]["objects"]) == ("more_objects_changed", 170)
+
+
+async def test_of_very_many_bad_objects_a_few_are_logged_and_the_rest_is_counted() -> None:
+    bad = image_list(*(image_fields(f"image-{number}", name=5) for number in range(190)))
+    logged = await logged_changes(renamed("a", images=190), bad)
+    assert [line["event"] for line in logged][:21] == ["bad_object"] * 20 + ["more_bad_objects"]
+    assert (logged[20]["log_level"], logged[20]["objects"]) == ("warning", 170)
