@@ -88,7 +88,7 @@ async def running(
         on_audit_failure=self_metrics.audit_write_failures.inc,
         on_annotations_read=update_annotations,
     )
-    heartbeat = Heartbeat(self_metrics)
+    heartbeat = Heartbeat(self_metrics, now=now)
     stopping = asyncio.Event()
     self_metrics.store_up.set_function(lambda: float(store.up))
     controllers = Controllers(fleet, store, now=now, rng=rng, resources=resources)

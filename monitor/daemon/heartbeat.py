@@ -1,14 +1,20 @@
 """Whether the daemon makes progress, and whether what it exports is complete: asked by probes and the watchdog."""
 
 import asyncio
+import time
+from collections.abc import Callable
 
+import structlog
 from msgspec import Struct
 
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.polling.fleet import Fleet
 
 _INTERVAL_S = 1.0
+_STEP_S = 1.0  # a clock that is adjusted slowly moves by less in an interval
 _READY_AFTER_S = 30.0  # a controller that was not even tried by then does not keep the others' metrics from being used
+
+log = structlog.get_logger()
 
 
 class StallLimits(Struct, frozen=True, kw_only=True):
@@ -21,12 +27,21 @@ class StallLimits(Struct, frozen=True, kw_only=True):
 
 
 class Heartbeat:
-    """A task that ticks once a second on the event loop, and so measures how late the loop is."""
+    """
+    A task that ticks once a second on the event loop, and so measures how late the loop is.
 
-    def __init__(self, metrics: SelfMetrics) -> None:
+    It also notices when the clock is set. ``now``: Unix seconds. ``monotonic``: seconds of a clock that is never set.
+    """
+
+    def __init__(
+        self, metrics: SelfMetrics, *, now: Callable[[], float], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._metrics = metrics
+        self._now = now
+        self._monotonic = monotonic  # the event loop's own may be as old as its present iteration
         self._loop = asyncio.get_running_loop()
         self._ticked_at = self._started_at = self._loop.time()
+        self._clock_offset = now() - monotonic()
 
     @property
     def tick_age_s(self) -> float:
@@ -45,6 +60,14 @@ class Heartbeat:
             await asyncio.sleep(_INTERVAL_S)
             self._ticked_at = self._loop.time()
             self._metrics.lagged(max(0.0, self._ticked_at - due))
+            self.check_clock()
+
+    def check_clock(self) -> None:
+        """Log it if the clock was set since the last time: times before and after are then not comparable."""
+        offset = self._now() - self._monotonic()
+        by_s, self._clock_offset = offset - self._clock_offset, offset
+        if abs(by_s) > _STEP_S:
+            log.warning("clock_stepped", by_s=round(by_s, 1))
 
 
 def stall_reason(tick_age_s: float, overdue_s: float, limits: StallLimits) -> str:

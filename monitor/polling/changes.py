@@ -24,11 +24,23 @@ def fingerprint(tracked: Tracked) -> bytes:
     return blake2b(repr(moving).encode(errors="replace"), digest_size=16).digest()
 
 
+def not_after(mark: ProgressMark, at: float) -> ProgressMark:
+    """
+    Return the mark, with moments after ``at`` set to it; the same object where there are none.
+
+    They are from before the clock was set back: an object would otherwise not stall until the clock is there again.
+    """
+    if mark.changed_at <= at and mark.first_seen_at <= at:
+        return mark
+    return ProgressMark(mark.fingerprint, min(mark.changed_at, at), min(mark.first_seen_at, at))
+
+
 def follow(tracked: T, known: ProgressMark | None, *, at: float, detail_for_s: float) -> TrackedObject[T]:
     """
     Update the progress mark of an object that was just read.
 
-    ``known``: its mark of the previous poll, or of the database after a restart; None when it is new.
+    ``known``: its mark of the previous poll, or of the database after a restart, `not_after` ``at``; None when it is
+    new.
     """
     now = fingerprint(tracked)
     if known is None:
@@ -37,14 +49,15 @@ def follow(tracked: T, known: ProgressMark | None, *, at: float, detail_for_s: f
         mark = ProgressMark(now, changed_at=at, first_seen_at=known.first_seen_at)
     else:
         mark = known
-    return TrackedObject(tracked, mark, _detail_until(tracked, mark, detail_for_s))
+    return TrackedObject(tracked, mark, _detail_until(tracked, mark, detail_for_s, at=at))
 
 
-def _detail_until(tracked: Tracked, mark: ProgressMark, detail_for_s: float) -> float:
+def _detail_until(tracked: Tracked, mark: ProgressMark, detail_for_s: float, *, at: float) -> float:
     if tracked.active or tracked.state == "failed":
         return inf
     ends = (tracked.ended_at, tracked.state_changed_at, tracked.last_modified_at, mark.first_seen_at)
-    return next(end for end in ends if end is not None) + detail_for_s
+    end = next(end for end in ends if end is not None)
+    return min(end, at) + detail_for_s  # a Controller's clock may be ahead
 
 
 def make_snapshot(

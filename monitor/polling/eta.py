@@ -74,7 +74,7 @@ def summarize(known: TrackedObject[Tracked] | None, tracked: Tracked, *, at: flo
 
     ``known``: as of the previous poll. ``took_s`` is None unless the daemon saw the work from its beginning.
     """
-    progress = known.progress if known else None
+    progress = _progress_of(known, at=at)
     took_s = at - progress.since if progress and progress.done <= _SEEN_FROM_START else None
     ended_at = tracked.ended_at if tracked.ended_at is not None else at
     return CompletedUpload(ended_at, _task_durations(tracked.events), took_s)
@@ -120,7 +120,7 @@ def update_eta(
     done = share_done(tracked, typical.tasks) if tracked.active else None
     if done is None:
         return None
-    before = known.progress if known else None
+    before = _progress_of(known, at=at)
     if known is None or before is None or not moved:
         return before or _start_progress(done, typical, at=at)
     if done < before.done - _FLICKER:
@@ -131,6 +131,12 @@ def update_eta(
     return UploadProgress(
         before.since, before.done, eta and _update_estimate(before.eta, eta, standstill_s=standstill_s)
     )
+
+
+def _progress_of(known: TrackedObject[Tracked] | None, *, at: float) -> UploadProgress | None:
+    """Return the progress so far; None when it began in the future, because the clock was set back."""
+    progress = known.progress if known else None
+    return progress if progress and progress.since <= at else None
 
 
 def _start_progress(done: float, typical: TypicalDurations, *, at: float) -> UploadProgress:

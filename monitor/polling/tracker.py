@@ -76,6 +76,7 @@ class Tracker(Generic[T]):
         self._log = log
         self._yield_after_s = yield_after_s
         self._yield_at = 0.0
+        self._read_at = 0.0
         self._series_dropped = 0  # by the budgets, at the last read
         self._object_replaced = False
         """Whether `replace_object` was called since the list that is being read was requested."""
@@ -119,6 +120,8 @@ class Tracker(Generic[T]):
         The list is ignored if an object was replaced by `replace_object` after the list was requested.
         """
         known = self.collection.snapshot
+        self._render_all |= at < self._read_at  # the clock was set back: marks may lie in the future
+        self._read_at = at
         unchanged = object_list is known.object_list and at < known.next_change_at and not self.collection.health.stale
         if self._is_outdated() or (unchanged and not self._render_all):
             return ()
@@ -220,6 +223,7 @@ class Tracker(Generic[T]):
     ) -> TrackedObject[T]:
         """Update mark, estimate and text of one decoded object; drop its events. ``saved``: its stored mark."""
         before = known.mark if known else saved
+        before = before and changes.not_after(before, at)
         events, families = self._settings.events, self.resource.families
         tracked = changes.follow(decoded, before, at=at, detail_for_s=events.detail_for_s)
         progress = self._update_progress(decoded, known, at=at, moved=tracked.mark is not before)

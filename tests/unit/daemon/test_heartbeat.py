@@ -1,11 +1,13 @@
 """When the daemon reports that it has stalled, and that it is not ready."""
 
 import pytest
+from structlog.testing import capture_logs
 
-from monitor.daemon.heartbeat import StallLimits, not_ready_reason, stall_reason
+from monitor.daemon.heartbeat import Heartbeat, StallLimits, not_ready_reason, stall_reason
+from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.health import SessionHealth
 from monitor.polling.fleet import Fleet
-from tests.support.polling import entry_of
+from tests.support.polling import ManualClock, entry_of
 
 
 def fleet_of(*attempted_at: float | None) -> Fleet:
@@ -45,3 +47,22 @@ def test_the_daemon_is_ready_when_a_scrape_shows_everything(
     fleet: Fleet, up: bool, uptime_s: float, stopping: bool, reason: str
 ) -> None:
     assert not_ready_reason(fleet, store_up=up, uptime_s=uptime_s, stopping=stopping) == reason
+
+
+@pytest.mark.parametrize(
+    ("by_s", "logged"),
+    [
+        pytest.param(-7200.0, [-7200.0], id="set-back"),
+        pytest.param(3600.0, [3600.0], id="set-ahead"),
+        pytest.param(0.5, [], id="adjusted"),
+    ],
+)
+async def test_a_clock_that_is_set_is_logged_once(by_s: float, logged: list[float]) -> None:
+    clock, monotonic = ManualClock(), ManualClock()
+    heartbeat = Heartbeat(SelfMetrics(), now=clock, monotonic=monotonic)
+    with capture_logs() as logs:
+        for step_s in (0.0, by_s, 0.0):
+            clock.now += 1.0 + step_s
+            monotonic.now += 1.0
+            heartbeat.check_clock()
+    assert [line["by_s"] for line in logs if line["event"] == "clock_stepped"] == logged

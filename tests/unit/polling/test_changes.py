@@ -15,7 +15,7 @@ from monitor.avi.image import decode_image
 from monitor.model.image import Image, ImageState, TrackedImage
 from monitor.model.snapshot import Altered, Appeared, ObjectList, Vanished
 from monitor.model.tracked import Event, ProgressMark
-from monitor.polling.changes import diff, fingerprint, follow, make_snapshot
+from monitor.polling.changes import diff, fingerprint, follow, make_snapshot, not_after
 from tests.support.strategies import BOUNDED, FEW, dumps, images
 
 EVENT = Event("Extract", "10.0.0.11", "running", "SYSERR_PENDING", 100.0, None, 5.0)
@@ -125,6 +125,24 @@ def test_an_image_that_did_not_move_keeps_its_mark() -> None:
     assert tracked_object(IMAGE, known, at=1000.0).mark is known
 
 
+@pytest.mark.parametrize(
+    ("mark", "kept"),
+    [
+        pytest.param((900.0, 800.0), (900.0, 800.0), id="the past"),
+        pytest.param((1000.0, 1000.0), (1000.0, 1000.0), id="the present"),
+        pytest.param((8200.0, 800.0), (1000.0, 800.0), id="moved in the future"),
+        pytest.param((8200.0, 8100.0), (1000.0, 1000.0), id="seen in the future"),
+    ],
+)
+def test_no_moment_of_a_mark_is_after_the_present(mark: tuple[float, float], kept: tuple[float, float]) -> None:
+    assert not_after(ProgressMark(b"any", *mark), 1000.0) == ProgressMark(b"any", *kept)
+
+
+def test_a_mark_without_moments_in_the_future_is_the_same_object() -> None:
+    mark = ProgressMark(b"any", 900.0, 800.0)
+    assert not_after(mark, 1000.0) is mark
+
+
 def test_a_tracked_object_holds_the_image_as_it_was_read() -> None:
     assert tracked_object(IMAGE).object is IMAGE
 
@@ -171,6 +189,7 @@ def test_detail_never_ends_of_an_image_that_is(state: ImageState) -> None:
         ),
         pytest.param(Image(uuid="u1", state="unknown", last_modified_at=30.0), 3630.0, id="else it was modified"),
         pytest.param(Image(uuid="u1", state="unknown"), 4600.0, id="else we saw it first"),
+        pytest.param(Image(uuid="u1", state="completed", ended_at=9e9), 4600.0, id="now, if it ended in the future"),
     ],
 )
 def test_detail_ends_an_hour_after(image: Image, until: float) -> None:

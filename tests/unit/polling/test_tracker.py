@@ -11,6 +11,7 @@ from monitor.config.settings import Events
 from monitor.metrics.family import DETAIL
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.model.snapshot import ObjectList
+from monitor.model.tracked import ProgressMark
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
 from monitor.polling.resources import FAMILIES
@@ -271,6 +272,50 @@ async def test_an_upload_stalls_without_a_changed_byte() -> None:
         clock.now += 600.0
         after = await wait_until(fleet, lambda entry: entry.objects("image")["image-1"].standing == "stalled")
         assert exposition_of(after).count("avi_image_") == exposition_of(before).count("avi_image_")
+
+
+async def test_an_upload_stalls_in_time_though_the_clock_was_set_back() -> None:
+    clock, marks = ManualClock(), KeptMarks()
+    active = image_fields(img_state={"state": "IMAGE_FSM_IN_PROGRESS"}, progress=40)
+    async with running_poller(image_list(active), clock=clock, marks=marks) as (fleet, _):
+        await wait_until(fleet, lambda entry: entry.session.up)
+        clock.now -= 7200.0
+        set_back = await wait_until(fleet, lambda entry: entry.objects("image")["image-1"].mark.changed_at <= clock.now)
+        line = 'avi_image_progress_changed_timestamp_seconds{controller="dc1",image_uuid="image-1"} 992800.0'
+        assert line in exposition_of(set_back)
+        assert marks.marks["image"]["image-1"].first_seen_at == clock.now
+        clock.now += 600.0
+        await wait_until(fleet, lambda entry: entry.objects("image")["image-1"].standing == "stalled")
+
+
+async def test_a_kept_moment_in_the_future_is_the_present_one() -> None:
+    clock, marks = ManualClock(), KeptMarks()
+    active = image_fields(img_state={"state": "IMAGE_FSM_IN_PROGRESS"}, progress=40)
+    async with running_poller(image_list(active), clock=clock, marks=marks) as (fleet, _):
+        await wait_until(fleet, lambda entry: entry.session.up)
+    future = marks.marks["image"]["image-1"]
+    clock.now -= 7200.0
+    async with running_poller(image_list(active), clock=clock, marks=marks) as (fleet, _):
+        entry = await wait_until(fleet, lambda entry: entry.session.up)
+    known = entry.objects("image")["image-1"].mark
+    assert known == ProgressMark(future.fingerprint, changed_at=clock.now, first_seen_at=clock.now)
+
+
+async def test_an_upload_that_began_in_the_future_is_measured_anew() -> None:
+    history, clock = NoHistory(), TickingClock()
+    steps = [upload_at(percent) for percent in range(0, 50, 10)]
+    async with running_poller(*steps, clock=clock, history=history) as (fleet, source):
+        await wait_until(fleet, lambda entry: entry.session.polls == len(steps))
+        clock.now -= 7200.0
+        source.answers[:] = [upload_at(60)]
+        entry = await wait_until(fleet, lambda entry: entry.objects("image")["image-1"].object.progress_ratio == 0.6)
+        progress = entry.objects("image")["image-1"].progress
+        assert progress
+        assert (progress.done, progress.eta) == (0.6, None)
+        assert progress.since < clock.now
+        source.answers[:] = [upload_at(100, "COMPLETED")]
+        await wait_until(fleet, lambda entry: not entry.objects("image")["image-1"].object.active)
+    assert [upload.took_s for _, upload in history.recorded] == [None]
 
 
 async def test_acknowledging_a_failed_image_changes_its_standing_at_once() -> None:
