@@ -156,6 +156,7 @@ class Controllers:
             if name not in kept:
                 self._managed[name] = await self._open(controller, config, outdated.get(name))
         self._remove(outdated.keys() - wanted.keys())
+        self._store.keep_only(wanted)
         self._managed = {name: self._managed[name] for name in wanted}
         self.targets |= {
             name: self._write_target(managed) for name, managed in self._managed.items() if name not in kept

@@ -7,7 +7,7 @@ read-only, gone, opened by another daemon) is logged once and retried; memory an
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from monitor.model.errors import StoreError
@@ -23,8 +23,8 @@ class Store:
     """
     One database by URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (memory), ``postgresql://…``.
 
-    ``now``: Unix seconds, for the outcomes that the store itself has to write. ``on_audit_failure``,
-    ``on_annotations_read``: see `AuditLog`.
+    ``now``: Unix seconds, for the outcomes that the store itself has to write, and to recognize moments in the future.
+    ``on_audit_failure``, ``on_annotations_read``: see `AuditLog`.
     """
 
     def __init__(
@@ -39,11 +39,16 @@ class Store:
     ) -> None:
         self.database = Database(url, busy_timeout_ms=busy_timeout_ms, limit_s=limit_s)
         self.name = self.database.name
-        self.marks = ProgressMarks(self.database)
-        self.upload_history = UploadHistory(self.database)
+        self.marks = ProgressMarks(self.database, now=now)
+        self.upload_history = UploadHistory(self.database, now=now)
         self.audit_log = AuditLog(
             self.database, now=now, on_failure=on_audit_failure, on_annotations_read=on_annotations_read
         )
+
+    def keep_only(self, controllers: Collection[str]) -> None:
+        """Forget progress marks and completed uploads of all other controllers; annotations and the audit stay."""
+        self.marks.keep_only(controllers)
+        self.upload_history.keep_only(controllers)
 
     @property
     def up(self) -> bool:

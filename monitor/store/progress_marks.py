@@ -1,31 +1,46 @@
-"""Progress marks: kept in memory for the trackers, and written behind."""
+"""
+Progress marks: kept in memory for the trackers, and written behind.
 
-from collections.abc import Mapping
+Their number is bounded by what the Controllers list at present, and those of a controller end with it, also while the
+database is down: what is to be written is not kept, but follows from the marks and from what the database has.
+"""
 
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+import structlog
 from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.model.tracked import ProgressMark
+from monitor.polling.changes import not_after
 from monitor.store.database import Database
 from monitor.store.tables import is_storable, progress_marks
-from monitor.store.write_behind import writing
 
 _KEYS_PER_TRANSACTION = 5_000  # each of which must end in time
 _ROWS_PER_STATEMENT = 200  # SQLite takes no more than 999 variables in its oldest builds
+_TOLERANCE_S = 1.0  # a clock that is adjusted may go back a little
 
 Group = tuple[str, str]
 """(controller, resource)."""
 Key = tuple[str, str, str]
 """(controller, resource, object uuid)."""
 
+log = structlog.get_logger()
+
 
 class ProgressMarks:
     """The marks of all objects of all controllers. What is in memory wins over what the database has."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, now: Callable[[], float]) -> None:
         self._database = database
+        self._now = now
         self._marks: dict[Group, Mapping[str, ProgressMark]] = {}
-        self._unwritten: set[Key] = set()
+        self._stored: dict[Group, dict[str, ProgressMark]] = {}
+        """What the database has, as far as it is known."""
+        self._dirty: set[Group] = set()
+        """The groups in which memory and database may differ."""
+        self._controllers: frozenset[str] | None = None
+        """Those to keep the marks of; None: all."""
         self._synced = False
 
     def of(self, controller: str, resource: str) -> Mapping[str, ProgressMark]:
@@ -34,10 +49,16 @@ class ProgressMarks:
 
     def set(self, controller: str, resource: str, marks: Mapping[str, ProgressMark]) -> None:
         """Replace the marks of this kind of object of the controller; they are written at the next flush."""
-        before = self.of(controller, resource)
-        self._marks[controller, resource] = marks
-        changed = {uuid for uuid in before.keys() | marks.keys() if before.get(uuid) != marks.get(uuid)}
-        self._unwritten.update((controller, resource, uuid) for uuid in changed)
+        if marks != self.of(controller, resource):
+            self._marks[controller, resource] = marks
+            self._dirty.add((controller, resource))
+
+    def keep_only(self, controllers: Collection[str]) -> None:
+        """Forget the marks of all other controllers; the database does at the next flush."""
+        self._controllers = frozenset(controllers)
+        for group in [group for group in self._marks if group[0] not in self._controllers]:
+            del self._marks[group]
+            self._dirty.add(group)
 
     def mark_unsynced(self) -> None:
         """Compare with the database at the next flush: it may be another one now."""
@@ -51,35 +72,66 @@ class ProgressMarks:
         """
         if not self._synced:
             await self._read()
-        changed = sorted(key for key in self._unwritten if is_storable(key[2]))  # a Controller may say anything
-        for start in range(0, len(changed), _KEYS_PER_TRANSACTION):
-            keys = changed[start : start + _KEYS_PER_TRANSACTION]
-            async with writing(self._database, self._unwritten, keys) as connection:
-                await self._write(connection, keys)
+        groups = frozenset(self._dirty)
+        self._dirty -= groups
+        try:
+            changed = dict(sorted(each for group in groups for each in self._changes_of(group)))
+            keys = list(changed)
+            for start in range(0, len(keys), _KEYS_PER_TRANSACTION):
+                await self._write({key: changed[key] for key in keys[start : start + _KEYS_PER_TRANSACTION]})
+        except BaseException:  # cancelled, too: the last flush of the daemon comes after that
+            self._dirty |= groups
+            raise
+
+    def _changes_of(self, group: Group) -> Iterator[tuple[Key, ProgressMark | None]]:
+        """What is to be written of a group; None: the database is to forget the mark."""
+        stored, marks = self._stored.get(group, {}), self.of(*group)
+        for uuid in stored.keys() | marks.keys():
+            if stored.get(uuid) != marks.get(uuid) and is_storable(uuid):  # a Controller may say anything
+                yield (*group, uuid), marks.get(uuid)
 
     async def _read(self) -> None:
         """Learn what the database alone has; what it lacks or has otherwise is to be written."""
         async with self._database.transaction() as connection:
             rows = (await connection.execute(select(progress_marks))).all()
-        stored: dict[Group, dict[str, ProgressMark]] = {}
+        now = self._now()
+        self._stored = {}
         for row in rows:
             mark = ProgressMark(row.fingerprint, row.changed_at, row.first_seen_at)
-            stored.setdefault((row.controller, row.resource), {})[row.object_uuid] = mark
-        for group, known in self._marks.items():
-            theirs = stored.get(group, {})
-            self._unwritten.update((*group, uuid) for uuid, mark in known.items() if theirs.get(uuid) != mark)
-        self._marks |= {group: {**theirs, **self.of(*group)} for group, theirs in stored.items()}
+            self._stored.setdefault((row.controller, row.resource), {})[row.object_uuid] = mark
+        for group, stored in self._stored.items():
+            if self._controllers is None or group[0] in self._controllers:
+                theirs = {uuid: not_after(mark, now) for uuid, mark in stored.items()}
+                self._marks[group] = {**theirs, **self.of(*group)}
+        self._dirty.update(self._stored, self._marks)
+        _log_future(max((row.changed_at for row in rows), default=now) - now)
         self._synced = True
 
-    async def _write(self, connection: AsyncConnection, keys: list[Key]) -> None:
+    async def _write(self, changed: Mapping[Key, ProgressMark | None]) -> None:
+        """Write these in one transaction."""
         columns = progress_marks.c
         key = tuple_(columns.controller, columns.resource, columns.object_uuid)
-        for start in range(0, len(keys), _ROWS_PER_STATEMENT):
-            batch = keys[start : start + _ROWS_PER_STATEMENT]
-            await connection.execute(delete(progress_marks).where(key.in_(batch)))
-            rows = [_row(each, mark) for each in batch if (mark := self.of(each[0], each[1]).get(each[2])) is not None]
-            if rows:
-                await connection.execute(insert(progress_marks), rows)
+        keys = list(changed)
+        async with self._database.transaction() as connection:
+            for start in range(0, len(keys), _ROWS_PER_STATEMENT):
+                batch = keys[start : start + _ROWS_PER_STATEMENT]
+                await connection.execute(delete(progress_marks).where(key.in_(batch)))
+                await _insert(connection, [_row(each, mark) for each in batch if (mark := changed[each]) is not None])
+        for (controller, resource, uuid), mark in changed.items():
+            stored = self._stored.setdefault((controller, resource), {})
+            stored.pop(uuid, None)
+            if mark is not None:
+                stored[uuid] = mark
+
+
+async def _insert(connection: AsyncConnection, rows: list[dict[str, object]]) -> None:
+    if rows:
+        await connection.execute(insert(progress_marks), rows)
+
+
+def _log_future(ahead_s: float) -> None:
+    if ahead_s > _TOLERANCE_S:
+        log.warning("clock_stepped", by_s=-round(ahead_s, 1), cause="the database has later moments than now")
 
 
 def _row(key: Key, mark: ProgressMark) -> dict[str, object]:

@@ -27,6 +27,7 @@ from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simula
 from tests.support.conformance import require_conformance
 from tests.support.daemons import QUICK, QUICK_RELOAD, exposition, failed, polled, samples, scrape, until, watching
 from tests.support.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
+from tests.support.stores import opened
 
 Settings = dict[str, Any]
 RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
@@ -100,6 +101,15 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 def counters(controller: SimulatedController) -> tuple[int, int, int]:
     """What a Controller has seen of the daemon."""
     return controller.logins, controller.logouts, len(controller.requests)
+
+
+async def test_what_is_kept_of_the_images_of_a_controller_is_forgotten_with_it(tmp_path: Path) -> None:
+    async with sited(tmp_path) as site:
+        site.edit(only("dc1"))
+        await site.reload()
+    async with opened(f"sqlite:///{tmp_path}/state.db") as store:
+        assert len(store.marks.of("dc1", "image")) == 2
+        assert not store.marks.of("dc2", "image")
 
 
 async def test_a_controller_is_added_and_another_removed_and_the_third_notices_nothing(site: Site) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,65 @@ async def test_marks_that_were_set_before_the_database_opened_replace_those_in_i
     await late.flush()
     await late.close()
     assert await kept(database_url) == {"image-1": LATE, "image-2": EARLY}
+
+
+async def test_moments_in_the_future_are_the_present_ones_when_they_are_read_and_the_log_says_so(
+    database_url: str,
+) -> None:
+    ahead = ProgressMark(b"a" * 16, changed_at=NOW + 7200.0, first_seen_at=NOW + 7100.0)
+    async with opened(database_url) as store:
+        store.marks.set("dc1", "image", {"image-1": ahead, "image-2": EARLY})
+        await store.flush()
+    with capture_logs() as logs:
+        async with opened(database_url) as store:
+            marks = dict(store.marks.of("dc1", "image"))
+            await store.flush()
+    assert marks == {"image-1": ProgressMark(b"a" * 16, NOW, NOW), "image-2": EARLY}
+    assert [(line["event"], line["by_s"]) for line in logs] == [("clock_stepped", -7200.0)]
+    with capture_logs() as logs:
+        assert await kept(database_url) == marks
+    assert not logs
+
+
+async def test_the_marks_of_a_controller_are_forgotten_with_it(database_url: str) -> None:
+    async with opened(database_url) as store:
+        for controller in ("dc1", "dc2"):
+            store.marks.set(controller, "image", {"image-1": EARLY})
+        await store.flush()
+        store.keep_only({"dc1"})
+        assert not store.marks.of("dc2", "image")
+        await store.flush()
+    assert await kept(database_url, "dc1") == {"image-1": EARLY}
+    assert not await kept(database_url, "dc2")
+
+
+async def test_the_marks_of_a_controller_that_was_removed_while_the_daemon_was_down_are_forgotten(
+    database_url: str,
+) -> None:
+    async with opened(database_url) as store:
+        for controller in ("dc1", "dc2"):
+            store.marks.set(controller, "image", {"image-1": EARLY})
+        await store.flush()
+    async with closing(Store(database_url)) as late:
+        late.keep_only({"dc1"})
+        await late.open()
+        assert not late.marks.of("dc2", "image")
+        await late.flush()
+    assert await kept(database_url, "dc1") == {"image-1": EARLY}
+    assert not await kept(database_url, "dc2")
+
+
+async def test_marks_that_come_and_go_while_the_database_is_down_are_not_kept() -> None:
+    marks = Store("sqlite://").marks
+    in_use: list[int] = []
+    tracemalloc.start()
+    try:
+        for poll in range(100):
+            marks.set("dc1", "image", {f"image-{poll}-{number}": EARLY for number in range(1_000)})
+            in_use.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert in_use[-1] < 2 * in_use[4]
 
 
 async def test_a_flush_that_is_cancelled_leaves_nothing_unwritten(database_url: str) -> None:
