@@ -29,6 +29,7 @@ FLUSH_INTERVAL_S: Final = 0.2  # changes within it are sent together, to save wr
 MAX_READERS: Final = 1000
 MAX_BUFFERED_EVENTS: Final = 4096
 MAX_BUFFERED_BYTES: Final = 4 * 1024 * 1024  # of text; the compressed copies take about as much again
+_MAX_BUNDLED_BYTES: Final = 2 * MAX_BUFFERED_BYTES  # readers behind each other share these; numbers come from anywhere
 _WAKE_BATCH: Final = 32  # readers; each blocks the event loop for about 50 us
 
 
@@ -69,7 +70,7 @@ class EventStream:
         self._sent: dict[str, Seen] = {}
         """What readers that have received all events know of each controller."""
         self._bundles: dict[tuple[int, frozenset[str] | None], Bundle] = {}
-        """Cache of `events_after`, until the next event."""
+        """Cache of `events_after`, until the next event; the oldest is dropped beyond `_MAX_BUNDLED_BYTES` of text."""
         self._states: dict[str, tuple[Seen, Piece]] = {}
         """Cache of `_state_of`."""
         self._dirty: dict[str, None] = dict.fromkeys(fleet.entries)
@@ -148,7 +149,14 @@ class EventStream:
             newer = islice(reversed(self._events), self.number - number)
             pieces = [event.piece for event in newer if controllers is None or event.controller in controllers]
             bundle = self._bundles[number, controllers] = Bundle(pieces[::-1])
+            self._drop_bundles()
         return bundle
+
+    def _drop_bundles(self) -> None:
+        """Drop the oldest bundles beyond the limit, but not the newest: a client may ask for any number."""
+        size = sum(len(bundle.text) for bundle in self._bundles.values())
+        while size > _MAX_BUNDLED_BYTES and len(self._bundles) > 1:
+            size -= len(self._bundles.pop(next(iter(self._bundles))).text)
 
     async def full_state(self, controllers: frozenset[str] | None) -> tuple[int, list[Piece]]:
         """
