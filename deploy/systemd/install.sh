@@ -22,4 +22,4 @@ systemctl try-restart "$unit.service"
 
 "$target/bin/$unit" --version
 echo "Next: edit $etc/config.yml, put each password into $etc/secrets/NAME.password (mode 0600), then"
-echo "  systemctl enable --now $unit.service     (and $unit.socket, for restarts that refuse nobody)"
+echo "  systemctl enable --now $unit.service     (and $unit.socket, for restarts that refuse no connection)"

@@ -301,6 +301,13 @@ def test_the_scrape_config_is_yaml_for_the_default_address() -> None:
     assert job["static_configs"] == [{"targets": ["127.0.0.1:9972"]}]
 
 
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "docs", "deploy"])
+def test_the_documentation_names_the_actor(path: str) -> None:
+    pages = [page for page in (ROOT / path, *(ROOT / path).rglob("*")) if page.is_file()]
+    found = {page: re.findall(r"(?i)\b(?:who|any|some|every|no)(?:ever|body)\b", page.read_text()) for page in pages}
+    assert {page: words for page, words in found.items() if words} == {}
+
+
 def test_every_scrape_config_that_is_shipped_or_documented_honors_our_labels() -> None:
     texts = [path.read_text() for path in (ROOT / "deploy").rglob("*.y*ml")]
     pages = (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md"))

@@ -89,7 +89,7 @@ echo "$(value ActiveState), status $(value ExecMainStatus), restarts $(value NRe
 test "$(value ActiveState)/$(value ExecMainStatus)" = failed/2 || fail "not refused with 2"
 cp /try/good.yml $etc/config.yml
 
-echo "== stop, with somebody waiting at the socket"
+echo "== stop, with a client waiting at the socket"
 systemctl start $unit.service || fail "start again"
 eventually 'value StatusText | grep -q "^5/5 controllers up"'
 curl --silent --fail --max-time 20 --output /dev/null http://127.0.0.1:9972/metrics
@@ -98,6 +98,6 @@ echo "$(value ActiveState), result $(value Result), status $(value ExecMainStatu
 test "$(value ActiveState)/$(value Result)/$(value ExecMainStatus)" = inactive/success/0 || fail "not stopped cleanly"
 journalctl --no-pager --output cat --unit $unit.service | grep -E '"(stopping|stopped)"' | tail -n 2
 curl --silent --fail --max-time 20 --output /dev/null http://127.0.0.1:9972/-/healthy || fail "the socket did not start it"
-echo "and started by the first who asks: $(value ActiveState)"
+echo "and started by the first request: $(value ActiveState)"
 systemctl stop $unit.socket $unit.service
 echo "all as it should be"
