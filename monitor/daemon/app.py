@@ -31,6 +31,7 @@ from monitor.web.app import error_response, make_app
 from monitor.web.auth.authenticator import Authenticator
 from monitor.web.connections import Runner
 from monitor.web.context import Context, Limits
+from monitor.web.scrape_bodies import ScrapeBodies
 from monitor.web.server import Listener
 from monitor.web.stream.feed import EventStream
 
@@ -129,7 +130,6 @@ async def running(
     )
     context = Context(
         fleet=fleet,
-        resources=tuple(resources),
         self_metrics=self_metrics,
         authenticator=authenticator,
         audit_log=store.audit_log,
@@ -138,6 +138,7 @@ async def running(
         reload=reloader.reload,
         not_healthy=why_stalled,
         event_stream=event_stream,
+        scrape_bodies=ScrapeBodies(fleet, resources),
         limits=limits,
         now=now,
         not_ready=lambda: not_ready_reason(

@@ -106,18 +106,21 @@ def join_by_family(families: Sequence[AnyFamily], objects: Iterable[RenderedObje
     return map(b"".join, zip(*rows, strict=True)) if rows else iter((b"",) * len(families))
 
 
-def render_health(families: Sequence[Family[H]], identity: Sequence[str], health: H) -> Iterator[bytes]:
+def render_health(families: Sequence[Family[H]], identity: Sequence[str], health: H) -> tuple[bytes, ...]:
     """Return the text of each family of one health struct. ``identity``: the label values, not escaped."""
     escaped = tuple(map(escape, identity))
-    return (family.render(escaped, health) for family in families)
+    return tuple([family.render(escaped, health) for family in families])
 
 
 def render_changes(
-    families: Sequence[Family[H]], identity: Sequence[str], before: H, health: H
-) -> Iterator[bytes | None]:
-    """As `render_health`, but None for a family whose text is the same as for ``before``."""
+    families: Sequence[Family[H]], identity: Sequence[str], before: tuple[H, Sequence[bytes]], health: H
+) -> tuple[bytes, ...]:
+    """As `render_health`. ``before``: a health and its texts, which stay where a family shows the same of both."""
     escaped = tuple(map(escape, identity))
-    return (
-        None if family.depends_on(health) == family.depends_on(before) else family.render(escaped, health)
-        for family in families
+    old, texts = before
+    return tuple(
+        [
+            text if family.depends_on(health) == family.depends_on(old) else family.render(escaped, health)
+            for family, text in zip(families, texts, strict=True)
+        ]
     )

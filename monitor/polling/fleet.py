@@ -10,7 +10,6 @@ from typing import Generic
 
 import msgspec
 
-from monitor.metrics.pieces import Piece
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.snapshot import Change, Snapshot
 from monitor.model.tracked import T_co, Tracked, TrackedObject
@@ -26,8 +25,8 @@ class Collection(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
 
     snapshot: Snapshot[T_co]
     health: ReadHealth
-    pieces: tuple[Piece, ...]
-    health_pieces: tuple[Piece, ...]
+    pieces: tuple[bytes, ...]
+    health_pieces: tuple[bytes, ...]
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -37,13 +36,13 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     session: SessionHealth
     collections: Mapping[str, Collection[Tracked]]
     """By name of the resource, in the order of `RESOURCES`."""
-    pieces: tuple[Piece, ...]
+    pieces: tuple[bytes, ...]
 
     def objects(self, resource: str) -> Mapping[str, TrackedObject[Tracked]]:
         """Return the objects of one resource by uuid, stale ones, too."""
         return self.collections[resource].snapshot.objects
 
-    def columns(self) -> Iterator[Piece]:
+    def columns(self) -> Iterator[bytes]:
         """Return the pieces of this controller in the order of `scrape_columns`."""
         collections = self.collections.values()
         for collection in collections:
@@ -65,16 +64,20 @@ class Fleet:
         self._listeners: tuple[Listener, ...] = ()
         self.entries: Mapping[str, Entry] = MappingProxyType(self._entries)
         """A live view: copy what you need of it before you await anything."""
+        self.publications = 0
+        """How many publications and removals there were."""
 
     def publish(self, entry: Entry, changes: tuple[Change, ...] = ()) -> None:
         """Replace the entry of a controller, and call the listeners."""
         self._entries[entry.name] = entry
+        self.publications += 1
         for listener in self._listeners:
             listener(entry.name, entry, changes)
 
     def remove(self, name: str) -> None:
         """Drop the entry of a controller, and call the listeners."""
         del self._entries[name]
+        self.publications += 1
         for listener in self._listeners:
             listener(name, None, ())
 

@@ -5,7 +5,6 @@ from msgspec.structs import replace
 from monitor.avi.client import Link
 from monitor.metrics import render
 from monitor.metrics.controller import SESSION_FAMILIES
-from monitor.metrics.pieces import update_pieces
 from monitor.model.health import SessionHealth
 
 
@@ -15,7 +14,7 @@ class Session:
     def __init__(self, controller: str, health: SessionHealth) -> None:
         self._controller = controller
         self.health = health
-        self.pieces = update_pieces((), render.render_health(SESSION_FAMILIES, (controller,), health))
+        self.pieces = render.render_health(SESSION_FAMILIES, (controller,), health)
 
     def update(self, health: SessionHealth, link: Link) -> None:
         """Set the health, complete it with what the client knows of the Controller, and update the pieces."""
@@ -26,5 +25,5 @@ class Session:
             logins=link.logins,
             certificate_expires_at=link.certificate_expires_at,
         )
-        texts = render.render_changes(SESSION_FAMILIES, (self._controller,), self.health, health)
-        self.health, self.pieces = health, update_pieces(self.pieces, texts)
+        before = self.health, self.pieces
+        self.health, self.pieces = health, render.render_changes(SESSION_FAMILIES, (self._controller,), before, health)

@@ -19,7 +19,6 @@ from monitor.config.settings import Events
 from monitor.metrics import render
 from monitor.metrics.controller import READ_FAMILIES
 from monitor.metrics.family import DETAIL, NODE, Subject
-from monitor.metrics.pieces import EMPTY, Piece, update_piece, update_pieces
 from monitor.model.errors import BadImage, Reason
 from monitor.model.health import ReadHealth
 from monitor.model.snapshot import Change, ObjectList, Snapshot
@@ -82,12 +81,12 @@ class Tracker(Generic[T]):
         """Whether `replace_object` was called since the list that is being read was requested."""
         self._render_all = known is not None
         """Whether the next read renders all objects, unchanged ones, too."""
-        self._no_pieces = (EMPTY,) * len(resource.families)
+        self._no_pieces = (b"",) * len(resource.families)
         health = known.health if known else ReadHealth()
         texts = render.render_health(READ_FAMILIES, self._identity, health)
         snapshot: Snapshot[T] = known.snapshot if known else Snapshot()
         pieces = known.pieces if known else self._no_pieces
-        self.collection = Collection(snapshot, health, pieces, update_pieces((), texts))
+        self.collection = Collection(snapshot, health, pieces, texts)
 
     @property
     def active(self) -> bool:
@@ -273,16 +272,16 @@ class Tracker(Generic[T]):
         stalled_after_s = self._settings.stalled_after_s
         return standing_of(tracked, mark, annotations, at=at, stalled_after_s=stalled_after_s)
 
-    async def _make_pieces(self, snapshot: Snapshot[T]) -> tuple[Piece, ...]:
+    async def _make_pieces(self, snapshot: Snapshot[T]) -> tuple[bytes, ...]:
         """Join the exposition text of the objects, within the controller's budget."""
         texts, dropped = self._join_objects(snapshot)
         dropped += sum(tracked.rendered.dropped for tracked in snapshot.objects.values())
         if dropped and not self._series_dropped:
             self._log.warning("series_dropped", resource=self.resource.name, series=dropped)
         self._series_dropped = dropped
-        pieces: list[Piece] = []
-        for known, text in zip(self.collection.pieces, texts, strict=True):
-            pieces.append(update_piece(known, text))
+        pieces: list[bytes] = []
+        for text in texts:
+            pieces.append(text)
             await self._yield_to_loop()
         return tuple(pieces)
 
@@ -291,7 +290,7 @@ class Tracker(Generic[T]):
         pieces = self.collection.pieces
         if not self.collection.health.stale:
             texts, _ = self._join_objects(snapshot)
-            pieces = update_pieces(pieces, texts)
+            pieces = tuple(texts)
         self.collection = replace(self.collection, snapshot=snapshot, pieces=pieces)
 
     def _join_objects(self, snapshot: Snapshot[T]) -> tuple[Iterator[bytes], int]:
@@ -309,8 +308,8 @@ class Tracker(Generic[T]):
 
     def _set_health(self, health: ReadHealth) -> None:
         before = self.collection
-        texts = render.render_changes(READ_FAMILIES, self._identity, before.health, health)
-        pieces = update_pieces(before.health_pieces, texts)
+        texts = before.health, before.health_pieces
+        pieces = render.render_changes(READ_FAMILIES, self._identity, texts, health)
         self.collection = replace(before, health=health, health_pieces=pieces)
 
     async def _yield_to_loop(self) -> None:

@@ -10,8 +10,8 @@ from monitor.metrics.self_metrics import SelfMetrics
 from monitor.patching.patcher import Patcher
 from monitor.patching.request import AuditReader
 from monitor.polling.fleet import Fleet
-from monitor.polling.resources import AnyResource
 from monitor.web.auth.authenticator import Authenticator, Caller
+from monitor.web.scrape_bodies import ScrapeBodies
 from monitor.web.stream.feed import MAX_BUFFERED_EVENTS, MAX_READERS, EventStream
 
 
@@ -34,13 +34,12 @@ class Context(Struct, frozen=True, kw_only=True):
     """``now``: Unix seconds."""
 
     fleet: Fleet
-    resources: tuple[AnyResource, ...]
-    """The kinds of object that are polled."""
     self_metrics: SelfMetrics
     authenticator: Authenticator
     audit_log: AuditReader
     patcher: Patcher
     event_stream: EventStream
+    scrape_bodies: ScrapeBodies
     tenants: Mapping[str, str]
     """The tenant that is watched, by controller; `*`: all tenants."""
     reload: Callable[[], Awaitable[Difference]]

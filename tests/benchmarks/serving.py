@@ -12,7 +12,6 @@ from aiohttp import web
 from monitor.config.settings import Events, Log, Poll
 from monitor.config.types import Config, Difference
 from monitor.metrics import exposition
-from monitor.metrics.pieces import Piece, piece
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Fleet
@@ -21,6 +20,7 @@ from monitor.store import Store
 from monitor.web.app import make_app
 from monitor.web.auth.authenticator import Authenticator
 from monitor.web.context import Context
+from monitor.web.scrape_bodies import ScrapeBodies
 from monitor.web.stream.feed import EventStream
 from tests.benchmarks.children import child, cpu_s
 from tests.benchmarks.measure import Row, Scale, in_turn, spoken
@@ -93,7 +93,7 @@ async def _serve_both(pipe: Connection, series: int) -> None:
     """Our site on one port; on the other the same bytes, ready, and what this process cost so far."""
     fleet, own = await fleet_of(series), SelfMetrics()
     ours = await listen(make_app(context_of(fleet, own)))
-    theirs = await listen(_static([*pieces_of(fleet), piece(own.render(openmetrics=False))]))
+    theirs = await listen(_static([*pieces_of(fleet), own.render(openmetrics=False)]))
     pipe.send((f"{image_series(fleet):,} image series", ours, theirs))
     await asyncio.Event().wait()
 
@@ -113,11 +113,11 @@ def context_of(fleet: Fleet, own: SelfMetrics) -> Context:
     )
     return Context(
         fleet=fleet,
-        resources=RESOURCES,
         self_metrics=own,
         authenticator=Authenticator(config, own, clock=time.monotonic),
         audit_log=audit_log,
         event_stream=EventStream(fleet, now=time.time),
+        scrape_bodies=ScrapeBodies(fleet, RESOURCES),
         now=time.time,
         patcher=Patcher(fleet, audit_log, {}, now=time.time, on_outcome=own.patched),
         tenants={},
@@ -131,8 +131,9 @@ async def _no_reload() -> Difference:
     raise NotImplementedError
 
 
-def _static(pieces: list[Piece]) -> web.Application:
-    identity, gzipped = (b"".join(make(pieces)[1]) for make in (exposition.identity, exposition.gzipped))
+def _static(pieces: list[bytes]) -> web.Application:
+    identity = b"".join(pieces)
+    gzipped = b"".join(exposition.gzip_member(exposition.compress(pieces), b""))
 
     async def as_it_is(_request: web.Request) -> web.Response:
         return web.Response(body=identity, content_type="text/plain")

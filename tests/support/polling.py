@@ -13,7 +13,6 @@ from monitor.avi.client import Link
 from monitor.avi.paging import assemble, decode_page
 from monitor.config.settings import Events, Poll
 from monitor.metrics.controller import READ_FAMILIES
-from monitor.metrics.pieces import EMPTY
 from monitor.model.errors import PollError
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.snapshot import ObjectList, Snapshot
@@ -130,8 +129,8 @@ def entry_of(
 ) -> Entry:
     """Make the entry of a controller with these images, without exposition text."""
     snapshot = Snapshot(object_list=object_list, objects=images or {})
-    pieces = (EMPTY,) * len(IMAGE.families)
-    return Entry(name, session, {"image": Collection(snapshot, read, pieces, (EMPTY,) * len(READ_FAMILIES))}, ())
+    pieces = (b"",) * len(IMAGE.families)
+    return Entry(name, session, {"image": Collection(snapshot, read, pieces, (b"",) * len(READ_FAMILIES))}, ())
 
 
 def linked() -> Link:
@@ -230,7 +229,7 @@ async def wait_until(fleet: Fleet, condition: Callable[[Entry], bool]) -> Entry:
 
 def exposition_of(entry: Entry) -> str:
     """Join the pieces of an entry; the order is that of a scrape."""
-    return b"".join(piece.text for piece in entry.columns()).decode()
+    return b"".join(entry.columns()).decode()
 
 
 @asynccontextmanager

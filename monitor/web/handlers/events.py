@@ -8,10 +8,11 @@ from contextlib import suppress
 from aiohttp import hdrs, web
 
 from monitor.metrics import exposition
-from monitor.metrics.pieces import CHUNK, Bundle, Gzip, Piece, chunks, piece
+from monitor.metrics.exposition import CHUNK, chunks
 from monitor.web.auth.throttle import source_of
 from monitor.web.context import CALLER, CONTEXT, RESPONSE_STARTED_AT
 from monitor.web.problems import Problem
+from monitor.web.stream.pieces import Bundle, Gzip, Piece, piece
 
 _HEARTBEAT = piece(b": \n\n")
 _RETRY_AFTER_S = "5"

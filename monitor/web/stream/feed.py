@@ -18,12 +18,12 @@ import msgspec
 from msgspec import Struct
 
 from monitor import __version__
-from monitor.metrics.pieces import Bundle, Piece, piece
 from monitor.model.snapshot import Change
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.web.stream import messages
 from monitor.web.stream.messages import ChangeMessage, Part, Seen
+from monitor.web.stream.pieces import Bundle, Piece, piece
 
 FLUSH_INTERVAL_S: Final = 0.2  # changes within it are sent together, to save writes; too short to notice
 MAX_READERS: Final = 1000

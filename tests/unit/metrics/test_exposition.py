@@ -1,4 +1,4 @@
-"""Pieces put together: order, chunks, one gzip stream, and which format and encoding a scraper gets."""
+"""Pieces put together: order, chunks, one gzip member, and which format and encoding a scraper gets."""
 
 import gzip
 import subprocess
@@ -11,100 +11,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.metrics.exposition import OPENMETRICS, TEXT, gzipped, identity, in_order, wants_gzip, wants_openmetrics
-from monitor.metrics.pieces import CHUNK, EMPTY, Bundle, Gzip, Piece, piece, update_pieces
+from monitor.metrics.exposition import (
+    CHUNK,
+    OPENMETRICS,
+    SLICE,
+    TEXT,
+    chunks,
+    compress,
+    gzip_member,
+    in_order,
+    wants_gzip,
+    wants_openmetrics,
+)
 from tests.support.strategies import BOUNDED
 
-SIZES = (0, 1, 2, 199, 200, 201, 4096, 32767, 32768, 32769, 65535, 65536, 65537, 200_000)
-"""Around the smallest piece that is compressed, the smallest with a checksum of its own, and a chunk."""
+SIZES = (0, 1, 200, 32767, 32768, 32769, SLICE - 1, SLICE, SLICE + 1, 3 * SLICE)
+"""Around a chunk, and around what is compressed at once."""
 
 
 @cache
-def like_lines(size: int) -> Piece:
+def like_lines(size: int) -> bytes:
     """A piece that compresses as metrics do."""
     line = b'avi_image_progress_ratio{controller="c1",image_uuid="image-%06d"} 0.37\n'
-    return piece(b"".join(line % place for place in range(size // 50 + 1))[:size])
+    return b"".join(line % place for place in range(size // 50 + 1))[:size]
 
 
 @cache
-def like_noise(size: int) -> Piece:
+def like_noise(size: int) -> bytes:
     """A piece that does not compress at all."""
-    return piece(Random(size).randbytes(size))
+    return Random(size).randbytes(size)
 
 
 pieces_drawn = st.lists(
-    st.sampled_from(SIZES).flatmap(lambda size: st.sampled_from([like_lines(size), like_noise(size)])), max_size=12
+    st.sampled_from(SIZES).flatmap(lambda size: st.sampled_from([like_lines(size), like_noise(size)])), max_size=6
 )
-
-
-def text_of(pieces: list[Piece]) -> bytes:
-    return b"".join(each.text for each in pieces)
-
-
-# --- pieces
-
-
-def test_an_empty_text_is_the_empty_piece() -> None:
-    assert piece(b"") is EMPTY
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_a_piece_holds_its_text(size: int) -> None:
-    text = Random(size).randbytes(size)
-
-    assert piece(text).text == text
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_a_piece_is_no_larger_than_its_text_and_a_few_bytes(size: int) -> None:
-    assert len(like_noise(size).deflated) <= size + 11 + size // 1_000
-
-
-def test_a_large_piece_is_much_smaller_than_its_text() -> None:
-    assert len(like_lines(65536).deflated) < 65536 / 10
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_a_piece_refers_to_nothing_outside_itself(size: int) -> None:
-    alone = zlib.decompressobj(-zlib.MAX_WBITS)
-
-    assert alone.decompress(like_lines(size).deflated) == like_lines(size).text
-
-
-def test_pieces_with_the_same_texts_are_kept() -> None:
-    before = update_pieces((), [b"a 1\n", b"", b"c 3\n"])
-    after = update_pieces(before, [b"a 1\n", b"", b"c 3\n"])
-
-    assert all(old is new for old, new in zip(before, after, strict=True))
-
-
-def test_only_a_piece_whose_text_changed_is_made_again() -> None:
-    before = update_pieces((), [b"a 1\n", b"b 2\n"])
-    after = update_pieces(before, [b"a 1\n", b"b 3\n"])
-
-    assert (after[0] is before[0], after[1]) == (True, piece(b"b 3\n"))
-
-
-def test_none_instead_of_a_text_keeps_the_piece() -> None:
-    before = update_pieces((), [b"a 1\n", b"b 2\n"])
-    after = update_pieces(before, [None, b"b 3\n"])
-
-    assert (after[0] is before[0], after[1]) == (True, piece(b"b 3\n"))
-
-
-def test_the_first_pieces_are_made() -> None:
-    assert update_pieces((), [b"a 1\n", b""]) == (piece(b"a 1\n"), EMPTY)
 
 
 # --- the order of a scrape
 
-HEADERS = [piece(b"# one\n"), piece(b"# two\n")]
+HEADERS = [b"# one\n", b"# two\n"]
 
 
 def test_a_family_is_its_header_and_then_every_controller() -> None:
-    rows = [[piece(b"one c1\n"), piece(b"two c1\n")], [piece(b"one c2\n"), EMPTY]]
+    rows = [[b"one c1\n", b"two c1\n"], [b"one c2\n", b""]]
 
-    assert text_of(in_order(HEADERS, rows)) == b"# one\none c1\none c2\n# two\ntwo c1\n"
+    assert b"".join(in_order(HEADERS, rows)) == b"# one\none c1\none c2\n# two\ntwo c1\n"
 
 
 def test_without_controllers_there_are_headers() -> None:
@@ -113,111 +64,57 @@ def test_without_controllers_there_are_headers() -> None:
 
 def test_a_controller_with_other_families_is_refused() -> None:
     with pytest.raises(ValueError, match="zip"):
-        in_order(HEADERS, [[EMPTY, EMPTY], [EMPTY]])
+        in_order(HEADERS, [[b"", b""], [b""]])
 
 
 # --- bodies
 
 
-def test_a_body_of_no_piece_is_empty() -> None:
-    length, chunks = identity([])
-
-    assert (length, list(chunks)) == (0, [])
-
-
 def test_small_pieces_go_out_in_one_chunk() -> None:
-    _, chunks = identity([piece(b"a 1\n"), EMPTY, piece(b"b 2\n")])
-
-    assert list(chunks) == [b"a 1\nb 2\n"]
+    assert list(chunks([b"a 1\n", b"", b"b 2\n"])) == [b"a 1\nb 2\n"]
 
 
 def test_many_pieces_go_out_in_chunks_of_about_32_kib() -> None:
-    _, chunks = identity([like_lines(4096)] * 20)
-
-    assert [len(chunk) for chunk in chunks] == [CHUNK, CHUNK, 20 * 4096 - 2 * CHUNK]
+    assert [len(chunk) for chunk in chunks([like_lines(4096)] * 20)] == [CHUNK, CHUNK, 20 * 4096 - 2 * CHUNK]
 
 
 @BOUNDED
 @given(pieces_drawn)
-def test_a_body_is_the_texts_of_its_pieces(pieces: list[Piece]) -> None:
-    _, chunks = identity(pieces)
+def test_chunks_are_the_pieces_and_each_but_the_last_is_full(pieces: list[bytes]) -> None:
+    made = list(chunks(pieces))
 
-    assert b"".join(chunks) == text_of(pieces)
-
-
-@BOUNDED
-@given(pieces_drawn)
-def test_the_length_of_a_body_is_known_in_advance(pieces: list[Piece]) -> None:
-    length, chunks = identity(pieces)
-
-    assert sum(map(len, chunks)) == length
+    assert b"".join(made) == b"".join(pieces)
+    assert all(len(chunk) >= CHUNK for chunk in made[:-1])
 
 
 @BOUNDED
-@given(pieces_drawn)
-def test_every_chunk_but_the_last_is_full(pieces: list[Piece]) -> None:
-    _, chunks = identity(pieces)
-
-    assert all(len(chunk) >= CHUNK for chunk in list(chunks)[:-1])
-
-
-@BOUNDED
-@given(pieces_drawn)
-def test_a_gzip_body_unpacks_to_the_body(pieces: list[Piece]) -> None:
-    _, chunks = gzipped(pieces)
-
-    assert gzip.decompress(b"".join(chunks)) == text_of(pieces)
-
-
-@BOUNDED
-@given(pieces_drawn)
-def test_a_gzip_body_is_one_complete_member(pieces: list[Piece]) -> None:
-    _, chunks = gzipped(pieces)
+@given(pieces_drawn, st.binary(max_size=400))
+def test_a_gzip_body_is_one_complete_member_that_unpacks_to_the_text(pieces: list[bytes], rest: bytes) -> None:
+    body = b"".join(gzip_member(compress(pieces), rest))
     first = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    text = first.decompress(b"".join(chunks))
+    text = first.decompress(body)
 
-    assert (text == text_of(pieces), first.eof, first.unused_data) == (True, True, b"")
-
-
-@BOUNDED
-@given(pieces_drawn)
-def test_the_length_of_a_gzip_body_is_known_in_advance(pieces: list[Piece]) -> None:
-    length, chunks = gzipped(pieces)
-
-    assert sum(map(len, chunks)) == length
+    assert (text == b"".join(pieces) + rest, first.eof, first.unused_data) == (True, True, b"")
+    assert gzip.decompress(body) == text
 
 
 @BOUNDED
-@given(st.lists(st.binary(max_size=400), max_size=20))
-def test_any_small_texts_unpack_to_themselves(texts: list[bytes]) -> None:
-    _, chunks = gzipped([piece(text) for text in texts])
-
-    assert gzip.decompress(b"".join(chunks)) == b"".join(texts)
+@given(st.lists(st.binary(max_size=400), max_size=20), st.binary(max_size=400))
+def test_any_small_texts_unpack_to_themselves(texts: list[bytes], rest: bytes) -> None:
+    assert gzip.decompress(b"".join(gzip_member(compress(texts), rest))) == b"".join(texts) + rest
 
 
-@given(st.lists(st.tuples(st.booleans(), pieces_drawn), max_size=6))
-def test_a_stream_of_pieces_and_bundles_unpacks_to_all_of_them(parts: list[tuple[bool, list[Piece]]]) -> None:
-    stream, body = Gzip(), [Gzip.HEADER]
-    for together, pieces in parts:
-        body += [stream.add_bundle(Bundle(pieces))] if together else map(stream.add, pieces)
-    whole = b"".join([*body, stream.end()])
-    assert gzip.decompress(whole) == b"".join(each.text for _, pieces in parts for each in pieces)
+def test_one_compressed_start_serves_several_members() -> None:
+    start = compress([like_lines(SLICE)])
+
+    for rest in (b"", b"a 1\n", like_noise(4096)):
+        assert gzip.decompress(b"".join(gzip_member(start, rest))) == like_lines(SLICE) + rest
 
 
-@given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
-def test_the_checksum_of_two_texts_follows_from_that_of_the_first(text: bytes, crc: int) -> None:
-    bundle = Bundle([piece(text)])
-    assert [bundle.crc_after(crc), bundle.crc_after(0)] == [zlib.crc32(text, crc), zlib.crc32(text)]
+def test_pieces_are_compressed_together() -> None:
+    apart = [like_lines(4096)[at : at + 64] for at in range(0, 4096, 64)]
 
-
-@pytest.mark.parametrize("first", SIZES)
-@pytest.mark.parametrize("second", [0, 200, 32768, 200_000])
-def test_checksums_are_combined_whatever_comes_first(first: int, second: int) -> None:
-    pieces = [like_lines(first), like_noise(second), like_lines(first)]
-    _, chunks = gzipped(pieces)
-    trailer = b"".join(chunks)[-8:]
-
-    assert trailer == zlib.crc32(text_of(pieces)).to_bytes(4, "little") + len(text_of(pieces)).to_bytes(4, "little")
+    assert len(compress(apart).deflated) < 1.05 * len(compress([like_lines(4096)]).deflated)
 
 
 # --- negotiation: what scrapers, browsers and tools send

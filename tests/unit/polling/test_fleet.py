@@ -8,7 +8,6 @@ from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
 from monitor.metrics.families import AnyFamily, scrape_columns
 from monitor.metrics.family import Family, Subject, line_format
 from monitor.metrics.image import IMAGE_FAMILIES
-from monitor.metrics.pieces import piece
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.image import Image, TrackedImage
 from monitor.model.snapshot import Appeared, Change, Snapshot
@@ -33,18 +32,18 @@ Told = tuple[str, Entry | None, tuple[Change, ...]]
 
 def collection_of(families: tuple[AnyFamily, ...], resource: str) -> Collection[Image]:
     """A collection whose pieces are the names of their families."""
-    pieces = tuple(piece(family.name.encode()) for family in families)
-    health_pieces = tuple(piece(f"{family.name} {resource}".encode()) for family in READ_FAMILIES)
+    pieces = tuple(family.name.encode() for family in families)
+    health_pieces = tuple(f"{family.name} {resource}".encode() for family in READ_FAMILIES)
     return Collection(Snapshot(), ReadHealth(), pieces, health_pieces)
 
 
 def test_the_pieces_of_an_entry_are_in_the_columns_of_a_scrape() -> None:
     tables: Mapping[str, tuple[AnyFamily, ...]] = {"image": IMAGE_FAMILIES, "toy": TOY_FAMILIES}
     collections = {resource: collection_of(families, resource) for resource, families in tables.items()}
-    session_pieces = tuple(piece(family.name.encode()) for family in SESSION_FAMILIES)
+    session_pieces = tuple(family.name.encode() for family in SESSION_FAMILIES)
     entry = Entry("dc1", SessionHealth(), collections, session_pieces)
 
-    texts = [column.text.decode() for column in entry.columns()]
+    texts = [column.decode() for column in entry.columns()]
     columns = scrape_columns(list(tables.values()))
 
     assert len(texts) == len(columns)

@@ -1,5 +1,5 @@
 """
-Pieces of text that are rendered and compressed once, and joined many times. Pure.
+Pieces of events that are compressed once, and sent to many readers. Pure.
 
 Each compressed piece is a sequence of whole deflate blocks that refer to nothing outside the piece. So pieces in any
 order between one gzip header and one trailer are one valid gzip stream (RFC 1951, RFC 1952).
@@ -8,31 +8,23 @@ Several gzip members in a row would be valid, too, but curl and Chromium silentl
 «Why it is so», decision 3).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-try:  # the extra `speed`: compresses as small in a third of the time; checksums take a sixth
-    from isal import isal_zlib as codec
+from monitor.metrics.codec import HAS_ISAL, codec
+from monitor.metrics.exposition import GZIP_HEADER, gzip_trailer
 
-    _LEVEL = 1
-except ImportError:  # pragma: no cover
-    import zlib as codec  # type: ignore[no-redef]
-
-    _LEVEL = 5  # a lower level is larger; a higher one is slower and no smaller
-
-CHUNK: Final = 32 * 1024  # bytes of one write: fits into the L1 cache, from which the kernel then copies it
+_LEVEL = 1 if HAS_ISAL else 5  # of zlib, a lower level is larger; a higher one is slower and no smaller
 _STORED_BELOW = 200  # bytes; for less, deflate saves nothing over a stored block with its header of 5 bytes
 
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no name, no time, unknown system
 _LAST_BLOCK = b"\x03\x00"  # an empty final block
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
     """
-    Exposition text, plain and compressed.
+    Text, plain and compressed.
 
     ``deflated``: whole deflate blocks, none of them final, that end on a byte boundary.
     """
@@ -54,16 +46,6 @@ def piece(text: bytes) -> Piece:
 
 
 EMPTY: Final = Piece(b"", b"")
-
-
-def update_piece(known: Piece, text: bytes | None) -> Piece:
-    """Return the piece of a text; ``known`` itself if the text is equal, or is None."""
-    return known if text is None or known.text == text else piece(text)
-
-
-def update_pieces(before: Sequence[Piece], texts: Iterable[bytes | None]) -> tuple[Piece, ...]:
-    """`update_piece` for each text. ``before``: the pieces at the same places; empty if there are none yet."""
-    return tuple(map(update_piece, before or repeat(EMPTY), texts))
 
 
 class Bundle:
@@ -99,8 +81,7 @@ class Bundle:
 class Gzip:
     """One gzip stream: HEADER, then pieces and bundles, then `end`. Keeps the checksum of what was added."""
 
-    HEADER: Final = _GZIP_HEADER
-    OVERHEAD: Final = len(_GZIP_HEADER) + len(_LAST_BLOCK) + 8  # bytes; the last 8 are checksum and size
+    HEADER: Final = GZIP_HEADER
 
     def __init__(self) -> None:
         self._crc = self._size = 0
@@ -119,19 +100,4 @@ class Gzip:
 
     def end(self) -> bytes:
         """End the stream. Returns: the bytes to send after the last piece."""
-        return _LAST_BLOCK + self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
-
-
-def chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Join parts to chunks of at least 32 KiB, except the last chunk; parts are not split."""
-    pending: list[bytes] = []
-    size = 0
-    for part in parts:
-        pending.append(part)
-        size += len(part)
-        if size >= CHUNK:
-            yield b"".join(pending)
-            pending.clear()
-            size = 0
-    if pending:
-        yield b"".join(pending)
+        return _LAST_BLOCK + gzip_trailer(self._crc, self._size)

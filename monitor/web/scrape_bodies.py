@@ -1,0 +1,63 @@
+"""The compressed text of the fleet for scrapers: compressed in a worker thread, once for those that come together."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from msgspec import Struct
+
+from monitor.metrics import exposition
+from monitor.metrics.exposition import Compressed
+from monitor.metrics.families import scrape_columns
+from monitor.metrics.render import header
+from monitor.polling.fleet import Fleet
+from monitor.polling.resources import AnyResource
+
+Controllers = frozenset[str] | None
+"""The controllers that are visible to a scraper; None: all."""
+
+
+class _Body(Struct, frozen=True):
+    """``publications``: of the fleet, when its pieces were taken."""
+
+    publications: int
+    text: Compressed
+
+
+class ScrapeBodies:
+    """Keeps the last body for each set of visible controllers and each format."""
+
+    def __init__(self, fleet: Fleet, resources: Sequence[AnyResource]) -> None:
+        self._fleet = fleet
+        self._resources = tuple(resources)
+        self._bodies: dict[tuple[Controllers, bool], _Body] = {}
+        self._locks: defaultdict[tuple[Controllers, bool], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compress")
+
+    def pieces(self, controllers: Controllers, *, openmetrics: bool) -> list[bytes]:
+        """Return the text as it is now, in pieces."""
+        entries = self._fleet.entries.values()
+        rows = [entry.columns() for entry in entries if controllers is None or entry.name in controllers]
+        return exposition.in_order(_headers(self._resources, openmetrics=openmetrics), rows)
+
+    async def compressed(self, controllers: Controllers, *, openmetrics: bool) -> Compressed:
+        """Return the text as it is now or newer, compressed. Scrapers that come meanwhile wait for the same one."""
+        key = controllers, openmetrics
+        publications = self._fleet.publications
+        async with self._locks[key]:
+            body = self._bodies.get(key)
+            if body is None or body.publications < publications:
+                publications = self._fleet.publications
+                pieces = self.pieces(controllers, openmetrics=openmetrics)
+                text = await asyncio.get_running_loop().run_in_executor(self._executor, exposition.compress, pieces)
+                body = self._bodies[key] = _Body(publications, text)
+        return body.text
+
+
+@cache
+def _headers(resources: tuple[AnyResource, ...], *, openmetrics: bool) -> tuple[bytes, ...]:
+    """One for each column of the scrape; empty where a column continues the family before it."""
+    columns = scrape_columns([resource.families for resource in resources])
+    return tuple(header(family, openmetrics=openmetrics) if family else b"" for family in columns)
