@@ -7,7 +7,9 @@ rewritten.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, TypedDict
 
 import msgspec
@@ -164,3 +166,68 @@ def _check_pairing(record: Record, open_intents: set[int]) -> Iterator[str]:
     else:
         why = "which is missing or has an outcome already"
         yield f"record {record.number} is an outcome of the intent {record.intent}, {why}"
+
+
+class AnnotationReplay:
+    """
+    What the annotations have to be: those that the changes of the chain give, one after the other.
+
+    Records that cannot be read change nothing here; `faults` has reported them.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[int, Intent] = {}
+        self._expected: dict[tuple[str, str], dict[str, tuple[str | None, int]]] = {}
+        """By controller and image, then by key: the value, None once it was removed; and the record that says so."""
+
+    def follow(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the records, in order; each is taken into account when the next one is asked for."""
+        for record in records:
+            yield record
+            with suppress(msgspec.MsgspecError):
+                self._add(record)
+
+    def faults(self, stored: Iterable[tuple[str, str, str, object]]) -> Iterator[str]:
+        """
+        Yield every annotation that is not as the chain says, in words, without its value.
+
+        ``stored``: controller, image, key and value of all annotations in the database.
+        """
+        missing = {
+            (*image, key): number
+            for image, keys in self._expected.items()
+            for key, (value, number) in keys.items()
+            if value is not None
+        }
+        for controller, uuid, key, value in stored:
+            expected, number = self._expected.get((controller, uuid), {}).get(key, (None, 0))
+            missing.pop((controller, uuid, key), None)
+            where = f"the annotation {key} of {uuid} on {controller}"
+            if expected is None:
+                yield f"{where} was added: {f'record {number} removed it' if number else 'no record has it'}"
+            elif not _is_recorded_as(value, expected):
+                yield f"{where} was altered: record {number} has another value"
+        for (controller, uuid, key), number in missing.items():
+            yield f"the annotation {key} of {uuid} on {controller} was removed: record {number} set it"
+
+    def _add(self, record: Record) -> None:
+        if record.intent is None:
+            self._open[record.number] = msgspec.json.decode(record.text, type=Intent)
+            return
+        intent = self._open.pop(record.intent, None)
+        outcome = msgspec.json.decode(record.text, type=Outcome)
+        if intent is None or outcome.outcome != "done" or "annotations" not in intent.asked:
+            return
+        keys = self._expected.setdefault((intent.controller, intent.image_uuid), {})
+        if intent.asked.get("replace_annotations"):
+            keys.update(dict.fromkeys(keys, (None, record.number)))
+        change = msgspec.convert(intent.asked["annotations"], dict[str, str | None])
+        keys.update({key: (value, record.number) for key, value in change.items()})
+
+
+_SHORTENED: Final = re.compile(rf".{{{_PREFIX}}}… \([\d,]+ characters, SHA-256 [0-9a-f]{{64}}\)", re.DOTALL)
+
+
+def _is_recorded_as(value: object, recorded: str) -> bool:
+    """Whether a value is the recorded one. Version 0.1.0 recorded large values whole."""
+    return recorded == shorten(value) or (recorded == value and not _SHORTENED.fullmatch(recorded))

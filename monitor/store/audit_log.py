@@ -21,7 +21,7 @@ from monitor.model.errors import StoreError
 from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Intent, Outcome, Record, Search, encode
 from monitor.store import audit_queries
-from monitor.store.audit_queries import Head, draft, draft_pair
+from monitor.store.audit_queries import Head, StoredAnnotation, draft, draft_pair
 from monitor.store.database import Database
 
 T = TypeVar("T")
@@ -141,7 +141,7 @@ class AuditLog:
         async with self._database.transaction() as connection:
             return await audit_queries.search(connection, criteria)
 
-    async def read_chain(self, use: Callable[[Iterator[Record], Head], T]) -> T:
+    async def read_chain(self, use: Callable[[Iterator[Record], Head, Iterator[StoredAnnotation]], T]) -> T:
         """
         Call ``use`` with the whole chain, which is read a chunk at a time, and its head. Returns: what ``use`` returns.
 

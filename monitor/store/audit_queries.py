@@ -25,6 +25,10 @@ _FIRST, _LAST = -(2**63), 2**63 - 1  # a tampered record may have any number
 
 Head = tuple[int, bytes]
 """Number and hash of the last record."""
+StoredAnnotation = tuple[str, str, str, object]
+"""Controller, image, key and value; the value is a text unless it was altered by hand."""
+
+_SNAPSHOTS = {"sqlite": "BEGIN", "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"}
 
 _intents, _outcomes = audit.alias("intents"), audit.alias("outcomes")
 
@@ -201,17 +205,25 @@ def _entry(row: Row[tuple[object, ...]]) -> Entry:
         raise _unreadable(row.number) from error
 
 
-def read_chain(connection: Connection) -> tuple[Iterator[Record], Head]:
+def read_chain(connection: Connection) -> tuple[Iterator[Record], Head, Iterator[StoredAnnotation]]:
     """
-    Return the whole chain, read a chunk at a time, and its head as it was at the start.
+    Return the whole chain, read a chunk at a time, its head, and all annotations, as all was at the start.
 
     Raises: StoreError when there is no audit, and from the iterator when a record cannot be read.
     """
+    connection.exec_driver_sql(_SNAPSHOTS[connection.dialect.name])
     if not inspect(connection).has_table(audit_head.name):
         raise StoreError("it contains no audit; no daemon of this version has used it")
     last = select(func.max(audit.c.number)).scalar_subquery()
-    row = connection.execute(select(audit_head.c.number, audit_head.c.hash, last.label("last"))).one()  # one snapshot
-    return _read_chunks(connection, row.last), (row.number, row.hash)
+    row = connection.execute(select(audit_head.c.number, audit_head.c.hash, last.label("last"))).one()
+    return _read_chunks(connection, row.last), (row.number, row.hash), _read_annotation_rows(connection)
+
+
+def _read_annotation_rows(connection: Connection) -> Iterator[StoredAnnotation]:
+    columns = annotations.c
+    query = select(columns.controller, columns.image_uuid, columns.key, columns.value)
+    for row in connection.execute(query.order_by(columns.controller, columns.image_uuid, columns.key)):
+        yield row.controller, row.image_uuid, row.key, row.value
 
 
 def _read_chunks(connection: Connection, last: int | None) -> Iterator[Record]:

@@ -80,7 +80,7 @@ async def test_a_hundred_concurrent_changes_leave_a_whole_chain(database_url: st
                 tasks.create_task(adjust(place), name="adjust")
                 tasks.create_task(annotate(place), name="annotate")
         entries = await store.audit_log.entries(most=1_000)
-        numbers = await store.audit_log.read_chain(lambda records, _: [record.number for record in records])
+        numbers = await store.audit_log.read_chain(lambda records, _, __: [record.number for record in records])
         assert numbers == list(range(1, 201))
         assert len(entries) == 100
         assert all(entry.outcome == DONE for entry in entries)
@@ -99,7 +99,7 @@ async def test_a_long_chain_is_read_whole(database_url: str) -> None:
         await run(store, copy, step=6_000, least=0)
         for power in range(8):
             await run(store, copy, step=6 * 2**power, least=6_000)
-        numbers = await store.audit_log.read_chain(lambda records, _: [record.number for record in records])
+        numbers = await store.audit_log.read_chain(lambda records, _, __: [record.number for record in records])
         assert numbers == [*range(1, 7), *range(6_001, 6_001 + 6 * 2**8)]
 
 
@@ -356,7 +356,7 @@ async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> No
             number = await store.audit_log.begin(change, at=1)
             await store.audit_log.finish(number, change, outcome, None, at=2)
             await store.audit_log.record(intent(), DONE, TICKET, at=3)
-        hashes = await store.audit_log.read_chain(lambda records, _: [record.hash.hex() for record in records])
+        hashes = await store.audit_log.read_chain(lambda records, _, __: [record.hash.hex() for record in records])
     assert [line["hash"] for line in logs] == hashes
     first, second, *_ = logs
     assert first == {

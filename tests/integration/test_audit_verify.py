@@ -8,8 +8,10 @@ import pytest
 import yaml
 from sqlalchemy import text
 
+from monitor.patching.annotations import AnnotationChange
+from monitor.store import Store
 from tests.support.programs import output_of
-from tests.support.stores import DONE, intent, opened
+from tests.support.stores import DONE, intent, opened, run
 
 COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
 
@@ -36,7 +38,7 @@ async def test_a_whole_chain_is_reported_with_its_last_hash(config: Path, databa
     async with opened(database_url) as store:
         await store.audit_log.record(intent(), DONE, None, at=1)
         await store.audit_log.begin(intent(), at=1)
-        last = await store.audit_log.read_chain(lambda _, head: head[1].hex())
+        last = await store.audit_log.read_chain(lambda _, head, __: head[1].hex())
         assert await verify(config) == (0, f"3 records, whole; the last is 3, {last}\n", "")
         status, out, err = await verify(config, "--output", "json")
         assert (status, err) == (0, "")
@@ -98,7 +100,7 @@ async def test_the_daemon_does_not_start_with_the_database_of_a_newer_version(co
 async def test_a_record_of_an_anchor_must_exist(config: Path, database_url: str) -> None:
     async with opened(database_url) as store:
         await store.audit_log.record(intent(), DONE, None, at=1)
-        last = await store.audit_log.read_chain(lambda _, head: head[1].hex())
+        last = await store.audit_log.read_chain(lambda _, head, __: head[1].hex())
     assert (await verify(config, "--anchor", f"2:{last}"))[0] == 0
     for anchor, fault in (
         (f"2:{'0' * 64}", "record 2 does not match its anchor"),
@@ -109,3 +111,40 @@ async def test_a_record_of_an_anchor_must_exist(config: Path, database_url: str)
     status, _, err = await verify(config, "--anchor", "2:beef")
     assert status == 2
     assert "expected a number, a colon and 64 hexadecimal digits" in err
+
+
+async def annotate(store: Store, uuid: str, *, replace: bool = False, **values: str | None) -> None:
+    """As the patcher records it."""
+    asked = intent(uuid, annotations=values, replace_annotations=replace)
+    await store.audit_log.record(asked, DONE, AnnotationChange(values, replace), at=1)
+
+
+async def test_annotations_that_were_changed_by_hand_are_reported(config: Path, database_url: str) -> None:
+    async with opened(database_url) as store:
+        await annotate(store, "image-1", ticket="CHG-1", owner="alice", acknowledged="true")
+        await annotate(store, "image-2", ticket="CHG-2", note="x")
+        await annotate(store, "image-2", note=None)
+        status, out, _ = await verify(config)
+        assert (status, out.startswith("6 records, whole; the last is 6")) == (0, True)
+        await run(store, "UPDATE annotations SET value = 'mallory' WHERE key = 'owner'")
+        await run(store, "DELETE FROM annotations WHERE key = 'acknowledged'")
+        await run(store, "INSERT INTO annotations VALUES ('dc1', 'image-2', 'note', 'x')")
+        await run(store, "INSERT INTO annotations VALUES ('dc2', 'image-1', 'acknowledged', 'true')")
+        status, out, err = await verify(config)
+    assert (status, out.splitlines()) == (
+        1,
+        [
+            "the annotation owner of image-1 on dc1 was altered: record 2 has another value",
+            "the annotation note of image-2 on dc1 was added: record 6 removed it",
+            "the annotation acknowledged of image-1 on dc2 was added: no record has it",
+            "the annotation acknowledged of image-1 on dc1 was removed: record 2 set it",
+        ],
+    )
+    assert err == "avi-upgrade-monitor: the audit is not whole\n"
+
+
+async def test_annotations_that_were_replaced_as_a_whole_are_as_the_chain_says(config: Path, database_url: str) -> None:
+    async with opened(database_url) as store:
+        await annotate(store, "image-1", ticket="CHG-1", owner="alice")
+        await annotate(store, "image-1", replace=True, ticket="CHG-2")
+    assert (await verify(config))[0] == 0

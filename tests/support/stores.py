@@ -70,7 +70,7 @@ def intent(image_uuid: str = "image-1", *, controller: str = "dc1", actor: str =
 
 async def chain_faults(store: Store) -> list[str]:
     """Every fault of the chain."""
-    return await store.audit_log.read_chain(lambda records, head: list(faults(records, head)))
+    return await store.audit_log.read_chain(lambda records, head, _: list(faults(records, head)))
 
 
 def is_up(store: Store) -> bool:

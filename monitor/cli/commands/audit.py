@@ -1,4 +1,4 @@
-"""``audit verify``: check the whole hash chain of the audit, with or without a running daemon."""
+"""``audit verify``: check the whole hash chain, and the annotations by it, with or without a running daemon."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from monitor.cli.runner import exit_on_error, run_loop
 from monitor.config.load import load
 from monitor.config.types import Config
 from monitor.model.errors import MonitorError, StoreError
-from monitor.patching.audit import Record, faults
+from monitor.patching.audit import AnnotationReplay, Record, faults
 
 
 class Verdict(Struct, frozen=True):
@@ -47,7 +47,7 @@ def audit_verify(
     output: OutputFormat,
     anchors: tuple[tuple[int, bytes], ...],
 ) -> None:
-    """Find records that were altered or removed; a running daemon is not disturbed."""
+    """Find records and annotations that were altered or removed; a running daemon is not disturbed."""
     from monitor.daemon import logging  # noqa: PLC0415  it imports structlog
 
     config = load(config_file, web_config=web_config_file)
@@ -77,10 +77,15 @@ async def verify(config: Config, output: OutputFormat, anchors: Mapping[int, byt
         raise MonitorError("the audit is not whole")
 
 
-def _check_chain(anchors: Mapping[int, bytes], records: Iterator[Record], head: tuple[int, bytes]) -> Verdict:
-    counter = count()
-    counted = (record for record, _ in zip(records, counter, strict=False))
-    found = tuple(faults(counted, head, anchors))
+def _check_chain(
+    anchors: Mapping[int, bytes],
+    records: Iterator[Record],
+    head: tuple[int, bytes],
+    annotations: Iterator[tuple[str, str, str, object]],
+) -> Verdict:
+    counter, replay = count(), AnnotationReplay()
+    counted = (record for record, _ in zip(replay.follow(records), counter, strict=False))
+    found = (*faults(counted, head, anchors), *replay.faults(annotations))
     return Verdict(not found, next(counter), head[0], head[1].hex(), found)
 
 

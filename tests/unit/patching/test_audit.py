@@ -1,7 +1,7 @@
 """The hash chain of the audit: whole as written, and every alteration is found."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 import msgspec
@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.patching.audit import GENESIS, Intent, Outcome, Record, encode, faults, seal, shorten
+from monitor.patching.audit import (
+    GENESIS,
+    AnnotationReplay,
+    Intent,
+    Outcome,
+    Record,
+    encode,
+    faults,
+    seal,
+    shorten,
+)
 from tests.support.strategies import BOUNDED, texts
 
 INTENT = Intent(
@@ -210,3 +220,79 @@ def test_a_large_object_is_recorded_as_the_beginning_and_the_digest_of_its_json(
 def test_a_shortened_value_is_never_confused_with_another(short: str, long: str) -> None:
     assert (shorten(short) == shorten(long)) == (short == long)
     assert shorten(str(shorten(long))) != shorten(long), "what looks like a shortened value is shortened itself"
+
+
+# The annotations
+
+
+def annotated(outcome: Outcome = DONE, **asked: object) -> tuple[str, str]:
+    """The texts of an intent and of its outcome."""
+    return encode(replace(INTENT, asked=asked)), encode(outcome)
+
+
+def annotation_faults(*changes: tuple[str, str], stored: Mapping[str, object]) -> list[str]:
+    replay, records = AnnotationReplay(), list[Record]()
+    for intent, outcome in changes:
+        number = len(records) + 1
+        records += [
+            replace(record(text=intent), number=number),
+            replace(record(number, text=outcome), number=number + 1),
+        ]
+    assert list(replay.follow(records)) == records
+    return list(replay.faults(("dc1", "image-1", key, value) for key, value in stored.items()))
+
+
+TICKET = annotated(annotations={"ticket": "CHG-1"})
+
+
+def test_annotations_as_the_chain_says_are_no_fault() -> None:
+    gone = annotated(annotations={"owner": None}, replace_annotations=False)
+    assert not annotation_faults(TICKET, annotated(annotations={"owner": "bob"}), gone, stored={"ticket": "CHG-1"})
+
+
+def test_replacing_removes_the_other_annotations() -> None:
+    changes = TICKET, annotated(annotations={"owner": "bob"}, replace_annotations=True)
+    assert not annotation_faults(*changes, stored={"owner": "bob"})
+    assert annotation_faults(*changes, stored={"ticket": "CHG-1", "owner": "bob"}) == [
+        "the annotation ticket of image-1 on dc1 was added: record 4 removed it"
+    ]
+
+
+def test_annotations_that_were_altered_added_or_removed_are_faults() -> None:
+    assert annotation_faults(TICKET, stored={"ticket": "CHG-2", "owner": "eve"}) == [
+        "the annotation ticket of image-1 on dc1 was altered: record 2 has another value",
+        "the annotation owner of image-1 on dc1 was added: no record has it",
+    ]
+    assert annotation_faults(TICKET, stored={}) == [
+        "the annotation ticket of image-1 on dc1 was removed: record 2 set it"
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(annotated(Outcome(outcome="refused"), annotations={"ticket": "CHG-1"}), id="refused"),
+        pytest.param(annotated(operation="replace"), id="none-asked"),
+        pytest.param(annotated(annotations=["ticket"]), id="unreadable-change"),
+        pytest.param(("gone", encode(DONE)), id="unreadable-intent"),
+        pytest.param((TICKET[0], "gone"), id="unreadable-outcome"),
+    ],
+)
+def test_a_record_that_changed_no_annotation_expects_none(change: tuple[str, str]) -> None:
+    assert not annotation_faults(change, stored={})
+
+
+LARGE = "x" * 1000
+
+
+def test_a_large_annotation_is_compared_by_its_digest() -> None:
+    change = annotated(annotations={"note": shorten(LARGE)})
+    assert not annotation_faults(change, stored={"note": LARGE})
+    for altered in (LARGE + "x", shorten(LARGE)):
+        assert annotation_faults(change, stored={"note": altered}) == [
+            "the annotation note of image-1 on dc1 was altered: record 2 has another value"
+        ]
+
+
+def test_a_large_annotation_that_an_earlier_version_recorded_whole_is_no_fault() -> None:
+    assert not annotation_faults(annotated(annotations={"note": LARGE}), stored={"note": LARGE})
