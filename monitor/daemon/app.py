@@ -142,7 +142,7 @@ async def running(
         limits=limits,
         now=now,
         not_ready=lambda: not_ready_reason(
-            fleet, store_up=store.up, uptime_s=heartbeat.uptime_s, stopping=stopping.is_set()
+            fleet, store=store.not_ready, uptime_s=heartbeat.uptime_s, stopping=stopping.is_set()
         ),
     )
     async with AsyncExitStack() as stack:

@@ -77,12 +77,16 @@ def stall_reason(tick_age_s: float, overdue_s: float, limits: StallLimits) -> st
     return f"a poller is overdue by {overdue_s:.0f} s" if overdue_s > limits.overdue_s else ""
 
 
-def not_ready_reason(fleet: Fleet, *, store_up: bool, uptime_s: float, stopping: bool) -> str:
-    """Say why the daemon should get no traffic yet; empty: it should. The probe shows it to any client: no names."""
+def not_ready_reason(fleet: Fleet, *, store: str, uptime_s: float, stopping: bool) -> str:
+    """
+    Say why the daemon should get no traffic yet; empty: it should. The probe shows it to any client: no names.
+
+    ``store``: why the store is not ready; empty: it is.
+    """
     if stopping:
         return "stopping"
-    if not store_up:
-        return "the database does not answer"
+    if store:
+        return store
     untried = sum(entry.session.attempted_at is None for entry in fleet.entries.values())
     waiting = untried and uptime_s < _READY_AFTER_S
     return f"{untried} of {len(fleet.entries)} controllers not polled yet" if waiting else ""

@@ -4,7 +4,10 @@ The errors of the project, divided by what the caller does with them::
     MonitorError
     ├── ConfigError          the configuration is invalid         → print every problem, exit 2
     ├── StoreError           the database did not answer          → reads and metrics go on
-    │   └── NewerDatabase    a newer version has migrated it      → exit 1 at the start
+    │   ├── NewerDatabase    a newer version has migrated it      → exit 1 at the start
+    │   ├── DatabaseTaken    another daemon writes to it          → retry until that has ended
+    │   ├── FilesLost        a file of it was removed or replaced → save what is open, and open it again
+    │   └── CommitUnknown    it failed in a commit                → tell the client that it may have been done
     ├── BadImage             one object cannot be decoded         → count it, log it once, go on with the others
     ├── Refusal              a PATCH is not answered with 200     → respond with a problem, which says what was changed
     └── PollError            one exchange with a Controller failed → keep the last snapshot, back off, count by reason
@@ -18,7 +21,7 @@ The errors of the project, divided by what the caller does with them::
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 Reason = Literal[
     "dns", "connect", "tls", "timeout", "auth", "throttled", "upgrading", "redirect",
@@ -60,11 +63,33 @@ class ConfigError(MonitorError):
 
 
 class StoreError(MonitorError):
-    """An operation on the database failed; the text says which and, if known, the remedy."""
+    """
+    An operation on the database failed; the text says which and, if known, the remedy.
+
+    ``public``: the same for any client, without the names of files and servers.
+    """
+
+    public: ClassVar[str] = "the database does not answer"
 
 
 class NewerDatabase(StoreError):
     """The database has a schema that this version does not know. Retrying does not help."""
+
+
+class DatabaseTaken(StoreError):
+    """Another daemon has the database open. It works, but not for this daemon."""
+
+    public: ClassVar[str] = "another daemon writes to the database"
+
+
+class FilesLost(StoreError):
+    """A file of the database was removed or replaced while it was open. Nothing may be written until it is reopened."""
+
+    public: ClassVar[str] = "a file of the database was removed or replaced"
+
+
+class CommitUnknown(StoreError):
+    """The database failed during a commit, or directly after: what was written may be there or not."""
 
 
 class BadImage(MonitorError):

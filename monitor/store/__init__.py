@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
-from monitor.model.errors import StoreError
+from monitor.model.errors import DatabaseTaken, StoreError
 from monitor.store.audit_log import AuditLog
 from monitor.store.database import LIMIT_S, Database
 from monitor.store.progress_marks import ProgressMarks
@@ -54,6 +54,16 @@ class Store:
     def up(self) -> bool:
         """Whether the database works: False from any failure until a flush has succeeded."""
         return self.database.up
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is up, or would be for the daemon that has it open."""
+        return self.up or isinstance(self.database.error, DatabaseTaken)
+
+    @property
+    def not_ready(self) -> str:
+        """Why changes are refused at present, without names, for any client; empty: they are not."""
+        return "" if self.up else self.database.error.public
 
     async def open(self) -> None:
         """

@@ -6,8 +6,8 @@ with the message of the database. Knows no table.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -15,10 +15,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from monitor.model.errors import StoreError
+from monitor.model.errors import CommitUnknown, DatabaseTaken, FilesLost, StoreError
 from monitor.store import engines
 from monitor.store.engines import ConnectionRenewal
+from monitor.store.files import DatabaseFiles
 from monitor.store.locks import FileLock, Lock, NoLock, ServerLock
+from monitor.store.log_keeper import LogKeeper
 from monitor.store.migrate import migrate
 from monitor.store.sqlite_threads import SqliteThreads
 
@@ -34,7 +36,7 @@ class Database:
     ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (memory) or ``postgresql://…``.
 
     ``up``: whether the database works. A failed operation sets it to False; only `mark_up` sets it to True again.
-    ``cause``: why it is down. ``read_only``: change nothing, and take no lock.
+    ``read_only``: change nothing, and take no lock.
 
     Only one daemon at a time uses a database. A second one can neither open nor read it: what it read could be
     outdated a moment later. With ``read_only``, a database can be read while a daemon uses it.
@@ -53,18 +55,32 @@ class Database:
         self._renewal: ConnectionRenewal | None = None
         self._threads = SqliteThreads()
         self._lock: Lock = NoLock()
-        self._opened_file: tuple[int, int] | None = None
+        self._files = DatabaseFiles(self._path) if self._path else None
+        self._keeper: LogKeeper | None = None
+        self._in_flight = 0
+        self._idle = asyncio.Event()
         self.name = self._url.render_as_string(hide_password=True)
         self._log = structlog.get_logger().bind(database=self.name)
         self._down_logged = False
         self.is_open = False
-        """Whether transactions are possible: False before `open`, and after the file or the lock was lost."""
+        """Whether transactions are possible: False before `open`, and after a file or the lock was lost."""
         self.up = False
-        self.cause = "the database has not been opened yet"
+        self.error = StoreError("the database has not been opened yet")
+        """Why it is down, or was down last."""
+
+    @property
+    def locked(self) -> bool:
+        """Whether this process holds the lock, as far as it knows."""
+        return self._engine is not None and not self._lock.lost()
+
+    @property
+    def cause(self) -> str:
+        """The same as text."""
+        return str(self.error)
 
     async def open(self) -> None:
         """
-        Connect, take the lock, and migrate the schema.
+        Connect, take the lock, and migrate the schema. What only a removed log has is saved before.
 
         Raises: StoreError, also while another process has the lock; NewerDatabase.
         """
@@ -72,15 +88,57 @@ class Database:
             engine = self._prepare()
             async with asyncio.timeout(_OPEN_FACTOR * self.limit_s):
                 await self._threads.wait()
-                await self._lock.take()
+                await self._take_lock()
+                await self._leave_lost_files()
                 async with engine.begin() as connection:
                     if not self._read_only:
                         await connection.run_sync(migrate)
+                await self._watch_files()
         except (StoreError, *_DRIVER_ERRORS) as error:
-            await self._lock.release()  # another process may be able to use the database
+            if not (self._files and self._files.lost()):  # what has not been saved yet is ours to save
+                await self._lock.release()  # another process may be able to use the database
             raise self.mark_down(error) from error
-        self._opened_file = self._file_id()
         self.is_open = True
+
+    async def _take_lock(self) -> None:
+        try:
+            await self._lock.take()
+        except DatabaseTaken:  # it may change the database: the log that we have open does not belong to it any more
+            await self._disconnect()
+            raise
+
+    async def _leave_lost_files(self) -> None:
+        """
+        Close all files when one of them was removed or replaced; save the log before, where the database is still ours.
+
+        Raises: StoreError while it cannot be saved; then all stays open.
+        """
+        if self._files and self._files.lost():
+            while self._in_flight:
+                await self._idle.wait()
+            if self._keeper and not self._files.database_lost:
+                await self._keeper.save()
+            self._files.remove_mismatched()
+            await self._disconnect()
+
+    async def _watch_files(self) -> None:
+        """Remember which files SQLite has opened. Raises: StoreError when one of them is gone already."""
+        if self._files and self._keeper and not self._keeper.is_open:
+            has_log = await self._keeper.open()
+            try:
+                self._files.remember(log=has_log and not self._read_only)
+            except FilesLost:
+                await self._disconnect()
+                raise
+
+    async def _disconnect(self) -> None:
+        """Close all connections to a file: SQLite lets those that remain share what they know of the log."""
+        if self._files and self._keeper and self._engine:
+            while self._in_flight:
+                await self._idle.wait()
+            await self._keeper.close()
+            await self._engine.dispose()
+            self._files.forget()
 
     @asynccontextmanager
     async def transaction(self, *, limited: bool = True) -> AsyncIterator[AsyncConnection]:
@@ -88,54 +146,76 @@ class Database:
         All or nothing, and durable at the end.
 
         ``limited``: whether the time limit applies.
-        Raises: StoreError. Whether it was committed is then unknown, and is settled before the next transaction begins:
-        that one waits for the abandoned threads.
+        Raises: StoreError; CommitUnknown from the commit on. The next transaction waits for the abandoned threads, so
+        that nothing is committed later.
         """
         engine = self._engine
         if engine is None or not self.is_open:
-            raise StoreError(self.cause)
+            raise type(self.error)(self.cause)
+        committing = False
         try:
-            async with asyncio.timeout(self.limit_s if limited else None):
-                await self._threads.wait()
-                self.check_file()  # directly before the transaction begins
-                async with engine.begin() as connection:
-                    yield connection
+            with self._counting():
+                async with asyncio.timeout(self.limit_s if limited else None):
+                    await self._threads.wait()
+                    self.check_files()
+                    async with engine.begin() as connection:
+                        self.check_files()  # again: a connection that was just made may have opened another log
+                        yield connection
+                        committing = True
+                self.check_files()
+        except StoreError as error:
+            if committing:
+                raise CommitUnknown(str(error)) from error
+            raise
         except _DRIVER_ERRORS as error:
-            raise self.mark_down(error) from error
-        self.check_file()
+            failure = self.mark_down(error)
+            raise (CommitUnknown(str(failure)) if committing else failure) from error
 
-    def check_file(self) -> None:
+    def check_files(self) -> None:
         """
-        Check that the open file is still the one at its path, and that this process holds the lock.
+        Check that the open files are still those at their paths, and that this process holds the lock.
 
         What is written to a removed file is lost when the process ends. Raises: StoreError; open the database again.
         """
-        lost = self._lock.lost()
-        if self._file_id() != self._opened_file:
-            lost = "the database file was removed or replaced"
-        if self.is_open and lost:
+        if self.is_open and self._files and (lost := self._files.lost()):
+            self.is_open = False
+            raise self.mark_down(FilesLost(lost))
+        if self.is_open and (lost := self._lock.lost()):
             self.is_open = False
             raise self.mark_down(StoreError(lost))
+        if not self.is_open:
+            raise type(self.error)(self.cause)
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        self._in_flight += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
 
     async def probe(self) -> None:
-        """As `check_file`, but also ask the server whether this process holds the lock. Raises: StoreError."""
+        """As `check_files`, but also ask the server whether this process holds the lock. Raises: StoreError."""
         try:
             async with asyncio.timeout(self.limit_s):
                 await self._lock.probe()
         except _DRIVER_ERRORS as error:
             raise self.mark_down(error) from error
-        self.check_file()
+        self.check_files()
 
     def require_up(self) -> None:
-        """Raises: StoreError at once when the database is known to be down."""
+        """Raises: StoreError of the kind that is known, at once, when the database is known to be down."""
         if not self.up:
-            raise StoreError(self.cause)
+            raise type(self.error)(self.cause)
 
     def mark_up(self) -> None:
         """Note that the database works again."""
         if self._down_logged:
             self._log.warning("database_up")
-        self._down_logged, self.up, self.cause = False, True, ""
+        self._down_logged, self.up = False, True
 
     def mark_down(self, error: Exception) -> StoreError:
         """
@@ -143,14 +223,14 @@ class Database:
 
         Returns: the error as a StoreError.
         """
-        self.cause = _cause_of(error)
+        self.error = error if isinstance(error, StoreError) else StoreError(_cause_of(error))
         if not self._down_logged:
             self._log.warning("database_down", cause=self.cause)
         self._down_logged, self.up = True, False
         self.is_open = self.is_open and not self._lock.lost()
         if self._renewal and (self._path or not self._is_sqlite):  # a database in memory is lost with its connection
             self._renewal.renew_all()
-        return error if isinstance(error, StoreError) else StoreError(self.cause)
+        return self.error
 
     async def close(self) -> None:
         """
@@ -160,8 +240,12 @@ class Database:
         """
         self.is_open = False
         engine, self._engine = self._engine, None
+        if self._files:
+            self._files.forget()
         with suppress(TimeoutError):
             async with asyncio.timeout(min(_CLOSE_TIMEOUT_S, self.limit_s)):
+                if self._keeper:
+                    await self._keeper.close()
                 if engine is not None:
                     await engine.dispose()
                 await self._threads.wait()
@@ -172,13 +256,14 @@ class Database:
         return self._url.get_backend_name() == "sqlite"
 
     def _prepare(self) -> AsyncEngine:
-        """Make the folder of the file; on the first call, also the engine and the lock."""
-        if self._path and not self._read_only:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+        """Make the file private; on the first call, also make the engine and the lock."""
+        if self._files and not self._read_only:
+            self._files.make_private()
         if self._engine is None:
             self._engine = self._make_engine()
             self._renewal = ConnectionRenewal(self._engine)
             self._lock = self._make_lock(self._engine)
+            self._keeper = LogKeeper(self._engine) if self._path else None
         return self._engine
 
     def _make_engine(self) -> AsyncEngine:
@@ -193,14 +278,6 @@ class Database:
         if self._read_only or (self._is_sqlite and self._path is None):
             return NoLock()
         return FileLock(self._path) if self._path else ServerLock(engine)
-
-    def _file_id(self) -> tuple[int, int] | None:
-        """Device and inode of the file; None without one."""
-        try:
-            status = self._path.stat() if self._path else None
-        except OSError:
-            return None
-        return (status.st_dev, status.st_ino) if status else None
 
 
 def _cause_of(error: Exception) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from monitor.model.errors import StoreError
+from monitor.model.errors import DatabaseTaken
 
 TAKEN = "another daemon has the database open; this one retries until that has ended"
 
@@ -33,7 +33,7 @@ class Lock(Protocol):
     """The exclusive right to use one database."""
 
     async def take(self) -> None:
-        """Take the lock unless we hold it. Raises: StoreError when another process has it; OSError, SQLAlchemyError."""
+        """Take the lock unless we hold it. Raises: DatabaseTaken while another has it; OSError, SQLAlchemyError."""
 
     async def probe(self) -> None:
         """Ask the server, where there is one, whether we still hold the lock. Raises: OSError, SQLAlchemyError."""
@@ -80,12 +80,12 @@ class FileLock:
             return
         await self.release()
         self._path = Path(f"{self._database.resolve()}-lock")
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             await self.release()
-            raise (StoreError(TAKEN) if isinstance(error, BlockingIOError) else error) from error
+            raise (DatabaseTaken(TAKEN) if isinstance(error, BlockingIOError) else error) from error
 
     async def probe(self) -> None:
         """Do nothing: `lost` knows."""
@@ -152,4 +152,4 @@ async def _take(connection: AsyncConnection) -> None:
         if (await connection.execute(text(f"SELECT pg_try_advisory_lock({_KEY})"))).scalar_one():
             return
         await asyncio.sleep(_PAUSE_S)
-    raise StoreError(TAKEN)
+    raise DatabaseTaken(TAKEN)

@@ -6,91 +6,22 @@ Each run kills the daemon at the first wait in every place of the code, when the
 ``--all-kill-points`` (``make torture``) it kills at every point of the PATCH.
 """
 
-import asyncio
-import multiprocessing
-import signal
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from itertools import count
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
 from monitor.cli.commands.audit import verify
 from monitor.cli.commands.simulate import write_config
 from monitor.config.load import load
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
-from tests.support import self_killing_daemon
-from tests.support.daemons import QUICK
-from tests.support.operators import BOB, ROOT, TOKENS
-
-RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
-
-forks = multiprocessing.get_context("forkserver")  # its server has imported everything, and runs no event loop
-forks.set_forkserver_preload(["tests.support.self_killing_daemon"])
-
-
-class Process:
-    """One daemon process, from its start until it was killed."""
-
-    def __init__(self, process: BaseProcess, pipe: Connection, url: str, uuid: str) -> None:
-        self._process = process
-        self._pipe = pipe
-        self._url = url
-        self._uuid = uuid
-
-    async def patch(self, body: object) -> int:
-        """The status of the answer; 0 when the daemon died instead."""
-        headers = {"Authorization": f"Bearer {BOB}", "X-Avi-Version": "30.2.1"}
-        try:
-            async with (
-                aiohttp.ClientSession(headers=headers) as session,
-                session.patch(f"{self._url}/api/image/{self._uuid}", json=body) as response,
-            ):
-                await response.read()
-                return response.status
-        except aiohttp.ClientError:
-            return 0
-
-    async def places(self) -> list[str]:
-        """Where the daemon was at each point of the PATCH that it has answered."""
-        places: list[str] = await asyncio.to_thread(self._pipe.recv)
-        return places
-
-    async def get(self, path: str) -> Any:  # noqa: ANN401  JSON
-        async with (
-            aiohttp.ClientSession(headers={"Authorization": f"Bearer {ROOT}"}) as session,
-            session.get(self._url + path) as response,
-        ):
-            return await response.json()
-
-    async def kill(self) -> int:
-        """Kill the process if it lives; its exit code."""
-        self._process.kill()
-        await asyncio.to_thread(self._process.join)
-        return self._process.exitcode or 0
-
-
-@asynccontextmanager
-async def started(config: Path, uuid: str, *, kill_at: int = 0) -> AsyncIterator[Process]:
-    ours, theirs = forks.Pipe(duplex=False)
-    process = forks.Process(target=self_killing_daemon.run, args=(config, theirs, kill_at))
-    process.start()
-    theirs.close()
-    daemon = Process(process, ours, await asyncio.to_thread(ours.recv), uuid)
-    try:
-        yield daemon
-    finally:
-        assert await daemon.kill() == -signal.SIGKILL
-        ours.close()
+from tests.support.daemon_processes import RARE, DaemonProcess, started
+from tests.support.operators import TOKENS
 
 
 async def require_consistent(
-    daemon: Process, controller: SimulatedController, uuid: str, number: int, status: int
+    daemon: DaemonProcess, controller: SimulatedController, uuid: str, number: int, status: int
 ) -> None:
     """After the restart: what must hold of the attempt with this number."""
     (image, listing) = await daemon.get(f"/api/image/{uuid}"), await daemon.get(f"/api/audit?image={uuid}&page_size=1")

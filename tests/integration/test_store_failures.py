@@ -261,6 +261,7 @@ def delete_the_folder(place: Place) -> None:
 def put_another_in_its_place(place: Place) -> None:
     other = place.folder / "other.db"
     sqlite3.connect(other).close()
+    other.chmod(0o600)
     other.replace(place.file)
 
 

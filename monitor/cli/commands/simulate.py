@@ -87,6 +87,7 @@ def write_config(
     for controller in simulator.controllers.values():
         secret = folder / f"{controller.name}.password"
         secret.touch(mode=0o600)
+        secret.chmod(0o600)  # one that is left over may be open to others
         secret.write_text(controller.password)
         tls = {"tls": {"ca_file": ca_file.name}} if ca_file else {}
         facts = {"name": controller.name, "url": controller.url, "username": controller.username}

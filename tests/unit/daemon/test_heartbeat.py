@@ -34,19 +34,19 @@ def test_the_daemon_has_stalled_when_its_heartbeat_is_old_or_a_poller_is_overdue
 
 
 @pytest.mark.parametrize(
-    ("fleet", "up", "uptime_s", "stopping", "reason"),
+    ("fleet", "store", "uptime_s", "stopping", "reason"),
     [
-        pytest.param(fleet_of(1.0, 2.0), True, 1.0, False, "", id="all-tried"),
-        pytest.param(fleet_of(1.0, None), True, 1.0, False, "1 of 2 controllers not polled yet", id="one-untried"),
-        pytest.param(fleet_of(1.0, None), True, 30.0, False, "", id="one-untried-for-long"),
-        pytest.param(fleet_of(1.0), False, 60.0, False, "the database does not answer", id="no-database"),
-        pytest.param(fleet_of(1.0), True, 60.0, True, "stopping", id="stopping"),
+        pytest.param(fleet_of(1.0, 2.0), "", 1.0, False, "", id="all-tried"),
+        pytest.param(fleet_of(1.0, None), "", 1.0, False, "1 of 2 controllers not polled yet", id="one-untried"),
+        pytest.param(fleet_of(1.0, None), "", 30.0, False, "", id="one-untried-for-long"),
+        pytest.param(fleet_of(1.0), "no database", 60.0, False, "no database", id="no-database"),
+        pytest.param(fleet_of(1.0), "", 60.0, True, "stopping", id="stopping"),
     ],
 )
 def test_the_daemon_is_ready_when_a_scrape_shows_everything(
-    fleet: Fleet, up: bool, uptime_s: float, stopping: bool, reason: str
+    fleet: Fleet, store: str, uptime_s: float, stopping: bool, reason: str
 ) -> None:
-    assert not_ready_reason(fleet, store_up=up, uptime_s=uptime_s, stopping=stopping) == reason
+    assert not_ready_reason(fleet, store=store, uptime_s=uptime_s, stopping=stopping) == reason
 
 
 @pytest.mark.parametrize(

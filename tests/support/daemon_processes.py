@@ -1,0 +1,88 @@
+"""Daemons as processes of their own, which end by ``kill -9``."""
+
+import asyncio
+import multiprocessing
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.support import self_killing_daemon
+from tests.support.daemons import QUICK
+from tests.support.limits import WAIT_TIMEOUT_S
+from tests.support.operators import BOB, ROOT
+
+RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
+"""One poll, at the start."""
+
+forks = multiprocessing.get_context("forkserver")  # its server has imported everything, and runs no event loop
+forks.set_forkserver_preload(["tests.support.self_killing_daemon"])
+
+
+class DaemonProcess:
+    """One daemon process, from its start until it was killed."""
+
+    def __init__(self, process: BaseProcess, pipe: Connection, url: str, uuid: str) -> None:
+        self._process = process
+        self._pipe = pipe
+        self._url = url
+        self._uuid = uuid
+
+    async def patch(self, body: object) -> int:
+        """The status of the answer; 0 when the daemon died instead."""
+        headers = {"Authorization": f"Bearer {BOB}", "X-Avi-Version": "30.2.1"}
+        try:
+            async with (
+                aiohttp.ClientSession(headers=headers) as session,
+                session.patch(f"{self._url}/api/image/{self._uuid}", json=body) as response,
+            ):
+                await response.read()
+                return response.status
+        except aiohttp.ClientError:
+            return 0
+
+    async def places(self) -> list[str]:
+        """Where the daemon was at each point of the PATCH that it has answered."""
+        places: list[str] = await asyncio.to_thread(self._pipe.recv)
+        return places
+
+    async def get(self, path: str) -> Any:  # noqa: ANN401  JSON
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {ROOT}"}) as session,
+            session.get(self._url + path) as response,
+        ):
+            return await response.json()
+
+    async def ready(self) -> None:
+        """Wait until it is ready."""
+        async with asyncio.timeout(WAIT_TIMEOUT_S), aiohttp.ClientSession() as session:
+            while True:
+                async with session.get(f"{self._url}/-/ready") as response:
+                    if response.status == 200:
+                        return
+
+    async def kill(self) -> int:
+        """Kill the process if it lives; its exit code."""
+        self._process.kill()
+        await asyncio.to_thread(self._process.join)
+        return self._process.exitcode or 0
+
+
+@asynccontextmanager
+async def started(config: Path, uuid: str, *, kill_at: int = 0) -> AsyncIterator[DaemonProcess]:
+    """A daemon that has polled once; ``kill_at``: it kills itself at this point of each PATCH; 0: at none."""
+    ours, theirs = forks.Pipe(duplex=False)
+    process = forks.Process(target=self_killing_daemon.run, args=(config, theirs, kill_at))
+    process.start()
+    theirs.close()
+    daemon = DaemonProcess(process, ours, await asyncio.to_thread(ours.recv), uuid)
+    try:
+        yield daemon
+    finally:
+        assert await daemon.kill() == -signal.SIGKILL
+        ours.close()
