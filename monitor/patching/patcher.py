@@ -16,7 +16,7 @@ import msgspec
 
 from monitor.avi.image import decode_image
 from monitor.avi.values import version_key
-from monitor.model.errors import BadAnswer, BadImage, PollError, Refusal, StoreError
+from monitor.model.errors import BadAnswer, BadImage, CommitUnknown, PollError, Refusal, StoreError
 from monitor.model.outcome import OutcomeKind
 from monitor.patching.annotations import AnnotationChange, annotate
 from monitor.patching.audit import Outcome
@@ -211,8 +211,11 @@ class Patcher:
         try:
             await self._audit_log.record(request.intent, outcome, annotations, at=self._now())
         except StoreError as error:
-            detail = f"the database failed: {error}; read the image again to see whether its annotations were changed"
-            raise Refusal("database-down", detail) from error
+            if annotations and isinstance(error, CommitUnknown):
+                self._on_outcome("unknown")
+                see = "read the image again to see whether its annotations were changed"
+                raise Refusal("outcome-unknown", f"the database failed: {error}; {see}") from error
+            raise Refusal("database-down", f"nothing was changed: the database failed: {error}") from error
         self._on_outcome(outcome.outcome)
 
 

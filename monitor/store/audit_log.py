@@ -120,7 +120,7 @@ class AuditLog:
         """
         Write an intent together with its outcome and the change of annotations, in one transaction.
 
-        Returns: the number of the intent. Raises: StoreError; it is then unknown whether it was committed, and
+        Returns: the number of the intent. Raises: StoreError; CommitUnknown when it may have been committed, and
         `reconcile` reads what the database has.
         """
         async with self._writing(), self._database.transaction() as connection:

@@ -223,6 +223,8 @@ class Database:
 
         Returns: the error as a StoreError.
         """
+        if isinstance(error, CommitUnknown) and isinstance(error.__cause__, Exception):
+            error = error.__cause__  # unknown was that commit; later changes are known not to be made
         self.error = error if isinstance(error, StoreError) else StoreError(_cause_of(error))
         if not self._down_logged:
             self._log.warning("database_down", cause=self.cause)

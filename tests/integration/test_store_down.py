@@ -47,13 +47,10 @@ async def recovered(daemon: Daemon) -> None:
 async def test_a_patch_is_refused_while_the_database_is_locked_and_done_after(tmp_path: Path) -> None:
     async with serving(tmp_path) as (daemon, dc1, uuid):
         with locked(tmp_path):
-            for body, detail in (
-                ({"annotations": {"a": "b"}}, "the database failed: database is locked; read the image again to see"),
-                ({"name": "x"}, "nothing was changed: the database failed: database is locked"),
-            ):
+            for body in ({"annotations": {"a": "b"}}, {"name": "x"}):
                 got = await patch(daemon, uuid, body)
                 assert (got.status, got.kind) == (503, "database-down")
-                assert got.json["detail"].startswith(detail)
+                assert got.json["detail"] == "nothing was changed: the database failed: database is locked"
             ready = await ask(daemon, "GET", "/-/ready")
             assert (ready.status, ready.body) == (503, b"not ready: the database does not answer\n")
             await polled(daemon, "dc1", 3)

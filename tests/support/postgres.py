@@ -48,6 +48,10 @@ class Server:
         """Stop it, and end all connections."""
         self._control("stop", "-m", "fast")
 
+    def crash(self) -> None:
+        """End it in the middle of everything: the next start recovers."""
+        self._control("stop", "-m", "immediate")
+
     def create(self) -> str:
         """Make a database; its name."""
         name = f"monitor_{next(_numbers)}"

@@ -12,6 +12,7 @@ from monitor.avi.image import decode_image
 from monitor.avi.paging import assemble, decode_page
 from monitor.model.errors import (
     BadStatus,
+    CommitUnknown,
     PollError,
     Refusal,
     StoreError,
@@ -61,13 +62,14 @@ class FakeController:
 
 
 class FakeAuditLog:
-    """An audit log in lists; ``failing``: the methods that fail."""
+    """An audit log in lists; ``failing``: the methods that fail, with ``error``."""
 
-    def __init__(self, *failing: str) -> None:
+    def __init__(self, *failing: str, error: StoreError | None = None) -> None:
         self.outcomes: list[Outcome] = []
         self.intents: list[Intent] = []
         self.annotations: dict[str, Mapping[str, str]] = {}
         self._failing = failing
+        self._error = error or StoreError("disk full")
 
     def annotations_of(self, _controller: str) -> Mapping[str, Mapping[str, str]]:
         return self.annotations
@@ -99,7 +101,7 @@ class FakeAuditLog:
 
     def _fail_if_told(self, method: str) -> None:
         if method in self._failing:
-            raise StoreError("disk full")
+            raise self._error
 
 
 class FakeView:
@@ -327,11 +329,11 @@ async def test_an_annotation_that_was_written_is_a_success_even_if_a_reload_remo
     assert (bench.outcomes, bench.view.calls) == (["done"], ["annotated"])
 
 
-async def test_an_annotation_whose_write_failed_is_not_said_to_be_without_effect() -> None:
+async def test_an_annotation_whose_write_failed_before_its_commit_changed_nothing() -> None:
     refusal = await Bench(audit_log=FakeAuditLog("record")).refused(NOTE)
     assert (refusal.kind, refusal.detail) == (
         "database-down",
-        "the database failed: disk full; read the image again to see whether its annotations were changed",
+        "nothing was changed: the database failed: disk full",
     )
 
 
@@ -374,3 +376,19 @@ async def test_an_object_that_is_not_an_image_is_not_changed(body: bytes) -> Non
     bench = Bench(Odd())
     assert (await bench.refused(RENAME)).kind == "controller-failed"
     assert bench.writer.sent == []
+
+
+async def test_annotations_that_may_have_been_committed_have_an_unknown_outcome() -> None:
+    bench = Bench(audit_log=FakeAuditLog("record", error=CommitUnknown("connection was closed")))
+    refusal = await bench.refused(NOTE)
+    assert (refusal.kind, bench.outcomes) == ("outcome-unknown", ["unknown"])
+    assert refusal.detail == (
+        "the database failed: connection was closed; read the image again to see whether its annotations were changed"
+    )
+
+
+async def test_a_refused_annotation_changed_nothing_whether_its_record_was_committed_or_not() -> None:
+    bench = Bench(audit_log=FakeAuditLog("record", error=CommitUnknown("connection was closed")))
+    refusal = await bench.refused(NOTE, if_match=frozenset({"another"}))
+    assert (refusal.kind, bench.outcomes) == ("database-down", [])
+    assert refusal.detail == "nothing was changed: the database failed: connection was closed"
