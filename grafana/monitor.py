@@ -71,7 +71,7 @@ def _glance() -> tuple[Panel, ...]:
         numbers(Head("Daemons", "How many daemons are scraped.", 4, 4), Ask(daemons, ""), unit="none", base="text"),
         numbers(Head("Up for", "Since the youngest of them started.", 4, 4), Ask(uptime, ""), unit="s", base="text"),
         state(
-            Head("Store", "Whether the last operation on the database succeeded.", 4, 4),
+            Head("Store", "Whether the database of each daemon answers.", 4, 4),
             f"min({OF('avi_upgrade_monitor_store_up')})",
             looks.STORE,
         ),
@@ -192,9 +192,12 @@ def _refused() -> Panel:
 
 
 def _audit() -> Panel:
-    text = "Whether the database answers, and how many audit records could not be written at once."
+    text = (
+        "Whether the database answers, which daemon writes to it, and audit records that could not be written at once."
+    )
     asks = (
         Ask(f"min by (instance) ({OF('avi_upgrade_monitor_store_up')})", f"store up {INSTANCE}"),
+        Ask(f"max by (instance) ({OF('avi_upgrade_monitor_writer')})", f"writer {INSTANCE}"),
         Ask(_more("avi_upgrade_monitor_audit_write_failures_total"), f"failed writes {INSTANCE}"),
     )
     return lines(Head("Store and audit", text, 8, 8), *asks, unit="short")

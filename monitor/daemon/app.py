@@ -91,7 +91,8 @@ async def running(
     )
     heartbeat = Heartbeat(self_metrics, now=now)
     stopping = asyncio.Event()
-    self_metrics.store_up.set_function(lambda: float(store.up))
+    self_metrics.store_up.set_function(lambda: float(store.answers))
+    self_metrics.writer.set_function(lambda: float(store.database.locked))
     controllers = Controllers(fleet, store, now=now, rng=rng, resources=resources)
     authenticator = Authenticator(
         config, self_metrics, clock=asyncio.get_running_loop().time, max_changes=limits.max_changes

@@ -17,7 +17,7 @@ import structlog
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.model.errors import StoreError
+from monitor.model.errors import DatabaseTaken, StoreError
 from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Intent, Outcome, Record, Search, encode
 from monitor.store import audit_queries
@@ -143,7 +143,9 @@ class AuditLog:
 
     async def read_chain(self, use: Callable[[Iterator[Record], Head, Iterator[StoredAnnotation]], T]) -> T:
         """
-        Call ``use`` with the whole chain, which is read a chunk at a time, and its head. Returns: what ``use`` returns.
+        Call ``use`` with the whole chain, which is read a chunk at a time, its head, and all annotations.
+
+        Returns: what ``use`` returns.
 
         Raises: StoreError.
         """
@@ -177,8 +179,9 @@ class AuditLog:
                     self._unsynced = True
                     raise
         except StoreError as error:
-            self._on_failure()
-            self._log.error("audit_write_failed", number=number, cause=str(error))
+            if number is not None or not isinstance(error, DatabaseTaken):  # else the other daemon writes the audit
+                self._on_failure()
+                self._log.error("audit_write_failed", number=number, cause=str(error))
             raise
 
     async def _reconcile(self) -> None:

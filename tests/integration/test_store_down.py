@@ -116,10 +116,17 @@ async def test_a_daemon_that_starts_beside_another_watches_and_changes_nothing_u
             got = await patch(second, uuid, {"annotations": {"a": "c"}})
             assert (got.status, got.kind) == (503, "database-down")
             assert "the database failed: another daemon has the database open" in got.json["detail"]
-            assert (await ask(second, "GET", "/-/ready")).status == 503
-            assert samples(await scrape(second), "avi_image_annotations", image_uuid=uuid) == [0.0]
+            ready = await ask(second, "GET", "/-/ready")
+            assert (ready.status, ready.body) == (503, b"not ready: another daemon writes to the database\n")
+            text = await scrape(second)
+            assert samples(text, "avi_image_annotations", image_uuid=uuid) == [0.0]
+            assert samples(text, "avi_upgrade_monitor_store_up") == [1.0], "the database works, for the other daemon"
+            assert samples(text, "avi_upgrade_monitor_writer") == [0.0]
+            assert samples(text, "avi_upgrade_monitor_audit_write_failures_total") == [0.0]
+            assert samples(await scrape(first), "avi_upgrade_monitor_writer") == [1.0]
             assert (await patch(first, uuid, {"annotations": {"a": "d"}})).status == 200
         await recovered(second)
+        assert samples(await scrape(second), "avi_upgrade_monitor_writer") == [1.0]
         assert (await ask(second, "GET", f"/api/image/{uuid}")).json["annotations"] == {"a": "d"}
         assert (await patch(second, uuid, {"annotations": {"a": "c"}})).status == 200
         assert [entry["outcome"] for entry in await audit(second)] == ["done"] * 3
