@@ -24,7 +24,7 @@ from monitor.daemon.systemd import Notifier, ServiceManager
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import MonitorError, NewerDatabase, StoreError
 from monitor.patching.patcher import Patcher
-from monitor.polling.fleet import Fleet
+from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.store import Store
 from monitor.web.app import error_response, make_app
@@ -105,6 +105,12 @@ async def running(
         max_readers=limits.max_readers,
         max_buffered_events=limits.max_buffered_events,
     )
+
+    def note_upgrade(name: str, entry: Entry | None, _: object) -> None:
+        """A controller that was removed is not known to be upgraded any more."""
+        store.upgrades.set(name, in_progress=entry is not None and entry.session.upgrading)
+
+    fleet.subscribe(note_upgrade)
     self_metrics.event_readers.set_function(lambda: float(event_stream.readers))
 
     async def apply(config: Config) -> Difference:

@@ -259,7 +259,7 @@ class Controllers:
             )
             for resource in self._resources
         ]
-        health = known.session if known else SessionHealth()
+        health = known.session if known else SessionHealth(upgrading=self._store.upgrades.in_progress(controller.name))
         poller = Poller(
             controller.name,
             client,

@@ -1,5 +1,5 @@
 """
-The database: what must outlive the process. Progress marks, completed uploads, annotations and the audit.
+The database: what must outlive the process. Progress marks, completed uploads, upgrades, annotations and the audit.
 
 Metrics and reads never wait for it: marks and annotations are served from memory. Any database failure (locked, full,
 read-only, gone, opened by another daemon) is logged once and retried; memory and database are reconciled on recovery.
@@ -14,6 +14,7 @@ from monitor.model.errors import DatabaseTaken, StoreError
 from monitor.store.audit_log import AuditLog
 from monitor.store.database import LIMIT_S, Database
 from monitor.store.progress_marks import ProgressMarks
+from monitor.store.upgrades import Upgrades
 from monitor.store.upload_history import UploadHistory
 
 FLUSH_INTERVAL_S = 2.0  # the most that a kill -9 can lose of the marks, and that only restarts a stall clock
@@ -41,6 +42,7 @@ class Store:
         self.name = self.database.name
         self.marks = ProgressMarks(self.database, now=now)
         self.upload_history = UploadHistory(self.database, now=now)
+        self.upgrades = Upgrades(self.database, now=now)
         self.audit_log = AuditLog(
             self.database, now=now, on_failure=on_audit_failure, on_annotations_read=on_annotations_read
         )
@@ -74,6 +76,7 @@ class Store:
         await self.database.open()
         self.marks.mark_unsynced()
         self.upload_history.mark_unsynced()
+        self.upgrades.mark_unsynced()
         await self._write()
 
     async def flush(self) -> None:
@@ -105,6 +108,7 @@ class Store:
         try:
             await self.marks.flush()
             await self.upload_history.flush()
+            await self.upgrades.flush()
             if not self.database.up:
                 self.audit_log.mark_unsynced()  # reconciling always writes something, which shows that writing works
             await self.audit_log.reconcile()

@@ -28,6 +28,14 @@ earlier_uploads = Table(
 )
 """How long the last few completed uploads of each type took (eta.CompletedUpload)."""
 
+upgrades_in_progress = Table(
+    "upgrades_in_progress",
+    metadata,
+    Column("controller", Text, primary_key=True),
+    Column("since", Double, nullable=False),  # Unix seconds of our clock
+)
+"""Controllers that said that they are being upgraded, and have not been polled well since (health.SessionHealth)."""
+
 annotations = Table(
     "annotations",
     metadata,

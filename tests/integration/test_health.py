@@ -63,6 +63,27 @@ async def test_the_upgrade_state_lasts_until_a_good_poll(tmp_path: Path, sign: s
     assert series["avi_controller_info", version] == 1.0
 
 
+async def test_a_restart_during_an_upgrade_does_not_take_it_for_a_failure(tmp_path: Path) -> None:
+    async with Simulator([SPEC], speed=0.0) as simulator:
+        dc1 = simulator.controllers["dc1"]
+        async with watching(simulator, tmp_path) as daemon:
+            await polled(daemon, "dc1")
+            dc1.faults.order(Fault("html_503"))
+            await failed(daemon, "dc1", "upgrading")
+        await dc1.stop_listening()
+        async with watching(simulator, tmp_path) as daemon:
+            await failed(daemon, "dc1", "connect", 3)
+            assert of_dc1(await exposition(daemon), "upgrade_in_progress", "up") == [1.0, 0.0]
+            dc1.faults.clear()
+            await dc1.start_listening()
+            await polled(daemon, "dc1")
+            assert of_dc1(await exposition(daemon), "upgrade_in_progress", "up") == [0.0, 1.0]
+        await dc1.stop_listening()
+        async with watching(simulator, tmp_path) as daemon:
+            await failed(daemon, "dc1", "connect", 3)
+            assert of_dc1(await exposition(daemon), "upgrade_in_progress", "up") == [0.0, 0.0]
+
+
 async def test_refused_connections_alone_are_no_upgrade(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         await polled(daemon, "dc1")

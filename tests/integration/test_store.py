@@ -223,6 +223,7 @@ async def test_a_database_with_two_schema_versions_is_refused(database_url: str)
 
 
 _SCHEMA_0003 = (
+    "DROP TABLE upgrades_in_progress",
     "DROP TABLE progress_marks",
     "CREATE TABLE progress_marks (controller TEXT, image_uuid TEXT, fingerprint {bytes} NOT NULL,\
  changed_at DOUBLE PRECISION NOT NULL, first_seen_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (controller, image_uuid))",
