@@ -5,7 +5,7 @@ set -eu
 missing=""
 for pair in prometheus:prometheus promtool:prometheus \
     prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager curl:curl chromium:chromium \
-    systemd-analyze:systemd shellcheck:shellcheck node:nodejs npm:npm; do
+    ip:iproute2 systemd-analyze:systemd shellcheck:shellcheck node:nodejs npm:npm; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 # Not on the path of every user. The package alone, without the service: tests start an nginx of their own

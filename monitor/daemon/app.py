@@ -219,5 +219,6 @@ async def _listen(config: Config, context: Context, stack: AsyncExitStack, passe
     await runner.setup()
     tls_context = config.web.tls_context if config.web else None
     listener = Listener(runner, config.listen_host, config.listen_port, tls_context, passed)
+    stack.push_async_callback(listener.stop_accepting)
     await listener.start()
     return listener

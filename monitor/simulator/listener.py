@@ -1,6 +1,7 @@
-"""The socket of one Controller: HTTP or HTTPS, on a port that stays reserved while the Controller is down."""
+"""The sockets of one Controller: HTTP or HTTPS, on a port that stays reserved while the Controller is down."""
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -26,9 +27,9 @@ class Listener:
         self._handler = handler
         self._host = host
         self._tls = _swappable(tls) if tls else None
-        self._reserved: socket.socket | None = None
+        self._reserved: list[socket.socket] = []
         self._protocols: web.Server | None = None
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._lock = asyncio.Lock()  # opening and closing await, and must not overlap
 
     @property
@@ -40,35 +41,38 @@ class Listener:
     @property
     def listening(self) -> bool:
         """Whether connections are accepted."""
-        return self._server is not None
+        return bool(self._servers)
 
     async def open(self) -> None:
-        """Accept connections. Raises: OSError where the port is in use."""
+        """Accept connections on every address of the host. Raises: OSError when the port is in use, or none exists."""
         async with self._lock:
-            if self._server is None:
+            if not self._servers:
                 await self._open()
 
     async def _open(self) -> None:
         bound = self._reserved or _bind(self._host, self.port)
-        self.port = bound.getsockname()[1]
+        self.port = bound[0].getsockname()[1]
         self._protocols = web.Server(self._handler, access_log=None)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._protocols, sock=bound, ssl=self._tls, backlog=512)
-        self._reserved = None  # the server owns the socket now
+        self._reserved = []  # the servers own the sockets now
+        self._servers = [
+            await loop.create_server(self._protocols, sock=each, ssl=self._tls, backlog=512) for each in bound
+        ]
 
     async def close(self) -> None:
-        """Refuse connections, cut open ones, and reserve the port with a socket that is bound but does not listen."""
+        """Refuse connections, cut open ones, and reserve the port with sockets that are bound but do not listen."""
         async with self._lock:
-            if self._server and self._protocols:
-                await self._close(self._server, self._protocols)
+            if self._servers and self._protocols:
+                await self._close(self._servers, self._protocols)
 
-    async def _close(self, server: asyncio.Server, protocols: web.Server) -> None:
-        self._server = None
-        for listening in server.sockets:
+    async def _close(self, servers: list[asyncio.Server], protocols: web.Server) -> None:
+        self._servers = []
+        for listening in (each for server in servers for each in server.sockets):
             asyncio.get_running_loop().remove_reader(listening.fileno())
         for _ in range(_TURNS_TO_ACCEPT):
             await asyncio.sleep(0)
-        server.close()
+        for server in servers:
+            server.close()
         protocols.pre_shutdown()
         await protocols.shutdown(SHUTDOWN_TIMEOUT_S)
         self._reserved = _bind(self._host, self.port)
@@ -76,9 +80,9 @@ class Listener:
     async def release(self) -> None:
         """Close, and free the port."""
         await self.close()
-        if self._reserved:
-            self._reserved.close()
-            self._reserved = None
+        for each in self._reserved:
+            each.close()
+        self._reserved = []
 
     def swap_certificate(self, tls: ssl.SSLContext) -> None:
         """Use another certificate for new handshakes. Raises: ValueError without TLS."""
@@ -88,12 +92,40 @@ class Listener:
         self._tls.sni_callback = _present(tls)
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    """Bind a socket that does not listen: connections to it are refused, and no other program can bind the port."""
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _bind(host: str, port: int) -> list[socket.socket]:
+    """
+    Bind sockets that do not listen: connections to them are refused, and no other program can bind the port.
+
+    One for each address of the host that exists on this machine, all on the same port. Raises: OSError.
+    """
+    bound: list[socket.socket] = []
+    missing: OSError | None = None
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)  # a local name: no server is asked
     try:
-        bound.bind((host, port))
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in infos):
+            chosen = bound[0].getsockname()[1] if bound else port
+            try:
+                bound.append(_bind_to(family, (address[0], chosen, *address[2:])))
+            except OSError as error:
+                if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                    raise
+                missing = error
+        if missing and not bound:
+            raise missing
+    except OSError:
+        for each in bound:
+            each.close()
+        raise
+    return bound
+
+
+def _bind_to(family: socket.AddressFamily, address: tuple[str | int, ...]) -> socket.socket:
+    bound = socket.socket(family)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has a socket of its own
+        bound.bind(address)
     except OSError:
         bound.close()
         raise

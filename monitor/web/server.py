@@ -1,23 +1,32 @@
-"""The listening socket, bound here or inherited, with a TLS context that can be replaced while the daemon runs."""
+"""The listening sockets, bound here or inherited, with a TLS context that can be replaced while the daemon runs."""
 
-import os
+import asyncio
 import socket
 import ssl
-from typing import Self
+from typing import Final, Self
 
+import structlog
 from aiohttp import web
 
 from monitor.config.values import write_address
-from monitor.model.errors import MonitorError
+from monitor.web.binding import Bound, bind
 from monitor.web.connections import descriptor_ceiling, lowest_free_descriptor
+
+_TURNS_TO_ACCEPT: Final = 3
+"""
+asyncio gives a connection to the server some turns of the loop after it has accepted it. If the server is closed in
+between, the connection stays open, and Python 3.11 does not close its socket.
+"""
+
+log = structlog.get_logger()
 
 
 class Listener:
     """
-    One address for one runner.
+    The addresses of one host and port, for one runner.
 
     ``context``: None for plain HTTP, which only a restart changes. ``inherited``: a socket
-    to listen on; None: bind one.
+    to listen on; None: bind one for each address of the host.
     """
 
     def __init__(
@@ -31,6 +40,7 @@ class Listener:
         self._runner = runner
         self._requested = host, port
         self._inherited = inherited
+        self._sockets: tuple[socket.socket, ...] = ()
         self._context = _ReplaceableContext(context) if context else None
 
     @property
@@ -45,15 +55,21 @@ class Listener:
         return host, port
 
     async def start(self) -> None:
-        """Accept connections. Raises: MonitorError."""
-        try:
-            if self._inherited:
-                await web.SockSite(self._runner, self._inherited, ssl_context=self._context).start()
-            else:
-                await web.TCPSite(self._runner, *self._requested, ssl_context=self._context).start()
-        except OSError as error:
-            reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-            raise MonitorError(f"cannot listen on {write_address(self._requested)}: {reason}") from error
+        """Accept connections, and log the addresses. Raises: MonitorError."""
+        bound = Bound((self._inherited,), ()) if self._inherited else await bind(*self._requested)
+        for each in bound.missing:
+            log.warning("listen_address_missing", address=each.address, cause=each.cause)
+        self._sockets = bound.sockets
+        for listening in self._sockets:
+            await web.SockSite(self._runner, listening, ssl_context=self._context).start()
+            log.info("listening", address=write_address(listening.getsockname()[:2]))
+
+    async def stop_accepting(self) -> None:
+        """Accept no more connections, so that the runner that is cleaned up next knows all there are."""
+        for listening in self._sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(_TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
 
     def set_tls_context(self, context: ssl.SSLContext | None) -> None:
         """Use it for new connections; open ones are not affected. Ignored for plain HTTP, as is None for TLS."""

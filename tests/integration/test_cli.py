@@ -254,6 +254,14 @@ async def test_simulate_writes_a_config_that_watches_its_controllers(tmp_path: P
         assert await ended(simulate) == 0
 
 
+async def test_an_address_that_does_not_exist_is_reported_by_simulate_on_one_line() -> None:
+    assert await output_of(*COMMAND, "simulate", "--host", "198.51.100.7") == (
+        1,
+        "",
+        "avi-upgrade-monitor: cannot listen on 198.51.100.7: Cannot assign requested address\n",
+    )
+
+
 async def test_scenarios_are_listed_also_for_an_unknown_one() -> None:
     status, out, _ = await output_of(*COMMAND, "simulate", "--list")
     assert (status, [line.split()[0] for line in out.splitlines()]) == (0, list(SCENARIOS))

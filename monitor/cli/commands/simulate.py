@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -20,8 +21,18 @@ if TYPE_CHECKING:
 @click.option("--list", "list_scenarios", is_flag=True, help="Print the names of the scenarios, and end.")
 @click.option("--speed", default=1.0, show_default=True, help="How many times faster the simulated clocks run.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same objects.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=0, help="The port of the first Controller; the others follow. 0 takes free ones.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on, or a name; it takes those of its addresses that exist.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="The port of the first Controller; the others follow. 0 takes free ones.",
+)
 @click.option("--tls", is_flag=True, help="Serve HTTPS, with a new self-signed certificate.")
 @click.option("--config-dir", type=click.Path(path_type=Path), help="Where to write a config for the daemon.")
 @exit_on_error
@@ -52,24 +63,29 @@ def _scenario_table() -> str:
 async def _serve(
     scenario: str, *, speed: float, seed: int, host: str, port: int, tls: bool, config_dir: Path | None
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Raises: MonitorError when there is no such scenario."""
+    """Serve until SIGTERM or SIGINT. Raises: MonitorError when there is no such scenario, or it cannot listen."""
     from monitor.cli.commands.certificate import make_certificate  # noqa: PLC0415
     from monitor.simulator import SCENARIOS, Simulator  # noqa: PLC0415
 
     if scenario not in SCENARIOS:
         raise MonitorError(f"no scenario {scenario!r}; there are {', '.join(SCENARIOS)}")
     stop = stop_on_signals(asyncio.get_running_loop())
-    with TemporaryDirectory(prefix="avi-simulate-") as temporary:
+    async with AsyncExitStack() as stack:
+        temporary = stack.enter_context(TemporaryDirectory(prefix="avi-simulate-"))
         folder = config_dir or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         ca_file = folder / "ca.pem" if tls else None
         context = make_certificate(host, ca_file) if ca_file else None
-        async with Simulator.of(scenario, speed=speed, seed=seed, host=host, tls=context, first_port=port) as simulator:
-            config = write_config(simulator, folder, {"database": f"sqlite:///{folder}/state.db"}, ca_file)
-            for controller in simulator.controllers.values():
-                click.echo(f"{controller.name}  {controller.url}  {controller.username}  {controller.password}")
-            click.echo(f"\nWatch them with:  avi-upgrade-monitor run --config {config}\nCtrl-C ends.")
-            await stop.wait()
+        simulator = Simulator.of(scenario, speed=speed, seed=seed, host=host, tls=context, first_port=port)
+        try:
+            await stack.enter_async_context(simulator)
+        except OSError as error:
+            raise MonitorError(f"cannot listen on {host or 'an empty host'}: {error.strerror}") from error
+        config = write_config(simulator, folder, {"database": f"sqlite:///{folder}/state.db"}, ca_file)
+        for controller in simulator.controllers.values():
+            click.echo(f"{controller.name}  {controller.url}  {controller.username}  {controller.password}")
+        click.echo(f"\nWatch them with:  avi-upgrade-monitor run --config {config}\nCtrl-C ends.")
+        await stop.wait()
 
 
 def write_config(
