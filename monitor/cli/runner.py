@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec
@@ -41,9 +41,12 @@ def run_loop(main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
-def stop_on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
-    """Return an event that is set by SIGTERM, by SIGINT, and by SIGHUP, which a closing terminal sends."""
+def stop_on_signals(
+    loop: asyncio.AbstractEventLoop,
+    numbers: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP),
+) -> asyncio.Event:
+    """Return an event that is set by these signals; a closing terminal sends SIGHUP."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in numbers:
         loop.add_signal_handler(number, stop.set)
     return stop

@@ -62,7 +62,7 @@ async def serve(
     """
     Read the configuration and serve until a signal says stop, then shut down cleanly; reload at SIGHUP.
 
-    SIGHUP must be blocked when this is called (``monitor.__main__`` does so), and is blocked again when it returns.
+    SIGHUP must be blocked when this is called (``monitor.__main__`` does so), and is ignored when it returns.
 
     Raises: ConfigError; MonitorError.
     """
@@ -71,7 +71,7 @@ async def serve(
     from monitor.daemon.reload import read_settled  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
-    stop = stop_on_signals(loop)
+    stop = stop_on_signals(loop, (signal.SIGTERM, signal.SIGINT))
     config = await read_settled(read_config)
     configure_log(config)
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -86,11 +86,13 @@ async def serve(
         passed=passed_socket,
         stall_limits=stall_limits or StallLimits(),
     ) as daemon:
-        loop.add_signal_handler(signal.SIGHUP, daemon.reloader.request)
+        # Not a handler of the loop, which gives up its handlers when it ends: a SIGHUP would end the process then.
+        signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(daemon.reloader.request))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-        await stop.wait()
-        # At its end the event loop gives up its handlers, and a SIGHUP would end the process before it has ended well.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            await stop.wait()
+        finally:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _service_manager() -> "ServiceManager":
