@@ -81,7 +81,7 @@ class ProgressMark(msgspec.Struct, frozen=True, gc=False):
     """
     When an object last moved, that is, when its progress, tasks, state or an event changed.
 
-    ``fingerprint``: a hash of these, 16 bytes. Marks are stored in the database, so that a restart of the daemon is
+    ``fingerprint``: a hash of these. Marks are stored in the database, so that a restart of the daemon is
     not taken for a change. Times in Unix seconds of the daemon's clock.
     """
 

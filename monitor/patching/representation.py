@@ -1,9 +1,10 @@
 """An image as our API returns it: the Controller's JSON followed by our members, and its entity tag. Pure."""
 
 from collections.abc import Mapping
-from hashlib import blake2b
 
 import msgspec
+
+from monitor.model.digest import digest
 
 _NONE: Mapping[str, float | int | str | None] = {}
 
@@ -28,7 +29,7 @@ def entity_tag(raw: bytes, controller: str, annotations: Mapping[str, str]) -> s
     Estimates are no part of it: they change with the clock, and the condition of a PATCH is about the image.
     """
     whole = msgspec.json.encode([content(raw) or raw, controller, annotations], order="sorted")
-    return blake2b(whole, digest_size=16).hexdigest()
+    return digest(whole)[:16].hex()
 
 
 def content(raw: bytes) -> Mapping[str, object]:

@@ -6,22 +6,26 @@ so an edited name is no movement, and neither is a running event whose duration 
 """
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from math import inf
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from msgspec.structs import replace
+
+from monitor.model.digest import digest
 from monitor.model.snapshot import Altered, Appeared, Change, ObjectList, Snapshot, Vanished
 from monitor.model.tracked import ProgressMark, Tracked, TrackedObject
 from monitor.polling.standing import stalls_at
 
 T = TypeVar("T", bound=Tracked)
 
+_OLD_FINGERPRINT_BYTES: Final = 16  # of BLAKE2; those of `digest` are longer
+
 
 def fingerprint(tracked: Tracked) -> bytes:
-    """Hash what moves, to 16 bytes. Equal in every process, so that a restart does not look like a movement."""
+    """Hash what moves. Equal in every process, so that a restart does not look like a movement."""
     events = sorted((e.task, e.node, e.state, e.status, e.started_at, e.ended_at) for e in tracked.events)
     moving = (tracked.state, tracked.progress_ratio, tracked.tasks, tracked.tasks_completed, events)
-    return blake2b(repr(moving).encode(errors="replace"), digest_size=16).digest()
+    return digest(repr(moving).encode(errors="replace"))
 
 
 def not_after(mark: ProgressMark, at: float) -> ProgressMark:
@@ -40,15 +44,17 @@ def follow(tracked: T, known: ProgressMark | None, *, at: float, detail_for_s: f
     Update the progress mark of an object that was just read.
 
     ``known``: its mark of the previous poll, or of the database after a restart, `not_after` ``at``; None when it is
-    new.
+    new. A fingerprint that an older version of the daemon has stored cannot be compared, and is taken for an equal one.
     """
     now = fingerprint(tracked)
     if known is None:
         mark = ProgressMark(now, changed_at=at, first_seen_at=at)
-    elif known.fingerprint != now:
-        mark = ProgressMark(now, changed_at=at, first_seen_at=known.first_seen_at)
-    else:
+    elif known.fingerprint == now:
         mark = known
+    elif len(known.fingerprint) == _OLD_FINGERPRINT_BYTES:
+        mark = replace(known, fingerprint=now)
+    else:
+        mark = ProgressMark(now, changed_at=at, first_seen_at=known.first_seen_at)
     return TrackedObject(tracked, mark, _detail_until(tracked, mark, detail_for_s, at=at))
 
 

@@ -10,7 +10,7 @@ progress_marks = Table(
     Column("controller", Text, primary_key=True),
     Column("resource", Text, primary_key=True),  # which kind of object (polling.resources.Resource.name)
     Column("object_uuid", Text, primary_key=True),
-    Column("fingerprint", LargeBinary(16), nullable=False),
+    Column("fingerprint", LargeBinary(32), nullable=False),
     Column("changed_at", Double, nullable=False),  # Unix seconds of our clock
     Column("first_seen_at", Double, nullable=False),
 )

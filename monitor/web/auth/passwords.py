@@ -5,10 +5,11 @@ The cache is keyed by a digest under a random key, which is of no use outside th
 """
 
 import asyncio
+import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
-from hashlib import blake2b
+from hashlib import sha256
 
 import bcrypt
 
@@ -65,7 +66,7 @@ class Passwords:
 
     def _digest(self, user: str, password: bytes, users: Mapping[str, Secret]) -> bytes:
         """Covers the hash, too, so that a cached credential ends when the hash is changed."""
-        digest = blake2b(key=self._key)
+        digest = hmac.new(self._key, digestmod=sha256)
         for part in (user.encode(), password, _hash_of(user, users).encode()):
             digest.update(len(part).to_bytes(4) + part)
         return digest.digest()

@@ -7,13 +7,13 @@ and styles from these files only, and connections to this host only.
 
 from collections.abc import Mapping
 from functools import cache
-from hashlib import blake2b
 from importlib.resources import files
 from typing import Final
 
 from aiohttp import hdrs, web
 from msgspec import Struct
 
+from monitor.model.digest import digest
 from monitor.web.entity_tags import sent_tags
 from monitor.web.problems import Problem
 
@@ -70,5 +70,5 @@ def _files() -> Mapping[str, _File]:
         content_type = _CONTENT_TYPES.get(each.name.rpartition(".")[2])
         if content_type:
             body = each.read_bytes()
-            found[each.name] = _File(body, content_type, blake2b(body, digest_size=16).hexdigest())
+            found[each.name] = _File(body, content_type, digest(body)[:16].hex())
     return found

@@ -79,8 +79,14 @@ def test_this_is_no_movement(same: Image) -> None:
     assert fingerprint(same) == fingerprint(IMAGE)
 
 
-def test_a_fingerprint_has_16_bytes() -> None:
-    assert len(fingerprint(IMAGE)) == 16
+def test_a_fingerprint_of_an_older_version_is_no_movement() -> None:
+    """It cannot be compared; an alarm for an upload that stalled must not begin anew with each update of the daemon."""
+    known = ProgressMark(b"\x0f" * 16, changed_at=900.0, first_seen_at=800.0)
+
+    mark = tracked_object(IMAGE, known).mark
+
+    assert mark == ProgressMark(fingerprint(IMAGE), changed_at=900.0, first_seen_at=800.0)
+    assert tracked_object(replace(IMAGE, tasks=7), mark).mark.changed_at == 1000.0
 
 
 def test_a_fingerprint_accepts_any_text() -> None:
