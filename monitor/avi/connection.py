@@ -18,6 +18,7 @@ from monitor import __version__
 from monitor.avi.resolver import Resolver
 from monitor.config.types import Tls
 from monitor.model.errors import BadAnswer, Phase, Unanswered, Unreachable
+from monitor.avi.trust import Pins, verifying_context
 
 
 def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:
@@ -67,18 +68,16 @@ def _expiry(certificate: bytes | None) -> float | None:
 
 
 def _ssl_option(tls: Tls) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
-    """Return aiohttp's ``ssl`` option: verify a fingerprint, or nothing if so configured, or else chain and name."""
-    if tls.fingerprint:
-        return aiohttp.Fingerprint(tls.fingerprint)
-    if tls.insecure:
-        return False
-    return _ca_context(tls.authorities) if tls.authorities is not None else True
+    """Return aiohttp's ``ssl`` option: verify fingerprints, or nothing if so configured, or else chain and name."""
+    if tls.fingerprints:
+        return Pins(tls.fingerprints)
+    return False if tls.insecure else _context(tls.authorities)
 
 
 @lru_cache(maxsize=64)
-def _ca_context(authorities: str) -> ssl.SSLContext:
-    assert authorities, "an empty text would mean the CAs of the system"  # noqa: S101  checked by the config
-    return ssl.create_default_context(cadata=authorities)
+def _context(authorities: str | None) -> ssl.SSLContext:
+    assert authorities != "", "an empty text would mean the CAs of the system"  # noqa: S101  checked by the config
+    return verifying_context(cadata=authorities)
 
 
 @asynccontextmanager
@@ -108,5 +107,5 @@ async def as_poll_error(phase: Phase) -> AsyncIterator[None]:
 
 def _tls_detail(error: Exception) -> str:
     if isinstance(error, aiohttp.ServerFingerprintMismatch):
-        return f"the certificate has the fingerprint {error.got.hex()}, not the one in the configuration"
+        return f"the certificate has the fingerprint {error.got.hex()}, which is not in the configuration"
     return str(error)[:200]

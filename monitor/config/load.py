@@ -196,9 +196,10 @@ def _secret_source(settings: ControllerSettings | WriteSettings, environ: Mappin
 
 def _tls(settings: TlsSettings, authorities: Mapping[Path, str]) -> Tls:
     ca_file = _given(settings.ca_file)
+    pins = settings.fingerprints if settings.fingerprint is UNSET else frozenset({settings.fingerprint})
     return Tls(
         authorities=authorities[ca_file] if ca_file else None,
-        fingerprint=_given(settings.fingerprint),
+        fingerprints=_given(pins) or frozenset(),
         insecure=settings.insecure_skip_verify,
     )
 

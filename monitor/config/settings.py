@@ -94,6 +94,14 @@ class TlsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     fingerprint: (
         Annotated[bytes, kind(values.FINGERPRINT), LIVE, Meta(description="SHA-256 of its certificate.")] | UnsetType
     ) = UNSET
+    fingerprints: (
+        Annotated[
+            frozenset[Annotated[bytes, kind(values.FINGERPRINT)]],
+            LIVE,
+            Meta(min_length=1, description="SHA-256 of its certificates, of which it presents one."),
+        ]
+        | UnsetType
+    ) = UNSET
     insecure_skip_verify: Annotated[bool, LIVE, Meta(description="Verify nothing; this is logged and exported.")] = (
         False
     )
@@ -237,10 +245,15 @@ def _check_one_verification(tls: TlsSettings) -> str | None:
     given = (
         ("ca_file", tls.ca_file),
         ("fingerprint", tls.fingerprint),
+        ("fingerprints", tls.fingerprints),
         ("insecure_skip_verify", tls.insecure_skip_verify),
     )
     names = [name for name, value in given if value not in (UNSET, False)]
     return None if len(names) < 2 else f"found {' and '.join(names)}, expected at most one of them"
+
+
+def _check_fingerprints(tls: TlsSettings) -> str | None:
+    return "found an empty list, expected at least one" if tls.fingerprints == frozenset() else None
 
 
 def _check_one_password(account: ControllerSettings | WriteSettings) -> str | None:
@@ -265,7 +278,10 @@ RULES_OF_SETTINGS: Final = SchemaRules(
             Rule("stale_after", ("stale_after_s", "idle_interval_s", "timeout_s"), _check_stale_after),
             Rule("active_interval", ("active_interval_s", "idle_interval_s"), _check_active_interval),
         ),
-        TlsSettings: (Rule("", ("ca_file", "fingerprint", "insecure_skip_verify"), _check_one_verification),),
+        TlsSettings: (
+            Rule("", ("ca_file", "fingerprint", "fingerprints", "insecure_skip_verify"), _check_one_verification),
+            Rule("fingerprints", ("fingerprints",), _check_fingerprints),
+        ),
         ControllerSettings: (
             Rule("password_file", ("password_file", "password_env"), _check_one_password),
             Rule("url", ("url", "allow_http"), _check_https),

@@ -46,8 +46,8 @@ class Tls(Struct, frozen=True, kw_only=True):
 
     authorities: str | None = None
     """The content of ``ca_file``, PEM. A reload reads it again; if it changed, the controller is connected anew."""
-    fingerprint: bytes | None = None
-    """SHA-256 of its certificate, 32 bytes."""
+    fingerprints: frozenset[bytes] = frozenset()
+    """SHA-256 of its certificates, 32 bytes each; one of them is enough."""
     insecure: bool = False
 
 

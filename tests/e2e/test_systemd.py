@@ -82,7 +82,7 @@ def test_what_is_a_comment_in_the_example_config_is_good_too(tmp_path: Path) -> 
     config.write_text(text)
     read = load(config)
     assert (read.anonymous, [token.name for token in read.tokens]) == (frozenset({"metrics", "read"}), ["alice"])
-    assert read.controllers[0].tls.fingerprint
+    assert read.controllers[0].tls.fingerprints
 
 
 @pytest.mark.parametrize(

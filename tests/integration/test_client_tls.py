@@ -6,16 +6,20 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from structlog.testing import capture_logs
 
 from monitor.avi.client import Client
+from monitor.avi.trust import verifying_context
 from monitor.config.types import Tls
 from monitor.model.errors import PollError, Unreachable
 from monitor.model.snapshot import ObjectList
@@ -39,7 +43,11 @@ class Certificate:
 
     @property
     def pin(self) -> Tls:
-        return Tls(fingerprint=hashlib.sha256(self._parsed.public_bytes(Encoding.DER)).digest())
+        return Tls(fingerprints=frozenset({self.fingerprint}))
+
+    @property
+    def fingerprint(self) -> bytes:
+        return hashlib.sha256(self._parsed.public_bytes(Encoding.DER)).digest()
 
     @property
     def expires_at(self) -> float:
@@ -145,6 +153,66 @@ async def test_by_default_the_authorities_of_the_system_are_used(certificate: Ce
         assert dc1.requests == []
 
 
+def test_what_a_certificate_must_have_does_not_depend_on_the_version_of_python() -> None:
+    expected = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+    assert verifying_context().verify_flags == expected
+    assert (verifying_context().verify_mode, verifying_context().check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+async def test_an_intermediate_alone_is_trusted(authority: trustme.CA) -> None:
+    intermediate = authority.create_child_ca()
+    trust = Tls(authorities=intermediate.cert_pem.bytes().decode())
+    async with simulated(Certificate(intermediate)) as dc1, connected(dc1, tls=trust) as client:
+        assert len((await client.list_images(NOTHING)).raws) == 1
+    async with simulated(Certificate(authority)) as dc1, connected(dc1, tls=trust) as client:
+        assert (await the_error(client)).reason == "tls", "it does not make its own issuer trusted"
+
+
+async def test_an_authority_without_the_extensions_of_today_is_trusted(tmp_path: Path) -> None:
+    """Its basic constraints are not critical, and its certificates do not name its key: Python 3.13 refuses both."""
+    authority, context = old_company_authority(tmp_path)
+    simulator = Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0, tls=context)
+    async with simulator, connected(simulator.controllers["dc1"], tls=Tls(authorities=authority)) as client:
+        assert len((await client.list_images(NOTHING)).raws) == 1
+
+
+def old_company_authority(folder: Path) -> tuple[str, ssl.SSLContext]:
+    """An authority as companies made them ten years ago, PEM, and the context of a server with its certificate."""
+    key, issuer = ec.generate_private_key(ec.SECP256R1()), x509.Name.from_rfc4514_string("CN=Old company CA")
+    usage = dict.fromkeys(
+        ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+         "encipher_only", "decipher_only"), False
+    )  # fmt: skip
+    constraints, names = x509.BasicConstraints(ca=True, path_length=None), [x509.IPAddress(ip_address(HOST))]
+    authority = (
+        _issued(issuer, issuer, key)
+        .add_extension(constraints, critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=False)
+        .sign(key, SHA256())
+    )
+    own = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        _issued(x509.Name.from_rfc4514_string("CN=controller"), issuer, own)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=False)
+        .sign(key, SHA256())
+    )
+    pem = own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "server.pem").write_bytes(pem + certificate.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return authority.public_bytes(Encoding.PEM).decode(), context
+
+
+def _issued(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=30))
+    )
+
+
 # -- by a pin
 
 
@@ -167,11 +235,10 @@ async def test_with_another_certificate_than_the_pinned_one_the_password_is_not_
     authority: trustme.CA, certificate: Certificate
 ) -> None:
     other = Certificate(authority)
-    assert other.pin.fingerprint is not None
     async with simulated(other) as dc1, connected(dc1, tls=certificate.pin) as client:
         error = await the_error(client)
         assert (error.reason, error.phase) == ("tls", "login")
-        assert other.pin.fingerprint.hex() in error.detail
+        assert other.fingerprint.hex() in error.detail
         assert dc1.requests == []
 
 
@@ -185,6 +252,23 @@ async def test_a_swapped_certificate_fails_polls_until_the_pinned_one_is_back(
         assert (await the_error(client)).reason == "tls"
         assert len(dc1.requests) == seen  # the cookies were not sent either
         await swap(dc1, certificate)
+        await client.list_images(NOTHING)
+        assert dc1.logins == 1
+
+
+async def test_of_two_pinned_certificates_either_is_accepted_and_no_third(authority: trustme.CA) -> None:
+    """A portal has an RSA and an EC certificate, or an old and a new one while it is replaced."""
+    old, new, other = (Certificate(authority) for _ in range(3))
+    pins = Tls(fingerprints=old.pin.fingerprints | new.pin.fingerprints)
+    async with simulated(old) as dc1, connected(dc1, tls=pins) as client:
+        await client.list_images(NOTHING)
+        await swap(dc1, new)
+        await client.list_images(NOTHING)
+        await swap(dc1, other)
+        error = await the_error(client)
+        assert error.reason == "tls"
+        assert other.fingerprint.hex() in error.detail
+        await swap(dc1, old)
         await client.list_images(NOTHING)
         assert dc1.logins == 1
 
@@ -250,13 +334,13 @@ async def test_a_handshake_that_never_ends_is_a_timeout(certificate: Certificate
 # -- what the daemon shows of it
 
 
-@pytest.mark.parametrize("mode", ["ca_file", "fingerprint", "insecure_skip_verify"])
+@pytest.mark.parametrize("mode", ["ca_file", "fingerprint", "fingerprints", "insecure_skip_verify"])
 async def test_the_expiry_is_exported_however_the_controller_is_verified(
     certificate: Certificate, ca_file: Path, tmp_path: Path, mode: str
 ) -> None:
-    assert certificate.pin.fingerprint is not None
+    pin = certificate.fingerprint.hex()
     settings: dict[str, object] = {
-        "ca_file": str(ca_file), "fingerprint": certificate.pin.fingerprint.hex(), "insecure_skip_verify": True,
+        "ca_file": str(ca_file), "fingerprint": pin, "fingerprints": ["1e" * 32, pin], "insecure_skip_verify": True,
     }  # fmt: skip
     simulator = Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0, tls=certificate.context)
     with capture_logs() as logs:

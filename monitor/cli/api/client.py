@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
@@ -19,6 +18,7 @@ from yarl import URL
 from monitor import __version__
 from monitor.avi.connection import as_poll_error
 from monitor.avi.resolver import Resolver
+from monitor.avi.trust import verifying_context
 from monitor.avi.values import HIGHEST_VERSION
 from monitor.cli.api.responses import (
     OUTCOME_UNKNOWN,
@@ -57,8 +57,8 @@ class _Connector(aiohttp.TCPConnector):
     cannot stop while it waits.
     """
 
-    def __init__(self, ca_file: Path | None) -> None:
-        trust = ssl.create_default_context(cafile=ca_file) if ca_file else True
+    def __init__(self, access: Access) -> None:
+        trust = verifying_context(cafile=access.ca_file) if access.url.startswith("https:") else True
         super().__init__(ssl=trust, resolver=Resolver())
         self._transports: set[asyncio.Transport] = set()
 
@@ -80,7 +80,7 @@ class _Connector(aiohttp.TCPConnector):
 async def connect(access: Access, *, max_response_bytes: int = MAX_RESPONSE_BYTES) -> AsyncIterator["DaemonClient"]:
     """Open a client of the daemon for as long as the context lasts."""
     async with aiohttp.ClientSession(
-        connector=_Connector(access.ca_file),
+        connector=_Connector(access),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept": "application/json", "User-Agent": f"avi-upgrade-monitor/{__version__}"},
         timeout=aiohttp.ClientTimeout(total=None),  # every request has its own deadline

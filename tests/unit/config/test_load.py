@@ -153,7 +153,14 @@ def test_the_full_example_loads(site: Path) -> None:
                 url="https://[2001:db8::1]:8443",
                 username="svc-monitor",
                 password=from_file,
-                tls=Tls(fingerprint=b"\x0f" * 32),
+                tls=Tls(fingerprints=frozenset({b"\x0f" * 32})),
+            ),
+            Controller(
+                name="twice-pinned",
+                url="https://avi-two.example.net",
+                username="svc-monitor",
+                password=from_file,
+                tls=Tls(fingerprints=frozenset({b"\x0f" * 32, b"\x1e" * 32})),
             ),
             Controller(
                 name="trusting",
@@ -203,7 +210,7 @@ def test_the_minimal_example_has_the_defaults(site: Path) -> None:
                 password=SecretFile(site / "dc1.password"),
                 tenant="admin",
                 api_version=None,
-                tls=Tls(authorities=None, fingerprint=None, insecure=False),
+                tls=Tls(authorities=None, fingerprints=frozenset(), insecure=False),
                 write=None,
             ),
         ),
@@ -419,7 +426,7 @@ _TEXTS = st.text(max_size=40) | st.sampled_from(
 _KEYS = st.sampled_from(
     ["listen", "poll", "timeout", "log", "level", "anonymous", "controllers", "name", "url", "username", "tls",
      "tokens", "users", "sha256", "scopes",
-     "password_file", "password_env", "password", "api_version", "fingerprint", "allow_http"]
+     "password_file", "password_env", "password", "api_version", "fingerprint", "fingerprints", "allow_http"]
 ) | st.text(max_size=10)  # fmt: skip
 _TREES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | _TEXTS,
