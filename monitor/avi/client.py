@@ -18,7 +18,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from monitor.avi.connection import Connector, as_poll_error
-from monitor.avi.errors import Reply, classify_reply, mask_secrets
+from monitor.avi.errors import Reply, classify_reply
 from monitor.avi.login import decode_session_cookie_name, decode_version
 from monitor.avi.page_decoder import PageDecoder
 from monitor.avi.paging import PAGE_SIZE, assemble
@@ -26,6 +26,7 @@ from monitor.avi.session import Session
 from monitor.avi.values import api_version_for
 from monitor.config.types import Controller
 from monitor.model.errors import BadAnswer, Phase, PollError, Refused, Unreachable
+from monitor.model.masking import KnownSecrets
 from monitor.model.secret import Secret
 from monitor.model.snapshot import ObjectList, Page
 
@@ -51,6 +52,7 @@ class Client:
     The client of one Controller. Concurrent calls share one log-in, and a refused password is not tried again.
 
     ``http``: for this Controller alone, see :func:`monitor.avi.connection.open_session`. ``now``: Unix seconds.
+    ``secrets``: what was ever held for this Controller, also by clients before this one; it is never shown.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Client:
         timeout_s: float,
         max_response: int,
         now: Callable[[], float],
+        secrets: KnownSecrets | None = None,
         max_requests_per_poll: float = MAX_REQUESTS_PER_POLL,
     ) -> None:
         self._controller = controller
@@ -70,7 +73,8 @@ class Client:
         self._now = now
         self._max_requests_per_poll = max_requests_per_poll
         self._images_url = URL(f"{controller.url}/api/image?page_size={PAGE_SIZE}")
-        self._session = Session(controller)
+        self._secrets = secrets or KnownSecrets()
+        self._session = Session(controller, self._secrets)
         self._login_lock = asyncio.Lock()
         self._password: Secret | None = None
         self._refused_password: Secret | None = None
@@ -213,10 +217,7 @@ class Client:
 
     def _error_of(self, reply: Reply, phase: Phase) -> PollError | None:
         """Return the error that a reply stands for; None after a 200. Secrets that the Controller echoes are masked."""
-        if reply.status == 200 and reply.body:
-            return None
-        secrets = [*self._session.secrets, *filter(None, [self._password])]
-        return classify_reply(mask_secrets(reply, secrets), phase, now=self._now())
+        return classify_reply(reply, phase, now=self._now(), mask=self._secrets.mask)
 
     async def _log_in(self) -> None:
         password = self._read_password()
@@ -243,6 +244,7 @@ class Client:
             raise Refused("auth", "the password is empty; write it to its file", phase="login")
         if self._password == self._refused_password:
             raise Refused("auth", "suspended: the Controller refused this password; change it", phase="login")
+        self._secrets.add(self._password)
         return self._password
 
     async def _read_version(self) -> None:
@@ -256,7 +258,8 @@ class Client:
     def _set_version(self, version: str) -> None:
         """Send the API version of this version, or the pinned one, from now on. Old ones lack the image progress."""
         api_version = self._controller.api_version or api_version_for(version)
-        self.link = msgspec.structs.replace(self.link, version=version[:64], api_version=api_version)
+        shown = self._secrets.mask.clip(version, 64)
+        self.link = msgspec.structs.replace(self.link, version=shown, api_version=api_version)
         self._session.begin(api_version)
         self._version_uncertain = False
 

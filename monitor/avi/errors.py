@@ -4,22 +4,24 @@ What a reply of a Controller means for a poll: the status decides, the body give
 Content types are ignored: Controllers declare plain text as JSON, and JSON as HTML.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import quote, quote_plus
+from typing import Final
 
 import msgspec
 
 from monitor.avi import wire
-from monitor.avi.values import LABEL_LENGTH, clip
+from monitor.avi.values import LABEL_LENGTH
 from monitor.avi.wire import UNREADABLE
 from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
-from monitor.model.secret import Secret
+from monitor.model.masking import SecretMask
 
 _UPGRADING = "disallowed during upgrade"  # in the message of the 403 that answers a write during an upgrade
 _MAX_RETRY_AFTER_S = 3600.0  # with a longer wait, nothing here would notice that the Controller is back
+
+_MAX_BYTES_PER_CHARACTER = 4  # in UTF-8
+_NO_SECRETS: Final = SecretMask()
 
 _error = msgspec.json.Decoder(wire.Error)
 
@@ -32,40 +34,35 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def decode_error(body: bytes) -> str:
-    """Return the message of an error, clipped: the ``error`` member, or a body of plain text; never a page of HTML."""
+def decode_error(body: bytes, mask: SecretMask = _NO_SECRETS) -> str:
+    """
+    Return the message of an error, masked and clipped to the length of a label.
+
+    The message is the ``error`` member, or a body of plain text; never a page of HTML.
+    """
     try:
-        return clip(_error.decode(body).error)
+        text = _error.decode(body).error
     except UNREADABLE:
-        text = body[:LABEL_LENGTH].decode(errors="replace").strip()
-        return "" if text.startswith(("<", "{", "[")) else text
+        text = body[: _MAX_BYTES_PER_CHARACTER * mask.reach(LABEL_LENGTH)].decode(errors="replace").strip()
+        text = "" if text.startswith(("<", "{", "[")) else text
+    return mask.clip(text, LABEL_LENGTH)
 
 
-def mask_secrets(reply: Reply, secrets: Iterable[Secret]) -> Reply:
-    """Return what :func:`classify_reply` reads of a reply, without our secrets; call it before any text is kept."""
-    body = reply.body
-    headers = {name: reply.headers[name] for name in ("Location", "Retry-After") if name in reply.headers}
-    for text in filter(None, (form for secret in secrets for form in _forms(secret.reveal()))):
-        body = body.replace(text.encode(), b"<secret>")
-        headers = {name: value.replace(text, "<secret>") for name, value in headers.items()}
-    return Reply(reply.status, headers, body)
+def classify_reply(reply: Reply, phase: Phase, *, now: float, mask: SecretMask = _NO_SECRETS) -> PollError | None:
+    """
+    Return the error that a reply is, or None.
 
-
-def _forms(text: str) -> Iterable[str]:
-    """Return a text as it is, and as forms, URLs and JSON write it."""
-    return dict.fromkeys((text, quote_plus(text), quote(text, safe=""), json.dumps(text)[1:-1]))
-
-
-def classify_reply(reply: Reply, phase: Phase, *, now: float) -> PollError | None:
-    """Return the error that a reply is, or None. ``now``: Unix seconds, for a Retry-After that is a date."""
+    ``now``: Unix seconds, for a Retry-After that is a date. ``mask``: of what must not be shown though the Controller
+    repeats it.
+    """
     if reply.status == 200 and reply.body:
         return None
-    message = decode_error(reply.body)
+    message = decode_error(reply.body, mask)
     is_json = reply.body.lstrip().startswith(b"{")
     error, reason = _classify_status(reply.status, phase, upgrading=_UPGRADING in message, is_json=is_json)
     detail = f"{reply.status} {message}" if message else f"{reply.status} without a message"
     if reason == "redirect":
-        detail = f"{reply.status} to {reply.headers.get('Location', 'no location')[:200]}"
+        detail = f"{reply.status} to {mask.clip(reply.headers.get('Location', 'no location'), LABEL_LENGTH)}"
     wait_s = retry_after_s(reply.headers.get("Retry-After", ""), now=now)
     return error(reason, detail, phase=phase, status=reply.status, retry_after_s=wait_s)
 

@@ -12,17 +12,24 @@ import aiohttp
 from multidict import CIMultiDict
 
 from monitor.config.types import Controller
+from monitor.model.masking import KnownSecrets
 from monitor.model.secret import Secret
 
+_MAX_COOKIE: Final = 4096  # characters; browsers keep no longer one
 _MAX_COOKIES: Final = 32  # a Controller has three; a proxy that sets ever new ones must not fill our requests
 _SESSION_COOKIES: Final = ("sessionid", "avi-sessionid")  # older and newer name; the vendor's SDK sends both, too
 _KEPT_COOKIES: Final = frozenset({"csrftoken", *_SESSION_COOKIES})
 
 
 class Session:
-    """Logged out at first; `begin` follows a log-in, `end` a log-out or a failure."""
+    """
+    Logged out at first; `begin` follows a log-in, `end` a log-out or a failure.
 
-    def __init__(self, controller: Controller) -> None:
+    ``secrets``: of this Controller; cookies are added to them, and stay there when they are no longer valid.
+    """
+
+    def __init__(self, controller: Controller, secrets: KnownSecrets) -> None:
+        self._secrets = secrets
         self._url = controller.url
         self._tenant = controller.tenant
         self._cookies: dict[str, Secret] = {}
@@ -30,20 +37,16 @@ class Session:
         self.headers: CIMultiDict[str] | None = None
         """Of every request in the session; None while logged out."""
 
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        """The values of all cookies."""
-        return tuple(self._cookies.values())
-
     def begin(self, api_version: str) -> None:
         """Make the headers, with this version of the API, from the cookies that the log-in brought."""
+        csrf_token = self._cookies.get("csrftoken")
         self.headers = CIMultiDict(
             {
                 "Cookie": "; ".join(f"{name}={value.reveal()}" for name, value in self._cookies.items()),
                 "Referer": f"{self._url}/",
                 "X-Avi-Tenant": self._tenant,
                 "X-Avi-Version": api_version,
-                "X-CSRFToken": self._cookies.get("csrftoken", Secret("")).reveal(),
+                "X-CSRFToken": csrf_token.reveal() if csrf_token else "",
             }
         )
 
@@ -74,8 +77,11 @@ class Session:
         self._last_set_cookies = set_cookies
         for name, morsel in response.cookies.items():
             self._cookies.pop(name, None)
-            if morsel.coded_value and morsel["max-age"] != "0":
-                self._cookies[name] = Secret(morsel.coded_value)  # as received: unquoted it could break a header
+            text = morsel.coded_value  # as received: unquoted it could break a header
+            if text and len(text) <= _MAX_COOKIE and morsel["max-age"] != "0":
+                self._cookies[name] = Secret(text)
+                for secret in (self._cookies[name], Secret(morsel.value)):
+                    self._secrets.add(secret, "session" if name in _KEPT_COOKIES else "other")
         while len(self._cookies) > _MAX_COOKIES:
             self._cookies.pop(next(name for name in self._cookies if name not in _KEPT_COOKIES))
         self.mirror_session_cookie(next((name for name in _SESSION_COOKIES if name in response.cookies), ""))

@@ -17,6 +17,7 @@ from monitor.avi.client import MAX_REQUESTS_PER_POLL, Client
 from monitor.avi.connection import open_session
 from monitor.config.types import Config, Controller, Difference
 from monitor.model.health import SessionHealth
+from monitor.model.masking import KnownSecrets
 from monitor.patching.client import InFlightClient
 from monitor.patching.request import WriteTarget
 from monitor.polling.fleet import Entry, Fleet
@@ -99,6 +100,8 @@ class Controllers:
         self._managed: dict[str, ManagedController] = {}
         self._draining: list[ManagedController] = []
         """Removed or replaced, and not closed yet. What a cancelled reload leaves here is closed by the next one."""
+        self._secrets: dict[str, KnownSecrets] = {}
+        """Of each controller, through all its sessions, accounts and settings."""
         self._limiter = PollLimiter(1)
         self._tasks: asyncio.TaskGroup | None = None
         self.targets: dict[str, WriteTarget] = {}
@@ -280,13 +283,18 @@ class Controllers:
         poll = config.poll
         session = await sessions.enter_async_context(open_session(controller.tls, keepalive_s=2 * poll.idle_interval_s))
         return InFlightClient(
-            controller, session, timeout_s=poll.timeout_s, max_response=poll.max_response, now=self._now
+            controller,
+            session,
+            timeout_s=poll.timeout_s,
+            max_response=poll.max_response,
+            now=self._now,
+            secrets=self._secrets.setdefault(controller.name, KnownSecrets()),
         )
 
     def _remove(self, names: set[str]) -> None:
         for name in names:
             self._fleet.remove(name)
-            del self.targets[name], self.tenants[name]
+            del self.targets[name], self.tenants[name], self._secrets[name]
 
 
 def _tracking(config: Config) -> TrackingSettings:

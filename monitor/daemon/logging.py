@@ -8,7 +8,6 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Literal, TextIO, cast
@@ -17,17 +16,17 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from monitor.config.validation import printable
+from monitor.model.masking import MASK, SecretMask, mask_spans
 from monitor.model.secret import Secret
 
 _SECRET_KEYS = re.compile(
     r"password|passwd|secret|token|cookie|session_?id|csrf|authorization|credential", re.IGNORECASE
 )
 _SECRET_PAIRS = re.compile(
-    r"((?:password|csrftoken|sessionid|avi-sessionid|X-CSRFToken|Cookie|Authorization)['\"]?\s*[=:]\s*['\"]?"
-    r"(?:(?:Bearer|Basic|Digest)\s+)?)[^'\"\s;,&]+",
+    r"(?:password|csrftoken|sessionid|avi-sessionid|X-CSRFToken|Cookie|Authorization)['\"]?\s*[=:]\s*['\"]?"
+    r"(?:(?:Bearer|Basic|Digest)\s+)?(?P<value>[^'\"\s;,&]+)",
     re.IGNORECASE,
 )
-_SHORTEST = 4  # to mask a shorter secret would mask parts of ordinary words
 
 
 def configure(level: str, form: Literal["json", "console"], stream: TextIO | None = None) -> None:
@@ -77,32 +76,25 @@ class _LossyStream(io.TextIOBase):
 
 def mask(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
     """Mask values of secret keys, ``key=value`` pairs in texts, and the text of every existing Secret."""
-    heads = _heads(Secret.created)
-    return {key: "<secret>" if _SECRET_KEYS.search(key) else _masked(value, heads) for key, value in event.items()}
+    secrets = _mask_of_all(Secret.created)
+    return {key: MASK if _SECRET_KEYS.search(key) else _masked(value, secrets) for key, value in event.items()}
 
 
 @lru_cache(maxsize=1)
-def _heads(_created: int) -> Mapping[str, Collection[str]]:
-    """Return the existing secrets by their first characters: a text is not searched for each of thousands."""
-    heads: dict[str, set[str]] = {}
-    for secret in list(Secret.instances.values()):
-        if len(text := secret.reveal()) >= _SHORTEST:
-            heads.setdefault(text[:_SHORTEST], set()).add(text)
-    return heads
+def _mask_of_all(_created: int) -> SecretMask:
+    return SecretMask(list(Secret.instances.values()))
 
 
-def _masked(value: object, heads: Mapping[str, Collection[str]]) -> object:
+def _masked(value: object, secrets: SecretMask) -> object:
     if isinstance(value, dict):
-        return {key: _masked(inner, heads) for key, inner in value.items()}
+        return {key: _masked(inner, secrets) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_masked(inner, heads) for inner in value]
+        return [_masked(inner, secrets) for inner in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = _SECRET_PAIRS.sub(r"\1<secret>", str(value))
-    for head in {text[start : start + _SHORTEST] for start in range(len(text))} & heads.keys():
-        for secret in heads[head]:
-            text = text.replace(secret, "<secret>")
-    return text
+    text = str(value)
+    pairs = (pair.span("value") for pair in _SECRET_PAIRS.finditer(text))
+    return mask_spans(text, sorted([*secrets.find(text), *pairs]))
 
 
 def _renderers(form: Literal["json", "console"], stream: TextIO) -> tuple[Processor, ...]:

@@ -1,7 +1,12 @@
 """A text that must not be shown in logs, messages or metrics."""
 
-from typing import ClassVar
+import json
+from typing import ClassVar, Final
+from urllib.parse import quote, quote_plus
 from weakref import WeakValueDictionary
+
+SHORTEST_MASKED: Final = 4
+"""To mask a shorter secret would mask parts of ordinary words."""
 
 
 class Secret:
@@ -12,12 +17,14 @@ class Secret:
     were ever created, so that what is computed from ``instances`` can be cached.
     """
 
-    __slots__ = ("__weakref__", "_text")
+    __slots__ = ("__weakref__", "_text", "forms")
     instances: ClassVar["WeakValueDictionary[int, Secret]"] = WeakValueDictionary()
     created: ClassVar[int] = 0
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self.forms: Final = _forms(text)
+        """What is masked of it: the text as it is, and as forms, URLs and JSON write it; nothing of a short one."""
         self.instances[id(self)] = self
         Secret.created += 1
 
@@ -38,3 +45,10 @@ class Secret:
 
     def __bool__(self) -> bool:
         return bool(self._text)
+
+
+def _forms(text: str) -> tuple[str, ...]:
+    if len(text) < SHORTEST_MASKED:
+        return ()
+    encoded = text.encode(errors="replace")  # a text of the operator's environment may have no UTF-8
+    return tuple(dict.fromkeys((text, quote_plus(encoded), quote(encoded, safe=""), json.dumps(text)[1:-1])))

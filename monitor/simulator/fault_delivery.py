@@ -109,3 +109,9 @@ def _compressed_blanks(size: int) -> bytes:
 def wrong_content_type(delivery: Delivery, fault: Fault) -> Delivery:
     """Send ``value`` (text/html) as the content type."""
     return replace(delivery, response=replace(delivery.response, content_type=fault.value or "text/html"))
+
+
+def extra_cookies(delivery: Delivery, fault: Fault) -> Delivery:
+    """Set ``size`` (26) further cookies, each with the text ``value`` (e)."""
+    cookies = (("Set-Cookie", f"extra-{number}={fault.value or 'e'}; Path=/") for number in range(fault.size or 26))
+    return replace(delivery, response=delivery.response.with_headers(*cookies))

@@ -64,6 +64,7 @@ IN_DELIVERY: dict[str, FaultInDelivery] = {
     "oversized_body": fault_delivery.oversized_body,
     "gzip_bomb": fault_delivery.gzip_bomb,
     "wrong_content_type": fault_delivery.wrong_content_type,
+    "extra_cookies": fault_delivery.extra_cookies,
 }
 FAULT_KINDS = frozenset(BEFORE | IN_IMAGES | IN_PAGE | IN_DELIVERY)
 

@@ -123,6 +123,7 @@ CASES: dict[str, Case] = {
     "oversized_body-wrong_length": Case(Fault("oversized_body", size=2 * MIB, value="wrong_length"), reason="oversize"),
     "gzip_bomb": Case(Fault("gzip_bomb", size=32 * MIB), reason="oversize"),
     "wrong_content_type": Case(Fault("wrong_content_type")),
+    "extra_cookies": Case(Fault("extra_cookies", size=100)),
 }
 
 

@@ -1,5 +1,6 @@
 """What the daemon logs: each change of health once, a bad image once; and that no secret is in the log or elsewhere."""
 
+import json
 from collections.abc import AsyncIterator, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -215,3 +216,53 @@ async def test_no_secret_is_shown_though_the_controller_echoes_it(tmp_path: Path
             dc1.faults.clear()
             await polled(daemon, "dc1", 2)
     assert not secrets.shown_in(str(logs))
+
+
+def _csrf_token(controller: SimulatedController) -> str:
+    ((_, session),) = controller.sessions.items()
+    return session.csrf
+
+
+async def test_no_secret_of_an_ended_session_is_shown_though_the_controller_repeats_it(tmp_path: Path) -> None:
+    """A password and a token that were replaced, and those of a session that has ended."""
+    async with logged(tmp_path) as (dc1, daemon, logs):
+        secrets = Secrets(dc1)
+        secrets.note()
+        dc1.rotate_csrf()
+        await polled(daemon, "dc1", 2)
+        secrets.note()
+        dc1.password = "the password after this one"
+        rewrite(tmp_path / "dc1.password", dc1.password)
+        dc1.expire_sessions()
+        await polled(daemon, "dc1", 2)
+        for secret in sorted(secrets.seen):
+            dc1.faults.order(Fault("http_500", value=f"{secret} is of an older session"))
+            entry = await until(daemon, "dc1", lambda entry: not entry.session.up)
+            assert entry.session.cause == "images: 500 <secret> is of an older session"
+            assert not secrets.shown_in(await _all_pages(daemon))
+            dc1.faults.clear()
+            await polled(daemon, "dc1", 2)
+    assert len(secrets.seen) == 4
+    assert not secrets.shown_in(str(logs))
+
+
+async def test_no_secret_from_before_a_reload_is_shown_though_the_controller_repeats_it(tmp_path: Path) -> None:
+    """A controller with new settings has a new client, which has never seen the session of the one before."""
+    async with logged(tmp_path) as (dc1, daemon, _):
+        token = _csrf_token(dc1)
+        config = tmp_path / "config.yml"
+        rewrite(config, config.read_text().replace("username:", "api_version: '30.2.1'\n  username:"))
+        await daemon.reloader.reload()
+        await polled(daemon, "dc1", 2)
+        dc1.faults.order(Fault("http_500", value=f"{token} is of an older session"))
+        entry = await until(daemon, "dc1", lambda entry: not entry.session.up)
+    assert entry.session.cause == "images: 500 <secret> is of an older session"
+
+
+async def test_a_version_that_repeats_a_secret_is_masked(tmp_path: Path) -> None:
+    async with logged(tmp_path) as (dc1, daemon, _):
+        echo = json.dumps({"version": {"Version": f"30.2.1 {dc1.password}"}})
+        dc1.faults.order(Fault("invalid_json", path="/login", value=echo))
+        dc1.expire_sessions()
+        await until(daemon, "dc1", lambda entry: entry.session.version == "30.2.1 <secret>")
+        assert dc1.password not in await _all_pages(daemon)

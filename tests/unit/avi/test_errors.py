@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.avi.errors import Reply, classify_reply, mask_secrets, retry_after_s
+from monitor.avi.errors import Reply, classify_reply, retry_after_s
 from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
+from monitor.model.masking import SecretMask
 from monitor.model.secret import Secret
 from tests.support.strategies import BOUNDED, texts
 
@@ -113,21 +114,38 @@ def test_a_redirect_says_where_to(headers: dict[str, str], detail: str) -> None:
     assert error_of(302, HTML, headers=headers).detail == detail
 
 
-def test_secrets_in_a_reply_are_masked_before_it_is_clipped() -> None:
-    echo = Reply(302, {"Location": "https://c/?s=abcdef", "Set-Cookie": "s=abcdef"}, b"x" * 198 + b"abcdef")
-    masked = mask_secrets(echo, [Secret("abcdef"), Secret("")])
-    assert masked == Reply(302, {"Location": "https://c/?s=<secret>"}, b"x" * 198 + b"<secret>")
-    error = classify_reply(mask_secrets(Reply(500, {}, echo.body), [Secret("abcdef")]), "images", now=NOW)
+def detail_of(reply: Reply, *secrets: str) -> str:
+    error = classify_reply(reply, "images", now=NOW, mask=SecretMask(map(Secret, secrets)))
     assert error is not None
-    assert "ab" not in error.detail
+    return error.detail
 
 
-def test_a_masked_reply_is_classified_as_the_reply_itself() -> None:
-    reply = Reply(429, {"Retry-After": "30"}, b"not so often")
-    first, second = (classify_reply(each, "images", now=NOW) for each in (reply, mask_secrets(reply, [])))
-    assert first is not None
-    assert second is not None
-    assert (first.args, first.retry_after_s) == (second.args, second.retry_after_s)
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        pytest.param(b"you sent abcdef", "you sent <secret>", id="plain-text"),
+        pytest.param(b'{"error": "you sent abcdef"}', "you sent <secret>", id="json"),
+        pytest.param(b'{"error": "you sent \\u0061bcdef"}', "you sent <secret>", id="json-with-escapes"),
+        pytest.param(b"x" * 198 + b"abcdef", "x" * 198 + "<s", id="cut-by-the-clip"),
+        pytest.param(b'{"error": "%s"}' % (b"x" * 198 + b"abcdef"), "x" * 198 + "<s", id="json-cut-by-the-clip"),
+        pytest.param("é".encode() * 198 + b"abcdef", "é" * 198 + "<s", id="characters-of-two-bytes"),
+    ],
+)
+def test_a_secret_in_a_reply_is_masked(body: bytes, shown: str) -> None:
+    assert detail_of(Reply(500, {}, body), "abcdef", "") == f"500 {shown}"
+
+
+def test_a_secret_in_the_target_of_a_redirect_is_masked() -> None:
+    echo = Reply(302, {"Location": "https://c/?s=abcdef", "Set-Cookie": "s=abcdef"}, b"")
+    assert detail_of(echo, "abcdef") == "302 to https://c/?s=<secret>"
+    assert detail_of(Reply(302, {"Location": "x" * 198 + "abcdef"}, b""), "abcdef") == "302 to " + "x" * 198 + "<s"
+
+
+def test_a_mask_does_not_change_what_a_reply_means() -> None:
+    reply = Reply(429, {"Retry-After": "3000"}, b"not so often: 3000")
+    error = classify_reply(reply, "images", now=NOW, mask=SecretMask([Secret("3000")]))
+    assert error is not None
+    assert (error.reason, error.detail, error.retry_after_s) == ("throttled", "429 not so often: <secret>", 3000.0)
 
 
 def test_the_error_has_the_retry_after() -> None:
@@ -193,13 +211,6 @@ def test_every_reply_is_good_or_an_error_with_a_reason(status: int, body: bytes,
     if error:
         assert error.reason in get_args(Reason)
         assert len(error.detail) <= 204 + len("ttt to ")
-
-
-@pytest.mark.parametrize("written", ['p@ss w"rd&1', "p%40ss+w%22rd%261", "p%40ss%20w%22rd%261", 'p@ss w\\"rd&1'])
-def test_a_secret_is_masked_in_every_encoding(written: str) -> None:
-    echo = Reply(500, {"Location": f"/login?p={written}"}, f"you sent {written}".encode())
-    masked = mask_secrets(echo, [Secret('p@ss w"rd&1')])
-    assert (masked.body, masked.headers["Location"]) == (b"you sent <secret>", "/login?p=<secret>")
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,19 @@ def test_a_secret_shorter_than_four_characters_is_not_masked() -> None:
     assert secret.reveal() == "a"
 
 
+def test_many_secrets_in_one_text_do_not_multiply_it() -> None:
+    secrets = [Secret(f"cret{number:02}") for number in range(40)] + [Secret("secr"), Secret("cret>")]
+    masked = log.mask(None, "", {"event": "cret00 " * 10})
+    assert masked == {"event": "<secret> " * 10}
+    assert len(secrets) == 42
+
+
+def test_a_pair_whose_value_is_a_secret_with_blanks_is_masked_to_its_end() -> None:
+    secret = Secret("correct horse battery")
+    masked = log.mask(None, "", {"event": f"password={secret.reveal()} was refused"})
+    assert masked == {"event": "password=<secret> was refused"}
+
+
 @given(text=st.text(min_size=4, max_size=40), around=st.tuples(st.text(max_size=20), st.text(max_size=20)))
 def test_a_living_secret_is_never_in_an_event(text: str, around: tuple[str, str]) -> None:
     secret = Secret(text)
