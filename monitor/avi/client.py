@@ -17,8 +17,8 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from monitor.avi.connection import Connector, as_poll_error
 from monitor.avi.errors import Reply, classify_reply
+from monitor.avi.exchange import PATIENCE, Exchange, Request
 from monitor.avi.login import decode_session_cookie_name, decode_version
 from monitor.avi.page_decoder import PageDecoder
 from monitor.avi.paging import PAGE_SIZE, assemble
@@ -53,6 +53,7 @@ class Client:
 
     ``http``: for this Controller alone, see :func:`monitor.avi.connection.open_session`. ``now``: Unix seconds.
     ``secrets``: what was ever held for this Controller, also by clients before this one; it is never shown.
+    ``patience``: see :mod:`monitor.avi.exchange`.
     """
 
     def __init__(
@@ -65,11 +66,12 @@ class Client:
         now: Callable[[], float],
         secrets: KnownSecrets | None = None,
         max_requests_per_poll: float = MAX_REQUESTS_PER_POLL,
+        patience: float = PATIENCE,
     ) -> None:
         self._controller = controller
-        self._http = http
-        self._timeout_s = timeout_s
-        self._max_response = max_response
+        self._exchange = Exchange(
+            http, self._on_response, timeout_s=timeout_s, max_response=max_response, patience=patience
+        )
         self._now = now
         self._max_requests_per_poll = max_requests_per_poll
         self._images_url = URL(f"{controller.url}/api/image?page_size={PAGE_SIZE}")
@@ -83,8 +85,8 @@ class Client:
 
     def set_limits(self, *, timeout_s: float, max_response: int) -> None:
         """Set the limits after a reload. A refused password stays refused: a reload must not lock the account."""
-        self._timeout_s = timeout_s
-        self._max_response = max_response
+        self._exchange.timeout_s = timeout_s
+        self._exchange.max_response = max_response
 
     def inherit_refusal(self, before: "Client") -> None:
         """Do not try a password that the Controller refused to the client before, for the same account."""
@@ -100,7 +102,7 @@ class Client:
         Raises: PollError; ``incomplete`` when the pages of two reads did not fit together.
         """
         try:
-            async with asyncio.timeout(self._timeout_s * self._max_requests_per_poll):
+            async with asyncio.timeout(self._exchange.timeout_s * self._max_requests_per_poll):
                 await self.log_in()
                 if self._version_uncertain:
                     await self._read_version()
@@ -132,6 +134,7 @@ class Client:
         ``body``: JSON, as the Controller expects it. ``api_version``: of the body. Returns: the body of the reply.
         Raises: PollError; Unanswered when it is unknown whether the change was made.
         """
+        self._exchange.connector.drop_idle()  # a PATCH is sent once: not on a connection that may be dead
         reply = await self._request("PATCH", self._image_url(uuid), "patch", body=body, api_version=api_version)
         if 200 <= reply.status < 300:
             return reply.body
@@ -162,7 +165,7 @@ class Client:
 
     async def _read_pages(self, before: ObjectList) -> list[Page]:
         pages: list[Page] = []
-        images, decoder = 0, PageDecoder(self._max_response)
+        images, decoder = 0, PageDecoder(self._exchange.max_response)
         while len(pages) < _MAX_PAGES:
             url = self._images_url.update_query(page=len(pages) + 1) if pages else self._images_url
             body = await self._get(url, "images")
@@ -221,6 +224,7 @@ class Client:
 
     async def _log_in(self) -> None:
         password = self._read_password()
+        self._exchange.connector.drop_idle()  # a log-in is sent once: not on a connection that may be dead
         self._session.clear_cookies()
         self.link = msgspec.structs.replace(self.link, logins=self.link.logins + 1)
         form = {"username": self._controller.username, "password": password.reveal()}
@@ -272,29 +276,11 @@ class Client:
         headers: CIMultiDict[str] | None = None,
         data: dict[str, str] | bytes | None = None,
     ) -> Reply:
-        """Send one request and read the whole reply, within the timeout and the size limit."""
-        async with (
-            as_poll_error(phase),
-            asyncio.timeout(self._timeout_s),
-            self._http.request(method, url, headers=headers, data=data, allow_redirects=False) as response,
-        ):
-            body = await self._read_body(response, phase)
-            self._session.update_cookies(response)
-            self._update_certificate_expiry()
-            return Reply(response.status, response.headers, body)
+        return await self._exchange.send(Request(method, url, phase, headers, data))
 
-    async def _read_body(self, response: aiohttp.ClientResponse, phase: Phase) -> bytes:
-        """Read the body, decompressed, up to the size limit; Content-Length is not relied on."""
-        chunks: list[bytes] = []
-        bytes_left = self._max_response
-        async for chunk in response.content.iter_any():
-            bytes_left -= len(chunk)
-            if bytes_left < 0:
-                raise BadAnswer("oversize", f"more than {self._max_response} bytes", phase=phase)
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    def _update_certificate_expiry(self) -> None:
-        connector = self._http.connector
-        if isinstance(connector, Connector) and connector.certificate_expires_at != self.link.certificate_expires_at:
-            self.link = msgspec.structs.replace(self.link, certificate_expires_at=connector.certificate_expires_at)
+    def _on_response(self, response: aiohttp.ClientResponse) -> None:
+        """Take over cookies and certificate of a reply, whatever becomes of its body."""
+        self._session.update_cookies(response)
+        expires_at = self._exchange.connector.certificate_expires_at
+        if expires_at != self.link.certificate_expires_at:
+            self.link = msgspec.structs.replace(self.link, certificate_expires_at=expires_at)

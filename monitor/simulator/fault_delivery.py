@@ -21,6 +21,7 @@ class Delivery:
     ``close``: how the connection ends afterwards (empty: it stays open). ``content_length``: the one in the header
     (None: the true one). ``padding_bytes``: white space sent after the body. ``piece_bytes``: the size of one write,
     with ``pause_s`` between two of them (0: one write). ``delay_s``: how long the response is held back.
+    ``interim``: how many ``100 Continue`` are sent before it.
     """
 
     response: HttpResponse
@@ -31,11 +32,12 @@ class Delivery:
     piece_bytes: int = 0
     pause_s: float = 0.0
     delay_s: float = 0.0
+    interim: int = 0
 
     @property
     def intact(self) -> bool:
         """Whether the response is sent complete and in one piece, even if late."""
-        return self == Delivery(self.response, delay_s=self.delay_s)
+        return self == Delivery(self.response, delay_s=self.delay_s, interim=self.interim)
 
 
 def _with_body(delivery: Delivery, body: bytes) -> Delivery:
@@ -115,3 +117,8 @@ def extra_cookies(delivery: Delivery, fault: Fault) -> Delivery:
     """Set ``size`` (26) further cookies, each with the text ``value`` (e)."""
     cookies = (("Set-Cookie", f"extra-{number}={fault.value or 'e'}; Path=/") for number in range(fault.size or 26))
     return replace(delivery, response=delivery.response.with_headers(*cookies))
+
+
+def interim_replies(delivery: Delivery, fault: Fault) -> Delivery:
+    """Send ``size`` (100,000) times ``100 Continue`` before the response."""
+    return replace(delivery, interim=fault.size or 100_000)

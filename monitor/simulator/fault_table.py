@@ -65,6 +65,7 @@ IN_DELIVERY: dict[str, FaultInDelivery] = {
     "gzip_bomb": fault_delivery.gzip_bomb,
     "wrong_content_type": fault_delivery.wrong_content_type,
     "extra_cookies": fault_delivery.extra_cookies,
+    "interim_replies": fault_delivery.interim_replies,
 }
 FAULT_KINDS = frozenset(BEFORE | IN_IMAGES | IN_PAGE | IN_DELIVERY)
 

@@ -10,6 +10,7 @@ from aiohttp import BodyPartReader, web
 from monitor.simulator.fault_delivery import CHUNKED, Delivery
 from monitor.simulator.http_types import HttpRequest, UploadedFile
 
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 PADDING = b" " * 65536  # padding is written in pieces of this size
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time left: closing sends RST instead of FIN
 
@@ -38,6 +39,8 @@ async def _read_file(incoming: web.BaseRequest) -> UploadedFile | None:
 async def send(incoming: web.BaseRequest, delivery: Delivery) -> web.StreamResponse:
     """Send the response, or return it unsent for aiohttp to send when the delivery is intact."""
     await asyncio.sleep(delivery.delay_s)
+    if incoming.transport is not None:
+        incoming.transport.write(INTERIM * delivery.interim)
     status, reason = delivery.response.status, delivery.response.reason
     if delivery.intact:
         intact = web.Response(status=status, reason=reason, body=delivery.response.body)

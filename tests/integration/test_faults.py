@@ -124,6 +124,8 @@ CASES: dict[str, Case] = {
     "gzip_bomb": Case(Fault("gzip_bomb", size=32 * MIB), reason="oversize"),
     "wrong_content_type": Case(Fault("wrong_content_type")),
     "extra_cookies": Case(Fault("extra_cookies", size=100)),
+    "interim_replies": Case(Fault("interim_replies"), reason="decode"),
+    "interim_replies-few": Case(Fault("interim_replies", size=3)),
 }
 
 

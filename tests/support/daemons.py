@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.avi.client import MAX_REQUESTS_PER_POLL, Client
 from monitor.avi.connection import open_session
+from monitor.avi.exchange import PATIENCE
 from monitor.cli.commands.simulate import write_config
 from monitor.config.load import load
 from monitor.config.types import Controller, SecretSource, SecretVariable, Tls
@@ -85,6 +86,7 @@ async def connected(
     timeout_s: float = 30.0,
     max_response: int = 32 * 1024 * 1024,
     max_requests_per_poll: float = MAX_REQUESTS_PER_POLL,
+    patience: float = PATIENCE,
 ) -> AsyncIterator[Client]:
     """A client of a simulated Controller, without the daemon around it."""
     configured = Controller(
@@ -104,6 +106,7 @@ async def connected(
             max_response=max_response,
             now=time.time,
             max_requests_per_poll=max_requests_per_poll,
+            patience=patience,
         )
 
 
