@@ -7,7 +7,7 @@ Controller has a timeout here. Knows nothing of metrics or of schedules.
 
 import asyncio
 import operator
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 from urllib.parse import quote
@@ -35,6 +35,7 @@ MAX_REQUESTS_PER_POLL: Final = 10
 
 _MAX_PAGES: Final = 100  # 20,000 images; a Controller that announces more would otherwise keep a poll busy for ever
 _INVALID_VERSION: Final = b"Invalid version"  # in the 400 that answers a version above the Controller's
+_REFUSALS_PER_SESSION: Final = 60  # so that a refusal that stays costs one log-in an hour
 _VERSION_MAY_HAVE_CHANGED: Final = frozenset({"connect", "timeout", "upgrading", "http_5xx"})
 
 
@@ -81,6 +82,10 @@ class Client:
         self._password: Secret | None = None
         self._refused_password: Secret | None = None
         self._version_uncertain = False
+        self._session_accepted = False
+        """Whether any request in the session had another reply than a 401."""
+        self._refused_requests = 0
+        """How many replies in a row refused a request that is always the same; see `_blames_session`."""
         self.link = Link()
 
     def set_limits(self, *, timeout_s: float, max_response: int) -> None:
@@ -154,6 +159,7 @@ class Client:
     async def log_out(self) -> None:
         """End the session on the Controller; errors are ignored."""
         if headers := self._session.end():
+            headers.pop("X-Avi-Version", None)  # it may be one that the Controller does not have
             with suppress(PollError):
                 await self._send("POST", URL(f"{self._controller.url}/logout"), "login", headers=headers)
 
@@ -183,19 +189,20 @@ class Client:
     async def _get(self, url: URL, phase: Phase) -> bytes:
         reply = await self._request("GET", url, phase)
         if error := self._error_of(reply, phase):
-            if reply.status == 419 or (reply.status == 400 and _INVALID_VERSION not in reply.body):
-                self._session.end()  # this session would get the same reply again; the next poll logs in
+            is_refused = reply.status == 419 or (reply.status == 400 and _INVALID_VERSION not in reply.body)
+            if is_refused and self._blames_session():
+                await self.log_out()  # this session might get the same reply for ever; the next poll logs in
             raise error
+        self._refused_requests = 0
         return reply.body
 
     async def _request(
         self, method: str, url: URL, phase: Phase, *, body: bytes | None = None, api_version: str = ""
     ) -> Reply:
         """
-        Send a request in a session; send it once more after a reply that the session is not valid.
+        Send a request in a session; after a reply that ended the session, log in and send it once more.
 
-        The Controller has not acted on the first one then. A 419 sets new cookies, which suffice. After a 401, and
-        after a 400 because the Controller does not have the API version (GET only), log in again.
+        The Controller has not acted on the first one then. There is no second log-in if the session was new.
         """
 
         async def send() -> Reply:
@@ -203,16 +210,42 @@ class Client:
             return await self._send(method, url, phase, headers=self._session.headers_with(extra), data=body)
 
         await self.log_in()
-        logins = self.link.logins
+        was_accepted = self._session_accepted
+        reply = await self._send_in_session(send, is_write=body is not None)
+        ended = reply.status == 401 or (body is None and self._session.headers is None)
+        return await self._send_in_session(send, is_write=body is not None) if was_accepted and ended else reply
+
+    async def _send_in_session(self, send: Callable[[], Awaitable[Reply]], *, is_write: bool) -> Reply:
+        """
+        Send a request, after a log-in if there is no session, and once more after a 419, which sets new cookies.
+
+        A 401 ends the session, and so may a 400 because the Controller does not have the API version.
+        """
+        await self.log_in()
+        logins, was_accepted = self.link.logins, self._session_accepted
         reply = await send()
         if reply.status == 419:
             return await send()
-        if reply.status == 401 or (body is None and self._is_outdated(reply)):
-            if self.link.logins == logins:  # else another call has logged in again
+        is_over = reply.status == 401 or (not is_write and self._is_outdated(reply) and self._blames_session())
+        if is_over and self.link.logins == logins:  # else another call has logged in again
+            # The Controller ends a session by itself, and then replies 401. It did not if it has just made the session,
+            # or if the 401 of a write is about the CSRF token.
+            if reply.status == 401 and was_accepted and not is_write:
                 self._session.end()
-            await self.log_in()
-            return await send()
+            else:
+                await self.log_out()
+        self._session_accepted |= reply.status != 401
         return reply
+
+    def _blames_session(self) -> bool:
+        """
+        Count a refused request that is always the same; return whether the session is to be given up for it.
+
+        What is refused in the next session, too, may be refused in every one. So only the first refusal, and then one
+        of many, ends a session: a log-in at each poll would help nothing.
+        """
+        self._refused_requests += 1
+        return self._refused_requests % _REFUSALS_PER_SESSION == 1
 
     def _is_outdated(self, reply: Reply) -> bool:
         """Whether the Controller is now older than the version in use, which a log-in corrects unless it is pinned."""
@@ -226,14 +259,21 @@ class Client:
         password = self._read_password()
         self._exchange.connector.drop_idle()  # a log-in is sent once: not on a connection that may be dead
         self._session.clear_cookies()
+        self._session_accepted = False
         self.link = msgspec.structs.replace(self.link, logins=self.link.logins + 1)
         form = {"username": self._controller.username, "password": password.reveal()}
-        reply = await self._send("POST", URL(f"{self._controller.url}/login"), "login", data=form)
-        error = self._error_of(reply, "login")
-        if isinstance(error, Refused):
+        try:
+            reply = await self._send("POST", URL(f"{self._controller.url}/login"), "login", data=form)
+            if error := self._error_of(reply, "login"):
+                raise error
+        except Refused:
             self._refused_password = password
-        if error:
-            raise error
+            raise
+        except PollError:
+            if self._session.has_cookie:  # the Controller made a session, though its reply is of no use
+                self._session.begin("")
+                await self.log_out()
+            raise
         self._refused_password = None  # a password refused earlier may be valid again, so it may be tried
         self._session.mirror_session_cookie(decode_session_cookie_name(reply.body))
         version = decode_version(reply.body)

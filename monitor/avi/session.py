@@ -37,6 +37,11 @@ class Session:
         self.headers: CIMultiDict[str] | None = None
         """Of every request in the session; None while logged out."""
 
+    @property
+    def has_cookie(self) -> bool:
+        """Whether the Controller has set the cookie of a session."""
+        return any(name in self._cookies for name in _SESSION_COOKIES)
+
     def begin(self, api_version: str) -> None:
         """Make the headers, with this version of the API, from the cookies that the log-in brought."""
         csrf_token = self._cookies.get("csrftoken")

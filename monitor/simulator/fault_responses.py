@@ -93,6 +93,11 @@ async def http_500(_: FaultContext, fault: Fault) -> Delivery:
     return Delivery(HttpResponse(500, (fault.value or "").encode(), (), "text/html"))
 
 
+async def bad_request(_: FaultContext, fault: Fault) -> Delivery:
+    """400 as JSON, as for a request that the Controller does not accept; ``value``: the text."""
+    return Delivery(json_response({"error": fault.value or "Bad request"}, status=400))
+
+
 async def too_many_requests(_: FaultContext, fault: Fault) -> Delivery:
     """429 with ``Retry-After`` in ``seconds`` (30); ``value``: ``date`` sends it as a date, ``none`` leaves it out."""
     seconds = 30.0 if fault.seconds is None else fault.seconds

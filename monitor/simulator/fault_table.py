@@ -32,6 +32,7 @@ BEFORE: dict[str, FaultBefore] = {
     "html_502": fault_responses.html_502,
     "html_503": fault_responses.html_503,
     "http_500": fault_responses.http_500,
+    "bad_request": fault_responses.bad_request,
     "too_many_requests": fault_responses.too_many_requests,
     "redirect": fault_responses.redirect,
     "empty_body": fault_responses.empty_body,

@@ -1,4 +1,4 @@
-"""The secrets of a session that a Controller repeats."""
+"""Sessions that the client gives up: they are logged out of, and a refusal that stays costs no log-in at each poll."""
 
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -21,6 +21,14 @@ async def dc1() -> AsyncIterator[SimulatedController]:
         yield simulator.controllers["dc1"]
 
 
+@pytest.fixture
+async def client(dc1: SimulatedController) -> AsyncIterator[Client]:
+    """Logged in, with one good poll behind it."""
+    async with connected(dc1) as client:
+        await client.list_images(NOTHING)
+        yield client
+
+
 async def the_errors(client: Client, polls: int) -> list[PollError]:
     errors: list[PollError] = []
     for _ in range(polls):
@@ -28,6 +36,73 @@ async def the_errors(client: Client, polls: int) -> list[PollError]:
             await client.list_images(NOTHING)
         errors.append(caught.value)
     return errors
+
+
+REFUSALS = {
+    "400": Fault("bad_request"),
+    "400-of-the-version": Fault("bad_request", value="Invalid version 30.2.1"),
+    "419": Fault("switch_session"),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSALS.values(), ids=REFUSALS)
+async def test_a_refusal_that_stays_costs_one_log_in_and_not_one_at_each_poll(
+    dc1: SimulatedController, client: Client, fault: Fault
+) -> None:
+    dc1.faults.order(fault)
+    errors = await the_errors(client, 20)
+    assert {error.reason for error in errors} == {"http_4xx"}
+    assert (dc1.logins - 1 - dc1.logouts, len(dc1.sessions)) == (0, 1)
+    assert dc1.logins == 2
+    dc1.faults.clear()
+    await client.list_images(NOTHING)
+    assert dc1.logins == 2
+
+
+async def test_a_session_is_given_up_again_after_many_refusals_and_then_after_the_first_of_others(
+    dc1: SimulatedController, client: Client
+) -> None:
+    """In case the second session, too, is the reason."""
+    dc1.faults.order(Fault("bad_request"))
+    await the_errors(client, 62)
+    assert (dc1.logins, len(dc1.sessions)) == (3, 1)
+    dc1.faults.clear()
+    await client.list_images(NOTHING)
+    dc1.faults.order(Fault("bad_request"))
+    await the_errors(client, 2)
+    assert (dc1.logins, len(dc1.sessions)) == (4, 1)
+
+
+async def test_sessions_do_not_pile_up_on_a_controller_that_refuses_every_one(
+    dc1: SimulatedController, client: Client
+) -> None:
+    dc1.faults.order(Fault("unauthorized"))
+    errors = await the_errors(client, 5)
+    assert {error.reason for error in errors} == {"auth"}
+    assert dc1.logins == 1 + 5
+    assert len(dc1.sessions) <= 1  # the first one, of which the Controller said itself that it had ended
+
+
+async def test_a_session_that_an_older_version_replaced_is_logged_out(dc1: SimulatedController, client: Client) -> None:
+    dc1.version = "22.1.6"
+    await client.list_images(NOTHING)
+    assert (dc1.logins, dc1.logouts, len(dc1.sessions)) == (2, 1, 1)
+
+
+async def test_a_write_whose_session_is_refused_logs_out_of_it(dc1: SimulatedController, client: Client) -> None:
+    uuid = dc1.upload(duration=60.0)
+    dc1.faults.order(Fault("unauthorized", method="PATCH", times=1))
+    await client.patch_image(uuid, b'{"replace": {"name": "renamed"}}', api_version="30.2.1")
+    assert (dc1.logins, dc1.logouts, len(dc1.sessions)) == (2, 1, 1)
+    assert dc1.image(uuid)["name"] == "renamed"
+
+
+async def test_a_log_in_with_a_reply_of_no_use_leaves_no_session(dc1: SimulatedController) -> None:
+    dc1.faults.order(Fault("oversized_body", path="/login", size=2 * MIB))
+    async with connected(dc1, max_response=64 * 1024) as client:
+        errors = await the_errors(client, 3)
+    assert {(error.reason, error.phase) for error in errors} == {("oversize", "login")}
+    assert (dc1.logins, dc1.logouts, len(dc1.sessions)) == (3, 3, 0)
 
 
 async def test_a_reply_with_many_short_cookies_costs_no_memory(dc1: SimulatedController) -> None:

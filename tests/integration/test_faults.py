@@ -74,6 +74,7 @@ CASES: dict[str, Case] = {
     "html_502": Case(Fault("html_502"), reason="http_5xx"),
     "html_503": Case(Fault("html_503"), reason="upgrading"),
     "http_500": Case(Fault("http_500"), reason="http_5xx"),
+    "bad_request": Case(Fault("bad_request"), reason="http_4xx"),
     "too_many_requests": Case(Fault("too_many_requests", value="none"), reason="throttled"),
     "redirect": Case(Fault("redirect"), reason="redirect"),
     "empty_body": Case(Fault("empty_body"), reason="decode"),
