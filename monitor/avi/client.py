@@ -21,7 +21,7 @@ from monitor.avi.errors import Reply, classify_reply
 from monitor.avi.exchange import PATIENCE, Exchange, Request
 from monitor.avi.login import decode_session_cookie_name, decode_version
 from monitor.avi.page_decoder import PageDecoder
-from monitor.avi.paging import PAGE_SIZE, assemble
+from monitor.avi.paging import PAGE_SIZE, assemble, assemble_repeated
 from monitor.avi.session import Session
 from monitor.avi.values import api_version_for
 from monitor.config.types import Controller
@@ -111,11 +111,7 @@ class Client:
                 await self.log_in()
                 if self._version_uncertain:
                     await self._read_version()
-                if listing := await self._read_list(before) or await self._read_list(before):
-                    return listing
-                raise BadAnswer(
-                    "incomplete", "in two reads the pages disagreed on `count`, or had fewer images than that"
-                )
+                return await self._read_list(before)
         except PollError as error:
             self._version_uncertain |= error.reason in _VERSION_MAY_HAVE_CHANGED
             raise
@@ -163,11 +159,17 @@ class Client:
             with suppress(PollError):
                 await self._send("POST", URL(f"{self._controller.url}/logout"), "login", headers=headers)
 
-    async def _read_list(self, before: ObjectList) -> ObjectList | None:
-        """Read all pages once; None when they do not fit together, as images were added or removed meanwhile."""
-        pages = await self._read_pages(before)
-        unchanged = len(pages) == len(before.pages) and all(map(operator.is_, pages, before.pages))
-        return before if unchanged and pages else assemble(pages)
+    async def _read_list(self, before: ObjectList) -> ObjectList:
+        """Read all pages, and once more when they do not fit together, as images were added or removed meanwhile."""
+        first = await self._read_pages(before)
+        if first and len(first) == len(before.pages) and all(map(operator.is_, first, before.pages)):
+            return before
+        if found := assemble(first):
+            return found
+        second = await self._read_pages(ObjectList(tuple(first)))
+        if found := assemble(second) or assemble_repeated(first, second):
+            return found
+        raise BadAnswer("incomplete", "in two reads the pages disagreed on `count`, or had fewer images than that")
 
     async def _read_pages(self, before: ObjectList) -> list[Page]:
         pages: list[Page] = []

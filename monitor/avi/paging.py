@@ -5,11 +5,13 @@ Tolerant by design: invalid text in one image makes that image undecodable, not 
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from monitor.avi import wire
 from monitor.avi.values import clip, last_segment
@@ -116,16 +118,41 @@ def _count_of(count: int | str | None) -> int | None:
 def assemble(pages: Iterable[Page]) -> ObjectList | None:
     """Join pages into a list; None when they do not fit together, because images came or went between them."""
     pages = tuple(pages)
-    identified = [(uuid, raw) for page in pages for uuid, raw in page.objects if uuid]
-    unidentified = sum(not uuid for page in pages for uuid, _ in page.objects)
-    raws = dict(identified)
+    found = _join(pages)
     counts = {page.count for page in pages}
     if len(counts) != 1:
         return None
     (count,) = counts
-    received = len(raws) + unidentified
-    complete = len(identified) + unidentified == received if count is None else count == received
-    return ObjectList(pages, raws, unidentified) if complete else None
+    complete = not found.repeated if count is None else count == len(found.raws) + found.unidentified
+    return replace(found, repeated=0) if complete else None
+
+
+def assemble_repeated(first: Iterable[Page], second: Iterable[Page]) -> ObjectList | None:
+    """
+    Join the pages of the second of two reads, neither of which `assemble` could join, if the Controller lists images
+    twice, and counts them twice.
+
+    It does so if both reads have one `count`, as many objects as that, and the same uuids, and if no page is the same
+    as another one, as from a Controller that ignores the number of the page. Returns: None otherwise.
+    """
+    first, second = tuple(first), tuple(second)
+    found = _join(second)
+    counts = {page.count for page in (*first, *second)}
+    total = len(found.raws) + found.unidentified + found.repeated
+    same = Counter(_uuids(first)) == Counter(_uuids(second))
+    distinct_pages = len({page.body for page in second}) == len(second)
+    return found if same and distinct_pages and counts in ({total}, {None}) else None
+
+
+def _join(pages: tuple[Page, ...]) -> ObjectList:
+    identified = [(uuid, raw) for page in pages for uuid, raw in page.objects if uuid]
+    raws = dict(identified)
+    unidentified = sum(not uuid for uuid in _uuids(pages))
+    return ObjectList(pages, raws, unidentified, len(identified) - len(raws))
+
+
+def _uuids(pages: Iterable[Page]) -> Iterator[str]:
+    return (uuid for page in pages for uuid, _ in page.objects)
 
 
 def identify(raw: msgspec.Raw) -> str:

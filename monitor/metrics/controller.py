@@ -149,7 +149,7 @@ READ_FAMILIES: Final = (
     ),
     _read_counter(
         "avi_controller_bad_objects_total",
-        "Objects that could not be decoded and were left out; counted again when their bytes change.",
+        "Objects left out: not decoded, or listed twice; counted again when their bytes change.",
         lambda h: h.bad_objects,
     ),
     _read_counter(

@@ -28,6 +28,17 @@ class ObjectList(msgspec.Struct, frozen=True, gc=False):
     raws: Mapping[str, msgspec.Raw] = {}
     unidentified: int = 0
     """How many objects had neither ``uuid`` nor ``url``."""
+    repeated: int = 0
+    """How many objects had the uuid of another one, though `count` counts them; the last one of a uuid is taken."""
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many objects are not in ``raws``, by cause."""
+        causes = {
+            "neither `uuid` nor `url`": self.unidentified,
+            "the uuid of another object in the list, and counted in `count`": self.repeated,
+        }
+        return {cause: objects for cause, objects in causes.items() if objects}
 
 
 class Snapshot(msgspec.Struct, Generic[T_co], frozen=True, gc=False, kw_only=True):

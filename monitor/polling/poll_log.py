@@ -113,15 +113,18 @@ def _log_change(log: FilteringBoundLogger, resource: str, event: ChangeEvent, ch
             assert_never(event)
 
 
-def bad_objects(log: FilteringBoundLogger, resource: str, undecodable: Mapping[str, str], *, unidentified: int) -> None:
+def bad_objects(
+    log: FilteringBoundLogger, resource: str, undecodable: Mapping[str, str], left_out: Mapping[str, int]
+) -> None:
     """
-    Log objects that could not be decoded, and objects without uuid. Call it once for each, when it is first seen.
+    Log objects that are left out. Call it once for each, when it is first seen.
 
-    Of more than `MAX_LINES`, one event says how many others there are.
+    ``undecodable``: the cause by uuid; of more than `MAX_LINES`, one event says how many others there are.
+    ``left_out``: how many cannot be identified, by cause.
     """
     for uuid, cause in islice(undecodable.items(), MAX_LINES):
         log.warning("bad_object", resource=resource, uuid=uuid, cause=cause)
     if len(undecodable) > MAX_LINES:
         log.warning("more_bad_objects", resource=resource, objects=len(undecodable) - MAX_LINES)
-    if unidentified:
-        log.warning("bad_object", resource=resource, uuid="", cause="neither `uuid` nor `url`", objects=unidentified)
+    for cause, objects in left_out.items():
+        log.warning("bad_object", resource=resource, uuid="", cause=cause, objects=objects)

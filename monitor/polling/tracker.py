@@ -204,14 +204,13 @@ class Tracker(Generic[T]):
             except BadImage as error:
                 undecodable[uuid] = str(error)
             await self._yield_to_loop()
-        unidentified = object_list.unidentified if object_list is not known.object_list else 0
+        left_out = object_list.left_out if object_list is not known.object_list else {}
         new = {uuid: cause for uuid, cause in undecodable.items() if uuid not in known.undecodable}
-        poll_log.bad_objects(
-            self._log, self.resource.name, new, unidentified=0 if known.object_list.unidentified else unidentified
-        )
+        new_causes = {cause: left_out[cause] for cause in left_out.keys() - known.object_list.left_out.keys()}
+        poll_log.bad_objects(self._log, self.resource.name, new, new_causes)
         health = replace(
             self.collection.health,
-            bad_objects=self.collection.health.bad_objects + len(undecodable) + unidentified,
+            bad_objects=self.collection.health.bad_objects + len(undecodable) + sum(left_out.values()),
             unknown_values=healths.count(self.collection.health.unknown_values, unknown_fields),
         )
         stalled_after_s = self._settings.stalled_after_s

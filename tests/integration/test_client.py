@@ -698,16 +698,38 @@ async def test_pages_that_do_not_fit_together_are_read_once_more(
     assert len(_first_pages(requests_to(dc1)[already:])) == 2
 
 
-@pytest.mark.parametrize("fault", INCONSISTENT.values(), ids=INCONSISTENT)
+@pytest.mark.parametrize("kind", ["shrinking_pages", "varying_count"])
+@pytest.mark.parametrize("size", [None, 10**6])
 async def test_pages_that_do_not_fit_together_twice_are_incomplete(
-    dc1: SimulatedController, client: Client, fault: Fault
+    dc1: SimulatedController, client: Client, kind: str, size: int | None
 ) -> None:
     await _many(dc1, 450)
     already = len(requests_to(dc1))
-    dc1.faults.order(fault)
+    dc1.faults.order(Fault(kind, size=size))
     error = await the_error(client)
     assert (type(error), error.reason) == (BadAnswer, "incomplete")
     assert len(_first_pages(requests_to(dc1)[already:])) == 2
+
+
+async def test_a_count_with_fewer_objects_is_incomplete(dc1: SimulatedController, client: Client) -> None:
+    for listed in ("[]", '[{"uuid": "image-1"}]', '[{"uuid": "image-1"}, {"uuid": "image-1"}]'):
+        dc1.faults.order(Fault("invalid_json", value=f'{{"count": 7, "results": {listed}}}'))
+        assert (await the_error(client)).reason == "incomplete"
+        dc1.faults.clear()
+
+
+async def test_an_image_that_is_listed_and_counted_twice_in_two_reads_is_taken_once(
+    dc1: SimulatedController, client: Client
+) -> None:
+    """It stays so on that Controller, and must not hide the other images for ever."""
+    await _many(dc1, 450)
+    already = len(requests_to(dc1))
+    dc1.faults.order(Fault("duplicate_uuids", value="replace"))
+    listing = await client.list_images(NOTHING)
+    assert (len(listing.raws), listing.repeated) == (449, 1)
+    assert len(_first_pages(requests_to(dc1)[already:])) == 2
+    assert await client.list_images(listing) is listing, "an unchanged list is not read twice again"
+    assert len(_first_pages(requests_to(dc1)[already:])) == 3
 
 
 def _first_pages(requests: list[LoggedRequest]) -> list[LoggedRequest]:

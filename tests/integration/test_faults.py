@@ -98,7 +98,7 @@ CASES: dict[str, Case] = {
     "time_format-empty": Case(Fault("time_format", value="empty"), shown=lambda t: t.object.started_at is None),
     "time_format-absent": Case(Fault("time_format", value="absent"), shown=lambda t: t.object.started_at is None),
     "duplicate_uuids": Case(Fault("duplicate_uuids")),
-    "duplicate_uuids-in-place-of-another": Case(Fault("duplicate_uuids", value="replace"), reason="incomplete"),
+    "duplicate_uuids-in-place-of-another": Case(Fault("duplicate_uuids", value="replace"), bad=1),
     # in pages
     "shrinking_pages": Case(Fault("shrinking_pages"), reason="incomplete", many_images=True),
     "varying_count": Case(Fault("varying_count"), reason="incomplete", many_images=True),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from monitor.avi.errors import decode_error
 from monitor.avi.image import UNKNOWN_FIELDS, decode_image, decode_spans
 from monitor.avi.login import decode_session_cookie_name, decode_version
-from monitor.avi.paging import assemble, decode_page
+from monitor.avi.paging import assemble, assemble_repeated, decode_page
 from monitor.avi.values import HIGHEST_VERSION, _seconds, api_version_for, parse_time, version_key
 from monitor.model.errors import BadAnswer, BadImage
 from monitor.model.image import Image, ImageState
@@ -312,6 +312,61 @@ def test_a_list_is_complete(pages: list[Page]) -> None:
 )
 def test_a_list_is_incomplete(pages: list[Page]) -> None:
     assert assemble(pages) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "repeated"),
+    [
+        pytest.param([page_of("u1", "u1", count=2)], [page_of("u1", "u1", count=2)], 1, id="nothing else"),
+        pytest.param([page_of("u1", "u2", "u1", count=3)], [page_of("u2", "u1", "u1", count=3)], 1, id="another order"),
+        pytest.param(
+            [page_of("u1", "u2", count=3), page_of("u2", count=3)],
+            [page_of("u1", "u2", count=3), page_of("u2", count=3)],
+            1,
+            id="on two pages",
+        ),
+        pytest.param([page_of("", "u1", "u1", count=3)], [page_of("", "u1", "u1", count=3)], 1, id="one unidentified"),
+        pytest.param([page_of("u1", "u1", "u1", count=3)], [page_of("u1", "u1", "u1", count=3)], 2, id="three times"),
+        pytest.param([page_of("u1", "u1", count=None)], [page_of("u1", "u1", count=None)], 1, id="no count at all"),
+    ],
+)
+def test_images_that_are_listed_and_counted_twice_in_two_reads_are_taken_once(
+    first: list[Page], second: list[Page], repeated: int
+) -> None:
+    listing = assemble_repeated(first, second)
+
+    assert assemble(first) is None
+    assert listing is not None
+    assert (listing.pages, listing.repeated) == (tuple(second), repeated)
+    assert len(listing.raws) + listing.unidentified + repeated == sum(len(page.objects) for page in second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param([page_of(count=7)], [page_of(count=7)], id="a count without an image"),
+        pytest.param([page_of("u1", "u1", count=3)], [page_of("u1", "u1", count=3)], id="fewer than the count"),
+        pytest.param([page_of("u1", "u1", count=2)], [page_of("u2", "u2", count=2)], id="other images"),
+        pytest.param([page_of("u1", "u1", count=2)], [page_of("u1", "u1", "u1", count=3)], id="another count"),
+        pytest.param([page_of("u1", "u2", count=3)], [page_of("u1", "u2", "u1", count=3)], id="fewer the first time"),
+        pytest.param([page_of("u1", "u1", count=2)], [page_of("u1", "u1", count=None)], id="a count once"),
+        pytest.param(
+            [page_of("u1", count=2), page_of("u1", count=2)],
+            [page_of("u1", count=2), page_of("u1", count=2)],
+            id="one page instead of all",
+        ),
+    ],
+)
+def test_two_reads_are_incomplete(first: list[Page], second: list[Page]) -> None:
+    assert assemble_repeated(first, second) is None
+
+
+def test_a_list_says_what_is_left_out_of_it() -> None:
+    whole, part = assemble([page_of("u1", count=1)]), assemble_repeated(*[[page_of("", "u1", "u1", count=3)]] * 2)
+
+    assert whole is not None
+    assert part is not None
+    assert (whole.left_out, list(part.left_out.values())) == ({}, [1, 1])
 
 
 # --- fields of an image
