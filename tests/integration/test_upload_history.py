@@ -118,9 +118,11 @@ async def test_uploads_that_ended_in_the_future_are_displaced_like_others(databa
     clock = ManualClock()
     async with opened(database_url, now=clock) as store:
         assert store.upload_history.typical("dc1", "system").took_s == 10.0
+        store.upload_history.record("dc1", "system", "c", CompletedUpload(9e9, {"Extract": 20.0}, 20.0))
         for number in range(5):
             clock.now += 100.0
-            store.upload_history.record("dc1", "system", f"b-{number}", CompletedUpload(9e9, {"Extract": 30.0}, 30.0))
+            upload = CompletedUpload(clock.now, {"Extract": 30.0}, 30.0)
+            store.upload_history.record("dc1", "system", f"b-{number}", upload)
         assert store.upload_history.typical("dc1", "system").took_s == 30.0
 
 
