@@ -16,7 +16,7 @@ export PYTHONPYCACHEPREFIX     := $(CURDIR)/$(VENV)/bytecode
 
 CORE   := monitor/model/*,monitor/metrics/*,monitor/avi/wire.py,monitor/avi/paging.py,monitor/avi/image.py,monitor/avi/values.py,monitor/avi/login.py,monitor/avi/errors.py,monitor/polling/changes.py,monitor/polling/health.py,monitor/polling/eta.py,monitor/patching/body.py,monitor/patching/fields.py,monitor/patching/annotations.py,monitor/patching/audit.py,monitor/patching/representation.py,monitor/patching/failures.py,monitor/patching/strict_json.py
 
-.PHONY: demo test torture lint bench requirements clean
+.PHONY: demo test torture pythons lint bench requirements clean
 
 demo: $(STAMP)
 	$(BIN)/avi-upgrade-monitor demo
@@ -32,6 +32,10 @@ test: $(STAMP)
 # What takes too long for every run: a kill -9 at every point of a PATCH, of which `make test` takes a sample.
 torture: $(STAMP)
 	$(PYTEST) --dist=load --all-kill-points tests/integration/test_kills.py $(PYTEST_ARGS)
+
+# The unit tests on Python 3.13 and 3.14, where they are installed; others by `make pythons PYTHONS=3.12`.
+pythons:
+	JOBS=$(JOBS) tests/pythons.sh
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -60,4 +64,4 @@ requirements:
 	rm -rf $(VENV)-pin
 
 clean:
-	rm -rf $(VENV) build dist test-artefacts .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist test-artefacts .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
