@@ -9,6 +9,7 @@ of sessions and of the API.
 import asyncio
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 import aiohttp
@@ -79,20 +80,33 @@ class Exchange:
 
         The first one is still waited for: a slow Controller replies on it. Returns: the reply that is complete first.
         """
-        answered = asyncio.Event()
+        loop, answered = asyncio.get_running_loop(), asyncio.Event()
+        outcome: Reply | _Failure | None = None
+        second: asyncio.Task[Reply | _Failure] | None = None
         async with asyncio.TaskGroup() as tasks:
-            waiting = {tasks.create_task(self._try(request, answered), name="get")}
-            done, _ = await asyncio.wait(waiting, timeout=self.timeout_s * self._patience)
-            if not done and not answered.is_set():
-                self.connector.drop_idle()
-                waiting.add(tasks.create_task(self._try(request, asyncio.Event()), name="get-again"))
-            outcome: Reply | _Failure | None = None
-            while waiting and not isinstance(outcome, Reply):
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                outcome = min((task.result() for task in done), key=lambda each: not isinstance(each, Reply))
-            for task in waiting:
-                task.cancel()
-        assert outcome is not None  # noqa: S101  for the type: one task was waited for
+
+            def send_again() -> None:
+                nonlocal second
+                if not answered.is_set():
+                    self.connector.drop_idle()
+                    second = tasks.create_task(self._try(request, asyncio.Event()), name="get-again")
+                    second.add_done_callback(stop_waiting)
+
+            def stop_waiting(done: asyncio.Task[Reply | _Failure]) -> None:
+                if not timer.cancelled() and not done.cancelled() and isinstance(done.result(), Reply):
+                    first.reschedule(loop.time())
+
+            # The first one needs no task of its own: almost always there is no second one.
+            timer = loop.call_later(self.timeout_s * self._patience, send_again)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None) as first:
+                    outcome = await self._try(request, answered)
+            timer.cancel()
+            if second is not None and isinstance(outcome, Reply):
+                second.cancel()
+            elif second is not None:
+                outcome = await second
+        assert outcome is not None  # noqa: S101  for the type: without an outcome of the first one there is a second
         if isinstance(outcome, Reply):
             return outcome
         raise outcome
