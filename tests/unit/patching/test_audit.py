@@ -222,6 +222,11 @@ def test_a_shortened_value_is_never_confused_with_another(short: str, long: str)
     assert shorten(str(shorten(long))) != shorten(long), "what looks like a shortened value is shortened itself"
 
 
+def test_a_record_with_a_number_below_1_is_a_fault() -> None:
+    first = seal(replace(record(), number=0), GENESIS)
+    assert list(faults([first], (0, first.hash))) == ["record 0 has an impossible number"]
+
+
 # The annotations
 
 
