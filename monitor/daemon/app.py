@@ -18,7 +18,7 @@ import structlog
 from monitor.config.types import Config, Difference
 from monitor.config.values import write_address
 from monitor.daemon.controllers import Controllers
-from monitor.daemon.heartbeat import Heartbeat, StallLimits, not_ready_reason, stall_reason
+from monitor.daemon.heartbeat import Heartbeat, StallLimits, let_overdue_run, not_ready_reason, stall_reason
 from monitor.daemon.reload import Reloader, ReloadTiming
 from monitor.daemon.systemd import Notifier, ServiceManager
 from monitor.metrics.self_metrics import SelfMetrics
@@ -121,9 +121,7 @@ async def running(
         event_stream.disconnect_all()
         return await controllers.apply_config(config)
 
-    def why_stalled() -> str:
-        return stall_reason(heartbeat.tick_age_s, controllers.overdue_s, stall_limits)
-
+    why_stalled = partial(_why_stalled, heartbeat, controllers, stall_limits)
     notifier = Notifier(manager, fleet, stall_reason=why_stalled)
     reloader = Reloader(
         config,
@@ -182,6 +180,11 @@ async def running(
                 for task in background_tasks:
                     task.cancel()
     log.info("stopped")
+
+
+async def _why_stalled(heartbeat: Heartbeat, controllers: Controllers, limits: StallLimits) -> str:
+    await let_overdue_run()
+    return stall_reason(heartbeat.tick_age_s, controllers.overdue_s, limits)
 
 
 async def _open_store(store: Store, stack: AsyncExitStack) -> None:

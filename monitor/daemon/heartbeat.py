@@ -12,6 +12,7 @@ from monitor.polling.fleet import Fleet
 
 _INTERVAL_S = 1.0
 _STEP_S = 1.0  # a clock that is adjusted slowly moves by less in an interval
+_TURNS = 5  # of the event loop; a poller whose timer is due takes three until it has begun its poll
 _READY_AFTER_S = 30.0  # a controller that was not even tried by then does not keep the others' metrics from being used
 
 log = structlog.get_logger()
@@ -68,6 +69,17 @@ class Heartbeat:
         by_s, self._clock_offset = offset - self._clock_offset, offset
         if abs(by_s) > _STEP_S:
             log.warning("clock_stepped", by_s=round(by_s, 1))
+
+
+async def let_overdue_run() -> None:
+    """
+    Let what became due while something held the event loop run before the caller: the heartbeat and the pollers.
+
+    Otherwise the first to ask afterwards would find them late, although they go on: the watchdog would not be notified
+    by a daemon that had just recovered.
+    """
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 def stall_reason(tick_age_s: float, overdue_s: float, limits: StallLimits) -> str:

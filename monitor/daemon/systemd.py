@@ -8,9 +8,9 @@ malformed, is ignored: a leaked variable must not stop the daemon. No failure he
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from socket import AF_INET, AF_INET6, AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, socket
+from socket import AF_INET, AF_INET6, AF_UNIX, SOCK_DGRAM, SOCK_STREAM, socket
 from typing import Final
 
 import structlog
@@ -87,7 +87,7 @@ def take_passed_socket(count: int) -> socket | None:
 class Notifier:
     """Notifies the service manager. ``stall_reason``: why the daemon has stalled; empty while it has not."""
 
-    def __init__(self, manager: ServiceManager, fleet: Fleet, *, stall_reason: Callable[[], str]) -> None:
+    def __init__(self, manager: ServiceManager, fleet: Fleet, *, stall_reason: Callable[[], Awaitable[str]]) -> None:
         self._manager = manager
         self._fleet = fleet
         self._stall_reason = stall_reason
@@ -113,11 +113,11 @@ class Notifier:
         # Half the time, as sd_watchdog_enabled(3) advises.
         interval_s = min(_STATUS_INTERVAL_S, watchdog_s / 2) if watchdog_s else _STATUS_INTERVAL_S
         while True:
-            self._report()
+            await self._report()
             await asyncio.sleep(interval_s)
 
-    def _report(self) -> None:
-        stalled = self._stall_reason()
+    async def _report(self) -> None:
+        stalled = await self._stall_reason()
         if stalled and not self._stalled:
             log.error("poller_stuck", cause=stalled)
         if self._stalled and not stalled:
@@ -131,7 +131,8 @@ class Notifier:
     def _send(self, *lines: str) -> None:
         if not lines or not self._manager.notify:
             return
-        with suppress(OSError), socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC) as sender:
+        with suppress(OSError), socket(AF_UNIX, SOCK_DGRAM) as sender:
+            sender.setblocking(False)
             sender.sendto("\n".join(lines).encode(), self._manager.notify)
 
 

@@ -44,10 +44,10 @@ class Context(Struct, frozen=True, kw_only=True):
     """The tenant that is watched, by controller; `*`: all tenants."""
     reload: Callable[[], Awaitable[Difference]]
     """Raises: ConfigError."""
-    not_healthy: Callable[[], str]
+    not_healthy: Callable[[], Awaitable[str]]
     """Why the daemon is not healthy; empty when it is. Shown to anonymous clients: names no controller."""
     not_ready: Callable[[], str]
-    """Why the daemon is not ready; as `not_healthy`."""
+    """Why the daemon is not ready; shown as `not_healthy` is."""
     now: Callable[[], float]
     limits: Limits = Limits()
 

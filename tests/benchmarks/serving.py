@@ -122,9 +122,13 @@ def context_of(fleet: Fleet, own: SelfMetrics) -> Context:
         patcher=Patcher(fleet, audit_log, {}, now=time.time, on_outcome=own.patched),
         tenants={},
         reload=_no_reload,
-        not_healthy=lambda: "",
+        not_healthy=_healthy,
         not_ready=lambda: "",
     )
+
+
+async def _healthy() -> str:
+    return ""
 
 
 async def _no_reload() -> Difference:

@@ -22,6 +22,7 @@ from monitor.config.load import load
 from monitor.config.types import Controller, SecretSource, SecretVariable, Tls
 from monitor.daemon.app import Daemon, running
 from monitor.daemon.reload import ReloadTiming
+from monitor.daemon.systemd import ServiceManager
 from monitor.model.errors import Reason
 from monitor.model.secret import Secret
 from monitor.polling.fleet import Entry
@@ -54,6 +55,7 @@ async def watching(
     limits: Limits = Limits(),  # noqa: B008  frozen
     resources: Sequence[AnyResource] = RESOURCES,
     reload_timing: ReloadTiming = QUICK_RELOAD,
+    manager: ServiceManager = ServiceManager(),  # noqa: B008  frozen
     **settings: object,
 ) -> AsyncIterator[Daemon]:
     """
@@ -69,7 +71,14 @@ async def watching(
         path.write_text(yaml.safe_dump(written))
     read = partial(load, path, web_config=web_config)
     async with running(
-        read(), now=wall, rng=Random(7), load=read, limits=limits, resources=resources, reload_timing=reload_timing
+        read(),
+        now=wall,
+        rng=Random(7),
+        load=read,
+        limits=limits,
+        resources=resources,
+        reload_timing=reload_timing,
+        manager=manager,
     ) as daemon:
         yield daemon
 

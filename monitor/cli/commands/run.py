@@ -6,11 +6,12 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from random import Random  # noqa: TID251  the one rng of the process
 from socket import socket
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
@@ -22,6 +23,9 @@ from monitor.config.types import Config
 if TYPE_CHECKING:
     from monitor.daemon.heartbeat import StallLimits
     from monitor.daemon.systemd import ServiceManager
+
+
+_MACOS_DESCRIPTORS: Final = 10_240  # OPEN_MAX: macOS says that there is no limit, and refuses a higher one
 
 
 @click.command()
@@ -74,8 +78,7 @@ async def serve(
     stop = stop_on_signals(loop, (signal.SIGTERM, signal.SIGINT))
     config = await read_settled(read_config)
     configure_log(config)
-    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))  # 1,024 are too few for 1,000 controllers
+    _raise_descriptor_limit()
     now, rng = time.time, Random()  # noqa: TID251, S311  the one clock; jitter is no secret
     async with running(
         config,
@@ -93,6 +96,15 @@ async def serve(
             await stop.wait()
         finally:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as the system gives: 1,024 are too few for 1,000 controllers."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (hard_limit, _MACOS_DESCRIPTORS):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard_limit))
+            return
 
 
 def _service_manager() -> "ServiceManager":

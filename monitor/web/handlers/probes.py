@@ -7,7 +7,7 @@ from monitor.web.context import CONTEXT
 
 async def healthy(request: web.Request) -> web.Response:
     """200 unless the daemon has stalled: no heartbeat for 10 s, or a poller overdue by 30 s."""
-    return _probe("healthy", request.app[CONTEXT].not_healthy())
+    return _probe("healthy", await request.app[CONTEXT].not_healthy())
 
 
 async def ready(request: web.Request) -> web.Response:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +18,8 @@ from monitor.polling.fleet import Entry, Fleet
 from tests.support.polling import entry_of
 from tests.support.service_manager import ReceivingManager, manager_at
 
+StallReason = Callable[[], Awaitable[str]]
+
 QUICK_US = "20000"
 """A watchdog that is notified every hundredth of a second."""
 
@@ -30,7 +32,11 @@ def entry(name: str, *states: ImageState, up: bool = True, stale: bool = False) 
     return entry_of(name, images, session=SessionHealth(up=up), read=ReadHealth(stale=stale))
 
 
-def notifier(address: str, *, stall_reason: Callable[[], str] = str, entries: tuple[Entry, ...] = ()) -> Notifier:
+async def healthy() -> str:
+    return ""
+
+
+def notifier(address: str, *, stall_reason: StallReason = healthy, entries: tuple[Entry, ...] = ()) -> Notifier:
     fleet = Fleet()
     for each in entries:
         fleet.publish(each)
@@ -40,7 +46,7 @@ def notifier(address: str, *, stall_reason: Callable[[], str] = str, entries: tu
 
 @asynccontextmanager
 async def reporting(
-    folder: Path, *, stall_reason: Callable[[], str] = str, entries: tuple[Entry, ...] = ()
+    folder: Path, *, stall_reason: StallReason = healthy, entries: tuple[Entry, ...] = ()
 ) -> AsyncIterator[ReceivingManager]:
     with manager_at(str(folder / "notify")) as manager:
         async with asyncio.TaskGroup() as tasks:
@@ -75,8 +81,12 @@ async def test_the_status_is_sent_when_it_changes_and_the_sign_of_life_every_tim
 
 async def test_while_a_poller_is_stuck_the_status_says_so_and_no_sign_of_life_is_sent(tmp_path: Path) -> None:
     reasons = [""]
+
+    async def why_stalled() -> str:
+        return reasons[-1]
+
     with capture_logs() as logs:
-        async with reporting(tmp_path, stall_reason=lambda: reasons[-1]) as manager:
+        async with reporting(tmp_path, stall_reason=why_stalled) as manager:
             await manager.receive_until("WATCHDOG=1")
             reasons.append("a poller is overdue by 31 s")
             assert (await manager.receive_until("STATUS=stuck"))[-1] == "STATUS=stuck: a poller is overdue by 31 s"
