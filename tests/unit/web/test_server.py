@@ -116,11 +116,12 @@ def test_no_connection_is_lost_while_the_certificate_keeps_changing(
             await asyncio.sleep(0)
 
     async def main() -> None:
+        names: list[str] = []
         async with listening(contexts[0]) as listener, asyncio.TaskGroup() as tasks:
             changing = tasks.create_task(change(listener), name="change")
-            names = {await request_to(listener) for _ in range(100)}
+            while len(names) < 10 or len(set(names)) < 2:
+                names.append(await request_to(listener))
             changing.cancel()
-        assert names == {"one", "two"}
 
     run(loop, main)
 
