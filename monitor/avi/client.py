@@ -88,6 +88,11 @@ class Client:
         """How many replies in a row refused a request that is always the same; see `_blames_session`."""
         self.link = Link()
 
+    @property
+    def received(self) -> int:
+        """How many pieces of replies have come: it grows as long as the Controller is not silent."""
+        return self._exchange.received
+
     def set_limits(self, *, timeout_s: float, max_response: int) -> None:
         """Set the limits after a reload. A refused password stays refused: a reload must not lock the account."""
         self._exchange.timeout_s = timeout_s

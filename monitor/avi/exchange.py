@@ -62,6 +62,8 @@ class Exchange:
         self._patience = patience
         self.timeout_s = timeout_s
         self.max_response = max_response
+        self.received = 0
+        """How many pieces of replies have come."""
 
     async def send(self, request: Request) -> Reply:
         """
@@ -124,6 +126,7 @@ class Exchange:
             request.method, request.url, headers=request.headers, data=request.data, allow_redirects=False
         ) as response:
             answered.set()
+            self.received += 1
             self._on_response(response)
             return Reply(response.status, response.headers, await self._read_body(response, request.phase))
 
@@ -131,6 +134,7 @@ class Exchange:
         """Read the body, decompressed, up to the size limit; Content-Length is not relied on."""
         body = io.BytesIO()  # hands its buffer out without a copy of it
         async for chunk in response.content.iter_any():
+            self.received += 1
             if body.tell() + len(chunk) > self.max_response:
                 raise BadAnswer("oversize", f"more than {self.max_response} bytes", phase=phase)
             body.write(chunk)

@@ -90,7 +90,7 @@ class Poller:
                     return
                 pool = self._limiter.pool_for(self._session.health)
                 self._watchdog.set_queued(pool, limit_s=MAX_REQUESTS_PER_POLL * self._poll.timeout_s)
-                async with pool:
+                async with self._limiter.slot(pool, lambda: self._source.received):
                     self._watchdog.set_polling()
                     started = loop.time()
                     await self.poll_once(late_s=max(0.0, started - due))

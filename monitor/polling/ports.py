@@ -14,6 +14,10 @@ class Source(Protocol):
 
     link: Link
 
+    @property
+    def received(self) -> int:
+        """How many pieces of replies have come: it grows as long as the Controller is not silent."""
+
     async def list_images(self, before: ObjectList) -> ObjectList:
         """Read all images. Returns ``before`` itself when no byte changed. Raises: PollError."""
 

@@ -1,7 +1,8 @@
 """How many polls run at once, how long a poller waits after a failure, and when a poller is stuck."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from math import inf
 from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
 from typing import Literal
@@ -33,20 +34,51 @@ class Pool(asyncio.Semaphore):
 
 class PollLimiter:
     """
-    How many polls run at once.
+    How many polls run at once, so that no Controller that does not answer delays another one.
 
-    Controllers that did not answer twice in a row share a small pool of slots, because each of their polls may hold its
-    slot until the timeout. The other controllers share the large pool.
+    Each group of controllers has slots of its own: those that answer; those that are polled for the first time; and, a
+    small pool, those whose first poll got no answer, or that gave none twice in a row.
+
+    ``silence_s``: a poll that receives nothing for so long returns its slot, and goes on without one. It costs an open
+    connection, while the polls that wait for a slot may be of Controllers that answer.
     """
 
-    def __init__(self, concurrency: int) -> None:
-        self._healthy = Pool(concurrency)
-        self._failing = Pool(max(1, concurrency // 8))
+    def __init__(self, concurrency: int, *, silence_s: float = 0.25) -> None:
+        self._answering = Pool(concurrency)
+        self._new = Pool(concurrency)
+        self._silent = Pool(max(1, concurrency // 8))
+        self._silence_s = silence_s
 
     def pool_for(self, health: SessionHealth) -> Pool:
         """Return the pool from which a controller with this health takes its slots."""
-        unanswered = health.failed_in_a_row > 1 and health.reason in _NO_ANSWER
-        return self._failing if unanswered else self._healthy
+        if not health.polls:
+            return self._new
+        silent = health.failed_in_a_row > 1 or health.failed_in_a_row == health.polls
+        return self._silent if silent and health.reason in _NO_ANSWER else self._answering
+
+    @asynccontextmanager
+    async def slot(self, pool: Pool, received: Callable[[], int]) -> AsyncIterator[None]:
+        """Wait for a slot of this pool, and hold it while ``received``, a count of what the Controller sent, grows."""
+        await pool.acquire()
+        held = ExitStack()
+        held.callback(pool.release)
+        before = received()
+
+        def check_silence() -> None:
+            nonlocal before
+            if before == (now := received()):
+                held.close()
+            else:
+                before = now
+                silence.start(self._silence_s)
+
+        silence = Timer(check_silence)
+        silence.start(self._silence_s)
+        try:
+            yield
+        finally:
+            silence.cancel()
+            held.close()
 
 
 class PollWatchdog:
@@ -54,8 +86,8 @@ class PollWatchdog:
     Detects a poller that is stuck. All times by the event loop's clock.
 
     A poller is overdue if it begins no poll when one is due, or if a poll lasts longer than ``limit_s``. A poller that
-    waits for a slot is overdue only if no slot of its pool was taken or released for that long: every poll that holds a
-    slot has to end within the limit.
+    waits for a slot is overdue only if no slot of its pool was taken or released for that long: no poll may hold a slot
+    for longer than the limit.
     """
 
     def __init__(self) -> None:

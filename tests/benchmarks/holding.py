@@ -69,6 +69,8 @@ def _page(images: Sequence[bytes], count: int = 0) -> bytes:
 class _Source:
     """A Controller with one list after the other."""
 
+    received = 0
+
     def __init__(self, lists: Lists, size: int) -> None:
         self.link = linked()
         self._lists = iter(lists)

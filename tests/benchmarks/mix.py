@@ -116,6 +116,7 @@ class Canned:
 
     def __init__(self, bodies: Iterable[bytes]) -> None:
         self.link = Link(version="30.2.1", api_version="30.2.1", logins=1)
+        self.received = 0
         self._bodies = iter(bodies)
 
     async def list_images(self, before: ObjectList) -> ObjectList:

@@ -154,6 +154,21 @@ async def test_a_wrong_password_from_the_start_does_not_lock_the_account(tmp_pat
         assert simulator.controllers["dc1"].failed_logins == 1
 
 
+# -- black holes
+
+
+async def test_eight_black_holes_delay_no_poll_of_a_healthy_controller_at_the_start(tmp_path: Path) -> None:
+    dead = [f"dead{number}" for number in range(8)]
+    specs = [ControllerSpec(name=name, images=1) for name in (*dead, "dc1")]
+    patient = {**QUICK, "concurrency": 4, "timeout": "1h", "stale_after": "2h"}
+    async with Simulator(specs, speed=0.0) as simulator:
+        for name in dead:
+            simulator.controllers[name].faults.order(Fault("hang", path="/"))
+        async with watching(simulator, tmp_path, poll=patient) as daemon:
+            await polled(daemon, "dc1", 20)
+            assert {daemon.fleet.entries[name].session.polls for name in dead} == {0}
+
+
 # -- 429 and Retry-After
 
 

@@ -159,6 +159,8 @@ def event_fields(node: str, task: str = "Extract", **fields: object) -> dict[str
 class ScriptedSource:
     """A source that returns or raises one answer after the other, and then repeats the last one."""
 
+    received = 0
+
     def __init__(self, answers: Sequence[Answer]) -> None:
         self.link = linked()
         self.answers = list(answers)

@@ -101,6 +101,7 @@ async def test_a_bug_in_a_poll_is_counted_and_polling_goes_on() -> None:
 class BlockingSource:
     """A source whose polls last until ``release`` is set; counts how many run at once."""
 
+    received = 0
     running = 0
     max_running = 0
 
@@ -126,7 +127,7 @@ async def test_concurrent_polls_are_limited() -> None:
     class CountedSource(BlockingSource):
         """A class of this test alone, because the counts are attributes of the class."""
 
-    fleet, limiter, release = Fleet(), PollLimiter(3), asyncio.Event()
+    fleet, limiter, release = Fleet(), PollLimiter(3, silence_s=WAIT_TIMEOUT_S), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         loops = [
             tasks.create_task(
@@ -163,3 +164,21 @@ async def test_controllers_that_hang_after_two_failures_do_not_delay_the_healthy
         for loop in loops:
             loop.cancel()
     assert {entry.session.polls for name, entry in fleet.entries.items() if name in sources} == {2}
+
+
+async def test_black_holes_delay_no_healthy_controller_also_when_all_start_at_once() -> None:
+    fleet, limiter, never = Fleet(), PollLimiter(4, silence_s=0.01), asyncio.Event()
+    black_holes = {f"dead{number}": BlockingSource(never) for number in range(8)}
+    every: dict[str, BlockingSource | ScriptedSource] = {
+        **black_holes,
+        "dc1": ScriptedSource([image_list(image_fields())]),
+    }
+    async with asyncio.TaskGroup() as tasks:
+        loops = [
+            tasks.create_task(quick_poller(name, source, fleet, limiter).run(first_in_s=0.0), name=name)
+            for name, source in every.items()
+        ]
+        await wait_until(fleet, lambda entry: entry.session.polls >= 50)
+        for loop in loops:
+            loop.cancel()
+    assert {fleet.entries[name].session.polls for name in black_holes} == {0}

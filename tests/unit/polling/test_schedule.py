@@ -1,12 +1,14 @@
 """When a poller is stuck, how many polls run at once, and how long a poller waits after failures."""
 
 import asyncio
+from itertools import count
 from random import Random
 
 import pytest
 
 from monitor.model.health import SessionHealth
 from monitor.polling.schedule import PollLimiter, PollWatchdog, backoff_s
+from tests.support.limits import WAIT_TIMEOUT_S
 
 
 def now() -> float:
@@ -47,19 +49,50 @@ async def test_a_poller_that_waits_for_a_slot_is_not_overdue_while_slots_are_tak
     assert pool.last_used_at > before
 
 
-async def test_controllers_that_gave_no_answer_twice_use_a_separate_pool() -> None:
+async def test_controllers_that_gave_no_answer_twice_or_at_their_first_poll_use_a_small_pool() -> None:
     limiter = PollLimiter(16)
-    healthy, failing = (
-        limiter.pool_for(SessionHealth()),
-        limiter.pool_for(SessionHealth(failed_in_a_row=2, reason="timeout")),
-    )
-    assert healthy is not failing
-    assert limiter.pool_for(SessionHealth(failed_in_a_row=1, reason="timeout")) is healthy
-    assert limiter.pool_for(SessionHealth(failed_in_a_row=9, reason="http_5xx")) is healthy
+    answering = limiter.pool_for(SessionHealth(polls=1))
+    silent = limiter.pool_for(SessionHealth(polls=9, failed_in_a_row=2, reason="timeout"))
+    assert silent is not answering
+    assert limiter.pool_for(SessionHealth(polls=1, failed_in_a_row=1, reason="timeout")) is silent
+    assert limiter.pool_for(SessionHealth(polls=2, failed_in_a_row=1, reason="timeout")) is answering
+    assert limiter.pool_for(SessionHealth(polls=9, failed_in_a_row=9, reason="http_5xx")) is answering
     for _ in range(2):
-        await failing.acquire()
-    assert failing.locked()
-    assert not healthy.locked()
+        await silent.acquire()
+    assert silent.locked()
+    assert not answering.locked()
+
+
+def test_first_polls_take_no_slot_of_controllers_that_answer() -> None:
+    limiter = PollLimiter(1)
+    assert limiter.pool_for(SessionHealth()) is not limiter.pool_for(SessionHealth(polls=1))
+
+
+async def test_a_poll_that_receives_nothing_returns_its_slot_and_goes_on() -> None:
+    limiter = PollLimiter(1, silence_s=0.001)
+    pool = limiter.pool_for(SessionHealth())
+    async with asyncio.timeout(WAIT_TIMEOUT_S), limiter.slot(pool, lambda: 0):
+        async with limiter.slot(pool, lambda: 0):
+            assert pool.locked()
+        assert not pool.locked()
+    await pool.acquire()
+    assert pool.locked(), "the slot was returned twice"
+
+
+async def test_a_poll_that_receives_something_keeps_its_slot() -> None:
+    limiter, pieces, looked_often = PollLimiter(1, silence_s=0.001), count(), asyncio.Event()
+    pool = limiter.pool_for(SessionHealth())
+
+    def received() -> int:
+        pieces_so_far = next(pieces)
+        if pieces_so_far == 10:
+            looked_often.set()
+        return pieces_so_far
+
+    async with asyncio.timeout(WAIT_TIMEOUT_S), limiter.slot(pool, received):
+        await looked_often.wait()
+        assert pool.locked()
+    assert not pool.locked()
 
 
 def test_back_off_grows_to_its_limit_and_has_full_jitter() -> None:
