@@ -154,6 +154,29 @@ async def test_a_wrong_password_from_the_start_does_not_lock_the_account(tmp_pat
         assert simulator.controllers["dc1"].failed_logins == 1
 
 
+async def test_a_new_password_is_noticed_in_the_active_interval_however_long_the_account_was_suspended(
+    tmp_path: Path,
+) -> None:
+    patient = {**QUICK, "max_backoff": "1h", "stale_after": "1h"}
+    async with Simulator([SPEC], speed=0.0) as simulator:
+        dc1 = simulator.controllers["dc1"]
+        async with watching(simulator, tmp_path, poll=patient) as daemon:
+            right, dc1.password = dc1.password, "changed"
+            entry = await failed(daemon, "dc1", "auth", 20)  # with a back-off it would take hours
+            assert entry.session.interval_s == 0.05
+            rewrite(tmp_path / "dc1.password", "")  # it is being written
+            await failed(daemon, "dc1", "auth", 3)
+            assert dc1.failed_logins == 1
+            dc1.password = right
+            rewrite(tmp_path / "dc1.password", "wrong again")
+            await until(daemon, "dc1", lambda entry: entry.session.logins == 2)
+            await failed(daemon, "dc1", "auth", 3)
+            assert dc1.failed_logins == 2, "one log-in for each secret"
+            rewrite(tmp_path / "dc1.password", right)
+            await polled(daemon, "dc1")
+            assert dc1.failed_logins == 2
+
+
 # -- black holes
 
 
