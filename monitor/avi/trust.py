@@ -3,7 +3,6 @@
 import asyncio
 import ssl
 from collections.abc import Collection
-from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -14,13 +13,13 @@ import aiohttp
 _VERIFY_FLAGS: Final = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
-def verifying_context(*, cafile: Path | None = None, cadata: str | None = None) -> ssl.SSLContext:
+def verifying_context(*, cadata: str | None = None) -> ssl.SSLContext:
     """
-    Return a context that verifies chain and name; by the CAs of the system when none are given.
+    Return a context that verifies chain and name; by the CAs of the system when none are given. ``cadata``: PEM.
 
-    Raises: ssl.SSLError or OSError for a file that cannot be read.
+    Raises: ssl.SSLError.
     """
-    context = ssl.create_default_context(cafile=cafile, cadata=cadata)
+    context = ssl.create_default_context(cadata=cadata)
     context.verify_flags = _VERIFY_FLAGS
     return context
 

@@ -17,8 +17,8 @@ import click
 from monitor.cli.api.responses import CommandError
 from monitor.cli.params import REQUEST_TIMEOUT_S, Access, CaFile, DaemonUrl, Duration, OutputFormat, Utf8Text
 from monitor.cli.runner import exit_on_error, run_loop
-from monitor.config.values import is_loopback, read_secret
-from monitor.config.yaml_reader import reason
+from monitor.config.text_file import read_secret, reason
+from monitor.config.values import is_loopback
 from monitor.model.errors import MonitorError
 from monitor.model.secret import Secret
 

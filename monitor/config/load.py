@@ -7,7 +7,6 @@ Knows no network: no Controller is asked.
 
 import glob
 import os
-import ssl
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import TypeVar
@@ -26,11 +25,12 @@ from monitor.config.settings import (
     TlsSettings,
     WriteSettings,
 )
+from monitor.config.text_file import without_newlines
 from monitor.config.types import Account, Config, Controller, SecretFile, SecretSource, SecretVariable, Tls
 from monitor.config.validation import ParseContext, check, quoted
-from monitor.config.values import has_wildcard
+from monitor.config.values import has_wildcard, read_authorities
 from monitor.config.web_config import WebConfig, read_web_config
-from monitor.config.yaml_reader import read_tree, reason
+from monitor.config.yaml_reader import read_tree
 from monitor.model.errors import ConfigError
 from monitor.model.secret import Secret
 
@@ -119,24 +119,11 @@ def _read_authorities(
                 continue
             seen[path] = file_state(path)
             try:
-                authorities[path] = _read_pem(path)
+                authorities[path] = read_authorities(path)
             except ValueError as error:
                 found = f"found {quoted(str(path))}, expected a PEM file of CA certificates: {error}"
                 problems.append(file.problem(f"controllers[{place}].tls.ca_file: {found}"))
     return authorities, tuple(problems)
-
-
-def _read_pem(path: Path) -> str:
-    """Raises: ValueError that says what is wrong with the file."""
-    try:
-        text = path.read_bytes().decode("ascii", "ignore")  # only comments can be anything but ASCII
-    except OSError as error:
-        raise ValueError(reason(error)) from error
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
-    except (ssl.SSLError, ValueError) as error:
-        raise ValueError("it has none, or one that is not complete") from error
-    return text
 
 
 def _config(
@@ -191,7 +178,7 @@ def _secret_source(settings: ControllerSettings | WriteSettings, environ: Mappin
     if settings.password_file is not UNSET:
         return SecretFile(settings.password_file)
     name = str(settings.password_env)
-    return SecretVariable(name, Secret(environ[name].rstrip("\r\n")))
+    return SecretVariable(name, Secret(without_newlines(environ[name])))
 
 
 def _tls(settings: TlsSettings, authorities: Mapping[Path, str]) -> Tls:

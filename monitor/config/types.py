@@ -9,7 +9,8 @@ from msgspec import Struct
 from monitor.config.access import AnonymousScope, Token, User
 from monitor.config.file_state import FileState
 from monitor.config.settings import Annotations, Events, Log, Poll
-from monitor.config.values import is_loopback, read_secret
+from monitor.config.text_file import read_secret
+from monitor.config.values import is_loopback
 from monitor.config.web_config import WebConfig
 from monitor.model.secret import Secret
 

@@ -4,8 +4,6 @@ The kinds of text in the config: durations, sizes, addresses, origins, files, ea
 Files are opened here, so that a missing one is reported with all other problems; their content is not kept.
 """
 
-import errno
-import os
 import re
 import ssl
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -13,8 +11,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from monitor.config.text_file import read_pem, read_secret, reason, without_newlines
 from monitor.config.validation import InvalidValue, Kind, ParseContext, quoted
-from monitor.config.yaml_reader import reason
 
 _SECONDS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _BYTES: Final = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024, "B": 1}
@@ -29,8 +27,6 @@ _FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _ANNOTATION: Final = re.compile(r"[a-zA-Z0-9._/-]{1,63}")
-
-_SECRET_LIMIT = 64 * 1024  # a larger file is a device or a mistake
 
 
 class DatabaseUrl(str):
@@ -84,17 +80,21 @@ def host_of(origin: str) -> str:
     return urlsplit(origin).hostname or ""
 
 
-def read_secret(path: Path) -> str:
+def read_authorities(path: Path) -> str:
     """
-    Read a password without the newlines at its end; empty when the file has none yet.
+    Read CA certificates. Returns: PEM text, of which OpenSSL can use every certificate.
 
-    Raises: OSError, ValueError.
+    Raises: ValueError that says what is wrong with the file.
     """
-    with path.open("rb") as file:
-        body = file.read(_SECRET_LIMIT + 1)
-    if len(body) > _SECRET_LIMIT:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-    return body.decode().rstrip("\r\n")
+    try:
+        text = read_pem(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(reason(error)) from error
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError("there is none in it, or one that is not complete") from error
+    return text
 
 
 def write_address(address: tuple[str, int]) -> str:
@@ -220,7 +220,7 @@ def _parse_password_file(text: str, context: ParseContext) -> Path:
 def _parse_password_env(text: str, context: ParseContext) -> str:
     if not _VARIABLE.fullmatch(text):
         raise InvalidValue("the name of an environment variable")
-    if not context.environ.get(text, "").rstrip("\r\n"):
+    if not without_newlines(context.environ.get(text, "")):
         # A password that was put here by mistake is seldom all capitals.
         raise InvalidValue(
             "an environment variable that is set and not empty", found=quoted(text) if text.isupper() else ""
@@ -231,11 +231,9 @@ def _parse_password_env(text: str, context: ParseContext) -> str:
 def _parse_ca_file(text: str, context: ParseContext) -> Path:
     path = context.directory / text
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except ssl.SSLError as error:
-        raise InvalidValue("a PEM file of CA certificates: there is none in it") from error
-    except (OSError, ValueError) as error:
-        raise InvalidValue(f"a PEM file of CA certificates: {reason(error)}") from error
+        read_authorities(path)
+    except ValueError as error:
+        raise InvalidValue(f"a PEM file of CA certificates: {error}") from error
     return path
 
 

@@ -1,5 +1,5 @@
 """
-The bytes of one YAML file to a plain tree of dict, list, str, int, float, bool and None. Knows no key of ours.
+The text of one YAML file to a plain tree of dict, list, str, int, float, bool and None. Knows no key of ours.
 
 A subset of YAML, on purpose: no aliases (a kilobyte of them can expand to gigabytes), no tags, one document, keys that
 are text and unique, and the scalars of YAML 1.2's core schema, so that no text becomes a date, a base-60 number or a
@@ -7,15 +7,15 @@ boolean by surprise. Reads parser events, so that nothing larger than the file i
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, cast
 
 import yaml
 
+from monitor.config.text_file import read_text, reason
 from monitor.config.validation import plain, quoted
 
-_LIMIT = 16 * 1024 * 1024  # some 50,000 controllers; a larger file is a device or a mistake
 _DEPTH = 16  # our keys have at most four levels
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -39,14 +39,32 @@ def read_tree(path: Path) -> tuple[object, tuple[str, ...]]:
 
     Problems have no file name in front, and quote nothing of the file but keys.
     """
+    tree, problems = _read_tree(path, _core_scalar)
+    if tree is None and not problems:
+        return None, ("found an empty file, expected a mapping of keys",)
+    return tree, problems
+
+
+def read_text_tree(path: Path) -> tuple[object, tuple[str, ...]]:
+    """
+    Read one file whose scalars are all text, whether or not they are in quotes; without a value they are None.
+
+    For a format that decides by the key what a text means. An empty file is an empty mapping. Otherwise as `read_tree`.
+    """
+    tree, problems = _read_tree(path, _text_scalar)
+    return {} if tree is None and not problems else tree, problems
+
+
+def _read_tree(path: Path, scalar: Callable[[yaml.ScalarEvent], object]) -> tuple[object, tuple[str, ...]]:
+    """Return also None without problems, for a file without content."""
     try:
-        return _parse(_read_text(path))
+        return _parse(_read_text(path), scalar)
     except _Unreadable as error:
         return None, (str(error),)
 
 
-def _parse(text: str) -> tuple[object, tuple[str, ...]]:
-    tree = _Tree(yaml.parse(text, Loader=_LOADER))
+def _parse(text: str, scalar: Callable[[yaml.ScalarEvent], object]) -> tuple[object, tuple[str, ...]]:
+    tree = _Tree(yaml.parse(text, Loader=_LOADER), scalar)
     try:
         return tree.document(), tuple(tree.problems)
     except yaml.MarkedYAMLError as error:
@@ -57,24 +75,12 @@ def _parse(text: str) -> tuple[object, tuple[str, ...]]:
 
 def _read_text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            body = file.read(_LIMIT + 1)
+        return read_text(path)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise _Unreadable(f"line {line}: found bytes that are not UTF-8, expected UTF-8 text") from error
     except (OSError, ValueError) as error:
         raise _Unreadable(f"cannot be read: {reason(error)}") from error
-    if len(body) > _LIMIT:
-        raise _Unreadable("found more than 16 MiB, expected a config file")
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        raise _Unreadable(f"line {line}: found bytes that are not UTF-8, expected UTF-8 text") from error
-
-
-def reason(error: Exception) -> str:
-    """Say why a file could not be read, in the system's words, without its path and without any byte of it."""
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "not a usable path"
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
@@ -86,22 +92,22 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
 
 
 class _Tree:
-    """Builds the one document of a stream of events."""
+    """Builds the one document of a stream of events. ``scalar``: the value of a scalar."""
 
-    def __init__(self, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, events: Iterator[yaml.Event], scalar: Callable[[yaml.ScalarEvent], object]) -> None:
         self.problems: list[str] = []
         self._events = events
+        self._scalar = scalar
 
     def document(self) -> object:
+        """Return None where there is none, or one without a value."""
         next(self._events)  # stream start
         if isinstance(next(self._events), yaml.StreamEndEvent):
-            raise _Unreadable("found an empty file, expected a mapping of keys")
+            return None
         tree = self._node(next(self._events), 0)
         next(self._events)  # document end
         if not isinstance(event := next(self._events), yaml.StreamEndEvent):
             raise _unreadable(event, "a second document, expected one")
-        if tree is None:
-            raise _Unreadable("found an empty file, expected a mapping of keys")
         return tree
 
     def _node(self, event: yaml.Event, depth: int) -> object:
@@ -115,7 +121,7 @@ class _Tree:
             return self._mapping(depth)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(depth)
-        return _scalar(cast("yaml.ScalarEvent", event))  # no other event is left
+        return self._scalar(cast("yaml.ScalarEvent", event))  # no other event is left
 
     def _mapping(self, depth: int) -> dict[str, object]:
         tree: dict[str, object] = {}
@@ -140,7 +146,11 @@ class _Tree:
         return items
 
 
-def _scalar(event: yaml.ScalarEvent) -> object:
+def _text_scalar(event: yaml.ScalarEvent) -> str | None:
+    return None if event.implicit[0] and _WORDS.get(event.value, True) is None else event.value
+
+
+def _core_scalar(event: yaml.ScalarEvent) -> object:
     text = event.value
     if not event.implicit[0]:  # quoted, or a block
         return text

@@ -74,7 +74,7 @@ async def test_an_invalid_token_is_not_shown() -> None:
 async def test_the_token_file_has_precedence_over_the_token_variable(tmp_path: Path) -> None:
     async with command_line(tmp_path) as cli:
         file = tmp_path / "token"
-        file.write_text(f"{ALICE}\n")
+        file.write_bytes(b"\xef\xbb\xbf" + f"{ALICE}\r\n".encode())  # as editors on other systems write it
         for how in (["--token-file", str(file)], []):
             known = {} if how else {"AVI_UPGRADE_MONITOR_TOKEN_FILE": str(file)}
             result = await cli("annotate", "broken", "a=b", *how, token=EVE, **known)
@@ -255,9 +255,12 @@ async def test_a_private_ca_is_trusted_only_with_ca_file(tmp_path: Path) -> None
     authority.issue_cert("127.0.0.1").configure_cert(context)
     for name, ca in (("good", authority), ("wrong", other)):
         ca.cert_pem.write_to_path(str(tmp_path / name))
+    of_windows = b"\xef\xbb\xbf" + authority.cert_pem.bytes().replace(b"\n", b"\r\n")
+    (tmp_path / "of-windows").write_bytes(of_windows)
     async with fake_server(lambda _: http_response(b'{"results": []}'), context) as (url, heads):
-        trusted = await run(url, "images", "--ca-file", str(tmp_path / "good"))
-        assert (trusted.exit_code, trusted.output) == (0, "No images\n")
+        for name in ("good", "of-windows"):
+            trusted = await run(url, "images", "--ca-file", str(tmp_path / name))
+            assert (trusted.exit_code, trusted.output) == (0, "No images\n")
         assert f"Authorization: Bearer {BOB}".encode() in heads[0]
         for how in ([], ["--ca-file", str(tmp_path / "wrong")]):
             result = await run(url, "images", *how)

@@ -37,6 +37,7 @@ from monitor.cli.api.responses import (
     decode_image_resource,
 )
 from monitor.cli.params import Access
+from monitor.config.text_file import read_pem
 from monitor.config.validation import printable, quoted
 from monitor.model.errors import BadAnswer, PollError, Reason, Unanswered, Unreachable
 
@@ -58,7 +59,8 @@ class _Connector(aiohttp.TCPConnector):
     """
 
     def __init__(self, access: Access) -> None:
-        trust = verifying_context(cafile=access.ca_file) if access.url.startswith("https:") else True
+        authorities = read_pem(access.ca_file) if access.ca_file else None
+        trust = verifying_context(cadata=authorities) if access.url.startswith("https:") else True
         super().__init__(ssl=trust, resolver=Resolver())
         self._transports: set[asyncio.Transport] = set()
 

@@ -243,7 +243,9 @@ def test_a_ca_file_that_is_written_while_it_is_read_is_a_problem_like_any_other(
         load(here / "config.yml", environ)
     (problem,) = caught.value.problems
     assert problem.startswith(f"{here}/config.yml: controllers[0].tls.ca_file: found ")
-    assert problem.endswith(", expected a PEM file of CA certificates: it has none, or one that is not complete")
+    assert problem.endswith(
+        ", expected a PEM file of CA certificates: there is none in it, or one that is not complete"
+    )
 
 
 def test_a_config_does_not_show_a_secret(site: Path) -> None:

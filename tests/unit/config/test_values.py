@@ -15,7 +15,6 @@ from monitor.config.values import (
     is_loopback,
     parse_duration_s,
     parse_size,
-    read_secret,
     write_address,
     write_duration,
     write_size,
@@ -178,11 +177,6 @@ def test_a_password_under_the_wrong_key_is_not_shown(site: ParseContext) -> None
             kind.parse("hunter2", site)
         assert "hunter2" not in caught.value.expected + caught.value.found
         assert not kind.shown
-
-
-def test_a_secret_loses_the_newlines_at_its_end_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "password").write_bytes(b" s3\ncret \r\n\n")
-    assert read_secret(tmp_path / "password") == " s3\ncret "
 
 
 @pytest.mark.parametrize(

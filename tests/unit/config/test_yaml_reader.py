@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from monitor.config import yaml_reader
-from monitor.config.yaml_reader import read_tree
+from monitor.config.yaml_reader import read_text_tree, read_tree
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"])
@@ -110,7 +110,7 @@ def test_repeated_keys_are_all_reported_and_the_first_is_kept(path: Path) -> Non
     ("body", "problem"),
     [
         pytest.param(b"a: 1\nb: \xff\n", "line 2: found bytes that are not UTF-8, expected UTF-8 text", id="not-utf-8"),
-        pytest.param(b" " * (16 * 1024**2 + 1), "found more than 16 MiB, expected a config file", id="too-large"),
+        pytest.param(b" " * (16 * 1024**2 + 1), "cannot be read: File too large", id="too-large"),
     ],
 )
 def test_bytes_are_refused_for(path: Path, body: bytes, problem: str) -> None:
@@ -137,14 +137,35 @@ def test_a_path_is_refused_for(tmp_path: Path, name: str, problem: str) -> None:
     assert read_tree(tmp_path / name) == (None, (problem,))
 
 
+# -- scalars that are all text
+
+
+@pytest.mark.usefixtures("loader")
 @pytest.mark.parametrize(
-    ("error", "text"),
+    ("written", "value"),
     [
-        pytest.param(FileNotFoundError(2, "No such file or directory", "/etc"), "No such file or directory", id="os"),
-        pytest.param(TimeoutError(), "TimeoutError", id="os-without-words"),
-        pytest.param(UnicodeDecodeError("utf-8", b"s3cret", 0, 1, "s3cret"), "not UTF-8 text", id="unicode"),
-        pytest.param(ValueError("embedded null byte"), "not a usable path", id="path"),
+        pytest.param("1", "1", id="int"),
+        pytest.param("1.50", "1.50", id="float"),
+        pytest.param("true", "true", id="bool"),
+        pytest.param("'~'", "~", id="quoted"),
+        pytest.param("~", None, id="tilde"),
+        pytest.param("", None, id="nothing"),
+        pytest.param("[1, no]", ["1", "no"], id="list"),
     ],
 )
-def test_a_reason_shows_neither_path_nor_content(error: Exception, text: str) -> None:
-    assert yaml_reader.reason(error) == text
+def test_in_a_tree_of_texts_a_value_is_read_as(path: Path, written: str, value: object) -> None:
+    path.write_text(f"key: {written}")
+    assert read_text_tree(path) == ({"key": value}, ())
+
+
+@pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize("text", ["", "# a comment\n", "null\n", "---\n"])
+def test_in_a_tree_of_texts_a_file_without_content_is_an_empty_mapping(path: Path, text: str) -> None:
+    path.write_text(text)
+    assert read_text_tree(path) == ({}, ())
+
+
+def test_a_tree_of_texts_is_refused_as_every_tree(path: Path) -> None:
+    path.write_text("a: &x 1\nb: *x\n")
+    assert read_text_tree(path) == (None, ("line 2, column 4: found an alias, expected the value itself",))
+    assert read_text_tree(path.with_name("missing")) == (None, ("cannot be read: No such file or directory",))
