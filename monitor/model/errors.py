@@ -37,10 +37,9 @@ ProblemKind = Literal[
     "no-such-route", "no-such-image", "name-mismatch", "tenant-mismatch", "method-not-allowed", "request-timeout",
     "ambiguous-image", "image-active", "client-closed-request", "precondition-failed", "too-large",
     "unsupported-media-type", "bad-patch", "unknown-field", "read-only-field", "two-operations", "bad-config",
-    "too-many-annotations", "controller-refused", "misdirected-request", "too-many-failures",
-    "too-many-changes", "internal-error", "not-recorded",
-    "controller-failed", "database-down", "image-busy", "shutting-down", "too-many-readers", "controller-upgrading",
-    "controller-busy", "outcome-unknown",
+    "too-many-annotations", "controller-refused", "misdirected-request", "too-many-failures", "too-many-changes",
+    "too-many-requests", "internal-error", "not-recorded", "controller-failed", "database-down", "image-busy",
+    "shutting-down", "too-many-readers", "controller-upgrading", "controller-busy", "outcome-unknown",
 ]  # fmt: skip
 """Why the daemon's API rejects a request: the last part of the ``type`` of a problem (RFC 9457). Public."""
 

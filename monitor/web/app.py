@@ -77,6 +77,7 @@ async def _handle_request(
     started_at = time.perf_counter()
     try:
         authenticator = request.app[CONTEXT].authenticator
+        authenticator.check_rate()
         authenticator.check_client_certificate(request)
         authenticator.check_site(request)
         response = await handler(request)

@@ -29,8 +29,11 @@ Every route that answers GET also answers HEAD. Errors are `application/problem+
 scope that the caller needs; `open` needs no authentication. Where `security` has an empty requirement, the \
 configuration may also allow anonymous callers.
 """
-# not an HTTP request, a client certificate that is not allowed, the page of another site, an unexpected error
-_ON_EVERY_ROUTE: Final[tuple[ProblemKind, ...]] = ("bad-request", "forbidden", "misdirected-request", "internal-error")
+# not an HTTP request, a client certificate that is not allowed, the page of another site, `rate_limit`, an unexpected
+# error
+_ON_EVERY_ROUTE: Final[tuple[ProblemKind, ...]] = (
+    "bad-request", "forbidden", "misdirected-request", "too-many-requests", "internal-error"
+)  # fmt: skip
 _OF_AUTHENTICATION: Final[tuple[ProblemKind, ...]] = ("unauthorized", "too-many-failures")
 _REQUEST_ID: Final = Header(
     "X-Request-ID", "The id of the request in the log and in the audit: the client's own, or a random one."

@@ -19,9 +19,10 @@ from aiohttp import encode_basic_auth
 from structlog.testing import capture_logs
 
 from monitor.cli.commands.simulate import write_config
+from monitor.config.web_config import read_web_config
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Simulator
-from tests.support.daemons import polled, samples, watching
+from tests.support.daemons import polled, rewrite, samples, watching
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.programs import eventually, output_of, program, started
 
@@ -103,10 +104,67 @@ async def test_promtool_accepts_the_example(example: Path) -> None:
     assert (status, out + errors) == (0, f"{example} SUCCESS\n")
 
 
+HASH = "$2b$04$uXNJ5hWquBshyj/mt1lStep8nbIjtq1Y.cif6Ht0PXXjcl1sKim5i"
+SERVER = "cert_file: tls/server.pem, key_file: tls/server.key"
+GOOD = {
+    "no-byte": "",
+    "comment-alone": "# nothing yet\n",
+    "null": "null\n",
+    "empty-sections": "tls_server_config:\nhttp_server_config:\nbasic_auth_users:\n",
+    "empty-mappings": "tls_server_config: {}\nhttp_server_config: {headers: {}}\nbasic_auth_users: {}\n",
+    "byte-order-mark-and-crlf": "\ufeffhttp_server_config:\r\n  http2: false\r\n",
+    "plain-scalars": "http_server_config: {headers: {X-XSS-Protection: 1, Content-Security-Policy: true}}\n",
+    "header-without-value": "http_server_config: {headers: {X-XSS-Protection: }}\n",
+    "booleans-of-yaml-1.1": "http_server_config: {http2: off}\n",
+    "user-like-a-number": f"basic_auth_users: {{007: {HASH}}}\n",
+    "tls": f"tls_server_config: {{{SERVER}}}\n",
+    "client-ca": f"tls_server_config: {{{SERVER}, client_auth_type: RequireAndVerifyClientCert, "
+    "client_ca_file: tls/clients-ca.pem}\n",
+    "clients-of-any-ca": f"tls_server_config: {{{SERVER}, client_auth_type: VerifyClientCertIfGiven}}\n",
+    "versions-and-suites": f"tls_server_config: {{{SERVER}, min_version: TLS12, max_version: TLS13,"
+    " prefer_server_cipher_suites: no, cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]}\n",
+}
+BAD = {
+    "unknown-key": "http: {}\n",
+    "list": "[]\n",
+    "key-twice": "http_server_config: {}\nhttp_server_config: {}\n",
+    "user-without-hash": "basic_auth_users: {bob: }\n",
+    "user-with-a-password": "basic_auth_users: {bob: s3cret}\n",
+    "header-that-is-not-allowed": "http_server_config: {headers: {Content-Type: foo}}\n",
+    "frame-options": "http_server_config: {headers: {X-Frame-Options: never}}\n",
+    "boolean": "http_server_config: {http2: perhaps}\n",
+    "certificate-without-key": "tls_server_config: {cert_file: tls/server.pem, key_file: ''}\n",
+    "certificate-that-is-missing": "tls_server_config: {cert_file: tls/no.pem, key_file: tls/server.key}\n",
+    "client-ca-without-policy": f"tls_server_config: {{{SERVER}, client_ca_file: tls/clients-ca.pem}}\n",
+    "version": f"tls_server_config: {{{SERVER}, min_version: TLS111}}\n",
+    "suite": f"tls_server_config: {{{SERVER}, cipher_suites: [TLS_NOTHING]}}\n",
+}
+"""Files with keys that Debian's promtool knows: not `rate_limit`, `client_allowed_sans`, `cert`, `key`, `client_ca`."""
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        *(pytest.param(text, True, id=name) for name, text in GOOD.items()),
+        *(pytest.param(text, False, id=name) for name, text in BAD.items()),
+    ],
+)
+async def test_what_is_good_for_promtool_is_good_here_and_what_is_bad_is_bad(
+    example: Path, text: str, good: bool
+) -> None:
+    rewrite(example, text)
+    status, _, _ = await output_of(program("promtool"), "check", "web-config", str(example))
+    assert (status == 0) is good
+    _, problems = read_web_config(example, {})
+    assert (not problems) is good, problems
+
+
 async def test_check_config_accepts_the_example_and_lists_every_problem_of_another(
     example: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "password").write_text("s3cret")
+    for secret in (tmp_path / "password", tmp_path / "tls" / "server.key", example):
+        secret.chmod(0o600)
     (tmp_path / "config.yml").write_text(
         "controllers: [{name: dc1, url: https://avi.example.net, username: svc, password_file: password}]\n"
     )

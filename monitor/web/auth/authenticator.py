@@ -21,7 +21,8 @@ from multidict import CIMultiDict
 
 from monitor.config.access import ANONYMOUS, Scope, Token, User, closure
 from monitor.config.types import Config
-from monitor.config.web_config import allows
+from monitor.config.web_config import RateLimit
+from monitor.config.web_tls import allows
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.web.auth.cross_site import check_host, check_origin
 from monitor.web.auth.passwords import Passwords
@@ -90,6 +91,9 @@ class Authenticator:
         self._failures = Throttle(clock, burst=_FAILURES, refill_s=_FAILURE_REFILL_S)
         self._changes = Throttle(clock, burst=max_changes, refill_s=_CHANGE_REFILL_S)
         self._passwords = passwords or Passwords()
+        self._clock = clock
+        self._rate_limit: RateLimit | None = None
+        self._requests: Throttle | None = None
         self.set_config(config)
 
     def set_config(self, config: Config) -> None:
@@ -100,6 +104,17 @@ class Authenticator:
         self._users = config.web.users if config.web else {}
         self._anonymous = Caller(ANONYMOUS, closure(config.anonymous_scopes))
         self._server_names, self._loopback = config.server_names, config.loopback
+        limit = config.web.rate_limit if config.web else None
+        if limit != self._rate_limit:  # else a reload would fill the bucket
+            self._rate_limit = limit
+            self._requests = Throttle(self._clock, burst=limit.burst, refill_s=limit.interval_s) if limit else None
+
+    def check_rate(self) -> None:
+        """Count one request. Raises: Problem 429 when ``rate_limit`` of the web configuration does not allow it."""
+        wait_s = self._requests.acquire("all") if self._requests is not None else 0.0  # an empty one is falsy
+        if wait_s:
+            detail = "there are more requests, of all clients together, than rate_limit in the web configuration allows"
+            raise Problem("too-many-requests", detail, headers={hdrs.RETRY_AFTER: str(math.ceil(wait_s))})
 
     def check_site(self, request: web.Request) -> None:
         """Raises: Problem 421 or 403 for what the page of another site made a browser send."""
@@ -110,7 +125,8 @@ class Authenticator:
         """Raises: Problem 403 when the web configuration does not allow any name of the client's certificate."""
         certificate = request.get_extra_info("peercert")
         if self.web and self.web.tls and not allows(self.web.tls, certificate):
-            raise Problem("forbidden", "the client certificate has none of the names in client_allowed_sans")
+            found = "the client certificate has none" if certificate else "there is no client certificate with one"
+            raise Problem("forbidden", f"{found} of the names in client_allowed_sans")
 
     async def authenticate(self, request: web.Request) -> Caller:
         """Return the caller. Raises: Problem 401 (unauthorized) or 429 (too-many-failures)."""

@@ -1,7 +1,7 @@
 """
 Limits how often something may happen, by who causes it: a token bucket for each, in bounded memory. Knows no request.
 
-Used for the wrong credentials of a source, and for the changes of a caller.
+Used for the wrong credentials of a source, for the changes of a caller, and for the requests of all clients together.
 """
 
 from collections import OrderedDict

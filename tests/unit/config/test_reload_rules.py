@@ -12,7 +12,8 @@ from monitor.config.reload_rules import check_restart, is_section, keys_of
 from monitor.config.settings import Settings, schema
 from monitor.config.types import Config
 from monitor.config.values import DatabaseUrl
-from monitor.config.web_config import TlsServer, WebConfig, WebSettings
+from monitor.config.web_config import WebConfig, WebSettings
+from monitor.config.web_tls import TlsServer
 
 TLS = TlsServer(cert_file=Path("server.pem"), key_file=Path("server.key"))
 WEB = WebConfig(path=Path("web.yml"))

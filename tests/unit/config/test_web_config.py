@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from monitor.config.file_state import FileState, file_states
-from monitor.config.web_config import TlsServer, WebConfig, allows, read_web_config, ssl_context
+from monitor.config.web_config import RateLimit, WebConfig, read_web_config
+from monitor.config.web_tls import TlsServer, allows, ssl_context
 from monitor.model.secret import Secret
 
 HASH = "$2y$10$" + "s3cret" + "." * 47
@@ -94,6 +95,7 @@ def test_every_key_is_read_and_paths_are_relative_to_the_file(site: Path) -> Non
             "Content-Security-Policy": "default-src 'self'",
         },
         users={"prometheus": Secret(HASH)},
+        rate_limit=RateLimit(interval_s=0.1, burst=20),
     )
     assert web.files == (site / "web.yml", site / "server.pem", site / "server.key", site / "ca.pem")
 
@@ -121,6 +123,111 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 def test_nothing_shows_a_hash(site: Path) -> None:
     assert "s3cret" not in repr(read(site, FULL))
+
+
+# -- what is good for the exporter toolkit
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="no-byte"),
+        pytest.param("# nothing yet\n", id="comment-alone"),
+        pytest.param("---\n", id="empty-document"),
+        pytest.param("null\n", id="null"),
+        pytest.param("tls_server_config:\nhttp_server_config:\nbasic_auth_users:\nrate_limit:\n", id="empty-sections"),
+        pytest.param("tls_server_config: {}\nhttp_server_config: {headers: {}}\nrate_limit: {}\n", id="empty-mappings"),
+        pytest.param("http_server_config: {headers: {X-Frame-Options: '', X-XSS-Protection: }}\n", id="blank-headers"),
+        pytest.param("rate_limit: {interval: 0, burst: 0}\n", id="rate-limit-off"),
+        pytest.param("rate_limit: {interval: -1s, burst: 20}\n", id="rate-limit-negative"),
+    ],
+)
+def test_what_sets_nothing_is_the_default(site: Path, text: str) -> None:
+    assert read(site, text) == WebConfig(path=site / "web.yml")
+
+
+def test_plain_scalars_are_text_where_text_is_expected(site: Path) -> None:
+    headers = "{X-XSS-Protection: 1, Content-Security-Policy: true, Strict-Transport-Security: 1.50}"
+    assert read(site, f"http_server_config: {{headers: {headers}}}\n").headers == {
+        "X-XSS-Protection": "1", "Content-Security-Policy": "true", "Strict-Transport-Security": "1.50"
+    }  # fmt: skip
+
+
+def test_allowed_names_and_users_that_look_like_numbers_are_text(site: Path) -> None:
+    more = (
+        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n  client_allowed_sans: [10, 1.50]\n"
+    )
+    assert tls(site, more).client_allowed_sans == ("10", "1.50")
+    assert read(site, f"basic_auth_users: {{007: {HASH}}}\n").users == {"007": Secret(HASH)}
+
+
+@pytest.mark.parametrize(("word", "value"), [("off", False), ("No", False), ("ON", True), ("y", True), ("TRUE", True)])
+def test_the_booleans_of_yaml_1_1_are_booleans(site: Path, word: str, value: bool) -> None:
+    assert tls(site, f"  prefer_server_cipher_suites: {word}\n").prefer_server_cipher_suites is value
+    read(site, f"http_server_config: {{http2: {word}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("1s", 1.0),
+        ('"1s"', 1.0),
+        ("100ms", 0.1),
+        ("1m30.5s", 90.5),
+        ("250us", 250e-6),
+        ("2µs", 2e-6),
+        ("500000000", 0.5),
+    ],
+)
+def test_the_interval_of_a_rate_limit_is_a_duration_of_go(site: Path, written: str, seconds: float) -> None:
+    limit = read(site, f"rate_limit: {{interval: {written}, burst: 20}}\n").rate_limit
+    assert limit is not None
+    assert limit.interval_s == pytest.approx(seconds)
+    assert limit.burst == 20
+
+
+def _inline(site: Path, **files: str) -> str:
+    """Keys that hold the content of files."""
+    blocks = []
+    for key, name in files.items():
+        body = "".join(f"    {line}\n" for line in (site / name).read_text().splitlines())
+        blocks.append(f"  {key}: |\n{body}")
+    return "tls_server_config:\n" + "".join(blocks)
+
+
+def test_certificate_key_and_client_ca_may_stand_in_the_file_itself(site: Path) -> None:
+    text = _inline(site, cert="server.pem", key="server.key", client_ca="ca.pem")
+    web = read(site, f"{text}  client_auth_type: RequireAndVerifyClientCert\n")
+    assert web.files == (site / "web.yml",)
+    assert web.tls_context is not None
+    assert web.tls_context.cert_store_stats()["x509_ca"] == 1
+    key = (site / "server.key").read_text()
+    assert [line for line in key.splitlines()[1:-1] if line in repr(web)] == []
+
+
+def test_a_file_has_precedence_over_the_text_of_the_same_thing(site: Path) -> None:
+    text = _inline(site, cert="server.pem", key="other.key")
+    assert problems_of(site, text) == [
+        "tls_server_config.key_file: found the key of another certificate, expected that of cert_file"
+    ]
+    read(site, f"{text}  key_file: server.key\n")
+
+
+@pytest.mark.parametrize("policy", ["VerifyClientCertIfGiven", "RequireAndVerifyClientCert"])
+def test_without_a_client_ca_clients_are_verified_by_the_cas_of_the_system(site: Path, policy: str) -> None:
+    context = ssl_context(tls(site, f"  client_auth_type: {policy}\n"))
+    assert context.verify_mode is not ssl.CERT_NONE
+
+
+def test_certificates_and_keys_are_read_with_byte_order_mark_and_crlf(site: Path, tmp_path: Path) -> None:
+    for name in ("server.pem", "server.key", "ca.pem"):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + (site / name).read_bytes().replace(b"\n", b"\r\n"))
+    (tmp_path / "web.yml").write_bytes(b"\xef\xbb\xbf" + FULL.replace("\n", "\r\n").encode())
+    web, problems = read_web_config(tmp_path / "web.yml", {})
+    assert problems == ()
+    assert web is not None
+    assert web.tls_context is not None
+    assert web.tls_context.cert_store_stats()["x509_ca"] == 1
 
 
 _TREES = st.recursive(
@@ -211,8 +318,8 @@ def _named(*names: tuple[str, str]) -> dict[str, object]:
         pytest.param(_named(("DNS", "A.example.net")), False, id="other-case"),
         pytest.param(_named(("DNS", "evil.a.example.net")), False, id="another"),
         pytest.param({"subject": ((("commonName", "a.example.net"),),)}, False, id="common-name-alone"),
-        pytest.param({}, True, id="none-shown"),
-        pytest.param(None, True, id="none-asked"),
+        pytest.param({}, False, id="no-certificate"),
+        pytest.param(None, False, id="no-tls"),
     ],
 )
 def test_a_client_is_allowed_by_the_names_of_its_certificate(

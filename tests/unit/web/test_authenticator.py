@@ -19,7 +19,8 @@ from structlog.testing import capture_logs
 from monitor.config.access import Scope, Token, User, digest_of
 from monitor.config.settings import Events, Log, Poll
 from monitor.config.types import Config
-from monitor.config.web_config import TlsServer, WebConfig
+from monitor.config.web_config import WebConfig
+from monitor.config.web_tls import TlsServer
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.secret import Secret
 from monitor.web.auth.authenticator import Authenticator, Caller
