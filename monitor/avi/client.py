@@ -19,7 +19,7 @@ from yarl import URL
 
 from monitor.avi.errors import Reply, classify_reply
 from monitor.avi.exchange import PATIENCE, Exchange, Request
-from monitor.avi.login import decode_session_cookie_name, decode_version
+from monitor.avi.login import AccountFacts, clock_ahead_s, decode_account, decode_session_cookie_name, decode_version
 from monitor.avi.page_decoder import PageDecoder
 from monitor.avi.paging import PAGE_SIZE, assemble, assemble_repeated
 from monitor.avi.session import Session
@@ -46,6 +46,10 @@ class Link(msgspec.Struct, frozen=True):
     api_version: str = ""
     logins: int = 0
     certificate_expires_at: float | None = None
+    account: AccountFacts = AccountFacts()
+    """What the last good log-in said of the account."""
+    clock_ahead_s: float | None = None
+    """By how much the Controller's clock was ahead of ours at the last good log-in."""
 
 
 class Client:
@@ -268,7 +272,7 @@ class Client:
         self._session.clear_cookies()
         self._session_accepted = False
         self.link = msgspec.structs.replace(self.link, logins=self.link.logins + 1)
-        form = {"username": self._controller.username, "password": password.reveal()}
+        form, sent_at = {"username": self._controller.username, "password": password.reveal()}, self._now()
         try:
             reply = await self._send("POST", URL(f"{self._controller.url}/login"), "login", data=form)
             if error := self._error_of(reply, "login"):
@@ -282,6 +286,8 @@ class Client:
                 await self.log_out()
             raise
         self._refused_password = None  # a password refused earlier may be valid again, so it may be tried
+        ahead_s = clock_ahead_s(reply.headers.get("Date", ""), sent_at=sent_at, received_at=self._now())
+        self.link = msgspec.structs.replace(self.link, account=decode_account(reply.body), clock_ahead_s=ahead_s)
         self._session.mirror_session_cookie(decode_session_cookie_name(reply.body))
         version = decode_version(reply.body)
         self._set_version(version)

@@ -53,11 +53,13 @@ def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:
 
 class Connector(aiohttp.TCPConnector):
     """
-    A connector that records when the certificate of the Controller expires, and which of its connections are idle.
+    A connector that records the certificate of the Controller, and which of its connections are idle.
 
     Its connections are probed while they are idle, and take no more replies than there are requests.
     """
 
+    certificate: bytes | None = None
+    """DER."""
     certificate_expires_at: float | None = None
     _last_transport: asyncio.BaseTransport | None = None
 
@@ -90,7 +92,8 @@ class Connector(aiohttp.TCPConnector):
         if transport is not self._last_transport:
             self._last_transport = transport
             ssl_object = transport.get_extra_info("ssl_object")
-            self.certificate_expires_at = _expiry(ssl_object.getpeercert(binary_form=True)) if ssl_object else None
+            self.certificate = ssl_object.getpeercert(binary_form=True) if ssl_object else None
+            self.certificate_expires_at = _expiry(self.certificate) if ssl_object else None
         return connection
 
 

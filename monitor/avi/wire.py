@@ -108,5 +108,18 @@ class Versioned(Wire):
     session_cookie_name: str | None = None
 
 
+class User(Wire):
+    is_superuser: bool | None = None
+
+
+class Tenant(Wire):
+    name: str | None = None
+
+
+class LoginReply(Wire):
+    user: User | None = None
+    tenants: list[Tenant] | None = None
+
+
 class Error(Wire):
     error: str

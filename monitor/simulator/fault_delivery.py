@@ -122,3 +122,9 @@ def extra_cookies(delivery: Delivery, fault: Fault) -> Delivery:
 def interim_replies(delivery: Delivery, fault: Fault) -> Delivery:
     """Send ``size`` (100,000) times ``100 Continue`` before the response."""
     return replace(delivery, interim=fault.size or 100_000)
+
+
+def wrong_date(delivery: Delivery, fault: Fault) -> Delivery:
+    """Send ``value`` as the header Date; without one a moment in 1994, as of a clock that nothing sets."""
+    date = fault.value or "Sun, 06 Nov 1994 08:49:37 GMT"
+    return replace(delivery, response=delivery.response.with_headers(("Date", date)))

@@ -67,6 +67,7 @@ IN_DELIVERY: dict[str, FaultInDelivery] = {
     "wrong_content_type": fault_delivery.wrong_content_type,
     "extra_cookies": fault_delivery.extra_cookies,
     "interim_replies": fault_delivery.interim_replies,
+    "wrong_date": fault_delivery.wrong_date,
 }
 FAULT_KINDS = frozenset(BEFORE | IN_IMAGES | IN_PAGE | IN_DELIVERY)
 

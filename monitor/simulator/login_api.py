@@ -20,11 +20,11 @@ def log_in(controller: ControllerState, request: ApiRequest) -> HttpResponse:
     credentials = _credentials(request.http)
     secret = credentials.get("password") or credentials.get("token", "")
     session = controller.login_state.log_in(credentials.get("username", ""), secret)
-    username = session.account.username
+    username, superuser = session.account.username, session.account.superuser
     document = {
         "user_initialized": True,
         "version": _version(controller),
-        "user": {"username": username, "name": username, "is_superuser": True, "local": True, "ui_property": "{}"},
+        "user": {"username": username, "name": username, "is_superuser": superuser, "local": True, "ui_property": "{}"},
         "tenants": [{"name": name, "uuid": uuid, "local": True} for name, uuid in controller.tenants.items()],
         "system_config": {"portal_configuration": {"allow_basic_authentication": False}},
         "controller": {"api_idle_timeout": round(controller.spec.idle_timeout_s / 60)},

@@ -29,12 +29,17 @@ class UploadSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """An account of the Controller. ``token``: accepted in the place of the password; empty: none."""
+    """
+    An account of the Controller. ``token``: accepted in the place of the password; empty: none.
+
+    ``superuser``: what the log-in reply says of it; what it may write is ``can_write``.
+    """
 
     username: str
     password: str
     token: str = ""
     can_write: bool = True
+    superuser: bool = True
 
 
 class PatchPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -127,6 +127,7 @@ CASES: dict[str, Case] = {
     "extra_cookies": Case(Fault("extra_cookies", size=100)),
     "interim_replies": Case(Fault("interim_replies"), reason="decode"),
     "interim_replies-few": Case(Fault("interim_replies", size=3)),
+    "wrong_date": Case(Fault("wrong_date", path="/")),
 }
 
 

@@ -364,6 +364,11 @@ async def test_the_content_type_is_wrong(dc1: SimulatedController, http: aiohttp
     assert (received.headers["Content-Type"], len(received.images)) == ("text/html", 4)
 
 
+async def test_the_date_is_that_of_a_wrong_clock(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
+    received = await get_with_fault(dc1, http, Fault("wrong_date"))
+    assert received.headers.getall("Date") == ["Sun, 06 Nov 1994 08:49:37 GMT"]
+
+
 # -- several faults
 
 

@@ -3,28 +3,35 @@
 import asyncio
 import time
 from pathlib import Path
+from random import Random  # noqa: TID251  the one rng of the process
 
 import click
 
 from monitor.cli.options import config_option, web_config_option
 from monitor.cli.runner import exit_on_error, run_loop
 from monitor.config.load import load
+from monitor.config.secret_warnings import warnings_of
 from monitor.config.types import Config, Controller
-from monitor.model.errors import MonitorError, PollError
-from monitor.model.snapshot import ObjectList
+from monitor.model.errors import MonitorError
 
 
 @click.command()
 @config_option
 @web_config_option
-@click.option("--probe", is_flag=True, help="Also log in to every controller, and read its images once.")
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Also poll every controller once, the whole way, and show what would be exported, certificate and clock.",
+)
 @exit_on_error
 def check_config(config_file: Path, web_config_file: Path | None, probe: bool) -> None:
-    """Check a configuration without starting the daemon."""
+    """Check a configuration without starting the daemon; warn of secrets that look wrong or are open to other users."""
     config = load(config_file, web_config=web_config_file)
     controllers, files = len(config.controllers), len(config.files)
     controllers_text = f"{controllers} controller{'s' * (controllers != 1)}"
     click.echo(f"{config_file}: valid, {controllers_text} in {files} file{'s' * (files != 1)}")
+    for warning in warnings_of(config):
+        click.echo(f"warning: {warning}", err=True)
     if probe:
         from monitor.daemon import logging  # noqa: PLC0415  it imports structlog
 
@@ -33,7 +40,7 @@ def check_config(config_file: Path, web_config_file: Path | None, probe: bool) -
 
 
 async def _probe_all(config: Config) -> None:
-    """Print one line a controller. Raises: MonitorError when any failed."""
+    """Print what was found of each controller. Raises: MonitorError when any failed."""
     limiter = asyncio.Semaphore(config.poll.concurrency)
     async with asyncio.TaskGroup() as tasks:
         probes = [
@@ -46,21 +53,11 @@ async def _probe_all(config: Config) -> None:
 
 
 async def _probe(controller: Controller, config: Config, limiter: asyncio.Semaphore) -> bool:
-    """Poll one controller once and print the result; return whether it succeeded."""
-    from monitor.avi.client import Client  # noqa: PLC0415  it imports aiohttp
-    from monitor.avi.connection import open_session  # noqa: PLC0415
+    """Probe one controller and print the result; return whether it succeeded."""
+    from monitor.cli.output.probe import describe_probe  # noqa: PLC0415  it imports rich
+    from monitor.daemon.probe import probe  # noqa: PLC0415  it imports aiohttp
 
-    timeout_s, max_response = config.poll.timeout_s, config.poll.max_response
-    async with limiter, open_session(controller.tls, keepalive_s=timeout_s) as session:
-        client = Client(controller, session, timeout_s=timeout_s, max_response=max_response, now=time.time)  # noqa: TID251
-        try:
-            listing = await client.list_images(ObjectList())
-        except PollError as error:
-            click.echo(f"{controller.name}: failed, {error}")
-            return False
-        finally:
-            await client.log_out()
-    link = client.link
-    images = len(listing.raws) + listing.unidentified
-    click.echo(f"{controller.name}: ok, version {link.version}, api_version {link.api_version}, {images} images")
-    return True
+    async with limiter:
+        result = await probe(controller, config, now=time.time, rng=Random())  # noqa: TID251, S311
+    click.echo("\n".join(describe_probe(controller, result, now=time.time())))  # noqa: TID251
+    return not (result.error or result.write_error)

@@ -1,0 +1,165 @@
+"""
+One whole poll of one controller, without a database and without a server: what ``check-config --probe`` shows.
+
+It is the poll of the daemon, made by the same poller: log-in, list, decoding, fingerprints, rendering and compression.
+So what would fail in the daemon fails here. Every session that is begun is logged out.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from monitor.avi.client import Client, Link
+from monitor.avi.connection import Connector, open_session
+from monitor.config.types import Config, Controller
+from monitor.metrics import exposition
+from monitor.model.errors import BadImage, PollError
+from monitor.model.tracked import ProgressMark, Tracked
+from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations
+from monitor.polling.fleet import Entry, Fleet
+from monitor.polling.poller import Poller
+from monitor.polling.resources import RESOURCES, AnyResource
+from monitor.polling.schedule import PollLimiter
+from monitor.polling.tracker import Tracker, TrackingSettings
+
+log = structlog.get_logger()
+
+
+class ProbedResource(Struct, frozen=True):
+    """
+    What a poll found of one resource.
+
+    ``undecodable``: why, by uuid. ``unidentified``: objects without uuid. ``dropped``: series beyond the budgets.
+    """
+
+    name: str
+    objects: tuple[Tracked, ...]
+    undecodable: Mapping[str, str]
+    unidentified: int
+    dropped: int
+
+
+class ProbeResult(Struct, frozen=True, kw_only=True):
+    """
+    One probe. ``error``: why the poll failed, or empty. ``certificate``: DER; None without TLS or without an answer.
+
+    ``series``, ``body_bytes``, ``compressed_bytes``: what a scrape would have of this controller.
+    ``write_error``: why the account of ``write`` cannot log in, or empty; None: there is none.
+    """
+
+    error: str
+    took_s: float
+    link: Link
+    certificate: bytes | None
+    resources: tuple[ProbedResource, ...]
+    series: int
+    body_bytes: int
+    compressed_bytes: int
+    write_error: str | None = None
+    write_link: Link = Link()
+
+
+async def probe(controller: Controller, config: Config, *, now: Callable[[], float], rng: Random) -> ProbeResult:
+    """Poll the controller once, and log in with the account of ``write``, if it has one."""
+    async with _connected(controller, config, now) as (client, connector):
+        entry = await _poll(controller, client, config, now=now, rng=rng)
+        result = _result(entry, client.link, connector.certificate)
+    if controller.write is None:
+        return result
+    writer = replace(controller, username=controller.write.username, password=controller.write.password)
+    async with _connected(writer, config, now) as (client, _):
+        try:
+            await client.log_in()
+        except PollError as error:
+            return replace(result, write_error=str(error), write_link=client.link)
+        return replace(result, write_error="", write_link=client.link)
+
+
+@asynccontextmanager
+async def _connected(
+    controller: Controller, config: Config, now: Callable[[], float]
+) -> AsyncIterator[tuple[Client, Connector]]:
+    timeout_s, max_response = config.poll.timeout_s, config.poll.max_response
+    async with open_session(controller.tls, keepalive_s=timeout_s) as session:
+        client = Client(controller, session, timeout_s=timeout_s, max_response=max_response, now=now)
+        connector = session.connector
+        assert isinstance(connector, Connector)  # noqa: S101  open_session made it
+        try:
+            yield client, connector
+        finally:
+            await client.log_out()
+
+
+async def _poll(
+    controller: Controller, client: Client, config: Config, *, now: Callable[[], float], rng: Random
+) -> Entry:
+    nothing, fleet, logger = _NothingKept(), Fleet(), log.bind(controller=controller.name)
+    settings = TrackingSettings(config.events, config.annotations.export, config.stalled_after_s)
+    trackers = [
+        Tracker(controller.name, resource, nothing, nothing, nothing, settings=settings, log=logger)
+        for resource in RESOURCES
+    ]
+    limiter = PollLimiter(1)
+    poller = Poller(
+        controller.name, client, fleet, trackers, poll=config.poll, limiter=limiter, now=now, rng=rng, log=logger
+    )
+    await poller.poll_once(late_s=0.0)
+    return fleet.entries[controller.name]
+
+
+def _result(entry: Entry, link: Link, certificate: bytes | None) -> ProbeResult:
+    pieces, session = list(entry.columns()), entry.session
+    phase, _, detail = session.cause.partition(": ")
+    error = f"{session.reason} ({phase}): {detail}" if session.reason else ""
+    try:
+        compressed = len(exposition.compress(pieces).deflated)
+    except Exception as bug:  # as in the poller: it must not stop the probes of the others
+        log.exception("poll_bug")
+        error, compressed = f"internal (scrape): {type(bug).__name__}", 0
+    return ProbeResult(
+        error=error,
+        took_s=entry.session.durations_sum_s,
+        link=link,
+        certificate=certificate,
+        resources=tuple(_resource(entry, resource) for resource in RESOURCES),
+        series=sum(piece.count(b"\n") for piece in pieces),
+        body_bytes=sum(map(len, pieces)),
+        compressed_bytes=compressed,
+    )
+
+
+def _resource(entry: Entry, resource: AnyResource) -> ProbedResource:
+    collection = entry.collections[resource.name]
+    snapshot = collection.snapshot
+    undecodable = {}
+    for uuid in sorted(snapshot.undecodable):
+        try:
+            resource.decode(snapshot.object_list.raws[uuid])
+        except BadImage as error:
+            undecodable[uuid] = str(error)
+    objects = tuple(tracked.object for tracked in snapshot.objects.values())
+    unidentified = snapshot.object_list.unidentified
+    return ProbedResource(resource.name, objects, undecodable, unidentified, collection.health.series_dropped)
+
+
+class _NothingKept:
+    """The stores of marks, annotations and uploads, for a poll that nothing came before."""
+
+    def of(self, _controller: str, _resource: str) -> Mapping[str, ProgressMark]:
+        return {}
+
+    def set(self, _controller: str, _resource: str, _marks: Mapping[str, ProgressMark]) -> None:
+        return
+
+    def annotations_of(self, _controller: str) -> Mapping[str, Mapping[str, str]]:
+        return {}
+
+    def typical(self, _controller: str, _kind: str) -> TypicalDurations:
+        return UNKNOWN
+
+    def record(self, _controller: str, _kind: str, _uuid: str, _upload: CompletedUpload) -> None:
+        return
