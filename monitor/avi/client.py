@@ -30,7 +30,7 @@ from monitor.model.masking import KnownSecrets
 from monitor.model.secret import Secret
 from monitor.model.snapshot import ObjectList, Page
 
-MAX_REQUESTS_PER_POLL: Final = 10
+POLL_TIMEOUT_FACTOR: Final = 10
 """The time limit of a poll, as a multiple of the timeout of one request; a poll may make more requests than that."""
 
 _MAX_PAGES: Final = 100  # 20,000 images; a Controller that announces more would otherwise keep a poll busy for ever
@@ -70,7 +70,7 @@ class Client:
         max_response: int,
         now: Callable[[], float],
         secrets: KnownSecrets | None = None,
-        max_requests_per_poll: float = MAX_REQUESTS_PER_POLL,
+        poll_timeout_factor: float = POLL_TIMEOUT_FACTOR,
         patience: float = PATIENCE,
     ) -> None:
         self._controller = controller
@@ -78,7 +78,7 @@ class Client:
             http, self._on_response, timeout_s=timeout_s, max_response=max_response, patience=patience
         )
         self._now = now
-        self._max_requests_per_poll = max_requests_per_poll
+        self._poll_timeout_factor = poll_timeout_factor
         self._images_url = URL(f"{controller.url}/api/image?page_size={PAGE_SIZE}")
         self._secrets = secrets or KnownSecrets()
         self._session = Session(controller, self._secrets)
@@ -115,8 +115,9 @@ class Client:
 
         Raises: PollError; ``incomplete`` when the pages of two reads did not fit together.
         """
+        limit_s = self._exchange.timeout_s * self._poll_timeout_factor
         try:
-            async with asyncio.timeout(self._exchange.timeout_s * self._max_requests_per_poll):
+            async with asyncio.timeout(limit_s):
                 await self.log_in()
                 if self._version_uncertain:
                     await self._read_version()
@@ -126,8 +127,7 @@ class Client:
             raise
         except TimeoutError as error:
             self._version_uncertain = True
-            detail = f"no complete list within {self._max_requests_per_poll} request timeouts"
-            raise Unreachable("timeout", detail) from error
+            raise Unreachable("timeout", f"no complete list within {limit_s:g} s") from error
 
     async def get_image(self, uuid: str) -> bytes:
         """

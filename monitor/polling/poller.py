@@ -18,7 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
-from monitor.avi.client import MAX_REQUESTS_PER_POLL
+from monitor.avi.client import POLL_TIMEOUT_FACTOR
 from monitor.config.settings import Poll
 from monitor.model.errors import PollError
 from monitor.model.health import SessionHealth
@@ -89,7 +89,7 @@ class Poller:
                 if self._retired:
                     return
                 pool = self._limiter.pool_for(self._session.health)
-                self._watchdog.set_queued(pool, limit_s=MAX_REQUESTS_PER_POLL * self._poll.timeout_s)
+                self._watchdog.set_queued(pool, limit_s=POLL_TIMEOUT_FACTOR * self._poll.timeout_s)
                 async with self._limiter.slot(pool, lambda: self._source.received):
                     self._watchdog.set_polling()
                     started = loop.time()

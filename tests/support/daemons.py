@@ -14,7 +14,7 @@ import aiohttp
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.avi.client import MAX_REQUESTS_PER_POLL, Client
+from monitor.avi.client import POLL_TIMEOUT_FACTOR, Client
 from monitor.avi.connection import open_session
 from monitor.avi.exchange import PATIENCE
 from monitor.cli.commands.simulate import write_config
@@ -94,7 +94,7 @@ async def connected(
     tls: Tls | None = None,
     timeout_s: float = 30.0,
     max_response: int = 32 * 1024 * 1024,
-    max_requests_per_poll: float = MAX_REQUESTS_PER_POLL,
+    poll_timeout_factor: float = POLL_TIMEOUT_FACTOR,
     patience: float = PATIENCE,
 ) -> AsyncIterator[Client]:
     """A client of a simulated Controller, without the daemon around it."""
@@ -114,7 +114,7 @@ async def connected(
             timeout_s=timeout_s,
             max_response=max_response,
             now=time.time,
-            max_requests_per_poll=max_requests_per_poll,
+            poll_timeout_factor=poll_timeout_factor,
             patience=patience,
         )
 
