@@ -27,18 +27,18 @@ def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
 
 
 def render_object(
-    families: Sequence[Family[Subject[T]]], controller: str, subject: Subject[T], *, tiers: int, max_series: int
+    families: Sequence[Family[Subject[T]]], controller: str, subject: Subject[T], *, finest_tier: int, max_series: int
 ) -> RenderedObject:
-    """Render the families of one object up to the tier ``tiers``; drop the finest where it exceeds ``max_series``."""
+    """Render the families of one object up to ``finest_tier``; drop the finest where it exceeds ``max_series``."""
     tracked = subject.object
     identity = escape(controller), escape(tracked.uuid)
     dropped = 0
-    if tiers == DETAIL and len(tracked.events) > max_series:  # counting is cheaper than rendering
-        tiers = NODE
+    if finest_tier == DETAIL and len(tracked.events) > max_series:  # counting is cheaper than rendering
+        finest_tier = NODE
         dropped = sum(len(tuple(family.rows(subject))) for family in families if family.tier == DETAIL)
     lines, series = [], [0, 0, 0]
     for family in families:
-        text = family.render(identity, subject) if family.tier <= tiers else b""
+        text = family.render(identity, subject) if family.tier <= finest_tier else b""
         lines.append(text)
         series[family.tier] += text.count(b"\n")
     keep_last = tracked.active or tracked.state == "failed"

@@ -230,7 +230,7 @@ class Tracker(Generic[T]):
             families,
             self._controller,
             Subject(decoded, tracked.mark.changed_at, annotations, self._settings.exported),
-            tiers=DETAIL if tracked.detail_until > at else NODE,
+            finest_tier=DETAIL if tracked.detail_until > at else NODE,
             max_series=self.resource.budget(events).per_object,
         )
         return replace(

@@ -48,8 +48,8 @@ IMAGE = Image(uuid="u1", state="in_progress", progress_ratio=0.5, events=EVENTS)
 CORE_SERIES, NODE_SERIES, DETAIL_SERIES = 10, 8, 6  # of IMAGE
 
 
-def rendered_of(image: Image = IMAGE, *, tiers: int = DETAIL, max_series: int = 1000) -> RenderedObject:
-    return render_object(IMAGE_FAMILIES, "c1", Subject(image, AT), tiers=tiers, max_series=max_series)
+def rendered_of(image: Image = IMAGE, *, finest_tier: int = DETAIL, max_series: int = 1000) -> RenderedObject:
+    return render_object(IMAGE_FAMILIES, "c1", Subject(image, AT), finest_tier=finest_tier, max_series=max_series)
 
 
 def names_in(rendered: RenderedObject) -> set[str]:
@@ -68,18 +68,21 @@ NOTES = {"acknowledged": "true", "change": "CHG1", "team": "net"}
 EXPORTED = frozenset({"change", "team"})
 
 
-@pytest.mark.parametrize("tiers", [CORE, NODE, DETAIL])
-def test_rendering_only_the_annotations_gives_the_same_as_rendering_everything(tiers: int) -> None:
+@pytest.mark.parametrize("finest_tier", [CORE, NODE, DETAIL])
+def test_rendering_only_the_annotations_gives_the_same_as_rendering_everything(finest_tier: int) -> None:
     annotated = Subject(IMAGE, AT, NOTES, EXPORTED)
-    rendered_again = render_object(IMAGE_FAMILIES, "c1", annotated, tiers=tiers, max_series=1000)
+    rendered_again = render_object(IMAGE_FAMILIES, "c1", annotated, finest_tier=finest_tier, max_series=1000)
     assert (
         render_annotations(
-            IMAGE_FAMILIES, rendered_of(tiers=tiers), "c1", Subject(replace(IMAGE, events=()), AT, NOTES, EXPORTED)
+            IMAGE_FAMILIES,
+            rendered_of(finest_tier=finest_tier),
+            "c1",
+            Subject(replace(IMAGE, events=()), AT, NOTES, EXPORTED),
         )
         == rendered_again
     )
     assert render_annotations(IMAGE_FAMILIES, rendered_again, "c1", Subject(IMAGE, AT, {}, EXPORTED)) == rendered_of(
-        tiers=tiers
+        finest_tier=finest_tier
     )
 
 
@@ -156,15 +159,15 @@ def test_a_rendered_object_counts_its_series_by_tier() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tiers", "series"),
+    ("finest_tier", "series"),
     [
         pytest.param(CORE, (CORE_SERIES, 0, 0), id="core"),
         pytest.param(NODE, (CORE_SERIES, NODE_SERIES, 0), id="core and nodes"),
         pytest.param(DETAIL, (CORE_SERIES, NODE_SERIES, DETAIL_SERIES), id="all"),
     ],
 )
-def test_an_object_is_rendered_up_to_the_given_tier(tiers: int, series: tuple[int, int, int]) -> None:
-    rendered = rendered_of(tiers=tiers)
+def test_an_object_is_rendered_up_to_the_given_tier(finest_tier: int, series: tuple[int, int, int]) -> None:
+    rendered = rendered_of(finest_tier=finest_tier)
 
     assert (rendered.series, rendered.dropped) == (series, 0)
 
@@ -541,7 +544,7 @@ def scrape_of(fleet: Known, *, openmetrics: bool) -> bytes:
 
 def all_rendered(controller: str, images: Iterable[Image]) -> Iterator[RenderedObject]:
     return (
-        render_object(IMAGE_FAMILIES, controller, Subject(image, AT), tiers=DETAIL, max_series=10**6)
+        render_object(IMAGE_FAMILIES, controller, Subject(image, AT), finest_tier=DETAIL, max_series=10**6)
         for image in images
     )
 
