@@ -133,9 +133,9 @@ class Timer:
             self._handle.cancel()
 
 
-def backoff_s(failures: int, rng: Random, *, least_s: float, most_s: float) -> float:
+def backoff_s(failures: int, rng: Random, *, base_s: float, max_s: float) -> float:
     """Return the delay after so many failures in a row: exponential, with full jitter so that polls do not coincide."""
-    return rng.uniform(0, min(most_s, least_s * 2 ** min(failures, 32)))
+    return rng.uniform(0, min(max_s, base_s * 2 ** min(failures, 32)))
 
 
 def interval_after(error: PollError | None, failures: int, poll: Poll, rng: Random, *, active: bool) -> float:
@@ -149,6 +149,6 @@ def interval_after(error: PollError | None, failures: int, poll: Poll, rng: Rand
         return interval_s
     if isinstance(error, Refused):  # nothing is sent until the secret changes; this is how soon a new one is noticed
         return max(poll.active_interval_s, error.retry_after_s)
-    delay_s = backoff_s(failures, rng, least_s=poll.active_interval_s, most_s=poll.max_backoff_s)
+    delay_s = backoff_s(failures, rng, base_s=poll.active_interval_s, max_s=poll.max_backoff_s)
     least_s = interval_s if error.reason == "throttled" else 0.0  # not sooner than without a failure
     return max(delay_s, least_s, error.retry_after_s)

@@ -55,7 +55,7 @@ async def subscribe(
             lost = error
         yield lost
         failures += 1
-        await asyncio.sleep(backoff_s(failures, rng, least_s=_MIN_BACKOFF_S, most_s=_MAX_BACKOFF_S))
+        await asyncio.sleep(backoff_s(failures, rng, base_s=_MIN_BACKOFF_S, max_s=_MAX_BACKOFF_S))
 
 
 def _headers(last_id: str) -> dict[str, str]:

@@ -107,7 +107,7 @@ def test_a_suspended_log_in_is_looked_at_in_the_active_interval_without_back_off
 
 def test_back_off_grows_to_its_limit_and_has_full_jitter() -> None:
     waits = {
-        failures: [backoff_s(failures, Random(seed), least_s=5.0, most_s=60.0) for seed in range(200)]
+        failures: [backoff_s(failures, Random(seed), base_s=5.0, max_s=60.0) for seed in range(200)]
         for failures in (1, 2, 3, 9, 10_000)
     }
     assert [round(max(each), -1) for each in waits.values()] == [10.0, 20.0, 40.0, 60.0, 60.0]
