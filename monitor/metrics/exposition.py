@@ -35,7 +35,7 @@ class Compressed(Struct, frozen=True):
     crc: int
 
 
-def in_order(headers: Sequence[bytes], rows: Sequence[Iterable[bytes]]) -> list[bytes]:
+def order_pieces(headers: Sequence[bytes], rows: Sequence[Iterable[bytes]]) -> list[bytes]:
     """
     Return all pieces of a scrape, column by column: the header, then that column's piece of every controller.
 

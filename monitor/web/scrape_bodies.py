@@ -40,7 +40,7 @@ class ScrapeBodies:
         """Return the text as it is now, in pieces."""
         entries = self._fleet.entries.values()
         rows = [entry.columns() for entry in entries if controllers is None or entry.name in controllers]
-        return exposition.in_order(_headers(self._resources, openmetrics=openmetrics), rows)
+        return exposition.order_pieces(_headers(self._resources, openmetrics=openmetrics), rows)
 
     async def compressed(self, controllers: Controllers, *, openmetrics: bool) -> Compressed:
         """Return the text as it is now or newer, compressed. Scrapers that come meanwhile wait for the same one."""

@@ -22,7 +22,7 @@ from monitor.metrics.exposition import (
     chunks,
     compress,
     gzip_member,
-    in_order,
+    order_pieces,
     wants_gzip,
     wants_openmetrics,
 )
@@ -67,16 +67,16 @@ HEADERS = [b"# one\n", b"# two\n"]
 def test_a_family_is_its_header_and_then_every_controller() -> None:
     rows = [[b"one c1\n", b"two c1\n"], [b"one c2\n", b""]]
 
-    assert b"".join(in_order(HEADERS, rows)) == b"# one\none c1\none c2\n# two\ntwo c1\n"
+    assert b"".join(order_pieces(HEADERS, rows)) == b"# one\none c1\none c2\n# two\ntwo c1\n"
 
 
 def test_without_controllers_there_are_headers() -> None:
-    assert in_order(HEADERS, []) == HEADERS
+    assert order_pieces(HEADERS, []) == HEADERS
 
 
 def test_a_controller_with_other_families_is_refused() -> None:
     with pytest.raises(ValueError, match="zip"):
-        in_order(HEADERS, [[b"", b""], [b""]])
+        order_pieces(HEADERS, [[b"", b""], [b""]])
 
 
 # --- bodies

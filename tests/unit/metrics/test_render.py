@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from monitor.avi.image import decode_image
 from monitor.avi.paging import assemble, decode_page
 from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
-from monitor.metrics.exposition import in_order
+from monitor.metrics.exposition import order_pieces
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.metrics.render import (
@@ -539,7 +539,7 @@ def scrape_of(fleet: Known, *, openmetrics: bool) -> bytes:
         ]
         for name, (images, (session, read)) in fleet.items()
     ]
-    return b"".join([*in_order(headers, rows), b"# EOF\n" if openmetrics else b""])
+    return b"".join([*order_pieces(headers, rows), b"# EOF\n" if openmetrics else b""])
 
 
 def all_rendered(controller: str, images: Iterable[Image]) -> Iterator[RenderedObject]:
