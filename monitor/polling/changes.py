@@ -39,7 +39,7 @@ def not_after(mark: ProgressMark, at: float) -> ProgressMark:
     return ProgressMark(mark.fingerprint, min(mark.changed_at, at), min(mark.first_seen_at, at))
 
 
-def follow(tracked: T, known: ProgressMark | None, *, at: float, detail_for_s: float) -> TrackedObject[T]:
+def update_mark(tracked: T, known: ProgressMark | None, *, at: float, detail_for_s: float) -> TrackedObject[T]:
     """
     Update the progress mark of an object that was just read.
 

@@ -1,7 +1,7 @@
 """
 The read path of one resource on one controller: from a complete list to exposition text.
 
-    list → resource.decode → changes.follow → render.render_object → pieces
+    list → resource.decode → changes.update_mark → render.render_object → pieces
 
 New annotations, and an object that a PATCH changed, are rendered at once, without waiting for a poll. The tracker owns
 the collection, which the poller publishes. It knows no schedule and no HTTP.
@@ -223,7 +223,7 @@ class Tracker(Generic[T]):
         before = known.mark if known else saved
         before = before and changes.not_after(before, at)
         events, families = self._settings.events, self.resource.families
-        tracked = changes.follow(decoded, before, at=at, detail_for_s=events.detail_for_s)
+        tracked = changes.update_mark(decoded, before, at=at, detail_for_s=events.detail_for_s)
         progress = self._update_progress(decoded, known, at=at, moved=tracked.mark is not before)
         annotations = self._annotations.annotations_of(self._controller).get(decoded.uuid, _NO_ANNOTATIONS)
         rendered = render.render_object(

@@ -153,7 +153,7 @@ def references(node: ast.AST) -> Iterator[str]:
     """
     Every name that code refers to, in the order in which it is evaluated: arguments before the call.
 
-    Of `changes.follow` it is `follow` alone: the module `changes` has the name of a function that may not be called.
+    Of `changes.update_mark` it is `update_mark` alone: a function that may not be called has the name of the module.
     """
     match node:
         case ast.Call(func=ast.Attribute(value=value, attr=attribute), args=args, keywords=keywords):

@@ -15,7 +15,7 @@ from monitor.avi.image import decode_image
 from monitor.model.image import Image, ImageState, TrackedImage
 from monitor.model.snapshot import Altered, Appeared, ObjectList, Vanished
 from monitor.model.tracked import Event, ProgressMark
-from monitor.polling.changes import diff, fingerprint, follow, make_snapshot, not_after
+from monitor.polling.changes import diff, fingerprint, make_snapshot, not_after, update_mark
 from tests.support.strategies import BOUNDED, FEW, dumps, images
 
 EVENT = Event("Extract", "10.0.0.11", "running", "SYSERR_PENDING", 100.0, None, 5.0)
@@ -36,7 +36,7 @@ decoded = images.map(lambda fields: decode_image(msgspec.Raw(dumps({"uuid": "u1"
 
 
 def tracked_object(image: Image, known: ProgressMark | None = None, *, at: float = 1000.0) -> TrackedImage:
-    return follow(image, known, at=at, detail_for_s=3600.0)
+    return update_mark(image, known, at=at, detail_for_s=3600.0)
 
 
 # --- what is a movement
@@ -199,7 +199,7 @@ def test_detail_never_ends_of_an_image_that_is(state: ImageState) -> None:
     ],
 )
 def test_detail_ends_an_hour_after(image: Image, until: float) -> None:
-    assert follow(image, None, at=1000.0, detail_for_s=3600.0).detail_until == until
+    assert update_mark(image, None, at=1000.0, detail_for_s=3600.0).detail_until == until
 
 
 def test_a_movement_does_not_prolong_the_detail_of_an_image_without_times() -> None:
