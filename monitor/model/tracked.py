@@ -104,12 +104,12 @@ class UploadProgress(msgspec.Struct, frozen=True, gc=False):
     """
     The progress of work that is under way, as the daemon measured it.
 
-    ``since``: when the daemon first saw it, Unix seconds of the daemon's clock. ``done``: the share of the work that
-    was done at that time, 0 to 1. ``eta``: None while too little was seen for an estimate.
+    ``since``: when the daemon first saw it, Unix seconds of the daemon's clock. ``initial_ratio``: the share of the
+    work that was done at that time, 0 to 1. ``eta``: None while too little was seen for an estimate.
     """
 
     since: float
-    done: float
+    initial_ratio: float
     eta: Eta | None = None
 
 

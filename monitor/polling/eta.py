@@ -13,6 +13,7 @@ from statistics import median
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from monitor.model.tracked import Eta, Event, Tracked, TrackedObject, UploadProgress
 
@@ -75,7 +76,7 @@ def summarize(known: TrackedObject[Tracked] | None, tracked: Tracked, *, at: flo
     ``known``: as of the previous poll. ``took_s`` is None unless the daemon saw the work from its beginning.
     """
     progress = _progress_of(known, at=at)
-    took_s = at - progress.since if progress and progress.done <= _SEEN_FROM_START else None
+    took_s = at - progress.since if progress and progress.initial_ratio <= _SEEN_FROM_START else None
     ended_at = tracked.ended_at if tracked.ended_at is not None else at
     return CompletedUpload(ended_at, _task_durations(tracked.events), took_s)
 
@@ -123,14 +124,12 @@ def update_eta(
     before = _progress_of(known, at=at)
     if known is None or before is None or not moved:
         return before or _start_progress(done, typical, at=at)
-    if done < before.done - _FLICKER:
+    if done < before.initial_ratio - _FLICKER:
         fresh = _start_progress(done, typical, at=at)
-        return UploadProgress(fresh.since, fresh.done, fresh.eta and _with_reason(fresh.eta, "its work began anew"))
+        return replace(fresh, eta=fresh.eta and _with_reason(fresh.eta, "its work began anew"))
     eta = _estimate(before, done, typical, at=at)
     standstill_s = at - known.mark.changed_at
-    return UploadProgress(
-        before.since, before.done, eta and _update_estimate(before.eta, eta, standstill_s=standstill_s)
-    )
+    return replace(before, eta=eta and _update_estimate(before.eta, eta, standstill_s=standstill_s))
 
 
 def _progress_of(known: TrackedObject[Tracked] | None, *, at: float) -> UploadProgress | None:
@@ -150,7 +149,7 @@ def _estimate(progress: UploadProgress, done: float, typical: TypicalDurations, 
     The range is wider the more work remains and the less of it was seen, and narrower if typical durations of tasks are
     known.
     """
-    seen = done - progress.done
+    seen = done - progress.initial_ratio
     prior = _PRIOR_WEIGHT if typical.took_s else 0.0
     if seen < _MIN_SEEN and not prior:
         return None

@@ -309,7 +309,7 @@ async def test_an_upload_that_began_in_the_future_is_measured_anew() -> None:
         entry = await wait_until(fleet, lambda entry: entry.objects("image")["image-1"].object.progress_ratio == 0.6)
         progress = entry.objects("image")["image-1"].progress
         assert progress
-        assert (progress.done, progress.eta) == (0.6, None)
+        assert (progress.initial_ratio, progress.eta) == (0.6, None)
         assert progress.since < clock.now
         source.answers[:] = [upload_at(100, "COMPLETED")]
         await wait_until(fleet, lambda entry: not entry.objects("image")["image-1"].object.active)
