@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Final, Literal, TypeVar, get_args
 
-from monitor.metrics.family import Family, Row, escape, format_number, line_format, optional
+from monitor.metrics.family import Family, Row, escape, format_number, line_format, row_if_known
 from monitor.model.errors import Reason
 from monitor.model.health import DURATION_BOUNDS_S, ReadHealth, SessionHealth
 
@@ -35,19 +35,19 @@ def _family(
 
 
 def _session_gauge(name: str, text: str, read: Callable[[SessionHealth], float | None]) -> Family[SessionHealth]:
-    return _family(name, "gauge", text, _SESSION, rows=lambda health: optional(read(health)), depends_on=read)
+    return _family(name, "gauge", text, _SESSION, rows=lambda health: row_if_known(read(health)), depends_on=read)
 
 
 def _session_counter(name: str, text: str, read: Callable[[SessionHealth], int]) -> Family[SessionHealth]:
-    return _family(name, "counter", text, _SESSION, rows=lambda health: optional(read(health)), depends_on=read)
+    return _family(name, "counter", text, _SESSION, rows=lambda health: row_if_known(read(health)), depends_on=read)
 
 
 def _read_gauge(name: str, text: str, read: Callable[[ReadHealth], float | None]) -> Family[ReadHealth]:
-    return _family(name, "gauge", text, _READ, rows=lambda health: optional(read(health)), depends_on=read)
+    return _family(name, "gauge", text, _READ, rows=lambda health: row_if_known(read(health)), depends_on=read)
 
 
 def _read_counter(name: str, text: str, read: Callable[[ReadHealth], int]) -> Family[ReadHealth]:
-    return _family(name, "counter", text, _READ, rows=lambda health: optional(read(health)), depends_on=read)
+    return _family(name, "counter", text, _READ, rows=lambda health: row_if_known(read(health)), depends_on=read)
 
 
 def _versions(health: SessionHealth) -> Iterable[Row]:

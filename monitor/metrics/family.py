@@ -34,7 +34,7 @@ def format_number(value: float) -> str:
     return repr(float(value)) if -1e6 < value < 1e6 else floatToGoString(value)  # type: ignore[no-untyped-call]
 
 
-def optional(value: float | None) -> Iterable[Row]:
+def row_if_known(value: float | None) -> Iterable[Row]:
     """Return the row of one sample without labels; no row when the value is not known."""
     return () if value is None else ((format_number(value),),)
 

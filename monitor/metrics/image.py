@@ -14,7 +14,7 @@ from monitor.metrics.family import (
     escape,
     format_number,
     line_format,
-    optional,
+    row_if_known,
 )
 from monitor.model.image import Image, ImageState
 from monitor.model.tracked import EventState, is_acknowledged
@@ -45,7 +45,7 @@ def _family(
 
 
 def _gauge(name: str, text: str, read: Callable[[Image], float | None]) -> Family[Subject[Image]]:
-    return _family(name, text, lambda subject: optional(read(subject.object)))
+    return _family(name, text, lambda subject: row_if_known(read(subject.object)))
 
 
 def _event_gauge(name: str, text: str, attribute: str) -> Family[Subject[Image]]:
@@ -124,18 +124,18 @@ IMAGE_FAMILIES: Final = (
     _family(
         "avi_image_progress_changed_timestamp_seconds",
         "When this monitor last saw progress, tasks, state or an event move, Unix seconds; survives a restart.",
-        lambda subject: optional(subject.changed_at),
+        lambda subject: row_if_known(subject.changed_at),
     ),
     _family(
         "avi_image_annotations",
         "How many annotations operators have put on the image.",
-        lambda subject: optional(len(subject.annotations)),
+        lambda subject: row_if_known(len(subject.annotations)),
         of_annotations=True,
     ),
     _family(
         "avi_image_acknowledged",
         "Whether the annotation acknowledged is true, yes or 1: an operator knows, and alerts stay quiet.",
-        lambda subject: optional(is_acknowledged(subject.annotations)),
+        lambda subject: row_if_known(is_acknowledged(subject.annotations)),
         of_annotations=True,
     ),
     _family(
