@@ -118,7 +118,7 @@ def _result(entry: Entry, link: Link, certificate: bytes | None) -> ProbeResult:
     try:
         compressed = len(exposition.compress(pieces).deflated)
     except Exception as bug:  # as in the poller: it must not stop the probes of the others
-        log.exception("poll_bug")
+        log.exception("poll_exception")
         error, compressed = f"internal (scrape): {type(bug).__name__}", 0
     return ProbeResult(
         error=error,

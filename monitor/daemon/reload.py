@@ -179,7 +179,7 @@ class Reloader:
                 continue
             except Exception:  # a bug in a reload must not end the daemon
                 self._metrics.reload_successful.set(0)
-                log.exception("reload_bug")
+                log.exception("reload_exception")
 
     async def check_files(self) -> None:
         """

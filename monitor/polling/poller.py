@@ -163,7 +163,7 @@ class Poller:
         except PollError as failure:
             error = failure
         except Exception as bug:  # noqa: BLE001  a bug must not stop the loop: README, decision 5
-            self._log.exception("poll_bug")
+            self._log.exception("poll_exception")
             error = PollError("internal", type(bug).__name__)
         else:
             tracker.succeed(at=self._now())

@@ -89,7 +89,7 @@ async def _handle_request(
         _observe(request, _CLIENT_CLOSED_REQUEST, time.perf_counter() - started_at)
         raise  # the client disconnected during the response
     except Exception:
-        log.exception("request_bug", request_id=request_id, method=request.method, path=request.path)
+        log.exception("request_exception", request_id=request_id, method=request.method, path=request.path)
         detail = f"unexpected error; the log has a traceback under the request id {request_id}"
         response = problem_response(Problem("internal-error", detail), request_id)
     _observe(request, response.status, request.get(RESPONSE_STARTED_AT, time.perf_counter()) - started_at)

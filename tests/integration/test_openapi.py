@@ -73,7 +73,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             loop.call_soon_threadsafe(stop.set)
         finally:
             thread.join()
-    assert not [entry for entry in logs if entry["event"].endswith("_bug")]
+    assert not [entry for entry in logs if entry["event"].endswith("_exception")]
 
 
 async def _serve(folder: Path, ready: "Future[tuple[Running, asyncio.AbstractEventLoop, asyncio.Event]]") -> None:

@@ -460,14 +460,14 @@ async def test_a_bug_in_a_reload_leaves_the_daemon_as_it_was_and_is_logged_once(
                 load(path), now=time.time, rng=Random(7), load=partial(load_with_bug, path), reload_timing=QUICK_RELOAD
             ) as daemon:
                 daemon.reloader.request()
-                while not any(line["event"] == "reload_bug" for line in logs):
+                while not any(line["event"] == "reload_exception" for line in logs):
                     await polled(daemon, "dc1")
                 assert samples(await scrape(daemon), "avi_upgrade_monitor_config_last_reload_successful") == [0.0]
                 daemon.reloader.request()
                 while not any(line["event"] == "reloaded" for line in logs):
                     await polled(daemon, "dc1")
                 assert samples(await scrape(daemon), "avi_upgrade_monitor_config_last_reload_successful") == [1.0]
-    (bug,) = [line for line in logs if line["event"] == "reload_bug"]
+    (bug,) = [line for line in logs if line["event"] == "reload_exception"]
     assert (bug["log_level"], bug["exc_info"]) == ("error", True)
 
 

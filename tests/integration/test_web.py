@@ -323,7 +323,7 @@ async def test_an_unexpected_error_in_a_handler_is_a_problem_that_names_the_log_
             problem = await response.json(content_type="application/problem+json")
     assert response.status == 500
     assert problem["request_id"] in problem["detail"]
-    assert [line["request_id"] for line in logs if line["event"] == "request_bug"] == [problem["request_id"]]
+    assert [line["request_id"] for line in logs if line["event"] == "request_exception"] == [problem["request_id"]]
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_a_traceback_is_logged_without_the_secrets_in_it(stream: io.StringIO) ->
     try:
         raise RuntimeError(f"log-in with {secret.reveal()} failed")  # noqa: TRY301  it is what the test is about
     except RuntimeError:
-        structlog.get_logger().exception("poll_bug")
+        structlog.get_logger().exception("poll_exception")
     event = json.loads(stream.getvalue())
     assert "RuntimeError: log-in with <secret> failed" in event["exception"]
     assert "correct-horse" not in stream.getvalue()

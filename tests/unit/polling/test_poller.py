@@ -95,7 +95,7 @@ async def test_a_bug_in_a_poll_is_counted_and_polling_goes_on() -> None:
         async with running_poller(RuntimeError("a bug"), image_list(image_fields())) as (fleet, _):
             entry = await wait_until(fleet, lambda entry: entry.session.up)
     assert entry.collections["image"].health.failures == {"internal": 1}
-    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["poll_bug"]
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["poll_exception"]
 
 
 class BlockingSource:
