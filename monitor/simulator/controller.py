@@ -152,7 +152,7 @@ class SimulatedController(ControllerState):
         """The logged requests, the newest last."""
         return list(self.request_log.requests)
 
-    async def requested(
+    async def wait_for_requests(
         self, count: int, *, path: str = "", method: str = "", answered: bool = False, within_s: float = 120.0
     ) -> list[LoggedRequest]:
         """
@@ -160,7 +160,9 @@ class SimulatedController(ControllerState):
 
         ``path`` is a prefix. ``answered``: count only requests that have a response. Raises: TimeoutError.
         """
-        return await self.request_log.requested(count, path=path, method=method, answered=answered, within_s=within_s)
+        return await self.request_log.wait_for_requests(
+            count, path=path, method=method, answered=answered, within_s=within_s
+        )
 
     async def next_request(self, *, path: str = "", method: str = "", within_s: float = 120.0) -> LoggedRequest:
         """Wait for one more matching request and its response. Raises: TimeoutError."""

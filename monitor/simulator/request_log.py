@@ -44,7 +44,7 @@ class RequestLog:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def requested(
+    async def wait_for_requests(
         self, count: int, *, path: str = "", method: str = "", answered: bool = False, within_s: float = 120.0
     ) -> list[LoggedRequest]:
         """

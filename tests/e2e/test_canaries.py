@@ -156,7 +156,7 @@ async def test_no_secret_is_seen_anywhere(tmp_path: Path) -> None:
         config = set_up(tmp_path, simulator, ca)
         cookies: set[str] = set()
         async with process(tmp_path, config) as (running, url):
-            await controller.requested(1, path="/api/image", answered=True)
+            await controller.wait_for_requests(1, path="/api/image", answered=True)
             said = await provoke(url, uuid, controller, ca)
             cookies |= {text for each in controller.sessions.values() for text in (each.session_id, each.csrf)}
             said.append((await output_of(ps, "-o", "args", "-p", str(running.pid)))[1])

@@ -143,7 +143,7 @@ async def test_a_patch_in_flight_is_answered_before_the_daemon_ends_within_its_d
             headers = {"Authorization": f"Bearer {BOB}", "X-Avi-Version": "30.2.1"}
             async with aiohttp.ClientSession(headers=headers) as http, asyncio.TaskGroup() as tasks:
                 answer = tasks.create_task(http.patch(f"{url}/api/image/{uuid}", json={"name": "renamed"}))
-                await dc1.requested(1, method="PATCH")
+                await dc1.wait_for_requests(1, method="PATCH")
                 daemon.send_signal(signal.SIGTERM)
             assert answer.result().status == 200
             assert await ended(daemon) == 0

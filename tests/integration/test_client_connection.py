@@ -82,7 +82,7 @@ async def test_a_slow_controller_is_asked_once_more_and_the_reply_to_either_requ
     dc1.faults.order(Fault("hang"))
     async with asyncio.TaskGroup() as tasks:
         poll = tasks.create_task(client.list_images(NOTHING), name="poll")
-        await dc1.requested(len(paths(dc1, "GET")) + 2, path="/api/image")
+        await dc1.wait_for_requests(len(paths(dc1, "GET")) + 2, path="/api/image")
         dc1.faults.clear()
     assert len(poll.result().raws) == 1
 

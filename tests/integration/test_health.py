@@ -330,12 +330,12 @@ async def test_no_more_polls_run_at_once_than_configured(tmp_path: Path) -> None
             controller.faults.order(Fault("hang", path="/login"))
         async with watching(simulator, tmp_path, poll={**QUICK, "concurrency": 2}) as daemon:
             held = list(simulator.controllers.values())
-            await held[0].requested(1)
-            await held[1].requested(1)
+            await held[0].wait_for_requests(1)
+            await held[1].wait_for_requests(1)
             assert [len(controller.requests) for controller in held] == [1, 1, 0, 0, 0, 0]
             held[0].faults.clear()
             await polled(daemon, "dc0")
-            await held[2].requested(1)  # the place that became free
+            await held[2].wait_for_requests(1)  # the place that became free
             assert sum(controller.requests[-1].status is None for controller in held if controller.requests) == 2
             for controller in held:
                 controller.faults.clear()

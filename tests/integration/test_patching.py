@@ -619,7 +619,7 @@ async def test_the_request_of_a_disconnected_client_is_dropped(site: Site) -> No
     site.controller.faults.order(Fault("hang", method="PATCH", times=1))
     async with asyncio.TaskGroup() as tasks:
         first = tasks.create_task(site.patch({"add": {"cloud_info_values": [{"cloud_name": "first"}]}}))
-        await site.controller.requested(1, method="PATCH")
+        await site.controller.wait_for_requests(1, method="PATCH")
         for number in range(3):  # a script that times out and tries again
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
@@ -639,7 +639,7 @@ async def test_a_change_in_progress_is_finished_and_answered_before_the_daemon_e
             (uuid, *_) = daemon.fleet.entries["dc1"].objects("image")
             dc1.faults.order(Fault("slow_reply", method="PATCH", seconds=2.5))
             call = asyncio.get_running_loop().create_task(patch(daemon, uuid, {"name": "renamed"}))
-            tasks.create_task(dc1.requested(1, method="PATCH"))
+            tasks.create_task(dc1.wait_for_requests(1, method="PATCH"))
         got = await call
         assert (got.status, got.json["name"]) == (200, "renamed")
         async with watching(simulator, tmp_path, poll=RARE, tokens=TOKENS) as daemon:

@@ -154,7 +154,7 @@ async def test_a_patch_under_way_is_carried_out_though_its_controller_is_changed
     dc1.faults.order(Fault("hang", method="PATCH"))
     async with asyncio.TaskGroup() as tasks:
         patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
-        await dc1.requested(1, method="PATCH")
+        await dc1.wait_for_requests(1, method="PATCH")
         site.edit(change)
         assert await site.reload() == difference, "a reload does not wait for a PATCH"
         assert not patching.done()
@@ -164,8 +164,8 @@ async def test_a_patch_under_way_is_carried_out_though_its_controller_is_changed
     got = patching.result()
     assert (got.status, got.json["name"]) == (200, "renamed")
     assert [entry["outcome"] for entry in await audit(site.daemon)] == ["done"]
-    assert len(await dc1.requested(1, method="PATCH")) == 1
-    await dc1.requested(1, path="/logout", answered=True)
+    assert len(await dc1.wait_for_requests(1, method="PATCH")) == 1
+    await dc1.wait_for_requests(1, path="/logout", answered=True)
     watched = "dc1" in site.daemon.context.tenants
     assert ("dc1" in site.daemon.fleet.entries, len(dc1.sessions)) == (watched, int(watched))
 
@@ -178,12 +178,12 @@ async def test_a_patch_whose_controller_is_changed_before_the_change_is_sent_is_
     dc1.faults.order(Fault("hang", method="GET", path=f"/api/image/{uuid}"))
     async with asyncio.TaskGroup() as tasks:
         patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
-        await dc1.requested(1, method="GET", path=f"/api/image/{uuid}")
+        await dc1.wait_for_requests(1, method="GET", path=f"/api/image/{uuid}")
         site.edit(pin)
         await site.reload()
         dc1.faults.clear()
         dc1.faults.order(Fault("hang", method="PATCH"))
-        await dc1.requested(1, method="PATCH")
+        await dc1.wait_for_requests(1, method="PATCH")
         for _ in range(3):
             await site.reload()
         assert (patching.done(), dc1.logouts) == (False, 0)
@@ -204,7 +204,7 @@ async def test_a_changed_image_is_not_shown_for_another_controller_that_has_the_
     names: set[str] = set()
     async with asyncio.TaskGroup() as tasks:
         patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
-        await dc1.requested(1, method="PATCH")
+        await dc1.wait_for_requests(1, method="PATCH")
         site.edit(change)
         await site.reload()
         await until(site.daemon, "dc1", lambda entry: uuid in entry.objects("image"))
@@ -226,9 +226,9 @@ async def test_a_patch_outlives_a_reload_and_the_end_after_it(tmp_path: Path) ->
         (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
         dc1.faults.order(Fault("slow_reply", method="PATCH", seconds=0.5))
         patching = asyncio.get_running_loop().create_task(patch(site.daemon, uuid, {"name": "renamed"}))
-        tasks.create_task(dc1.requested(1, method="PATCH"))
+        tasks.create_task(dc1.wait_for_requests(1, method="PATCH"))
         site.edit(only("dc2"))
-        await dc1.requested(1, method="PATCH")
+        await dc1.wait_for_requests(1, method="PATCH")
         await site.reload()
     assert (await patching).status == 200
     assert (dc1.logins, dc1.logouts, dc1.sessions) == (1, 1, {})

@@ -72,7 +72,7 @@ async def test_latency_delays_the_request(dc1: SimulatedController, http: aiohtt
     dc1.faults.order(Fault("latency", seconds=3600.0))
     async with asyncio.TaskGroup() as tasks:
         delayed = tasks.create_task(get(http))
-        (request,) = await dc1.requested(1, path="/api/image")
+        (request,) = await dc1.wait_for_requests(1, path="/api/image")
         assert (request.status, delayed.done()) == (None, False)
         delayed.cancel()
 
@@ -83,7 +83,7 @@ async def test_a_hanging_request_continues_when_the_faults_are_cleared(
     dc1.faults.order(Fault("hang"))
     async with asyncio.TaskGroup() as group:
         hanging = group.create_task(get(http))
-        await dc1.requested(1, path="/api/image")
+        await dc1.wait_for_requests(1, path="/api/image")
         dc1.faults.clear()
     assert hanging.result().status == 200
 
@@ -99,7 +99,7 @@ async def test_a_hanging_request_does_not_stop_the_controller_from_going_down(
     dc1.faults.order(Fault("hang"))
     async with asyncio.TaskGroup() as group:
         hanging = group.create_task(failed())
-        await dc1.requested(1, path="/api/image")
+        await dc1.wait_for_requests(1, path="/api/image")
         await dc1.stop_listening()
     assert hanging.result()
 
@@ -107,7 +107,7 @@ async def test_a_hanging_request_does_not_stop_the_controller_from_going_down(
 async def test_close_sends_no_byte(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await get_with_fault(dc1, http, Fault("close"))
-    assert {request.status for request in await dc1.requested(1, path="/api/image", answered=True)} == {0}
+    assert {request.status for request in await dc1.wait_for_requests(1, path="/api/image", answered=True)} == {0}
 
 
 @pytest.mark.parametrize(

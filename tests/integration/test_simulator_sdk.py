@@ -80,7 +80,7 @@ async def test_the_sdk_reads_all_pages(dc1: SimulatedController) -> None:
         dc1, lambda api: [image["uuid"] for image in api.get_objects_iter("image", params={"page_size": 2})]
     )
     assert len(set(uuids)) == 3
-    listings = await dc1.requested(2, path="/api/image", answered=True)
+    listings = await dc1.wait_for_requests(2, path="/api/image", answered=True)
     assert [request.query.get("page") for request in listings] == [None, "2"]
 
 

@@ -378,7 +378,7 @@ async def test_a_controller_listens_again_on_the_same_port(dc1: SimulatedControl
 
 async def test_requests_are_logged_with_their_status(dc1: SimulatedController, client: Client) -> None:
     await client.request("GET", "/api/image?page_size=200")
-    login, listing = await dc1.requested(2, answered=True)
+    login, listing = await dc1.wait_for_requests(2, answered=True)
     assert (login.method, login.path, login.status) == ("POST", "/login", 200)
     assert (listing.path, listing.query, listing.status) == ("/api/image", {"page_size": "200"}, 200)
     assert listing.headers["x-avi-version"] == "30.2.1"
@@ -395,7 +395,7 @@ async def test_a_test_can_wait_for_the_next_request(dc1: SimulatedController, cl
 
 async def test_waiting_for_a_request_that_never_comes_times_out(dc1: SimulatedController) -> None:
     with pytest.raises(TimeoutError):
-        await dc1.requested(1, within_s=0.01)
+        await dc1.wait_for_requests(1, within_s=0.01)
 
 
 async def test_a_request_beyond_the_burst_gets_429(http: aiohttp.ClientSession) -> None:

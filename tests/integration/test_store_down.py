@@ -71,7 +71,7 @@ async def test_an_adjustment_that_the_controller_took_is_recorded_when_the_datab
         dc1.faults.order(Fault("hang", method="PATCH"))
         async with asyncio.TaskGroup() as tasks:
             call = tasks.create_task(patch(daemon, uuid, {"name": "x", "annotations": {"a": "b"}}))
-            await dc1.requested(1, method="PATCH")
+            await dc1.wait_for_requests(1, method="PATCH")
             with locked(tmp_path):
                 dc1.faults.clear()
                 got = await call
