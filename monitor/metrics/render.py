@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from monitor.metrics.families import AnyFamily
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape
+from monitor.metrics.scrape_order import AnyFamily
 from monitor.model.tracked import RenderedObject, Tracked
 
 T = TypeVar("T", bound=Tracked)

@@ -12,9 +12,9 @@ from msgspec import Raw, Struct
 
 from monitor.avi.image import decode_image
 from monitor.config.settings import Events
-from monitor.metrics.families import AnyFamily, families_of
 from monitor.metrics.family import Family, Subject
 from monitor.metrics.image import IMAGE_FAMILIES
+from monitor.metrics.scrape_order import AnyFamily, families_of
 from monitor.model.snapshot import ObjectList
 from monitor.model.tracked import Tracked, TrackedObject
 from monitor.polling.ports import Source

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from monitor.metrics import exposition
 from monitor.metrics.exposition import Compressed
-from monitor.metrics.families import scrape_columns
 from monitor.metrics.render import header
+from monitor.metrics.scrape_order import scrape_columns
 from monitor.polling.fleet import Fleet
 from monitor.polling.resources import AnyResource
 

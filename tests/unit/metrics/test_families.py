@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
-from monitor.metrics.families import AnyFamily, families_of, scrape_columns
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape, format_number
 from monitor.metrics.image import IMAGE_FAMILIES
+from monitor.metrics.scrape_order import AnyFamily, families_of, scrape_columns
 from monitor.model.errors import Reason
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.image import Image, ImageState

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
-from monitor.metrics.families import AnyFamily, scrape_columns
 from monitor.metrics.family import Family, Subject, line_format
 from monitor.metrics.image import IMAGE_FAMILIES
+from monitor.metrics.scrape_order import AnyFamily, scrape_columns
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.image import Image, TrackedImage
 from monitor.model.snapshot import Appeared, Change, Snapshot
