@@ -33,7 +33,7 @@ from monitor.web.connections import Runner
 from monitor.web.context import Context, Limits
 from monitor.web.scrape_bodies import ScrapeBodies
 from monitor.web.server import Listener
-from monitor.web.stream.feed import EventStream
+from monitor.web.stream.event_stream import EventStream
 
 MAX_REQUESTS_PER_PATCH = 5  # a log-in, a read, the change, and the log-in and the change again when the session ended
 _SHUTDOWN_TIMEOUT_S = 2.0  # for the last progress marks: a database that does not answer must not delay the shutdown

@@ -12,7 +12,7 @@ from monitor.patching.request import AuditReader
 from monitor.polling.fleet import Fleet
 from monitor.web.auth.authenticator import Authenticator, Caller
 from monitor.web.scrape_bodies import ScrapeBodies
-from monitor.web.stream.feed import MAX_BUFFERED_EVENTS, MAX_READERS, EventStream
+from monitor.web.stream.event_stream import MAX_BUFFERED_EVENTS, MAX_READERS, EventStream
 
 
 class Limits(Struct, frozen=True, kw_only=True):

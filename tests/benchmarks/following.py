@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.polling.fleet import Entry
 from monitor.web.app import make_app
-from monitor.web.stream.feed import FLUSH_INTERVAL_S, EventStream
+from monitor.web.stream.event_stream import FLUSH_INTERVAL_S, EventStream
 from tests.benchmarks.children import Child, child, cpu_s, resident
 from tests.benchmarks.measure import Cost, Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import IMAGES, busy_fleet

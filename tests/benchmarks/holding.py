@@ -10,7 +10,7 @@ from monitor.config.settings import Poll
 from monitor.model.errors import BadAnswer
 from monitor.model.snapshot import ObjectList
 from monitor.polling.fleet import Fleet
-from monitor.web.stream.feed import FLUSH_INTERVAL_S, EventStream
+from monitor.web.stream.event_stream import FLUSH_INTERVAL_S, EventStream
 from tests.benchmarks.measure import Row, Scale, spoken
 from tests.support.polling import linked, make_poller
 from tests.support.worst_replies import LIMIT, WORST_PAGES

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from monitor.polling.fleet import Fleet
 from monitor.polling.poller import Poller
-from monitor.web.stream.feed import FLUSH_INTERVAL_S, EventStream
+from monitor.web.stream.event_stream import FLUSH_INTERVAL_S, EventStream
 from tests.benchmarks.measure import Cost, Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import NOW, Canned, body, image, make_poller
 

@@ -21,7 +21,7 @@ from monitor.web.app import make_app
 from monitor.web.auth.authenticator import Authenticator
 from monitor.web.context import Context
 from monitor.web.scrape_bodies import ScrapeBodies
-from monitor.web.stream.feed import EventStream
+from monitor.web.stream.event_stream import EventStream
 from tests.benchmarks.children import child, cpu_s
 from tests.benchmarks.measure import Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import fleet_of, image_series

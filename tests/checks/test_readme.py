@@ -31,7 +31,7 @@ from monitor.store import upload_history
 from monitor.web.context import Limits
 from monitor.web.problems import PROBLEM_KINDS
 from monitor.web.routes import ROUTES
-from monitor.web.stream import feed
+from monitor.web.stream import event_stream
 from monitor.web.stream import messages as live
 from tests.support.rules import alerts, rules
 
@@ -178,8 +178,8 @@ def test_every_recording_rule_stands_in_the_table_and_no_other() -> None:
 def test_the_limits_of_the_stream_and_of_estimates_are_as_the_code_has_them() -> None:
     stream = section("### Events")
     limits = Limits()
-    assert f"within {feed.FLUSH_INTERVAL_S:g} s" in stream
-    assert f"({limits.max_buffered_events:,} changes or {feed.MAX_BUFFERED_BYTES >> 20} MiB)" in stream
+    assert f"within {event_stream.FLUSH_INTERVAL_S:g} s" in stream
+    assert f"({limits.max_buffered_events:,} changes or {event_stream.MAX_BUFFERED_BYTES >> 20} MiB)" in stream
     assert f"Every {limits.heartbeat_s:.0f} s without" in stream
     assert f"does not read for {limits.event_write_timeout_s:.0f} s" in stream
     assert f"At most {limits.max_readers:,} readers may be connected, and at most {limits.max_readers // 4}" in stream

@@ -3,7 +3,7 @@
 from monitor.model.image import Image
 from monitor.polling.changes import update_mark
 from monitor.polling.fleet import Fleet
-from monitor.web.stream.feed import MAX_BUFFERED_BYTES, EventStream
+from monitor.web.stream.event_stream import MAX_BUFFERED_BYTES, EventStream
 from tests.support.polling import ManualClock, entry_of
 
 
