@@ -164,7 +164,8 @@ class Client:
     async def log_out(self) -> None:
         """End the session on the Controller; errors are ignored."""
         if headers := self._session.end():
-            headers.pop("X-Avi-Version", None)  # it may be one that the Controller does not have
+            for name in ("X-Avi-Version", "X-Avi-Tenant"):  # it may not have them
+                headers.pop(name, None)
             with suppress(PollError):
                 await self._send("POST", URL(f"{self._controller.url}/logout"), "login", headers=headers)
 

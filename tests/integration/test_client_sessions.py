@@ -97,6 +97,14 @@ async def test_a_write_whose_session_is_refused_logs_out_of_it(dc1: SimulatedCon
     assert dc1.image(uuid)["name"] == "renamed"
 
 
+async def test_the_session_of_an_account_without_the_configured_tenant_is_ended(dc1: SimulatedController) -> None:
+    async with connected(dc1, tenant="red") as client:
+        with pytest.raises(PollError, match="Tenant 'red' does not exist"):
+            await client.list_images(NOTHING)
+        await client.log_out()
+    assert (dc1.logouts, dict(dc1.sessions)) == (1, {})
+
+
 async def test_a_log_in_with_a_reply_of_no_use_leaves_no_session(dc1: SimulatedController) -> None:
     dc1.faults.order(Fault("oversized_body", path="/login", size=2 * MIB))
     async with connected(dc1, max_response=64 * 1024) as client:
