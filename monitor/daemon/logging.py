@@ -1,7 +1,7 @@
 """
 The log: structlog to standard error, JSON or console, with the messages of libraries in the same format.
 
-As the last line of defence a processor masks secrets anywhere in an event.
+A processor masks secrets anywhere in an event, in case a caller logs one.
 """
 
 import io

@@ -60,7 +60,7 @@ def _address(text: str) -> str:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # of 64 bits, all of them
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0  # of 64 bits
 
 
 def take_passed_socket(count: int) -> socket | None:

@@ -91,7 +91,7 @@ class FileLock:
         """Do nothing: `lost` knows."""
 
     def lost(self) -> str:
-        """Also when the lock file was replaced: the next daemon would lock the new one."""
+        """Return why the lock is not held. A replaced lock file counts: the next daemon would lock the new one."""
         try:
             held = self._file is not None and os.path.samestat(os.fstat(self._file), self._path.stat())
         except OSError:
@@ -133,7 +133,7 @@ class ServerLock:
             await self._held.execute(text("SELECT 1"))
 
     def lost(self) -> str:
-        """As far as asyncpg knows; `probe` asks the server."""
+        """Return why the lock is not held, as far as asyncpg knows; `probe` asks the server."""
         held = self._session is not None and not self._session.is_closed()
         return "" if held else "the lock is lost: the connection was closed"
 

@@ -48,7 +48,7 @@ def time_of_day(at: float | None) -> str:
 
 
 def describe_outage(name: str, controller: ControllerView | None) -> str:
-    """Return why a controller's images are outdated or missing; empty when they are current. Foreign text."""
+    """Return why a controller's images are outdated or missing; empty when they are current. To be escaped."""
     if controller is None or controller.is_current:
         return ""
     health = controller.health
@@ -62,7 +62,7 @@ def describe_outage(name: str, controller: ControllerView | None) -> str:
 
 
 def describe_image(name: str, controller: ControllerView, image: StreamImage, *, now: float) -> str:
-    """Return one line: controller, image, state, progress and what needs attention. Foreign text."""
+    """Return one line: controller, image, state, progress and what needs attention. To be escaped."""
     percent = percent_text(image).strip()
     last = image.reason if image.state == "failed" else describe_progress(controller, image, now=now)
     return "  ".join(filter(None, (name, image.name or image.uuid, image.state, percent, tasks_text(image), last)))
