@@ -100,10 +100,12 @@ class Exchange:
 
             # The first one needs no task of its own: almost always there is no second one.
             timer = loop.call_later(self.timeout_s * self._patience, send_again)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(None) as first:
-                    outcome = await self._try(request, answered)
-            timer.cancel()
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(None) as first:
+                        outcome = await self._try(request, answered)
+            finally:
+                timer.cancel()  # also when the caller is cancelled
             if second is not None and isinstance(outcome, Reply):
                 second.cancel()
             elif second is not None:

@@ -87,6 +87,23 @@ async def test_a_slow_controller_is_asked_once_more_and_the_reply_to_either_requ
     assert len(poll.result().raws) == 1
 
 
+async def test_a_poll_that_is_cancelled_on_an_idle_connection_sends_nothing_more(dc1: SimulatedController) -> None:
+    """Would find a timer that outlives its request, and then sends it again."""
+    async with connected(dc1, timeout_s=WAIT_TIMEOUT_S, patience=1e-3) as client:
+        await client.list_images(NOTHING)
+        loop, errors = asyncio.get_running_loop(), list[object]()
+        loop.set_exception_handler(lambda _, context: errors.append(context))
+        poll = asyncio.ensure_future(client.list_images(NOTHING))
+        await asyncio.sleep(0)  # it has sent its request
+        poll.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await poll
+        timer_passed = asyncio.Event()
+        loop.call_later(2e-3 * WAIT_TIMEOUT_S, timer_passed.set)
+        await timer_passed.wait()
+        assert errors == []
+
+
 async def test_an_idle_connection_is_probed_so_that_no_firewall_forgets_it(dc1: SimulatedController) -> None:
     with open_socket((socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 0))) as opened:
         assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
