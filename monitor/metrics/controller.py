@@ -89,7 +89,7 @@ SESSION_FAMILIES: Final = (
     ),
     _session_gauge(
         "avi_controller_upgrade_in_progress",
-        "Whether the controller is being upgraded: it said so, or answered 503, and did not answer well since.",
+        "Whether the controller is being upgraded: it said so, or answered 503, and no poll was good since.",
         lambda h: h.upgrading,
     ),
     _family(
