@@ -1,11 +1,12 @@
 """
-What all tests share: the databases, the options, the order of the modules, and that CI allows no skip.
+What all tests share: databases, options, the order of the modules, and that CI allows no skip.
 
 A test that needs a missing program or server is skipped on a developer's machine. With ``CI=true`` the skip is a
 failure, because a skipped test proves nothing.
 """
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -27,6 +28,12 @@ settings.register_profile(
     print_blob=False,
 )
 settings.load_profile("project")
+
+# The commands that the tests start inherit which signals are ignored: SIGHUP under nohup and in many CI systems, and
+# SIGINT in a job that a shell script runs in the background.
+for _number, _handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 _SLOWEST_FIRST = (
     "tests/integration/test_kills.py",
