@@ -138,7 +138,7 @@ class AuditLog:
 
         Raises: StoreError.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(writes=False) as connection:
             return await audit_queries.search(connection, criteria)
 
     async def read_chain(self, use: Callable[[Iterator[Record], Head, Iterator[StoredAnnotation]], T]) -> T:
@@ -149,7 +149,7 @@ class AuditLog:
 
         Raises: StoreError.
         """
-        async with self._database.transaction(limited=False) as connection:
+        async with self._database.transaction(writes=False, limited=False) as connection:
             return await connection.run_sync(lambda held: use(*audit_queries.read_chain(held)))
 
     def mark_unsynced(self) -> None:
@@ -197,7 +197,7 @@ class AuditLog:
 
     async def _read_annotations(self) -> None:
         """Read all annotations; those of an image that did not change stay the same object."""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(writes=False) as connection:
             stored = await audit_queries.read_annotations(connection)
         self._annotations = {
             controller: {uuid: self._same_or_new(controller, uuid, found) for uuid, found in images.items()}

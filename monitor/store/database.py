@@ -7,7 +7,7 @@ with the message of the database. Knows no table.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import structlog
@@ -57,6 +57,7 @@ class Database:
         self._lock: Lock = NoLock()
         self._files = DatabaseFiles(self._path) if self._path else None
         self._keeper: LogKeeper | None = None
+        self._writer = asyncio.Lock()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self.name = self._url.render_as_string(hide_password=True)
@@ -141,13 +142,16 @@ class Database:
             self._files.forget()
 
     @asynccontextmanager
-    async def transaction(self, *, limited: bool = True) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, writes: bool = True, limited: bool = True) -> AsyncIterator[AsyncConnection]:
         """
         All or nothing, and durable at the end.
 
-        ``limited``: whether the time limit applies.
-        Raises: StoreError; CommitUnknown from the commit on. The next transaction waits for the abandoned threads, so
-        that nothing is committed later.
+        SQLite has one writer at a time and makes the others ask again and again, until its busy timeout is over. With
+        ``writes``, those of this process wait for each other here instead; only another process is then waited for so.
+
+        ``limited``: whether the time limit applies; it includes the wait for the other writers.
+        Raises: StoreError; CommitUnknown from the commit on. The next transaction waits for the abandoned threads of
+        SQLite, so that they commit nothing later; PostgreSQL rolls back when the connection ends.
         """
         engine = self._engine
         if engine is None or not self.is_open:
@@ -155,7 +159,10 @@ class Database:
         committing = False
         try:
             with self._counting():
-                async with asyncio.timeout(self.limit_s if limited else None):
+                async with (
+                    asyncio.timeout(self.limit_s if limited else None),
+                    self._writer if writes and self._is_sqlite else nullcontext(),
+                ):
                     await self._threads.wait()
                     self.check_files()
                     async with engine.begin() as connection:

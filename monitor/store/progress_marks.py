@@ -92,7 +92,7 @@ class ProgressMarks:
 
     async def _read(self) -> None:
         """Learn what the database alone has; what it lacks or has otherwise is to be written."""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(writes=False) as connection:
             rows = (await connection.execute(select(progress_marks))).all()
         now = self._now()
         self._stored = {}

@@ -64,7 +64,7 @@ class Upgrades:
 
     async def _read(self) -> None:
         """Learn what the database alone has; what it lacks, has otherwise, or has for too long is to be written."""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(writes=False) as connection:
             rows = (await connection.execute(select(upgrades_in_progress))).all()
         stored: dict[str, float] = {row.controller: min(row.since, self._now()) for row in rows}
         for controller, since in stored.items():

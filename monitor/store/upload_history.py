@@ -108,7 +108,7 @@ class UploadHistory:
 
     async def _reconcile(self) -> None:
         """Take from the database what memory lacks; what the database lacks, or has otherwise, becomes dirty."""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(writes=False) as connection:
             stored = _kinds_of((await connection.execute(_newest_rows())).all())
         for controller in stored.keys() | self._kinds.keys():
             theirs, known = stored.get(controller, {}), self._kinds.get(controller, {})

@@ -126,6 +126,20 @@ async def test_a_flush_that_is_cancelled_leaves_nothing_unwritten(database_url: 
     assert len(await kept(database_url)) == 5_000
 
 
+async def test_the_writers_of_one_daemon_wait_for_each_other(tmp_path: Path) -> None:
+    """However long one takes, and however short SQLite's own wait for a lock is."""
+    async with opened(f"sqlite:///{tmp_path}/state.db", busy_timeout_ms=1) as store, asyncio.TaskGroup() as tasks:
+        async with store.database.transaction() as connection:
+            await connection.execute(text("DELETE FROM progress_marks"))
+            store.marks.set("dc1", "image", {"image-1": EARLY})
+            flush = tasks.create_task(store.flush(), name="flush")
+            begin = tasks.create_task(store.audit_log.begin(intent(), at=1), name="begin")
+            done, _ = await asyncio.wait({flush, begin}, timeout=0.3)  # many times what SQLite waits
+            assert not done
+            assert not await store.audit_log.entries()  # a reader does not wait
+        assert await begin == 1
+
+
 async def test_a_store_that_opens_logs_nothing(database_url: str) -> None:
     with capture_logs() as logs:
         async with opened(database_url) as store:
