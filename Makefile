@@ -4,11 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-# How many processes run the tests, each a module at a time: `make test JOBS=0` runs them one after the other in one
-# process. PYTEST_ARGS go to pytest: `make test PYTEST_ARGS="-k reload"`.
-JOBS        ?= auto
+# How many processes run the tests, each a module at a time; most of them wait for something, so two cores take four.
+# `make test JOBS=0` runs the tests one after the other in one process. PYTEST_ARGS go to pytest: `make test PYTEST_ARGS="-k reload"`.
+JOBS        ?= 4
 PYTEST_ARGS ?=
-PYTEST      := $(BIN)/pytest --numprocesses=$(JOBS) --maxprocesses=4
+PYTEST      := $(BIN)/pytest --numprocesses=$(JOBS)
 
 # Tests start many processes; without a cache of the bytecode each of them compiles everything again.
 export PYTHONDONTWRITEBYTECODE :=

@@ -36,15 +36,18 @@ for _number, _handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signa
         signal.signal(_number, _handler)
 
 _SLOWEST_FIRST = (
-    "tests/integration/test_kills.py",
-    "tests/integration/test_cli.py",
-    "tests/integration/test_benchmarks.py",
-    "tests/integration/test_audit_verify.py",
+    "tests/checks/test_rules.py",
     "tests/integration/test_openapi.py",
-    "tests/integration/test_patching.py",
+    "tests/integration/test_cli.py",
+    "tests/integration/test_audit_verify.py",
+    "tests/integration/test_kills.py",
+    "tests/integration/test_benchmarks.py",
+    "tests/e2e/test_page_looks.py",
     "tests/integration/test_faults.py",
-    "tests/integration/test_audit_log.py",
-    "tests/integration/test_cli_api.py",
+    "tests/e2e/test_page_image.py",
+    "tests/integration/test_reload.py",
+    "tests/integration/test_watch.py",
+    "tests/e2e/test_behind_nginx.py",
 )
 """
 The modules that take longest. ``make test`` gives whole modules to its workers: a long one that came last would keep

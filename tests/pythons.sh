@@ -17,7 +17,7 @@ for version in ${PYTHONS:-3.13 3.14}; do
     make --no-print-directory VENV="$folder" PYTHON="$python" "$folder/.ready"
     tested="$tested $version"
     "$folder/bin/python" --version
-    PYTHONPYCACHEPREFIX="$PWD/$folder/bytecode" "$folder/bin/pytest" --quiet --numprocesses="${JOBS:-auto}" \
-        --maxprocesses=4 --dist=loadfile --no-loadscope-reorder tests/unit
+    PYTHONPYCACHEPREFIX="$PWD/$folder/bytecode" "$folder/bin/pytest" --quiet --numprocesses="${JOBS:-4}" \
+        --dist=loadfile --no-loadscope-reorder tests/unit
 done
 [ -n "$tested" ]
