@@ -23,6 +23,7 @@ from monitor.store.locks import FileLock, Lock, NoLock, ServerLock
 from monitor.store.log_keeper import LogKeeper
 from monitor.store.migrate import migrate
 from monitor.store.sqlite_threads import SqliteThreads
+from monitor.store.time_limit import time_limit
 
 LIMIT_S = 5.0  # of one transaction: an HTTP client waits for it, and a database that takes longer counts as down
 _OPEN_FACTOR = 4  # times the limit: connecting and migrating take several round trips
@@ -87,7 +88,7 @@ class Database:
         """
         try:
             engine = self._prepare()
-            async with asyncio.timeout(_OPEN_FACTOR * self.limit_s):
+            async with time_limit(_OPEN_FACTOR * self.limit_s):
                 await self._threads.wait()
                 await self._take_lock()
                 await self._leave_lost_files()
@@ -160,7 +161,7 @@ class Database:
         try:
             with self._counting():
                 async with (
-                    asyncio.timeout(self.limit_s if limited else None),
+                    time_limit(self.limit_s if limited else None),
                     self._writer if writes and self._is_sqlite else nullcontext(),
                 ):
                     await self._threads.wait()
@@ -207,7 +208,7 @@ class Database:
     async def probe(self) -> None:
         """As `check_files`, but also ask the server whether this process holds the lock. Raises: StoreError."""
         try:
-            async with asyncio.timeout(self.limit_s):
+            async with time_limit(self.limit_s):
                 await self._lock.probe()
         except _DRIVER_ERRORS as error:
             raise self.mark_down(error) from error
@@ -252,7 +253,7 @@ class Database:
         if self._files:
             self._files.forget()
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(_CLOSE_TIMEOUT_S, self.limit_s)):
+            async with time_limit(min(_CLOSE_TIMEOUT_S, self.limit_s)):
                 if self._keeper:
                     await self._keeper.close()
                 if engine is not None:

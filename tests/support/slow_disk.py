@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from monitor.store import Store
+from monitor.store.time_limit import TICKS
 from tests.support.limits import WAIT_TIMEOUT_S
 
 SHORT_S = 0.05
@@ -79,7 +80,9 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
 @asynccontextmanager
 async def limit_passes(store: Store, disk: SlowDisk, *, jump_s: float) -> AsyncIterator[None]:
     """
-    Let the limit of the store's call pass as soon as the disk holds this call, by a jump of the event loop's clock.
+    Let the limit of the store's call pass as soon as the disk holds this call, by jumps of the event loop's clock.
+
+    One jump would be a pause of the process, which does not count as time of the database.
 
     Calls after that wait for the held one and for nothing else, so they have a short limit. ``jump_s``: the limit of
     the call that is held; everything else that waits in this event loop must have a longer one.
@@ -87,10 +90,12 @@ async def limit_passes(store: Store, disk: SlowDisk, *, jump_s: float) -> AsyncI
     loop = asyncio.get_running_loop()
     limit_s = store.database.limit_s
 
-    def jump() -> None:
-        before = loop.time
-        loop.time = lambda: before() + jump_s  # type: ignore[method-assign]
+    def jump(left: int = TICKS) -> None:
         store.database.limit_s = SHORT_S
+        if left:
+            before = loop.time
+            loop.time = lambda: before() + jump_s / TICKS  # type: ignore[method-assign]
+            loop.call_later(0.001, jump, left - 1)
 
     disk.on_hold = partial(loop.call_soon_threadsafe, jump)
     try:
