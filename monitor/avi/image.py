@@ -2,17 +2,18 @@
 Decode one Image object of a Controller. Pure.
 
 Tolerant by design: unknown enum values are kept and counted, and an image that cannot be decoded raises
-:class:`BadImage` without affecting others.
+:class:`BadObject` without affecting others.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from typing import Final, get_args
 
 import msgspec
 
 from monitor.avi import wire
-from monitor.avi.paging import MAX_OBJECT_BYTES, uuid_of
+from monitor.avi.objects import MESSAGE_LENGTH, decode_object, group_events, merge_events, precedence
+from monitor.avi.paging import uuid_of
 from monitor.avi.values import (
     clip,
     last_segment,
@@ -23,27 +24,22 @@ from monitor.avi.values import (
     parse_time,
     parse_timestamp,
 )
-from monitor.avi.wire import UNREADABLE
-from monitor.model.errors import BadImage
+from monitor.model.errors import BadObject
 from monitor.model.image import Image, ImageState
 from monitor.model.tracked import Event, EventState
 
 UNKNOWN_FIELDS: Final = ("type", "img_state", "progress", "tasks", "duration", "time", "events")
 """Fields whose unknown or implausible values are counted; the label of ``avi_controller_unknown_values_total``."""
 
-_MESSAGE_LENGTH = 10_000  # messages are not exported as labels; they are shown for one image at a time
-_MAX_OBJECTS = 10_000  # in an image, two an event; far beyond any budget of series
-_MAX_CONTAINERS = 20_000  # objects and lists in an image; each costs a microsecond, other values nearly nothing
 _STATES: Final[dict[str, ImageState]] = {
     f"IMAGE_FSM_{state.upper()}": state for state in get_args(ImageState) if state != "unknown"
 }
 _TYPES: Final = {"IMAGE_TYPE_SYSTEM": "system", "IMAGE_TYPE_PATCH": "patch", "IMAGE_TYPE_MUST_CHECK": "must_check"}
 _UNFINISHED: Final = frozenset({"", "SYSERR_PENDING", "SYSERR_TRY_AGAIN"})
 _STATUS: Final = re.compile(r"[A-Z0-9_]{1,64}\Z")
-_SEVERITY: Final[dict[EventState, int]] = {"succeeded": 0, "pending": 1, "running": 2, "failed": 3}
 
-_whole = msgspec.json.Decoder(wire.Image)
-_alone = msgspec.json.Decoder(wire.ImageAlone)
+_whole: Final[msgspec.json.Decoder[wire.ImageAlone]] = msgspec.json.Decoder(wire.Image)
+_alone: Final = msgspec.json.Decoder(wire.ImageAlone)
 
 
 def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
@@ -52,13 +48,13 @@ def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
 
     Units: percent in, ratio out; ``_last_modified`` microseconds as text in, Unix seconds out; other times as ISO
     8601 or microseconds in, Unix seconds out.
-    Raises: BadImage naming the JSON path of the first wrong value.
+    Raises: BadObject naming the JSON path of the first wrong value.
     """
     unknown: list[str] = []
-    fields, events = _decode_fields(raw, unknown)
+    fields = decode_object(raw, _whole, _alone, unknown)
     uuid = uuid_of(fields)
     if not uuid:
-        raise BadImage("neither `uuid` nor `url` - at `$`")
+        raise BadObject("neither `uuid` nor `url` - at `$`")
     status = fields.img_state or wire.Status()
     packages = [package.build for package in (fields.controller_info, fields.se_info) if package and package.build]
     image = Image(
@@ -79,37 +75,9 @@ def decode_image(raw: msgspec.Raw) -> tuple[Image, tuple[str, ...]]:
         ended_at=parse_time(fields.end_time, unknown),
         last_modified_at=parse_microseconds(fields.last_modified, unknown),
         duration_s=parse_duration(fields.duration, unknown),
-        events=_merge_events(events, unknown),
+        events=merge_events(_events(fields, unknown)),
     )
     return image, tuple(unknown)
-
-
-def _decode_fields(raw: msgspec.Raw, unknown: list[str]) -> tuple[wire.ImageAlone, Sequence[wire.Events]]:
-    """
-    Decode the fields that are read, the events apart from the others, within limits of size and work.
-
-    The events are left out, and added to ``unknown``, where there may be more than any budget exports: a Controller
-    could otherwise make ten million structs of a small reply. Fields that are not read have to be valid, too: our API
-    hands on the whole object, in one document with all others.
-    Raises: BadImage.
-    """
-    size = memoryview(raw).nbytes
-    if size > MAX_OBJECT_BYTES:
-        raise BadImage(f"the object has {size} bytes, expected at most {MAX_OBJECT_BYTES}")
-    text = bytes(raw)
-    objects = text.count(b"{")
-    containers = objects + text.count(b"[")
-    if containers > _MAX_CONTAINERS:
-        raise BadImage(f"the object has {containers} JSON objects and lists, expected at most {_MAX_CONTAINERS}")
-    try:
-        msgspec.json.decode(text)
-        if objects <= _MAX_OBJECTS:
-            image = _whole.decode(text)
-            return image, image.events or ()
-        unknown.append("events")
-        return _alone.decode(text), ()
-    except UNREADABLE as error:
-        raise BadImage(clip(str(error))) from error
 
 
 def _translate(names: dict[str, str], value: str, field: str, unknown: list[str]) -> str:
@@ -124,36 +92,28 @@ def _state(value: str, unknown: list[str]) -> ImageState:
     return _STATES.get(value, "unknown")
 
 
-def _merge_events(tasks: Iterable[wire.Events], unknown: list[str]) -> tuple[Event, ...]:
-    """Keep one event per (task, node), see `_precedence`: Prometheus rejects a scrape with duplicate series."""
-    return tuple(max(group, key=_precedence) for group in _group_events(tasks, unknown))
-
-
-def _group_events(tasks: Iterable[wire.Events], unknown: list[str]) -> Iterable[list[Event]]:
-    """Group events by (task, node): a Controller may report several of each."""
-    groups: dict[tuple[str, str], list[Event]] = {}
-    for task in tasks:
+def _events(image: wire.ImageAlone, unknown: list[str]) -> Iterator[Event]:
+    tasks = image.events if isinstance(image, wire.Image) else None
+    for task in tasks or ():
         name = clip(task.task_name or "unknown")
         for fields in (*(task.nodes_events or ()), *(task.sub_events or ())):
-            event = _event(name, fields, unknown)
-            groups.setdefault((event.task, event.node), []).append(event)
-    return groups.values()
+            yield _event(name, fields, unknown)
 
 
 def decode_spans(raw: msgspec.Raw) -> tuple[Event, ...]:
     """
     Return what each node did for each task of one image, from the first start to the last end of all its events.
 
-    Raises: BadImage, as `decode_image`.
+    Raises: BadObject, as `decode_image`.
     """
     decode_image(raw)  # for the exception
-    _, events = _decode_fields(raw, [])
-    return tuple(map(_merge_span, _group_events(events, [])))
+    fields = decode_object(raw, _whole, _alone, [])
+    return tuple(map(_merge_span, group_events(_events(fields, []))))
 
 
 def _merge_span(group: list[Event]) -> Event:
-    """Return the event that `_precedence` selects for a (task, node), with the span of all its events."""
-    event = max(group, key=_precedence)
+    """Return the event that `precedence` selects for a (task, node), with the span of all its events."""
+    event = max(group, key=precedence)
     starts = [each.started_at for each in group if each.started_at is not None]
     ends = [each.ended_at for each in group if each.ended_at is not None]
     durations = [each.duration_s for each in group if each.duration_s is not None]
@@ -168,15 +128,6 @@ def _merge_span(group: list[Event]) -> Event:
     )
 
 
-def _precedence(event: Event) -> tuple[float, int, str]:
-    """
-    Sort key of events: the one with the latest start is kept; of several, the worst state; then the last status.
-
-    It does not depend on the order in which the Controller lists events, which may differ between two polls.
-    """
-    return (-1.0 if event.started_at is None else event.started_at), _SEVERITY[event.state], event.status
-
-
 def _event(task: str, fields: wire.Event, unknown: list[str]) -> Event:
     started_at = parse_time(fields.start_time, unknown)
     ended_at = parse_time(fields.end_time, unknown)
@@ -189,7 +140,7 @@ def _event(task: str, fields: wire.Event, unknown: list[str]) -> Event:
         started_at,
         ended_at,
         parse_duration(fields.duration, unknown),
-        (fields.message or "")[:_MESSAGE_LENGTH],
+        (fields.message or "")[:MESSAGE_LENGTH],
     )
 
 

@@ -17,7 +17,7 @@ from monitor.avi.client import Client, Link
 from monitor.avi.connection import Connector, open_session
 from monitor.config.types import Config, Controller
 from monitor.metrics import exposition
-from monitor.model.errors import BadImage, PollError
+from monitor.model.errors import BadObject, PollError
 from monitor.model.tracked import ProgressMark, Tracked
 from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations
 from monitor.polling.fleet import Entry, Fleet
@@ -139,7 +139,7 @@ def _resource(entry: Entry, resource: AnyResource) -> ProbedResource:
     for uuid in sorted(snapshot.undecodable):
         try:
             resource.decode(snapshot.object_list.raws[uuid])
-        except BadImage as error:
+        except BadObject as error:
             undecodable[uuid] = str(error)
     objects = tuple(tracked.object for tracked in snapshot.objects.values())
     unidentified = snapshot.object_list.unidentified

@@ -8,7 +8,7 @@ The errors of the project, divided by what the caller does with them::
     │   ├── DatabaseTaken    another daemon writes to it          → retry until that has ended
     │   ├── FilesLost        a file of it was removed or replaced → save what is open, and open it again
     │   └── CommitUnknown    it failed in a commit                → tell the client that it may have been done
-    ├── BadImage             one object cannot be decoded         → count it, log it once, go on with the others
+    ├── BadObject            one object cannot be decoded         → count it, log it once, go on with the others
     ├── Refusal              a PATCH is not answered with 200     → respond with a problem, which says what was changed
     └── PollError            one exchange with a Controller failed → keep the last snapshot, back off, count by reason
         ├── Unreachable      no response: dns, connect, tls, timeout
@@ -91,7 +91,7 @@ class CommitUnknown(StoreError):
     """The database failed during a commit, or directly after: what was written may be there or not."""
 
 
-class BadImage(MonitorError):
+class BadObject(MonitorError):
     """One object cannot be decoded; the text names the JSON path of the first wrong value."""
 
 

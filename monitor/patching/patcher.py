@@ -16,7 +16,7 @@ import msgspec
 
 from monitor.avi.image import decode_image
 from monitor.avi.values import version_key
-from monitor.model.errors import BadAnswer, BadImage, CommitUnknown, PollError, Refusal, StoreError
+from monitor.model.errors import BadAnswer, BadObject, CommitUnknown, PollError, Refusal, StoreError
 from monitor.model.outcome import OutcomeKind
 from monitor.patching.annotations import AnnotationChange, annotate
 from monitor.patching.audit import Outcome
@@ -258,7 +258,7 @@ def _apply_changes(preview: PatchResult) -> bytes:
 def _is_image(raw: bytes) -> bool:
     try:
         decode_image(msgspec.Raw(raw))
-    except BadImage:
+    except BadObject:
         return False
     return bool(content(raw))
 

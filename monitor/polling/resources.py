@@ -36,7 +36,7 @@ class Resource(Struct, Generic[T], frozen=True, kw_only=True):
 
     ``name``: the key in `Entry.collections` and in ``/api/events``, and the value of the label ``resource``.
     ``read``: reads the complete list; returns the list that it was given when no byte changed; raises PollError.
-    ``decode``: returns the object, and the names of its fields that have an unknown value; raises BadImage.
+    ``decode``: returns the object, and the names of its fields that have an unknown value; raises BadObject.
     ``families``: the metric families of one object. ``budget``: how many series they may have.
     ``describe``: returns the object as ``/api/events`` sends it.
     ``history_kind``: estimates learn from completed work for which this returned the same text.

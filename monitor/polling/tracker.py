@@ -19,7 +19,7 @@ from monitor.config.settings import Events
 from monitor.metrics import render
 from monitor.metrics.controller import READ_FAMILIES
 from monitor.metrics.family import DETAIL, NODE, Subject
-from monitor.model.errors import BadImage, Reason
+from monitor.model.errors import BadObject, Reason
 from monitor.model.health import ReadHealth
 from monitor.model.snapshot import Change, ObjectList, Snapshot
 from monitor.model.tracked import ProgressMark, Standing, Tracked, TrackedObject, UploadProgress
@@ -156,7 +156,7 @@ class Tracker(Generic[T]):
         try:
             tracked, _ = self.resource.decode(Raw(raw))
             known = snapshot.objects[tracked.uuid]
-        except (BadImage, KeyError):
+        except (BadObject, KeyError):
             return None  # the next poll reads it
         objects = {**snapshot.objects, tracked.uuid: self._track(tracked, known, None, at=at)}
         raws = {**snapshot.object_list.raws, tracked.uuid: Raw(raw)}
@@ -201,7 +201,7 @@ class Tracker(Generic[T]):
                     objects[uuid] = self._track(decoded, tracked, marks.get(uuid), at=at)
                 elif tracked:
                     objects[uuid] = self._update_unchanged(tracked, at=at)
-            except BadImage as error:
+            except BadObject as error:
                 undecodable[uuid] = str(error)
             await self._yield_to_loop()
         left_out = object_list.left_out if object_list is not known.object_list else {}

@@ -19,7 +19,7 @@ from msgspec import Meta, Struct, field
 
 from monitor.avi.image import decode_image
 from monitor.config.validation import printable
-from monitor.model.errors import BadImage, MonitorError, Reason
+from monitor.model.errors import BadObject, MonitorError, Reason
 from monitor.model.image import Image
 from monitor.model.tracked import Standing
 
@@ -239,7 +239,7 @@ def decode_image_resource(raw: msgspec.Raw) -> ImageResource:
     fields = decode(bytes(raw), _MonitorFields)
     try:
         image, _ = decode_image(raw)
-    except BadImage as error:
+    except BadObject as error:
         raise _decode_failed(error) from error
     return ImageResource(fields.controller, image, fields.annotations, raw, fields.standing, fields.standing_rank)
 

@@ -17,7 +17,7 @@ from monitor.avi.image import UNKNOWN_FIELDS, decode_image, decode_spans
 from monitor.avi.login import decode_session_cookie_name, decode_version
 from monitor.avi.paging import assemble, assemble_repeated, decode_page
 from monitor.avi.values import HIGHEST_VERSION, _seconds, api_version_for, parse_time, version_key
-from monitor.model.errors import BadAnswer, BadImage
+from monitor.model.errors import BadAnswer, BadObject
 from monitor.model.image import Image, ImageState
 from monitor.model.snapshot import Page
 from monitor.model.tracked import Event, EventState
@@ -108,7 +108,7 @@ def test_invalid_text_makes_one_image_bad_and_no_other(spoilt: bytes, uuid: str)
     (first, bad), (second, good) = page.objects
     assert (page.count, first, second) == (2, uuid, "image-2")
     assert decode_image(good)[0].name == "good \xe9"
-    with pytest.raises(BadImage):
+    with pytest.raises(BadObject):
         decode_image(bad)
 
 
@@ -185,7 +185,7 @@ def test_one_bad_image_does_not_affect_the_others() -> None:
 def test_a_bad_image_is_named_by_the_path_of_its_first_wrong_value() -> None:
     *_, (_, third) = decode_page(PAGE).objects
 
-    with pytest.raises(BadImage, match=r"Expected `float \| str \| null`, got `object` - at `\$.progress`"):
+    with pytest.raises(BadObject, match=r"Expected `float \| str \| null`, got `object` - at `\$.progress`"):
         decode_image(third)
 
 
@@ -391,7 +391,7 @@ def test_null_is_absent_inside_events_too() -> None:
 
 
 def test_an_image_without_uuid_and_url_is_bad() -> None:
-    with pytest.raises(BadImage, match="neither `uuid` nor `url`"):
+    with pytest.raises(BadObject, match="neither `uuid` nor `url`"):
         decode_image(msgspec.Raw(b'{"name": "31.1.1"}'))
 
 
@@ -415,14 +415,14 @@ def test_no_text_of_more_than_forty_characters_is_kept_as_a_time() -> None:
 )
 def test_an_image_that_a_strict_reader_would_refuse_is_bad_though_the_field_is_not_read(value: bytes) -> None:
     """It is served on as it came, in one document with all others."""
-    with pytest.raises(BadImage):
+    with pytest.raises(BadObject):
         decode_image(msgspec.Raw(b'{"uuid": "u1", "ignored": {"deep": [%s]}}' % value))
 
 
 @pytest.mark.parametrize("field", [b'"name"', b'"ignored"', b'"\xfe"'], ids=["read", "not-read", "in-a-key"])
 def test_an_image_that_is_not_utf8_is_bad_in_any_field(field: bytes) -> None:
     """It is served on as it came, in one document with all others."""
-    with pytest.raises(BadImage):
+    with pytest.raises(BadObject):
         decode_image(msgspec.Raw(b'{"uuid": "u1", %s: "\xff"}' % field))
 
 
@@ -836,7 +836,7 @@ def page_or_message(body: bytes) -> Page | str:
 def image_or_message(body: msgspec.Raw) -> Image | str:
     try:
         image, unknown = decode_image(body)
-    except BadImage as error:
+    except BadObject as error:
         return str(error)
     assert set(unknown) <= set(UNKNOWN_FIELDS)
     return image
@@ -1014,7 +1014,7 @@ def test_an_object_of_more_than_a_mebibyte_is_bad_and_known_by_its_uuid() -> Non
     large = b'{"uuid": "image-1", "name": "%s"}' % (b"x" * 2**20)
     ((uuid, raw_image),) = decode_page(b'{"results": [%s]}' % large).objects
     assert uuid == "image-1"
-    with pytest.raises(BadImage, match=f"the object has {len(large)} bytes, expected at most 1048576"):
+    with pytest.raises(BadObject, match=f"the object has {len(large)} bytes, expected at most 1048576"):
         decode_image(raw_image)
 
 
@@ -1037,7 +1037,7 @@ def test_an_image_with_more_events_than_any_budget_exports_is_shown_without_them
 
 
 def test_an_object_of_more_lists_and_objects_than_any_image_has_is_bad() -> None:
-    with pytest.raises(BadImage, match="the object has 20001 JSON objects and lists, expected at most 20000"):
+    with pytest.raises(BadObject, match="the object has 20001 JSON objects and lists, expected at most 20000"):
         decode_image(raw(of_tomorrow=[[]] * 19_999))
     assert decode_image(raw(of_tomorrow=[[]] * 19_998)) == (Image(uuid="u1"), ())
 

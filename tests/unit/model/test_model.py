@@ -5,7 +5,7 @@ import pytest
 
 from monitor.model.errors import (
     BadAnswer,
-    BadImage,
+    BadObject,
     BadStatus,
     ConfigError,
     MonitorError,
@@ -21,7 +21,7 @@ from monitor.model.secret import Secret
 from monitor.model.snapshot import Snapshot
 
 
-@pytest.mark.parametrize("error", [ConfigError, StoreError, BadImage, PollError], ids=lambda error: error.__name__)
+@pytest.mark.parametrize("error", [ConfigError, StoreError, BadObject, PollError], ids=lambda error: error.__name__)
 def test_everything_raised_on_purpose_is_a_monitor_error(error: type[Exception]) -> None:
     assert error.__base__ is MonitorError
 

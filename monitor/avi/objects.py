@@ -1,0 +1,79 @@
+"""
+What the decoders of all resources share: an object within limits, and its events by task and node. Pure.
+
+An object that cannot be decoded raises :class:`BadObject` without affecting others.
+"""
+
+from collections.abc import Iterable
+from typing import Final, TypeVar
+
+import msgspec
+
+from monitor.avi.paging import MAX_OBJECT_BYTES
+from monitor.avi.values import clip
+from monitor.avi.wire import UNREADABLE
+from monitor.model.errors import BadObject
+from monitor.model.tracked import Event, EventState
+
+T = TypeVar("T")
+
+MESSAGE_LENGTH: Final = 10_000
+"""Texts that are not exported as labels are clipped to so many characters; they are shown for one object at a time."""
+
+_MAX_OBJECTS = 10_000  # in an object, two an event; far beyond any budget of series
+_MAX_CONTAINERS = 20_000  # objects and lists in an object; each costs a microsecond, other values nearly nothing
+_SEVERITY: Final[dict[EventState, int]] = {"succeeded": 0, "pending": 1, "running": 2, "failed": 3}
+
+
+def decode_object(
+    raw: msgspec.Raw,
+    whole: msgspec.json.Decoder[T],
+    without_events: msgspec.json.Decoder[T],
+    unknown: list[str],
+) -> T:
+    """
+    Decode the fields that are read, within limits of size and work.
+
+    The events are left out, and added to ``unknown``, where there may be more than any budget exports: a Controller
+    could otherwise make ten million structs of a small reply. Fields that are not read have to be valid, too: our API
+    hands on the whole object, in one document with all others.
+    Raises: BadObject.
+    """
+    size = memoryview(raw).nbytes
+    if size > MAX_OBJECT_BYTES:
+        raise BadObject(f"the object has {size} bytes, expected at most {MAX_OBJECT_BYTES}")
+    text = bytes(raw)
+    objects = text.count(b"{")
+    containers = objects + text.count(b"[")
+    if containers > _MAX_CONTAINERS:
+        raise BadObject(f"the object has {containers} JSON objects and lists, expected at most {_MAX_CONTAINERS}")
+    try:
+        msgspec.json.decode(text)
+        if objects <= _MAX_OBJECTS:
+            return whole.decode(text)
+        unknown.append("events")
+        return without_events.decode(text)
+    except UNREADABLE as error:
+        raise BadObject(clip(str(error))) from error
+
+
+def group_events(events: Iterable[Event]) -> Iterable[list[Event]]:
+    """Group events by (task, node): a Controller may report several of each."""
+    groups: dict[tuple[str, str], list[Event]] = {}
+    for event in events:
+        groups.setdefault((event.task, event.node), []).append(event)
+    return groups.values()
+
+
+def merge_events(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Keep one event per (task, node), see `precedence`: Prometheus rejects a scrape with duplicate series."""
+    return tuple(max(group, key=precedence) for group in group_events(events))
+
+
+def precedence(event: Event) -> tuple[float, int, str]:
+    """
+    Sort key of events: the one with the latest start is kept; of several, the worst state; then the last status.
+
+    It does not depend on the order in which the Controller lists events, which may differ between two polls.
+    """
+    return (-1.0 if event.started_at is None else event.started_at), _SEVERITY[event.state], event.status
