@@ -216,23 +216,18 @@ def test_no_rule_drops_or_ignores_labels_that_tell_installations_apart(rule: Yam
     assert joins <= ({"job, instance", "job"} if rule.get("alert", rule.get("record")) in BY_TARGET else set())
 
 
-@pytest.fixture
-def copied_tests(tmp_path: Path) -> list[str]:
-    """Rules and tests in ``tmp_path``, where they can be changed; returns the tests."""
-    shutil.copytree(PROMETHEUS, tmp_path, dirs_exist_ok=True)
-    return [str(path) for path in (tmp_path / "tests").glob("*.yml")]
-
-
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 async def test_the_rules_hold_after_the_command_of_the_readme_that_adds_a_label_of_replicas(
-    copied_tests: list[str], tmp_path: Path
+    path: Path, tmp_path: Path
 ) -> None:
+    shutil.copytree(PROMETHEUS, tmp_path, dirs_exist_ok=True)
     (command,) = re.findall(r"`(sed -i 's/without .*?) rules/\*\.yml`", README)
     files = [f"{tmp_path}/rules/{path.name}" for path in RULES.glob("*.yml")]
     assert (await output_of(*shlex.split(command), *files))[0] == 0
     _, texts, _ = await output_of("cat", *files)
     assert "(instance, host, node, pod)" in texts
     assert re.findall(r"(?:without|ignoring) \(instance, (?!host)", texts) == []
-    status, stdout, stderr = await output_of(program("promtool"), "test", "rules", *copied_tests)
+    status, stdout, stderr = await output_of(program("promtool"), "test", "rules", f"{tmp_path}/tests/{path.name}")
     assert (status, stderr) == (0, ""), stdout
 
 

@@ -174,7 +174,7 @@ async def test_every_query_of_every_dashboard_is_answered(tmp_path: Path, hosts:
 
 async def require_the_numbers(grafana: Grafana) -> None:
     """What stands at the top of *Fleet*."""
-    assert await numbers(grafana) == {
+    expected = {
         "Controllers watched": 5.0,
         "Controllers down": 1.0,
         "In flight": 3.0,
@@ -182,6 +182,7 @@ async def require_the_numbers(grafana: Grafana) -> None:
         "Failed, unseen": 1.0,
         "Nodes with failures": 1.0,
     }
+    assert await eventually(lambda: numbers(grafana), lambda found: found == expected) == expected
 
 
 async def numbers(grafana: Grafana) -> dict[str, float]:
@@ -194,6 +195,16 @@ async def numbers(grafana: Grafana) -> dict[str, float]:
 
 async def require_the_stalled_upload(grafana: Grafana) -> None:
     """The table of the uploads in flight: one row an upload in every column, and the one that stands is on ``sin``."""
+    columns = await eventually(
+        lambda: uploads_in_flight(grafana), lambda columns: len({frozenset(rows) for rows in columns.values()}) == 1
+    )
+    assert [controller for (controller, _), still_s in columns["No move for"].items() if still_s > 600.0] == ["sin"]
+    assert all(0.0 < ratio < 1.0 for ratio in columns["Progress"].values())
+    assert all(left_s > 0.0 for left_s in columns["Time left"].values())
+
+
+async def uploads_in_flight(grafana: Grafana) -> dict[str, dict[tuple[str, str], float]]:
+    """The columns of that table, by title: (controller, image uuid) → value."""
     board = boards()["fleet"]
     (chosen,) = await grafana.selections(board)
     table = next(panel for panel in board["panels"] if panel["type"] == "table")
@@ -201,14 +212,10 @@ async def require_the_stalled_upload(grafana: Grafana) -> None:
     titles = dict(
         next(each for each in table["transformations"] if each["id"] == "organize")["options"]["renameByName"]
     )
-    columns = {
+    return {
         titles[f"Value #{target['refId']}"]: {
             (series.labels["controller"], series.labels["image_uuid"]): series.value
             for series in await grafana.answer(filled(target["expr"], chosen))
         }
         for target in table["targets"]
     }
-    assert len({frozenset(rows) for rows in columns.values()}) == 1
-    assert [controller for (controller, _), still_s in columns["No move for"].items() if still_s > 600.0] == ["sin"]
-    assert all(0.0 < ratio < 1.0 for ratio in columns["Progress"].values())
-    assert all(left_s > 0.0 for left_s in columns["Time left"].values())

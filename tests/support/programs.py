@@ -32,8 +32,13 @@ async def output_of(*command: str, stdin: bytes = b"") -> tuple[int, str, str]:
     """Run a program to its end: exit status, standard output, standard error."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
-    async with asyncio.timeout(WAIT_TIMEOUT_S):
-        out, err = await process.communicate(stdin)
+    try:
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
+            out, err = await process.communicate(stdin)
+    finally:
+        if process.returncode is None:  # its pipes, left open, would fail another test
+            process.kill()
+            await process.communicate()
     return process.returncode or 0, out.decode(), err.decode()
 
 
