@@ -19,13 +19,16 @@ from monitor.simulator.specs import (
     TimelineEvent,
     UploadSpec,
 )
+from monitor.simulator.upgrade_specs import CheckSpec, GroupSpec, UnitOptions, UpgradeSpec
 
 __all__ = [
     "FAULT_KINDS",
     "SCENARIOS",
     "Account",
+    "CheckSpec",
     "ControllerSpec",
     "Fault",
+    "GroupSpec",
     "LoggedRequest",
     "PatchPolicy",
     "RateLimit",
@@ -33,5 +36,7 @@ __all__ = [
     "SimulatedController",
     "Simulator",
     "TimelineEvent",
+    "UnitOptions",
+    "UpgradeSpec",
     "UploadSpec",
 ]

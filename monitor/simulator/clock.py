@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 
 
 class Clock:
@@ -39,7 +40,12 @@ class Clock:
 
     async def wait_until(self, time: float) -> None:
         """Return when the clock has reached ``time``, by running or by a jump."""
-        while (left := time - self.now()) > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left / self.speed if self.speed else None):
-                    await self._jumped.wait()
+        while self.now() < time:
+            await self.wait_for_jump(until=time)
+
+    async def wait_for_jump(self, *, until: float) -> None:
+        """Return at the next jump, or when the clock has reached ``until``; that may be infinite."""
+        left_s = (until - self.now()) / self.speed if self.speed else inf
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left_s if left_s < inf else None):
+                await self._jumped.wait()

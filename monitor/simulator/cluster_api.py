@@ -1,7 +1,7 @@
 """The state of the cluster: nodes, roles, versions, and whether an upgrade is running. Read only."""
 
 from monitor.simulator.http_types import HttpResponse, Json, json_response
-from monitor.simulator.lifecycle import format_time, to_microseconds
+from monitor.simulator.lifecycle import format_time
 from monitor.simulator.request import ApiRequest
 from monitor.simulator.state import ControllerState
 
@@ -53,20 +53,3 @@ def version(controller: ControllerState, _: ApiRequest) -> HttpResponse:
 def node_versions(controller: ControllerState, _: ApiRequest) -> HttpResponse:
     """``GET /api/version/controller``: a bare list with one entry for each node."""
     return json_response([{"name": node, "version": _long_version(controller)} for node in controller.nodes])
-
-
-def upgrade_status(controller: ControllerState, _: ApiRequest) -> HttpResponse:
-    """``GET /api/upgradestatusinfo``: one object, with the state of the upgrade and the image in use."""
-    secs, usecs = divmod(to_microseconds(controller.started_at), 1_000_000)
-    state = "UPGRADE_FSM_IN_PROGRESS" if controller.upgrading else "UPGRADE_FSM_COMPLETED"
-    upgrade: Json = {
-        "uuid": f"cluster-{controller.cluster_uuid}",
-        "name": f"cluster-{controller.name}",
-        "node_type": "NODE_CONTROLLER_CLUSTER",
-        "version": controller.version,
-        "state": {"state": state, "last_changed_time": {"secs": secs, "usecs": usecs}},
-        "progress": 50 if controller.upgrading else 100,
-    }
-    in_use = sorted(controller.images_in_use)
-    refs = {"image_ref": f"https://{controller.nodes[0]}/api/image/{in_use[0]}"} if in_use else {}
-    return json_response({"count": 1, "results": [{**upgrade, **refs}]})

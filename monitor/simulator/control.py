@@ -109,6 +109,10 @@ def _add_upload(controller: ControllerState, request: HttpRequest) -> HttpRespon
     return json_response({"uuid": controller.add_upload(_decode(request, UploadSpec))}, status=201)
 
 
+def _resume(controller: ControllerState, _: HttpRequest) -> HttpResponse:
+    return json_response({"resumed": controller.upgrades.resume(controller.clock.now())})
+
+
 def _decode(request: HttpRequest, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(request.body, type=shape)
@@ -124,4 +128,5 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("DELETE", f"{PREFIX}/faults"): _clear_faults,
     ("POST", f"{PREFIX}/advance"): _advance,
     ("POST", f"{PREFIX}/uploads"): _add_upload,
+    ("POST", f"{PREFIX}/resume"): _resume,
 }

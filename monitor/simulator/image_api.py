@@ -76,7 +76,7 @@ def patch(controller: ControllerState, request: ApiRequest) -> HttpResponse:
 def delete(controller: ControllerState, request: ApiRequest) -> HttpResponse:
     """``DELETE /api/image/{uuid}``: 204 with the content type of JSON. Raises: ApiError 400 for an image in use."""
     served = _find(controller, request)
-    if served.key in controller.images_in_use:
+    if controller.is_in_use(served.key):
         raise ApiError(400, f"Cannot delete, object is referred by: ['UpgradeStatusInfo cluster-{controller.name}']")
     controller.images.remove(served.key)
     return HttpResponse(204)
@@ -98,7 +98,7 @@ def _version_of(image: Json) -> str:
 
 
 def _inventory_entry(controller: ControllerState, served: ServedImage) -> msgspec.Raw:
-    in_use = served.key in controller.images_in_use
+    in_use = controller.is_in_use(served.key)
     cluster = {
         "name": f"cluster-{controller.name}",
         "node_type": "NODE_CONTROLLER_CLUSTER",

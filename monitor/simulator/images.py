@@ -132,10 +132,13 @@ class ImageStore:
         """Set and unset fields of an image. Raises: KeyError."""
         self._images[key].write(fields, unset, now)
 
+    def documents(self, now: float) -> dict[str, Json]:
+        """Return the images that exist at this time, in the newest API version, by key."""
+        return {key: image.image(now) for key, image in self._images.items() if image.exists_at(now)}
+
     def names(self, now: float) -> dict[str, str]:
         """Return the names of the images by key."""
-        images = {key: image.image(now) for key, image in self._images.items() if image.exists_at(now)}
-        return {key: str(image["name"]) for key, image in images.items() if "name" in image}
+        return {key: str(image["name"]) for key, image in self.documents(now).items() if "name" in image}
 
     def _serve(self, key: str, now: float, version: Version) -> ServedImage:
         image = self._images[key]

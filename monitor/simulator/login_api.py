@@ -15,8 +15,12 @@ def log_in(controller: ControllerState, request: ApiRequest) -> HttpResponse:
     """
     ``POST /login``, form-encoded or JSON, with a password or a token.
 
-    Raises: ApiError 400 for a body that is neither, 401 ``Invalid credentials``.
+    Raises: ApiError 400 for a body that is neither, 401 ``Invalid credentials``, also from a Controller that has just
+    returned from an upgrade.
     """
+    if controller.clock.now() < controller.refuses_logins_until:
+        controller.login_state.failed_logins += 1
+        raise ApiError(401, "Invalid credentials")
     credentials = _credentials(request.http)
     secret = credentials.get("password") or credentials.get("token", "")
     session = controller.login_state.log_in(credentials.get("username", ""), secret)

@@ -6,7 +6,7 @@ from re import Pattern
 from re import compile as compile_pattern
 from typing import TypeAlias
 
-from monitor.simulator import cluster_api, image_api, login_api, versions
+from monitor.simulator import cluster_api, image_api, login_api, upgrade_api, versions
 from monitor.simulator.fault_responses import UPGRADE_TEXT
 from monitor.simulator.faults import Fault
 from monitor.simulator.http_types import ApiError, HttpRequest, HttpResponse, html_response, plain_401
@@ -42,7 +42,12 @@ ROUTES = (
     _route("GET", "/api/cluster/runtime", cluster_api.runtime),
     _route("GET", "/api/cluster/version", cluster_api.version),
     _route("GET", "/api/version/controller", cluster_api.node_versions),
-    _route("GET", "/api/upgradestatusinfo", cluster_api.upgrade_status),
+    _route("GET", "/api/upgradestatusinfo", upgrade_api.list_units),
+    _route("GET", "/api/upgradestatusinfo/{uuid}", upgrade_api.get_unit),
+    _route("GET", "/api/upgradestatussummary", upgrade_api.list_summaries),
+    _route("GET", "/api/systemreport", upgrade_api.system_reports, since=versions.SYSTEM_REPORT),
+    _route("POST", "/api/upgrade", upgrade_api.start),
+    _route("POST", "/api/rollback", upgrade_api.roll_back),
     _route("GET", "/api/image-inventory", image_api.inventory, since=versions.IMAGE_INVENTORY),
     _route("GET", "/api/image", image_api.list_images),
     _route("POST", "/api/image", image_api.upload),

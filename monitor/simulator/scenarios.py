@@ -1,6 +1,7 @@
 """The scenarios of ``simulate --scenario``, as rows of data: a name, a summary and the specs of the Controllers."""
 
-from monitor.simulator.specs import ControllerSpec, Scenario, TimelineEvent, UploadSpec
+from monitor.simulator.specs import ControllerSpec, Scenario, UploadSpec
+from monitor.simulator.upgrade_specs import CheckSpec, GroupSpec, UpgradeSpec
 
 FLEET = Scenario(
     summary="five Controllers, uploads in progress; one fails on one node, one stalls",
@@ -55,23 +56,68 @@ STALL = Scenario(
     summary="one Controller, one upload that stalls and never ends",
     controllers=(ControllerSpec(name="dc1", images=1, uploads=(UploadSpec(outcome="stalled"),)),),
 )
+SE_GROUPS = (
+    GroupSpec(ses=4, virtual_services=40),
+    GroupSpec(name="internet", ses=3, virtual_services=25),
+    GroupSpec(name="Default-Group", cloud="aws-frankfurt", ses=2, virtual_services=8),
+    GroupSpec(name="test", cloud="aws-frankfurt", ses=1, virtual_services=0),
+)
+
+
+def _upgrade(summary: str, upgrade: UpgradeSpec, *groups: GroupSpec) -> Scenario:
+    """Return a scenario of one Controller with an image that waits, and one upgrade."""
+    spec = ControllerSpec(
+        name="dc1",
+        version="30.2.1",
+        images=2,
+        uploads=(UploadSpec(duration=60.0, started_ago=600.0, version="31.2.2"),),
+        groups=groups or SE_GROUPS,
+        upgrade=upgrade,
+    )
+    return Scenario(summary=summary, controllers=(spec,))
+
+
 UPGRADE_NIGHT = Scenario(
-    summary="one upload, then an upgrade: writes rejected, connections refused, 503, then a new version",
+    summary="one upload, then a whole upgrade: checks with a warning, Controllers, four SE groups in two clouds",
     controllers=(
         ControllerSpec(
             name="dc1",
             version="30.2.1",
             images=2,
-            uploads=(UploadSpec(duration=90.0),),
-            timeline=(
-                TimelineEvent(at=120.0, kind="upgrading"),
-                TimelineEvent(at=180.0, kind="down"),
-                TimelineEvent(at=300.0, kind="unready"),
-                TimelineEvent(at=360.0, kind="ready", version="31.2.2"),
-            ),
+            uploads=(UploadSpec(duration=90.0, version="31.2.2"),),
+            groups=SE_GROUPS,
+            upgrade=UpgradeSpec(at=120.0, version="31.2.2", checks=CheckSpec(warnings=1)),
         ),
-        ControllerSpec(name="dc2", version="30.2.1", nodes=1, images=2),
+        ControllerSpec(name="dc2", version="30.2.1", nodes=1, images=2, groups=(GroupSpec(ses=2),)),
     ),
+)
+UPGRADE_SUSPENDED = _upgrade(
+    "an upgrade that is suspended at the third of eight Service Engines, and resumed after five minutes",
+    UpgradeSpec(at=10.0, version="31.2.2"),
+    GroupSpec(ses=5, outcome="suspended", resumed_after_s=300.0),
+    GroupSpec(name="internet", ses=3),
+)
+UPGRADE_ROLLBACK = _upgrade(
+    "an upgrade whose migration fails on a follower, so that the Controllers roll back",
+    UpgradeSpec(at=10.0, version="31.2.2", outcome="controller_failed"),
+)
+UPGRADE_LEFT_BEHIND = _upgrade(
+    "an upgrade that leaves one SE group at the old version",
+    UpgradeSpec(at=10.0, version="31.2.2"),
+    GroupSpec(ses=2),
+    GroupSpec(name="forgotten", ses=2, outcome="left_behind"),
+)
+UPGRADE_FAILED_ENGINES = _upgrade(
+    "an upgrade that ends as completed, with a failed Service Engine",
+    UpgradeSpec(at=10.0, version="31.2.2"),
+    GroupSpec(ses=3, outcome="failed_ses_continue", disrupted=2),
+)
+UPGRADE_NEVER_BACK = _upgrade(
+    "an upgrade from which the Controllers never return", UpgradeSpec(at=10.0, version="31.2.2", outcome="never_back")
+)
+UPGRADE_CHECKS = _upgrade(
+    "pre-checks that end with an error",
+    UpgradeSpec(at=10.0, version="31.2.2", outcome="check_error", checks=CheckSpec(warnings=2, errors=1)),
 )
 
 SCENARIOS: dict[str, Scenario] = {
@@ -80,4 +126,10 @@ SCENARIOS: dict[str, Scenario] = {
     "failing-node": FAILING_NODE,
     "stall": STALL,
     "upgrade-night": UPGRADE_NIGHT,
+    "upgrade-suspended": UPGRADE_SUSPENDED,
+    "upgrade-rollback": UPGRADE_ROLLBACK,
+    "upgrade-left-behind": UPGRADE_LEFT_BEHIND,
+    "upgrade-failed-engines": UPGRADE_FAILED_ENGINES,
+    "upgrade-never-back": UPGRADE_NEVER_BACK,
+    "upgrade-checks": UPGRADE_CHECKS,
 }

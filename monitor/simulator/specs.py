@@ -4,6 +4,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from monitor.simulator.upgrade_specs import GroupSpec, UnitOptions, UpgradeSpec
+
 ImageKind: TypeAlias = Literal["system", "patch", "must_check"]
 UploadOutcome: TypeAlias = Literal["completed", "failed", "stalled"]
 
@@ -32,7 +34,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """
     An account of the Controller. ``token``: accepted in the place of the password; empty: none.
 
-    ``superuser``: what the log-in reply says of it; what it may write is ``can_write``.
+    ``superuser``: what the log-in reply says of it; what it may write is ``can_write``. ``reads_upgrades``: whether it
+    has the permission to read the Controller's own objects.
     """
 
     username: str
@@ -40,6 +43,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""
     can_write: bool = True
     superuser: bool = True
+    reads_upgrades: bool = True
 
 
 class PatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,11 +67,12 @@ class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
     A change of a Controller at a simulated time, ``at`` seconds after the start.
 
     ``upgrading``: writes are rejected. ``down``: connections are refused. ``unready``: 503 for every request.
-    ``ready``: all requests are served again, at ``version`` where given, and all sessions have ended.
+    ``ready``: all requests are served again, at ``version`` where given, and all sessions have ended. ``upgraded``:
+    writes are accepted again. An `UpgradeSpec` makes these changes by itself.
     """
 
     at: float
-    kind: Literal["upgrading", "down", "unready", "ready"]
+    kind: Literal["upgrading", "down", "unready", "ready", "upgraded"]
     version: str = ""
 
 
@@ -80,6 +85,9 @@ class ControllerSpec(msgspec.Struct, frozen=True, kw_only=True):
     images: int = 0  # completed images that exist at the start
     uploads: tuple[UploadSpec, ...] = ()
     timeline: tuple[TimelineEvent, ...] = ()
+    groups: tuple[GroupSpec, ...] = ()  # SE groups
+    upgrade: UpgradeSpec | None = None
+    units: UnitOptions = UnitOptions()
     port: int = 0  # 0: a free one
     username: str = "admin"
     password: str = ""  # empty: made from the seed

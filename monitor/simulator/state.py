@@ -11,6 +11,7 @@ from monitor.simulator.rate_limit import LeakyBucket
 from monitor.simulator.request_log import RequestLog
 from monitor.simulator.sessions import Sessions
 from monitor.simulator.specs import Account, ControllerSpec, UploadSpec
+from monitor.simulator.upgrades import Upgrades
 
 DAY_S = 86400.0
 
@@ -45,6 +46,21 @@ class ControllerState:
         self.images = ImageStore()
         self.images_in_use: set[str] = set()
         self._add_first_images()
+        self.refuses_logins_until = 0.0  # seconds since the epoch
+        self.upgrades = Upgrades(
+            spec,
+            self.images,
+            SeededRandom(f"{self._seed}:units"),
+            host=self.nodes[0],
+            nodes=self.nodes,
+            cluster_uuid=self.cluster_uuid,
+            build_no=self.build_no,
+            started_at=self.started_at,
+        )
+
+    def is_in_use(self, uuid: str) -> bool:
+        """Whether an image cannot be deleted."""
+        return uuid in self.images_in_use or uuid in self.upgrades.units.pinned(self.clock.now())
 
     def _add_first_images(self) -> None:
         """Add the completed images, the one of the Controller's own version first, and the uploads of the spec."""

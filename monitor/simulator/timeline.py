@@ -1,6 +1,7 @@
 """Changes of a Controller at simulated times, for example the course of an upgrade night."""
 
 import asyncio
+from math import inf
 
 from monitor.simulator.listener import Listener
 from monitor.simulator.specs import TimelineEvent
@@ -13,15 +14,27 @@ class Timeline:
     def __init__(self, controller: ControllerState, listener: Listener) -> None:
         self._controller = controller
         self._listener = listener
-        self._events = sorted(controller.spec.timeline, key=lambda event: event.at)
+        plan = controller.upgrades.plan
+        planned = plan.timeline(zero=controller.started_at) if plan else ()
+        self._events = sorted((*controller.spec.timeline, *planned), key=_at)
         self._applied = 0
         self._changed = asyncio.Event()
+        controller.upgrades.on_start = self.add
+
+    def add(self, events: tuple[TimelineEvent, ...]) -> None:
+        """Apply these events, too; those that are due at once."""
+        done, open_events = self._events[: self._applied], self._events[self._applied :]
+        self._events = [*done, *sorted((*open_events, *events), key=_at)]
+        self._controller.clock.jump(0.0)  # wakes `run`
 
     async def run(self) -> None:
-        """Apply the events; return after the last one."""
+        """Apply the events, for ever."""
         clock, started_at = self._controller.clock, self._controller.started_at
-        for event in self._events:
-            await clock.wait_until(started_at + event.at)
+        while True:
+            event = self._events[self._applied] if self._applied < len(self._events) else None
+            if event is None or started_at + event.at > clock.now():
+                await clock.wait_for_jump(until=started_at + event.at if event else inf)
+                continue
             await self._apply(event)
             self._applied += 1
             changed, self._changed = self._changed, asyncio.Event()
@@ -50,4 +63,12 @@ class Timeline:
                 controller.version = event.version or controller.version
                 controller.login_state.expire()
                 controller.upgrading = controller.unready = False
+                plan = controller.upgrades.plan
+                controller.refuses_logins_until = controller.clock.now() + (plan.spec.refuses_logins_s if plan else 0.0)
                 await self._listener.open()
+            case "upgraded":
+                controller.upgrading = False
+
+
+def _at(event: TimelineEvent) -> float:
+    return event.at

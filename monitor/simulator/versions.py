@@ -14,6 +14,14 @@ PROFILES = ("20.1.9", "21.1.6", "22.1.6", "30.2.1", "31.2.2", "32.2.1")
 DEFAULT_VERSION = "16_4_2"  # of a request without X-Avi-Version, in the form in which the response names it
 LAST_QUERY_KEY_WINS = (31, 2, 2)
 IMAGE_INVENTORY = (32, 2, 1)
+SYSTEM_REPORT = (22, 1, 6)
+UNIT_FIELDS: dict[str, Version] = {  # of UpgradeStatusInfo
+    **dict.fromkeys(("progress", "patch_list", "previous_patch_list"), (18, 2, 8)),
+    **dict.fromkeys(("seg_params", "image_path", "se_patch_image_ref"), (18, 2, 10)),
+    "history": (20, 1, 4),
+    **dict.fromkeys(("reason", "upgrade_readiness"), (22, 1, 3)),
+    "dryrun_info": (31, 1, 1),
+}
 
 INTRODUCED: dict[str, Version] = {
     **dict.fromkeys(

@@ -107,13 +107,13 @@ async def test_a_whole_upgrade_night(tmp_path: Path) -> None:
     """The scenario of that name, moment by moment: refused writes, refused connections, 503, another version."""
     async with Simulator.of("upgrade-night", speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         await until(daemon, "dc1", lambda entry: entry.session.up and entry.session.version == "30.2.1")
-        simulator.clock.advance(120.0)
+        simulator.clock.advance(160.0)
         await polled(daemon, "dc1", 2)  # only writes are refused
-        simulator.clock.advance(60.0)
+        simulator.clock.advance(240.0)
         await failed(daemon, "dc1", "connect", 2)
-        simulator.clock.advance(120.0)
+        simulator.clock.advance(210.0)
         await until(daemon, "dc1", lambda entry: entry.session.upgrading)
-        simulator.clock.advance(60.0)
+        simulator.clock.advance(30.0)
         entry = await until(daemon, "dc1", lambda entry: entry.session.up and entry.session.version == "31.2.2")
         assert entry.session.api_version == "31.2.2"
         assert {track.object.state for track in entry.objects("image").values()} == {"completed"}

@@ -1,0 +1,111 @@
+"""The upgrades of one Controller: the plan that runs or ran last, and what earlier ones left behind."""
+
+from collections.abc import Callable
+from math import inf
+from typing import Final
+
+from msgspec.structs import replace
+
+from monitor.simulator.image_builds import next_release
+from monitor.simulator.images import ImageStore
+from monitor.simulator.random_values import SeededRandom
+from monitor.simulator.specs import ControllerSpec, TimelineEvent
+from monitor.simulator.upgrade_plan import UpgradePlan, phase_at
+from monitor.simulator.upgrade_specs import GroupSpec, UpgradeSpec
+from monitor.simulator.upgrade_units import Build, Units, make_groups
+
+_ROLLBACK: Final = "ROLLBACK"
+
+
+class Upgrades:
+    """
+    ``on_start``: called with what clients will notice of a new plan.
+
+    ``options``: may be set at any time. ``started_at``: of the simulation, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        spec: ControllerSpec,
+        images: ImageStore,
+        rng: SeededRandom,
+        *,
+        host: str,
+        nodes: tuple[str, ...],
+        cluster_uuid: str,
+        build_no: int,
+        started_at: float,
+    ) -> None:
+        self.options = spec.units
+        self.on_start: Callable[[tuple[TimelineEvent, ...]], None] = lambda _: None
+        self.plan: UpgradePlan | None = None
+        self._images = images
+        self._host, self._nodes, self._cluster_uuid = host, nodes, f"cluster-{cluster_uuid}"
+        self._build_no, self._started_at = build_no, started_at
+        self._groups = make_groups(spec.groups, rng)
+        self._before = self._build_of(spec.version, started_at)
+        self._previous = self._before
+        self._target = self._before
+        self._skewed: dict[str, Build] = {}
+        if spec.upgrade:
+            self.start(spec.upgrade, at=started_at + spec.upgrade.at)
+
+    def start(self, spec: UpgradeSpec, *, at: float) -> None:
+        """Start an upgrade at a time, seconds since the epoch; the units then show what the last one left."""
+        if self.plan:
+            builds = dict(self.units.builds(at))
+            self._previous = self._before
+            self._before = builds.pop(self._cluster_uuid)
+            self._skewed = {uuid: build for uuid, build in builds.items() if build != self._before}
+        version = spec.version or next_release(self._before.tag)
+        self._target = self._previous if spec.operation == _ROLLBACK else self._build_of(version, at)
+        spec = replace(spec, version=self._target.tag.partition("-")[0])
+        groups = tuple(group.spec for group in self._groups)
+        self.plan = UpgradePlan(spec, at, self._nodes, groups)
+        self.on_start(self.plan.timeline(zero=self._started_at))
+
+    def resume(self, now: float) -> int:
+        """Resume the groups that are suspended, without the failed Service Engine. Returns: how many there are."""
+        if self.plan is None:
+            return 0
+        offset, resumed, specs = now - self.plan.started_at, 0, []
+        for group in self.plan.groups:
+            since, fsm = phase_at(group.phases, offset)
+            specs.append(_resumed(group.spec, offset - since) if fsm == "UPGRADE_FSM_SUSPENDED" else group.spec)
+            resumed += specs[-1] is not group.spec
+        plan = self.plan
+        self.plan = UpgradePlan(plan.spec, plan.started_at, plan.nodes, tuple(specs))
+        if resumed:
+            at = plan.started_at + self.plan.end - self._started_at
+            self.on_start((TimelineEvent(at=at, kind="upgraded"),) if self.plan.end < inf else ())
+        return resumed
+
+    def is_running(self, now: float) -> bool:
+        """Whether a plan has started that can still change anything."""
+        return self.plan is not None and now - self.plan.started_at < self.plan.last_change
+
+    @property
+    def units(self) -> Units:
+        """The units, with the present plan."""
+        return Units(
+            self._host,
+            self._cluster_uuid,
+            self._started_at,
+            self._groups,
+            self._before,
+            self._target,
+            self._skewed,
+            self.plan,
+            self.options,
+        )
+
+    def _build_of(self, version: str, at: float) -> Build:
+        """Return the build of the image of this version that is uploaded, else one without an image."""
+        for uuid, image in self._images.documents(at).items():
+            if image.get("controller_info", {}).get("build", {}).get("version") == version:
+                return Build(str(image["name"]), uuid)
+        return Build(f"{version}-{self._build_no}-20240826.101010")
+
+
+def _resumed(spec: GroupSpec, after_s: float) -> GroupSpec:
+    return replace(spec, resumed_after_s=max(after_s, 0.001))
