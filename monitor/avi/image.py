@@ -5,7 +5,6 @@ Tolerant by design: unknown enum values are kept and counted, and an image that 
 :class:`BadObject` without affecting others.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Final, get_args
 
@@ -17,6 +16,7 @@ from monitor.avi.paging import uuid_of
 from monitor.avi.values import (
     clip,
     last_segment,
+    parse_code,
     parse_duration,
     parse_microseconds,
     parse_progress,
@@ -36,7 +36,6 @@ _STATES: Final[dict[str, ImageState]] = {
 }
 _TYPES: Final = {"IMAGE_TYPE_SYSTEM": "system", "IMAGE_TYPE_PATCH": "patch", "IMAGE_TYPE_MUST_CHECK": "must_check"}
 _UNFINISHED: Final = frozenset({"", "SYSERR_PENDING", "SYSERR_TRY_AGAIN"})
-_STATUS: Final = re.compile(r"[A-Z0-9_]{1,64}\Z")
 
 _whole: Final[msgspec.json.Decoder[wire.ImageAlone]] = msgspec.json.Decoder(wire.Image)
 _alone: Final = msgspec.json.Decoder(wire.ImageAlone)
@@ -136,7 +135,7 @@ def _event(task: str, fields: wire.Event, unknown: list[str]) -> Event:
         task,
         clip((fields.ip and fields.ip.addr) or "unknown"),
         _event_state(status, started=bool(fields.start_time), ended=bool(fields.end_time)),
-        status if not status or _STATUS.match(status) else "other",
+        parse_code(status),
         started_at,
         ended_at,
         parse_duration(fields.duration, unknown),

@@ -18,6 +18,7 @@ HIGHEST_VERSION: Final = "32.2.1"
 LABEL_LENGTH: Final = 200
 """Free text that becomes a label is clipped to so many characters, so that no Controller can bloat a scrape."""
 
+_CODE: Final = re.compile(r"[A-Z0-9_]{1,64}\Z")
 _MAX_LENGTH = 40  # of a number or a time as text; no format that a Controller uses needs more
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  for times without a zone, which are UTC; faster than to add a zone
@@ -49,6 +50,11 @@ def version_key(version: str) -> tuple[int, ...]:
     """Return (30, 2, 1) for ``30.2.1``, for comparison; empty for another form."""
     match = re.match(r"\d{1,9}(\.\d{1,9})*", version)
     return tuple(map(int, match[0].split("."))) if match else ()
+
+
+def parse_code(text: str) -> str:
+    """Return a value of an open set that becomes a label; ``other`` for one that no enumeration would have."""
+    return text if not text or _CODE.match(text) else "other"
 
 
 def parse_time(time: wire.Number, unknown: list[str]) -> float | None:

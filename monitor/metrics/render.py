@@ -31,7 +31,7 @@ def render_object(
 ) -> RenderedObject:
     """Render the families of one object up to ``finest_tier``; drop the finest where it exceeds ``max_series``."""
     tracked = subject.object
-    identity = escape(controller), escape(tracked.uuid)
+    identity = _identity(controller, tracked)
     dropped = 0
     if finest_tier == DETAIL and len(tracked.events) > max_series:  # counting is cheaper than rendering
         finest_tier = NODE
@@ -41,8 +41,9 @@ def render_object(
         text = family.render(identity, subject) if family.tier <= finest_tier else b""
         lines.append(text)
         series[family.tier] += text.count(b"\n")
-    keep_last = tracked.active or tracked.state == "failed"
-    rendered = RenderedObject(tuple(lines), (series[0], series[1], series[2]), keep_last, dropped)
+    rendered = RenderedObject(
+        tuple(lines), (series[0], series[1], series[2]), tracked.drop_order, tracked.never_dropped, dropped
+    )
     for tier in (DETAIL, NODE):
         if sum(rendered.series) > max_series:
             rendered = replace(drop_tier(families, rendered, tier), dropped=rendered.dropped + rendered.series[tier])
@@ -55,7 +56,7 @@ def render_annotations(
     """Render the families of annotations again; only these can be rendered without the events of the object."""
     if not rendered.lines or not sum(rendered.series):
         return rendered  # a budget dropped the whole object
-    identity = escape(controller), escape(subject.object.uuid)
+    identity = _identity(controller, subject.object)
     lines = [
         family.render(identity, subject) if family.of_annotations else text
         for family, text in zip(families, rendered.lines, strict=True)
@@ -65,6 +66,10 @@ def render_annotations(
         new.count(b"\n") - old.count(b"\n") for new, old in zip(lines, rendered.lines, strict=True) if new is not old
     )
     return replace(rendered, lines=tuple(lines), series=(core + added, node, detail))
+
+
+def _identity(controller: str, tracked: Tracked) -> tuple[str, ...]:
+    return tuple(map(escape, (controller, *tracked.identity)))
 
 
 def drop_tier(families: Sequence[AnyFamily], rendered: RenderedObject, tier: int) -> RenderedObject:
@@ -82,16 +87,15 @@ def apply_budget(
     """
     Drop series of one controller's objects until at most ``max_series`` are left. Returns: objects, dropped series.
 
-    Detail is dropped first, then the counts per node, then whole objects; in each step objects with ``keep_last`` come
-    last.
+    Detail is dropped first, then the counts per node, then whole objects that may be; in each step in ``drop_order``.
     """
     total = sum(sum(rendered.series) for rendered in objects.values())
     if total <= max_series:
         return objects, 0
     kept, dropped = dict(objects), 0
     for tier in (DETAIL, NODE, CORE):
-        having = [uuid for uuid in kept if kept[uuid].series[tier]]
-        for uuid in sorted(having, key=lambda uuid: kept[uuid].keep_last):
+        having = [uuid for uuid in kept if kept[uuid].series[tier] and not (tier == CORE and kept[uuid].never_dropped)]
+        for uuid in sorted(having, key=lambda uuid: kept[uuid].drop_order):
             if total - dropped <= max_series:
                 return kept, dropped
             before = kept[uuid]

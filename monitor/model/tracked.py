@@ -40,6 +40,9 @@ class Tracked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
 
     ACTIVE_STATES: ClassVar[frozenset[str]] = frozenset({"started", "in_progress"})
+    FAILED_STATES: ClassVar[frozenset[str]] = frozenset({"failed"})
+    """States in which the work will not go on without an operator."""
+    COMPLETED_STATES: ClassVar[frozenset[str]] = frozenset({"completed"})
 
     uuid: str
     name: str = ""
@@ -61,6 +64,31 @@ class Tracked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def active(self) -> bool:
         """Whether the Controller says that it is working on the object."""
         return self.state in self.ACTIVE_STATES
+
+    @property
+    def failed(self) -> bool:
+        """Whether an operator has to look at it."""
+        return self.state in self.FAILED_STATES
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The values of the labels that identify it, after the controller's."""
+        return (self.uuid,)
+
+    @property
+    def moving_parts(self) -> tuple[object, ...]:
+        """What moves besides progress, tasks, state and events. With a `repr` that is equal in every process."""
+        return ()
+
+    @property
+    def drop_order(self) -> int:
+        """Where a budget has to drop series: of the objects with the lowest number first."""
+        return int(self.active or self.failed)
+
+    @property
+    def never_dropped(self) -> bool:
+        """Whether its core series are exported, whatever the budget."""
+        return False
 
     @property
     def can_stall(self) -> bool:
@@ -118,13 +146,14 @@ class RenderedObject(msgspec.Struct, frozen=True, gc=False):
     One object as exposition text, kept until the object changes.
 
     ``lines``: one text for each metric family. ``series``: how many series it has of each tier, CORE, NODE and DETAIL.
-    ``keep_last``: it is active or failed, so other objects lose series to the controller's budget before it does.
+    ``drop_order``, ``never_dropped``: of the object, for the controller's budget.
     ``dropped``: how many series the object's own budget dropped.
     """
 
     lines: tuple[bytes, ...] = ()
     series: tuple[int, int, int] = (0, 0, 0)
-    keep_last: bool = False
+    drop_order: int = 0
+    never_dropped: bool = False
     dropped: int = 0
 
 

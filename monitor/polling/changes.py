@@ -24,7 +24,8 @@ _OLD_FINGERPRINT_BYTES: Final = 16  # of BLAKE2; those of `digest` are longer
 def fingerprint(tracked: Tracked) -> bytes:
     """Hash what moves. Equal in every process, so that a restart does not look like a movement."""
     events = sorted((e.task, e.node, e.state, e.status, e.started_at, e.ended_at) for e in tracked.events)
-    moving = (tracked.state, tracked.progress_ratio, tracked.tasks, tracked.tasks_completed, events)
+    progress = (tracked.state, tracked.progress_ratio, tracked.tasks, tracked.tasks_completed)
+    moving = (*progress, events, *tracked.moving_parts)
     return digest(repr(moving).encode(errors="replace"))
 
 
@@ -59,7 +60,7 @@ def update_mark(tracked: T, known: ProgressMark | None, *, at: float, detail_for
 
 
 def _detail_until(tracked: Tracked, mark: ProgressMark, detail_for_s: float, *, at: float) -> float:
-    if tracked.active or tracked.state == "failed":
+    if tracked.active or tracked.failed:
         return inf
     ends = (tracked.ended_at, tracked.state_changed_at, tracked.last_modified_at, mark.first_seen_at)
     end = next(end for end in ends if end is not None)

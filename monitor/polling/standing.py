@@ -23,9 +23,9 @@ def standing_of(
     An active object has stalled when it has not moved for ``stalled_after_s``, unless an operator acknowledged it, or
     the Controller reports nothing that could move.
     """
-    if tracked.state == "failed":
+    if tracked.failed:
         return "acknowledged" if is_acknowledged(annotations) else "failed"
-    if tracked.state == "completed":
+    if tracked.state in tracked.COMPLETED_STATES:
         return "completed"
     if not tracked.active:
         return "unknown"

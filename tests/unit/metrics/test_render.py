@@ -173,11 +173,11 @@ def test_an_object_is_rendered_up_to_the_given_tier(finest_tier: int, series: tu
 
 
 @pytest.mark.parametrize(
-    ("state", "keep_last"),
-    [("started", True), ("in_progress", True), ("failed", True), ("completed", False), ("unknown", False)],
+    ("state", "drop_order"),
+    [("started", 1), ("in_progress", 1), ("failed", 1), ("completed", 0), ("unknown", 0)],
 )
-def test_an_active_or_failed_image_is_kept_last(state: ImageState, *, keep_last: bool) -> None:
-    assert rendered_of(Image(uuid="u1", state=state)).keep_last is keep_last
+def test_series_of_an_active_or_failed_image_are_dropped_last(state: ImageState, drop_order: int) -> None:
+    assert rendered_of(Image(uuid="u1", state=state)).drop_order == drop_order
 
 
 @pytest.mark.parametrize(
@@ -216,8 +216,10 @@ def test_without_a_tier_its_series_are_not_counted() -> None:
     assert drop_tier(IMAGE_FAMILIES, rendered_of(), NODE).series == (CORE_SERIES, 0, DETAIL_SERIES)
 
 
-def test_dropping_a_tier_does_not_change_keep_last() -> None:
-    assert drop_tier(IMAGE_FAMILIES, rendered_of(), CORE).keep_last
+def test_dropping_a_tier_does_not_change_the_order_of_dropping() -> None:
+    before = rendered_of()
+
+    assert drop_tier(IMAGE_FAMILIES, before, CORE).drop_order == before.drop_order == 1
 
 
 def test_joined_lines_are_those_of_each_image_in_order() -> None:
@@ -289,12 +291,14 @@ def test_objects_within_the_budget_are_unchanged() -> None:
     ("max_series", "series", "dropped"),
     [
         pytest.param(68, [(9, 8, 6), (9, 8, 0), (9, 8, 6)], 6, id="detail of the completed one goes first"),
-        pytest.param(62, [(9, 8, 0), (9, 8, 0), (9, 8, 6)], 12, id="then detail of the keep_last ones, in their order"),
+        pytest.param(
+            62, [(9, 8, 0), (9, 8, 0), (9, 8, 6)], 12, id="then detail of the active and failed ones, in their order"
+        ),
         pytest.param(56, [(9, 8, 0), (9, 8, 0), (9, 8, 0)], 18, id="until there is none"),
         pytest.param(50, [(9, 8, 0), (9, 0, 0), (9, 8, 0)], 26, id="then nodes of the completed one"),
-        pytest.param(27, [(9, 0, 0), (9, 0, 0), (9, 0, 0)], 42, id="then nodes of the keep_last ones"),
+        pytest.param(27, [(9, 0, 0), (9, 0, 0), (9, 0, 0)], 42, id="then nodes of the active and failed ones"),
         pytest.param(26, [(9, 0, 0), (0, 0, 0), (9, 0, 0)], 51, id="then the whole completed image"),
-        pytest.param(9, [(0, 0, 0), (0, 0, 0), (9, 0, 0)], 60, id="then whole keep_last ones"),
+        pytest.param(9, [(0, 0, 0), (0, 0, 0), (9, 0, 0)], 60, id="then whole active and failed ones"),
         pytest.param(0, [(0, 0, 0), (0, 0, 0), (0, 0, 0)], 69, id="until nothing is left"),
     ],
 )
@@ -302,6 +306,14 @@ def test_objects_over_the_budget_lose_series(max_series: int, series: list[tuple
     kept, count = apply_budget(IMAGE_FAMILIES, fleet_of("failed", "completed", "in_progress"), max_series=max_series)
 
     assert (series_of(kept), count) == (series, dropped)
+
+
+def test_a_budget_does_not_drop_the_core_series_of_what_is_never_dropped() -> None:
+    rendered_objects = {uuid: replace(each, never_dropped=True) for uuid, each in fleet_of("failed").items()}
+
+    kept, dropped = apply_budget(IMAGE_FAMILIES, rendered_objects, max_series=0)
+
+    assert (series_of(kept), dropped) == ([(9, 0, 0)], 14)
 
 
 def test_a_budget_keeps_the_order_of_objects() -> None:
@@ -319,7 +331,7 @@ def test_the_lines_within_a_budget_are_as_many_as_counted() -> None:
 sizes = st.integers(0, 40)
 rendered_objects_drawn = st.dictionaries(
     st.text(max_size=3),
-    st.builds(RenderedObject, st.just((b"",) * len(IMAGE_FAMILIES)), st.tuples(sizes, sizes, sizes), st.booleans()),
+    st.builds(RenderedObject, st.just((b"",) * len(IMAGE_FAMILIES)), st.tuples(sizes, sizes, sizes), st.integers(0, 3)),
     max_size=8,
 )
 budgets = st.integers(0, 300)
@@ -353,11 +365,11 @@ def test_nothing_is_dropped_while_finer_or_less_important_series_remain(
     lost = [(uuid, tier) for uuid, tier in places if rendered_objects[uuid].series[tier] > kept[uuid].series[tier]]
     left = [(uuid, tier) for uuid, tier in places if kept[uuid].series[tier]]
 
-    def rank(place: tuple[str, int]) -> tuple[int, bool]:
+    def rank(place: tuple[str, int]) -> tuple[int, int]:
         uuid, tier = place
-        return -tier, rendered_objects[uuid].keep_last
+        return -tier, rendered_objects[uuid].drop_order
 
-    assert max(map(rank, lost), default=(-3, False)) <= min(map(rank, left), default=(1, True))
+    assert max(map(rank, lost), default=(-3, 0)) <= min(map(rank, left), default=(1, 3))
 
 
 @BOUNDED

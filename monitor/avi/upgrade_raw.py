@@ -1,0 +1,98 @@
+"""
+The JSON of upgrade status as it is kept between polls: without what grows for ever, and completed by the summary. Pure.
+
+An object that is no JSON object is left as it is: it cannot be decoded, and the log says why.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from monitor.avi.upgrade_wire import State
+from monitor.avi.wire import UNREADABLE, Status, Wire
+
+MAX_UNIT_BYTES: Final = 256 * 1024
+"""A larger object is kept without the events of its Service Engines."""
+
+_MAX_OPERATIONS: Final = 10  # of the history, the last ones
+_EVENTS: Final = frozenset({"upgrade_events", "se_upgrade_events", "seg_status"})
+"""What an operation in the history has beside its result: all its events again."""
+
+_Members = dict[str, msgspec.Raw]
+_members: Final = msgspec.json.Decoder(_Members)
+_operations: Final = msgspec.json.Decoder(list[_Members])
+_ABSENT: Final = (b"null", b'""')
+
+
+class _Stated(Wire):
+    state: State = None
+
+
+_stated: Final = msgspec.json.Decoder(_Stated)
+
+
+class Trimmed(msgspec.Struct, frozen=True):
+    """``raw``: the object as it is kept. ``left_out``: the members that were too large to be kept."""
+
+    raw: msgspec.Raw
+    left_out: tuple[str, ...] = ()
+
+
+def trim(raw: msgspec.Raw) -> Trimmed:
+    """
+    Return an object with the last ten operations of its history, without their events, and of at most 256 KiB.
+
+    It takes about 10 ms for each 10 MB: call it in a worker thread for what may be so large.
+    """
+    if memoryview(raw).nbytes <= MAX_UNIT_BYTES and b'"history"' not in bytes(raw):
+        return Trimmed(raw)
+    try:
+        members = _members.decode(raw)
+    except UNREADABLE:
+        return Trimmed(raw)
+    history = _short_history(members.pop("history", msgspec.Raw(b"null")))
+    if history:
+        members["history"] = msgspec.Raw(msgspec.json.encode(history))
+    short = msgspec.json.encode(members)
+    if len(short) <= MAX_UNIT_BYTES or members.pop("se_upgrade_events", None) is None:
+        return Trimmed(msgspec.Raw(short))
+    return Trimmed(msgspec.Raw(msgspec.json.encode(members)), ("se_upgrade_events",))
+
+
+def _short_history(history: msgspec.Raw) -> list[_Members]:
+    try:
+        operations = _operations.decode(history)[-_MAX_OPERATIONS:]
+    except UNREADABLE:
+        return []
+    return [{name: value for name, value in each.items() if name not in _EVENTS} for each in operations]
+
+
+def complete(info: msgspec.Raw, summary: msgspec.Raw) -> msgspec.Raw:
+    """Return an info with the members that a newer summary of the same unit gives; empty ones are not given."""
+    try:
+        members, newer = _members.decode(info), _members.decode(summary)
+    except UNREADABLE:
+        return summary
+    given = {name: value for name, value in newer.items() if bytes(value) not in _ABSENT}
+    return msgspec.Raw(msgspec.json.encode(members | given))
+
+
+def summary_is_usable(summaries: Mapping[str, msgspec.Raw], infos: Mapping[str, msgspec.Raw]) -> bool:
+    """
+    Whether the list of summaries tells the same as the list of infos that was read with it, both by uuid.
+
+    It does if both have the same units, and the same state of each, which may not be absent in a summary only.
+    """
+    return summaries.keys() == infos.keys() and all(
+        _state_in(summaries[uuid]) == _state_in(raw) for uuid, raw in infos.items()
+    )
+
+
+def _state_in(raw: msgspec.Raw) -> str:
+    """Return the Controller's state of a unit; empty when it is absent or the unit cannot be decoded."""
+    try:
+        state = _stated.decode(raw).state
+    except UNREADABLE:
+        return ""
+    return (state.state or "" if isinstance(state, Status) else state) or ""
