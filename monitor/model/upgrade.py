@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from monitor.model.tracked import Tracked, TrackedObject
+from monitor.model.tracked import Tracked, TrackedObject, UploadProgress
 
 UnitKind = Literal["controller", "se_group", "se", "unknown"]
 
@@ -210,6 +210,27 @@ class Upgrade(Tracked, frozen=True, gc=False, kw_only=True):
         """
         reports_more = self.state == "checking" or (self.engines is not None and self.engines.listed)
         return self.active and self.state != "queued" and (reports_more or super().can_stall)
+
+
+class EngineTimes(Struct, frozen=True, gc=False):
+    """
+    How long the Service Engines of a group take, by the daemon's clock: the Controller does not say.
+
+    ``since``: since when each that is upgraded now has been seen so, Unix seconds, by its uuid. ``measured``: those of
+    them whose beginning was seen. ``took_s``: the seconds of those that were seen from begin to end. ``at_once``: the
+    most that were upgraded at the same time.
+    """
+
+    since: Mapping[str, float] = {}
+    measured: frozenset[str] = frozenset()
+    took_s: tuple[float, ...] = ()
+    at_once: int = 0
+
+
+class UpgradeProgress(UploadProgress, frozen=True, gc=False):
+    """The progress of a group of Service Engines."""
+
+    engines: EngineTimes = EngineTimes()
 
 
 TrackedUpgrade: TypeAlias = TrackedObject[Upgrade]

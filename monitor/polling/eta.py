@@ -129,7 +129,7 @@ def update_eta(
         return replace(fresh, eta=fresh.eta and _with_reason(fresh.eta, "its work began anew"))
     eta = _estimate(before, done, typical, at=at)
     standstill_s = at - known.mark.changed_at
-    return replace(before, eta=eta and _update_estimate(before.eta, eta, standstill_s=standstill_s))
+    return replace(before, eta=eta and update_estimate(before.eta, eta, standstill_s=standstill_s))
 
 
 def _progress_of(known: TrackedObject[Tracked] | None, *, at: float) -> UploadProgress | None:
@@ -160,7 +160,7 @@ def _estimate(progress: UploadProgress, done: float, typical: TypicalDurations, 
     return Eta(at + rest_s, at + rest_s * (1 - uncertainty), at + rest_s * (1 + uncertainty))
 
 
-def _update_estimate(before: Eta | None, eta: Eta, *, standstill_s: float) -> Eta:
+def update_estimate(before: Eta | None, eta: Eta, *, standstill_s: float) -> Eta:
     """Keep the end that was estimated before while it is in the new range; else return the new one with a reason."""
     if before is None:
         return eta
