@@ -7,7 +7,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 import msgspec
 from prometheus_client.utils import floatToGoString
 
-from monitor.model.tracked import Tracked
+from monitor.model.tracked import Tracked, UploadProgress
 
 S = TypeVar("S")  # what a family exports: a `Subject`, or a struct of `monitor.model.health`
 T = TypeVar("T", bound=Tracked)
@@ -21,12 +21,14 @@ class Subject(NamedTuple, Generic[T]):
     What the families of an object export: the object, and what the daemon adds to it.
 
     ``changed_at``: of its `ProgressMark`, Unix seconds. ``exported``: the keys of the annotations that become labels.
+    ``progress``: as in `TrackedObject`.
     """
 
     object: T
     changed_at: float
     annotations: Mapping[str, str] = {}
     exported: frozenset[str] = frozenset()
+    progress: UploadProgress | None = None
 
 
 def format_number(value: float) -> str:

@@ -1,23 +1,12 @@
 """The metric families of an image, one entry each: name, help text, and how to read the samples. Pure."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final, get_args
 
-from monitor.metrics.family import (
-    CORE,
-    DETAIL,
-    NODE,
-    Family,
-    Row,
-    Subject,
-    escape,
-    format_number,
-    line_format,
-    row_if_known,
-)
+from monitor.metrics.family import CORE, DETAIL, NODE, Family, Row, Subject, escape, row_if_known
+from monitor.metrics.objects import event_values, node_events, object_gauge
 from monitor.model.image import Image, ImageState
-from monitor.model.tracked import EventState, is_acknowledged
+from monitor.model.tracked import is_acknowledged
 
 _IDENTITY: Final = ("controller", "image_uuid")
 
@@ -31,31 +20,13 @@ def _family(
     *,
     of_annotations: bool = False,
 ) -> Family[Subject[Image]]:
-    return Family(
-        name=name,
-        kind="gauge",
-        help=text,
-        identity=_IDENTITY,
-        labels=labels,
-        tier=tier,
-        of_annotations=of_annotations,
-        rows=rows,
-        line=line_format(name, (*_IDENTITY, *labels)),
+    return object_gauge(
+        name, text, identity=_IDENTITY, rows=rows, labels=labels, tier=tier, of_annotations=of_annotations
     )
 
 
 def _gauge(name: str, text: str, read: Callable[[Image], float | None]) -> Family[Subject[Image]]:
     return _family(name, text, lambda subject: row_if_known(read(subject.object)))
-
-
-def _event_gauge(name: str, text: str, attribute: str) -> Family[Subject[Image]]:
-    def rows(subject: Subject[Image]) -> Iterator[Row]:
-        for event in subject.object.events:
-            value: float | None = getattr(event, attribute)
-            if value is not None:
-                yield escape(event.node), escape(event.task), format_number(value)
-
-    return _family(name, text, rows, ("node", "task"), DETAIL)
 
 
 def _info(subject: Subject[Image]) -> Iterable[Row]:
@@ -66,14 +37,6 @@ def _info(subject: Subject[Image]) -> Iterable[Row]:
 
 def _states(subject: Subject[Image]) -> Iterable[Row]:
     return [(state, "1.0" if state == subject.object.state else "0.0") for state in get_args(ImageState)]
-
-
-def _node_events(subject: Subject[Image]) -> Iterable[Row]:
-    counts = Counter((event.node, event.state) for event in subject.object.events)
-    nodes = dict.fromkeys(event.node for event in subject.object.events)
-    return [
-        (escape(node), state, format_number(counts[node, state])) for node in nodes for state in get_args(EventState)
-    ]
 
 
 def _event_states(subject: Subject[Image]) -> Iterable[Row]:
@@ -148,7 +111,7 @@ IMAGE_FAMILIES: Final = (
     _family(
         "avi_image_node_events",
         "How many events of the node are in the state.",
-        _node_events,
+        node_events,
         ("node", "state"),
         NODE,
     ),
@@ -159,13 +122,25 @@ IMAGE_FAMILIES: Final = (
         ("node", "task", "state", "status"),
         DETAIL,
     ),
-    _event_gauge(
-        "avi_image_node_event_start_timestamp_seconds", "When the task began on the node, Unix seconds.", "started_at"
+    _family(
+        "avi_image_node_event_start_timestamp_seconds",
+        "When the task began on the node, Unix seconds.",
+        event_values("started_at"),
+        ("node", "task"),
+        DETAIL,
     ),
-    _event_gauge(
-        "avi_image_node_event_end_timestamp_seconds", "When the task ended on the node, Unix seconds.", "ended_at"
+    _family(
+        "avi_image_node_event_end_timestamp_seconds",
+        "When the task ended on the node, Unix seconds.",
+        event_values("ended_at"),
+        ("node", "task"),
+        DETAIL,
     ),
-    _event_gauge(
-        "avi_image_node_event_duration_seconds", "How long the task took on the node, as reported.", "duration_s"
+    _family(
+        "avi_image_node_event_duration_seconds",
+        "How long the task took on the node, as reported.",
+        event_values("duration_s"),
+        ("node", "task"),
+        DETAIL,
     ),
 )

@@ -1,0 +1,57 @@
+"""What the families of objects of all resources share: how they are made, and the samples of events. Pure."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, TypeVar, get_args
+
+from monitor.metrics.family import CORE, Family, Row, Subject, escape, format_number, line_format
+from monitor.model.tracked import EventState, Tracked
+
+T = TypeVar("T", bound=Tracked)
+
+
+def object_gauge(
+    name: str,
+    text: str,
+    *,
+    identity: tuple[str, ...],
+    rows: Callable[[Subject[T]], Iterable[Row]],
+    labels: tuple[str, ...] = (),
+    tier: int = CORE,
+    of_annotations: bool = False,
+) -> Family[Subject[T]]:
+    """Return a gauge. ``identity``: the labels that identify the object, the controller's first."""
+    return Family(
+        name=name,
+        kind="gauge",
+        help=text,
+        identity=identity,
+        labels=labels,
+        tier=tier,
+        of_annotations=of_annotations,
+        rows=rows,
+        line=line_format(name, (*identity, *labels)),
+    )
+
+
+def node_events(subject: Subject[T]) -> Iterable[Row]:
+    """Return node, state, and how many events of the node are in that state."""
+    counts = Counter((event.node, event.state) for event in subject.object.events)
+    nodes = dict.fromkeys(event.node for event in subject.object.events)
+    return [
+        (escape(node), state, format_number(counts[node, state])) for node in nodes for state in get_args(EventState)
+    ]
+
+
+def event_values(
+    attribute: Literal["started_at", "ended_at", "duration_s"],
+) -> Callable[[Subject[T]], Iterable[Row]]:
+    """Return what yields node, task, and this attribute of each event that has it."""
+
+    def rows(subject: Subject[T]) -> Iterator[Row]:
+        for event in subject.object.events:
+            value: float | None = getattr(event, attribute)
+            if value is not None:
+                yield escape(event.node), escape(event.task), format_number(value)
+
+    return rows
