@@ -106,6 +106,11 @@ def phase_of(units: Units, *, failing: bool = False) -> UpgradePhase:
     return "checking" if any(unit.active for unit in every) else "none"
 
 
+def stalled_after_s(unit: Upgrade) -> float:
+    """Return for how long a unit may not move: a large Service Engine alone is given 20 min to come back."""
+    return 15 * 60.0 if unit.kind == "controller" else 25 * 60.0
+
+
 # Whether the upgrade is done
 
 

@@ -34,6 +34,7 @@ from monitor.polling.upgrade import (
     overview_of,
     phase_of,
     sort_units,
+    stalled_after_s,
     took_part,
     versions,
 )
@@ -188,6 +189,10 @@ def test_configuration_is_blocked_until_the_groups_of_a_system_upgrade_end(
     found: tuple[Upgrade, ...], *, blocked: bool
 ) -> None:
     assert blocks_configuration(of(*found)) is blocked
+
+
+def test_a_group_may_stand_still_for_longer_than_a_cluster() -> None:
+    assert [stalled_after_s(unit) for unit in (cluster(), group(), engine())] == [900.0, 1500.0, 1500.0]
 
 
 # --- whether the upgrade is done
