@@ -27,27 +27,55 @@ def _family(
     *labels: str,
     rows: Callable[[H], Iterable[Row]],
     depends_on: Callable[[H], object],
+    each_poll: bool = False,
 ) -> Family[H]:
-    line = line_format(name, (*identity, *labels))
     return Family(
-        name=name, kind=kind, help=text, identity=identity, labels=labels, rows=rows, depends_on=depends_on, line=line
+        name=name,
+        kind=kind,
+        help=text,
+        identity=identity,
+        labels=labels,
+        rows=rows,
+        depends_on=depends_on,
+        each_poll=each_poll,
+        line=line_format(name, (*identity, *labels)),
     )
 
 
-def _session_gauge(name: str, text: str, read: Callable[[SessionHealth], float | None]) -> Family[SessionHealth]:
-    return _family(name, "gauge", text, _SESSION, rows=lambda health: row_if_known(read(health)), depends_on=read)
+def _session_gauge(
+    name: str, text: str, read: Callable[[SessionHealth], float | None], *, each_poll: bool = False
+) -> Family[SessionHealth]:
+    def rows(health: SessionHealth) -> Iterable[Row]:
+        return row_if_known(read(health))
+
+    return _family(name, "gauge", text, _SESSION, rows=rows, depends_on=read, each_poll=each_poll)
 
 
-def _session_counter(name: str, text: str, read: Callable[[SessionHealth], int]) -> Family[SessionHealth]:
-    return _family(name, "counter", text, _SESSION, rows=lambda health: row_if_known(read(health)), depends_on=read)
+def _session_counter(
+    name: str, text: str, read: Callable[[SessionHealth], int], *, each_poll: bool = False
+) -> Family[SessionHealth]:
+    def rows(health: SessionHealth) -> Iterable[Row]:
+        return row_if_known(read(health))
+
+    return _family(name, "counter", text, _SESSION, rows=rows, depends_on=read, each_poll=each_poll)
 
 
-def _read_gauge(name: str, text: str, read: Callable[[ReadHealth], float | None]) -> Family[ReadHealth]:
-    return _family(name, "gauge", text, _READ, rows=lambda health: row_if_known(read(health)), depends_on=read)
+def _read_gauge(
+    name: str, text: str, read: Callable[[ReadHealth], float | None], *, each_poll: bool = False
+) -> Family[ReadHealth]:
+    def rows(health: ReadHealth) -> Iterable[Row]:
+        return row_if_known(read(health))
+
+    return _family(name, "gauge", text, _READ, rows=rows, depends_on=read, each_poll=each_poll)
 
 
-def _read_counter(name: str, text: str, read: Callable[[ReadHealth], int]) -> Family[ReadHealth]:
-    return _family(name, "counter", text, _READ, rows=lambda health: row_if_known(read(health)), depends_on=read)
+def _read_counter(
+    name: str, text: str, read: Callable[[ReadHealth], int], *, each_poll: bool = False
+) -> Family[ReadHealth]:
+    def rows(health: ReadHealth) -> Iterable[Row]:
+        return row_if_known(read(health))
+
+    return _family(name, "counter", text, _READ, rows=rows, depends_on=read, each_poll=each_poll)
 
 
 def _versions(health: SessionHealth) -> Iterable[Row]:
@@ -74,13 +102,23 @@ def _histogram(name: str, text: str) -> Family[SessionHealth]:
         return ((*polls, polls[-1], format_number(health.durations_sum_s)),)
 
     return Family(
-        name=name, kind="histogram", help=text, identity=("controller",), labels=("le",), rows=rows, line=line
+        name=name,
+        kind="histogram",
+        help=text,
+        identity=("controller",),
+        labels=("le",),
+        rows=rows,
+        each_poll=True,
+        line=line,
     )
 
 
 SESSION_FAMILIES: Final = (
     _session_gauge(
-        "avi_controller_up", "Whether the last poll of the controller was good.", lambda h: h.up if h.polls else None
+        "avi_controller_up",
+        "Whether the last poll of the controller was good.",
+        lambda h: h.up if h.polls else None,
+        each_poll=True,  # the first one
     ),
     _session_gauge(
         "avi_controller_auth_suspended",
@@ -106,13 +144,16 @@ SESSION_FAMILIES: Final = (
         "avi_controller_last_poll_attempt_timestamp_seconds",
         "When the last poll began, Unix seconds.",
         lambda h: h.attempted_at,
+        each_poll=True,
     ),
     _session_gauge(
         "avi_controller_poll_interval_seconds",
         "Seconds to the next poll: from the start of a good poll, or from the end of a failed one.",
         lambda h: h.interval_s or None,
     ),
-    _session_counter("avi_controller_polls_total", "Polls begun and ended, good or bad.", lambda h: h.polls),
+    _session_counter(
+        "avi_controller_polls_total", "Polls begun and ended, good or bad.", lambda h: h.polls, each_poll=True
+    ),
     _histogram("avi_controller_poll_duration_seconds", "How long whole polls took."),
     _session_counter("avi_controller_logins_total", "Log-ins tried.", lambda h: h.logins),
     _session_gauge(
@@ -137,6 +178,7 @@ READ_FAMILIES: Final = (
         "avi_controller_last_poll_success_timestamp_seconds",
         "When the last good read ended, Unix seconds.",
         lambda h: h.succeeded_at,
+        each_poll=True,
     ),
     _family(
         "avi_controller_poll_failures_total",

@@ -32,7 +32,13 @@ class Subject(NamedTuple, Generic[T]):
 
 
 def format_number(value: float) -> str:
-    """Format a value as Go and most exporters do: 1700000000 is 1.7e+09. ``repr`` is faster where it gives the same."""
+    """Format a value as Go and most exporters do: 1700000000 is 1.7e+09."""
+    return _format(value) if value else repr(float(value))  # to the cache, 0.0 and -0.0 are one value
+
+
+@lru_cache(maxsize=8192)  # a new version of an object repeats most numbers; buckets of a histogram hold the same ones
+def _format(value: float) -> str:
+    """``repr`` is faster where it gives the same."""
     return repr(float(value)) if -1e6 < value < 1e6 else floatToGoString(value)  # type: ignore[no-untyped-call]
 
 
@@ -50,6 +56,7 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     ``rows``: returns the rows of a subject. ``line``: the format string of one row; takes the values of the identity,
     then the row.
     ``depends_on``: returns the part of the subject that ``rows`` uses; while it is equal, the rows are equal.
+    ``each_poll``: whether that is what every good poll changes, `EACH_POLL` of the subject.
     """
 
     name: str
@@ -61,6 +68,7 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     of_annotations: bool = False
     rows: Callable[[S], Iterable[Row]]
     depends_on: Callable[[S], object] = lambda subject: subject
+    each_poll: bool = False
     line: str = ""
 
     def render(self, identity: Row, subject: S) -> bytes:

@@ -12,10 +12,11 @@ from msgspec.structs import replace
 
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape
 from monitor.metrics.scrape_order import AnyFamily
+from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.tracked import RenderedObject, Tracked
 
 T = TypeVar("T", bound=Tracked)
-H = TypeVar("H")
+H = TypeVar("H", SessionHealth, ReadHealth)
 
 
 def header(family: AnyFamily, *, openmetrics: bool) -> bytes:
@@ -119,9 +120,22 @@ def render_health(families: Sequence[Family[H]], identity: Sequence[str], health
 def render_changes(
     families: Sequence[Family[H]], identity: Sequence[str], before: tuple[H, Sequence[bytes]], health: H
 ) -> tuple[bytes, ...]:
-    """As `render_health`. ``before``: a health and its texts, which stay where a family shows the same of both."""
-    escaped = tuple(map(escape, identity))
+    """
+    As `render_health`. ``before``: a health and its texts, which stay where a family shows the same of both.
+
+    Where a poll changed what every poll changes, and nothing else, the other families are not even compared.
+    """
     old, texts = before
+    if health == old:
+        return tuple(texts)
+    escaped = tuple(map(escape, identity))
+    if replace(old, **{field: getattr(health, field) for field in health.EACH_POLL}) == health:
+        return tuple(
+            [
+                family.render(escaped, health) if family.each_poll else text
+                for family, text in zip(families, texts, strict=True)
+            ]
+        )
     return tuple(
         [
             text if family.depends_on(health) == family.depends_on(old) else family.render(escaped, health)

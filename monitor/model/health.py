@@ -1,6 +1,7 @@
 """The health of polling one controller: of its session, and of the reads of each resource."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import msgspec
 
@@ -18,6 +19,9 @@ class SessionHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ``attempted_at``: when the last poll began. ``certificate_expires_at``: of the certificate that the Controller
     presented last. Both in Unix seconds.
     """
+
+    EACH_POLL: ClassVar[tuple[str, ...]] = ("attempted_at", "polls", "durations", "durations_sum_s")
+    """The fields that every good poll changes."""
 
     up: bool = False
     auth_suspended: bool = False
@@ -48,6 +52,9 @@ class ReadHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     seconds. ``bad_objects``: how many objects could not be decoded, added up over all reads.
     ``unknown_values``: how many unknown values were read, by field.
     """
+
+    EACH_POLL: ClassVar[tuple[str, ...]] = ("succeeded_at",)
+    """The fields that every good read changes."""
 
     stale: bool = False
     succeeded_at: float | None = None

@@ -53,9 +53,9 @@ def poll_failed(before: SessionHealth, error: PollError) -> SessionHealth:
     )
 
 
-def read_succeeded(before: ReadHealth, *, at: float) -> ReadHealth:
-    """Record that a complete list came at ``at``, Unix seconds."""
-    return replace(before, stale=False, succeeded_at=at)
+def read_succeeded(before: ReadHealth, *, at: float, series_dropped: int = 0) -> ReadHealth:
+    """Record that a complete list came at ``at``, Unix seconds. ``series_dropped``: of its objects, by the budgets."""
+    return replace(before, stale=False, succeeded_at=at, series_dropped=before.series_dropped + series_dropped)
 
 
 def read_failed(before: ReadHealth, reason: Reason) -> ReadHealth:

@@ -9,6 +9,7 @@ poll, and objects that moved or were edited.
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
+from logging import DEBUG
 from typing import Final, Literal, TypeAlias, assert_never, get_args
 
 from structlog.typing import FilteringBoundLogger
@@ -36,10 +37,9 @@ def poll(
     last_success_at: float | None,
 ) -> None:
     """Log the end of a poll. A change of health is a warning; a new reason of a failure that lasts is at info."""
-    outcome = after.reason or "good"
-    log.debug(
-        "poll", outcome=outcome, took_s=round(took_s, 4), late_s=round(late_s, 4), next_in_s=round(after.interval_s, 1)
-    )
+    if log.is_enabled_for(DEBUG):
+        numbers = {"took_s": round(took_s, 4), "late_s": round(late_s, 4), "next_in_s": round(after.interval_s, 1)}
+        log.debug("poll", outcome=after.reason or "good", **numbers)
     if after.up and not before.up:
         log.warning("controller_up", version=after.version, api_version=after.api_version)
     elif after.reason and after.reason != before.reason:
@@ -56,7 +56,9 @@ def objects(log: FilteringBoundLogger, resource: str, changes: tuple[Change, ...
     Of more than `MAX_LINES`, the most important ones are logged, and one event says how many others of each kind there
     are: a Controller may rename all its objects at every poll.
     """
-    if first and changes:
+    if not changes:
+        return
+    if first:
         active = sum(isinstance(change, Appeared) and change.after.active for change in changes)
         log.info("objects_listed", resource=resource, objects=len(changes), active=active)
         return

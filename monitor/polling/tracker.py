@@ -138,8 +138,7 @@ class Tracker(Generic[T]):
 
     def succeed(self, *, at: float) -> None:
         """Record a good read in the health. ``at``: when it ended, Unix seconds."""
-        health = healths.read_succeeded(self.collection.health, at=at)
-        self._set_health(replace(health, series_dropped=health.series_dropped + self._series_dropped))
+        self._set_health(healths.read_succeeded(self.collection.health, at=at, series_dropped=self._series_dropped))
 
     def fail(self, reason: Reason) -> None:
         """Record a failed read in the health."""

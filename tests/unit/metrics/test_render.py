@@ -257,6 +257,17 @@ def test_a_family_that_is_not_rendered_again_has_the_same_text(before: SessionHe
     assert render_changes(SESSION_FAMILIES, ("c1",), (before, of_session(before)), after) == of_session(after)
 
 
+@FEW
+@given(sessions, sessions)
+def test_what_every_poll_changes_is_rendered_alone(before: SessionHealth, other: SessionHealth) -> None:
+    after = replace(before, **{field: getattr(other, field) for field in SessionHealth.EACH_POLL})
+    texts = of_session(before)
+    kept = render_changes(SESSION_FAMILIES, ("c1",), (before, texts), after)
+    assert kept == of_session(after)
+    pairs = zip(SESSION_FAMILIES, texts, kept, strict=True)
+    assert all(new is old for family, old, new in pairs if not family.each_poll)
+
+
 def test_an_equal_health_is_not_rendered_again() -> None:
     before, after = SessionHealth(up=True, polls=2), SessionHealth(up=True, polls=2)
 
