@@ -23,6 +23,7 @@ from monitor.daemon.reload import Reloader, ReloadTiming
 from monitor.daemon.systemd import Notifier, ServiceManager
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import MonitorError, NewerDatabase, StoreError
+from monitor.patching.client import PATCH_TIMEOUT_FACTOR
 from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.resources import RESOURCES, AnyResource
@@ -35,7 +36,6 @@ from monitor.web.scrape_bodies import ScrapeBodies
 from monitor.web.server import Listener
 from monitor.web.stream.event_stream import EventStream
 
-MAX_REQUESTS_PER_PATCH = 5  # a log-in, a read, the change, and the log-in and the change again when the session ended
 _SHUTDOWN_TIMEOUT_S = 2.0  # for the last progress marks: a database that does not answer must not delay the shutdown
 
 log = structlog.get_logger()
@@ -155,9 +155,7 @@ async def running(
         stack.push_async_callback(controllers.close)
         await controllers.apply_config(config)
         listener = await _listen(config, context, stack, passed)
-        stack.push_async_callback(
-            lambda: context.patcher.drain(timeout_s=MAX_REQUESTS_PER_PATCH * controllers.timeout_s)
-        )
+        stack.push_async_callback(lambda: context.patcher.drain(timeout_s=PATCH_TIMEOUT_FACTOR * controllers.timeout_s))
         async with asyncio.TaskGroup() as tasks:
             coroutines = {
                 "heartbeat": heartbeat.run(),

@@ -13,12 +13,12 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from monitor.avi.client import POLL_TIMEOUT_FACTOR, Client
+from monitor.avi.client import Client
 from monitor.avi.connection import open_session
 from monitor.config.types import Config, Controller, Difference
 from monitor.model.health import SessionHealth
 from monitor.model.masking import KnownSecrets
-from monitor.patching.client import InFlightClient
+from monitor.patching.client import PATCH_TIMEOUT_FACTOR, InFlightClient
 from monitor.patching.request import WriteTarget
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
@@ -201,7 +201,7 @@ class Controllers:
     async def _close_when_idle(self, managed: ManagedController) -> None:
         """Close it after its PATCH in flight, at the latest when that must have timed out."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(POLL_TIMEOUT_FACTOR * managed.timeout_s):
+            async with asyncio.timeout(PATCH_TIMEOUT_FACTOR * managed.timeout_s):
                 await managed.writer.wait_idle()
         await self._close([managed])
 

@@ -8,9 +8,18 @@ Owns the count; sends what `Client` sends, in the same way.
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from monitor.avi.client import Client
 from monitor.model.errors import Refusal
+
+PATCH_TIMEOUT_FACTOR: Final = 5
+"""
+How long a reload and the shutdown wait for a PATCH in flight, as a multiple of the timeout of one request.
+
+It makes at most so many requests until the image is changed: a log-in, a read, the change, and the log-in and the
+change again when the session ended.
+"""
 
 
 class InFlightClient(Client):

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from monitor.cli import main
 from monitor.config.settings import Poll
-from monitor.daemon.app import MAX_REQUESTS_PER_PATCH
+from monitor.patching.client import PATCH_TIMEOUT_FACTOR
 from monitor.simulator import SCENARIOS
 from tests.support.programs import output_of
 
@@ -72,7 +72,7 @@ def test_a_patch_under_way_has_the_time_that_the_daemon_gives_it_before_an_engin
         re.fullmatch(r"(\d+)s", SERVICES["monitor"]["stop_grace_period"])
     ]
     assert len(given) == 2
-    assert all(each and int(each[1]) >= MAX_REQUESTS_PER_PATCH * Poll().timeout_s + 10 for each in given)
+    assert all(each and int(each[1]) >= PATCH_TIMEOUT_FACTOR * Poll().timeout_s + 10 for each in given)
 
 
 def test_everything_that_is_copied_from_the_checkout_is_there_and_not_ignored() -> None:

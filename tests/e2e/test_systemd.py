@@ -9,7 +9,7 @@ import yaml
 from monitor.config.load import load
 from monitor.config.settings import Poll
 from monitor.config.types import SecretFile
-from monitor.daemon.app import MAX_REQUESTS_PER_PATCH
+from monitor.patching.client import PATCH_TIMEOUT_FACTOR
 from tests.support.programs import output_of, program
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ async def test_the_service_is_confined_as_far_as_promised() -> None:
 
 def test_a_patch_under_way_has_the_time_that_the_daemon_gives_it_before_systemd_ends_both() -> None:
     (given,) = re.findall(r"^TimeoutStopSec=(\d+)s$", SERVICE.read_text(), re.MULTILINE)
-    assert int(given) >= MAX_REQUESTS_PER_PATCH * Poll().timeout_s + 10
+    assert int(given) >= PATCH_TIMEOUT_FACTOR * Poll().timeout_s + 10
 
 
 def test_a_service_that_the_watchdog_ends_leaves_no_core() -> None:
