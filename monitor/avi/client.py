@@ -137,17 +137,17 @@ class Client:
         """
         return await self._get(self._image_url(uuid), "image")
 
-    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
+    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> Reply:
         """
         Change an image. The request is sent once; a second time only after a reply that the session is not valid.
 
-        ``body``: JSON, as the Controller expects it. ``api_version``: of the body. Returns: the body of the reply.
+        ``body``: JSON, as the Controller expects it. ``api_version``: of the body. Returns: the reply, with any 2xx.
         Raises: PollError; Unanswered when it is unknown whether the change was made.
         """
         self._exchange.connector.drop_idle()  # a PATCH is sent once: not on a connection that may be dead
         reply = await self._request("PATCH", self._image_url(uuid), "patch", body=body, api_version=api_version)
         if 200 <= reply.status < 300:
-            return reply.body
+            return reply
         raise self._error_of(reply, "patch") or BadAnswer("decode", f"{reply.status}", phase="patch")
 
     async def log_in(self) -> None:

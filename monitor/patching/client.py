@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from monitor.avi.client import Client
+from monitor.avi.errors import Reply
 from monitor.model.errors import Refusal
 
 PATCH_TIMEOUT_FACTOR: Final = 5
@@ -50,7 +51,7 @@ class InFlightClient(Client):
         with self._counting():
             return await super().get_image(uuid)
 
-    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
+    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> Reply:
         """As :meth:`Client.patch_image`. Raises: also Refusal after `refuse_new`."""
         with self._counting():
             return await super().patch_image(uuid, body, api_version=api_version)

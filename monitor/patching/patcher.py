@@ -134,9 +134,9 @@ class Patcher:
             preview = await self._check(request, writer)
             body = encode_adjustment(adjustment, content(preview.raw))
             reply = await writer.patch_image(request.uuid, body, api_version=request.api_version)
-        raw = await _read_back(writer, request.uuid, reply)
+        raw = await _read_back(writer, request.uuid, reply.body)
         try:
-            outcome = Outcome(outcome="done", changes=preview.recorded_changes, answer=200)
+            outcome = Outcome(outcome="done", changes=preview.recorded_changes, answer=reply.status)
             await self._finish(request, number, outcome, request.patch.annotations)
         except StoreError as error:
             detail = (

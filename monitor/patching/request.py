@@ -6,6 +6,7 @@ from typing import Protocol, Unpack
 from msgspec import Struct
 
 from monitor.avi.client import Link
+from monitor.avi.errors import Reply
 from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Intent, Outcome, Search, shorten
 from monitor.patching.body import Patch
@@ -20,7 +21,7 @@ class ImageWriter(Protocol):
     async def get_image(self, uuid: str) -> bytes:
         """Read one image as it is now. Raises: PollError."""
 
-    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
+    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> Reply:
         """Change an image, once. Raises: PollError; Unanswered when it may have been changed or not."""
 
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from monitor.avi.client import Link
+from monitor.avi.errors import Reply
 from monitor.avi.image import decode_image
 from monitor.avi.paging import assemble, decode_page
 from monitor.model.errors import (
@@ -39,26 +40,26 @@ NOTE = Patch(AnnotationChange({"a": "b"}))
 
 
 class FakeController:
-    """A Controller with one image; ``get`` and ``patch``: errors that these requests raise."""
+    """A Controller with one image; ``get`` and ``patch``: errors that these requests raise. ``status``: of a PATCH."""
 
-    def __init__(self, get: Exception | None = None, patch: Exception | None = None) -> None:
+    def __init__(self, get: Exception | None = None, patch: Exception | None = None, *, status: int = 200) -> None:
         self.link = Link(version="30.2.1", api_version="30.2.1")
         self.image: dict[str, Any] = dict(IMAGE)
         self.sent: list[bytes] = []
-        self._get, self._patch = get, patch
+        self._get, self._patch, self._status = get, patch, status
 
     async def get_image(self, _uuid: str) -> bytes:
         if self._get:
             raise self._get
         return msgspec.json.encode(self.image)
 
-    async def patch_image(self, _uuid: str, body: bytes, *, api_version: str) -> bytes:
+    async def patch_image(self, _uuid: str, body: bytes, *, api_version: str) -> Reply:
         assert api_version == "30.2.1"
         self.sent.append(body)
         if self._patch:
             raise self._patch
         self.image |= msgspec.json.decode(body)["replace"]
-        return msgspec.json.encode(self.image)
+        return Reply(self._status, {}, msgspec.json.encode(self.image))
 
 
 class FakeAuditLog:
@@ -182,6 +183,13 @@ async def test_an_adjustment_is_recorded_sent_finished_and_shown() -> None:
     assert bench.audit_log.intents[0].asked == {"operation": "replace", "fields": {"name": "new"}, "force": False}
 
 
+@pytest.mark.parametrize("status", [200, 202])
+async def test_the_audit_records_the_status_that_the_controller_sent(status: int) -> None:
+    bench = Bench(FakeController(status=status))
+    await bench.apply(RENAME)
+    assert [outcome.answer for outcome in bench.audit_log.outcomes] == [status]
+
+
 async def test_a_dry_run_on_an_unreachable_controller_is_refused_and_not_recorded() -> None:
     bench = Bench(FakeController(get=Unreachable("connect", "refused", phase="image")))
     assert (await bench.refused(RENAME, dry_run=True)).kind == "controller-failed"
@@ -264,7 +272,7 @@ class SlowController(FakeController):
         super().__init__()
         self.received, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
+    async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> Reply:
         self.received.set()
         await self.go_on.wait()
         return await super().patch_image(uuid, body, api_version=api_version)
@@ -357,9 +365,9 @@ async def test_a_reply_that_is_not_an_image_is_never_shown(reply: bytes) -> None
                 raise Unreachable("connect", "gone", phase="image")
             return await super().get_image(uuid)
 
-        async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> bytes:
-            await super().patch_image(uuid, body, api_version=api_version)
-            return reply
+        async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> Reply:
+            accepted = await super().patch_image(uuid, body, api_version=api_version)
+            return msgspec.structs.replace(accepted, body=reply)
 
     bench = Bench(Odd())
     patched = await bench.apply(RENAME)
