@@ -139,7 +139,7 @@ def problem_response(problem: Problem, request_id: str) -> web.Response:
 
 
 def from_http_exception(error: web.HTTPException, path: str) -> Problem:
-    """The problem for an error that aiohttp itself raised."""
+    """The problem for an error that aiohttp itself raised. Its text is left out: it may repeat what the client sent."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         detail = f"{error.method} is not allowed on {path}; allowed: {allowed}"
@@ -148,4 +148,4 @@ def from_http_exception(error: web.HTTPException, path: str) -> Problem:
         return Problem("no-such-route", f"there is no route {path}; GET /api/openapi.json lists the routes")
     if error.status == 413:
         return Problem("too-large", "the body has more than 64 KiB")
-    return Problem("bad-query", error.text or error.reason, status=error.status)
+    return Problem("bad-request", f"the request cannot be handled: {error.reason}")
