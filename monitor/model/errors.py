@@ -7,6 +7,7 @@ The errors of the project, divided by what the caller does with them::
     │   ├── NewerDatabase    a newer version has migrated it      → exit 1 at the start
     │   ├── DatabaseTaken    another daemon writes to it          → retry until that has ended
     │   ├── FilesLost        a file of it was removed or replaced → save what is open, and open it again
+    │   ├── AlteredRecord    a record of the audit cannot be read → tell the client to run `audit verify`
     │   └── CommitUnknown    it failed in a commit                → tell the client that it may have been done
     ├── BadObject            one object cannot be decoded         → count it, log it once, go on with the others
     ├── Refusal              a PATCH is not answered with 200     → respond with a problem, which says what was changed
@@ -38,8 +39,8 @@ ProblemKind = Literal[
     "ambiguous-image", "image-active", "client-closed-request", "precondition-failed", "too-large",
     "unsupported-media-type", "bad-patch", "unknown-field", "read-only-field", "two-operations", "bad-config",
     "too-many-annotations", "controller-refused", "misdirected-request", "too-many-failures", "too-many-changes",
-    "too-many-requests", "internal-error", "not-recorded", "controller-failed", "database-down", "image-busy",
-    "shutting-down", "too-many-readers", "controller-upgrading", "controller-busy", "outcome-unknown",
+    "too-many-requests", "internal-error", "not-recorded", "altered-record", "controller-failed", "database-down",
+    "image-busy", "shutting-down", "too-many-readers", "controller-upgrading", "controller-busy", "outcome-unknown",
 ]  # fmt: skip
 """Why the daemon's API rejects a request: the last part of the ``type`` of a problem (RFC 9457). Public."""
 
@@ -85,6 +86,10 @@ class FilesLost(StoreError):
     """A file of the database was removed or replaced while it was open. Nothing may be written until it is reopened."""
 
     public: ClassVar[str] = "a file of the database was removed or replaced"
+
+
+class AlteredRecord(StoreError):
+    """A record of the audit was altered, and cannot be read. The database itself works."""
 
 
 class CommitUnknown(StoreError):

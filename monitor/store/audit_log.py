@@ -136,7 +136,7 @@ class AuditLog:
         """
         Return intents with their outcomes, the newest first; at most 50 unless ``most`` says otherwise.
 
-        Raises: StoreError.
+        Raises: StoreError; AlteredRecord.
         """
         async with self._database.transaction(writes=False) as connection:
             return await audit_queries.search(connection, criteria)
@@ -147,7 +147,7 @@ class AuditLog:
 
         Returns: what ``use`` returns.
 
-        Raises: StoreError.
+        Raises: StoreError; AlteredRecord.
         """
         async with self._database.transaction(writes=False, limited=False) as connection:
             return await connection.run_sync(lambda held: use(*audit_queries.read_chain(held)))

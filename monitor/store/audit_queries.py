@@ -8,12 +8,13 @@ is shown by ``audit verify``, and must not stop the audit.
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, delete, false, func, insert, inspect, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.model.errors import StoreError
+from monitor.model.errors import AlteredRecord, StoreError
 from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Intent, Outcome, Record, Search, encode, seal
 from monitor.store.tables import annotations, audit, audit_head, is_storable
@@ -22,6 +23,8 @@ _BATCH = 200  # keys a statement; the oldest builds of SQLite take 999 variables
 _YIELD_AFTER = 20  # entries decoded before the event loop has a turn; one can have 60 KB, which take 0.2 ms
 _CHUNK = 500  # records read at once: half a MiB, and a few ms of hashing
 _FIRST, _LAST = -(2**63), 2**63 - 1  # a tampered record may have any number
+
+T = TypeVar("T", Intent, Outcome)
 
 Head = tuple[int, bytes]
 """Number and hash of the last record."""
@@ -155,9 +158,14 @@ async def read_annotations(connection: AsyncConnection) -> Mapping[str, Mapping[
 
 
 async def search(connection: AsyncConnection, criteria: Search) -> tuple[Entry, ...]:
-    """Return the newest intents that match, newest first, with their outcomes."""
+    """Return the newest intents that match, newest first, with their outcomes. Raises: AlteredRecord."""
     query = (
-        select(_intents, _outcomes.c.at.label("ended_at"), _outcomes.c.text.label("outcome"))
+        select(
+            _intents,
+            _outcomes.c.number.label("outcome_number"),
+            _outcomes.c.at.label("ended_at"),
+            _outcomes.c.text.label("outcome"),
+        )
         .outerjoin(_outcomes, _outcomes.c.intent == _intents.c.number)
         .where(
             (_intents.c.intent + 0).is_(None), *_conditions(criteria)
@@ -193,23 +201,27 @@ def _conditions(criteria: Search) -> Iterator[ColumnElement[bool]]:
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:
+    return Entry(
+        number=row.number,
+        at=row.at,
+        intent=_decode(row.text, Intent, row.number),
+        ended_at=row.ended_at,
+        outcome=None if row.outcome is None else _decode(row.outcome, Outcome, row.outcome_number),
+    )
+
+
+def _decode(text: str, content: type[T], number: int) -> T:
     try:
-        return Entry(
-            number=row.number,
-            at=row.at,
-            intent=msgspec.json.decode(row.text, type=Intent),
-            ended_at=row.ended_at,
-            outcome=None if row.outcome is None else msgspec.json.decode(row.outcome, type=Outcome),
-        )
+        return msgspec.json.decode(text, type=content)
     except msgspec.DecodeError as error:
-        raise _unreadable(row.number) from error
+        raise _altered(number) from error
 
 
 def read_chain(connection: Connection) -> tuple[Iterator[Record], Head, Iterator[StoredAnnotation]]:
     """
     Return the whole chain, read a chunk at a time, its head, and all annotations, as all was at the start.
 
-    Raises: StoreError when there is no audit, and from the iterator when a record cannot be read.
+    Raises: StoreError when there is no audit; AlteredRecord from the iterator when a record cannot be read.
     """
     connection.exec_driver_sql(_SNAPSHOTS[connection.dialect.name])
     if not inspect(connection).has_table(audit_head.name):
@@ -241,8 +253,8 @@ def _record(row: Row[tuple[object, ...]]) -> Record:
     try:
         return msgspec.convert(row, Record, from_attributes=True)
     except msgspec.ValidationError as error:
-        raise _unreadable(row.number) from error
+        raise _altered(row.number) from error
 
 
-def _unreadable(number: object) -> StoreError:
-    return StoreError(f"record {number} of the audit was altered and cannot be read")
+def _altered(number: object) -> AlteredRecord:
+    return AlteredRecord(f"record {number} of the audit was altered and cannot be read")

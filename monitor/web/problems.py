@@ -44,6 +44,7 @@ PROBLEM_KINDS: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     "too-many-requests": (429, "Too many requests"),
     "internal-error": (500, "Internal error"),
     "not-recorded": (500, "Done, but not recorded yet"),
+    "altered-record": (500, "A record of the audit was altered"),
     "controller-failed": (502, "The Controller failed"),
     "database-down": (503, "The database does not answer"),
     "image-busy": (503, "Another change of the image is in progress"),

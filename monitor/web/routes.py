@@ -186,7 +186,7 @@ ROUTES: Final = (
         "who changed what and when, with the outcome; the newest first",
         list_audit,
         {200: Response("one page of entries", (AuditPage,))},
-        problems=("bad-query", "database-down"),
+        problems=("bad-query", "database-down", "altered-record"),
         parameters=parameters.AUDIT,
     ),
     Route(

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from monitor.model.errors import StoreError
+from monitor.model.errors import AlteredRecord, StoreError
 from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Outcome
 from monitor.store import Store
@@ -263,7 +263,7 @@ async def test_a_record_that_cannot_be_read_is_named(database_url: str) -> None:
         await store.audit_log.record(intent(), DONE, None, at=1)
         await store.audit_log.record(intent(), DONE, None, at=1)
         await run(store, "UPDATE audit SET text = 'gone' WHERE number = 3")
-        with pytest.raises(StoreError, match="record 3 of the audit was altered and cannot be read"):
+        with pytest.raises(AlteredRecord, match="record 3 of the audit was altered and cannot be read"):
             await store.audit_log.entries()
         assert [entry.number for entry in await store.audit_log.entries(before=3)] == [1]
     async with opened(database_url) as store:
@@ -275,7 +275,7 @@ async def test_a_record_with_a_value_of_another_type_is_named(tmp_path: Path) ->
     async with opened(f"sqlite:///{tmp_path}/state.db") as store:
         await store.audit_log.record(intent(), DONE, None, at=1)
         await run(store, "UPDATE audit SET hash = 'no hash' WHERE number = 2")
-        with pytest.raises(StoreError, match="record 2 of the audit was altered and cannot be read"):
+        with pytest.raises(AlteredRecord, match="record 2 of the audit was altered and cannot be read"):
             await chain_faults(store)
 
 

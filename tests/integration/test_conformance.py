@@ -161,6 +161,7 @@ def test_every_problem_is_caused_here_or_in_the_test_that_is_named() -> None:
         "request-timeout",  # test_patching.py
         "database-down",  # test_store_down.py
         "not-recorded",  # test_store_down.py
+        "altered-record",  # test_store_down.py
         "bad-config",  # test_reload.py
         "too-many-readers",  # test_events.py
         "too-many-changes",  # test_patching.py

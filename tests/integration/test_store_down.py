@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 from monitor.daemon.app import Daemon
@@ -98,6 +98,22 @@ async def test_an_audit_that_cannot_be_read_is_answered_with_the_reason(tmp_path
         assert (read.status, read.kind) == (503, "database-down")
         assert read.json["detail"].startswith("the audit cannot be read: the database failed: ")
         require_conformance("GET", "/api/audit", read.status, read.headers, read.body)
+
+
+async def test_an_altered_record_is_not_taken_for_a_database_that_is_down(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (daemon, _, uuid):
+        await patch(daemon, uuid, {"annotations": {"a": "b"}})
+        with closing(sqlite3.connect(tmp_path / "state.db", timeout=WAIT_TIMEOUT_S)) as other, other:
+            other.execute("UPDATE audit SET text = 'gone' WHERE number = 2")
+        read = await ask(daemon, "GET", "/api/audit", token=ROOT)
+        assert (read.status, read.kind) == (500, "altered-record")
+        assert read.json["detail"] == (
+            "record 2 of the audit was altered and cannot be read; "
+            "`avi-upgrade-monitor audit verify` lists all that was altered"
+        )
+        require_conformance("GET", "/api/audit", read.status, read.headers, read.body)
+        assert (await ask(daemon, "GET", "/-/ready")).status == 200
+        assert (await patch(daemon, uuid, {"annotations": {"a": "c"}})).status == 200, "the audit goes on"
 
 
 async def test_a_daemon_that_starts_beside_another_watches_and_changes_nothing_until_that_has_ended(

@@ -4,7 +4,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET
 
-from monitor.model.errors import StoreError
+from monitor.model.errors import AlteredRecord, StoreError
 from monitor.patching.audit import Entry
 from monitor.web.context import CALLER, CONTEXT
 from monitor.web.problems import Problem
@@ -27,6 +27,9 @@ async def list_audit(request: web.Request) -> web.Response:
     size = number(request, "page_size", most=MAX_PAGE_SIZE) or PAGE_SIZE
     try:
         found = await _read(request, size + 1)
+    except AlteredRecord as error:
+        detail = f"{error}; `avi-upgrade-monitor audit verify` lists all that was altered"
+        raise Problem("altered-record", detail) from error
     except StoreError as error:
         raise Problem("database-down", f"the audit cannot be read: the database failed: {error}") from error
     more = other_page(request, before=found[size - 1].number) if len(found) > size else UNSET
