@@ -1,12 +1,13 @@
 """
 The composition root: builds every object from a config, and opens, runs and stops them in order.
 
-Order of the shutdown: report not ready → stop the pollers → complete the PATCHes in flight → log out of every
-controller → write the progress marks.
+Order of the shutdown: report not ready → end the event streams → stop the pollers and the other tasks → complete the
+PATCHes in flight → accept no more connections → end the requests that are still open → log out of every controller →
+write the progress marks → close the database.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
@@ -23,6 +24,7 @@ from monitor.daemon.reload import Reloader, ReloadTiming
 from monitor.daemon.systemd import Notifier, ServiceManager
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import MonitorError, NewerDatabase, StoreError
+from monitor.model.snapshot import Change
 from monitor.patching.client import PATCH_TIMEOUT_FACTOR
 from monitor.patching.patcher import Patcher
 from monitor.polling.fleet import Entry, Fleet
@@ -36,7 +38,8 @@ from monitor.web.scrape_bodies import ScrapeBodies
 from monitor.web.server import Listener
 from monitor.web.stream.event_stream import EventStream
 
-_SHUTDOWN_TIMEOUT_S = 2.0  # for the last progress marks: a database that does not answer must not delay the shutdown
+_LAST_FLUSH_TIMEOUT_S = 2.0  # of the last progress marks: a database that does not answer must not delay the shutdown
+_OPEN_REQUESTS_TIMEOUT_S = 1.0  # of requests at the shutdown: streams have been ended before, and PATCHes completed
 
 log = structlog.get_logger()
 
@@ -78,7 +81,7 @@ async def running(
     ``limits``: of the web server. ``resources``: the kinds of object to poll.
     Raises: MonitorError when it cannot listen, or a newer version wrote the database.
     """
-    self_metrics, fleet = SelfMetrics(), Fleet()
+    self_metrics, fleet, stopping = SelfMetrics(), Fleet(), asyncio.Event()
 
     def update_annotations() -> None:
         controllers.update_annotations()
@@ -89,40 +92,20 @@ async def running(
         on_audit_failure=self_metrics.audit_write_failures.inc,
         on_annotations_read=update_annotations,
     )
-    heartbeat = Heartbeat(self_metrics, now=now)
-    stopping = asyncio.Event()
-    self_metrics.store_up.set_function(lambda: float(store.answers))
-    self_metrics.writer.set_function(lambda: float(store.database.locked))
+    fleet.subscribe(partial(_note_upgrade, store))
     controllers = Controllers(fleet, store, now=now, rng=rng, resources=resources)
-    authenticator = Authenticator(
-        config, self_metrics, clock=asyncio.get_running_loop().time, max_changes=limits.max_changes
-    )
-    event_stream = EventStream(
-        fleet,
-        resources,
-        now=now,
-        stalled_after_s=config.stalled_after_s,
-        max_readers=limits.max_readers,
-        max_buffered_events=limits.max_buffered_events,
-    )
-
-    def note_upgrade(name: str, entry: Entry | None, _: object) -> None:
-        """A controller that was removed is not known to be upgraded any more."""
-        store.upgrades.set(name, in_progress=entry is not None and entry.session.upgrading)
-
-    fleet.subscribe(note_upgrade)
-    self_metrics.event_readers.set_function(lambda: float(event_stream.readers))
+    heartbeat = Heartbeat(self_metrics, now=now)
+    why_stalled = partial(_why_stalled, heartbeat, controllers, stall_limits)
+    notifier = Notifier(manager, fleet, stall_reason=why_stalled)
 
     async def apply(config: Config) -> Difference:
         """Must not fail. Access, TLS and streams change before the first await, so that no request sees a mixture."""
-        authenticator.set_config(config)
+        context.authenticator.set_config(config)
         listener.set_tls_context(config.web.tls_context if config.web else None)
-        event_stream.stalled_after_s = config.stalled_after_s
-        event_stream.disconnect_all()
+        context.event_stream.stalled_after_s = config.stalled_after_s
+        context.event_stream.disconnect_all()
         return await controllers.apply_config(config)
 
-    why_stalled = partial(_why_stalled, heartbeat, controllers, stall_limits)
-    notifier = Notifier(manager, fleet, stall_reason=why_stalled)
     reloader = Reloader(
         config,
         load or (lambda: config),
@@ -133,19 +116,17 @@ async def running(
         on_end=notifier.ready,
         timing=reload_timing,
     )
-    context = Context(
-        fleet=fleet,
-        self_metrics=self_metrics,
-        authenticator=authenticator,
-        audit_log=store.audit_log,
-        patcher=Patcher(fleet, store.audit_log, controllers.targets, now=now, on_outcome=self_metrics.patched),
-        tenants=controllers.tenants,
+    context = _make_context(
+        config,
+        fleet,
+        store,
+        controllers,
+        self_metrics,
+        now=now,
+        resources=resources,
+        limits=limits,
         reload=reloader.reload,
         not_healthy=why_stalled,
-        event_stream=event_stream,
-        scrape_bodies=ScrapeBodies(fleet, resources),
-        limits=limits,
-        now=now,
         not_ready=lambda: not_ready_reason(
             fleet, store=store.not_ready, uptime_s=heartbeat.uptime_s, stopping=stopping.is_set()
         ),
@@ -156,28 +137,85 @@ async def running(
         await controllers.apply_config(config)
         listener = await _listen(config, context, stack, passed)
         stack.push_async_callback(lambda: context.patcher.drain(timeout_s=PATCH_TIMEOUT_FACTOR * controllers.timeout_s))
-        async with asyncio.TaskGroup() as tasks:
-            coroutines = {
-                "heartbeat": heartbeat.run(),
-                "store": store.run(),
-                "reload": reloader.run(),
-                "notify": notifier.run(),
-            }
-            background_tasks = [tasks.create_task(run, name=name) for name, run in coroutines.items()]
-            controllers.start(tasks)
-            log.info("started", address=write_address(listener.address), controllers=len(controllers))
-            notifier.ready()
-            try:
-                yield Daemon(listener.address, fleet, context, reloader, listener.scheme)
-            finally:
-                stopping.set()
-                event_stream.close()
-                log.info("stopping")
-                notifier.stopping()
-                controllers.stop()
-                for task in background_tasks:
-                    task.cancel()
+        await stack.enter_async_context(
+            _in_background(
+                controllers, heartbeat=heartbeat.run(), store=store.run(), reload=reloader.run(), notify=notifier.run()
+            )
+        )
+        log.info("started", address=write_address(listener.address), controllers=len(controllers))
+        notifier.ready()
+        try:
+            yield Daemon(listener.address, fleet, context, reloader, listener.scheme)
+        finally:
+            stopping.set()
+            context.event_stream.close()
+            log.info("stopping")
+            notifier.stopping()
     log.info("stopped")
+
+
+def _make_context(
+    config: Config,
+    fleet: Fleet,
+    store: Store,
+    controllers: Controllers,
+    self_metrics: SelfMetrics,
+    *,
+    now: Callable[[], float],
+    resources: Sequence[AnyResource],
+    limits: Limits,
+    reload: Callable[[], Awaitable[Difference]],
+    not_healthy: Callable[[], Awaitable[str]],
+    not_ready: Callable[[], str],
+) -> Context:
+    """Make what only the handlers of requests use, and export its state. ``reload`` and after: as in the context."""
+    event_stream = EventStream(
+        fleet,
+        resources,
+        now=now,
+        stalled_after_s=config.stalled_after_s,
+        max_readers=limits.max_readers,
+        max_buffered_events=limits.max_buffered_events,
+    )
+    self_metrics.store_up.set_function(lambda: float(store.answers))
+    self_metrics.writer.set_function(lambda: float(store.database.locked))
+    self_metrics.event_readers.set_function(lambda: float(event_stream.readers))
+    return Context(
+        fleet=fleet,
+        self_metrics=self_metrics,
+        authenticator=Authenticator(
+            config, self_metrics, clock=asyncio.get_running_loop().time, max_changes=limits.max_changes
+        ),
+        audit_log=store.audit_log,
+        patcher=Patcher(fleet, store.audit_log, controllers.targets, now=now, on_outcome=self_metrics.patched),
+        tenants=controllers.tenants,
+        reload=reload,
+        not_healthy=not_healthy,
+        not_ready=not_ready,
+        event_stream=event_stream,
+        scrape_bodies=ScrapeBodies(fleet, resources),
+        limits=limits,
+        now=now,
+    )
+
+
+@asynccontextmanager
+async def _in_background(controllers: Controllers, **coroutines: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Poll the controllers, and run each coroutine in a task of its name, until the context ends."""
+    async with asyncio.TaskGroup() as tasks:
+        background_tasks = [tasks.create_task(run, name=name) for name, run in coroutines.items()]
+        controllers.start(tasks)
+        try:
+            yield
+        finally:
+            controllers.stop()
+            for task in background_tasks:
+                task.cancel()
+
+
+def _note_upgrade(store: Store, name: str, entry: Entry | None, _changes: tuple[Change, ...]) -> None:
+    """A controller that was removed is not known to be upgraded any more."""
+    store.upgrades.set(name, in_progress=entry is not None and entry.session.upgrading)
 
 
 async def _why_stalled(heartbeat: Heartbeat, controllers: Controllers, limits: StallLimits) -> str:
@@ -203,7 +241,7 @@ async def _open_store(store: Store, stack: AsyncExitStack) -> None:
 
 async def _flush_at_shutdown(store: Store) -> None:
     try:
-        async with asyncio.timeout(_SHUTDOWN_TIMEOUT_S):
+        async with asyncio.timeout(_LAST_FLUSH_TIMEOUT_S):
             await store.try_flush()
     except TimeoutError:
         log.warning(
@@ -214,7 +252,12 @@ async def _flush_at_shutdown(store: Store) -> None:
 async def _listen(config: Config, context: Context, stack: AsyncExitStack, passed: socket | None) -> Listener:
     respond = partial(error_response, context)
     runner = Runner(
-        make_app(context), respond, context.limits, access_log=None, handle_signals=False, shutdown_timeout=1.0
+        make_app(context),
+        respond,
+        context.limits,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_OPEN_REQUESTS_TIMEOUT_S,
     )
     stack.push_async_callback(runner.cleanup)
     await runner.setup()

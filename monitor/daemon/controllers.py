@@ -27,7 +27,8 @@ from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import Tracker, TrackingSettings
 from monitor.store import Store
 
-_SHUTDOWN_TIMEOUT_S = 2.0  # for all log-outs together: a controller that does not answer must not delay the shutdown
+_LOG_OUT_TIMEOUT_S = 2.0  # of all log-outs together: a controller that does not answer must not delay the shutdown
+_LAST_POLL_TIMEOUT_S = 2.0  # of the polls under way when a reload stops them
 _SPREAD_S = 10.0  # the first polls of a large fleet are spread over this time
 _SPREAD_EACH_S = 0.02  # and those of a small fleet over this much per controller
 
@@ -210,11 +211,11 @@ class Controllers:
         for managed in closing:
             managed.writer.refuse_new()
         try:
-            async with asyncio.timeout(_SHUTDOWN_TIMEOUT_S), asyncio.TaskGroup() as tasks:
+            async with asyncio.timeout(_LOG_OUT_TIMEOUT_S), asyncio.TaskGroup() as tasks:
                 for client in _clients(closing):
                     tasks.create_task(client.log_out(), name="log-out")
         except TimeoutError:
-            log.warning("log_out_incomplete", after_s=_SHUTDOWN_TIMEOUT_S)
+            log.warning("log_out_incomplete", after_s=_LOG_OUT_TIMEOUT_S)
         for managed in closing:
             await managed.sessions.aclose()
             self._draining.remove(managed)
@@ -311,7 +312,7 @@ async def _stop_polling(closing: list[ManagedController]) -> None:
     for managed in closing:
         managed.poller.retire()
     if tasks := [managed.task for managed in closing if managed.task]:
-        _, slow = await asyncio.wait(tasks, timeout=_SHUTDOWN_TIMEOUT_S)
+        _, slow = await asyncio.wait(tasks, timeout=_LAST_POLL_TIMEOUT_S)
         for task in slow:
             task.cancel()
         await asyncio.wait(tasks)
