@@ -21,7 +21,7 @@ from monitor.model.masking import KnownSecrets
 from monitor.patching.client import PATCH_TIMEOUT_FACTOR, InFlightClient
 from monitor.patching.request import WriteTarget
 from monitor.polling.fleet import Entry, Fleet
-from monitor.polling.poller import Poller
+from monitor.polling.poller import AnyTracker, Poller
 from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import Tracker, TrackingSettings
@@ -40,7 +40,7 @@ class ManagedController(Struct, eq=False):
     One controller with its clients and its poller.
 
     ``writer``: the client for PATCHes: ``client``, or one that is logged in with the account of ``write``.
-    ``timeout_s``: of one request. ``task``: runs the poller. ``draining``: the task that closes the sessions after the
+    ``timeout_s``: of one request. ``polling_task``: runs the poller. ``closing_task``: closes the sessions after the
     PATCH in flight.
     """
 
@@ -50,8 +50,8 @@ class ManagedController(Struct, eq=False):
     poller: Poller
     sessions: AsyncExitStack
     timeout_s: float
-    task: asyncio.Task[None] | None = None
-    draining: asyncio.Task[None] | None = None
+    polling_task: asyncio.Task[None] | None = None
+    closing_task: asyncio.Task[None] | None = None
 
 
 class _ImageView:
@@ -99,7 +99,7 @@ class Controllers:
         self._now = now
         self._rng = rng
         self._managed: dict[str, ManagedController] = {}
-        self._draining: list[ManagedController] = []
+        self._outdated: list[ManagedController] = []
         """Removed or replaced, and not closed yet. What a cancelled reload leaves here is closed by the next one."""
         self._secrets: dict[str, KnownSecrets] = {}
         """Of each controller, through all its sessions, accounts and settings."""
@@ -120,16 +120,16 @@ class Controllers:
     def stop(self) -> None:
         """Stop all polling. Sessions stay open for PATCHes in flight."""
         self._tasks = None
-        polling = [managed.task for managed in self._managed.values()]
-        # The other draining controllers are already logging out, which has a timeout.
-        waiting = [managed.draining for managed in self._draining if managed.writer.busy]
-        for task in filter(None, polling + waiting):
+        polling = [managed.polling_task for managed in self._managed.values()]
+        # The other outdated controllers are already logging out, which has a timeout.
+        closing = [managed.closing_task for managed in self._outdated if managed.writer.busy]
+        for task in filter(None, polling + closing):
             task.cancel()
 
     @property
     def timeout_s(self) -> float:
-        """The longest deadline of a request: draining clients keep the one that they began with."""
-        return max((managed.timeout_s for managed in (*self._managed.values(), *self._draining)), default=0.0)
+        """The longest deadline of a request: outdated controllers keep the one that they began with."""
+        return max((managed.timeout_s for managed in (*self._managed.values(), *self._outdated)), default=0.0)
 
     @property
     def overdue_s(self) -> float:
@@ -154,8 +154,8 @@ class Controllers:
         self._limiter = PollLimiter(config.poll.concurrency)
         for managed in self._managed.values():
             self._set_limits(managed, config)
-        self._draining.extend(outdated.values())
-        await _stop_polling(self._draining)
+        self._outdated.extend(outdated.values())
+        await _stop_polling(self._outdated)
         for name, controller in wanted.items():
             if name not in kept:
                 self._managed[name] = await self._open(controller, config, outdated.get(name))
@@ -166,7 +166,7 @@ class Controllers:
             name: self._write_target(managed) for name, managed in self._managed.items() if name not in kept
         }
         self.tenants |= {name: controller.tenant for name, controller in wanted.items()}
-        await self._drain()
+        await self._close_outdated()
         new = wanted.keys() - kept
         changed = tuple(sorted(new & outdated.keys()))
         return Difference(tuple(sorted(new - outdated.keys())), changed, tuple(sorted(outdated.keys() - wanted.keys())))
@@ -178,26 +178,26 @@ class Controllers:
 
     async def close(self) -> None:
         """Log out of every controller, as far as they answer in time."""
-        self._draining.extend(self._managed.values())
+        self._outdated.extend(self._managed.values())
         self._managed.clear()
-        await self._close(tuple(self._draining))
+        await self._close(tuple(self._outdated))
 
     def _start_polling(self, managed: ManagedController, *, first_in_s: float) -> None:
         if self._tasks:
             name = f"poll:{managed.controller.name}"
-            managed.task = self._tasks.create_task(managed.poller.run(first_in_s=first_in_s), name=name)
+            managed.polling_task = self._tasks.create_task(managed.poller.run(first_in_s=first_in_s), name=name)
 
     def _write_target(self, managed: ManagedController) -> WriteTarget:
         return WriteTarget(managed.writer, _ImageView(self, managed.controller))
 
-    async def _drain(self) -> None:
-        """Close each draining controller, now or after its PATCH in flight. ``close`` closes those left at shutdown."""
-        busy = [managed for managed in self._draining if managed.draining or managed.writer.busy]
+    async def _close_outdated(self) -> None:
+        """Close each outdated controller, now or after its PATCH in flight. ``close`` closes those left at shutdown."""
+        busy = [managed for managed in self._outdated if managed.closing_task or managed.writer.busy]
         for managed in busy:
-            if self._tasks and not managed.draining:
-                name = f"drain:{managed.controller.name}"
-                managed.draining = self._tasks.create_task(self._close_when_idle(managed), name=name)
-        await self._close([managed for managed in self._draining if managed not in busy])
+            if self._tasks and not managed.closing_task:
+                name = f"close:{managed.controller.name}"
+                managed.closing_task = self._tasks.create_task(self._close_when_idle(managed), name=name)
+        await self._close([managed for managed in self._outdated if managed not in busy])
 
     async def _close_when_idle(self, managed: ManagedController) -> None:
         """Close it after its PATCH in flight, at the latest when that must have timed out."""
@@ -218,7 +218,7 @@ class Controllers:
             log.warning("log_out_incomplete", after_s=_LOG_OUT_TIMEOUT_S)
         for managed in closing:
             await managed.sessions.aclose()
-            self._draining.remove(managed)
+            self._outdated.remove(managed)
 
     def _set_limits(self, managed: ManagedController, config: Config) -> None:
         poll = config.poll
@@ -244,13 +244,31 @@ class Controllers:
         client = writer = await self._connect(controller, config, sessions)
         if controller.write:
             account = controller.write
-            alias = replace(controller, username=account.username, password=account.password)
-            writer = await self._connect(alias, config, sessions)
+            as_writer = replace(controller, username=account.username, password=account.password)
+            writer = await self._connect(as_writer, config, sessions)
         if outdated:
             client.inherit_refusal(outdated.client)
             writer.inherit_refusal(outdated.writer)
-        logger = log.bind(controller=controller.name)
-        trackers = [
+        health = known.session if known else SessionHealth(upgrading=self._store.upgrades.in_progress(controller.name))
+        poller = Poller(
+            controller.name,
+            client,
+            self._fleet,
+            self._make_trackers(controller, config, known),
+            poll=config.poll,
+            limiter=self._limiter,
+            now=self._now,
+            rng=self._rng,
+            log=log.bind(controller=controller.name),
+            health=replace(health, tls_insecure=controller.tls.insecure),
+        )
+        managed = ManagedController(controller, client, writer, poller, sessions, config.poll.timeout_s)
+        self._start_polling(managed, first_in_s=0.0)
+        return managed
+
+    def _make_trackers(self, controller: Controller, config: Config, known: Entry | None) -> list[AnyTracker]:
+        """Make one for each kind of object, with what is ``known`` of the controller."""
+        return [
             Tracker(
                 controller.name,
                 resource,
@@ -258,27 +276,11 @@ class Controllers:
                 self._store.audit_log,
                 self._store.upload_history,
                 settings=_tracking(config),
-                log=logger,
+                log=log.bind(controller=controller.name),
                 known=known.collections[resource.name] if known else None,
             )
             for resource in self._resources
         ]
-        health = known.session if known else SessionHealth(upgrading=self._store.upgrades.in_progress(controller.name))
-        poller = Poller(
-            controller.name,
-            client,
-            self._fleet,
-            trackers,
-            poll=config.poll,
-            limiter=self._limiter,
-            now=self._now,
-            rng=self._rng,
-            log=logger,
-            health=replace(health, tls_insecure=controller.tls.insecure),
-        )
-        managed = ManagedController(controller, client, writer, poller, sessions, config.poll.timeout_s)
-        self._start_polling(managed, first_in_s=0.0)
-        return managed
 
     async def _connect(self, controller: Controller, config: Config, sessions: AsyncExitStack) -> InFlightClient:
         poll = config.poll
@@ -311,7 +313,7 @@ async def _stop_polling(closing: list[ManagedController]) -> None:
     """Stop polling, and wait for the tasks: only one poller may write the entry of a controller."""
     for managed in closing:
         managed.poller.retire()
-    if tasks := [managed.task for managed in closing if managed.task]:
+    if tasks := [managed.polling_task for managed in closing if managed.polling_task]:
         _, slow = await asyncio.wait(tasks, timeout=_LAST_POLL_TIMEOUT_S)
         for task in slow:
             task.cancel()
