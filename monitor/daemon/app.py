@@ -95,8 +95,8 @@ async def running(
     fleet.subscribe(partial(_note_upgrade, store))
     controllers = Controllers(fleet, store, now=now, rng=rng, resources=resources)
     heartbeat = Heartbeat(self_metrics, now=now)
-    why_stalled = partial(_why_stalled, heartbeat, controllers, stall_limits)
-    notifier = Notifier(manager, fleet, stall_reason=why_stalled)
+    current_stall_reason = partial(_current_stall_reason, heartbeat, controllers, stall_limits)
+    notifier = Notifier(manager, fleet, stall_reason=current_stall_reason)
 
     async def apply(config: Config) -> Difference:
         """Must not fail. Access, TLS and streams change before the first await, so that no request sees a mixture."""
@@ -126,9 +126,9 @@ async def running(
         resources=resources,
         limits=limits,
         reload=reloader.reload,
-        not_healthy=why_stalled,
-        not_ready=lambda: not_ready_reason(
-            fleet, store=store.not_ready, uptime_s=heartbeat.uptime_s, stopping=stopping.is_set()
+        stall_reason=current_stall_reason,
+        not_ready_reason=lambda: not_ready_reason(
+            fleet, store=store.not_ready_reason, uptime_s=heartbeat.uptime_s, stopping=stopping.is_set()
         ),
     )
     async with AsyncExitStack() as stack:
@@ -165,8 +165,8 @@ def _make_context(
     resources: Sequence[AnyResource],
     limits: Limits,
     reload: Callable[[], Awaitable[Difference]],
-    not_healthy: Callable[[], Awaitable[str]],
-    not_ready: Callable[[], str],
+    stall_reason: Callable[[], Awaitable[str]],
+    not_ready_reason: Callable[[], str],
 ) -> Context:
     """Make what only the handlers of requests use, and export its state. ``reload`` and after: as in the context."""
     event_stream = EventStream(
@@ -190,8 +190,8 @@ def _make_context(
         patcher=Patcher(fleet, store.audit_log, controllers.targets, now=now, on_outcome=self_metrics.patched),
         tenants=controllers.tenants,
         reload=reload,
-        not_healthy=not_healthy,
-        not_ready=not_ready,
+        stall_reason=stall_reason,
+        not_ready_reason=not_ready_reason,
         event_stream=event_stream,
         scrape_bodies=ScrapeBodies(fleet, resources),
         limits=limits,
@@ -218,7 +218,7 @@ def _note_upgrade(store: Store, name: str, entry: Entry | None, _changes: tuple[
     store.upgrades.set(name, in_progress=entry is not None and entry.session.upgrading)
 
 
-async def _why_stalled(heartbeat: Heartbeat, controllers: Controllers, limits: StallLimits) -> str:
+async def _current_stall_reason(heartbeat: Heartbeat, controllers: Controllers, limits: StallLimits) -> str:
     await let_overdue_run()
     return stall_reason(heartbeat.tick_age_s, controllers.overdue_s, limits)
 

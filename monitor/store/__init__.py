@@ -63,7 +63,7 @@ class Store:
         return self.up or isinstance(self.database.error, DatabaseTaken)
 
     @property
-    def not_ready(self) -> str:
+    def not_ready_reason(self) -> str:
         """Why changes are refused at present, without names, for any client; empty: they are not."""
         return "" if self.up else self.database.error.public
 

@@ -44,10 +44,10 @@ class Context(Struct, frozen=True, kw_only=True):
     """The tenant that is watched, by controller; `*`: all tenants."""
     reload: Callable[[], Awaitable[Difference]]
     """Raises: ConfigError."""
-    not_healthy: Callable[[], Awaitable[str]]
-    """Why the daemon is not healthy; empty when it is. Shown to anonymous clients: names no controller."""
-    not_ready: Callable[[], str]
-    """Why the daemon is not ready; shown as `not_healthy` is."""
+    stall_reason: Callable[[], Awaitable[str]]
+    """Why the daemon has stalled; empty while it has not. Shown to anonymous clients: names no controller."""
+    not_ready_reason: Callable[[], str]
+    """Why the daemon is not ready; shown as `stall_reason` is."""
     now: Callable[[], float]
     limits: Limits = Limits()
 

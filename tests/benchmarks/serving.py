@@ -139,8 +139,8 @@ def context_of(fleet: Fleet, own: SelfMetrics) -> Context:
         patcher=Patcher(fleet, audit_log, {}, now=time.time, on_outcome=own.patched),
         tenants={},
         reload=_no_reload,
-        not_healthy=_healthy,
-        not_ready=lambda: "",
+        stall_reason=_healthy,
+        not_ready_reason=lambda: "",
     )
 
 

@@ -67,7 +67,7 @@ async def test_what_is_only_in_a_log_that_was_removed_is_saved_before_anything_e
         lose(tmp_path)
         with pytest.raises(FilesLost, match=r"state\.db-(wal|shm) was removed or replaced"):
             await store.audit_log.record(intent("image-3"), DONE, TICKET, at=3)
-        assert store.not_ready == "a file of the database was removed or replaced"
+        assert store.not_ready_reason == "a file of the database was removed or replaced"
         await store.flush()
         assert is_up(store)
         await store.audit_log.record(intent("image-4"), DONE, TICKET, at=4)
@@ -106,7 +106,7 @@ async def test_changes_are_refused_for_as_long_as_a_removed_log_cannot_be_saved(
         remove_the_log(tmp_path)
         for _ in range(2):
             await store.try_flush()
-            assert store.not_ready == "a file of the database was removed or replaced"
+            assert store.not_ready_reason == "a file of the database was removed or replaced"
             with pytest.raises(FilesLost, match="its log was removed, and cannot be saved while another program reads"):
                 raise store.database.error
         with pytest.raises(DatabaseTaken):
@@ -177,7 +177,7 @@ async def test_a_removed_log_is_not_saved_over_what_another_daemon_wrote_in_the_
             await change(other, "theirs")
             await store.try_flush()
             await store.try_flush()
-            assert store.not_ready == "another daemon writes to the database"
+            assert store.not_ready_reason == "another daemon writes to the database"
             await change(other, "theirs-too")
         await recover(store)
         assert store.audit_log.annotations_of("dc1") == {uuid: {"theirs": "x", "theirs-too": "x"}}

@@ -38,7 +38,7 @@ def test_a_daemon_whose_loop_was_held_notifies_the_watchdog_as_soon_as_it_runs_a
                 for _ in range(10):
                     manager.discard()
                     loop.held_s += HELD_S
-                    assert await daemon.context.not_healthy() == ""
+                    assert await daemon.context.stall_reason() == ""
                     assert "WATCHDOG=1" in await manager.receive()
 
     with capture_logs() as logs, asyncio.Runner(loop_factory=HeldLoop) as runner:

@@ -82,11 +82,11 @@ async def test_the_status_is_sent_when_it_changes_and_the_sign_of_life_every_tim
 async def test_while_a_poller_is_stuck_the_status_says_so_and_no_sign_of_life_is_sent(tmp_path: Path) -> None:
     reasons = [""]
 
-    async def why_stalled() -> str:
+    async def stall_reason() -> str:
         return reasons[-1]
 
     with capture_logs() as logs:
-        async with reporting(tmp_path, stall_reason=why_stalled) as manager:
+        async with reporting(tmp_path, stall_reason=stall_reason) as manager:
             await manager.receive_until("WATCHDOG=1")
             reasons.append("a poller is overdue by 31 s")
             assert (await manager.receive_until("STATUS=stuck"))[-1] == "STATUS=stuck: a poller is overdue by 31 s"
