@@ -67,7 +67,7 @@ async def running(
     rng: Random,
     load: Callable[[], Config] | None = None,
     manager: ServiceManager = ServiceManager(),  # noqa: B008  frozen
-    passed: socket | None = None,
+    passed_socket: socket | None = None,
     reload_timing: ReloadTiming = ReloadTiming(),  # noqa: B008  frozen
     stall_limits: StallLimits = StallLimits(),  # noqa: B008  frozen
     limits: Limits = Limits(),  # noqa: B008  frozen
@@ -77,7 +77,7 @@ async def running(
     Run the daemon for as long as the context lasts.
 
     ``now``: Unix seconds. ``load``: reads the configuration again, for a reload; None: it never changes.
-    ``manager``: the service manager to notify. ``passed``: a socket to listen on; None: the configured address.
+    ``manager``: the service manager to notify. ``passed_socket``: one to listen on; None: the configured address.
     ``limits``: of the web server. ``resources``: the kinds of object to poll.
     Raises: MonitorError when it cannot listen, or a newer version wrote the database.
     """
@@ -135,7 +135,7 @@ async def running(
         await _open_store(store, stack)
         stack.push_async_callback(controllers.close)
         await controllers.apply_config(config)
-        listener = await _listen(config, context, stack, passed)
+        listener = await _listen(config, context, stack, passed_socket)
         stack.push_async_callback(lambda: context.patcher.drain(timeout_s=PATCH_TIMEOUT_FACTOR * controllers.timeout_s))
         await stack.enter_async_context(
             _in_background(
@@ -249,7 +249,7 @@ async def _flush_at_shutdown(store: Store) -> None:
         )
 
 
-async def _listen(config: Config, context: Context, stack: AsyncExitStack, passed: socket | None) -> Listener:
+async def _listen(config: Config, context: Context, stack: AsyncExitStack, passed_socket: socket | None) -> Listener:
     respond = partial(error_response, context)
     runner = Runner(
         make_app(context),
@@ -262,7 +262,7 @@ async def _listen(config: Config, context: Context, stack: AsyncExitStack, passe
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
     tls_context = config.web.tls_context if config.web else None
-    listener = Listener(runner, config.listen_host, config.listen_port, tls_context, passed)
+    listener = Listener(runner, config.listen_host, config.listen_port, tls_context, passed_socket)
     stack.push_async_callback(listener.stop_accepting)
     await listener.start()
     return listener

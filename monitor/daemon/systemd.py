@@ -42,13 +42,13 @@ class ServiceManager(Struct, frozen=True, kw_only=True):
 
 def read_service_manager(environ: Mapping[str, str], *, pid: int) -> ServiceManager:
     """Read the variables that are meant for the process ``pid``."""
-    for_us = environ.get("WATCHDOG_PID", str(pid)) == str(pid)
-    watchdog_us = _number(environ.get("WATCHDOG_USEC", "")) if for_us else 0
-    passed = environ.get("LISTEN_PID") == str(pid)
+    watchdog_for_us = environ.get("WATCHDOG_PID", str(pid)) == str(pid)
+    watchdog_us = _number(environ.get("WATCHDOG_USEC", "")) if watchdog_for_us else 0
+    sockets_for_us = environ.get("LISTEN_PID") == str(pid)
     return ServiceManager(
         notify=_address(environ.get("NOTIFY_SOCKET", "")),
         watchdog_s=watchdog_us / 1e6 if watchdog_us else None,
-        sockets=_number(environ.get("LISTEN_FDS", "")) if passed else 0,
+        sockets=_number(environ.get("LISTEN_FDS", "")) if sockets_for_us else 0,
     )
 
 

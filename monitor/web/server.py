@@ -1,4 +1,4 @@
-"""The listening sockets, bound here or inherited, with a TLS context that can be replaced while the daemon runs."""
+"""The listening sockets, bound here or passed to us, with a TLS context that can be replaced while the daemon runs."""
 
 import asyncio
 import socket
@@ -25,8 +25,8 @@ class Listener:
     """
     The addresses of one host and port, for one runner.
 
-    ``context``: None for plain HTTP, which only a restart changes. ``inherited``: a socket
-    to listen on; None: bind one for each address of the host.
+    ``tls_context``: None for plain HTTP, which only a restart changes. ``passed_socket``: one to listen on; None: bind
+    one for each address of the host.
     """
 
     def __init__(
@@ -34,19 +34,19 @@ class Listener:
         runner: web.AppRunner,
         host: str,
         port: int,
-        context: ssl.SSLContext | None,
-        inherited: socket.socket | None = None,
+        tls_context: ssl.SSLContext | None,
+        passed_socket: socket.socket | None = None,
     ) -> None:
         self._runner = runner
         self._requested = host, port
-        self._inherited = inherited
+        self._passed_socket = passed_socket
         self._sockets: tuple[socket.socket, ...] = ()
-        self._context = _ReplaceableContext(context) if context else None
+        self._tls_context = _ReplaceableContext(tls_context) if tls_context else None
 
     @property
     def scheme(self) -> str:
         """``http`` or ``https``."""
-        return "https" if self._context else "http"
+        return "https" if self._tls_context else "http"
 
     @property
     def address(self) -> tuple[str, int]:
@@ -56,12 +56,12 @@ class Listener:
 
     async def start(self) -> None:
         """Accept connections, and log the addresses. Raises: MonitorError."""
-        bound = Bound((self._inherited,), ()) if self._inherited else await bind(*self._requested)
+        bound = Bound((self._passed_socket,), ()) if self._passed_socket else await bind(*self._requested)
         for each in bound.missing:
             log.warning("listen_address_missing", address=each.address, cause=each.cause)
         self._sockets = bound.sockets
         for listening in self._sockets:
-            await web.SockSite(self._runner, listening, ssl_context=self._context).start()
+            await web.SockSite(self._runner, listening, ssl_context=self._tls_context).start()
             log.info("listening", address=write_address(listening.getsockname()[:2]))
 
     async def stop_accepting(self) -> None:
@@ -71,10 +71,10 @@ class Listener:
         for _ in range(_TURNS_TO_ACCEPT):
             await asyncio.sleep(0)
 
-    def set_tls_context(self, context: ssl.SSLContext | None) -> None:
+    def set_tls_context(self, tls_context: ssl.SSLContext | None) -> None:
         """Use it for new connections; open ones are not affected. Ignored for plain HTTP, as is None for TLS."""
-        if self._context and context:
-            self._context.current = context
+        if self._tls_context and tls_context:
+            self._tls_context.current = tls_context
 
 
 class _ReplaceableContext(ssl.SSLContext):

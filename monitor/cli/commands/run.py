@@ -86,7 +86,7 @@ async def serve(
         rng=rng,
         load=read_config,
         manager=_service_manager(),
-        passed=passed_socket,
+        passed_socket=passed_socket,
         stall_limits=stall_limits or StallLimits(),
     ) as daemon:
         # Not a handler of the loop, which gives up its handlers when it ends: a SIGHUP would end the process then.
