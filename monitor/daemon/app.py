@@ -21,7 +21,7 @@ from monitor.config.values import write_address
 from monitor.daemon.controllers import Controllers
 from monitor.daemon.heartbeat import Heartbeat, StallLimits, let_overdue_run, not_ready_reason, stall_reason
 from monitor.daemon.reload import Reloader, ReloadTiming
-from monitor.daemon.systemd import Notifier, ServiceManager
+from monitor.daemon.systemd import ServiceManager, StatusReporter
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import MonitorError, NewerDatabase, StoreError
 from monitor.model.snapshot import Change
@@ -96,7 +96,7 @@ async def running(
     controllers = Controllers(fleet, store, now=now, rng=rng, resources=resources)
     heartbeat = Heartbeat(self_metrics, now=now)
     current_stall_reason = partial(_current_stall_reason, heartbeat, controllers, stall_limits)
-    notifier = Notifier(manager, fleet, stall_reason=current_stall_reason)
+    reporter = StatusReporter(manager, fleet, stall_reason=current_stall_reason)
 
     async def apply(config: Config) -> Difference:
         """Must not fail. Access, TLS and streams change before the first await, so that no request sees a mixture."""
@@ -112,8 +112,8 @@ async def running(
         apply,
         self_metrics,
         now=now,
-        on_begin=notifier.reloading,
-        on_end=notifier.ready,
+        on_begin=reporter.reloading,
+        on_end=reporter.ready,
         timing=reload_timing,
     )
     context = _make_context(
@@ -139,18 +139,22 @@ async def running(
         stack.push_async_callback(lambda: context.patcher.drain(timeout_s=PATCH_TIMEOUT_FACTOR * controllers.timeout_s))
         await stack.enter_async_context(
             _in_background(
-                controllers, heartbeat=heartbeat.run(), store=store.run(), reload=reloader.run(), notify=notifier.run()
+                controllers,
+                heartbeat=heartbeat.run(),
+                store=store.run(),
+                reload=reloader.run(),
+                status=reporter.run(),
             )
         )
         log.info("started", address=write_address(listener.address), controllers=len(controllers))
-        notifier.ready()
+        reporter.ready()
         try:
             yield Daemon(listener.address, fleet, context, reloader, listener.scheme)
         finally:
             stopping.set()
             context.event_stream.close()
             log.info("stopping")
-            notifier.stopping()
+            reporter.stopping()
     log.info("stopped")
 
 

@@ -84,8 +84,12 @@ def take_passed_socket(count: int) -> socket | None:
     )
 
 
-class Notifier:
-    """Notifies the service manager. ``stall_reason``: why the daemon has stalled; empty while it has not."""
+class StatusReporter:
+    """
+    Reports the state of the daemon to the service manager; that it has stalled, or recovered, to the log, too.
+
+    ``stall_reason``: why the daemon has stalled; empty while it has not.
+    """
 
     def __init__(self, manager: ServiceManager, fleet: Fleet, *, stall_reason: Callable[[], Awaitable[str]]) -> None:
         self._manager = manager

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.daemon.systemd import FleetSummary, Notifier, read_service_manager
+from monitor.daemon.systemd import FleetSummary, StatusReporter, read_service_manager
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.image import Image, ImageState, TrackedImage
 from monitor.model.tracked import ProgressMark
@@ -36,12 +36,12 @@ async def healthy() -> str:
     return ""
 
 
-def notifier(address: str, *, stall_reason: StallReason = healthy, entries: tuple[Entry, ...] = ()) -> Notifier:
+def reporter(address: str, *, stall_reason: StallReason = healthy, entries: tuple[Entry, ...] = ()) -> StatusReporter:
     fleet = Fleet()
     for each in entries:
         fleet.publish(each)
     environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": QUICK_US}
-    return Notifier(read_service_manager(environ, pid=1), fleet, stall_reason=stall_reason)
+    return StatusReporter(read_service_manager(environ, pid=1), fleet, stall_reason=stall_reason)
 
 
 @asynccontextmanager
@@ -51,7 +51,7 @@ async def reporting(
     with manager_at(str(folder / "notify")) as manager:
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(
-                notifier(manager.address, stall_reason=stall_reason, entries=entries).run(), name="notify"
+                reporter(manager.address, stall_reason=stall_reason, entries=entries).run(), name="notify"
             )
             yield manager
             task.cancel()
@@ -60,7 +60,7 @@ async def reporting(
 @pytest.mark.parametrize("kind", ["path", "abstract"])
 async def test_start_reload_and_stop_are_sent(tmp_path: Path, kind: str) -> None:
     with manager_at(str(tmp_path / "notify") if kind == "path" else f"@{uuid4()}") as manager:
-        ours = notifier(manager.address)
+        ours = reporter(manager.address)
         ours.ready()
         assert await manager.receive() == ["READY=1"]
         before_us = time.monotonic_ns() // 1000
@@ -102,7 +102,7 @@ async def test_while_a_poller_is_stuck_the_status_says_so_and_no_sign_of_life_is
 
 @pytest.mark.parametrize("address", ["", "/nowhere/notify", "/" + "x" * 200, "@no-listener", "/\0"])
 async def test_a_manager_that_does_not_listen_does_no_harm(address: str) -> None:
-    ours = notifier(address)
+    ours = reporter(address)
     ours.ready()
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(ours.run(), name="notify")
@@ -113,7 +113,7 @@ async def test_a_manager_that_does_not_listen_does_no_harm(address: str) -> None
 
 async def test_a_manager_that_does_not_receive_for_long_does_not_block_the_daemon(tmp_path: Path) -> None:
     with manager_at(str(tmp_path / "notify")) as manager:
-        ours = notifier(manager.address)
+        ours = reporter(manager.address)
         for _ in range(1000):  # more than any queue of datagrams holds
             ours.ready()
         assert await manager.receive() == ["READY=1"]
