@@ -10,7 +10,7 @@ The errors of the project, divided by what the caller does with them::
     │   ├── AlteredRecord    a record of the audit cannot be read → tell the client to run `audit verify`
     │   └── CommitUnknown    it failed in a commit                → tell the client that it may have been done
     ├── BadObject            one object cannot be decoded         → count it, log it once, go on with the others
-    ├── Refusal              a PATCH is not answered with 200     → respond with a problem, which says what was changed
+    ├── PatchProblem         a PATCH is not answered with 200     → respond with a problem, which says what was changed
     └── PollError            one exchange with a Controller failed → keep the last snapshot, back off, count by reason
         ├── Unreachable      no response: dns, connect, tls, timeout
         │   └── Unanswered   but the request may have been sent   → whether a change was done is unknown
@@ -100,7 +100,7 @@ class BadObject(MonitorError):
     """One object cannot be decoded; the text names the JSON path of the first wrong value."""
 
 
-class Refusal(MonitorError):
+class PatchProblem(MonitorError):
     """
     A PATCH is not answered with 200. ``kind``, ``detail``: of the problem in the response.
 

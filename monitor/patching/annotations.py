@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from monitor.model.errors import Refusal
+from monitor.model.errors import PatchProblem
 
 MOST_ANNOTATIONS: Final = 64  # of one image
 _MAX_KEY = 63
@@ -30,13 +30,13 @@ def annotate(before: Mapping[str, str], change: AnnotationChange) -> Mapping[str
     """
     Return the annotations after a change.
 
-    Raises: Refusal (too-many-annotations).
+    Raises: PatchProblem (too-many-annotations).
     """
     merged = {**({} if change.replace else before), **change.values}
     after = {key: value for key, value in merged.items() if value is not None}
     if len(after) > MOST_ANNOTATIONS and len(after) > len(before):
         detail = f"the image would have {len(after)} annotations, expected at most {MOST_ANNOTATIONS}"
-        raise Refusal("too-many-annotations", detail, "$.annotations")
+        raise PatchProblem("too-many-annotations", detail, "$.annotations")
     return after
 
 
@@ -49,17 +49,19 @@ def check_annotations(
     Check keys and values one by one, so that the wrong one is named.
 
     ``value_type``: of the values; a list has only keys.
-    Raises: Refusal (bad-patch, too-many-annotations).
+    Raises: PatchProblem (bad-patch, too-many-annotations).
     """
     if len(values) > 2 * MOST_ANNOTATIONS:  # so many new keys, and as many to remove
-        raise Refusal("too-many-annotations", f"found {len(values)} keys, expected at most {MOST_ANNOTATIONS}", path)
+        raise PatchProblem(
+            "too-many-annotations", f"found {len(values)} keys, expected at most {MOST_ANNOTATIONS}", path
+        )
     for place, key in enumerate(values):
         if isinstance(values, Mapping):
             where, fault = member(path, str(key)), fault_of_key(key) or fault_of_value(values[str(key)], value_type)
         else:
             where, fault = f"{path}[{place}]", fault_of_key(key)
         if fault:
-            raise Refusal("bad-patch", fault, where)
+            raise PatchProblem("bad-patch", fault, where)
 
 
 def fault_of_key(key: object) -> str:

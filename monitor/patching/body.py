@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, cast, get_args
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, convert, defstruct
 
-from monitor.model.errors import Refusal
+from monitor.model.errors import PatchProblem
 from monitor.patching.annotations import (
     AnnotationChange,
     Key,
@@ -98,12 +98,12 @@ def decode_patch(body: bytes) -> Patch:
     """
     Decode the body of a PATCH.
 
-    Raises: Refusal of the kind bad-json, bad-patch, unknown-field, read-only-field or two-operations, naming the JSON
-    path of the first wrong member.
+    Raises: PatchProblem of the kind bad-json, bad-patch, unknown-field, read-only-field or two-operations, naming the
+    JSON path of the first wrong member.
     """
     tree = decode_json(body)
     if not isinstance(tree, dict):
-        raise Refusal(
+        raise PatchProblem(
             "bad-patch",
             "found no JSON object, expected a partial Image, or one of add, replace, delete, json_patch",
             "$",
@@ -114,7 +114,7 @@ def decode_patch(body: bytes) -> Patch:
         return _merge_patch(tree)
     (form, *others) = forms
     if others:
-        raise Refusal("two-operations", f"found {' and '.join(forms)}, expected one of them", f"$.{others[0]}")
+        raise PatchProblem("two-operations", f"found {' and '.join(forms)}, expected one of them", f"$.{others[0]}")
     _check({key: value for key, value in tree.items() if key != form}, _OuterMembers, "$")
     return _merge_outer_members(_decode_form(form, tree[form]), tree)
 
@@ -132,7 +132,7 @@ def _check(tree: Json, shape: Any, path: str) -> None:  # noqa: ANN401  any type
     except msgspec.ValidationError as error:
         message, _, inner_path = str(error).rpartition(" - at `$")
         where = path + inner_path.removesuffix("`") if message else path
-        raise Refusal("bad-patch", _clear_message(message or str(error), where, shape), where) from error
+        raise PatchProblem("bad-patch", _clear_message(message or str(error), where, shape), where) from error
 
 
 def _clear_message(message: str, where: str, shape: Any) -> str:  # noqa: ANN401
@@ -152,13 +152,13 @@ _INVALID_ENUM_PREFIX: Final = "Invalid enum value "
 _ENUM_BY_FIELD: Final[Mapping[str, Any]] = {"type": ADJUSTABLE["type"], "op": _StepName}
 
 
-def _not_adjustable(key: str, path: str) -> Refusal:
+def _not_adjustable(key: str, path: str) -> PatchProblem:
     where = member(path, key)
     if key in OWNED:
         detail = f"the Controller owns {key}, it cannot be changed; adjustable are {', '.join(ADJUSTABLE)}"
-        return Refusal("read-only-field", detail, where)
+        return PatchProblem("read-only-field", detail, where)
     detail = f"an Image has no field {quoted(key)}; adjustable are {', '.join(ADJUSTABLE)}, and annotations"
-    return Refusal("unknown-field", detail, where)
+    return PatchProblem("unknown-field", detail, where)
 
 
 def _decode_form(form: str, inner: Json) -> Patch:
@@ -180,7 +180,7 @@ def _merge_outer_members(patch: Patch, tree: Mapping[str, Json]) -> Patch:
     """Add annotations and ``_last_modified`` that stand beside the operation; each may occur once in a body."""
     for name, inside in (("annotations", patch.annotations), ("_last_modified", patch.last_modified)):
         if name in tree and inside is not None:
-            raise Refusal(
+            raise PatchProblem(
                 "two-operations", f"found {name} both inside the operation and beside it, expected it once", f"$.{name}"
             )
     return Patch(
@@ -202,9 +202,9 @@ def _merge_patch(tree: Mapping[str, Json]) -> Patch:
     )
 
 
-def _two_requests(path: str) -> Refusal:
+def _two_requests(path: str) -> PatchProblem:
     detail = "this would need two requests to the Controller, and the second could fail alone: send it as two PATCHes"
-    return Refusal("two-operations", detail, path)
+    return PatchProblem("two-operations", detail, path)
 
 
 def _json_patch(steps: list[dict[str, Json]]) -> Patch:
@@ -237,25 +237,25 @@ def _pointer(path: str) -> list[str]:
 
 def _annotation_of_step(key: str, step: Mapping[str, Json], path: str) -> dict[str, str | None]:
     if fault := fault_of_key(key):
-        raise Refusal("bad-patch", fault, f"{path}.path")
+        raise PatchProblem("bad-patch", fault, f"{path}.path")
     if step["op"] == "remove":
         return {key: None}
     _require_value(step, path)
     if fault := fault_of_value(step["value"], Value):
-        raise Refusal("bad-patch", fault, f"{path}.value")
+        raise PatchProblem("bad-patch", fault, f"{path}.value")
     return {key: step["value"]}
 
 
 def _require_value(step: Mapping[str, Json], path: str) -> None:
     if "value" not in step:
-        raise Refusal("bad-patch", f"found no value, expected one for {step['op']}", path)
+        raise PatchProblem("bad-patch", f"found no value, expected one for {step['op']}", path)
 
 
 def _operation_of_step(field: str, rest: list[str], step: Mapping[str, Json], path: str) -> Operation:
     """Return the operation of the Controller that does what the step does."""
     if field not in ADJUSTABLE and field != "annotations":
-        refusal = _not_adjustable(field, "$")
-        raise Refusal(refusal.kind, refusal.detail, path)
+        problem = _not_adjustable(field, "$")
+        raise PatchProblem(problem.kind, problem.detail, path)
     if field == "annotations":
         pass  # only single keys can be patched, which the caller handled
     elif step["op"] == "remove":
@@ -268,7 +268,7 @@ def _operation_of_step(field: str, rest: list[str], step: Mapping[str, Json], pa
         if rest == ["-"] and step["op"] == "add" and field in LISTS:
             return "add"
     detail = f"found {quoted(str(step['path']))}, expected /field, /cloud_info_values/- to add, or /annotations/key"
-    raise Refusal("bad-patch", detail, path)
+    raise PatchProblem("bad-patch", detail, path)
 
 
 def _common_operation(operations: Mapping[str, Operation]) -> Operation:

@@ -12,7 +12,7 @@ from typing import Final
 
 from monitor.avi.client import Client
 from monitor.avi.errors import Reply
-from monitor.model.errors import Refusal
+from monitor.model.errors import PatchProblem
 
 PATCH_TIMEOUT_FACTOR: Final = 5
 """
@@ -47,12 +47,12 @@ class InFlightClient(Client):
         self._refusing = True
 
     async def get_image(self, uuid: str) -> bytes:
-        """As :meth:`Client.get_image`. Raises: also Refusal after `refuse_new`."""
+        """As :meth:`Client.get_image`. Raises: also PatchProblem after `refuse_new`."""
         with self._counting():
             return await super().get_image(uuid)
 
     async def patch_image(self, uuid: str, body: bytes, *, api_version: str) -> Reply:
-        """As :meth:`Client.patch_image`. Raises: also Refusal after `refuse_new`."""
+        """As :meth:`Client.patch_image`. Raises: also PatchProblem after `refuse_new`."""
         with self._counting():
             return await super().patch_image(uuid, body, api_version=api_version)
 
@@ -60,7 +60,7 @@ class InFlightClient(Client):
     def _counting(self) -> Iterator[None]:
         if self._refusing:
             detail = "nothing was changed: a reload has just changed the settings of the controller; retry"
-            raise Refusal("controller-busy", detail, headers={"Retry-After": "1"})
+            raise PatchProblem("controller-busy", detail, headers={"Retry-After": "1"})
         if not self._in_flight:
             self._idle = asyncio.Event()
         self._in_flight += 1

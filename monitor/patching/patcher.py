@@ -5,8 +5,8 @@ The write path: one PATCH, from the request to the result.
 
 A PATCH of annotations alone never leaves this process, and its intent and outcome are one transaction. PATCHes of one
 image run one after the other. A PATCH is sent again only after a reply that the session is not valid, on which the
-Controller has not acted. Knows nothing of our web server: a Refusal carries the problem type and the headers of the
-response.
+Controller has not acted. Knows nothing of our web server: a PatchProblem carries the problem type and the headers of
+the response.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,7 +16,7 @@ import msgspec
 
 from monitor.avi.image import decode_image
 from monitor.avi.values import version_key
-from monitor.model.errors import BadAnswer, BadObject, CommitUnknown, PollError, Refusal, StoreError
+from monitor.model.errors import BadAnswer, BadObject, CommitUnknown, PatchProblem, PollError, StoreError
 from monitor.model.outcome import OutcomeKind
 from monitor.patching.annotations import AnnotationChange, annotate
 from monitor.patching.audit import Outcome
@@ -57,7 +57,7 @@ class Patcher:
         """
         Apply one PATCH, after the earlier ones of the same image.
 
-        Raises: Refusal; its text says what was changed, if anything.
+        Raises: PatchProblem; its text says what was changed, if anything.
         """
         async with self._queue.turn(request.controller, request.uuid, client_connected=request.client_connected):
             return await (self._adjust(request) if request.patch.adjustment else self._annotate(request))
@@ -74,9 +74,9 @@ class Patcher:
         """Change annotations alone: checked against the image as last polled, without a request to the Controller."""
         try:
             preview = self._preview(request, self._last_polled(request))
-        except Refusal as refusal:
+        except PatchProblem as problem:
             if not request.dry_run:
-                await self._record(request, Outcome(outcome="refused", detail=refusal.detail))
+                await self._record(request, Outcome(outcome="refused", detail=problem.detail))
             raise
         if request.patch.annotations and not request.dry_run:
             view = self._target(request).view
@@ -85,23 +85,23 @@ class Patcher:
         return preview
 
     def _target(self, request: PatchRequest) -> WriteTarget:
-        """Raises: Refusal when a reload has removed the controller in the meantime."""
+        """Raises: PatchProblem when a reload has removed the controller in the meantime."""
         target = self._targets.get(request.controller)
         if target is None:
-            raise Refusal("no-such-image", f"the controller {request.controller} is no longer configured")
+            raise PatchProblem("no-such-image", f"the controller {request.controller} is no longer configured")
         return target
 
     def _last_polled(self, request: PatchRequest) -> bytes:
         entry = self._fleet.entries.get(request.controller)
         if entry is None or entry.collections["image"].health.stale or request.uuid not in entry.objects("image"):
-            raise Refusal("no-such-image", f"{request.controller} no longer has the image {request.uuid}")
+            raise PatchProblem("no-such-image", f"{request.controller} no longer has the image {request.uuid}")
         return bytes(entry.collections["image"].snapshot.object_list.raws[request.uuid])
 
     def _preview(self, request: PatchRequest, raw: bytes) -> PatchResult:
         """
         Return the changes that the request would make to the image ``raw``; the ``raw`` of the result is the same.
 
-        Raises: Refusal when a condition does not hold, or there would be too many annotations.
+        Raises: PatchProblem when a condition does not hold, or there would be too many annotations.
         """
         before = self.annotations_of(request.controller, request.uuid)
         image = content(raw)
@@ -129,7 +129,7 @@ class Patcher:
         try:
             number = await self._audit_log.begin(request.intent, at=self._now())
         except StoreError as error:
-            raise Refusal("database-down", f"nothing was changed: the database failed: {error}") from error
+            raise PatchProblem("database-down", f"nothing was changed: the database failed: {error}") from error
         async with self._recording_failures(request, number, target.view):
             preview = await self._check(request, writer)
             body = encode_adjustment(adjustment, content(preview.raw))
@@ -142,7 +142,7 @@ class Patcher:
             detail = (
                 f"the Controller made the change; the audit and annotations follow when the database works: {error}"
             )
-            raise Refusal("not-recorded", detail) from error
+            raise PatchProblem("not-recorded", detail) from error
         finally:
             _show(raw, target.view)
         return msgspec.structs.replace(preview, raw=raw or _apply_changes(preview))
@@ -159,17 +159,17 @@ class Patcher:
         """
         Read the image from the Controller, and check whether the request can be sent.
 
-        Raises: Refusal, PollError.
+        Raises: PatchProblem, PollError.
         """
         raw = await _read(writer, request.uuid)
         version = writer.link.version
         if version and version_key(request.api_version) > version_key(version):
             detail = f"{request.controller} runs {version}, which has no API version {request.api_version}"
-            raise Refusal("unknown-version", detail)
+            raise PatchProblem("unknown-version", detail)
         preview = self._preview(request, raw)
         if not request.force and _is_active(raw):
             detail = f"{request.controller} is still processing the image; wait, or repeat the request with ?force=true"
-            raise Refusal("image-active", detail)
+            raise PatchProblem("image-active", detail)
         return preview
 
     @asynccontextmanager
@@ -182,13 +182,13 @@ class Patcher:
         try:
             yield
         except PollError as error:
-            kind, refusal = classify_failure(request.controller, error)
+            kind, problem = classify_failure(request.controller, error)
             if kind == "unknown":
                 view.poll_soon()
             await self._try_finish(request, number, Outcome(outcome=kind, answer=error.status, detail=str(error)))
-            raise refusal from error
-        except Refusal as refusal:
-            await self._try_finish(request, number, Outcome(outcome="refused", detail=refusal.detail))
+            raise problem from error
+        except PatchProblem as problem:
+            await self._try_finish(request, number, Outcome(outcome="refused", detail=problem.detail))
             raise
         except Exception as bug:
             view.poll_soon()
@@ -214,18 +214,18 @@ class Patcher:
             if annotations and isinstance(error, CommitUnknown):
                 self._on_outcome("unknown")
                 see = "read the image again to see whether its annotations were changed"
-                raise Refusal("outcome-unknown", f"the database failed: {error}; {see}") from error
-            raise Refusal("database-down", f"nothing was changed: the database failed: {error}") from error
+                raise PatchProblem("outcome-unknown", f"the database failed: {error}; {see}") from error
+            raise PatchProblem("database-down", f"nothing was changed: the database failed: {error}") from error
         self._on_outcome(outcome.outcome)
 
 
 async def _read(writer: ImageWriter, uuid: str) -> bytes:
-    """Read the image from the Controller. Raises: Refusal when it does not exist; PollError."""
+    """Read the image from the Controller. Raises: PatchProblem when it does not exist; PollError."""
     try:
         raw = await writer.get_image(uuid)
     except PollError as error:
         if error.status == 404:
-            raise Refusal("no-such-image", "the Controller no longer has this image") from error
+            raise PatchProblem("no-such-image", "the Controller no longer has this image") from error
         raise
     if not _is_image(raw):
         raise BadAnswer("decode", "the reply is not an Image", phase="image")
@@ -236,7 +236,7 @@ async def _read_back(writer: ImageWriter, uuid: str, reply: bytes) -> bytes | No
     """Return the image after the change: from a new read, else from the reply; None when neither is an image."""
     try:
         return await _read(writer, uuid)
-    except (PollError, Refusal):
+    except (PollError, PatchProblem):
         return reply if _is_image(reply) else None
 
 
@@ -268,6 +268,6 @@ def _is_active(raw: bytes) -> bool:
     return image.active
 
 
-def _precondition_failed(why: str, tag: str) -> Refusal:
+def _precondition_failed(why: str, tag: str) -> PatchProblem:
     detail = f"the image has changed: {why}; read it again, then decide"
-    return Refusal("precondition-failed", detail, headers={"ETag": f'"{tag}"'})
+    return PatchProblem("precondition-failed", detail, headers={"ETag": f'"{tag}"'})

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 from weakref import WeakValueDictionary
 
-from monitor.model.errors import Refusal
+from monitor.model.errors import PatchProblem
 from monitor.patching.failures import DEFAULT_RETRY_AFTER_S
 
 LOCK_TIMEOUT_S: Final = 30.0
@@ -32,8 +32,8 @@ class PatchQueue:
         """
         Hold the lock of an image; it is given in the order of the calls.
 
-        Raises: Refusal when the wait is too long, when the daemon is shutting down, and when the client disconnected
-        while it waited: a client that retries after a timeout would otherwise have the change made twice.
+        Raises: PatchProblem when the wait is too long, when the daemon is shutting down, and when the client
+        disconnected while it waited: a client that retries after a timeout would otherwise have the change made twice.
         """
         lock = self._locks.setdefault((controller, uuid), asyncio.Lock())
         try:
@@ -41,15 +41,15 @@ class PatchQueue:
                 await lock.acquire()
         except TimeoutError as error:
             detail = "nothing was changed: other changes of the image are in progress"
-            raise Refusal("image-busy", detail, headers={"Retry-After": str(DEFAULT_RETRY_AFTER_S)}) from error
+            raise PatchProblem("image-busy", detail, headers={"Retry-After": str(DEFAULT_RETRY_AFTER_S)}) from error
         self._in_flight += 1
         self._idle.clear()
         try:
             if self._closing:
                 detail = "nothing was changed: the daemon is shutting down"
-                raise Refusal("shutting-down", detail, headers={"Retry-After": "5"})
+                raise PatchProblem("shutting-down", detail, headers={"Retry-After": "5"})
             if not client_connected():
-                raise Refusal("client-closed-request", "nothing was changed: the client disconnected")
+                raise PatchProblem("client-closed-request", "nothing was changed: the client disconnected")
             yield
         finally:
             lock.release()

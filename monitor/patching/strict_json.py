@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from monitor.model.errors import Refusal
+from monitor.model.errors import PatchProblem
 from monitor.patching.annotations import member, quoted
 from monitor.patching.fields import Json
 
@@ -20,16 +20,16 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def decode_json(body: bytes) -> Json:
-    """Raises: Refusal (bad-json), with the JSON path where there is one."""
+    """Raises: PatchProblem (bad-json), with the JSON path where there is one."""
     try:
         tree = json.loads(body.decode(), object_pairs_hook=_Object)
         _check(tree, "$", 0)
         msgspec.json.decode(body)
     except UnicodeDecodeError as error:
         detail = f"the body is not UTF-8: invalid byte 0x{body[error.start]:02x} at position {error.start}"
-        raise Refusal("bad-json", detail) from error
+        raise PatchProblem("bad-json", detail) from error
     except (msgspec.MsgspecError, ValueError) as error:
-        raise Refusal("bad-json", f"the body is not valid JSON: {error}") from error
+        raise PatchProblem("bad-json", f"the body is not valid JSON: {error}") from error
     except RecursionError:
         raise _too_deep() from None
     return tree
@@ -52,7 +52,7 @@ def _check(tree: Json, path: str, depth: int) -> None:
         for key in tree:
             _check_text(key, path)  # before a key is part of a message
         if tree.duplicate is not None:
-            raise Refusal("bad-json", f"found the key {quoted(tree.duplicate)} twice in one object", path)
+            raise PatchProblem("bad-json", f"found the key {quoted(tree.duplicate)} twice in one object", path)
         for key, value in tree.items():
             _check(value, member(path, key), depth + 1)
     elif isinstance(tree, list):
@@ -66,8 +66,8 @@ def _check_text(text: str, path: str) -> None:
     """An unpaired surrogate is no character (RFC 8259, 8.2)."""
     found = _SURROGATE.search(text)
     if found:
-        raise Refusal("bad-json", f"found the unpaired surrogate \\u{ord(found[0]):04x}", path)
+        raise PatchProblem("bad-json", f"found the unpaired surrogate \\u{ord(found[0]):04x}", path)
 
 
-def _too_deep() -> Refusal:
-    return Refusal("bad-json", f"the body is nested more than {MAX_DEPTH} levels deep")
+def _too_deep() -> PatchProblem:
+    return PatchProblem("bad-json", f"the body is nested more than {MAX_DEPTH} levels deep")

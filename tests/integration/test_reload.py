@@ -22,7 +22,7 @@ from monitor.cli.commands.simulate import write_config
 from monitor.config.load import load
 from monitor.config.types import Config
 from monitor.daemon.app import Daemon, running
-from monitor.model.errors import ConfigError, Refusal
+from monitor.model.errors import ConfigError, PatchProblem
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
 from tests.support.conformance import require_conformance
 from tests.support.daemons import QUICK, QUICK_RELOAD, exposition, failed, polled, samples, scrape, until, watching
@@ -240,7 +240,7 @@ async def test_a_patch_whose_session_was_ended_before_its_first_request_is_refus
     writer = site.daemon.context.patcher._targets["dc1"].writer
     site.edit(pin)
     await site.reload()
-    with pytest.raises(Refusal, match="nothing was changed: a reload") as caught:
+    with pytest.raises(PatchProblem, match="nothing was changed: a reload") as caught:
         await writer.get_image(uuid)
     assert caught.value.kind == "controller-busy"
     assert len(site.controllers["dc1"].sessions) == 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp import hdrs, web
 
-from monitor.model.errors import Refusal
+from monitor.model.errors import PatchProblem
 from monitor.model.tracked import Tracked, TrackedObject
 from monitor.patching.body import MAX_BODY_BYTES, MEDIA_TYPES, Patch, decode_patch, is_version
 from monitor.patching.representation import entity_tag, represent
@@ -45,10 +45,10 @@ async def patch_image(request: web.Request) -> web.Response:
         if not flags["dry_run"]:
             request.app[CONTEXT].authenticator.count_change(request[CALLER])
         result = await request.app[CONTEXT].patcher.apply(patch_request)
-    except Refusal as refusal:
+    except PatchProblem as problem:
         raise Problem(
-            refusal.kind, refusal.detail, headers=refusal.headers, path=refusal.path, status=refusal.status
-        ) from refusal
+            problem.kind, problem.detail, headers=problem.headers, path=problem.path, status=problem.status
+        ) from problem
     return _response(entry.name, result, dry_run=flags["dry_run"])
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.model.errors import Refusal
+from monitor.model.errors import PatchProblem
 from monitor.model.tracked import is_acknowledged
 from monitor.patching.annotations import MOST_ANNOTATIONS, AnnotationChange, Value, annotate, check_annotations
 
@@ -30,7 +30,7 @@ def test_a_replacement_removes_all_other_keys(before: dict[str, str], change: di
 def test_one_annotation_too_many_is_refused() -> None:
     full = {str(number): "x" for number in range(MOST_ANNOTATIONS)}
     assert annotate({}, AnnotationChange(full)) == full
-    with pytest.raises(Refusal, match="65 annotations, expected at most 64") as refusal:
+    with pytest.raises(PatchProblem, match="65 annotations, expected at most 64") as refusal:
         annotate(full, AnnotationChange({"more": "x"}))
     assert refusal.value.kind == "too-many-annotations"
 
@@ -53,7 +53,7 @@ def test_values_that_do_not_acknowledge(text: str) -> None:
 
 def test_an_invalid_value_is_named_by_its_key() -> None:
     check_annotations({"a/b.c-d_e": "x" * 1024}, Value, "$")
-    with pytest.raises(Refusal, match="found a number, expected a string") as refusal:
+    with pytest.raises(PatchProblem, match="found a number, expected a string") as refusal:
         check_annotations({"good": "x", "bad": 5}, Value, "$.here")
     assert refusal.value.path == "$.here.bad"
 
@@ -77,7 +77,7 @@ def test_an_invalid_value_is_named_by_its_key() -> None:
 def test_an_invalid_key_or_value_is_named_by_its_path_and_the_detail_says_what_is_expected(
     annotations: dict[str, object] | list[object], detail: str, path: str
 ) -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(PatchProblem) as refusal:
         check_annotations(annotations, Value, "$.annotations")
     assert (refusal.value.kind, refusal.value.path) == ("bad-patch", path)
     assert refusal.value.detail.startswith(detail)

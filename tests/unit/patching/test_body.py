@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.model.errors import Refusal
+from monitor.model.errors import PatchProblem
 from monitor.patching.annotations import AnnotationChange
 from monitor.patching.body import Patch, decode_patch, is_version
 from monitor.patching.fields import ADJUSTABLE, OWNED, Adjustment
@@ -21,9 +21,9 @@ def patch(body: object) -> Patch:
     return decode_patch(json.dumps(body).encode())
 
 
-def refused(body: object) -> Refusal:
+def refused(body: object) -> PatchProblem:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(PatchProblem) as refusal:
         decode_patch(raw)
     return refusal.value
 
@@ -234,7 +234,7 @@ def test_a_refusal_names_the_adjustable_fields() -> None:
 def test_any_bytes_are_a_patch_or_a_refusal(body: bytes) -> None:
     try:
         decode_patch(body)
-    except Refusal as refusal:
+    except PatchProblem as refusal:
         assert refusal.detail  # noqa: PT017  either is good
 
 
@@ -253,7 +253,7 @@ KEYS = st.sampled_from(
 def test_any_json_is_a_patch_of_one_operation_or_a_refusal(body: dict[str, Any]) -> None:
     try:
         found = patch(body)
-    except Refusal as refusal:
+    except PatchProblem as refusal:
         assert refusal.path.startswith("$") or refusal.kind == "bad-json"  # noqa: PT017
     else:
         assert found.adjustment is None or found.adjustment.fields.keys() <= ADJUSTABLE.keys()

@@ -14,8 +14,8 @@ from monitor.avi.paging import assemble, decode_page
 from monitor.model.errors import (
     BadStatus,
     CommitUnknown,
+    PatchProblem,
     PollError,
-    Refusal,
     StoreError,
     Unanswered,
     Unreachable,
@@ -169,8 +169,8 @@ class Bench:
         )
         return await self.patcher.apply(request)
 
-    async def refused(self, patch: Patch, **how: Any) -> Refusal:  # noqa: ANN401
-        with pytest.raises(Refusal) as refusal:
+    async def refused(self, patch: Patch, **how: Any) -> PatchProblem:  # noqa: ANN401
+        with pytest.raises(PatchProblem) as refusal:
             await self.apply(patch, **how)
         return refusal.value
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from monitor.model.errors import Refusal
+from monitor.model.errors import PatchProblem
 from monitor.patching.strict_json import decode_json
 
 
-def refused(body: bytes) -> Refusal:
-    with pytest.raises(Refusal) as refusal:
+def refused(body: bytes) -> PatchProblem:
+    with pytest.raises(PatchProblem) as refusal:
         decode_json(body)
     assert refusal.value.kind == "bad-json"
     return refusal.value

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from schemathesis import Case, GenerationMode
 
-from monitor.model.errors import Refusal
+from monitor.model.errors import PatchProblem
 from monitor.patching.body import FORMS, decode_patch
 from monitor.patching.fields import ADJUSTABLE, OWNED, Adjustment
 from monitor.web.openapi import document
@@ -69,15 +69,15 @@ operations = one_operation | st.fixed_dictionaries({}, optional=contents)
 near_misses = images | st.builds(lambda form, beside: {**form, **beside}, operations, members) | odd
 
 
-def refusal_of(body: object) -> Refusal | None:
+def refusal_of(body: object) -> PatchProblem | None:
     try:
         decode_patch(json.dumps(body).encode())
-    except Refusal as refusal:
+    except PatchProblem as refusal:
         return refusal
     return None
 
 
-def beyond_schemas(refusal: Refusal) -> bool:
+def beyond_schemas(refusal: PatchProblem) -> bool:
     """Whether it is refused for what JSON schema cannot express: the order of steps, and depth of nesting."""
     return refusal.kind == "bad-json" or (refusal.kind, refusal.path) == ("two-operations", "$.json_patch")
 
