@@ -25,7 +25,7 @@ from monitor.avi.paging import PAGE_SIZE, assemble, assemble_repeated
 from monitor.avi.session import Session
 from monitor.avi.values import api_version_for
 from monitor.config.types import Controller
-from monitor.model.errors import BadAnswer, Phase, PollError, Refused, Unreachable
+from monitor.model.errors import BadAnswer, LoginRefused, Phase, PollError, Unreachable
 from monitor.model.masking import KnownSecrets
 from monitor.model.secret import Secret
 from monitor.model.snapshot import ObjectList, Page
@@ -154,7 +154,7 @@ class Client:
         """
         Log in, unless there is a session.
 
-        Raises: PollError; Refused without a request when the Controller has already refused the current password.
+        Raises: PollError; LoginRefused without a request when the Controller has already refused the current password.
         """
         if self._session.headers is None:
             async with self._login_lock:
@@ -278,7 +278,7 @@ class Client:
             reply = await self._send("POST", URL(f"{self._controller.url}/login"), "login", data=form)
             if error := self._error_of(reply, "login"):
                 raise error
-        except Refused:
+        except LoginRefused:
             self._refused_password = password
             raise
         except PollError:
@@ -299,9 +299,9 @@ class Client:
         """Read the password to log in with. If its file is empty, it is being rewritten: use the last password."""
         self._password = self._controller.password.read() or self._password
         if self._password is None:
-            raise Refused("auth", "the password is empty; write it to its file", phase="login")
+            raise LoginRefused("auth", "the password is empty; write it to its file", phase="login")
         if self._password == self._refused_password:
-            raise Refused("auth", "suspended: the Controller refused this password; change it", phase="login")
+            raise LoginRefused("auth", "suspended: the Controller refused this password; change it", phase="login")
         self._secrets.add(self._password)
         return self._password
 

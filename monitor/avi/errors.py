@@ -14,7 +14,7 @@ import msgspec
 from monitor.avi import wire
 from monitor.avi.values import LABEL_LENGTH
 from monitor.avi.wire import UNREADABLE
-from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
+from monitor.model.errors import BadAnswer, BadStatus, LoginRefused, Phase, PollError, Reason, Unavailable
 from monitor.model.masking import SecretMask
 
 _UPGRADING = "disallowed during upgrade"  # in the message of the 403 that answers a write during an upgrade
@@ -77,7 +77,7 @@ def _classify_status(status: int, phase: Phase, *, upgrading: bool, is_json: boo
         case 403 if upgrading:
             return Unavailable, "upgrading"
         case 400 | 401 | 403 if phase == "login" and (status == 401 or is_json):
-            return Refused, "auth"  # the same secret is never tried again
+            return LoginRefused, "auth"  # the same secret is never tried again
         case 401:
             return BadStatus, "auth"
         case _:

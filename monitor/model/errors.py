@@ -14,7 +14,7 @@ The errors of the project, divided by what the caller does with them::
     └── PollError            one exchange with a Controller failed → keep the last snapshot, back off, count by reason
         ├── Unreachable      no response: dns, connect, tls, timeout
         │   └── Unanswered   but the request may have been sent   → whether a change was done is unknown
-        ├── Refused          the log-in was refused: auth         → no other log-in until the secret changes
+        ├── LoginRefused     the log-in was refused: auth         → no other log-in until the secret changes
         ├── Unavailable      try later: throttled, upgrading      → wait as Retry-After says
         ├── BadStatus        unexpected status: redirect, auth (a session), http_4xx, http_5xx
         └── BadAnswer        good status, unusable body: oversize, incomplete, decode
@@ -159,7 +159,7 @@ class Unanswered(Unreachable):
     """The connection broke, or the deadline passed, after the request may have been sent."""
 
 
-class Refused(PollError):
+class LoginRefused(PollError):
     """The Controller refused the log-in. Do not log in again with the same secret: that would lock the account."""
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from monitor.model.errors import PollError, Reason, Refused
+from monitor.model.errors import LoginRefused, PollError, Reason
 from monitor.model.health import DURATION_BOUNDS_S, ReadHealth, SessionHealth
 
 K = TypeVar("K", bound=str)
@@ -45,7 +45,7 @@ def poll_failed(before: SessionHealth, error: PollError) -> SessionHealth:
     return replace(
         before,
         up=False,
-        auth_suspended=isinstance(error, Refused),
+        auth_suspended=isinstance(error, LoginRefused),
         upgrading=reason == "upgrading" or (before.upgrading and reason in _STILL_UPGRADING),
         failed_in_a_row=before.failed_in_a_row + 1,
         reason=reason,

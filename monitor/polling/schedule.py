@@ -8,7 +8,7 @@ from random import Random  # noqa: TID251  the type of an argument; the command 
 from typing import Literal
 
 from monitor.config.settings import Poll
-from monitor.model.errors import PollError, Reason, Refused
+from monitor.model.errors import LoginRefused, PollError, Reason
 from monitor.model.health import SessionHealth
 
 _NO_ANSWER: frozenset[Reason | None] = frozenset({"dns", "connect", "tls", "timeout"})
@@ -147,7 +147,7 @@ def interval_after(error: PollError | None, failures: int, poll: Poll, rng: Rand
     interval_s = poll.active_interval_s if active else poll.idle_interval_s
     if error is None:
         return interval_s
-    if isinstance(error, Refused):  # nothing is sent until the secret changes; this is how soon a new one is noticed
+    if isinstance(error, LoginRefused):  # nothing is sent until the secret changes: this is how soon that is noticed
         return max(poll.active_interval_s, error.retry_after_s)
     delay_s = backoff_s(failures, rng, base_s=poll.active_interval_s, max_s=poll.max_backoff_s)
     least_s = interval_s if error.reason == "throttled" else 0.0  # not sooner than without a failure

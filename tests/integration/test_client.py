@@ -16,9 +16,9 @@ from monitor.config.types import SecretFile
 from monitor.model.errors import (
     BadAnswer,
     BadStatus,
+    LoginRefused,
     PollError,
     Reason,
-    Refused,
     Unanswered,
     Unavailable,
     Unreachable,
@@ -343,7 +343,7 @@ async def test_a_controller_that_always_replies_401_is_a_failure_and_no_suspensi
     dc1.faults.order(Fault("unauthorized"))
     errors = [await the_error(client) for _ in range(4)]
     assert {error.reason for error in errors} == {"auth"}
-    assert not any(isinstance(error, Refused) for error in errors)
+    assert not any(isinstance(error, LoginRefused) for error in errors)
     assert dc1.logins == 1 + 4  # one in each poll, never more
     dc1.faults.clear()
     await client.list_images(NOTHING)
@@ -375,7 +375,7 @@ async def test_concurrent_calls_try_a_wrong_password_once(dc1: SimulatedControll
         dc1.password = "another"
         async with asyncio.TaskGroup() as tasks:
             calls = [tasks.create_task(the_error(client), name=f"call:{call}") for call in range(8)]
-    assert all(isinstance(call.result(), Refused) for call in calls)
+    assert all(isinstance(call.result(), LoginRefused) for call in calls)
     assert dc1.failed_logins == 1
 
 
@@ -461,7 +461,7 @@ async def test_a_wrong_password_is_tried_once_and_again_when_the_file_changed(
     rewrite(password_file, "wrong")
     async with connected(dc1, password=SecretFile(password_file)) as client:
         errors = [await the_error(client) for _ in range(10)]
-        assert all(isinstance(error, Refused) and error.reason == "auth" for error in errors)
+        assert all(isinstance(error, LoginRefused) and error.reason == "auth" for error in errors)
         assert dc1.failed_logins == 1
         rewrite(password_file, "wrong again")
         for _ in range(10):
@@ -481,7 +481,7 @@ async def test_a_password_changed_on_the_controller_alone_is_tried_once_after_th
         await client.list_images(NOTHING)  # the session lives on
         dc1.expire_sessions()
         for _ in range(10):
-            assert isinstance(await the_error(client), Refused)
+            assert isinstance(await the_error(client), LoginRefused)
         assert dc1.failed_logins == 1
         rewrite(password_file, "another")
         await client.list_images(NOTHING)
@@ -495,7 +495,7 @@ async def test_a_password_that_was_refused_is_tried_again_when_another_was_good_
         for password in ("second", first):
             dc1.password = password
             dc1.expire_sessions()
-            assert isinstance(await the_error(client), Refused)
+            assert isinstance(await the_error(client), LoginRefused)
             rewrite(password_file, password)
             await client.list_images(NOTHING)
     assert (dc1.logins, dc1.failed_logins) == (2, 2)
@@ -530,7 +530,7 @@ async def test_an_empty_secret_from_the_start_is_never_sent(dc1: SimulatedContro
     rewrite(password_file, "")
     async with connected(dc1, password=SecretFile(password_file)) as client:
         error = await the_error(client)
-    assert isinstance(error, Refused)
+    assert isinstance(error, LoginRefused)
     assert "empty" in error.detail
     assert dc1.requests == []
 
@@ -561,7 +561,7 @@ async def test_a_failed_log_in_that_is_no_refusal_is_an_ordinary_failure(
     async with connected(dc1, timeout_s=timeout_s, max_response=64 * 1024) as client:
         errors = [await the_error(client) for _ in range(2)]
         assert [(error.reason, error.phase) for error in errors] == [(reason, "login")] * 2
-        assert not any(isinstance(error, Refused) for error in errors)
+        assert not any(isinstance(error, LoginRefused) for error in errors)
         assert len(requests_to(dc1, "/login")) == 2
         dc1.faults.clear()
         await client.list_images(NOTHING)

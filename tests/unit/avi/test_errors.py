@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.avi.errors import Reply, classify_reply, retry_after_s
-from monitor.model.errors import BadAnswer, BadStatus, Phase, PollError, Reason, Refused, Unavailable
+from monitor.model.errors import BadAnswer, BadStatus, LoginRefused, Phase, PollError, Reason, Unavailable
 from monitor.model.masking import SecretMask
 from monitor.model.secret import Secret
 from tests.support.strategies import BOUNDED, texts
@@ -61,9 +61,9 @@ def test_a_status_has_a_reason(status: int, kind: type[PollError], reason: Reaso
 @pytest.mark.parametrize(
     ("status", "kind", "reason"),
     [
-        pytest.param(400, Refused, "auth", id="400"),
-        pytest.param(401, Refused, "auth", id="401"),
-        pytest.param(403, Refused, "auth", id="403"),
+        pytest.param(400, LoginRefused, "auth", id="400"),
+        pytest.param(401, LoginRefused, "auth", id="401"),
+        pytest.param(403, LoginRefused, "auth", id="403"),
         pytest.param(404, BadStatus, "http_4xx", id="404-no-controller-at-all"),
         pytest.param(419, BadStatus, "http_4xx", id="419"),
         pytest.param(429, Unavailable, "throttled", id="429"),
@@ -224,4 +224,4 @@ def test_every_reply_is_good_or_an_error_with_a_reason(status: int, body: bytes,
     ],
 )
 def test_only_the_controllers_own_refusal_suspends_the_log_in(status: int, body: bytes, refused: bool) -> None:
-    assert isinstance(classify_reply(Reply(status, {}, body), "login", now=NOW), Refused) is refused
+    assert isinstance(classify_reply(Reply(status, {}, body), "login", now=NOW), LoginRefused) is refused

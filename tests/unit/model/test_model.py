@@ -8,9 +8,9 @@ from monitor.model.errors import (
     BadObject,
     BadStatus,
     ConfigError,
+    LoginRefused,
     MonitorError,
     PollError,
-    Refused,
     StoreError,
     Unavailable,
     Unreachable,
@@ -27,7 +27,7 @@ def test_everything_raised_on_purpose_is_a_monitor_error(error: type[Exception])
 
 
 @pytest.mark.parametrize(
-    "error", [Unreachable, Refused, Unavailable, BadStatus, BadAnswer], ids=lambda error: error.__name__
+    "error", [Unreachable, LoginRefused, Unavailable, BadStatus, BadAnswer], ids=lambda error: error.__name__
 )
 def test_every_way_a_poll_fails_is_a_poll_error_and_no_other_way(error: type[Exception]) -> None:
     assert error.__base__ is PollError

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.model.errors import BadStatus, PollError, Reason, Refused, Unavailable, Unreachable
+from monitor.model.errors import BadStatus, LoginRefused, PollError, Reason, Unavailable, Unreachable
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.polling.health import count, count_poll, poll_failed, poll_succeeded, read_failed, read_succeeded
 from tests.support.strategies import BOUNDED
@@ -80,7 +80,7 @@ def test_failures_in_a_row_are_counted() -> None:
 
 
 def test_a_refused_log_in_suspends() -> None:
-    assert poll_failed(GOOD, Refused("auth", "401", phase="login")).auth_suspended
+    assert poll_failed(GOOD, LoginRefused("auth", "401", phase="login")).auth_suspended
 
 
 @pytest.mark.parametrize(

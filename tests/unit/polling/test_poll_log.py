@@ -5,7 +5,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from monitor.model.errors import BadStatus, Refused, Unavailable, Unreachable
+from monitor.model.errors import BadStatus, LoginRefused, Unavailable, Unreachable
 from monitor.model.snapshot import ObjectList
 from tests.support.polling import (
     image_fields,
@@ -27,7 +27,7 @@ async def test_changes_of_health_are_logged_once() -> None:
         DOWN,
         DOWN,
         BadStatus("http_4xx", "404"),
-        Refused("auth", "401"),
+        LoginRefused("auth", "401"),
     )
     with capture_logs() as logs:
         async with running_poller(*answers) as (fleet, _):
@@ -46,7 +46,7 @@ async def test_changes_of_health_are_logged_once() -> None:
 
 
 async def test_a_new_reason_of_a_lasting_failure_is_no_warning() -> None:
-    answers = (DOWN, Unreachable("timeout", "late"), DOWN, Refused("auth", "401"))
+    answers = (DOWN, Unreachable("timeout", "late"), DOWN, LoginRefused("auth", "401"))
     with capture_logs() as logs:
         async with running_poller(*answers) as (fleet, _):
             await wait_until(fleet, lambda entry: entry.session.auth_suspended)

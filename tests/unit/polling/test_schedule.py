@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from monitor.config.settings import Poll
-from monitor.model.errors import Refused
+from monitor.model.errors import LoginRefused
 from monitor.model.health import SessionHealth
 from monitor.polling.schedule import PollLimiter, PollWatchdog, backoff_s, interval_after
 from tests.support.limits import WAIT_TIMEOUT_S
@@ -99,9 +99,9 @@ async def test_a_poll_that_receives_something_keeps_its_slot() -> None:
 
 def test_a_suspended_log_in_is_looked_at_in_the_active_interval_without_back_off() -> None:
     poll = Poll(active_interval_s=5.0, idle_interval_s=60.0, max_backoff_s=3600.0)
-    refused = Refused("auth", "suspended", phase="login")
+    refused = LoginRefused("auth", "suspended", phase="login")
     assert {interval_after(refused, failures, poll, Random(1), active=False) for failures in (1, 2, 50)} == {5.0}
-    asked = Refused("auth", "401", phase="login", retry_after_s=30.0)
+    asked = LoginRefused("auth", "401", phase="login", retry_after_s=30.0)
     assert interval_after(asked, 1, poll, Random(1), active=False) == 30.0
 
 
