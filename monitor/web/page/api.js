@@ -1,8 +1,8 @@
 /**
  * Requests to the daemon. Two errors:
  *
- *     Refused      the daemon answered with an error: show its problem details
- *     Unreachable  no usable response: after a PATCH, it is unknown whether the change was made
+ *     ProblemResponse  the daemon answered with an error: show its problem details
+ *     Unreachable      no usable response: after a PATCH, it is unknown whether the change was made
  */
 
 import { parseRetryAfter } from "./backoff.js";
@@ -18,7 +18,7 @@ const PATCH_TIMEOUT_MS = 120_000; // a PATCH makes up to five requests to the Co
  * @typedef {Pick<ProblemDetails, "title" | "detail" | "status"> & Partial<ProblemDetails>} Problem
  */
 
-export class Refused extends Error {
+export class ProblemResponse extends Error {
   /** @param {Problem} problem @param {number | null} retryAfter seconds, where the response has it */
   constructor(problem, retryAfter) {
     super(`${problem.title}: ${problem.detail}`);
@@ -50,7 +50,7 @@ export function imagePath(entry) {
  * @param {string} url from apiUrl
  * @param {AbortSignal} [signal]
  * @returns {Promise<{body: any, etag: string | null}>}
- * @throws {Refused | Unreachable | DOMException} AbortError when `signal` was aborted
+ * @throws {ProblemResponse | Unreachable | DOMException} AbortError when `signal` was aborted
  */
 export async function getJson(url, signal) {
   const timeout = AbortSignal.timeout(READ_TIMEOUT_MS);
@@ -66,7 +66,7 @@ export async function getJson(url, signal) {
  * @param {string} url from apiUrl
  * @param {{body: object, apiVersion: string, etag?: string | null | undefined}} request
  * @returns {Promise<any>}
- * @throws {Refused | Unreachable}
+ * @throws {ProblemResponse | Unreachable}
  */
 export async function patchImage(url, { body, apiVersion, etag = null }) {
   /** @type {Record<string, string>} */
@@ -86,7 +86,7 @@ async function send(url, options) {
     const timedOut = error instanceof Error && error.name === "TimeoutError";
     throw new Unreachable(timedOut ? "the request timed out" : "the daemon cannot be reached");
   }
-  if (!response.ok) throw await readRefusal(response);
+  if (!response.ok) throw await readProblem(response);
   return response;
 }
 
@@ -100,10 +100,10 @@ async function json(response) {
 }
 
 /** The error in a response that is not 2xx. @param {Response} response */
-export async function readRefusal(response) {
+export async function readProblem(response) {
   const retryAfter = parseRetryAfter(response.headers.get("Retry-After"), Date.now() / 1000);
   const text = await response.text().catch(() => "");
-  return new Refused(parseProblem(text, response), retryAfter);
+  return new ProblemResponse(parseProblem(text, response), retryAfter);
 }
 
 /** @param {string} text @param {Response} response @returns {Problem} */

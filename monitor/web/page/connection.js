@@ -2,7 +2,7 @@
 
 import { find, h, setText, setTime, setVisible } from "./dom.js";
 import { problemBox } from "./problem.js";
-import { Refused } from "./api.js";
+import { ProblemResponse } from "./api.js";
 import { signInForm } from "./signin.js";
 import { clockTime, formatDuration, truncate } from "./format.js";
 
@@ -114,7 +114,7 @@ export class Connection {
       { class: "panel narrow", "aria-labelledby": "locked-title" },
       h("h1", { id: "locked-title", text: "A token is needed" }),
       h("p", { text: "The daemon shows its data only to clients with a token. Its response:" }),
-      problemBox(new Refused(problem, null)),
+      problemBox(new ProblemResponse(problem, null)),
       signInForm(this.parts.signIn),
     );
   }

@@ -3,7 +3,7 @@
  * updated from here: it changes when the event stream reports the change.
  */
 
-import { apiUrl, getJson, imagePath, patchImage, Refused } from "./api.js";
+import { apiUrl, getJson, imagePath, patchImage, ProblemResponse } from "./api.js";
 import { expandableText, externalText, find, h } from "./dom.js";
 import { adjustForm, annotateForm } from "./forms.js";
 import { isActive } from "./status.js";
@@ -190,7 +190,7 @@ export class ImageEditor {
 
   /** @param {unknown} error @param {Fallback} fallback */
   #showError(error, { retry, draft, isPatch = false }) {
-    const status = error instanceof Refused ? error.problem.status : 0;
+    const status = error instanceof ProblemResponse ? error.problem.status : 0;
     const box = problemBox(error, { isPatch });
     const back = this.#backButton(draft);
     if (status !== 401 && status !== 403) {

@@ -1,6 +1,6 @@
 /** The view of one image: its facts, nodes and tasks, timeline, annotations, package, audit log and raw object. */
 
-import { apiUrl, getJson, imagePath, Refused } from "./api.js";
+import { apiUrl, getJson, imagePath, ProblemResponse } from "./api.js";
 import { expandableText, externalText, h, setText, setVisible } from "./dom.js";
 import { annotationList, ImageFacts } from "./image-facts.js";
 import { Refetcher } from "./refetch.js";
@@ -201,8 +201,8 @@ export class ImageView {
 
   /** @param {unknown} error */
   #showAuditError(error) {
-    const forbidden = error instanceof Refused && (error.problem.status === 401 || error.problem.status === 403);
-    const text = forbidden
+    const isForbidden = error instanceof ProblemResponse && [401, 403].includes(error.problem.status);
+    const text = isForbidden
       ? "Visible only with a token that has the scope admin."
       : `The audit log could not be loaded: ${errorText(error)}`;
     this.#auditPart.replaceChildren(h("p", { class: "muted", text }));

@@ -1,16 +1,16 @@
 /** Shows why a request failed: the daemon's problem details as it sent them. */
 
-import { Refused } from "./api.js";
+import { ProblemResponse } from "./api.js";
 import { expandableText, externalText, h } from "./dom.js";
 import { formatDuration } from "./format.js";
 
 /**
- * @param {unknown} error Refused, Unreachable or another Error
+ * @param {unknown} error ProblemResponse, Unreachable or another Error
  * @param {{isPatch?: boolean}} [of] `isPatch`: without a response it is unknown whether the change was made
  */
 export function problemBox(error, { isPatch = false } = {}) {
   const box = h("div", { class: "problem", role: "alert" });
-  if (!(error instanceof Refused)) {
+  if (!(error instanceof ProblemResponse)) {
     box.append(h("p", { class: "problem-title", text: `No response: ${errorText(error)}` }));
     if (isPatch) {
       const text = "It is not known whether the change was made: check the image before you repeat it.";

@@ -3,7 +3,7 @@
  * Uses fetch, because EventSource cannot send a token, nor tell a 401 from a daemon that is down.
  */
 
-import { readRefusal } from "./api.js";
+import { readProblem } from "./api.js";
 import { retryDelay } from "./backoff.js";
 import { SseParser } from "./sse.js";
 import { authHeaders } from "./token.js";
@@ -111,7 +111,7 @@ export class EventStream {
         signal: connection.signal,
       });
       if (!response.ok) {
-        const { problem, retryAfter } = await readRefusal(response);
+        const { problem, retryAfter } = await readProblem(response);
         return { status: response.status, retryAfter, problem };
       }
       if (response.body) await this.#readMessages(response.body);
