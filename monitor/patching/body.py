@@ -52,7 +52,9 @@ Merge = _define_image(
     ((field, kind | None) for field, kind in ADJUSTABLE.items()),
     _ANNOTATIONS_TO_MERGE,
 )
-Change = _define_image("Change", "Values to set. `add`: lists gain entries.", ADJUSTABLE.items(), dict[Key, Value])
+SetFields = _define_image(
+    "SetFields", "Values to set. `add`: lists gain entries.", ADJUSTABLE.items(), dict[Key, Value]
+)
 Delete = _define_image(
     "Delete",
     "Fields to unset, whatever their value; a list loses the entries given; annotations go by key.",
@@ -77,12 +79,12 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
 _ANNOTATION_VALUES: Final[Mapping[Any, Any]] = {
     Merge: Value | None,
     _OuterMembers: Value | None,
-    Change: Value,
+    SetFields: Value,
     Delete: Json,
 }
 """The types of partial Images, and the type of annotation values in each."""
 
-FORMS: Final[Mapping[str, Any]] = {"add": Change, "replace": Change, "delete": Delete, "json_patch": list[Step]}
+FORMS: Final[Mapping[str, Any]] = {"add": SetFields, "replace": SetFields, "delete": Delete, "json_patch": list[Step]}
 """The operations, and the type of each one's content."""
 
 

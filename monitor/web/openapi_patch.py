@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from monitor.patching.annotations import Value
-from monitor.patching.body import FORMS, MEDIA_TYPES, Change, Delete, Merge
+from monitor.patching.body import FORMS, MEDIA_TYPES, Delete, Merge, SetFields
 from monitor.patching.fields import ADJUSTABLE, LISTS, CloudInfo
 from monitor.web.route import RequestBody
 
@@ -22,7 +22,7 @@ REF: Final = "#/components/schemas/{name}"
 # as annotations.Key, with `/` escaped as in a JSON pointer (RFC 6901)
 _ANNOTATION: Final = r"^/annotations/([a-zA-Z0-9._-]|~1){1,63}$(?!\n)"
 
-_COMPONENTS: Final = msgspec.json.schema_components([Change, Delete, Merge, CloudInfo], ref_template=REF)[1]
+_COMPONENTS: Final = msgspec.json.schema_components([SetFields, Delete, Merge, CloudInfo], ref_template=REF)[1]
 _COMMON: Final[Mapping[str, Json]] = {
     name: _COMPONENTS["Merge"]["properties"][name] for name in ("annotations", "_last_modified")
 }
@@ -42,8 +42,11 @@ def _object(properties: Mapping[str, Json], *required: str, **more: Json) -> Jso
 
 
 def _set() -> Json:
-    return {**_COMPONENTS["Change"], "title": "Set", "properties": _COMPONENTS["Change"]["properties"] | _COMMON} | {
-        "description": "A partial Image: values to set. Annotations are merged, null removes one."
+    return {
+        **_COMPONENTS["SetFields"],
+        "title": "Set",
+        "description": "A partial Image: values to set. Annotations are merged, null removes one.",
+        "properties": _COMPONENTS["SetFields"]["properties"] | _COMMON,
     }
 
 
@@ -75,7 +78,7 @@ def _list_of(name: str) -> Json:
 
 def _field_step() -> Json:
     """A step that adjusts a field, with a value of the type of that field."""
-    types = _COMPONENTS["Change"]["properties"]
+    types = _COMPONENTS["SetFields"]["properties"]
     sets = [_step_schema(["add", "replace"], {"const": f"/{field}"}, types[field]) for field in ADJUSTABLE]
     appends = [_step_schema(["add"], {"const": f"/{field}/-"}, types[field]["items"]) for field in sorted(LISTS)]
     removes = _step_schema(["remove"], {"enum": [f"/{field}" for field in ADJUSTABLE]}, None)
