@@ -39,13 +39,13 @@ class Intent(Struct, frozen=True, kw_only=True):
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """
-    How an intent ended. Stored as JSON, so the names of the fields are a format.
+    How an intent ended. Stored as JSON, where ``kind`` is called ``outcome``; the names of the fields are a format.
 
     ``changes``: ``[before, after]`` by field and by ``annotations.key``, shortened; None: absent. ``answer``: the
     status of the Controller's reply, if it replied. ``detail``: what went wrong, in words.
     """
 
-    outcome: OutcomeKind
+    kind: OutcomeKind = msgspec.field(name="outcome")
     changes: Mapping[str, tuple[Any, Any]] = {}
     answer: int | None = None
     detail: str = ""
@@ -216,7 +216,7 @@ class AnnotationReplay:
             return
         intent = self._open.pop(record.intent, None)
         outcome = msgspec.json.decode(record.text, type=Outcome)
-        if intent is None or outcome.outcome != "done" or "annotations" not in intent.asked:
+        if intent is None or outcome.kind != "done" or "annotations" not in intent.asked:
             return
         keys = self._expected.setdefault((intent.controller, intent.image_uuid), {})
         if intent.asked.get("replace_annotations"):

@@ -76,11 +76,11 @@ class Patcher:
             preview = self._preview(request, self._last_polled(request))
         except PatchProblem as problem:
             if not request.dry_run:
-                await self._record(request, Outcome(outcome="refused", detail=problem.detail))
+                await self._record(request, Outcome(kind="refused", detail=problem.detail))
             raise
         if request.patch.annotations and not request.dry_run:
             view = self._target(request).view
-            await self._record(request, Outcome(outcome="done", changes=preview.recorded_changes))
+            await self._record(request, Outcome(kind="done", changes=preview.recorded_changes))
             view.update_annotations()
         return preview
 
@@ -136,7 +136,7 @@ class Patcher:
             reply = await writer.patch_image(request.uuid, body, api_version=request.api_version)
         raw = await _read_back(writer, request.uuid, reply.body)
         try:
-            outcome = Outcome(outcome="done", changes=preview.recorded_changes, answer=reply.status)
+            outcome = Outcome(kind="done", changes=preview.recorded_changes, answer=reply.status)
             await self._finish(request, number, outcome, request.patch.annotations)
         except StoreError as error:
             detail = (
@@ -185,14 +185,14 @@ class Patcher:
             kind, problem = classify_failure(request.controller, error)
             if kind == "unknown":
                 view.poll_soon()
-            await self._try_finish(request, number, Outcome(outcome=kind, answer=error.status, detail=str(error)))
+            await self._try_finish(request, number, Outcome(kind=kind, answer=error.status, detail=str(error)))
             raise problem from error
         except PatchProblem as problem:
-            await self._try_finish(request, number, Outcome(outcome="refused", detail=problem.detail))
+            await self._try_finish(request, number, Outcome(kind="refused", detail=problem.detail))
             raise
         except Exception as bug:
             view.poll_soon()
-            await self._try_finish(request, number, Outcome(outcome="unknown", detail=type(bug).__name__))
+            await self._try_finish(request, number, Outcome(kind="unknown", detail=type(bug).__name__))
             raise
 
     async def _try_finish(self, request: PatchRequest, number: int, outcome: Outcome) -> None:
@@ -203,11 +203,11 @@ class Patcher:
     async def _finish(
         self, request: PatchRequest, number: int, outcome: Outcome, annotations: AnnotationChange | None = None
     ) -> None:
-        self._on_outcome(outcome.outcome)
+        self._on_outcome(outcome.kind)
         await self._audit_log.finish(number, request.intent, outcome, annotations, at=self._now())
 
     async def _record(self, request: PatchRequest, outcome: Outcome) -> None:
-        annotations = request.patch.annotations if outcome.outcome == "done" else None
+        annotations = request.patch.annotations if outcome.kind == "done" else None
         try:
             await self._audit_log.record(request.intent, outcome, annotations, at=self._now())
         except StoreError as error:
@@ -216,7 +216,7 @@ class Patcher:
                 see = "read the image again to see whether its annotations were changed"
                 raise PatchProblem("outcome-unknown", f"the database failed: {error}; {see}") from error
             raise PatchProblem("database-down", f"nothing was changed: the database failed: {error}") from error
-        self._on_outcome(outcome.outcome)
+        self._on_outcome(outcome.kind)
 
 
 async def _read(writer: ImageWriter, uuid: str) -> bytes:

@@ -27,9 +27,9 @@ from monitor.store.database import Database
 T = TypeVar("T")
 
 _ABANDONED: Final = Outcome(
-    outcome="unknown", detail="the daemon ended while the change was in flight; check the image before you repeat it"
+    kind="unknown", detail="the daemon ended while the change was in flight; check the image before you repeat it"
 )
-_NOT_STARTED: Final = Outcome(outcome="failed", detail="nothing was changed: the database did not answer in time")
+_NOT_STARTED: Final = Outcome(kind="failed", detail="nothing was changed: the database did not answer in time")
 
 
 class _Finished(Struct, frozen=True):

@@ -20,7 +20,7 @@ from tests.support.stores import DONE, NOW, TICKET, UNKNOWN, chain_faults, closi
 
 async def test_an_intent_and_its_outcome_survive_a_restart(database_url: str) -> None:
     change = intent(name="new")
-    outcome = Outcome(outcome="done", changes={"name": ("old", None), "annotations.a": (None, "1")}, answer=200)
+    outcome = Outcome(kind="done", changes={"name": ("old", None), "annotations.a": (None, "1")}, answer=200)
     async with opened(database_url) as store:
         number = await store.audit_log.begin(change, at=100.25)
         assert await store.audit_log.entries() == (Entry(number=number, at=100.25, intent=change),)
@@ -350,7 +350,7 @@ async def test_an_altered_head_is_reported(tmp_path: Path, alteration: str) -> N
 
 async def test_each_record_is_logged_once_with_its_hash(database_url: str) -> None:
     change = intent(name="new")
-    outcome = Outcome(outcome="done", changes={"name": ("old", "new")}, answer=200)
+    outcome = Outcome(kind="done", changes={"name": ("old", "new")}, answer=200)
     async with opened(database_url) as store:
         with capture_logs() as logs:
             number = await store.audit_log.begin(change, at=1)

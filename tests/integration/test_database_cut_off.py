@@ -180,8 +180,8 @@ async def test_of_a_server_that_is_killed_while_changes_are_made_clients_hear_wh
         ((key, number),) = entry.intent.asked["annotations"].items()
         assert number not in outcomes, "no change is recorded twice"
         assert entry.outcome
-        outcomes[number] = entry.outcome.outcome
-        if entry.outcome.outcome == "done":
+        outcomes[number] = entry.outcome.kind
+        if entry.outcome.kind == "done":
             last[entry.intent.image_uuid, key] = number
     expected = {200: {"done"}, UNRECORDED: {"done"}, UNKNOWN: {"done", ""}, REFUSED: {"failed", ""}}
     for number, status in operators.answers.items():

@@ -160,7 +160,7 @@ async def test_a_store_that_cannot_open_recovers(failure: tuple[Place, Failure])
         newest, _ = await late.audit_log.entries()
         assert newest.number == left
         assert newest.outcome
-        assert newest.outcome.outcome == "unknown"
+        assert newest.outcome.kind == "unknown"
     watcher.close()
 
 

@@ -14,11 +14,11 @@ from monitor.patching.audit import Intent, Outcome, faults
 from monitor.store import Store
 from tests.support.limits import WAIT_TIMEOUT_S
 
-DONE = Outcome(outcome="done", answer=200)
+DONE = Outcome(kind="done", answer=200)
 UNKNOWN = Outcome(
-    outcome="unknown", detail="the daemon ended while the change was in flight; check the image before you repeat it"
+    kind="unknown", detail="the daemon ended while the change was in flight; check the image before you repeat it"
 )
-NOT_BEGUN = Outcome(outcome="failed", detail="nothing was changed: the database did not answer in time")
+NOT_BEGUN = Outcome(kind="failed", detail="nothing was changed: the database did not answer in time")
 TICKET = AnnotationChange({"ticket": "CHG-1"})
 NOW = 1_000.5
 

@@ -61,7 +61,7 @@ def _audit_entry(entry: Entry) -> AuditEntry:
         controller=intent.controller,
         image_uuid=intent.image_uuid,
         asked=intent.asked,
-        outcome=outcome.outcome if outcome else None,
+        outcome=outcome.kind if outcome else None,
         ended_at=entry.ended_at,
         changes=outcome.changes if outcome else {},
         answer=outcome.answer if outcome else None,

@@ -26,7 +26,7 @@ from tests.support.strategies import BOUNDED, texts
 INTENT = Intent(
     request_id="r-1", actor="alice", source="192.0.2.7", controller="dc1", image_uuid="image-1", asked={"name": "new"}
 )
-DONE = Outcome(outcome="done", changes={"name": ("old", "new")}, answer=200)
+DONE = Outcome(kind="done", changes={"name": ("old", "new")}, answer=200)
 
 Chain = tuple[Record, ...]
 
@@ -276,7 +276,7 @@ def test_annotations_that_were_altered_added_or_removed_are_faults() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(annotated(Outcome(outcome="refused"), annotations={"ticket": "CHG-1"}), id="refused"),
+        pytest.param(annotated(Outcome(kind="refused"), annotations={"ticket": "CHG-1"}), id="refused"),
         pytest.param(annotated(operation="replace"), id="none-asked"),
         pytest.param(annotated(annotations=["ticket"]), id="unreadable-change"),
         pytest.param(("gone", encode(DONE)), id="unreadable-intent"),

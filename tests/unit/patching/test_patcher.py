@@ -231,7 +231,7 @@ async def test_an_unexpected_exception_is_an_unknown_outcome_and_is_raised() -> 
     bench = Bench(FakeController(patch=ZeroDivisionError("ours")))
     with pytest.raises(ZeroDivisionError):
         await bench.apply(RENAME)
-    assert [(outcome.outcome, outcome.detail) for outcome in bench.audit_log.outcomes] == [
+    assert [(outcome.kind, outcome.detail) for outcome in bench.audit_log.outcomes] == [
         ("unknown", "ZeroDivisionError")
     ]
     assert bench.view.calls == ["nudge"]
@@ -323,7 +323,7 @@ async def test_a_success_that_cannot_be_recorded_says_that_the_change_was_made()
 async def test_an_image_that_vanished_while_an_annotation_waited_is_not_annotated(known: Fleet) -> None:
     bench = Bench(known=known)
     assert (await bench.refused(NOTE)).kind == "no-such-image"
-    assert [outcome.outcome for outcome in bench.audit_log.outcomes] == ["refused"]
+    assert [outcome.kind for outcome in bench.audit_log.outcomes] == ["refused"]
 
 
 async def test_an_annotation_that_was_written_is_a_success_even_if_a_reload_removed_the_controller_meanwhile() -> None:
