@@ -15,6 +15,7 @@ from monitor.model.tracked import ProgressMark
 from monitor.polling.changes import not_after
 from monitor.store.database import Database
 from monitor.store.tables import is_storable, progress_marks
+from monitor.store.write_behind import taken_from
 
 _KEYS_PER_TRANSACTION = 5_000  # each of which must end in time
 _ROWS_PER_STATEMENT = 200  # SQLite takes no more than 999 variables in its oldest builds
@@ -41,7 +42,7 @@ class ProgressMarks:
         """The groups in which memory and database may differ."""
         self._controllers: frozenset[str] | None = None
         """Those to keep the marks of; None: all."""
-        self._synced = False
+        self._unsynced = True
 
     def of(self, controller: str, resource: str) -> Mapping[str, ProgressMark]:
         """The marks of one kind of object of a controller, by uuid."""
@@ -61,27 +62,23 @@ class ProgressMarks:
             self._dirty.add(group)
 
     def mark_unsynced(self) -> None:
-        """Compare with the database at the next flush: it may be another one now."""
-        self._synced = False
+        """Compare memory with the database at the next flush: the database may be another one now."""
+        self._unsynced = True
 
     async def flush(self) -> None:
         """
-        Write what changed since the last time.
+        Write what changed since the last flush.
 
-        Raises: StoreError; what could not be written stays to be written.
+        Raises: StoreError; what was not written stays to be written.
         """
-        if not self._synced:
-            await self._read()
+        if self._unsynced:
+            await self._reconcile()
         groups = frozenset(self._dirty)
-        self._dirty -= groups
-        try:
+        with taken_from(self._dirty, groups):
             changed = dict(sorted(each for group in groups for each in self._changes_of(group)))
             keys = list(changed)
             for start in range(0, len(keys), _KEYS_PER_TRANSACTION):
                 await self._write({key: changed[key] for key in keys[start : start + _KEYS_PER_TRANSACTION]})
-        except BaseException:  # cancelled, too: the last flush of the daemon comes after that
-            self._dirty |= groups
-            raise
 
     def _changes_of(self, group: Group) -> Iterator[tuple[Key, ProgressMark | None]]:
         """What is to be written of a group; None: the database is to forget the mark."""
@@ -90,8 +87,8 @@ class ProgressMarks:
             if stored.get(uuid) != marks.get(uuid) and is_storable(uuid):  # a Controller may say anything
                 yield (*group, uuid), marks.get(uuid)
 
-    async def _read(self) -> None:
-        """Learn what the database alone has; what it lacks or has otherwise is to be written."""
+    async def _reconcile(self) -> None:
+        """Take from the database what memory lacks; what the database lacks, or has otherwise, is written later."""
         async with self._database.transaction(writes=False) as connection:
             rows = (await connection.execute(select(progress_marks))).all()
         now = self._now()
@@ -105,7 +102,7 @@ class ProgressMarks:
                 self._marks[group] = {**theirs, **self.of(*group)}
         self._dirty.update(self._stored, self._marks)
         _log_future(max((row.changed_at for row in rows), default=now) - now)
-        self._synced = True
+        self._unsynced = False
 
     async def _write(self, changed: Mapping[Key, ProgressMark | None]) -> None:
         """Write these in one transaction."""

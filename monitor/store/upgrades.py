@@ -23,8 +23,9 @@ class Upgrades:
         self._now = now
         self._since: dict[str, float | None] = {}
         """By controller; None: it is not being upgraded."""
-        self._unwritten: set[str] = set()
-        self._synced = False
+        self._dirty: set[str] = set()
+        """The controllers of which memory and database may differ."""
+        self._unsynced = True
 
     def in_progress(self, controller: str) -> bool:
         """Whether an upgrade that began in the last `MAX_AGE_S` had not ended when it was heard of last."""
@@ -35,39 +36,43 @@ class Upgrades:
         """Note whether it is being upgraded; the next flush writes what has changed."""
         before = self._since.get(controller)
         if in_progress != (before is not None):
-            self._unwritten.add(controller)
+            self._dirty.add(controller)
             before = self._now() if in_progress else None
         self._since[controller] = before
 
     def mark_unsynced(self) -> None:
-        """Compare with the database at the next flush: it may be another one now."""
-        self._synced = False
+        """Compare memory with the database at the next flush: the database may be another one now."""
+        self._unsynced = True
 
     async def flush(self) -> None:
         """
-        Write what changed since the last time.
+        Write what changed since the last flush.
 
-        Raises: StoreError; what could not be written stays to be written.
+        Raises: StoreError; what was not written stays to be written.
         """
-        if not self._synced:
-            await self._read()
-        if not self._unwritten:
+        if self._unsynced:
+            await self._reconcile()
+        if not self._dirty:
             return
-        changed = sorted(self._unwritten)
+        changed = sorted(self._dirty)
         columns = upgrades_in_progress.c
         rows = [{"controller": name, "since": since} for name in changed if (since := self._since[name]) is not None]
-        async with writing(self._database, self._unwritten, changed) as connection:
+        async with writing(self._database, self._dirty, changed) as connection:
             for name in changed:
                 await connection.execute(delete(upgrades_in_progress).where(columns.controller == name))
             if rows:
                 await connection.execute(insert(upgrades_in_progress), rows)
 
-    async def _read(self) -> None:
-        """Learn what the database alone has; what it lacks, has otherwise, or has for too long is to be written."""
+    async def _reconcile(self) -> None:
+        """
+        Take from the database what memory lacks.
+
+        What the database lacks, has otherwise, or has for too long, is written later.
+        """
         async with self._database.transaction(writes=False) as connection:
             rows = (await connection.execute(select(upgrades_in_progress))).all()
         stored: dict[str, float] = {row.controller: min(row.since, self._now()) for row in rows}
         for controller, since in stored.items():
             self._since.setdefault(controller, since if self._now() - since <= MAX_AGE_S else None)
-        self._unwritten.update(name for name, since in self._since.items() if stored.get(name) != since)
-        self._synced = True
+        self._dirty.update(name for name, since in self._since.items() if stored.get(name) != since)
+        self._unsynced = False

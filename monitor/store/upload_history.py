@@ -107,7 +107,7 @@ class UploadHistory:
         return {uuid: past[uuid] for uuid in sorted(past, key=lambda uuid: (past[uuid].ended_at, uuid))[-MAX_UPLOADS:]}
 
     async def _reconcile(self) -> None:
-        """Take from the database what memory lacks; what the database lacks, or has otherwise, becomes dirty."""
+        """Take from the database what memory lacks; what the database lacks, or has otherwise, is written later."""
         async with self._database.transaction(writes=False) as connection:
             stored = _kinds_of((await connection.execute(_newest_rows())).all())
         for controller in stored.keys() | self._kinds.keys():

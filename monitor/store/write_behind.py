@@ -1,7 +1,12 @@
-"""Keys that changed in memory and are not in the database yet."""
+"""
+What is kept in memory, and written to the database later.
 
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+Names that those who do it share: ``dirty`` is the set of keys in which memory and database may differ; ``unsynced``
+means that the database must be read before it is written, because it may be another one now; ``reconcile`` reads it.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,18 +16,28 @@ from monitor.store.database import Database
 K = TypeVar("K")
 
 
-@asynccontextmanager
-async def writing(database: Database, dirty: set[K], keys: Collection[K]) -> AsyncIterator[AsyncConnection]:
+@contextmanager
+def taken_from(dirty: set[K], keys: Collection[K]) -> Iterator[None]:
     """
-    One transaction that writes ``keys``: they leave ``dirty``, and return to it unless the transaction is committed.
+    Take ``keys`` out of ``dirty`` to write them; they return to it when the block raises.
 
-    A key that changes in the meantime becomes dirty again, and waits for the next transaction.
-    Raises: StoreError.
+    A key that changes in the meantime becomes dirty again, and waits for the next flush.
     """
     dirty.difference_update(keys)
     try:
-        async with database.transaction() as connection:
-            yield connection
+        yield
     except BaseException:  # cancelled, too: the last flush of the daemon comes after that
         dirty.update(keys)
         raise
+
+
+@asynccontextmanager
+async def writing(database: Database, dirty: set[K], keys: Collection[K]) -> AsyncIterator[AsyncConnection]:
+    """
+    One transaction that writes ``keys``, which are `taken_from` ``dirty`` unless it is not committed.
+
+    Raises: StoreError.
+    """
+    with taken_from(dirty, keys):
+        async with database.transaction() as connection:
+            yield connection
