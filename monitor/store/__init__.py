@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from monitor.model.errors import DatabaseTaken, StoreError
 from monitor.store.audit_log import AuditLog
-from monitor.store.database import LIMIT_S, Database
+from monitor.store.database import TRANSACTION_TIMEOUT_S, Database
 from monitor.store.progress_marks import ProgressMarks
 from monitor.store.upgrades import Upgrades
 from monitor.store.upload_history import UploadHistory
@@ -33,12 +33,12 @@ class Store:
         url: str,
         *,
         busy_timeout_ms: int = 1000,
-        limit_s: float = LIMIT_S,
+        transaction_timeout_s: float = TRANSACTION_TIMEOUT_S,
         now: Callable[[], float] = time.time,  # noqa: TID251  the daemon passes its own; most tests need none
         on_audit_failure: Callable[[], None] = lambda: None,
         on_annotations_read: Callable[[], None] = lambda: None,
     ) -> None:
-        self.database = Database(url, busy_timeout_ms=busy_timeout_ms, limit_s=limit_s)
+        self.database = Database(url, busy_timeout_ms=busy_timeout_ms, transaction_timeout_s=transaction_timeout_s)
         self.name = self.database.name
         self.marks = ProgressMarks(self.database, now=now)
         self.upload_history = UploadHistory(self.database, now=now)

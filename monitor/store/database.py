@@ -25,8 +25,8 @@ from monitor.store.migrate import migrate
 from monitor.store.sqlite_threads import SqliteThreads
 from monitor.store.time_limit import time_limit
 
-LIMIT_S = 5.0  # of one transaction: an HTTP client waits for it, and a database that takes longer counts as down
-_OPEN_FACTOR = 4  # times the limit: connecting and migrating take several round trips
+TRANSACTION_TIMEOUT_S = 5.0  # an HTTP client waits for it, and a database that takes longer counts as down
+_OPEN_FACTOR = 4  # times that: connecting and migrating take several round trips
 _CLOSE_TIMEOUT_S = 2.0  # a dead disk must not keep the process from ending
 
 _DRIVER_ERRORS = (SQLAlchemyError, OSError)  # OSError: also TimeoutError, and every failure to connect
@@ -44,13 +44,18 @@ class Database:
     """
 
     def __init__(
-        self, url: str, *, busy_timeout_ms: int = 1000, limit_s: float = LIMIT_S, read_only: bool = False
+        self,
+        url: str,
+        *,
+        busy_timeout_ms: int = 1000,
+        transaction_timeout_s: float = TRANSACTION_TIMEOUT_S,
+        read_only: bool = False,
     ) -> None:
         self._url_text = url
         self._url = make_url(url)
         self._path = Path(self._url.database) if self._is_sqlite and self._url.database else None
         self._busy_timeout_ms = busy_timeout_ms
-        self.limit_s = limit_s
+        self.transaction_timeout_s = transaction_timeout_s
         self._read_only = read_only
         self._engine: AsyncEngine | None = None
         self._renewal: ConnectionRenewal | None = None
@@ -88,7 +93,7 @@ class Database:
         """
         try:
             engine = self._prepare()
-            async with time_limit(_OPEN_FACTOR * self.limit_s):
+            async with time_limit(_OPEN_FACTOR * self.transaction_timeout_s):
                 await self._threads.wait()
                 await self._take_lock()
                 await self._leave_lost_files()
@@ -161,7 +166,7 @@ class Database:
         try:
             with self._counting():
                 async with (
-                    time_limit(self.limit_s if limited else None),
+                    time_limit(self.transaction_timeout_s if limited else None),
                     self._writer if writes and self._is_sqlite else nullcontext(),
                 ):
                     await self._threads.wait()
@@ -208,7 +213,7 @@ class Database:
     async def probe(self) -> None:
         """As `check_files`, but also ask the server whether this process holds the lock. Raises: StoreError."""
         try:
-            async with time_limit(self.limit_s):
+            async with time_limit(self.transaction_timeout_s):
                 await self._lock.probe()
         except _DRIVER_ERRORS as error:
             raise self.mark_down(error) from error
@@ -253,7 +258,7 @@ class Database:
         if self._files:
             self._files.forget()
         with suppress(TimeoutError):
-            async with time_limit(min(_CLOSE_TIMEOUT_S, self.limit_s)):
+            async with time_limit(min(_CLOSE_TIMEOUT_S, self.transaction_timeout_s)):
                 if self._keeper:
                     await self._keeper.close()
                 if engine is not None:
@@ -278,7 +283,7 @@ class Database:
 
     def _make_engine(self) -> AsyncEngine:
         if not self._is_sqlite:
-            return engines.make_postgres_engine(self._url_text, limit_s=self.limit_s)
+            return engines.make_postgres_engine(self._url_text, timeout_s=self.transaction_timeout_s)
         if self._path is None:
             return engines.make_memory_engine()
         make = engines.make_reading_engine if self._read_only else engines.make_file_engine

@@ -65,7 +65,7 @@ def _prepare(engine: AsyncEngine, pragmas: Iterable[str]) -> None:
             connection.rollback()
 
 
-def make_postgres_engine(url: str, *, limit_s: float) -> AsyncEngine:
+def make_postgres_engine(url: str, *, timeout_s: float) -> AsyncEngine:
     """
     Make an engine for PostgreSQL. asyncpg reads the URL itself, so ``sslmode``, ``passfile`` and the rest work.
 
@@ -82,7 +82,7 @@ def make_postgres_engine(url: str, *, limit_s: float) -> AsyncEngine:
     async def connect() -> Any:  # noqa: ANN401  the driver's, untyped
         name = {"application_name": "avi-upgrade-monitor"}
         try:
-            return await asyncpg.connect(url, timeout=limit_s, command_timeout=limit_s, server_settings=name)
+            return await asyncpg.connect(url, timeout=timeout_s, command_timeout=timeout_s, server_settings=name)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise ConnectionError(str(error)) from error  # SQLAlchemy then treats it as a failure to connect
 

@@ -97,12 +97,12 @@ async def test_a_network_that_passes_nothing_on_leaves_all_or_nothing(own_server
     ):
         await store.audit_log.record(intent("image-1"), DONE, TICKET, at=1)
         proxy.hold()
-        store.database.limit_s = 0.05
+        store.database.transaction_timeout_s = 0.05
         with pytest.raises(StoreError, match="no answer in time") as raised:
             await store.audit_log.record(intent("image-2"), DONE, TICKET, at=2)
         assert not isinstance(raised.value, CommitUnknown), "the transaction did not even begin"
         proxy.break_all()
-        store.database.limit_s = 30.0
+        store.database.transaction_timeout_s = 30.0
         await recover(store)
         assert set(store.audit_log.annotations_of("dc1")) == {"image-1"}
 

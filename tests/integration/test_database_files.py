@@ -97,7 +97,7 @@ async def test_a_log_that_was_removed_is_noticed_and_saved_when_there_is_nothing
 
 async def test_changes_are_refused_for_as_long_as_a_removed_log_cannot_be_saved(tmp_path: Path, url: str) -> None:
     """A reader of an older state, as a backup is, keeps SQLite from writing newer pages into the database."""
-    async with opened(url, busy_timeout_ms=1) as store, closing(Store(url, limit_s=30.0)) as second:
+    async with opened(url, busy_timeout_ms=1) as store, closing(Store(url, transaction_timeout_s=30.0)) as second:
         await store.audit_log.record(intent("image-1"), DONE, TICKET, at=1)
         reader = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         reader.execute("BEGIN")

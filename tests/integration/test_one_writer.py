@@ -31,7 +31,7 @@ TAKEN = "another daemon has the database open"
 
 
 def another(url: str) -> Store:
-    return Store(url, now=lambda: NOW, limit_s=30.0)
+    return Store(url, now=lambda: NOW, transaction_timeout_s=30.0)
 
 
 async def test_a_second_monitor_neither_reads_nor_writes_nor_ends_what_is_under_way(database_url: str) -> None:
@@ -116,7 +116,7 @@ async def test_what_another_did_in_between_is_read_and_what_was_under_way_is_wri
     first = Store(
         database_url,
         now=lambda: NOW,
-        limit_s=30.0,
+        transaction_timeout_s=30.0,
         on_annotations_read=lambda: shown.append(first.audit_log.annotations_of("dc1")),
     )
     async with closing(first):

@@ -149,7 +149,7 @@ async def test_a_store_that_cannot_open_recovers(failure: tuple[Place, Failure])
         store.marks.set("dc1", "image", {"image-1": EARLY})
         await store.flush()
         watcher = place.watch()
-    async with closing(Store(place.url, busy_timeout_ms=1, now=lambda: NOW, limit_s=30.0)) as late:
+    async with closing(Store(place.url, busy_timeout_ms=1, now=lambda: NOW, transaction_timeout_s=30.0)) as late:
         async with inject(place):
             with pytest.raises(StoreError, match=words):
                 await late.open()
@@ -217,10 +217,10 @@ async def test_a_server_that_does_not_answer_in_time_is_taken_for_down(server_pl
         number = await store.audit_log.begin(ordered, at=1)
         locker = await asyncpg.connect(server_place.url)
         await locker.execute("BEGIN; LOCK TABLE audit_head")
-        store.database.limit_s = 0.05
+        store.database.transaction_timeout_s = 0.05
         with pytest.raises(StoreError, match="no answer in time"):
             await store.audit_log.finish(number, ordered, DONE, TICKET, at=2)
-        store.database.limit_s = 30.0
+        store.database.transaction_timeout_s = 30.0
         await locker.close()
         await recover(store)
         assert [entry.outcome for entry in await store.audit_log.entries()] == [DONE]
@@ -232,10 +232,10 @@ async def test_no_call_waits_for_a_database_that_is_known_to_be_down(server_plac
     async with opened(server_place.url) as store:
         locker = await asyncpg.connect(server_place.url)
         await locker.execute("BEGIN; LOCK TABLE audit_head")
-        store.database.limit_s = 0.05
+        store.database.transaction_timeout_s = 0.05
         with pytest.raises(StoreError, match="no answer in time"):
             await store.audit_log.begin(intent(), at=1)
-        store.database.limit_s = 3_600.0  # far beyond what a test may take
+        store.database.transaction_timeout_s = 3_600.0  # far beyond what a test may take
         for _ in range(100):
             with pytest.raises(StoreError, match="no answer in time"):
                 await store.audit_log.begin(intent(), at=1)
@@ -277,7 +277,7 @@ async def test_what_goes_to_a_file_that_is_gone_is_not_taken_for_written(
     store = Store(
         file_place.url,
         now=lambda: NOW,
-        limit_s=30.0,
+        transaction_timeout_s=30.0,
         on_annotations_read=lambda: shown.append(store.audit_log.annotations_of("dc1")),
     )
     async with closing(store):

@@ -88,10 +88,10 @@ async def limit_passes(store: Store, disk: SlowDisk, *, jump_s: float) -> AsyncI
     the call that is held; everything else that waits in this event loop must have a longer one.
     """
     loop = asyncio.get_running_loop()
-    limit_s = store.database.limit_s
+    transaction_timeout_s = store.database.transaction_timeout_s
 
     def jump(left: int = TICKS) -> None:
-        store.database.limit_s = SHORT_S
+        store.database.transaction_timeout_s = SHORT_S
         if left:
             before = loop.time
             loop.time = lambda: before() + jump_s / TICKS  # type: ignore[method-assign]
@@ -103,4 +103,4 @@ async def limit_passes(store: Store, disk: SlowDisk, *, jump_s: float) -> AsyncI
             yield
     finally:
         disk.on_hold = lambda: None
-        store.database.limit_s = limit_s
+        store.database.transaction_timeout_s = transaction_timeout_s

@@ -30,16 +30,22 @@ async def opened(
     url: str,
     *,
     now: Callable[[], float] = lambda: NOW,
-    limit_s: float = 30.0,
+    transaction_timeout_s: float = 30.0,
     busy_timeout_ms: int = 1_000,
     on_audit_failure: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Store]:
     """
     A store that is up, closed at the end without a last flush, as by a kill.
 
-    ``limit_s``: longer than in life, so that a slow machine is not taken for a dead database.
+    ``transaction_timeout_s``: longer than in life, so that a slow machine is not taken for a dead database.
     """
-    store = Store(url, now=now, limit_s=limit_s, busy_timeout_ms=busy_timeout_ms, on_audit_failure=on_audit_failure)
+    store = Store(
+        url,
+        now=now,
+        transaction_timeout_s=transaction_timeout_s,
+        busy_timeout_ms=busy_timeout_ms,
+        on_audit_failure=on_audit_failure,
+    )
     try:
         await store.open()
         yield store
