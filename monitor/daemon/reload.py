@@ -37,8 +37,8 @@ class ReloadTiming(Struct, frozen=True, kw_only=True):
     """How often the watcher checks the files. It reads them when two checks in a row find the same change."""
     settle_s: float = 0.25
     """How long each file must stay the same after it was read."""
-    give_up_after: int = 20
-    """Readings, each followed by ``settle_s``, after which a file that keeps changing is refused."""
+    max_reads: int = 20
+    """How often it is read, each time followed by ``settle_s``, before a file that keeps changing is refused."""
     retry_interval_s: float = 5.0
     """How often the watcher reads a bad configuration again: a file that it names may have been corrected."""
 
@@ -50,7 +50,7 @@ async def read_settled(load: Callable[[], Config], timing: ReloadTiming = Reload
     Raises: ConfigError with every problem.
     """
     changed: list[Path] = []
-    for _ in range(timing.give_up_after):
+    for _ in range(timing.max_reads):
         read = await asyncio.to_thread(_load_or_error, load)
         await asyncio.sleep(timing.settle_s)
         now = await asyncio.to_thread(file_states, read.file_states)

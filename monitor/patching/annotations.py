@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from monitor.model.errors import PatchProblem
 
-MOST_ANNOTATIONS: Final = 64  # of one image
+MAX_ANNOTATIONS: Final = 64  # of one image
 _MAX_KEY = 63
 _MAX_VALUE = 1024
 
@@ -34,8 +34,8 @@ def annotate(before: Mapping[str, str], change: AnnotationChange) -> Mapping[str
     """
     merged = {**({} if change.replace else before), **change.values}
     after = {key: value for key, value in merged.items() if value is not None}
-    if len(after) > MOST_ANNOTATIONS and len(after) > len(before):
-        detail = f"the image would have {len(after)} annotations, expected at most {MOST_ANNOTATIONS}"
+    if len(after) > MAX_ANNOTATIONS and len(after) > len(before):
+        detail = f"the image would have {len(after)} annotations, expected at most {MAX_ANNOTATIONS}"
         raise PatchProblem("too-many-annotations", detail, "$.annotations")
     return after
 
@@ -51,9 +51,9 @@ def check_annotations(
     ``value_type``: of the values; a list has only keys.
     Raises: PatchProblem (bad-patch, too-many-annotations).
     """
-    if len(values) > 2 * MOST_ANNOTATIONS:  # so many new keys, and as many to remove
+    if len(values) > 2 * MAX_ANNOTATIONS:  # so many new keys, and as many to remove
         raise PatchProblem(
-            "too-many-annotations", f"found {len(values)} keys, expected at most {MOST_ANNOTATIONS}", path
+            "too-many-annotations", f"found {len(values)} keys, expected at most {MAX_ANNOTATIONS}", path
         )
     for place, key in enumerate(values):
         if isinstance(values, Mapping):
@@ -66,7 +66,7 @@ def check_annotations(
 
 def fault_of_key(key: object) -> str:
     """Return why it is not a valid key; empty when it is."""
-    if _is(key, Key):
+    if _is_valid(key, Key):
         return ""
     if isinstance(key, str) and len(key) > _MAX_KEY:
         return f"found a key of {len(key):,} characters, expected at most {_MAX_KEY}"
@@ -76,7 +76,7 @@ def fault_of_key(key: object) -> str:
 
 def fault_of_value(value: object, value_type: Any) -> str:  # noqa: ANN401
     """Return why it is not a valid value of this type; empty when it is."""
-    if _is(value, value_type):
+    if _is_valid(value, value_type):
         return ""
     if not isinstance(value, str):
         return f"found {_json_type(value)}, expected a string"
@@ -107,7 +107,7 @@ def _json_type(value: object) -> str:
     return _JSON_TYPES.get(type(value), "an object")
 
 
-def _is(value: object, kind: Any) -> bool:  # noqa: ANN401  any type that msgspec reads
+def _is_valid(value: object, kind: Any) -> bool:  # noqa: ANN401  any type that msgspec reads
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:

@@ -107,7 +107,7 @@ class Search(TypedDict, total=False):
     since: float | None
     until: float | None
     before: int | None
-    most: int
+    limit: int
 
 
 def encode(content: Intent | Outcome) -> str:

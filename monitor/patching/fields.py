@@ -73,7 +73,7 @@ class Adjustment(Struct, frozen=True):
     fields: Mapping[str, Json]
 
 
-def adjust(image: Mapping[str, Json], adjustment: Adjustment) -> Mapping[str, tuple[Json, Json]]:
+def field_changes(image: Mapping[str, Json], adjustment: Adjustment) -> Mapping[str, tuple[Json, Json]]:
     """Return the fields of an image before and after an adjustment; None: absent."""
     return {
         field: (image.get(field), _after(image.get(field), adjustment.operation, value))

@@ -21,7 +21,7 @@ from monitor.model.outcome import OutcomeKind
 from monitor.patching.annotations import AnnotationChange, annotate
 from monitor.patching.audit import Outcome
 from monitor.patching.failures import classify_failure
-from monitor.patching.fields import adjust, encode_adjustment
+from monitor.patching.fields import encode_adjustment, field_changes
 from monitor.patching.queue import LOCK_TIMEOUT_S, PatchQueue
 from monitor.patching.representation import content, entity_tag
 from monitor.patching.request import AuditLog, ImageView, ImageWriter, PatchRequest, PatchResult, WriteTarget
@@ -116,7 +116,7 @@ class Patcher:
         changes = {f"annotations.{key}": (before.get(key), after.get(key)) for key in before.keys() | after.keys()}
         changes = {key: pair for key, pair in sorted(changes.items()) if pair[0] != pair[1]}
         if patch.adjustment:
-            changes |= adjust(image, patch.adjustment)
+            changes |= field_changes(image, patch.adjustment)
         return PatchResult(raw, after, changes)
 
     async def _adjust(self, request: PatchRequest) -> PatchResult:

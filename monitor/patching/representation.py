@@ -13,10 +13,10 @@ def represent(
     raw: bytes,
     controller: str,
     annotations: Mapping[str, str],
-    estimates: Mapping[str, float | int | str | None] = _NONE,
+    assessment: Mapping[str, float | int | str | None] = _NONE,
 ) -> bytes:
-    """Append ``annotations``, ``controller`` and ``estimates`` to the Controller's object. ``raw``: a JSON object."""
-    ours = msgspec.json.encode({"annotations": annotations, "controller": controller, **estimates})
+    """Append ``annotations``, ``controller`` and ``assessment`` to the Controller's object. ``raw``: a JSON object."""
+    ours = msgspec.json.encode({"annotations": annotations, "controller": controller, **assessment})
     whole = raw.rstrip()[:-1].rstrip()
     return whole + (b"" if whole.endswith(b"{") else b",") + ours[1:]
 

@@ -171,7 +171,7 @@ async def search(connection: AsyncConnection, criteria: Search) -> tuple[Entry, 
             (_intents.c.intent + 0).is_(None), *_conditions(criteria)
         )  # + 0: else SQLite uses the index of `intent`, and sorts all nulls
         .order_by(_intents.c.number.desc())
-        .limit(criteria.get("most", 50))
+        .limit(criteria.get("limit", 50))
     )
     entries: list[Entry] = []
     for row in await connection.execute(query):

@@ -11,13 +11,13 @@ from monitor.web.problems import Problem
 LARGEST_PAGE_NUMBER = 1_000_000
 
 
-def number(request: web.Request, key: str, *, most: int = LARGEST_PAGE_NUMBER) -> int:
+def number(request: web.Request, key: str, *, max_value: int = LARGEST_PAGE_NUMBER) -> int:
     """Return a positive number of the query; 0 when absent. Raises: Problem."""
     text = request.query.get(key)
     if text is None:
         return 0
-    if not (text.isascii() and text.isdecimal() and len(text) < 17 and 0 < int(text) <= most):
-        detail = f"{key}: found {text[:40]!r}, expected a number from 1 to {most}"
+    if not (text.isascii() and text.isdecimal() and len(text) < 17 and 0 < int(text) <= max_value):
+        detail = f"{key}: found {text[:40]!r}, expected a number from 1 to {max_value}"
         raise Problem("bad-query", detail)
     return int(text)
 

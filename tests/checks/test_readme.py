@@ -21,7 +21,7 @@ from monitor.config.reload_rules import keys_of
 from monitor.config.settings import Settings, schema
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import Reason
-from monitor.patching.annotations import MOST_ANNOTATIONS
+from monitor.patching.annotations import MAX_ANNOTATIONS
 from monitor.patching.body import FORMS, MAX_BODY_BYTES, MEDIA_TYPES, decode_patch
 from monitor.patching.fields import ADJUSTABLE
 from monitor.polling import eta
@@ -160,7 +160,7 @@ def test_every_problem_stands_in_the_table_with_its_status_and_no_other() -> Non
 def test_the_adjustable_fields_and_the_limits_are_as_the_code_has_them() -> None:
     (stated,) = re.findall(r"The fields that can be changed are (.*?);", section("### PATCH"), re.DOTALL)
     assert code(stated) == list(ADJUSTABLE)
-    assert f"at most {MOST_ANNOTATIONS} an image" in section("### PATCH")
+    assert f"at most {MAX_ANNOTATIONS} an image" in section("### PATCH")
     assert f"at most {MAX_BODY_BYTES // 1024} KiB" in section("### PATCH")
     assert all(f"`{media_type}`" in section("### PATCH") for media_type in MEDIA_TYPES)
 

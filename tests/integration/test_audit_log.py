@@ -79,7 +79,7 @@ async def test_a_hundred_concurrent_changes_leave_a_whole_chain(database_url: st
             for place in range(50):
                 tasks.create_task(adjust(place), name="adjust")
                 tasks.create_task(annotate(place), name="annotate")
-        entries = await store.audit_log.entries(most=1_000)
+        entries = await store.audit_log.entries(limit=1_000)
         numbers = await store.audit_log.read_chain(lambda records, _, __: [record.number for record in records])
         assert numbers == list(range(1, 201))
         assert len(entries) == 100
@@ -182,8 +182,8 @@ SEARCHES: Mapping[str, tuple[Mapping[str, Any], list[int]]] = {
     "until": ({"until": 2.0}, [3, 1]),
     "between": ({"since": 2.0, "until": 3.0}, [5, 3]),
     "before": ({"before": 5}, [3, 1]),
-    "most": ({"most": 2}, [9, 7]),
-    "page": ({"most": 2, "before": 7}, [5, 3]),
+    "limit": ({"limit": 2}, [9, 7]),
+    "page": ({"limit": 2, "before": 7}, [5, 3]),
     "both": ({"image_uuid": "image-2", "controller": "dc1"}, [3]),
     "image-and-controllers": ({"image_uuid": "image-2", "controllers": frozenset({"dc1"})}, [3]),
     "no-match": ({"actor": "carol"}, []),
@@ -321,7 +321,7 @@ async def test_finishing_an_altered_intent_writes_it_again(tmp_path: Path) -> No
         number = await store.audit_log.begin(change, at=1)
         await run(store, "UPDATE audit SET text = x'00', hash = 'no hash'")
         await store.audit_log.finish(number, change, DONE, TICKET, at=2)
-        (entry,) = await store.audit_log.entries(most=1)
+        (entry,) = await store.audit_log.entries(limit=1)
         assert (entry.intent, entry.outcome) == (change, DONE)
         assert store.audit_log.annotations_of("dc1") == {"image-1": {"ticket": "CHG-1"}}
 

@@ -171,7 +171,7 @@ async def test_of_a_server_that_is_killed_while_changes_are_made_clients_hear_wh
         assert samples(await scrape(daemon), "avi_upgrade_monitor_store_up") == [1.0]
         shown = {uuid: tracked.annotations for uuid, tracked in daemon.fleet.entries["dc1"].objects("image").items()}
     async with opened(url) as store:
-        entries = await store.audit_log.entries(most=1_000_000)
+        entries = await store.audit_log.entries(limit=1_000_000)
         assert not await chain_faults(store)
         assert {uuid: known for uuid, known in shown.items() if known} == store.audit_log.annotations_of("dc1")
     outcomes: dict[str, str] = {}

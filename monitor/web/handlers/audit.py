@@ -24,7 +24,7 @@ async def list_audit(request: web.Request) -> web.Response:
     default 50); ``before``: only entries with a lower number.
     Shape: ``{"results": [entry, …], "next": reference?}``; ``outcome`` is null while the change is in progress.
     """
-    size = number(request, "page_size", most=MAX_PAGE_SIZE) or PAGE_SIZE
+    size = number(request, "page_size", max_value=MAX_PAGE_SIZE) or PAGE_SIZE
     try:
         found = await _read(request, size + 1)
     except AlteredRecord as error:
@@ -37,7 +37,7 @@ async def list_audit(request: web.Request) -> web.Response:
     return web.Response(body=msgspec.json.encode(page), content_type="application/json")
 
 
-async def _read(request: web.Request, most: int) -> tuple[Entry, ...]:
+async def _read(request: web.Request, limit: int) -> tuple[Entry, ...]:
     return await request.app[CONTEXT].audit_log.entries(
         image_uuid=request.query.get("image"),
         controller=request.query.get("controller"),
@@ -45,8 +45,8 @@ async def _read(request: web.Request, most: int) -> tuple[Entry, ...]:
         actor=request.query.get("actor"),
         since=time(request, "since"),
         until=time(request, "until"),
-        before=number(request, "before", most=MAX_NUMBER) or None,
-        most=most,
+        before=number(request, "before", max_value=MAX_NUMBER) or None,
+        limit=limit,
     )
 
 

@@ -26,12 +26,14 @@ async def list_images(request: web.Request) -> web.Response:
     """
     wanted = {key: request.query[key] for key in ("name", "uuid", "controller") if key in request.query}
     caller = request[CALLER]
-    seen = ((entry, track) for entry, track in request.app[CONTEXT].fleet.objects("image") if caller.sees(entry.name))
-    images = [(entry, track) for entry, track in seen if _is(entry, track, wanted)]
-    size = number(request, "page_size", most=PAGE_SIZE) or PAGE_SIZE
+    seen = (
+        (entry, tracked) for entry, tracked in request.app[CONTEXT].fleet.objects("image") if caller.sees(entry.name)
+    )
+    images = [(entry, tracked) for entry, tracked in seen if _matches(entry, tracked, wanted)]
+    size = number(request, "page_size", max_value=PAGE_SIZE) or PAGE_SIZE
     page = number(request, "page") or 1
     now = request.app[CONTEXT].now()
-    shown = [_body(entry, track, now=now) for entry, track in images[(page - 1) * size : page * size]]
+    shown = [_body(entry, tracked, now=now) for entry, tracked in images[(page - 1) * size : page * size]]
     more = b""
     if page * size < len(images):
         more = b',"next":' + msgspec.json.encode(other_page(request, page=page + 1))
@@ -39,18 +41,18 @@ async def list_images(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type="application/json")
 
 
-def _is(entry: Entry, track: TrackedObject[Tracked], wanted: Mapping[str, str]) -> bool:
-    facts = {"name": track.object.name, "uuid": track.object.uuid, "controller": entry.name}
+def _matches(entry: Entry, tracked: TrackedObject[Tracked], wanted: Mapping[str, str]) -> bool:
+    facts = {"name": tracked.object.name, "uuid": tracked.object.uuid, "controller": entry.name}
     return wanted.items() <= facts.items()
 
 
 async def get_image(request: web.Request) -> web.Response:
     """One Image object as last seen, with an ``ETag``. 409 when two controllers have the uuid and none is named."""
-    entry, track = find_image(request)
-    tag = entity_tag(raw_of(entry, track), entry.name, track.annotations)
+    entry, tracked = find_image(request)
+    tag = entity_tag(raw_of(entry, tracked), entry.name, tracked.annotations)
     if (sent_tags(request, hdrs.IF_NONE_MATCH) or frozenset()) & {tag, "*"}:
         return web.Response(status=304, headers={"ETag": f'"{tag}"'})
-    body = _body(entry, track, now=request.app[CONTEXT].now())
+    body = _body(entry, tracked, now=request.app[CONTEXT].now())
     return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})
 
 
@@ -80,13 +82,13 @@ def _absence(uuid: str, stale: Sequence[Entry]) -> str:
     return f"{names} had the image {uuid[:200]}, but cannot be read for too long now; try again when it can"
 
 
-def raw_of(entry: Entry, track: TrackedObject[Tracked]) -> bytes:
+def raw_of(entry: Entry, tracked: TrackedObject[Tracked]) -> bytes:
     """The object as its controller gave it."""
-    return bytes(entry.collections["image"].snapshot.object_list.raws[track.object.uuid])
+    return bytes(entry.collections["image"].snapshot.object_list.raws[tracked.object.uuid])
 
 
-def _body(entry: Entry, track: TrackedObject[Tracked], *, now: float) -> bytes:
-    return represent(raw_of(entry, track), entry.name, track.annotations, _assessment(track, now=now))
+def _body(entry: Entry, tracked: TrackedObject[Tracked], *, now: float) -> bytes:
+    return represent(raw_of(entry, tracked), entry.name, tracked.annotations, _assessment(tracked, now=now))
 
 
 def _assessment(tracked: TrackedObject[Tracked], *, now: float) -> Mapping[str, float | int | str | None]:

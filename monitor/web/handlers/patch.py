@@ -37,9 +37,9 @@ async def patch_image(request: web.Request) -> web.Response:
     body = await _body(request)
     try:
         patch = decode_patch(body)
-        entry, track = find_image(request)
-        _require_name(request, track)
-        _require_tenant(request, entry, track)
+        entry, tracked = find_image(request)
+        _require_name(request, tracked)
+        _require_tenant(request, entry, tracked)
         _require_scope(request, patch)
         patch_request = _patch_request(request, entry, patch, api_version, **flags)
         if not flags["dry_run"]:
@@ -126,19 +126,19 @@ async def _body(request: web.Request) -> bytes:
         raise Problem("request-timeout", f"the body did not arrive within {timeout_s:g} s") from error
 
 
-def _require_name(request: web.Request, track: TrackedObject[Tracked]) -> None:
+def _require_name(request: web.Request, tracked: TrackedObject[Tracked]) -> None:
     """``?name=`` is a guard: an image with another name must not be changed."""
     name = request.query.get("name")
-    if name is not None and name != track.object.name:
-        raise Problem("name-mismatch", f"the image is named {track.object.name!r}, not {name[:200]!r}")
+    if name is not None and name != tracked.object.name:
+        raise Problem("name-mismatch", f"the image is named {tracked.object.name!r}, not {name[:200]!r}")
 
 
-def _require_tenant(request: web.Request, entry: Entry, track: TrackedObject[Tracked]) -> None:
+def _require_tenant(request: web.Request, entry: Entry, tracked: TrackedObject[Tracked]) -> None:
     """The tenant of the request must be watched: it is not forwarded to the Controller."""
     watched = request.app[CONTEXT].tenants[entry.name]
     for header in ("X-Avi-Tenant", "X-Avi-Tenant-UUID"):
         tenant = request.headers.get(header)
-        if tenant is not None and watched != "*" and tenant not in {watched, track.object.tenant}:
+        if tenant is not None and watched != "*" and tenant not in {watched, tracked.object.tenant}:
             raise Problem("tenant-mismatch", f"{header}: {entry.name} is watched in the tenant {watched!r} only")
 
 

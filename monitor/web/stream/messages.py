@@ -110,20 +110,20 @@ def full_part(entry: Entry, resources: Iterable[AnyResource]) -> Part:
 def difference(before: Seen, entry: Entry, resources: Iterable[AnyResource]) -> Part | None:
     """What differs from what clients were told; None when nothing does."""
     now = seen_of(entry)
-    healthy_as_before = (now.session, now.stale) == (before.session, before.stale)
+    health_unchanged = (now.session, now.stale) == (before.session, before.stale)
     parts = {}
     known_objects = before.objects or ({},) * len(now.objects)
     for resource, known, objects in zip(resources, known_objects, now.objects, strict=True):
         changed, gone = _changed(known, objects)
-        if changed or gone or not healthy_as_before:
+        if changed or gone or not health_unchanged:
             parts[resource.name] = ResourcePart(
-                health=None if healthy_as_before else _read(entry.collections[resource.name]),
+                health=None if health_unchanged else _read(entry.collections[resource.name]),
                 objects=[resource.describe(tracked) for tracked in changed],
                 gone=gone,
             )
     if not parts:
         return None
-    return Part(controller=entry.name, session=None if healthy_as_before else now.session, resources=parts)
+    return Part(controller=entry.name, session=None if health_unchanged else now.session, resources=parts)
 
 
 def _changed(

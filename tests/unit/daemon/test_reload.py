@@ -359,7 +359,7 @@ async def test_half_a_file_that_is_bad_is_no_problem_when_it_is_whole(files: Fil
 @pytest.mark.parametrize("name", ["config.yml", "web.yml", "server.pem"])
 async def test_a_file_that_keeps_changing_is_a_problem(files: Files, name: str) -> None:
     texts = [f"{(files.path / name).read_text()}#{' ' * number}\n" for number in range(3)]
-    timing = ReloadTiming(settle_s=0.001, give_up_after=3)
+    timing = ReloadTiming(settle_s=0.001, max_reads=3)
     with pytest.raises(ConfigError) as caught:
         await read_settled(Writer(files, name, *texts).load, timing)
     assert caught.value.problems == (

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from monitor.model.errors import PatchProblem
 from monitor.model.tracked import is_acknowledged
-from monitor.patching.annotations import MOST_ANNOTATIONS, AnnotationChange, Value, annotate, check_annotations
+from monitor.patching.annotations import MAX_ANNOTATIONS, AnnotationChange, Value, annotate, check_annotations
 
 TEXTS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["", "1", "2"]))
 CHANGES = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([None, "", "1", "2"]))
@@ -28,7 +28,7 @@ def test_a_replacement_removes_all_other_keys(before: dict[str, str], change: di
 
 
 def test_one_annotation_too_many_is_refused() -> None:
-    full = {str(number): "x" for number in range(MOST_ANNOTATIONS)}
+    full = {str(number): "x" for number in range(MAX_ANNOTATIONS)}
     assert annotate({}, AnnotationChange(full)) == full
     with pytest.raises(PatchProblem, match="65 annotations, expected at most 64") as refusal:
         annotate(full, AnnotationChange({"more": "x"}))
@@ -36,8 +36,8 @@ def test_one_annotation_too_many_is_refused() -> None:
 
 
 def test_annotations_can_be_removed_from_an_image_that_has_too_many() -> None:
-    many = {str(number): "x" for number in range(MOST_ANNOTATIONS + 6)}
-    assert len(annotate(many, AnnotationChange({"0": None, "1": "y"}))) == MOST_ANNOTATIONS + 5
+    many = {str(number): "x" for number in range(MAX_ANNOTATIONS + 6)}
+    assert len(annotate(many, AnnotationChange({"0": None, "1": "y"}))) == MAX_ANNOTATIONS + 5
 
 
 @pytest.mark.parametrize("text", ["true", "yes", "1", "True", "YES"])

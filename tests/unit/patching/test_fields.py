@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from monitor.patching.fields import ADJUSTABLE, OWNED, Adjustment, Json, adjust, encode_adjustment
+from monitor.patching.fields import ADJUSTABLE, OWNED, Adjustment, Json, encode_adjustment, field_changes
 
 A, B, C = ({"cloud_name": name} for name in "abc")
 IMAGE = {"name": "old", "se_patch_ref": "/api/image/p", "cloud_info_values": [A, B]}
@@ -62,12 +62,12 @@ IMAGE = {"name": "old", "se_patch_ref": "/api/image/p", "cloud_info_values": [A,
 def test_an_adjustment_has_before_and_after_and_is_one_request(
     adjustment: Adjustment, changes: dict[str, tuple[Json, Json]], request_body: Json
 ) -> None:
-    assert adjust(IMAGE, adjustment) == changes
+    assert field_changes(IMAGE, adjustment) == changes
     assert json.loads(encode_adjustment(adjustment, IMAGE)) == request_body
 
 
 def test_entries_can_be_added_to_an_absent_list() -> None:
-    assert adjust({}, Adjustment("add", {"cloud_info_values": [A]})) == {"cloud_info_values": (None, [A])}
+    assert field_changes({}, Adjustment("add", {"cloud_info_values": [A]})) == {"cloud_info_values": (None, [A])}
 
 
 def test_no_field_is_both_adjustable_and_owned_by_the_controller() -> None:
