@@ -10,6 +10,7 @@ import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from monitor.patching.body import MAX_BODY_BYTES
 from monitor.web.context import CALLER, CONTEXT, REQUEST_ID, RESPONSE_STARTED_AT, Context
 from monitor.web.problems import Problem, from_http_exception, problem_response
 from monitor.web.route import Handler, Route
@@ -17,7 +18,6 @@ from monitor.web.routes import ROUTES
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _METHODS = hdrs.METH_ALL
-_MAX_BODY_BYTES = 64 * 1024
 _BAD_REQUEST = 400
 _CLIENT_CLOSED_REQUEST = 499  # not an HTTP status, but what nginx and others log such requests as
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 def make_app(context: Context) -> web.Application:
     """Return the application. All its state is in the context, which several applications can share."""
     logging.getLogger("aiohttp.server").addFilter(_is_server_error)
-    app = web.Application(middlewares=[_handle_request], client_max_size=_MAX_BODY_BYTES)
+    app = web.Application(middlewares=[_handle_request], client_max_size=MAX_BODY_BYTES)
     app[CONTEXT] = context
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _authorized(route), expect_handler=_handle_expect)

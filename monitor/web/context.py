@@ -24,7 +24,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     heartbeat_s: float = 10.0  # of the event stream; a reader that gets nothing for three of them may reconnect
     event_write_timeout_s: float = 30.0  # for a reader that does not read; when it reconnects, it gets the full state
     response_timeout_s: float = 60.0  # for a client that reads slowly; Prometheus gives up long before
-    body_timeout_s: float = 30.0  # for a request body, which has at most 64 KiB
+    body_timeout_s: float = 30.0  # for a request body, which has at most MAX_BODY_BYTES
     max_changes: int = 200  # of a caller at once, and one more every three seconds; more than a page of images
     max_readers: int = MAX_READERS
     max_buffered_events: int = MAX_BUFFERED_EVENTS

@@ -7,7 +7,9 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
 
+from monitor.config.values import write_size
 from monitor.model.errors import ProblemKind
+from monitor.patching.body import MAX_BODY_BYTES
 
 TYPE: Final = "urn:avi-upgrade-monitor:problem:"
 
@@ -148,5 +150,5 @@ def from_http_exception(error: web.HTTPException, path: str) -> Problem:
     if error.status == 404:
         return Problem("no-such-route", f"there is no route {path}; GET /api/openapi.json lists the routes")
     if error.status == 413:
-        return Problem("too-large", "the body has more than 64 KiB")
+        return Problem("too-large", f"the body has more than {write_size(MAX_BODY_BYTES)}")
     return Problem("bad-request", f"the request cannot be handled: {error.reason}")
