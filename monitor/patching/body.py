@@ -29,6 +29,8 @@ from monitor.patching.strict_json import decode_json
 
 MEDIA_TYPES: Final = ("application/json", "application/merge-patch+json")
 MAX_BODY_BYTES: Final = 64 * 1024
+VERSION_PATTERN: Final = r"[0-9]{1,4}(\.[0-9]{1,6}){1,3}"
+"""Of an API version, such as ``30.2.1``."""
 
 
 def _define_image(name: str, doc: str, fields: Iterable[tuple[str, Any]], annotations: Any) -> type[Struct]:  # noqa: ANN401
@@ -283,9 +285,6 @@ def _common_operation(operations: Mapping[str, Operation]) -> Operation:
     return kinds.pop()
 
 
-_VERSION: Final = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){1,3}\Z")
-
-
 def is_version(text: str) -> bool:
     """Whether a text has the form of an API version, such as ``30.2.1``."""
-    return bool(_VERSION.match(text))
+    return re.fullmatch(VERSION_PATTERN, text) is not None

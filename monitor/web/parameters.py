@@ -5,13 +5,14 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from monitor.avi.paging import PAGE_SIZE
+from monitor.patching.body import VERSION_PATTERN
 from monitor.web.handlers import audit
 from monitor.web.handlers.patch import BOOLEANS
 from monitor.web.query import LARGEST_PAGE_NUMBER
 from monitor.web.route import Parameter
 
 _Boolean = Annotated[str, Meta(pattern=f"^({'|'.join(BOOLEANS)})$")]
-_ApiVersion = Annotated[str, Meta(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6}){1,3}$")]
+_ApiVersion = Annotated[str, Meta(pattern=f"^{VERSION_PATTERN}$")]
 _PageSize = Annotated[int, Meta(ge=1, le=PAGE_SIZE)]
 _PageNumber = Annotated[int, Meta(ge=1, le=LARGEST_PAGE_NUMBER)]
 _AuditPageSize = Annotated[int, Meta(ge=1, le=audit.MAX_PAGE_SIZE)]
