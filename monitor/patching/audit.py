@@ -97,8 +97,16 @@ class Entry(Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
 
 
+PAGE_SIZE: Final = 50
+"""How many intents a search returns, unless it says otherwise."""
+
+
 class Search(TypedDict, total=False):
-    """Criteria for intents. ``before``: older than this number. ``since``, ``until``: Unix seconds, both included."""
+    """
+    Criteria for intents. ``before``: older than this number. ``since``, ``until``: Unix seconds, both included.
+
+    ``limit``: how many are returned at most; by default `PAGE_SIZE`.
+    """
 
     image_uuid: str | None
     controller: str | None

@@ -134,7 +134,7 @@ class AuditLog:
 
     async def entries(self, **criteria: Unpack[Search]) -> tuple[Entry, ...]:
         """
-        Return intents with their outcomes, the newest first; at most 50 unless ``limit`` says otherwise.
+        Return intents with their outcomes, the newest first.
 
         Raises: StoreError; AlteredRecord.
         """

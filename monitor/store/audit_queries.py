@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.model.errors import AlteredRecord, StoreError
 from monitor.patching.annotations import AnnotationChange
-from monitor.patching.audit import Entry, Intent, Outcome, Record, Search, encode, seal
+from monitor.patching.audit import PAGE_SIZE, Entry, Intent, Outcome, Record, Search, encode, seal
 from monitor.store.tables import annotations, audit, audit_head, is_storable
 
 _BATCH = 200  # keys a statement; the oldest builds of SQLite take 999 variables
@@ -171,7 +171,7 @@ async def search(connection: AsyncConnection, criteria: Search) -> tuple[Entry, 
             (_intents.c.intent + 0).is_(None), *_conditions(criteria)
         )  # + 0: else SQLite uses the index of `intent`, and sorts all nulls
         .order_by(_intents.c.number.desc())
-        .limit(criteria.get("limit", 50))
+        .limit(criteria.get("limit", PAGE_SIZE))
     )
     entries: list[Entry] = []
     for row in await connection.execute(query):

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from monitor.avi.paging import PAGE_SIZE
+from monitor.patching.audit import PAGE_SIZE as AUDIT_PAGE_SIZE
 from monitor.patching.body import VERSION_PATTERN
 from monitor.web.handlers import audit
 from monitor.web.handlers.patch import BOOLEANS
@@ -54,6 +55,6 @@ AUDIT: Final = (
     Parameter("query", "actor", "Only changes by the caller with this name."),
     Parameter("query", "since", "Only changes at or after this time, Unix seconds.", float),
     Parameter("query", "until", "Only changes at or before this time, Unix seconds.", float),
-    Parameter("query", "page_size", f"Entries on a page; default {audit.PAGE_SIZE}.", _AuditPageSize),
+    Parameter("query", "page_size", f"Entries on a page; default {AUDIT_PAGE_SIZE}.", _AuditPageSize),
     Parameter("query", "before", "Only entries with a lower number.", _RecordNumber),
 )

@@ -5,13 +5,12 @@ from aiohttp import web
 from msgspec import UNSET
 
 from monitor.model.errors import AlteredRecord, StoreError
-from monitor.patching.audit import Entry
+from monitor.patching.audit import PAGE_SIZE, Entry
 from monitor.web.context import CALLER, CONTEXT
 from monitor.web.problems import Problem
 from monitor.web.query import number, other_page, time
 from monitor.web.responses import AuditEntry, AuditPage
 
-PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
 MAX_NUMBER = 2**53  # of an entry; larger numbers are not exact in JSON
 
