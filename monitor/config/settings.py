@@ -18,6 +18,9 @@ from monitor.config.reload_rules import LIVE, RESTART
 from monitor.config.validation import Rule, SchemaRules, kind, kind_of, quoted
 from monitor.config.values import host_of, is_loopback, write_duration
 
+STALLED_AFTER_S: Final = 600.0
+"""The default of ``stalled_after``."""
+
 Duration = Annotated[float, kind(values.DURATION)]
 Size = Annotated[int, kind(values.SIZE)]
 PasswordFile = Annotated[
@@ -168,7 +171,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Duration,
         LIVE,
         Meta(description="How long an upload that is under way may not move before it counts as stalled."),
-    ] = field(default=600.0, name="stalled_after")
+    ] = field(default=STALLED_AFTER_S, name="stalled_after")
     anonymous: (
         Annotated[
             frozenset[AnonymousScope],

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from monitor.config.access import AnonymousScope, Token, User
 from monitor.config.file_state import FileState
-from monitor.config.settings import Annotations, Events, Log, Poll
+from monitor.config.settings import STALLED_AFTER_S, Annotations, Events, Log, Poll
 from monitor.config.text_file import read_secret
 from monitor.config.values import is_loopback
 from monitor.config.web_config import WebConfig
@@ -90,7 +90,7 @@ class Config(Struct, frozen=True, kw_only=True):
     controller_files: tuple[str, ...] = ()
     """The paths and patterns of the key of this name, as they were written."""
     annotations: Annotations = Annotations()
-    stalled_after_s: float = 600.0
+    stalled_after_s: float = STALLED_AFTER_S
     anonymous: frozenset[AnonymousScope] | None = None
     """The key of this name; None: it is not set. See ``anonymous_scopes``."""
     server_names: frozenset[str] = frozenset()

@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
-from monitor.config.settings import Events
+from monitor.config.settings import STALLED_AFTER_S, Events
 from monitor.metrics import render
 from monitor.metrics.controller import READ_FAMILIES
 from monitor.metrics.family import DETAIL, NODE, Subject
@@ -43,7 +43,7 @@ class TrackingSettings(Struct, frozen=True):
 
     events: Events = Events()
     exported: frozenset[str] = frozenset()
-    stalled_after_s: float = 600.0
+    stalled_after_s: float = STALLED_AFTER_S
 
 
 class Tracker(Generic[T]):

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from monitor import __version__
+from monitor.config.settings import STALLED_AFTER_S
 from monitor.model.snapshot import Change
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.resources import RESOURCES, AnyResource
@@ -55,7 +56,7 @@ class EventStream:
         resources: Sequence[AnyResource] = RESOURCES,
         *,
         now: Callable[[], float],
-        stalled_after_s: float = 600.0,
+        stalled_after_s: float = STALLED_AFTER_S,
         max_readers: int = MAX_READERS,
         max_buffered_events: int = MAX_BUFFERED_EVENTS,
     ) -> None:
