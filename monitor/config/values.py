@@ -199,10 +199,15 @@ def _parse_word(text: str, _: ParseContext) -> str:
     return text
 
 
-def _parse_name(text: str, context: ParseContext) -> str:
-    if len(text) > 63:
+def is_name(text: str) -> bool:
+    """Whether a controller, token or user may be called so: 1 to 63 printable characters."""
+    return 0 < len(text) <= 63 and text.isprintable()
+
+
+def _parse_name(text: str, _: ParseContext) -> str:
+    if not is_name(text):
         raise ValueError(text)
-    return _parse_word(text, context)
+    return text
 
 
 def _parse_password_file(text: str, context: ParseContext) -> Path:

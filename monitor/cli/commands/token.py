@@ -10,6 +10,7 @@ import msgspec
 from monitor.cli.options import output_option
 from monitor.cli.params import OutputFormat
 from monitor.config.access import ANONYMOUS, Scope, digest_of
+from monitor.config.values import is_name
 
 _PREFIX = "aum_"  # lets a scanner for leaked secrets recognise the token
 _BYTES = 32
@@ -17,7 +18,7 @@ _BYTES = 32
 
 def _check_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
     """Accept the names that the config accepts."""
-    if not 0 < len(name) <= 63 or not name.isprintable() or name == ANONYMOUS:
+    if not is_name(name) or name == ANONYMOUS:
         raise click.BadParameter(f"expected 1 to 63 printable characters, and not {ANONYMOUS}")
     return name
 
