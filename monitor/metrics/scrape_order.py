@@ -4,7 +4,7 @@ All metric families in the order of a scrape. Pure.
 The scrape, the command ``avi-upgrade-monitor metrics`` and the README's table follow it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
@@ -26,6 +26,6 @@ def scrape_columns(object_families: Sequence[Sequence[AnyFamily]]) -> tuple[AnyF
     return (*columns, *SESSION_FAMILIES)
 
 
-def families_of(object_families: Iterable[Sequence[AnyFamily]]) -> tuple[AnyFamily, ...]:
+def families_of(object_families: Sequence[Sequence[AnyFamily]]) -> tuple[AnyFamily, ...]:
     """Return every family once, in the order of a scrape."""
-    return (*(family for families in object_families for family in families), *READ_FAMILIES, *SESSION_FAMILIES)
+    return tuple(family for family in scrape_columns(object_families) if family)

@@ -503,4 +503,3 @@ def test_families_of_two_resources_are_each_listed_once() -> None:
     first, second = IMAGE_FAMILIES[:2], IMAGE_FAMILIES[2:3]
 
     assert families_of([first, second]) == (*first, *second, *READ_FAMILIES, *SESSION_FAMILIES)
-    assert families_of([first, second]) == tuple(filter(None, scrape_columns([first, second])))
