@@ -11,7 +11,7 @@ from typing import Final, Literal, cast
 from msgspec import UNSET, Meta, Struct
 from msgspec import inspect as mi
 
-from monitor.config.validation import kind_of
+from monitor.config.validation import kind_of, without_metadata
 
 Reload = Literal["live", "restart"]
 
@@ -40,7 +40,7 @@ def keys_of(shape: type[Struct]) -> Iterator[Key]:
 
 
 def _keys(shape: mi.Type, above: Key) -> Iterator[Key]:
-    match _bare(shape):
+    match without_metadata(shape):
         case mi.StructType(fields=fields):
             for field in fields:
                 path = ".".join(filter(None, (above.path, field.encode_name)))
@@ -60,7 +60,7 @@ def _declared(shape: mi.Type) -> Reload | None:
 
 def is_section(shape: mi.Type) -> bool:
     """Whether a key of this type holds keys of its own and no value."""
-    return isinstance(_bare(shape), mi.StructType)
+    return isinstance(without_metadata(shape), mi.StructType)
 
 
 def check_restart(shape: type[Struct], before: object, after: object) -> Iterator[str]:
@@ -83,7 +83,3 @@ def _value(within: object, key: Key) -> str:
         return "nothing" if value is None or value is UNSET else "a mapping"
     kind = kind_of(key.type)
     return kind.write(value) if kind and kind.shown else repr(value)
-
-
-def _bare(shape: mi.Type) -> mi.Type:
-    return _bare(shape.type) if isinstance(shape, mi.Metadata) else shape

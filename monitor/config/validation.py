@@ -139,7 +139,7 @@ class _Checker:
         kind = kind_of(shape)
         if kind:
             return self._parse(value, kind, path)
-        shape = _without_metadata(shape)
+        shape = without_metadata(shape)
         if isinstance(shape, mi.StructType) and isinstance(value, dict):
             return self._visit_struct(value, shape, path)
         if isinstance(shape, mi.CollectionType) and isinstance(value, list):
@@ -191,7 +191,7 @@ class _Checker:
         if value is not UNSET:
             return self.visit(value, field.type, path)
         kind = kind_of(field.type)
-        return self._add_invalid(path, "nothing", kind.expected if kind else _expected(_without_metadata(field.type)))
+        return self._add_invalid(path, "nothing", kind.expected if kind else _expected(without_metadata(field.type)))
 
     def _check_rules(self, struct: object, invalid: set[str], path: str) -> None:
         for rule in self._rules.rules.get(type(struct), ()):
@@ -218,8 +218,9 @@ def _line(path: str, text: str) -> str:
     return f"{path}: {text}" if path else text
 
 
-def _without_metadata(shape: mi.Type) -> mi.Type:
-    return _without_metadata(shape.type) if isinstance(shape, mi.Metadata) else shape
+def without_metadata(shape: mi.Type) -> mi.Type:
+    """Return the type that is in ``Annotated``; any other as it is."""
+    return without_metadata(shape.type) if isinstance(shape, mi.Metadata) else shape
 
 
 def _is_valid_scalar(value: object, shape: mi.Type) -> bool:
