@@ -77,7 +77,7 @@ class EventStream:
         self._dirty: dict[str, None] = dict.fromkeys(fleet.entries)
         self._flush_timer: asyncio.TimerHandle | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._unsubscribe = fleet.subscribe(self._on_publish)
+        self._unsubscribe = fleet.subscribe(self._mark_dirty)
         self.max_readers = max_readers
         self.number = 0
         self.generation = 0
@@ -189,10 +189,7 @@ class EventStream:
     def _oldest(self) -> int:
         return self._events[0].number if self._events else self.number + 1
 
-    def _on_publish(self, name: str, _entry: Entry | None, _changes: tuple[Change, ...]) -> None:
-        self._mark_dirty(name)
-
-    def _mark_dirty(self, name: str) -> None:
+    def _mark_dirty(self, name: str, _entry: Entry | None, _changes: tuple[Change, ...]) -> None:
         self._dirty[name] = None
         if self._flush_timer is None and not self.closed:
             self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_INTERVAL_S, self._flush)

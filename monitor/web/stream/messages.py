@@ -4,8 +4,8 @@ What ``GET /api/events`` sends: the fleet, controller by controller. Pure; from 
 Times are Unix seconds of the daemon's clock, but where they are said to be the Controller's; null: never, or not known.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -82,9 +82,6 @@ class Seen(Struct, frozen=True, gc=False):
     session: SessionStatus | None = None
     stale: tuple[bool, ...] = ()
     objects: tuple[Mapping[str, TrackedObject[Tracked]], ...] = ()
-
-
-Describe: TypeAlias = Callable[[TrackedObject[Any]], Any]
 
 
 def seen_of(entry: Entry) -> Seen:
