@@ -17,7 +17,10 @@ Json = Any  # any JSON value
 
 # as in annotations.Key, `$` alone would allow a newline at the end
 PLAIN: Final = r"^[^\x00-\x1f\x7f-\x9f]*$(?!\n)"
-"""Every string that is sent: control characters would act on terminals and break lines of logs."""
+"""
+The pattern of every string that is sent to a Controller: without control characters, which would change what a terminal
+shows and break lines of logs.
+"""
 
 Line = Annotated[str, Meta(pattern=PLAIN)]
 Text = Annotated[str, Meta(min_length=1, max_length=1024, pattern=PLAIN)]

@@ -25,15 +25,20 @@ def entity_tag(raw: bytes, controller: str, annotations: Mapping[str, str]) -> s
     """
     Return the ETag of a representation, without quotes.
 
-    It does not depend on the order of members, which may differ between the list and the single object.
-    Estimates are no part of it: they change with the clock, and the condition of a PATCH is about the image.
+    It does not depend on the order of members, which may differ between a list of images and one image alone. The
+    assessment is left out: it changes with time, and an ``If-Match`` must fail only when the image itself has changed.
     """
     whole = msgspec.json.encode([content(raw) or raw, controller, annotations], order="sorted")
     return digest(whole)[:16].hex()
 
 
 def content(raw: bytes) -> Mapping[str, object]:
-    """Decode the whole object; empty when a field that polls do not read has a number too large for a float."""
+    """
+    Decode all members of an image.
+
+    Returns an empty mapping where the JSON cannot be decoded as a whole: a poll decodes only the fields that it knows,
+    so another field may have a number that is too large for a float.
+    """
     try:
         found: Mapping[str, object] = msgspec.json.decode(raw)
     except msgspec.MsgspecError:

@@ -20,11 +20,11 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def decode_json(body: bytes) -> Json:
-    """Raises: PatchProblem (bad-json), with the JSON path where there is one."""
+    """Decode the body. Raises: PatchProblem (bad-json), with the JSON path if one member is at fault."""
     try:
         tree = json.loads(body.decode(), object_pairs_hook=_Object)
         _check(tree, "$", 0)
-        msgspec.json.decode(body)
+        msgspec.json.decode(body)  # it refuses NaN, and numbers that are too large for a float; json.loads does not
     except UnicodeDecodeError as error:
         detail = f"the body is not UTF-8: invalid byte 0x{body[error.start]:02x} at position {error.start}"
         raise PatchProblem("bad-json", detail) from error

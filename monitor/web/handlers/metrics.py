@@ -30,7 +30,12 @@ async def metrics(request: web.Request) -> web.StreamResponse:
 
 
 def _slices(part: bytes) -> Iterator[memoryview]:
-    """Yield slices: of what a slow scraper has not read yet, its buffer has at most one, and shares the rest."""
+    """
+    Yield the part in slices, which are not copies.
+
+    What was written and not read yet is copied into the buffer of the connection. So the buffer of a slow scraper has at
+    most one slice, and the rest of the text is shared by all scrapers.
+    """
     view = memoryview(part)
     for start in range(0, len(part), exposition.SLICE):
         yield view[start : start + exposition.SLICE]

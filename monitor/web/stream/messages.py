@@ -1,7 +1,8 @@
 """
 What ``GET /api/events`` sends: the fleet, controller by controller. Pure; from entries to structs.
 
-Times are Unix seconds of the daemon's clock, but where they are said to be the Controller's; null: never, or not known.
+Times are Unix seconds of the daemon's clock, except where the text says that they are the Controller's. Null means
+never, or not known.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +29,11 @@ class SessionStatus(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ReadStatus(Struct, frozen=True, kw_only=True, gc=False):
-    """The read of one kind of object. ``seen_at``: the last good read, as of this message."""
+    """
+    The read of one kind of object.
+
+    ``seen_at``: when the last good read ended, as of this message: a good read that changes nothing causes no message.
+    """
 
     stale: bool
     seen_at: float | None
@@ -36,9 +41,9 @@ class ReadStatus(Struct, frozen=True, kw_only=True, gc=False):
 
 class ResourcePart(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """
-    One kind of object of one controller: in a state all objects, in a change those that differ.
+    One kind of object of one controller: all objects in a StateMessage, those that differ in a ChangeMessage.
 
-    ``health``: absent when it is as it was. ``gone``: the uuids that the Controller no longer lists.
+    ``health``: absent when it has not changed. ``gone``: the uuids that the Controller no longer lists.
     """
 
     health: ReadStatus | None = None
@@ -48,10 +53,10 @@ class ResourcePart(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
 class Part(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """
-    One controller: in a state all of it, in a change what differs.
+    One controller: everything in a StateMessage, what differs in a ChangeMessage.
 
-    ``session``: absent when it is as it was. ``resources``: by the name of the kind of object; in a change only those
-    that differ. ``removed``: the daemon no longer watches the controller.
+    ``session``: absent when it has not changed. ``resources``: by the name of the kind of object; in a ChangeMessage
+    only those that differ. ``removed``: the daemon no longer watches the controller.
     """
 
     controller: str
@@ -61,7 +66,11 @@ class Part(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
 
 class StateMessage(Struct, frozen=True):
-    """All that the client may see; it replaces everything. ``now``: by which its times are to be read."""
+    """
+    Everything that the client may see. It replaces what the client has.
+
+    ``now``: the time of the daemon's clock when the message was made; compare its other times with this one.
+    """
 
     now: float
     version: str

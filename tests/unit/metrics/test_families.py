@@ -501,5 +501,4 @@ def test_with_two_resources_a_family_of_reads_has_a_column_for_each() -> None:
 
 def test_families_of_two_resources_are_each_listed_once() -> None:
     first, second = IMAGE_FAMILIES[:2], IMAGE_FAMILIES[2:3]
-
     assert families_of([first, second]) == (*first, *second, *READ_FAMILIES, *SESSION_FAMILIES)
