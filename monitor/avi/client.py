@@ -6,9 +6,9 @@ Controller has a timeout here. Knows nothing of metrics or of schedules.
 """
 
 import asyncio
-import operator
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import quote
 
@@ -19,21 +19,21 @@ from yarl import URL
 
 from monitor.avi.errors import Reply, classify_reply
 from monitor.avi.exchange import PATIENCE, Exchange, Request
+from monitor.avi.list_reader import read_list
 from monitor.avi.login import AccountFacts, clock_ahead_s, decode_account, decode_session_cookie_name, decode_version
-from monitor.avi.page_decoder import PageDecoder
-from monitor.avi.paging import PAGE_SIZE, assemble, assemble_repeated
+from monitor.avi.paging import PAGE_SIZE
 from monitor.avi.session import Session
+from monitor.avi.unit_reader import UnitReader
 from monitor.avi.values import api_version_for
 from monitor.config.types import Controller
 from monitor.model.errors import BadAnswer, LoginRefused, Phase, PollError, Unreachable
 from monitor.model.masking import KnownSecrets
 from monitor.model.secret import Secret
-from monitor.model.snapshot import ObjectList, Page
+from monitor.model.snapshot import ObjectList
 
 POLL_TIMEOUT_FACTOR: Final = 10
 """The time limit of a poll, as a multiple of the timeout of one request; a poll may make more requests than that."""
 
-_MAX_PAGES: Final = 100  # 20,000 images; a Controller that announces more would otherwise keep a poll busy for ever
 _INVALID_VERSION: Final = b"Invalid version"  # in the 400 that answers a version above the Controller's
 _REFUSALS_PER_SESSION: Final = 60  # so that a refusal that stays costs one log-in an hour
 _VERSION_MAY_HAVE_CHANGED: Final = frozenset({"connect", "timeout", "upgrading", "http_5xx"})
@@ -80,6 +80,7 @@ class Client:
         self._now = now
         self._poll_timeout_factor = poll_timeout_factor
         self._images_url = URL(f"{controller.url}/api/image?page_size={PAGE_SIZE}")
+        self._units = UnitReader(self._list_units, self._get_unit, monotonic=time.monotonic)
         self._secrets = secrets or KnownSecrets()
         self._session = Session(controller, self._secrets)
         self._login_lock = asyncio.Lock()
@@ -115,19 +116,43 @@ class Client:
 
         Raises: PollError; ``incomplete`` when the pages of two reads did not fit together.
         """
-        limit_s = self._exchange.timeout_s * self._poll_timeout_factor
         try:
-            async with asyncio.timeout(limit_s):
+            async with self._limit("images"):
                 await self.log_in()
                 if self._version_uncertain:
                     await self._read_version()
-                return await self._read_list(before)
+                return await self._read_list(self._images_url, before, "images")
         except PollError as error:
             self._version_uncertain |= error.reason in _VERSION_MAY_HAVE_CHANGED
             raise
+
+    async def list_units(self, before: ObjectList) -> ObjectList:
+        """
+        Read the upgrade status of the cluster, the SE groups and the Service Engines; see `UnitReader`.
+
+        Returns: ``before`` itself when nothing changed. Raises: PollError.
+        """
+        async with self._limit("upgrade"):
+            await self.log_in()
+            return await self._units.read(before, version=self.link.version)
+
+    @asynccontextmanager
+    async def _limit(self, phase: Phase) -> AsyncIterator[None]:
+        """Limit the time of all requests that one list takes."""
+        limit_s = self._exchange.timeout_s * self._poll_timeout_factor
+        try:
+            async with asyncio.timeout(limit_s):
+                yield
         except TimeoutError as error:
-            self._version_uncertain = True
-            raise Unreachable("timeout", f"no complete list within {limit_s:g} s") from error
+            raise Unreachable("timeout", f"no complete list within {limit_s:g} s", phase=phase) from error
+
+    async def _list_units(self, name: str, before: ObjectList) -> ObjectList:
+        url = URL(f"{self._controller.url}/api/{name}?page_size={PAGE_SIZE}&include_name=true")
+        return await self._read_list(url, before, "upgrade")
+
+    async def _get_unit(self, name: str, uuid: str) -> bytes:
+        path = f"/api/{name}/{quote(uuid, safe='')}?include_name=true"
+        return await self._get(URL(f"{self._controller.url}{path}", encoded=True), "upgrade")
 
     async def get_image(self, uuid: str) -> bytes:
         """
@@ -169,31 +194,11 @@ class Client:
             with suppress(PollError):
                 await self._send("POST", URL(f"{self._controller.url}/logout"), "login", headers=headers)
 
-    async def _read_list(self, before: ObjectList) -> ObjectList:
-        """Read all pages, and once more when they do not fit together, as images were added or removed meanwhile."""
-        first = await self._read_pages(before)
-        if first and len(first) == len(before.pages) and all(map(operator.is_, first, before.pages)):
-            return before
-        if found := assemble(first):
-            return found
-        second = await self._read_pages(ObjectList(tuple(first)))
-        if found := assemble(second) or assemble_repeated(first, second):
-            return found
-        raise BadAnswer("incomplete", "in two reads the pages disagreed on `count`, or had fewer images than that")
+    async def _read_list(self, url: URL, before: ObjectList, phase: Phase) -> ObjectList:
+        def get(page: int) -> Awaitable[bytes]:
+            return self._get(url.update_query(page=page) if page > 1 else url, phase)
 
-    async def _read_pages(self, before: ObjectList) -> list[Page]:
-        pages: list[Page] = []
-        images, decoder = 0, PageDecoder(self._exchange.max_response)
-        while len(pages) < _MAX_PAGES:
-            url = self._images_url.update_query(page=len(pages) + 1) if pages else self._images_url
-            body = await self._get(url, "images")
-            known = before.pages[len(pages)] if len(pages) < len(before.pages) else None
-            page = await decoder.decode(body, known)
-            pages.append(page)
-            images += len(page.objects)
-            if len(page.objects) < PAGE_SIZE if page.count is None else images >= page.count or not page.objects:
-                break
-        return pages
+        return await read_list(get, before, max_response=self._exchange.max_response, phase=phase)
 
     def _image_url(self, uuid: str) -> URL:
         return URL(f"{self._controller.url}/api/image/{quote(uuid, safe='')}", encoded=True)

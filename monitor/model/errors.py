@@ -30,7 +30,7 @@ Reason = Literal[
 ]  # fmt: skip
 """Why a poll failed; the ``reason`` label of ``avi_controller_poll_failures_total``."""
 
-Phase = Literal["login", "version", "images", "image", "patch"]
+Phase = Literal["login", "version", "images", "image", "patch", "upgrade"]
 """The exchange with a Controller in which a `PollError` happened."""
 
 ProblemKind = Literal[

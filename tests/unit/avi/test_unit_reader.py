@@ -1,0 +1,110 @@
+"""What the reader of units does with replies that a Controller gives rarely."""
+
+import msgspec
+import pytest
+
+from monitor.avi.unit_reader import UnitReader
+from monitor.model.errors import BadStatus
+from monitor.model.snapshot import ObjectList
+
+
+def unit(uuid: str, state: str = "UPGRADE_FSM_IN_PROGRESS", **more: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode({"uuid": uuid, "state": {"state": state}, **more}))
+
+
+class Replies:
+    """The replies of a Controller: two lists, and units by uuid, or none for one that is gone."""
+
+    def __init__(self, *summaries: msgspec.Raw) -> None:
+        self.lists = {"upgradestatussummary": summaries, "upgradestatusinfo": summaries}
+        self.gone: set[str] = set()
+        self.asked: list[str] = []
+        self.now = 0.0
+
+    def reader(self, *, max_reads: int = 24) -> UnitReader:
+        return UnitReader(self.list, self.one, monotonic=lambda: self.now, max_reads=max_reads)
+
+    async def list(self, name: str, _before: ObjectList) -> ObjectList:
+        self.asked.append(name)
+        return ObjectList(raws={msgspec.json.decode(raw)["uuid"]: raw for raw in self.lists[name]})
+
+    async def one(self, _name: str, uuid: str) -> bytes:
+        self.asked.append(uuid)
+        if uuid in self.gone:
+            raise BadStatus("http_4xx", "404", phase="upgrade", status=404)
+        return bytes(unit(uuid, progress=50))
+
+    async def read(self, reader: UnitReader, before: ObjectList | None = None) -> ObjectList:
+        self.asked.clear()
+        self.now += 5.0
+        return await reader.read(before or ObjectList(), version="30.2.1")
+
+
+async def test_a_unit_that_has_gone_since_the_summary_is_left_as_it_was() -> None:
+    replies = Replies(unit("cluster-1"))
+    reader = replies.reader()
+    await replies.read(reader)
+    replies.gone.add("cluster-1")
+    assert (await replies.read(reader)).raws == {"cluster-1": unit("cluster-1")}
+    assert replies.asked == ["upgradestatussummary", "cluster-1"]
+
+
+async def test_a_unit_that_cannot_be_decoded_costs_only_itself() -> None:
+    bad = unit("cluster-2", progress=[])
+    replies = Replies(unit("cluster-1"), bad)
+    reader = replies.reader()
+    await replies.read(reader)
+    assert (await replies.read(reader)).raws == {"cluster-1": unit("cluster-1", progress=50), "cluster-2": bad}
+    assert replies.asked == ["upgradestatussummary", "cluster-1"]
+
+
+async def test_clusters_come_first_then_what_changed_then_what_was_not_read_for_the_longest() -> None:
+    groups = [unit(f"serviceenginegroup-{number}") for number in range(4)]
+    replies = Replies(*groups, unit("cluster-1"))
+    reader = replies.reader(max_reads=3)
+    await replies.read(reader)
+    await replies.read(reader)
+    assert replies.asked[1:] == ["cluster-1", "serviceenginegroup-0", "serviceenginegroup-1"]
+    await replies.read(reader)
+    assert replies.asked[1:] == ["cluster-1", "serviceenginegroup-2", "serviceenginegroup-3"]
+    replies.lists["upgradestatussummary"] = (
+        *groups[:3],
+        unit("serviceenginegroup-3", tasks_completed=1),
+        unit("cluster-1"),
+    )
+    await replies.read(reader)
+    assert replies.asked[1:] == ["cluster-1", "serviceenginegroup-3", "serviceenginegroup-0"]
+
+
+async def test_a_unit_that_came_between_the_two_lists_is_shown_as_the_summary_has_it() -> None:
+    replies = Replies(unit("cluster-1"))
+    reader = replies.reader()
+    await replies.read(reader)
+    replies.lists["upgradestatussummary"] = (unit("cluster-1"), unit("serviceenginegroup-1"))
+    assert (await replies.read(reader)).raws.keys() == {"cluster-1", "serviceenginegroup-1"}
+    assert replies.asked == ["upgradestatussummary", "upgradestatusinfo"]
+
+
+async def test_all_units_are_read_again_after_a_quarter_of_an_hour() -> None:
+    replies = Replies(unit("cluster-1", "UPGRADE_FSM_INIT"))
+    reader = replies.reader()
+    await replies.read(reader)
+    replies.now += 890.0
+    await replies.read(reader)
+    assert replies.asked == ["upgradestatussummary"]
+    await replies.read(reader)
+    assert replies.asked == ["upgradestatussummary", "upgradestatusinfo"]
+
+
+@pytest.mark.parametrize("status", [None, 403, 503])
+async def test_a_summary_that_cannot_be_read_at_present_is_asked_for_again(status: int | None) -> None:
+    replies = Replies(unit("cluster-1"))
+
+    async def fails(_name: str, _before: ObjectList) -> ObjectList:
+        raise BadStatus("http_4xx", "no", phase="upgrade", status=status)
+
+    reader = UnitReader(fails, replies.one, monotonic=lambda: 0.0)
+    for _ in range(3):
+        with pytest.raises(BadStatus):
+            await reader.read(ObjectList(), version="30.2.1")
+    assert reader.summary_is_usable
