@@ -304,7 +304,8 @@ class Client:
         """Read the password to log in with. If its file is empty, it is being rewritten: use the last password."""
         self._password = self._controller.password.read() or self._password
         if self._password is None:
-            raise LoginRefused("auth", "the password is empty; write it to its file", phase="login")
+            detail = f"no password: {self._controller.password} is empty, missing or unreadable"
+            raise LoginRefused("auth", detail, phase="login")
         if self._password == self._refused_password:
             raise LoginRefused("auth", "suspended: the Controller refused this password; change it", phase="login")
         self._secrets.add(self._password)

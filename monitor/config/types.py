@@ -20,6 +20,9 @@ class SecretFile(Struct, frozen=True):
 
     path: Path
 
+    def __str__(self) -> str:
+        return f"the file {self.path}"
+
     def read(self) -> Secret | None:
         """Give the present secret; None when the file is empty, missing or unreadable: it may be being written."""
         try:
@@ -33,6 +36,9 @@ class SecretVariable(Struct, frozen=True):
 
     name: str
     secret: Secret
+
+    def __str__(self) -> str:
+        return f"the variable {self.name}"
 
     def read(self) -> Secret | None:
         """Give the secret as it was when the configuration was read."""

@@ -526,12 +526,15 @@ async def test_an_emptied_file_does_not_bring_a_refused_password_back(
     assert dc1.failed_logins == 1
 
 
-async def test_an_empty_secret_from_the_start_is_never_sent(dc1: SimulatedController, password_file: Path) -> None:
-    rewrite(password_file, "")
+@pytest.mark.parametrize("text", ["", None], ids=["empty", "missing"])
+async def test_without_a_password_nothing_is_sent_and_the_error_names_the_file(
+    dc1: SimulatedController, password_file: Path, text: str | None
+) -> None:
+    rewrite(password_file, text)
     async with connected(dc1, password=SecretFile(password_file)) as client:
         error = await the_error(client)
     assert isinstance(error, LoginRefused)
-    assert "empty" in error.detail
+    assert error.detail == f"no password: the file {password_file} is empty, missing or unreadable"
     assert dc1.requests == []
 
 
