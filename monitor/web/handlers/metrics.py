@@ -33,8 +33,8 @@ def _slices(part: bytes) -> Iterator[memoryview]:
     """
     Yield the part in slices, which are not copies.
 
-    What was written and not read yet is copied into the buffer of the connection. So the buffer of a slow scraper has at
-    most one slice, and the rest of the text is shared by all scrapers.
+    What was written and not read yet is copied into the buffer of the connection. So the buffer of a slow scraper has
+    at most one slice, and the rest of the text is shared by all scrapers.
     """
     view = memoryview(part)
     for start in range(0, len(part), exposition.SLICE):
