@@ -223,13 +223,11 @@ def _note_upgrade(store: Store, name: str, entry: Entry | None, _changes: tuple[
 
 
 async def _current_stall_reason(heartbeat: Heartbeat, controllers: Controllers, limits: StallLimits) -> str:
-    """Look twice: what held the event loop may have done so since `let_overdue_run`."""
-    for _ in range(2):
-        await let_overdue_run()
-        reason = stall_reason(heartbeat.tick_age_s, controllers.overdue_s, limits)
-        if not reason:
-            break
-    return reason
+    await let_overdue_run()
+    if not stall_reason(heartbeat.tick_age_s, controllers.overdue_s, limits):
+        return ""
+    await let_overdue_run()  # the event loop may have been held after the first time
+    return stall_reason(heartbeat.tick_age_s, controllers.overdue_s, limits)
 
 
 async def _open_store(store: Store, stack: AsyncExitStack) -> None:

@@ -14,9 +14,10 @@ from monitor.metrics.family import CORE, DETAIL, NODE, Family, Subject, escape
 from monitor.metrics.scrape_order import AnyFamily
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.tracked import RenderedObject, Tracked
+from monitor.model.upgrade import Overview
 
 T = TypeVar("T", bound=Tracked)
-H = TypeVar("H", SessionHealth, ReadHealth)
+H = TypeVar("H", SessionHealth, ReadHealth, Overview)
 
 
 def header(family: AnyFamily, *, openmetrics: bool) -> bytes:

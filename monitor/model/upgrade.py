@@ -245,6 +245,9 @@ class Overview(Struct, frozen=True, gc=False, kw_only=True):
     at its version, or have failed Service Engines; empty while nothing was ever done.
     """
 
+    EACH_POLL: ClassVar[tuple[str, ...]] = ()
+    """The fields that every good poll changes."""
+
     readable: bool = False
     phase: UpgradePhase | None = None
     units: Mapping[tuple[UnitKind, str, str], int] = {}
