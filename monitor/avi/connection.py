@@ -7,8 +7,8 @@ Every exception of aiohttp and ssl during an exchange is raised as a PollError. 
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any, Final
 
@@ -164,8 +164,8 @@ def _context(authorities: str | None) -> ssl.SSLContext:
     return verifying_context(cadata=authorities)
 
 
-@asynccontextmanager
-async def as_poll_error(phase: Phase) -> AsyncIterator[None]:
+@contextmanager
+def as_poll_error(phase: Phase) -> Iterator[None]:
     """Raise every failure of an exchange as a PollError; texts of libraries are clipped; they contain no secrets."""
     try:
         yield

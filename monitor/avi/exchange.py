@@ -9,7 +9,6 @@ of sessions and of the API.
 import asyncio
 import io
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final, TypeAlias
 
 import aiohttp
@@ -71,10 +70,11 @@ class Exchange:
 
         Raises: PollError.
         """
-        async with as_poll_error(request.phase), asyncio.timeout(self.timeout_s):
+        with as_poll_error(request.phase):
             if request.method == "GET" and self.connector.has_idle:
                 return await self._send_on_idle(request)
-            return await self._send(request, asyncio.Event())
+            async with asyncio.timeout(self.timeout_s):
+                return await self._send(request, asyncio.Event())
 
     async def _send_on_idle(self, request: Request) -> Reply:
         """
@@ -83,40 +83,42 @@ class Exchange:
         The first one is still waited for: a slow Controller replies on it. Returns: the reply that is complete first.
         """
         loop, answered = asyncio.get_running_loop(), asyncio.Event()
-        outcome: Reply | _Failure | None = None
+        patience_s = self.timeout_s * self._patience
         second: asyncio.Task[Reply | _Failure] | None = None
-        async with asyncio.TaskGroup() as tasks:
 
-            def send_again() -> None:
-                nonlocal second
-                if not answered.is_set():
-                    self.connector.drop_idle()
-                    second = tasks.create_task(self._try(request, asyncio.Event()), name="get-again")
-                    second.add_done_callback(stop_waiting)
+        def send_again() -> None:
+            nonlocal second
+            limit.reschedule(loop.time() + self.timeout_s - patience_s)
+            if not answered.is_set():
+                self.connector.drop_idle()
+                second = loop.create_task(self._try(request, asyncio.Event()), name="get-again")
+                second.add_done_callback(stop_waiting)
 
-            def stop_waiting(done: asyncio.Task[Reply | _Failure]) -> None:
-                if not timer.cancelled() and not done.cancelled() and isinstance(done.result(), Reply):
-                    first.reschedule(loop.time())
+        def stop_waiting(done: asyncio.Task[Reply | _Failure]) -> None:
+            if not timer.cancelled() and not done.cancelled() and isinstance(done.result(), Reply):
+                limit.reschedule(loop.time())
 
-            # The first one needs no task of its own: almost always there is no second one.
-            timer = loop.call_later(self.timeout_s * self._patience, send_again)
-            try:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(None) as first:
-                        outcome = await self._try(request, answered)
-            finally:
-                timer.cancel()  # also when the caller is cancelled
-            if second is not None and isinstance(outcome, Reply):
+        # The first one needs no task of its own, and no timer but this: almost always there is no second one.
+        timer = loop.call_later(patience_s, send_again)
+        try:
+            async with asyncio.timeout(None) as limit:
+                outcome = await self._try(request, answered)
+                if second is not None and not isinstance(outcome, Reply):
+                    outcome = await second
+        except TimeoutError:
+            if second is None or not second.done() or second.cancelled():
+                raise
+            outcome = second.result()
+        finally:
+            timer.cancel()  # also when the caller is cancelled
+            if second is not None:
                 second.cancel()
-            elif second is not None:
-                outcome = await second
-        assert outcome is not None  # noqa: S101  for the type: without an outcome of the first one there is a second
         if isinstance(outcome, Reply):
             return outcome
         raise outcome
 
     async def _try(self, request: Request, answered: asyncio.Event) -> Reply | _Failure:
-        """As `_send`; returns its failures, because a task group would cancel the other request for one of them."""
+        """As `_send`; returns its failures, because the other request may still get a reply."""
         try:
             return await self._send(request, answered)
         except (aiohttp.ClientError, OSError, UnicodeError, PollError) as failure:
@@ -134,10 +136,14 @@ class Exchange:
 
     async def _read_body(self, response: aiohttp.ClientResponse, phase: Phase) -> bytes:
         """Read the body, decompressed, up to the size limit; Content-Length is not relied on."""
+        chunk = await response.content.readany()
         body = io.BytesIO()  # hands its buffer out without a copy of it
-        async for chunk in response.content.iter_any():
+        while chunk:
             self.received += 1
             if body.tell() + len(chunk) > self.max_response:
                 raise BadAnswer("oversize", f"more than {self.max_response} bytes", phase=phase)
+            if not body.tell() and response.content.at_eof():
+                return chunk  # a small body is almost always one piece, which needs no copy
             body.write(chunk)
+            chunk = await response.content.readany()
         return body.getvalue()

@@ -196,12 +196,13 @@ class DaemonClient:
 
     async def _open_stream(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """Return the response when it is an event stream; read any other one completely, and raise what it means."""
-        async with as_poll_error("images"), asyncio.timeout(self._access.timeout_s):
-            stream = await self._session.get(url, headers=headers, allow_redirects=False)
-            if stream.status == 200 and stream.content_type == "text/event-stream":
-                return stream
-            async with stream:
-                response = await self._read_response(stream)
+        with as_poll_error("images"):
+            async with asyncio.timeout(self._access.timeout_s):
+                stream = await self._session.get(url, headers=headers, allow_redirects=False)
+                if stream.status == 200 and stream.content_type == "text/event-stream":
+                    return stream
+                async with stream:
+                    response = await self._read_response(stream)
         if response.status == 404:
             raise ServerError(f"the daemon has no {url.path}: it is older than this command")
         failure = classify_response(response, is_change=False) or ServerError(
@@ -210,8 +211,8 @@ class DaemonClient:
         raise ConnectionLost(str(failure), failure.problem) if response.status >= 500 else failure
 
     async def _read_next(self, stream: aiohttp.ClientResponse) -> bytes:
-        with self._as_connection_lost():
-            async with as_poll_error("images"), asyncio.timeout(self._access.timeout_s):
+        with self._as_connection_lost(), as_poll_error("images"):
+            async with asyncio.timeout(self._access.timeout_s):
                 return await stream.content.readany()
 
     @contextmanager
@@ -232,12 +233,12 @@ class DaemonClient:
         return {"X-Request-ID": request_id, **more, **credential}
 
     async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Response:
-        async with (
-            as_poll_error("images"),
-            asyncio.timeout(self._access.timeout_s),
-            self._session.request(method, url, headers=headers, data=body, allow_redirects=False) as response,
-        ):
-            return await self._read_response(response)
+        with as_poll_error("images"):
+            async with (
+                asyncio.timeout(self._access.timeout_s),
+                self._session.request(method, url, headers=headers, data=body, allow_redirects=False) as response,
+            ):
+                return await self._read_response(response)
 
     async def _read_response(self, response: aiohttp.ClientResponse) -> Response:
         body = bytearray()
