@@ -120,17 +120,30 @@ class Timer:
 
     def __init__(self, action: Callable[[], None]) -> None:
         self._action = action
+        self._at = inf
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self, after_s: float) -> None:
-        """Start or restart the timer."""
-        self.cancel()
-        self._handle = asyncio.get_running_loop().call_later(after_s, self._action)
+        """Start or restart the timer. To postpone it costs next to nothing: it looks at the time when it wakes."""
+        loop = asyncio.get_running_loop()
+        self._at = loop.time() + after_s
+        if self._handle is None or self._handle.when() > self._at:
+            self.cancel()
+            self._handle = loop.call_at(self._at, self._wake)
 
     def cancel(self) -> None:
         """Stop the timer."""
         if self._handle:
             self._handle.cancel()
+            self._handle = None
+
+    def _wake(self) -> None:
+        self._handle = None
+        left_s = self._at - asyncio.get_running_loop().time()
+        if left_s > 0:
+            self.start(left_s)
+        else:
+            self._action()
 
 
 def backoff_s(failures: int, rng: Random, *, base_s: float, max_s: float) -> float:
