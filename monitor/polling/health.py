@@ -60,10 +60,10 @@ def read_succeeded(before: ReadHealth, *, at: float, series_dropped: int = 0) ->
 
 def read_failed(before: ReadHealth, reason: Reason) -> ReadHealth:
     """Count a failed read by its reason."""
-    return replace(before, failures=count(before.failures, [reason]))
+    return replace(before, failures=count_occurrences(before.failures, [reason]))
 
 
-def count(before: Mapping[K, int], occurrences: Iterable[K]) -> Mapping[K, int]:
+def count_occurrences(before: Mapping[K, int], occurrences: Iterable[K]) -> Mapping[K, int]:
     """Add one for each occurrence. Returns ``before`` itself when there is none."""
     more = Counter(occurrences)
     return {**before, **{key: before.get(key, 0) + more[key] for key in more}} if more else before

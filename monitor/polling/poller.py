@@ -23,12 +23,12 @@ from monitor.config.settings import Poll
 from monitor.model.errors import PollError
 from monitor.model.health import SessionHealth
 from monitor.model.snapshot import Change
-from monitor.polling import health as healths
 from monitor.polling import poll_log
 from monitor.polling.fleet import Entry, Fleet
+from monitor.polling.health import count_poll, poll_failed, poll_succeeded
 from monitor.polling.ports import Source
 from monitor.polling.schedule import PollLimiter, PollWatchdog, Timer, interval_after
-from monitor.polling.session import Session
+from monitor.polling.session_health import RenderedSessionHealth
 from monitor.polling.tracker import Tracker, TrackingSettings
 
 AnyTracker = Tracker[Any]
@@ -70,7 +70,7 @@ class Poller:
         self._retired = False
         self._watchdog = PollWatchdog()
         self._expiries = {name: Timer(partial(self._expire, name)) for name in self._trackers}
-        self._session = Session(name, health)
+        self._session = RenderedSessionHealth(name, health)
         self._publish(health)
 
     async def run(self, *, first_in_s: float) -> None:
@@ -147,8 +147,8 @@ class Poller:
                 error = failure
                 break
         before, took_s = self._session.health, loop.time() - started
-        health = healths.count_poll(before, at=at, took_s=took_s)
-        health = healths.poll_failed(health, error) if error else healths.poll_succeeded(health)
+        health = count_poll(before, at=at, took_s=took_s)
+        health = poll_failed(health, error) if error else poll_succeeded(health)
         active = any(tracker.active for tracker in self._trackers.values())
         interval_s = interval_after(error, health.failed_in_a_row, self._poll, self._rng, active=active)
         self._publish(replace(health, interval_s=interval_s), changes)

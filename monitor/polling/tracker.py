@@ -24,8 +24,8 @@ from monitor.model.health import ReadHealth
 from monitor.model.snapshot import Change, ObjectList, Snapshot
 from monitor.model.tracked import ProgressMark, Standing, Tracked, TrackedObject, UploadProgress
 from monitor.polling import changes, eta, poll_log
-from monitor.polling import health as healths
 from monitor.polling.fleet import Collection
+from monitor.polling.health import count_occurrences, read_failed, read_succeeded
 from monitor.polling.ports import AnnotationSource, ProgressMarks, Source, UploadHistory
 from monitor.polling.resources import Resource
 from monitor.polling.standing import standing_of
@@ -138,11 +138,11 @@ class Tracker(Generic[T]):
 
     def succeed(self, *, at: float) -> None:
         """Record a good read in the health. ``at``: when it ended, Unix seconds."""
-        self._set_health(healths.read_succeeded(self.collection.health, at=at, series_dropped=self._series_dropped))
+        self._set_health(read_succeeded(self.collection.health, at=at, series_dropped=self._series_dropped))
 
     def fail(self, reason: Reason) -> None:
         """Record a failed read in the health."""
-        self._set_health(healths.read_failed(self.collection.health, reason))
+        self._set_health(read_failed(self.collection.health, reason))
 
     def expire(self) -> None:
         """Withdraw the objects, because the last good read is too old."""
@@ -210,7 +210,7 @@ class Tracker(Generic[T]):
         health = replace(
             self.collection.health,
             bad_objects=self.collection.health.bad_objects + len(undecodable) + sum(left_out.values()),
-            unknown_values=healths.count(self.collection.health.unknown_values, unknown_fields),
+            unknown_values=count_occurrences(self.collection.health.unknown_values, unknown_fields),
         )
         stalled_after_s = self._settings.stalled_after_s
         return changes.make_snapshot(object_list, objects, at=at, stalled_after_s=stalled_after_s), health

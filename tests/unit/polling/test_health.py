@@ -9,7 +9,14 @@ from msgspec.structs import replace
 
 from monitor.model.errors import BadStatus, LoginRefused, PollError, Reason, Unavailable, Unreachable
 from monitor.model.health import ReadHealth, SessionHealth
-from monitor.polling.health import count, count_poll, poll_failed, poll_succeeded, read_failed, read_succeeded
+from monitor.polling.health import (
+    count_occurrences,
+    count_poll,
+    poll_failed,
+    poll_succeeded,
+    read_failed,
+    read_succeeded,
+)
 from tests.support.strategies import BOUNDED
 
 Step = Callable[[SessionHealth], SessionHealth]
@@ -124,13 +131,13 @@ def test_an_upgrade_ends_with_a_good_poll() -> None:
 
 
 def test_occurrences_are_added_up() -> None:
-    assert count({"time": 1, "type": 1}, ["time", "tasks", "time"]) == {"time": 3, "type": 1, "tasks": 1}
+    assert count_occurrences({"time": 1, "type": 1}, ["time", "tasks", "time"]) == {"time": 3, "type": 1, "tasks": 1}
 
 
 def test_counting_changes_no_earlier_count() -> None:
     before = {"time": 1}
 
-    count(before, ["time"])
+    count_occurrences(before, ["time"])
 
     assert before == {"time": 1}
 
@@ -138,7 +145,7 @@ def test_counting_changes_no_earlier_count() -> None:
 def test_without_an_occurrence_the_counts_are_the_same_mapping() -> None:
     before = {"time": 1}
 
-    assert count(before, []) is before
+    assert count_occurrences(before, []) is before
 
 
 REASONS: tuple[Reason, ...] = ("dns", "connect", "timeout", "auth", "upgrading", "http_5xx", "decode")

@@ -8,7 +8,7 @@ from monitor.metrics.controller import SESSION_FAMILIES
 from monitor.model.health import SessionHealth
 
 
-class Session:
+class RenderedSessionHealth:
     """``pieces``: one for each family of `SESSION_FAMILIES`, rendered again when what the family shows has changed."""
 
     def __init__(self, controller: str, health: SessionHealth) -> None:
