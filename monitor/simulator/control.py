@@ -89,7 +89,7 @@ def _get_state(controller: ControllerState, _: HttpRequest) -> HttpResponse:
 
 def _add_fault(controller: ControllerState, request: HttpRequest) -> HttpResponse:
     try:
-        controller.faults.order(_decode(request, Fault))
+        controller.faults.add(_decode(request, Fault))
     except ValueError as error:
         raise ApiError(400, str(error)) from error
     return json_response(controller.faults.active, status=201)

@@ -1,4 +1,4 @@
-"""The faults that were ordered for one Controller, and which of them hit a request; ``fault_table`` has the kinds."""
+"""The faults that were added for one Controller, and which of them hit a request; ``fault_table`` has the kinds."""
 
 import asyncio
 from collections.abc import Collection
@@ -10,7 +10,7 @@ from monitor.simulator.http_types import HttpRequest
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """
-    One fault that a test or an operator ordered.
+    One fault that a test or an operator added.
 
     ``times``: how many matching requests it hits; None: all, until the faults are cleared. ``path``: the path and
     everything below it; ``/`` is everything. ``method``: empty is any. ``seconds``, ``size`` and ``value`` have a
@@ -30,11 +30,11 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         """Whether method and path of the request are those of the fault."""
         path = self.path.rstrip("/")
         in_path = request.path == path or request.path.startswith(f"{path}/")
-        return request.method.startswith(self.method) and in_path
+        return self.method in {"", request.method} and in_path
 
 
 class ActiveFaults:
-    """The faults of one Controller in the order in which they came; one request may be hit by several."""
+    """The faults of one Controller, oldest first; one request may be hit by several."""
 
     def __init__(self, kinds: Collection[str]) -> None:
         self._kinds = kinds
@@ -46,8 +46,8 @@ class ActiveFaults:
         """The faults that will still hit, each with the ``times`` that remain."""
         return tuple(msgspec.structs.replace(fault, times=left) for fault, left in self._active)
 
-    def order(self, fault: Fault) -> None:
-        """Add a fault. Raises: ValueError for a kind that does not exist."""
+    def add(self, fault: Fault) -> None:
+        """Raises: ValueError for a kind that does not exist."""
         if fault.kind not in self._kinds:
             message = f"unknown fault {fault.kind!r}; expected one of {', '.join(sorted(self._kinds))}"
             raise ValueError(message)

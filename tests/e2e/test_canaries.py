@@ -109,7 +109,7 @@ async def provoke(url: str, uuid: str, controller: SimulatedController, ca: trus
         for kind in ("", *FAULTS):
             controller.faults.clear()
             if kind:
-                controller.faults.order(Fault(kind))
+                controller.faults.add(Fault(kind))
             for body in BODIES:
                 how = {"X-Avi-Version": "30.2.1", "Content-Type": "application/json"}
                 await ask("PATCH", f"/api/image/{uuid}", {**how, "Authorization": f"Bearer {ADMIN}"}, body)

@@ -138,9 +138,9 @@ async def play_incidents(simulator: Simulator, daemon: Daemon, wall: WallClock) 
     (failed,) = (uuid for uuid, track in entry.objects("image").items() if track.object.state == "failed")
     assert (await patch(daemon, failed, {"annotations": {"change": "CHG0042"}})).status == 200
     assert (await ask(daemon, "GET", "/api/image", token="wrong")).status == 401
-    simulator.controllers["ams"].faults.order(Fault("unknown_enum", times=1))
+    simulator.controllers["ams"].faults.add(Fault("unknown_enum", times=1))
     await until(daemon, "ams", lambda entry: bool(entry.collections["image"].health.unknown_values))
-    simulator.controllers["lab"].faults.order(Fault("html_502"))
+    simulator.controllers["lab"].faults.add(Fault("html_502"))
     await until(daemon, "lab", lambda entry: not entry.session.up)
 
 

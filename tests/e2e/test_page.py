@@ -191,7 +191,7 @@ async def test_the_images_of_a_controller_that_is_down_stay_and_are_marked_as_ou
 async def test_a_controller_that_is_being_upgraded_is_not_shown_as_down(browser: Browser, tmp_path: Path) -> None:
     """Would find a page that shows the expected state of an upgrade as a failure."""
     async with demo_fleet(tmp_path) as (daemon, simulator), open_page(browser, daemon.url) as page:
-        simulator.controllers["nyc"].faults.order(Fault("html_503"))
+        simulator.controllers["nyc"].faults.add(Fault("html_503"))
         nyc = page.locator("[data-controller=nyc]").first
         await expect(nyc).to_have_attribute("data-state", "upgrading")
         await expect(page.locator(".unhealthy")).to_have_count(0)

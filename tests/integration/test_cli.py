@@ -139,7 +139,7 @@ async def test_a_patch_in_flight_is_answered_before_the_daemon_ends_within_its_d
             config.write_text(config.read_text().replace("timeout: 200ms", "timeout: 10s"))
             daemon.send_signal(signal.SIGHUP)
             await line_with(daemon.stderr, '"reloaded"')
-            dc1.faults.order(Fault("slow_reply", method="PATCH", seconds=4.0))
+            dc1.faults.add(Fault("slow_reply", method="PATCH", seconds=4.0))
             headers = {"Authorization": f"Bearer {BOB}", "X-Avi-Version": "30.2.1"}
             async with aiohttp.ClientSession(headers=headers) as http, asyncio.TaskGroup() as tasks:
                 answer = tasks.create_task(http.patch(f"{url}/api/image/{uuid}", json={"name": "renamed"}))
@@ -155,7 +155,7 @@ async def test_a_controller_that_hangs_does_not_block_the_shutdown(tmp_path: Pat
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config)) as daemon:
             await line_with(daemon.stderr, "objects_listed")
-            simulator.controllers["dc1"].faults.order(Fault("hang", path="/"))
+            simulator.controllers["dc1"].faults.add(Fault("hang", path="/"))
             daemon.send_signal(signal.SIGTERM)
             await line_with(daemon.stderr, "log_out_incomplete")
             assert await ended(daemon) == 0

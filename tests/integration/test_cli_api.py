@@ -316,7 +316,7 @@ async def test_a_patch_has_the_controllers_api_version_unless_another_is_given(t
 @pytest.mark.parametrize("output", ["text", "json"])
 async def test_a_failing_controller_is_a_server_error(tmp_path: Path, output: str) -> None:
     async with command_line(tmp_path) as cli:
-        cli.dc1.faults.order(Fault("html_502", method="PATCH"))
+        cli.dc1.faults.add(Fault("html_502", method="PATCH"))
         result = await cli("patch", "broken", "--set", "name=x", "--output", output)
         assert (result.exit_code, result.stdout) == (1, "")
         assert "502" in result.stderr
@@ -325,6 +325,6 @@ async def test_a_failing_controller_is_a_server_error(tmp_path: Path, output: st
 
 async def test_a_lost_reply_is_an_unknown_outcome(tmp_path: Path) -> None:
     async with command_line(tmp_path) as cli:
-        cli.dc1.faults.order(Fault("lost_reply", method="PATCH"))
+        cli.dc1.faults.add(Fault("lost_reply", method="PATCH"))
         result = await cli("patch", "broken", "--set", "name=x")
         assert (result.exit_code, "504 The outcome is unknown" in result.stderr) == (1, True)

@@ -128,7 +128,7 @@ async def test_a_pinned_version_above_that_of_the_controller_fails_and_does_not_
 
 @pytest.mark.parametrize("said", ["{}", "no JSON", '{"version": null}', '{"version": {"min_version": 15.2}}'])
 async def test_after_a_log_in_without_the_version_it_is_requested(dc1: SimulatedController, said: str) -> None:
-    dc1.faults.order(Fault("invalid_json", path="/login", value=said))
+    dc1.faults.add(Fault("invalid_json", path="/login", value=said))
     async with connected(dc1) as client:
         await client.list_images(NOTHING)
     assert [request.path for request in dc1.requests] == ["/login", "/api/initial-data", "/api/image"]
@@ -139,8 +139,8 @@ async def test_for_a_controller_without_a_version_the_highest_known_is_used(
     dc1: SimulatedController,
 ) -> None:
     dc1.version = "32.2.1"
-    dc1.faults.order(Fault("invalid_json", path="/login", value="{}"))
-    dc1.faults.order(Fault("invalid_json", path="/api/initial-data", value="{}"))
+    dc1.faults.add(Fault("invalid_json", path="/login", value="{}"))
+    dc1.faults.add(Fault("invalid_json", path="/api/initial-data", value="{}"))
     async with connected(dc1) as client:
         await client.list_images(NOTHING)
     assert requests_to(dc1)[0].headers["X-Avi-Version"] == "32.2.1"
@@ -192,7 +192,7 @@ async def test_the_version_is_read_again_after_an_outage_that_sessions_survived(
 ) -> None:
     async with connected(dc1, timeout_s=SHORT_TIMEOUT_S) as client:
         await client.list_images(NOTHING)
-        dc1.faults.order(outage)
+        dc1.faults.add(outage)
         await the_error(client)
         dc1.version = "31.2.2"
         dc1.faults.clear()
@@ -217,7 +217,7 @@ async def test_a_version_that_may_have_changed_stays_uncertain_through_other_fai
     dc1: SimulatedController, client: Client
 ) -> None:
     for kind in ("html_503", "too_many_requests", "empty_body"):
-        dc1.faults.order(Fault(kind, path="/api"))
+        dc1.faults.add(Fault(kind, path="/api"))
         await the_error(client)
         dc1.faults.clear()
     dc1.version = "31.2.2"
@@ -226,10 +226,10 @@ async def test_a_version_that_may_have_changed_stays_uncertain_through_other_fai
 
 
 async def test_a_version_that_could_not_be_read_is_requested_again(dc1: SimulatedController, client: Client) -> None:
-    dc1.faults.order(Fault("html_503", times=1))
+    dc1.faults.add(Fault("html_503", times=1))
     await the_error(client)
     dc1.version = "31.2.2"
-    dc1.faults.order(Fault("html_502", path="/api/initial-data", times=1))
+    dc1.faults.add(Fault("html_502", path="/api/initial-data", times=1))
     await client.list_images(NOTHING)
     await client.list_images(NOTHING)
     assert requests_to(dc1)[-1].headers["X-Avi-Version"] == "31.2.2"
@@ -249,7 +249,7 @@ async def test_a_roll_back_to_an_older_version_costs_one_log_in(dc1: SimulatedCo
 async def test_every_request_has_the_headers_of_agent_tenant_and_session(dc1: SimulatedController) -> None:
     async with connected(dc1) as client:
         await client.list_images(NOTHING)
-        dc1.faults.order(Fault("html_503", times=1))
+        dc1.faults.add(Fault("html_503", times=1))
         await the_error(client)
         await client.list_images(NOTHING)
         (session,) = dc1.sessions.values()
@@ -340,7 +340,7 @@ async def test_a_session_that_ended_costs_one_log_in(dc1: SimulatedController, c
 async def test_a_controller_that_always_replies_401_is_a_failure_and_no_suspension(
     dc1: SimulatedController, client: Client
 ) -> None:
-    dc1.faults.order(Fault("unauthorized"))
+    dc1.faults.add(Fault("unauthorized"))
     errors = [await the_error(client) for _ in range(4)]
     assert {error.reason for error in errors} == {"auth"}
     assert not any(isinstance(error, LoginRefused) for error in errors)
@@ -383,7 +383,7 @@ async def test_a_switched_session_continues_with_the_cookies_of_that_reply(
     dc1: SimulatedController, client: Client
 ) -> None:
     (before,) = dc1.sessions
-    dc1.faults.order(Fault("switch_session", times=1))
+    dc1.faults.add(Fault("switch_session", times=1))
     await client.list_images(NOTHING)
     (after,) = dc1.sessions
     assert before != after
@@ -395,7 +395,7 @@ async def test_a_switched_session_continues_with_the_cookies_of_that_reply(
 async def test_a_session_that_is_switched_again_is_a_failure_after_one_more_try(
     dc1: SimulatedController, client: Client
 ) -> None:
-    dc1.faults.order(Fault("switch_session"))
+    dc1.faults.add(Fault("switch_session"))
     error = await the_error(client)
     assert (type(error), error.reason, error.status) == (BadStatus, "http_4xx", 419)
     assert "Need to switch session" in error.detail
@@ -411,7 +411,7 @@ async def test_a_poll_has_a_timeout_of_its_own_beside_those_of_its_requests(
 ) -> None:
     async with connected(dc1, timeout_s=60.0, poll_timeout_factor=0.01) as client:  # sooner than that of a request
         await client.log_in()
-        dc1.faults.order(Fault("hang"))
+        dc1.faults.add(Fault("hang"))
         error = await the_error(client)
     assert (type(error), error.reason) == (Unreachable, "timeout")
     assert error.detail.startswith("no complete list within 0.6 s")
@@ -559,7 +559,7 @@ async def test_a_failed_log_in_that_is_no_refusal_is_an_ordinary_failure(
     dc1: SimulatedController, kind: str, reason: Reason
 ) -> None:
     size = 1024 * 1024 if kind == "oversized_body" else None
-    dc1.faults.order(Fault(kind, path="/login", size=size))
+    dc1.faults.add(Fault(kind, path="/login", size=size))
     timeout_s = SHORT_TIMEOUT_S if reason == "timeout" else WAIT_TIMEOUT_S
     async with connected(dc1, timeout_s=timeout_s, max_response=64 * 1024) as client:
         errors = [await the_error(client) for _ in range(2)]
@@ -595,7 +595,7 @@ REPLIES: dict[str, tuple[Fault, type[PollError], Reason]] = {
 async def test_the_status_is_checked_before_the_content(
     dc1: SimulatedController, client: Client, fault: Fault, kind: type[PollError], reason: Reason
 ) -> None:
-    dc1.faults.order(fault)
+    dc1.faults.add(fault)
     error = await the_error(client)
     assert (type(error), error.reason, error.phase) == (kind, reason, "images")
     assert "<" not in error.detail
@@ -605,14 +605,14 @@ async def test_the_status_is_checked_before_the_content(
 
 @pytest.mark.parametrize("content_type", ["text/html", "text/plain; charset=latin-1", "image/png", "application/xml"])
 async def test_a_content_type_is_never_trusted(dc1: SimulatedController, client: Client, content_type: str) -> None:
-    dc1.faults.order(Fault("wrong_content_type", value=content_type))
+    dc1.faults.add(Fault("wrong_content_type", value=content_type))
     assert len((await client.list_images(NOTHING)).raws) == 2
 
 
 async def test_a_redirect_is_not_followed() -> None:
     async with Simulator([SPEC, ControllerSpec(name="elsewhere")], speed=0.0) as simulator:
         dc1, elsewhere = simulator.controllers.values()
-        dc1.faults.order(Fault("redirect", value=f"{elsewhere.url}/api/image"))
+        dc1.faults.add(Fault("redirect", value=f"{elsewhere.url}/api/image"))
         async with connected(dc1) as client:
             error = await the_error(client)
         assert (type(error), error.reason) == (BadStatus, "redirect")
@@ -623,7 +623,7 @@ async def test_a_redirect_is_not_followed() -> None:
 async def test_a_redirected_log_in_does_not_send_the_password_elsewhere() -> None:
     async with Simulator([SPEC, ControllerSpec(name="elsewhere")], speed=0.0) as simulator:
         dc1, elsewhere = simulator.controllers.values()
-        dc1.faults.order(Fault("redirect", path="/login", value=f"{elsewhere.url}/login"))
+        dc1.faults.add(Fault("redirect", path="/login", value=f"{elsewhere.url}/login"))
         async with connected(dc1) as client:
             await the_error(client)
         assert elsewhere.requests == []
@@ -695,7 +695,7 @@ async def test_pages_that_do_not_fit_together_are_read_once_more(
 ) -> None:
     await _many(dc1, 450)
     already = len(requests_to(dc1))
-    dc1.faults.order(Fault(fault.kind, value=fault.value, size=fault.size, times=3))
+    dc1.faults.add(Fault(fault.kind, value=fault.value, size=fault.size, times=3))
     listing = await client.list_images(NOTHING)
     assert len(listing.raws) == 450
     assert len(_first_pages(requests_to(dc1)[already:])) == 2
@@ -708,7 +708,7 @@ async def test_pages_that_do_not_fit_together_twice_are_incomplete(
 ) -> None:
     await _many(dc1, 450)
     already = len(requests_to(dc1))
-    dc1.faults.order(Fault(kind, size=size))
+    dc1.faults.add(Fault(kind, size=size))
     error = await the_error(client)
     assert (type(error), error.reason) == (BadAnswer, "incomplete")
     assert len(_first_pages(requests_to(dc1)[already:])) == 2
@@ -716,7 +716,7 @@ async def test_pages_that_do_not_fit_together_twice_are_incomplete(
 
 async def test_a_count_with_fewer_objects_is_incomplete(dc1: SimulatedController, client: Client) -> None:
     for listed in ("[]", '[{"uuid": "image-1"}]', '[{"uuid": "image-1"}, {"uuid": "image-1"}]'):
-        dc1.faults.order(Fault("invalid_json", value=f'{{"count": 7, "results": {listed}}}'))
+        dc1.faults.add(Fault("invalid_json", value=f'{{"count": 7, "results": {listed}}}'))
         assert (await the_error(client)).reason == "incomplete"
         dc1.faults.clear()
 
@@ -727,7 +727,7 @@ async def test_an_image_that_is_listed_and_counted_twice_in_two_reads_is_taken_o
     """It stays so on that Controller, and must not hide the other images for ever."""
     await _many(dc1, 450)
     already = len(requests_to(dc1))
-    dc1.faults.order(Fault("duplicate_uuids", value="replace"))
+    dc1.faults.add(Fault("duplicate_uuids", value="replace"))
     listing = await client.list_images(NOTHING)
     assert (len(listing.raws), listing.repeated) == (449, 1)
     assert len(_first_pages(requests_to(dc1)[already:])) == 2
@@ -741,13 +741,13 @@ def _first_pages(requests: list[LoggedRequest]) -> list[LoggedRequest]:
 
 async def test_reading_stops_after_a_hundred_pages(dc1: SimulatedController, client: Client) -> None:
     already = len(requests_to(dc1))
-    dc1.faults.order(Fault("invalid_json", value='{"count": 1000000, "results": [{"uuid": "image-1"}]}'))
+    dc1.faults.add(Fault("invalid_json", value='{"count": 1000000, "results": [{"uuid": "image-1"}]}'))
     assert (await the_error(client)).reason == "incomplete"
     assert len(requests_to(dc1)) - already == 2 * 100
 
 
 async def test_an_image_listed_twice_is_one_image(dc1: SimulatedController, client: Client) -> None:
-    dc1.faults.order(Fault("duplicate_uuids"))
+    dc1.faults.add(Fault("duplicate_uuids"))
     listing = await client.list_images(NOTHING)
     assert len(listing.raws) == 2
     assert len(requests_to(dc1)) == 2  # no second read was needed
@@ -762,7 +762,7 @@ async def test_objects_with_neither_uuid_nor_url_are_counted_and_affect_no_other
     dc1: SimulatedController, client: Client
 ) -> None:
     dc1.put({"name": "unidentified"})
-    dc1.faults.order(Fault("not_an_object"))
+    dc1.faults.add(Fault("not_an_object"))
     listing = await client.list_images(NOTHING)
     assert (len(listing.raws), listing.unidentified) == (1, 2)
 
@@ -772,7 +772,7 @@ async def test_objects_with_neither_uuid_nor_url_are_counted_and_affect_no_other
 
 @pytest.mark.parametrize("said", ["undeclared", "wrong_length"])
 async def test_a_reply_beyond_the_size_limit_is_not_read(dc1: SimulatedController, said: str) -> None:
-    dc1.faults.order(Fault("oversized_body", size=2 * 1024 * 1024, value=said))
+    dc1.faults.add(Fault("oversized_body", size=2 * 1024 * 1024, value=said))
     async with connected(dc1, max_response=64 * 1024) as client:
         error = await the_error(client)
         assert (type(error), error.reason) == (BadAnswer, "oversize")
@@ -797,7 +797,7 @@ async def test_a_reply_of_exactly_the_size_limit_is_read(dc1: SimulatedControlle
 async def test_a_gzip_bomb_is_not_unpacked(dc1: SimulatedController) -> None:
     fault = Fault("gzip_bomb", size=64 * 1024 * 1024)
     async with connected(dc1, max_response=64 * 1024) as client:
-        dc1.faults.order(fault)
+        dc1.faults.add(fault)
         await the_error(client)  # the simulator makes its bomb once
         tracemalloc.start()
         error = await the_error(client)
@@ -821,7 +821,7 @@ SLOW: dict[str, Fault] = {
 async def test_a_reply_that_takes_longer_than_the_timeout_is_a_failure(dc1: SimulatedController, fault: Fault) -> None:
     async with connected(dc1, timeout_s=SHORT_TIMEOUT_S) as client:
         await client.list_images(NOTHING)
-        dc1.faults.order(fault)
+        dc1.faults.add(fault)
         error = await the_error(client)
         assert (type(error), error.reason) == (Unanswered, "timeout")
         dc1.faults.clear()
@@ -840,7 +840,7 @@ BROKEN: dict[str, Fault] = {
 async def test_a_connection_that_breaks_is_a_failure_to_connect(
     dc1: SimulatedController, client: Client, fault: Fault
 ) -> None:
-    dc1.faults.order(fault)
+    dc1.faults.add(fault)
     error = await the_error(client)
     assert (type(error), error.reason) == (Unanswered, "connect")
     dc1.faults.clear()
@@ -873,7 +873,7 @@ RETRY_AFTER: dict[str, tuple[Fault, float]] = {
 async def test_the_retry_after_of_a_429_is_read(
     dc1: SimulatedController, client: Client, fault: Fault, expected_s: float
 ) -> None:
-    dc1.faults.order(fault)
+    dc1.faults.add(fault)
     began = time.time()
     error = await the_error(client)
     assert (type(error), error.reason) == (Unavailable, "throttled")

@@ -79,7 +79,7 @@ async def test_a_log_in_on_a_connection_that_a_firewall_has_forgotten_is_sent_on
 async def test_a_slow_controller_is_asked_once_more_and_the_reply_to_either_request_is_good(
     dc1: SimulatedController, client: Client
 ) -> None:
-    dc1.faults.order(Fault("hang"))
+    dc1.faults.add(Fault("hang"))
     async with asyncio.TaskGroup() as tasks:
         poll = tasks.create_task(client.list_images(NOTHING), name="poll")
         await dc1.wait_for_requests(len(paths(dc1, "GET")) + 2, path="/api/image")
@@ -127,7 +127,7 @@ def timers_of_connections_to(url: str) -> set[str]:
 async def test_interim_replies_without_end_are_a_failure(dc1: SimulatedController) -> None:
     async with connected(dc1) as client:
         await client.list_images(NOTHING)
-        dc1.faults.order(Fault("interim_replies"))
+        dc1.faults.add(Fault("interim_replies"))
         with pytest.raises(BadAnswer, match="more than 16 interim replies") as caught:
             await client.list_images(NOTHING)
         assert caught.value.reason == "decode"
@@ -137,7 +137,7 @@ async def test_interim_replies_without_end_are_a_failure(dc1: SimulatedControlle
 
 
 async def test_a_few_interim_replies_before_each_reply_are_good(dc1: SimulatedController) -> None:
-    dc1.faults.order(Fault("interim_replies", path="/", size=3))
+    dc1.faults.add(Fault("interim_replies", path="/", size=3))
     async with connected(dc1) as client:
         for _ in range(10):
             assert len((await client.list_images(NOTHING)).raws) == 1

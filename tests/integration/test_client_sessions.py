@@ -49,7 +49,7 @@ REFUSALS = {
 async def test_a_refusal_that_stays_costs_one_log_in_and_not_one_at_each_poll(
     dc1: SimulatedController, client: Client, fault: Fault
 ) -> None:
-    dc1.faults.order(fault)
+    dc1.faults.add(fault)
     errors = await the_errors(client, 20)
     assert {error.reason for error in errors} == {"http_4xx"}
     assert (dc1.logins - 1 - dc1.logouts, len(dc1.sessions)) == (0, 1)
@@ -63,12 +63,12 @@ async def test_a_session_is_given_up_again_after_many_refusals_and_then_after_th
     dc1: SimulatedController, client: Client
 ) -> None:
     """In case the second session, too, is the reason."""
-    dc1.faults.order(Fault("bad_request"))
+    dc1.faults.add(Fault("bad_request"))
     await the_errors(client, 62)
     assert (dc1.logins, len(dc1.sessions)) == (3, 1)
     dc1.faults.clear()
     await client.list_images(NOTHING)
-    dc1.faults.order(Fault("bad_request"))
+    dc1.faults.add(Fault("bad_request"))
     await the_errors(client, 2)
     assert (dc1.logins, len(dc1.sessions)) == (4, 1)
 
@@ -76,7 +76,7 @@ async def test_a_session_is_given_up_again_after_many_refusals_and_then_after_th
 async def test_sessions_do_not_pile_up_on_a_controller_that_refuses_every_one(
     dc1: SimulatedController, client: Client
 ) -> None:
-    dc1.faults.order(Fault("unauthorized"))
+    dc1.faults.add(Fault("unauthorized"))
     errors = await the_errors(client, 5)
     assert {error.reason for error in errors} == {"auth"}
     assert dc1.logins == 1 + 5
@@ -91,7 +91,7 @@ async def test_a_session_that_an_older_version_replaced_is_logged_out(dc1: Simul
 
 async def test_a_write_whose_session_is_refused_logs_out_of_it(dc1: SimulatedController, client: Client) -> None:
     uuid = dc1.upload(duration=60.0)
-    dc1.faults.order(Fault("unauthorized", method="PATCH", times=1))
+    dc1.faults.add(Fault("unauthorized", method="PATCH", times=1))
     await client.patch_image(uuid, b'{"replace": {"name": "renamed"}}', api_version="30.2.1")
     assert (dc1.logins, dc1.logouts, len(dc1.sessions)) == (2, 1, 1)
     assert dc1.image(uuid)["name"] == "renamed"
@@ -106,7 +106,7 @@ async def test_the_session_of_an_account_without_the_configured_tenant_is_ended(
 
 
 async def test_a_log_in_with_a_reply_of_no_use_leaves_no_session(dc1: SimulatedController) -> None:
-    dc1.faults.order(Fault("oversized_body", path="/login", size=2 * MIB))
+    dc1.faults.add(Fault("oversized_body", path="/login", size=2 * MIB))
     async with connected(dc1, max_response=64 * 1024) as client:
         errors = await the_errors(client, 3)
     assert {(error.reason, error.phase) for error in errors} == {("oversize", "login")}
@@ -115,8 +115,8 @@ async def test_a_log_in_with_a_reply_of_no_use_leaves_no_session(dc1: SimulatedC
 
 async def test_a_reply_with_many_short_cookies_costs_no_memory(dc1: SimulatedController) -> None:
     """Each of them is a secret; a filter that ran over its own output doubled the text for each."""
-    dc1.faults.order(Fault("http_500", path="/login", value="eeee and e"))
-    dc1.faults.order(Fault("extra_cookies", path="/login", size=20, value="e"))
+    dc1.faults.add(Fault("http_500", path="/login", value="eeee and e"))
+    dc1.faults.add(Fault("extra_cookies", path="/login", size=20, value="e"))
     async with connected(dc1) as client:
         tracemalloc.start()
         (error,) = await the_errors(client, 1)
@@ -127,9 +127,9 @@ async def test_a_reply_with_many_short_cookies_costs_no_memory(dc1: SimulatedCon
 
 
 async def test_a_secret_of_four_characters_is_masked_and_a_shorter_one_is_not(dc1: SimulatedController) -> None:
-    dc1.faults.order(Fault("http_500", path="/login", value="both abc and abcd"))
-    dc1.faults.order(Fault("extra_cookies", path="/login", size=1, value="abc"))
-    dc1.faults.order(Fault("extra_cookies", path="/login", size=32, value="abcd"))
+    dc1.faults.add(Fault("http_500", path="/login", value="both abc and abcd"))
+    dc1.faults.add(Fault("extra_cookies", path="/login", size=1, value="abc"))
+    dc1.faults.add(Fault("extra_cookies", path="/login", size=32, value="abcd"))
     async with connected(dc1) as client:
         (error,) = await the_errors(client, 1)
     assert error.detail == "500 both abc and <secret>"

@@ -123,7 +123,7 @@ FAILED = [
 async def test_failures_of_the_controller_are_answered_as_documented(
     site: Site, fault: str, status: int, kind: str
 ) -> None:
-    site.controller.faults.order(Fault(fault, method="PATCH"))
+    site.controller.faults.add(Fault(fault, method="PATCH"))
     got = await site.ask("PATCH", IMAGE, RENAME)
     assert (got.status, got.kind) == (status, kind)
 

@@ -145,7 +145,7 @@ async def test_a_fault_affects_only_the_controller_that_has_it(tmp_path: Path, c
         await polled(daemon, HEALTHY)
         known = await exposition(daemon)
 
-        faulty.faults.order(case.fault)
+        faulty.faults.add(case.fault)
         if case.reason:
             await failed(daemon, FAULTY, case.reason, 2)
         else:
@@ -185,7 +185,7 @@ async def test_what_a_strict_reader_refuses_makes_one_image_bad_and_no_list_of_t
 ) -> None:
     page = '{"count":2,"results":[{"uuid":"bad","of_tomorrow":%s},{"uuid":"good"}]}'
     async with Simulator(SPECS, speed=0.0) as simulator, watching(simulator, tmp_path, poll=FAST) as daemon:
-        simulator.controllers[FAULTY].faults.order(Fault("invalid_json", value=page % value))
+        simulator.controllers[FAULTY].faults.add(Fault("invalid_json", value=page % value))
         await until(daemon, FAULTY, lambda entry: "good" in entry.objects("image"))
         await until(daemon, HEALTHY, lambda entry: entry.session.up)
         async with aiohttp.ClientSession() as session, session.get(f"{daemon.url}/api/image") as response:

@@ -41,14 +41,14 @@ async def test_the_upgrade_state_lasts_until_a_good_poll(tmp_path: Path, sign: s
         dc1 = simulator.controllers["dc1"]
         await polled(daemon, "dc1")
         images = image_uuids(await exposition(daemon), "dc1")
-        dc1.faults.order(Fault(sign))
+        dc1.faults.add(Fault(sign))
         await failed(daemon, "dc1", "upgrading")
         assert of_dc1(await exposition(daemon), "upgrade_in_progress", "up") == [1.0, 0.0]
         await dc1.stop_listening()
         await failed(daemon, "dc1", "connect", 3)
         assert of_dc1(await exposition(daemon), "upgrade_in_progress", "up") == [1.0, 0.0]
         dc1.faults.clear()
-        dc1.faults.order(Fault("html_502"))
+        dc1.faults.add(Fault("html_502"))
         await dc1.start_listening()
         await failed(daemon, "dc1", "http_5xx")
         assert of_dc1(await exposition(daemon), "upgrade_in_progress", "up") == [1.0, 0.0]
@@ -68,7 +68,7 @@ async def test_a_restart_during_an_upgrade_does_not_take_it_for_a_failure(tmp_pa
         dc1 = simulator.controllers["dc1"]
         async with watching(simulator, tmp_path) as daemon:
             await polled(daemon, "dc1")
-            dc1.faults.order(Fault("html_503"))
+            dc1.faults.add(Fault("html_503"))
             await failed(daemon, "dc1", "upgrading")
         await dc1.stop_listening()
         async with watching(simulator, tmp_path) as daemon:
@@ -95,10 +95,10 @@ async def test_refused_connections_alone_are_no_upgrade(tmp_path: Path) -> None:
 async def test_a_failure_of_another_kind_ends_the_upgrade_state(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         dc1 = simulator.controllers["dc1"]
-        dc1.faults.order(Fault("html_503"))
+        dc1.faults.add(Fault("html_503"))
         await until(daemon, "dc1", lambda entry: entry.session.upgrading)
         dc1.faults.clear()
-        dc1.faults.order(Fault("redirect"))
+        dc1.faults.add(Fault("redirect"))
         await failed(daemon, "dc1", "redirect")
         assert of_dc1(await exposition(daemon), "upgrade_in_progress") == [0.0]
 
@@ -186,7 +186,7 @@ async def test_eight_black_holes_delay_no_poll_of_a_healthy_controller_at_the_st
     patient = {**QUICK, "concurrency": 4, "timeout": "1h", "stale_after": "2h"}
     async with Simulator(specs, speed=0.0) as simulator:
         for name in dead:
-            simulator.controllers[name].faults.order(Fault("hang", path="/"))
+            simulator.controllers[name].faults.add(Fault("hang", path="/"))
         async with watching(simulator, tmp_path, poll=patient) as daemon:
             await polled(daemon, "dc1", 20)
             assert {daemon.fleet.entries[name].session.polls for name in dead} == {0}
@@ -200,7 +200,7 @@ async def test_a_retry_after_delays_the_next_poll(tmp_path: Path, said: str) -> 
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         await polled(daemon, "dc1")
         began = time.time()
-        simulator.controllers["dc1"].faults.order(Fault("too_many_requests", seconds=1800.0, value=said))
+        simulator.controllers["dc1"].faults.add(Fault("too_many_requests", seconds=1800.0, value=said))
         await failed(daemon, "dc1", "throttled")
         (interval_s,) = of_dc1(await exposition(daemon), "poll_interval_seconds")
         spent_s = time.time() - began + 1.0  # a date has whole seconds
@@ -210,7 +210,7 @@ async def test_a_retry_after_delays_the_next_poll(tmp_path: Path, said: str) -> 
 async def test_after_the_wait_the_controller_is_polled_again(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         await polled(daemon, "dc1")
-        simulator.controllers["dc1"].faults.order(Fault("too_many_requests", seconds=1.0, times=1))
+        simulator.controllers["dc1"].faults.add(Fault("too_many_requests", seconds=1.0, times=1))
         entry = await failed(daemon, "dc1", "throttled")
         assert entry.session.interval_s >= 1.0
         await polled(daemon, "dc1")
@@ -219,7 +219,7 @@ async def test_after_the_wait_the_controller_is_polled_again(tmp_path: Path) -> 
 
 async def test_without_a_retry_after_failures_back_off_by_themselves(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
-        simulator.controllers["dc1"].faults.order(Fault("http_500"))
+        simulator.controllers["dc1"].faults.add(Fault("http_500"))
         intervals: list[float] = []
         unsubscribe = daemon.fleet.subscribe(
             lambda _name, entry, _: intervals.append(entry.session.interval_s) if entry else None
@@ -237,7 +237,7 @@ async def test_stale_images_are_withdrawn_and_return_with_unchanged_bytes(tmp_pa
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, poll=SHORT_LIVED) as daemon:
         await polled(daemon, "dc1")
         known = await exposition(daemon)
-        simulator.controllers["dc1"].faults.order(Fault("http_500"))
+        simulator.controllers["dc1"].faults.add(Fault("http_500"))
         before = await until(daemon, "dc1", lambda entry: entry.collections["image"].health.stale)
         series = await exposition(daemon)
         assert not _of_images(series)
@@ -259,7 +259,7 @@ async def test_a_controller_that_hangs_becomes_stale(tmp_path: Path) -> None:
     poll = {**QUICK, "timeout": "2s", "stale_after": "3s"}
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, poll=poll) as daemon:
         await polled(daemon, "dc1")
-        simulator.controllers["dc1"].faults.order(Fault("hang", path="/"))
+        simulator.controllers["dc1"].faults.add(Fault("hang", path="/"))
         await until(daemon, "dc1", lambda entry: entry.collections["image"].health.stale)
         assert not _of_images(await exposition(daemon))
         simulator.controllers["dc1"].faults.clear()
@@ -269,7 +269,7 @@ async def test_a_controller_that_hangs_becomes_stale(tmp_path: Path) -> None:
 
 async def test_a_controller_that_was_never_polled_becomes_stale(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator:
-        simulator.controllers["dc1"].faults.order(Fault("http_500", path="/"))
+        simulator.controllers["dc1"].faults.add(Fault("http_500", path="/"))
         async with watching(simulator, tmp_path, poll=SHORT_LIVED) as daemon:
             await until(daemon, "dc1", lambda entry: entry.collections["image"].health.stale)
             simulator.controllers["dc1"].faults.clear()
@@ -282,7 +282,7 @@ async def test_an_image_that_changed_while_stale_returns_changed(tmp_path: Path)
         dc1 = simulator.controllers["dc1"]
         entry = await polled(daemon, "dc1")
         gone, renamed, kept = entry.objects("image")
-        dc1.faults.order(Fault("http_500"))
+        dc1.faults.add(Fault("http_500"))
         await until(daemon, "dc1", lambda entry: entry.collections["image"].health.stale)
         dc1.remove(gone)
         dc1.touch(renamed, name="renamed")
@@ -305,7 +305,7 @@ async def test_dead_controllers_do_not_delay_others_even_with_one_poll_at_a_time
     poll = {**QUICK, "timeout": "300ms", "concurrency": 1}
     async with Simulator(specs, speed=0.0) as simulator:
         for controller in _dead(simulator):
-            controller.faults.order(Fault("hang", path="/"))
+            controller.faults.add(Fault("hang", path="/"))
         async with watching(simulator, tmp_path, poll=poll) as daemon:
             for controller in _dead(simulator):
                 await until(daemon, controller.name, lambda entry: entry.session.reason == "timeout")
@@ -327,7 +327,7 @@ async def test_no_more_polls_run_at_once_than_configured(tmp_path: Path) -> None
     specs = [ControllerSpec(name=f"dc{number}") for number in range(6)]
     async with Simulator(specs, speed=0.0) as simulator:
         for controller in simulator.controllers.values():
-            controller.faults.order(Fault("hang", path="/login"))
+            controller.faults.add(Fault("hang", path="/login"))
         async with watching(simulator, tmp_path, poll={**QUICK, "concurrency": 2}) as daemon:
             held = list(simulator.controllers.values())
             await held[0].wait_for_requests(1)

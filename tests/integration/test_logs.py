@@ -40,7 +40,7 @@ def controller_events(logs: Iterable[Log]) -> list[str]:
 
 async def test_a_failure_is_logged_once_and_so_is_its_end(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
-        dc1.faults.order(Fault("http_500"))
+        dc1.faults.add(Fault("http_500"))
         await failed(daemon, "dc1", "http_5xx", 10)
         dc1.faults.clear()
         await polled(daemon, "dc1", 3)
@@ -53,7 +53,7 @@ async def test_a_failure_is_logged_once_and_so_is_its_end(tmp_path: Path) -> Non
 
 async def test_another_reason_is_logged_again(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
-        dc1.faults.order(Fault("http_500"))
+        dc1.faults.add(Fault("http_500"))
         await failed(daemon, "dc1", "http_5xx", 2)
         await dc1.stop_listening()
         await failed(daemon, "dc1", "connect", 2)
@@ -65,7 +65,7 @@ async def test_another_reason_is_logged_again(tmp_path: Path) -> None:
 
 async def test_an_upgrade_is_logged_as_info(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, logs):
-        dc1.faults.order(Fault("html_503"))
+        dc1.faults.add(Fault("html_503"))
         await failed(daemon, "dc1", "upgrading", 2)
         await dc1.stop_listening()
         await failed(daemon, "dc1", "connect", 2)
@@ -174,7 +174,7 @@ async def test_no_secret_is_shown_whatever_ends_the_session(tmp_path: Path, capl
         secrets = Secrets(dc1)
         for kind in ("switch_session", "unauthorized", "csrf_rotation", "session_expiry", "http_500", "redirect"):
             secrets.note()
-            dc1.faults.order(Fault(kind))
+            dc1.faults.add(Fault(kind))
             await until(daemon, "dc1", lambda entry: not entry.session.up or kind == "csrf_rotation")  # noqa: B023
             secrets.note()
             shown += await _all_pages(daemon)
@@ -209,7 +209,7 @@ async def test_no_secret_is_shown_though_the_controller_echoes_it(tmp_path: Path
         secrets.note()
         (session,) = dc1.sessions.values()
         for secret in (dc1.password, session.csrf, session.session_id):
-            dc1.faults.order(echo(secret))
+            dc1.faults.add(echo(secret))
             entry = await until(daemon, "dc1", lambda entry: not entry.session.up)
             assert not secrets.shown_in(entry.session.cause)
             assert not secrets.shown_in(await _all_pages(daemon))
@@ -236,7 +236,7 @@ async def test_no_secret_of_an_ended_session_is_shown_though_the_controller_repe
         dc1.expire_sessions()
         await polled(daemon, "dc1", 2)
         for secret in sorted(secrets.seen):
-            dc1.faults.order(Fault("http_500", value=f"{secret} is of an older session"))
+            dc1.faults.add(Fault("http_500", value=f"{secret} is of an older session"))
             entry = await until(daemon, "dc1", lambda entry: not entry.session.up)
             assert entry.session.cause == "images: 500 <secret> is of an older session"
             assert not secrets.shown_in(await _all_pages(daemon))
@@ -254,7 +254,7 @@ async def test_no_secret_from_before_a_reload_is_shown_though_the_controller_rep
         rewrite(config, config.read_text().replace("username:", "api_version: '30.2.1'\n  username:"))
         await daemon.reloader.reload()
         await polled(daemon, "dc1", 2)
-        dc1.faults.order(Fault("http_500", value=f"{token} is of an older session"))
+        dc1.faults.add(Fault("http_500", value=f"{token} is of an older session"))
         entry = await until(daemon, "dc1", lambda entry: not entry.session.up)
     assert entry.session.cause == "images: 500 <secret> is of an older session"
 
@@ -262,7 +262,7 @@ async def test_no_secret_from_before_a_reload_is_shown_though_the_controller_rep
 async def test_a_version_that_repeats_a_secret_is_masked(tmp_path: Path) -> None:
     async with logged(tmp_path) as (dc1, daemon, _):
         echo = json.dumps({"version": {"Version": f"30.2.1 {dc1.password}"}})
-        dc1.faults.order(Fault("invalid_json", path="/login", value=echo))
+        dc1.faults.add(Fault("invalid_json", path="/login", value=echo))
         dc1.expire_sessions()
         await until(daemon, "dc1", lambda entry: entry.session.version == "30.2.1 <secret>")
         assert dc1.password not in await _all_pages(daemon)

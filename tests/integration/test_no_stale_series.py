@@ -81,7 +81,7 @@ class Walk:
     async def fail(self) -> None:
         """From now on, until it recovers."""
         if not self.failing:
-            self.controller.faults.order(self.rng.choice(FAILURES))
+            self.controller.faults.add(self.rng.choice(FAILURES))
             self.failing = True
             await until(self.daemon, self.controller.name, lambda entry: not entry.session.up)
 

@@ -616,7 +616,7 @@ async def test_an_active_image_is_adjusted_only_by_force(site: Site) -> None:
 
 
 async def test_the_request_of_a_disconnected_client_is_dropped(site: Site) -> None:
-    site.controller.faults.order(Fault("hang", method="PATCH", times=1))
+    site.controller.faults.add(Fault("hang", method="PATCH", times=1))
     async with asyncio.TaskGroup() as tasks:
         first = tasks.create_task(site.patch({"add": {"cloud_info_values": [{"cloud_name": "first"}]}}))
         await site.controller.wait_for_requests(1, method="PATCH")
@@ -637,7 +637,7 @@ async def test_a_change_in_progress_is_finished_and_answered_before_the_daemon_e
         async with watching(simulator, tmp_path, poll=RARE, tokens=TOKENS) as daemon, asyncio.TaskGroup() as tasks:
             await until(daemon, "dc1", lambda entry: entry.session.up)
             (uuid, *_) = daemon.fleet.entries["dc1"].objects("image")
-            dc1.faults.order(Fault("slow_reply", method="PATCH", seconds=2.5))
+            dc1.faults.add(Fault("slow_reply", method="PATCH", seconds=2.5))
             call = asyncio.get_running_loop().create_task(patch(daemon, uuid, {"name": "renamed"}))
             tasks.create_task(dc1.wait_for_requests(1, method="PATCH"))
         got = await call
@@ -688,7 +688,7 @@ async def test_a_controller_that_does_not_answer_is_reported_and_audited(site: S
 
 
 async def require_answered_and_audited(site: Site, fault: Fault, status: int, kind: str, outcome: str) -> None:
-    site.controller.faults.order(fault)
+    site.controller.faults.add(fault)
     got = await site.patch({"name": "x", "annotations": {"a": "b"}})
     assert (got.status, got.kind) == (status, kind)
     assert "<" not in got.json["detail"]
@@ -700,7 +700,7 @@ async def require_answered_and_audited(site: Site, fault: Fault, status: int, ki
 
 
 async def test_after_an_unknown_outcome_a_poll_shows_the_result(site: Site) -> None:
-    site.controller.faults.order(Fault("lost_reply", method="PATCH", times=1))
+    site.controller.faults.add(Fault("lost_reply", method="PATCH", times=1))
     async with asyncio.TaskGroup() as tasks:  # polls are an hour apart
         tasks.create_task(
             until(site.daemon, "dc1", lambda entry: entry.objects("image")[site.uuid].object.name == "renamed")
@@ -711,7 +711,7 @@ async def test_after_an_unknown_outcome_a_poll_shows_the_result(site: Site) -> N
 
 @pytest.mark.parametrize("kind", ["session_expiry", "switch_session", "csrf_rotation"])
 async def test_after_an_expired_session_the_change_is_sent_again(site: Site, kind: str) -> None:
-    site.controller.faults.order(Fault(kind, times=1, method="PATCH"))
+    site.controller.faults.add(Fault(kind, times=1, method="PATCH"))
     got = await site.patch({"name": "x"})
     assert (got.status, site.image["name"]) == (200, "x")
 

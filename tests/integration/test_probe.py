@@ -98,7 +98,7 @@ async def test_a_probe_shows_what_would_be_exported_and_logs_out(tmp_path: Path)
 
 async def test_a_probe_names_objects_that_cannot_be_read_and_succeeds(tmp_path: Path) -> None:
     async with Simulator([ControllerSpec(name="dc1", images=2)], speed=0.0) as simulator:
-        simulator.controllers["dc1"].faults.order(Fault("wrong_types"))
+        simulator.controllers["dc1"].faults.add(Fault("wrong_types"))
         status, out, errors = await check(write_config(simulator, tmp_path, {}), "--probe")
     assert (status, errors) == (0, "")
     assert "api_version 30.2.1, 2 images" in out
@@ -138,7 +138,7 @@ async def test_a_probe_shows_how_far_the_clock_of_the_controller_is_from_ours(
 ) -> None:
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         date = formatdate(time.time() + offset_s, usegmt=True)
-        simulator.controllers["dc1"].faults.order(Fault("wrong_date", path="/login", value=date))
+        simulator.controllers["dc1"].faults.add(Fault("wrong_date", path="/login", value=date))
         _, out, _ = await check(write_config(simulator, tmp_path, {}), "--probe")
     assert f"  clock        {text} that of this machine: set both by NTP\n" in out
 
@@ -164,7 +164,7 @@ async def test_a_probe_tries_the_account_that_adjusts_images_too(tmp_path: Path)
 async def test_a_probe_that_fails_after_the_log_in_shows_what_it_found_and_logs_out(tmp_path: Path) -> None:
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         dc1, config = simulator.controllers["dc1"], write_config(simulator, tmp_path, {})
-        dc1.faults.order(Fault("http_500"))
+        dc1.faults.add(Fault("http_500"))
         status, out, _ = await check(config, "--probe")
         assert (status, dc1.logins, dc1.logouts) == (1, 1, 1)
     assert "dc1: failed, http_5xx (images): 500 " in out

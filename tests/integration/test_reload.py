@@ -151,7 +151,7 @@ async def test_a_patch_under_way_is_carried_out_though_its_controller_is_changed
 ) -> None:
     dc1 = site.controllers["dc1"]
     (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
-    dc1.faults.order(Fault("hang", method="PATCH"))
+    dc1.faults.add(Fault("hang", method="PATCH"))
     async with asyncio.TaskGroup() as tasks:
         patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
         await dc1.wait_for_requests(1, method="PATCH")
@@ -175,14 +175,14 @@ async def test_a_patch_whose_controller_is_changed_before_the_change_is_sent_is_
 ) -> None:
     dc1 = site.controllers["dc1"]
     (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
-    dc1.faults.order(Fault("hang", method="GET", path=f"/api/image/{uuid}"))
+    dc1.faults.add(Fault("hang", method="GET", path=f"/api/image/{uuid}"))
     async with asyncio.TaskGroup() as tasks:
         patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
         await dc1.wait_for_requests(1, method="GET", path=f"/api/image/{uuid}")
         site.edit(pin)
         await site.reload()
         dc1.faults.clear()
-        dc1.faults.order(Fault("hang", method="PATCH"))
+        dc1.faults.add(Fault("hang", method="PATCH"))
         await dc1.wait_for_requests(1, method="PATCH")
         for _ in range(3):
             await site.reload()
@@ -200,7 +200,7 @@ async def test_a_changed_image_is_not_shown_for_another_controller_that_has_the_
     dc1, dc3 = site.controllers["dc1"], site.controllers["dc3"]
     (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
     dc3.put({"uuid": uuid, "name": "a copy"})
-    dc1.faults.order(Fault("hang", method="PATCH"))
+    dc1.faults.add(Fault("hang", method="PATCH"))
     names: set[str] = set()
     async with asyncio.TaskGroup() as tasks:
         patching = tasks.create_task(patch(site.daemon, uuid, {"name": "renamed"}))
@@ -224,7 +224,7 @@ async def test_a_patch_outlives_a_reload_and_the_end_after_it(tmp_path: Path) ->
     async with sited(tmp_path) as site, asyncio.TaskGroup() as tasks:
         dc1 = site.controllers["dc1"]
         (uuid, *_) = site.daemon.fleet.entries["dc1"].objects("image")
-        dc1.faults.order(Fault("slow_reply", method="PATCH", seconds=0.5))
+        dc1.faults.add(Fault("slow_reply", method="PATCH", seconds=0.5))
         patching = asyncio.get_running_loop().create_task(patch(site.daemon, uuid, {"name": "renamed"}))
         tasks.create_task(dc1.wait_for_requests(1, method="PATCH"))
         site.edit(only("dc2"))

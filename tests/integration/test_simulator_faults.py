@@ -61,7 +61,7 @@ async def get(http: aiohttp.ClientSession, path: str = "/api/image") -> Received
 
 
 async def get_with_fault(dc1: SimulatedController, http: aiohttp.ClientSession, fault: Fault) -> Received:
-    dc1.faults.order(fault)
+    dc1.faults.add(fault)
     return await get(http)
 
 
@@ -69,7 +69,7 @@ async def get_with_fault(dc1: SimulatedController, http: aiohttp.ClientSession, 
 
 
 async def test_latency_delays_the_request(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
-    dc1.faults.order(Fault("latency", seconds=3600.0))
+    dc1.faults.add(Fault("latency", seconds=3600.0))
     async with asyncio.TaskGroup() as tasks:
         delayed = tasks.create_task(get(http))
         (request,) = await dc1.wait_for_requests(1, path="/api/image")
@@ -80,7 +80,7 @@ async def test_latency_delays_the_request(dc1: SimulatedController, http: aiohtt
 async def test_a_hanging_request_continues_when_the_faults_are_cleared(
     dc1: SimulatedController, http: aiohttp.ClientSession
 ) -> None:
-    dc1.faults.order(Fault("hang"))
+    dc1.faults.add(Fault("hang"))
     async with asyncio.TaskGroup() as group:
         hanging = group.create_task(get(http))
         await dc1.wait_for_requests(1, path="/api/image")
@@ -96,7 +96,7 @@ async def test_a_hanging_request_does_not_stop_the_controller_from_going_down(
             await get(http)
         return True
 
-    dc1.faults.order(Fault("hang"))
+    dc1.faults.add(Fault("hang"))
     async with asyncio.TaskGroup() as group:
         hanging = group.create_task(failed())
         await dc1.wait_for_requests(1, path="/api/image")
@@ -181,7 +181,7 @@ async def test_switch_session_sends_the_cookies_that_are_valid_from_now_on(
 
 
 async def test_switch_session_does_not_affect_a_client_without_a_session(dc1: SimulatedController) -> None:
-    dc1.faults.order(Fault("switch_session"))
+    dc1.faults.add(Fault("switch_session"))
     async with aiohttp.ClientSession(dc1.url) as anonymous:
         assert (await get(anonymous)).status == 401
 
@@ -226,7 +226,7 @@ async def test_the_first_image_is_changed_and_the_others_are_not(
 
 async def test_a_single_image_is_changed_too(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
     uuid = (await get(http)).images[0]["uuid"]
-    dc1.faults.order(Fault("missing_events"))
+    dc1.faults.add(Fault("missing_events"))
     assert "events" not in (await get(http, f"/api/image/{uuid}")).document
 
 
@@ -236,13 +236,13 @@ async def test_a_uuid_is_listed_twice(dc1: SimulatedController, http: aiohttp.Cl
 
 
 async def test_the_list_shrinks_between_two_pages(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
-    dc1.faults.order(Fault("shrinking_pages"))
+    dc1.faults.add(Fault("shrinking_pages"))
     pages = [(await get(http, f"/api/image?page_size=2&page={number}")).document for number in (1, 2)]
     assert [(page["count"], len(page["results"])) for page in pages] == [(4, 2), (3, 1)]
 
 
 async def test_each_page_has_another_count(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
-    dc1.faults.order(Fault("varying_count"))
+    dc1.faults.add(Fault("varying_count"))
     pages = [(await get(http, f"/api/image?page_size=2&page={number}")).document for number in (1, 2)]
     assert [(page["count"], len(page["results"])) for page in pages] == [(4, 2), (5, 2)]
 
@@ -256,7 +256,7 @@ async def test_results_are_not_a_list(dc1: SimulatedController, http: aiohttp.Cl
 
 async def test_a_body_arrives_in_small_pieces(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
     body = (await get(http)).body
-    dc1.faults.order(Fault("drip_feed", size=len(body) // 8, seconds=0.001))
+    dc1.faults.add(Fault("drip_feed", size=len(body) // 8, seconds=0.001))
     chunks = []
     async with http.get("/api/image") as response:
         async for chunk, _ in response.content.iter_chunks():
@@ -267,7 +267,7 @@ async def test_a_body_arrives_in_small_pieces(dc1: SimulatedController, http: ai
 
 async def test_a_slow_reply_does_the_work_at_once(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
     uuid = (await get(http)).images[0]["uuid"]
-    dc1.faults.order(Fault("slow_reply", seconds=3600.0))
+    dc1.faults.add(Fault("slow_reply", seconds=3600.0))
     headers = {"Referer": dc1.url, "X-CSRFToken": next(iter(dc1.sessions.values())).csrf}
     body = {"replace": {"name": "done"}}
     async with asyncio.TaskGroup() as tasks:
@@ -303,14 +303,14 @@ async def raw(dc1: SimulatedController, session_id: str) -> tuple[bytes, type[Ex
 
 async def test_reset_resets_the_connection(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
     await get(http)
-    dc1.faults.order(Fault("reset"))
+    dc1.faults.add(Fault("reset"))
     _, error = await raw(dc1, next(iter(dc1.sessions)))
     assert error is ConnectionResetError
 
 
 async def test_a_short_body_ends_without_a_reset(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
     body = (await get(http)).body
-    dc1.faults.order(Fault("short_body"))
+    dc1.faults.add(Fault("short_body"))
     received, error = await raw(dc1, next(iter(dc1.sessions)))
     assert error is None
     assert 0 < len(received.partition(b"\r\n\r\n")[2]) < len(body)
@@ -318,7 +318,7 @@ async def test_a_short_body_ends_without_a_reset(dc1: SimulatedController, http:
 
 async def test_a_lost_reply_does_the_work(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
     uuid = (await get(http)).images[0]["uuid"]
-    dc1.faults.order(Fault("lost_reply", method="PATCH"))
+    dc1.faults.add(Fault("lost_reply", method="PATCH"))
     headers = {"Referer": dc1.url, "X-CSRFToken": next(iter(dc1.sessions.values())).csrf}
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await http.patch(f"/api/image/{uuid}", json={"replace": {"name": "done"}}, headers=headers)
@@ -345,7 +345,7 @@ async def test_an_oversized_body_has_no_content_length(dc1: SimulatedController,
 async def test_an_oversized_body_can_have_a_wrong_content_length(
     dc1: SimulatedController, http: aiohttp.ClientSession
 ) -> None:
-    dc1.faults.order(Fault("oversized_body", size=1_000_000, value="wrong_length"))
+    dc1.faults.add(Fault("oversized_body", size=1_000_000, value="wrong_length"))
     async with http.get("/api/image") as response:
         assert int(response.headers["Content-Length"]) > 8_000_000
         with pytest.raises(aiohttp.ClientPayloadError):
@@ -377,7 +377,7 @@ async def test_a_fault_on_another_path_changes_nothing_and_can_be_cleared(
     dc1: SimulatedController, http: aiohttp.ClientSession, kind: str
 ) -> None:
     before = (await get(http)).body
-    dc1.faults.order(Fault(kind, seconds=0.0, size=204 if kind == "empty_body" else 1000, path="/api/nothing"))
+    dc1.faults.add(Fault(kind, seconds=0.0, size=204 if kind == "empty_body" else 1000, path="/api/nothing"))
     assert (await get(http)).body == before
     dc1.faults.clear()
     assert dc1.faults.active == ()
@@ -385,13 +385,13 @@ async def test_a_fault_on_another_path_changes_nothing_and_can_be_cleared(
 
 async def test_several_faults_hit_one_request(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
     for kind in ("latency", "missing_events", "wrong_content_type"):
-        dc1.faults.order(Fault(kind, seconds=0.0))
+        dc1.faults.add(Fault(kind, seconds=0.0))
     received = await get(http)
     assert ("events" in received.images[0], received.headers["Content-Type"]) == (False, "text/html")
 
 
 async def test_a_fault_can_hit_the_log_in_only(dc1: SimulatedController, http: aiohttp.ClientSession) -> None:
-    dc1.faults.order(Fault("html_502", path="/login"))
+    dc1.faults.add(Fault("html_502", path="/login"))
     async with http.post("/login", data={"username": dc1.username, "password": dc1.password}) as response:
         assert response.status == 502
     assert (await get(http)).status == 200

@@ -146,7 +146,7 @@ async def test_an_unknown_control_route_is_404(http: aiohttp.ClientSession, dc1:
 
 async def test_control_routes_respond_during_faults(http: aiohttp.ClientSession, dc1: SimulatedController) -> None:
     dc1.unready = True
-    dc1.faults.order(Fault("hang", path="/"))
+    dc1.faults.add(Fault("hang", path="/"))
     assert (await control(http, dc1, "GET /"))[0] == 200
     assert dc1.requests == []
 

@@ -119,13 +119,13 @@ async def test_the_sdk_deletes_an_image(dc1: SimulatedController) -> None:
 
 @pytest.mark.parametrize("kind", ["session_expiry", "switch_session", "unauthorized"])
 async def test_the_sdk_logs_in_again_after_its_session_was_lost(dc1: SimulatedController, kind: str) -> None:
-    dc1.faults.order(Fault(kind, times=1))
+    dc1.faults.add(Fault(kind, times=1))
     listing = await with_sdk(dc1, lambda api: api.get("image").json())
     assert (listing["count"], dc1.logins) == (3, 2)
 
 
 async def test_the_sdk_gives_up_when_the_401_stays(dc1: SimulatedController) -> None:
-    dc1.faults.order(Fault("unauthorized"))
+    dc1.faults.add(Fault("unauthorized"))
     with pytest.raises(APIError, match="Status Code 401"):
         await with_sdk(dc1, lambda api: api.get("image"))
 
@@ -137,13 +137,13 @@ async def test_the_sdk_logs_in_again_after_the_csrf_token_changed(dc1: Simulated
         api.get("image")
         return api.patch(f"image/{uuid}", {"replace": {"name": "renamed"}})
 
-    dc1.faults.order(Fault("csrf_rotation", times=1, method="GET"))
+    dc1.faults.add(Fault("csrf_rotation", times=1, method="GET"))
     assert (await with_sdk(dc1, patch_after_a_rotation)).status_code == 200
     assert dc1.logins == 2
 
 
 async def test_the_sdk_retries_after_a_closed_connection(dc1: SimulatedController) -> None:
-    dc1.faults.order(Fault("close", times=1))
+    dc1.faults.add(Fault("close", times=1))
     assert (await with_sdk(dc1, lambda api: api.get("image").json()))["count"] == 3
 
 

@@ -68,7 +68,7 @@ async def test_a_patch_is_refused_while_the_database_is_locked_and_done_after(tm
 
 async def test_an_adjustment_that_the_controller_took_is_recorded_when_the_database_is_back(tmp_path: Path) -> None:
     async with serving(tmp_path) as (daemon, dc1, uuid):
-        dc1.faults.order(Fault("hang", method="PATCH"))
+        dc1.faults.add(Fault("hang", method="PATCH"))
         async with asyncio.TaskGroup() as tasks:
             call = tasks.create_task(patch(daemon, uuid, {"name": "x", "annotations": {"a": "b"}}))
             await dc1.wait_for_requests(1, method="PATCH")

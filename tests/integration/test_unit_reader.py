@@ -189,7 +189,7 @@ async def test_a_summary_that_fails_twice_is_replaced_by_the_whole_list(
 async def test_a_busy_controller_is_no_reason_to_give_the_summary_up(
     dc1: SimulatedController, reading: Reading
 ) -> None:
-    dc1.faults.order(Fault("too_many_requests", path=SUMMARY))
+    dc1.faults.add(Fault("too_many_requests", path=SUMMARY))
     for _ in range(3):
         with pytest.raises(PollError, match="429"):
             await reading.read()
@@ -213,7 +213,7 @@ async def test_a_read_that_fails_halfway_is_made_up_for_by_the_next(
     dc1.upgrades.start(UpgradeSpec(), at=START)
     simulator.clock.advance(40.0)
     cluster = reading.uuid_of("cluster")
-    dc1.faults.order(Fault("redirect", path=f"{INFO}/{cluster}"))
+    dc1.faults.add(Fault("redirect", path=f"{INFO}/{cluster}"))
     with pytest.raises(PollError, match="302"):
         await reading.read()
     dc1.faults.clear()

@@ -63,7 +63,7 @@ async def test_an_operators_evening(tmp_path: Path) -> None:
         assert (late.status, late.kind, late.tag) == (412, "precondition-failed", linked.tag)
         busy = await patch(daemon, running, {"name": "31.2.2"})
         assert (busy.status, busy.kind) == (409, "image-active")
-        dc1.faults.order(Fault("forbidden_upgrade", times=1, method="PATCH"))
+        dc1.faults.add(Fault("forbidden_upgrade", times=1, method="PATCH"))
         night = await patch(daemon, failed, {"name": "31.1.1"})
         assert (night.status, night.kind, "Retry-After" in night.headers) == (503, "controller-upgrading", True)
         scope = await patch(daemon, failed, {"name": "31.1.1"}, token=ALICE)

@@ -29,7 +29,7 @@ IMAGES: list[dict[str, Any]] = [
 def active_faults(*faults: Fault) -> ActiveFaults:
     active = ActiveFaults(fault_table.FAULT_KINDS)
     for fault in faults:
-        active.order(fault)
+        active.add(fault)
     return active
 
 
