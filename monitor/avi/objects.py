@@ -43,8 +43,10 @@ def decode_object(
     if size > MAX_OBJECT_BYTES:
         raise BadObject(f"the object has {size} bytes, expected at most {MAX_OBJECT_BYTES}")
     text = bytes(raw)
-    objects = text.count(b"{")
-    containers = objects + text.count(b"[")
+    objects = containers = 0
+    if size > 2 * _MAX_OBJECTS:  # a smaller text cannot have so many
+        objects = text.count(b"{")
+        containers = objects + text.count(b"[")
     if containers > _MAX_CONTAINERS:
         raise BadObject(f"the object has {containers} JSON objects and lists, expected at most {_MAX_CONTAINERS}")
     try:

@@ -26,6 +26,7 @@ class PageDecoder:
     def __init__(self, max_response: int) -> None:
         self._max_response = self._bytes_left = max_response
         self._objects_left = max_response // _BYTES_PER_OBJECT
+        self._uncounted: list[bytes] = []
         self._pages = 0
 
     async def decode(self, body: bytes, known: Page | None) -> Page:
@@ -41,7 +42,10 @@ class PageDecoder:
             raise BadAnswer("oversize", f"more than {self._max_response} bytes on {self._pages} pages")
         if known is not None and known.body == body:
             return known
-        self._objects_left -= body.count(b"{")
+        self._uncounted.append(body)
+        if sum(map(len, self._uncounted)) > 2 * self._objects_left:  # less text cannot have so many
+            self._objects_left -= sum(each.count(b"{") for each in self._uncounted)
+            self._uncounted.clear()
         if self._objects_left < 0:
             most = self._max_response // _BYTES_PER_OBJECT
             raise BadAnswer("oversize", f"more than {most} JSON objects on {self._pages} pages; see `max_response`")

@@ -25,6 +25,7 @@ MAX_OBJECT_BYTES: Final = 1024 * 1024
 
 _MAX_MENDED: Final = 2 * MAX_OBJECT_BYTES  # mending is slow: a tenth of a second a MiB
 
+_raw = msgspec.json.Decoder(msgspec.Raw)
 _identity = msgspec.json.Decoder(wire.Identity)
 _Results = msgspec.defstruct(
     "Results",
@@ -34,6 +35,9 @@ _Results = msgspec.defstruct(
 )
 """An array of at most PAGE_SIZE: a longer one is refused before there is an object for each of its elements."""
 _page = msgspec.json.Decoder(wire.Page[_Results])  # type: ignore[valid-type]  # a type, but made by a call
+
+_BEGIN = re.compile(rb'\s*\{(?:\s*"\w+"\s*:\s*(?:\d+|null|"[^"\\]*")\s*,)*\s*"results"\s*:\s*\[\s*')
+_COMMA = re.compile(rb"\s*,?\s*")
 
 _HEX = rb"[0-9a-fA-F]{2}"
 _INVALID = re.compile(
@@ -52,6 +56,8 @@ def decode_page(body: bytes, known: Page | None = None) -> Page:
     before; an image with the same bytes at the same place is not decoded at all.
     Raises: BadAnswer (decode) naming the JSON path of the first wrong value.
     """
+    if known and (replaced := _replace_one_image(body, known)):
+        return replaced
     try:
         page, mended = _page.decode(body), body
     except msgspec.ValidationError as error:  # of another shape; before its base class: malformed
@@ -62,6 +68,42 @@ def decode_page(body: bytes, known: Page | None = None) -> Page:
     pairs = zip(_images_of(page, body, mended), before, strict=False)
     objects = tuple((uuid if raw == old else identify(raw), raw) for raw, (uuid, old) in pairs)
     return Page(body, _count_of(page.count), objects)
+
+
+def _replace_one_image(body: bytes, known: Page) -> Page | None:
+    """Return the page if it differs from ``known`` in one image only: the others are compared, not scanned."""
+    begin = _BEGIN.match(known.body)
+    if not begin or not body.startswith(begin[0]):
+        return None
+    view, start, shift = memoryview(body), begin.end(), 0
+    objects: list[tuple[str, msgspec.Raw]] = []
+    changed = False
+    for uuid, old in known.objects:
+        text = bytes(old)
+        end = start + len(text)
+        if body.startswith(text, start + shift):
+            objects.append((uuid, msgspec.Raw(view[start + shift : end + shift])))
+        elif changed or not known.body.startswith(text, start):
+            return None
+        else:
+            changed, shift = True, len(body) - len(known.body)
+            new = msgspec.Raw(view[start : end + shift])
+            if not _is_value(new):
+                return None
+            objects.append((identify(new), new))
+        start = _COMMA.match(known.body, end).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if not body.startswith(known.body[end:start], end + shift):
+            return None
+    is_equal = changed and body.endswith(known.body[start:])
+    return Page(body, known.count, tuple(objects)) if is_equal else None
+
+
+def _is_value(raw: msgspec.Raw) -> bool:
+    """Whether it is one JSON value, without white space around it."""
+    try:
+        return len(bytes(_raw.decode(raw))) == memoryview(raw).nbytes
+    except UNREADABLE:
+        return False
 
 
 def _decode_mended(body: bytes, error: Exception) -> tuple[wire.Page[msgspec.Struct], bytes]:

@@ -4,6 +4,8 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.avi.page_decoder import PageDecoder
 from monitor.avi.paging import decode_page
@@ -20,6 +22,32 @@ def page(images: int) -> bytes:
 async def test_a_page_with_the_same_bytes_is_not_decoded_again() -> None:
     known = decode_page(page(3))
     assert await PageDecoder(LIMIT).decode(page(3), known) is known
+
+
+JSON_VALUES = st.sampled_from(
+    (b"{}", b'{"uuid":"a"}', b'{"uuid":"b","x":[1,2]}', b"[]", b"5", b' {"uuid":"c"}', b"", b"{},{}", b'"\xff"', b"]")
+)
+
+
+@given(
+    st.lists(JSON_VALUES, max_size=4),
+    st.lists(JSON_VALUES, max_size=4),
+    st.sampled_from((b'{"results":[', b'{"count":2, "results": [ ', b' {"next":{}, "results":[')),
+    st.sampled_from((b"]}", b'], "count": 3}', b'],"results":[{"uuid":"a"}]}')),
+)
+def test_a_page_is_the_same_with_and_without_the_page_before(
+    before: list[bytes], after: list[bytes], begin: bytes, end: bytes
+) -> None:
+    old, new = (begin + b",".join(images) + end for images in (before, after))
+    with suppress(BadAnswer):
+        known = decode_page(old)
+        try:
+            expected = decode_page(new)
+        except BadAnswer:
+            with pytest.raises(BadAnswer):
+                decode_page(new, known)
+        else:
+            assert decode_page(new, known) == expected
 
 
 async def test_the_limit_is_on_the_bytes_of_all_pages() -> None:
