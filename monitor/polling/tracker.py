@@ -188,21 +188,23 @@ class Tracker(Generic[T]):
     async def _decode(self, object_list: ObjectList, *, at: float, render_all: bool) -> tuple[Snapshot[T], ReadHealth]:
         """Return the snapshot and health after a list. An object whose bytes did not change is not decoded again."""
         known, marks = self.collection.snapshot, self._marks.of(*self._identity)
+        raws, is_time, loop = known.object_list.raws, at >= known.next_change_at, asyncio.get_running_loop()
         objects: dict[str, TrackedObject[T]] = {}
         undecodable: dict[str, str] = {}
         unknown_fields: list[str] = []
         for uuid, raw in object_list.raws.items():
             tracked = known.objects.get(uuid)
             try:
-                if render_all or known.object_list.raws.get(uuid) != raw:
+                if render_all or raws.get(uuid) != raw:
                     decoded, unknown = self.resource.decode(raw)
                     unknown_fields.extend(unknown)
                     objects[uuid] = self._track(decoded, tracked, marks.get(uuid), at=at)
                 elif tracked:
-                    objects[uuid] = self._update_unchanged(tracked, at=at)
+                    objects[uuid] = self._update_unchanged(tracked, at=at) if is_time else tracked
             except BadObject as error:
                 undecodable[uuid] = str(error)
-            await self._yield_to_loop()
+            if loop.time() >= self._yield_at:
+                await self._yield_to_loop()
         left_out = object_list.left_out if object_list is not known.object_list else {}
         new = {uuid: cause for uuid, cause in undecodable.items() if uuid not in known.undecodable}
         new_causes = {cause: left_out[cause] for cause in left_out.keys() - known.object_list.left_out.keys()}
@@ -278,9 +280,11 @@ class Tracker(Generic[T]):
             self._log.warning("series_dropped", resource=self.resource.name, series=dropped)
         self._series_dropped = dropped
         pieces: list[bytes] = []
+        loop = asyncio.get_running_loop()
         for text in texts:
             pieces.append(text)
-            await self._yield_to_loop()
+            if loop.time() >= self._yield_at:
+                await self._yield_to_loop()
         return tuple(pieces)
 
     def _set_snapshot(self, snapshot: Snapshot[T]) -> None:
@@ -311,8 +315,6 @@ class Tracker(Generic[T]):
         self.collection = replace(before, health=health, health_pieces=pieces)
 
     async def _yield_to_loop(self) -> None:
-        """Let other tasks run if this one has occupied the event loop for too long."""
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._yield_at:
-            await asyncio.sleep(0)
-            self._yield_at = loop.time() + self._yield_after_s
+        """Let other tasks run. Called when this one has occupied the event loop for too long."""
+        await asyncio.sleep(0)
+        self._yield_at = asyncio.get_running_loop().time() + self._yield_after_s
