@@ -26,7 +26,7 @@ from monitor.avi.session import Session
 from monitor.avi.unit_reader import UnitReader
 from monitor.avi.values import api_version_for
 from monitor.config.types import Controller
-from monitor.model.errors import BadAnswer, LoginRefused, Phase, PollError, Unreachable
+from monitor.model.errors import LoginRefused, Phase, PollError, Unreachable
 from monitor.model.masking import KnownSecrets
 from monitor.model.secret import Secret
 from monitor.model.snapshot import ObjectList
@@ -166,14 +166,14 @@ class Client:
         """
         Change an image. The request is sent once; a second time only after a reply that the session is not valid.
 
-        ``body``: JSON, as the Controller expects it. ``api_version``: of the body. Returns: the reply, with any 2xx.
+        ``body``: JSON, as the Controller expects it. ``api_version``: of the body. Returns: any 2xx, also an empty one.
         Raises: PollError; Unanswered when it is unknown whether the change was made.
         """
         self._exchange.connector.drop_idle()  # a PATCH is sent once: not on a connection that may be dead
         reply = await self._request("PATCH", self._image_url(uuid), "patch", body=body, api_version=api_version)
-        if 200 <= reply.status < 300:
-            return reply
-        raise self._error_of(reply, "patch") or BadAnswer("decode", f"{reply.status}", phase="patch")
+        if error := self._error_of(reply, "patch"):
+            raise error
+        return reply
 
     async def log_in(self) -> None:
         """
@@ -269,7 +269,7 @@ class Client:
         return reply.status == 400 and _INVALID_VERSION in reply.body and not self._controller.api_version
 
     def _error_of(self, reply: Reply, phase: Phase) -> PollError | None:
-        """Return the error that a reply stands for; None after a 200. Secrets that the Controller echoes are masked."""
+        """Return the error that a reply is, or None. Secrets that the Controller echoes are masked."""
         return classify_reply(reply, phase, now=self._now(), mask=self._secrets.mask)
 
     async def _log_in(self) -> None:

@@ -33,6 +33,12 @@ class Reply(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     body: bytes
 
+    def is_good(self, phase: Phase) -> bool:
+        """Whether the Controller did what was requested: 200 with a body, or any 2xx to a PATCH."""
+        if phase == "patch":
+            return 200 <= self.status < 300
+        return self.status == 200 and bool(self.body)
+
 
 def decode_error(body: bytes, mask: SecretMask = _NO_SECRETS) -> str:
     """
@@ -50,12 +56,12 @@ def decode_error(body: bytes, mask: SecretMask = _NO_SECRETS) -> str:
 
 def classify_reply(reply: Reply, phase: Phase, *, now: float, mask: SecretMask = _NO_SECRETS) -> PollError | None:
     """
-    Return the error that a reply is, or None.
+    Return the error that a reply is, or None when it is good.
 
     ``now``: Unix seconds, for a Retry-After that is a date. ``mask``: of what must not be shown though the Controller
     repeats it.
     """
-    if reply.status == 200 and reply.body:
+    if reply.is_good(phase):
         return None
     message = decode_error(reply.body, mask)
     is_json = reply.body.lstrip().startswith(b"{")
@@ -83,7 +89,7 @@ def _classify_status(status: int, phase: Phase, *, upgrading: bool, is_json: boo
         case _:
             pass
     if status < 300:
-        return BadAnswer, "decode"  # 200 without a body, 204
+        return BadAnswer, "decode"  # to a GET or a log-in: 200 without a body, 204
     if status < 400:
         return BadStatus, "redirect"
     return BadStatus, "http_4xx" if status < 500 else "http_5xx"
