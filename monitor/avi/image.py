@@ -1,8 +1,8 @@
 """
 Decode one Image object of a Controller. Pure.
 
-Tolerant by design: unknown enum values are kept and counted, and an image that cannot be decoded raises
-:class:`BadObject` without affecting others.
+Unknown values of an enum are counted: an unknown type is kept as it is, an unknown state becomes ``unknown``. An image
+that cannot be decoded raises :class:`BadObject`, and the others of its list are decoded all the same.
 """
 
 from collections.abc import Iterator

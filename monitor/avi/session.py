@@ -1,8 +1,9 @@
 """
 The session with one Controller: its cookies, and the headers of every request in it. Sends nothing.
 
-The Controller rotates its session cookies and the CSRF token with any reply, so all replies are read for cookies. They
-are kept here and not by aiohttp: as those of one origin, and the session cookie under both names that Controllers use.
+Any reply of the Controller may set another session cookie or CSRF token, so the cookies of every reply are taken over.
+They are kept here and not by aiohttp, because the session cookie is sent under both names that Controllers use, and all
+cookies belong to one origin.
 """
 
 from collections.abc import Mapping

@@ -36,14 +36,15 @@ def last_segment(ref: str) -> str:
     return name or path.rpartition("/")[2]
 
 
-def api_version_for(controller: str) -> str:
+def api_version_for(version: str) -> str:
     """
-    Return the version to ask for: the Controller's own, at most HIGHEST_VERSION, which also replaces an unreadable one.
+    Return the API version to request from a Controller of this version: the same, at most HIGHEST_VERSION.
 
-    Only digits and dots are returned, though a Controller's own may go on: ``20.1.4(9087) 2021-02-15``.
+    HIGHEST_VERSION, too, when the version is unreadable. Only digits and dots are returned, though the version may go
+    on: ``20.1.4(9087) 2021-02-15``.
     """
     highest = version_key(HIGHEST_VERSION)
-    return ".".join(map(str, min(version_key(controller) or highest, highest)))
+    return ".".join(map(str, min(version_key(version) or highest, highest)))
 
 
 def version_key(version: str) -> tuple[int, ...]:
