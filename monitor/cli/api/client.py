@@ -22,19 +22,19 @@ from monitor.avi.trust import verifying_context
 from monitor.avi.values import HIGHEST_VERSION
 from monitor.cli.api.responses import (
     OUTCOME_UNKNOWN,
+    ApiImage,
     AuditPage,
     AuditRecord,
     ConnectionLost,
     ControllerPage,
     ControllerStatus,
     ImagePage,
-    ImageResource,
     Rejected,
     Response,
     ServerError,
     classify_response,
     decode,
-    decode_image_resource,
+    decode_api_image,
 )
 from monitor.cli.params import Access
 from monitor.config.text_file import read_pem
@@ -110,13 +110,13 @@ class DaemonClient:
                 break
         return images
 
-    async def image(self, uuid: str, controller: str) -> tuple[ImageResource, str]:
+    async def image(self, uuid: str, controller: str) -> tuple[ApiImage, str]:
         """Return one image, and its ETag. ``controller`` may be empty."""
         query = {"controller": controller} if controller else {}
         response = await self.request("GET", _image_path(uuid), query)
-        return decode_image_resource(msgspec.Raw(response.body)), response.etag
+        return decode_api_image(msgspec.Raw(response.body)), response.etag
 
-    async def find_image(self, text: str, controller: str) -> ImageResource:
+    async def find_image(self, text: str, controller: str) -> ApiImage:
         """
         Return the image with this uuid, else the one with this name. ``controller``: searched only, or empty.
 
@@ -125,8 +125,8 @@ class DaemonClient:
         query = {"controller": controller} if controller else {}
         if raws := await self.images(uuid=text, **query):
             # When several controllers have the uuid, the daemon's own error names them.
-            return decode_image_resource(raws[0]) if len(raws) == 1 else (await self.image(text, controller))[0]
-        found = [decode_image_resource(raw) for raw in await self.images(name=text, **query)]
+            return decode_api_image(raws[0]) if len(raws) == 1 else (await self.image(text, controller))[0]
+        found = [decode_api_image(raw) for raw in await self.images(name=text, **query)]
         if not found:
             who = f"{quoted(controller)} has no" if controller else "no controller that you may see has an"
             raise Rejected(f"{who} image with the uuid or name {quoted(text)}")
@@ -144,13 +144,13 @@ class DaemonClient:
         found = (each.api_version for each in await self.controllers() if each.name == controller)
         return next(found, "") or HIGHEST_VERSION
 
-    async def audit(self, image: ImageResource, *, limit: int) -> list[AuditRecord]:
+    async def audit(self, image: ApiImage, *, limit: int) -> list[AuditRecord]:
         """Return the newest audit records of an image."""
         query = {"image": image.image.uuid, "controller": image.controller, "page_size": str(limit)}
         return decode((await self.request("GET", "/api/audit", query)).body, AuditPage).results
 
     async def patch_image(
-        self, image: ImageResource, body: bytes, *, query: Mapping[str, str], headers: Mapping[str, str]
+        self, image: ApiImage, body: bytes, *, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> Response:
         """Send one PATCH of an image."""
         query = {"controller": image.controller, **query}

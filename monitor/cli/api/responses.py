@@ -119,7 +119,7 @@ class ImagePage(Struct, frozen=True):
     next: str = ""
 
 
-class ImageResource(Struct, frozen=True):
+class ApiImage(Struct, frozen=True):
     """One image of ``/api/image``: the Controller's fields, the monitor's own, and the JSON of both."""
 
     controller: str
@@ -234,14 +234,14 @@ def decode(body: bytes, shape: type[T]) -> T:
         raise _decode_failed(error) from error
 
 
-def decode_image_resource(raw: msgspec.Raw) -> ImageResource:
+def decode_api_image(raw: msgspec.Raw) -> ApiImage:
     """Raises: ServerError."""
     fields = decode(bytes(raw), _MonitorFields)
     try:
         image, _ = decode_image(raw)
     except BadObject as error:
         raise _decode_failed(error) from error
-    return ImageResource(fields.controller, image, fields.annotations, raw, fields.standing, fields.standing_rank)
+    return ApiImage(fields.controller, image, fields.annotations, raw, fields.standing, fields.standing_rank)
 
 
 def _decode_failed(error: Exception) -> ServerError:

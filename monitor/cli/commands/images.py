@@ -6,7 +6,7 @@ from typing import get_args
 import click
 
 from monitor.avi.paging import PAGE_SIZE
-from monitor.cli.api.responses import AuditRecord, CommandError, Rejected, decode_image_resource
+from monitor.cli.api.responses import AuditRecord, CommandError, Rejected, decode_api_image
 from monitor.cli.options import api_command, controller_option, image_argument
 from monitor.cli.params import Access, OutputFormat, Utf8Text
 from monitor.config.validation import quoted
@@ -22,7 +22,7 @@ _AUDIT_RECORDS = 5  # the newest ones; GET /api/audit has the others
 async def images(access: Access, output: OutputFormat, *, controller: str, state: ImageState | None) -> None:
     """Show the images of all controllers, the failed ones first."""
     from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
-    from monitor.cli.output.resources import print_image_list, print_image_table  # noqa: PLC0415  it imports rich
+    from monitor.cli.output.printing import print_image_list, print_image_table  # noqa: PLC0415  it imports rich
 
     async with connect(access) as client:
         query = {"controller": controller} if controller else {}
@@ -31,7 +31,7 @@ async def images(access: Access, output: OutputFormat, *, controller: str, state
         controllers = await client.controllers() if needs_controllers else []
     if controller and not raws and controller not in {each.name for each in controllers}:
         raise Rejected(f"there is no controller {quoted(controller)} that you may see")
-    selected = [each for each in map(decode_image_resource, raws) if state in {None, each.image.state}]
+    selected = [each for each in map(decode_api_image, raws) if state in {None, each.image.state}]
     if output == "json":
         print_image_list(selected)
     else:
@@ -49,16 +49,16 @@ async def image(access: Access, output: OutputFormat, *, image: str, controller:
     IMAGE is its uuid, or its name if no other image has the same.
     """
     from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
-    from monitor.cli.output.resources import print_image, print_json  # noqa: PLC0415  it imports rich
+    from monitor.cli.output.printing import print_image, print_json  # noqa: PLC0415  it imports rich
 
     async with connect(access) as client:
-        resource = await client.find_image(image, controller)
+        api_image = await client.find_image(image, controller)
         if output == "json":
-            print_json(bytes(resource.raw))
+            print_json(bytes(api_image.raw))
             return
         audit: Sequence[AuditRecord] | CommandError
         try:
-            audit = await client.audit(resource, limit=_AUDIT_RECORDS)
+            audit = await client.audit(api_image, limit=_AUDIT_RECORDS)
         except CommandError as error:
             audit = error
-    print_image(resource, audit)
+    print_image(api_image, audit)

@@ -6,7 +6,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from monitor.cli.api.responses import ImageResource, ServerError
+from monitor.cli.api.responses import ApiImage, ServerError
 from monitor.cli.options import api_command, controller_option, image_argument
 from monitor.cli.params import (
     Access,
@@ -64,7 +64,7 @@ async def annotate(
 
     IMAGE is its uuid, or its name if no other image has the same.
     """
-    from monitor.cli.output.resources import print_annotated, print_dry_run, print_json  # noqa: PLC0415  it imports rich
+    from monitor.cli.output.printing import print_annotated, print_dry_run, print_json  # noqa: PLC0415  it imports rich
 
     body: Mapping[str, Json] = {"annotations": _unique(changes)}
     request = _PatchRequest(image=image, controller=controller, body=body, api_version=api_version, dry_run=dry_run)
@@ -109,7 +109,7 @@ async def patch(
 
     IMAGE is its uuid, or its name if no other image has the same.
     """
-    from monitor.cli.output.resources import print_dry_run, print_json, print_patched  # noqa: PLC0415  it imports rich
+    from monitor.cli.output.printing import print_dry_run, print_json, print_patched  # noqa: PLC0415  it imports rich
 
     if settings and unset:
         why = "they are two requests to the Controller, and the second could fail alone"
@@ -145,7 +145,7 @@ def _unique(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
     return found
 
 
-async def _send(access: Access, request: _PatchRequest) -> tuple[ImageResource, bytes]:
+async def _send(access: Access, request: _PatchRequest) -> tuple[ApiImage, bytes]:
     """Return the image before the request, and the body of the response. Raises: Rejected, ServerError."""
     from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
 

@@ -8,14 +8,14 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from monitor.cli.api.responses import (
+    ApiImage,
     AuditRecord,
     CommandError,
     ControllerStatus,
     DryRun,
-    ImageResource,
     ascii_json,
     decode,
-    decode_image_resource,
+    decode_api_image,
 )
 from monitor.cli.output.tables import (
     ImageRow,
@@ -41,12 +41,12 @@ def print_json(body: bytes) -> None:
     click.echo(ascii_json(body))
 
 
-def print_image_list(images: Sequence[ImageResource]) -> None:
+def print_image_list(images: Sequence[ApiImage]) -> None:
     """Print the images in the form of ``GET /api/image``, as one page."""
     print_json(b'{"count":%d,"results":[%b]}' % (len(images), b",".join(bytes(image.raw) for image in images)))
 
 
-def print_image_table(images: Sequence[ImageResource], controllers: Iterable[ControllerStatus]) -> None:
+def print_image_table(images: Sequence[ApiImage], controllers: Iterable[ControllerStatus]) -> None:
     """Print the images, and why the images of these controllers are outdated or missing."""
     rows = (
         ImageRow(each.controller, each.image, each.standing, each.standing_rank, Text(str(len(each.annotations) or "")))
@@ -65,20 +65,20 @@ def _outage(controller: ControllerStatus) -> Text:
     return safe_text(f"{controller.name}: {problem}; {shown}", "yellow")
 
 
-def print_image(resource: ImageResource, audit: Sequence[AuditRecord] | CommandError) -> None:
+def print_image(api_image: ApiImage, audit: Sequence[AuditRecord] | CommandError) -> None:
     """Print everything about one image. ``audit``: its last records, or why the client cannot read them."""
-    image = resource.image
-    facts = image_facts(resource.controller, image, acknowledged=is_acknowledged(resource.annotations))
+    image = api_image.image
+    facts = image_facts(api_image.controller, image, acknowledged=is_acknowledged(api_image.annotations))
     events: list[RenderableType] = ["", event_table(image.events)] if image.events else []
     print_output(
-        safe_text(image.name or image.uuid, "bold"), facts, *events, "", *_annotations(resource), "", *_audit(audit)
+        safe_text(image.name or image.uuid, "bold"), facts, *events, "", *_annotations(api_image), "", *_audit(audit)
     )
 
 
-def _annotations(resource: ImageResource) -> tuple[RenderableType, ...]:
-    if not resource.annotations:
+def _annotations(api_image: ApiImage) -> tuple[RenderableType, ...]:
+    if not api_image.annotations:
         return (Text("No annotations"),)
-    return Text("Annotations", "bold"), annotation_table(resource.annotations)
+    return Text("Annotations", "bold"), annotation_table(api_image.annotations)
 
 
 def _audit(audit: Sequence[AuditRecord] | CommandError) -> tuple[RenderableType, ...]:
@@ -96,7 +96,7 @@ def _audit_cells(record: AuditRecord) -> tuple[Text, ...]:
     return Text(format_time(record.at)), safe_text(record.actor), safe_text(outcome), Text(what)
 
 
-def print_dry_run(before: ImageResource, body: bytes) -> None:
+def print_dry_run(before: ApiImage, body: bytes) -> None:
     """Print what a PATCH would change."""
     changes = decode(body, DryRun).changes
     title = "would change as follows (dry run)" if changes else "nothing would change (dry run)"
@@ -105,16 +105,16 @@ def print_dry_run(before: ImageResource, body: bytes) -> None:
 
 def print_annotated(body: bytes) -> None:
     """Print the annotations of the image that a PATCH returned."""
-    after = decode_image_resource(msgspec.Raw(body))
+    after = decode_api_image(msgspec.Raw(body))
     print_output(_headline(after, "annotated"), *_annotations(after))
 
 
 def print_patched(body: bytes, fields: Iterable[str]) -> None:
     """Print these fields of the image that a PATCH returned."""
     values: Mapping[str, Json] = decode(body, dict[str, Json])
-    after = decode_image_resource(msgspec.Raw(body))
+    after = decode_api_image(msgspec.Raw(body))
     print_output(_headline(after, "patched"), value_table({field: values.get(field) for field in fields}))
 
 
-def _headline(resource: ImageResource, title: str) -> Text:
-    return safe_text(f"{resource.controller}  {resource.image.name or resource.image.uuid}: {title}", "bold")
+def _headline(api_image: ApiImage, title: str) -> Text:
+    return safe_text(f"{api_image.controller}  {api_image.image.name or api_image.image.uuid}: {title}", "bold")
