@@ -83,7 +83,9 @@ def _check_chain(
     head: tuple[int, bytes],
     annotations: Iterator[tuple[str, str, str, object]],
 ) -> Verdict:
+    """Read the records once: the chain is checked, the annotations are replayed, and the records are counted."""
     counter, replay = count(), AnnotationReplay()
+    # `zip` takes the record first: when there is none left, it takes no number, so the next one is how many there were.
     counted = (record for record, _ in zip(replay.follow(records), counter, strict=False))
     found = (*faults(counted, head, anchors), *replay.faults(annotations))
     return Verdict(not found, next(counter), head[0], head[1].hex(), found)
