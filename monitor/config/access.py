@@ -13,7 +13,7 @@ from msgspec import field as key_of
 
 from monitor.config import values
 from monitor.config.reload_rules import LIVE
-from monitor.config.validation import Rule, kind
+from monitor.config.validation import Rule, written_as
 
 Scope = Literal["metrics", "read", "annotate", "adjust", "admin"]
 """What a client may do."""
@@ -53,7 +53,7 @@ class User(Struct, frozen=True, kw_only=True):
 
 _Scopes = Annotated[frozenset[Scope], LIVE, Meta(min_length=1, description="What it may do.")]
 _Only = Annotated[
-    frozenset[Annotated[str, kind(values.NAME)]],
+    frozenset[Annotated[str, written_as(values.NAME)]],
     LIVE,
     Meta(min_length=1, description="The controllers that it is for; all when not given."),
 ]
@@ -62,8 +62,8 @@ _Only = Annotated[
 class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One bearer token. Two may have one name, so that a token can be replaced without a gap."""
 
-    name: Annotated[str, kind(values.NAME), LIVE, Meta(description="The name of its owner in the audit.")]
-    digest: Annotated[bytes, kind(values.DIGEST), LIVE, Meta(description="The SHA-256 of the token.")] = key_of(
+    name: Annotated[str, written_as(values.NAME), LIVE, Meta(description="The name of its owner in the audit.")]
+    digest: Annotated[bytes, written_as(values.DIGEST), LIVE, Meta(description="The SHA-256 of the token.")] = key_of(
         name="sha256"
     )
     scopes: _Scopes
@@ -74,7 +74,7 @@ class UserSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One user of the web configuration; a user that is not listed has the scope metrics."""
 
     name: Annotated[
-        str, kind(values.NAME), LIVE, Meta(description="As in `basic_auth_users` of the web configuration.")
+        str, written_as(values.NAME), LIVE, Meta(description="As in `basic_auth_users` of the web configuration.")
     ]
     scopes: _Scopes
     controllers: _Only | UnsetType = UNSET

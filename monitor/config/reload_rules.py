@@ -11,7 +11,7 @@ from typing import Final, Literal, cast
 from msgspec import UNSET, Meta, Struct
 from msgspec import inspect as mi
 
-from monitor.config.validation import kind_of, without_metadata
+from monitor.config.validation import text_format_of, without_metadata
 
 Reload = Literal["live", "restart"]
 
@@ -81,5 +81,5 @@ def _value(within: object, key: Key) -> str:
         value = getattr(value, name)
     if is_section(key.type):
         return "nothing" if value is None or value is UNSET else "a mapping"
-    kind = kind_of(key.type)
-    return kind.write(value) if kind and kind.shown else repr(value)
+    text_format = text_format_of(key.type)
+    return text_format.write(value) if text_format and text_format.shown else repr(value)

@@ -15,19 +15,19 @@ from msgspec import inspect as mi
 from monitor.config import access, values
 from monitor.config.access import AnonymousScope, TokenSettings, UserSettings
 from monitor.config.reload_rules import LIVE, RESTART
-from monitor.config.validation import Rule, SchemaRules, kind, kind_of, quoted
+from monitor.config.validation import Rule, SchemaRules, quoted, text_format_of, written_as
 from monitor.config.values import host_of, is_loopback, write_duration
 
 STALLED_AFTER_S: Final = 600.0
 """The default of ``stalled_after``."""
 
-Duration = Annotated[float, kind(values.DURATION)]
-Size = Annotated[int, kind(values.SIZE)]
+Duration = Annotated[float, written_as(values.DURATION)]
+Size = Annotated[int, written_as(values.SIZE)]
 PasswordFile = Annotated[
-    Path, kind(values.PASSWORD_FILE), LIVE, Meta(description="File with its password; read at each log-in.")
+    Path, written_as(values.PASSWORD_FILE), LIVE, Meta(description="File with its password; read at each log-in.")
 ]
 PasswordVariable = Annotated[
-    str, kind(values.PASSWORD_ENV), LIVE, Meta(description="Environment variable with its password.")
+    str, written_as(values.PASSWORD_ENV), LIVE, Meta(description="Environment variable with its password.")
 ]
 
 
@@ -84,7 +84,7 @@ class Annotations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Export of annotations."""
 
     export: Annotated[
-        frozenset[Annotated[str, kind(values.ANNOTATION_KEY)]],
+        frozenset[Annotated[str, written_as(values.ANNOTATION_KEY)]],
         LIVE,
         Meta(description="Keys that are exported as avi_image_annotation_info."),
     ] = frozenset()
@@ -93,13 +93,16 @@ class Annotations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class TlsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the certificate of a Controller is verified; without any of these keys by the system's CAs. At most one."""
 
-    ca_file: Annotated[Path, kind(values.CA_FILE), LIVE, Meta(description="CA certificates, PEM.")] | UnsetType = UNSET
+    ca_file: (
+        Annotated[Path, written_as(values.CA_FILE), LIVE, Meta(description="CA certificates, PEM.")] | UnsetType
+    ) = UNSET
     fingerprint: (
-        Annotated[bytes, kind(values.FINGERPRINT), LIVE, Meta(description="SHA-256 of its certificate.")] | UnsetType
+        Annotated[bytes, written_as(values.FINGERPRINT), LIVE, Meta(description="SHA-256 of its certificate.")]
+        | UnsetType
     ) = UNSET
     fingerprints: (
         Annotated[
-            frozenset[Annotated[bytes, kind(values.FINGERPRINT)]],
+            frozenset[Annotated[bytes, written_as(values.FINGERPRINT)]],
             LIVE,
             Meta(min_length=1, description="SHA-256 of its certificates, of which it presents one."),
         ]
@@ -118,7 +121,7 @@ _ONE_PASSWORD: Final = Meta(
 class WriteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The account that adjusts images. Exactly one of password_file and password_env."""
 
-    username: Annotated[str, kind(values.WORD), LIVE, Meta(description="An account that may change images.")]
+    username: Annotated[str, written_as(values.WORD), LIVE, Meta(description="An account that may change images.")]
     password_file: PasswordFile | UnsetType = UNSET
     password_env: PasswordVariable | UnsetType = UNSET
 
@@ -126,15 +129,15 @@ class WriteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One Avi Controller cluster. Exactly one of password_file and password_env."""
 
-    name: Annotated[str, kind(values.NAME), LIVE, Meta(description="The label `controller` of all its series.")]
-    url: Annotated[str, kind(values.ORIGIN), LIVE, Meta(description="Scheme, host and port of its API.")]
-    username: Annotated[str, kind(values.WORD), LIVE, Meta(description="An account that may read images.")]
+    name: Annotated[str, written_as(values.NAME), LIVE, Meta(description="The label `controller` of all its series.")]
+    url: Annotated[str, written_as(values.ORIGIN), LIVE, Meta(description="Scheme, host and port of its API.")]
+    username: Annotated[str, written_as(values.WORD), LIVE, Meta(description="An account that may read images.")]
     password_file: PasswordFile | UnsetType = UNSET
     password_env: PasswordVariable | UnsetType = UNSET
     tenant: Annotated[
-        str, kind(values.WORD), LIVE, Meta(description="Tenant whose images are watched; `*` for all.")
+        str, written_as(values.WORD), LIVE, Meta(description="Tenant whose images are watched; `*` for all.")
     ] = "admin"
-    api_version: Annotated[str, kind(values.API_VERSION), LIVE, Meta(description="Pins X-Avi-Version.")] = "auto"
+    api_version: Annotated[str, written_as(values.API_VERSION), LIVE, Meta(description="Pins X-Avi-Version.")] = "auto"
     allow_http: Annotated[bool, LIVE, Meta(description="Allow http:// to another host than loopback.")] = False
     tls: TlsSettings = field(default_factory=TlsSettings)
     write: Annotated[WriteSettings, _ONE_PASSWORD, LIVE] | UnsetType = UNSET
@@ -156,12 +159,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     listen: Annotated[
         tuple[str, int],
-        kind(values.ADDRESS),
+        written_as(values.ADDRESS),
         RESTART,
         Meta(description="Address to serve on; port 0 takes a free one."),
     ] = ("127.0.0.1", 9972)
     database: Annotated[
-        str, kind(values.DATABASE), RESTART, Meta(description="Database of annotations, audit and progress.")
+        str, written_as(values.DATABASE), RESTART, Meta(description="Database of annotations, audit and progress.")
     ] = "sqlite:////var/lib/avi-upgrade-monitor/state.db"
     poll: Poll = field(default_factory=Poll)
     log: Log = field(default_factory=Log)
@@ -181,7 +184,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         | UnsetType
     ) = UNSET
     server_names: Annotated[
-        frozenset[Annotated[str, kind(values.HOST)]],
+        frozenset[Annotated[str, written_as(values.HOST)]],
         LIVE,
         Meta(description="Names by which clients call the daemon, beside localhost and addresses."),
     ] = frozenset()
@@ -191,7 +194,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ()
     controllers: _Controllers = ()
     controller_files: Annotated[
-        tuple[Annotated[str, kind(values.FILES)], ...],
+        tuple[Annotated[str, written_as(values.FILES)], ...],
         LIVE,
         Meta(description="More files with a `controllers` list: paths, or patterns which may match nothing."),
     ] = ()
@@ -207,7 +210,7 @@ def schema() -> dict[str, Any]:
     """
     Return the JSON schema (2020-12) of the config file.
 
-    A value that has a `Kind` (a duration, a path) is described as the text in the file; so is its default.
+    A value that has a `TextFormat` (a duration, a path) is described as the text in the file; so is its default.
     """
     generated = msgspec.json.schema(Settings)
     for struct in _STRUCTS:
@@ -218,12 +221,12 @@ def schema() -> dict[str, Any]:
 
 
 def _as_written(generated: dict[str, Any], each: mi.Field) -> dict[str, Any]:
-    kind = kind_of(each.type)
-    if not kind:
+    text_format = text_format_of(each.type)
+    if not text_format:
         return generated
-    default = {} if each.default is msgspec.NODEFAULT else {"default": kind.write(each.default)}
-    text = {"type": "string", "pattern": f"^(?:{kind.pattern})$"}
-    described = {**generated, "description": f"{generated['description']} Expected: {kind.expected}."}
+    default = {} if each.default is msgspec.NODEFAULT else {"default": text_format.write(each.default)}
+    text = {"type": "string", "pattern": f"^(?:{text_format.pattern})$"}
+    described = {**generated, "description": f"{generated['description']} Expected: {text_format.expected}."}
     return {key: described[key] for key in ("description", "x-reload") if key in described} | text | default
 
 

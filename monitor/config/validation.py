@@ -2,8 +2,8 @@
 Converts a tree of dicts, lists and scalars to msgspec Structs, and collects every problem, not only the first.
 
 Knows nothing of YAML, of files and of the keys of our config. Text with a format (a duration, an origin, a path)
-is declared as ``Annotated[type, kind(Kind(…))]``: this one declaration gives the value, the error message and the
-JSON schema.
+is declared as ``Annotated[type, written_as(TextFormat(…))]``: this one declaration gives the value, the error message
+and the JSON schema.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,7 +36,7 @@ class ParseContext(msgspec.Struct, frozen=True):
     environ: Mapping[str, str]
 
 
-class Kind(msgspec.Struct, frozen=True, kw_only=True):
+class TextFormat(msgspec.Struct, frozen=True, kw_only=True):
     """
     The format of a text, and what it is parsed to.
 
@@ -71,15 +71,15 @@ class SchemaRules(msgspec.Struct, frozen=True):
     unknown: Mapping[str, str] = {}
 
 
-def kind(kind: Kind) -> Meta:
-    """Return the metadata that declares a kind in ``Annotated``."""
-    return Meta(extra={"kind": kind})
+def written_as(text_format: TextFormat) -> Meta:
+    """Return the metadata that declares the format of a text in ``Annotated``."""
+    return Meta(extra={"text_format": text_format})
 
 
-def kind_of(shape: mi.Type) -> Kind | None:
-    """Return the kind that a type declares, or None."""
+def text_format_of(shape: mi.Type) -> TextFormat | None:
+    """Return the format that a type declares for its text, or None."""
     extra = shape.extra if isinstance(shape, mi.Metadata) else None
-    return cast("Kind", extra["kind"]) if extra and "kind" in extra else None
+    return cast("TextFormat", extra["text_format"]) if extra and "text_format" in extra else None
 
 
 def check(tree: object, shape: type[T], context: ParseContext, rules: SchemaRules) -> tuple[T, tuple[str, ...]]:
@@ -136,9 +136,9 @@ class _Checker:
 
     def visit(self, value: object, shape: mi.Type, path: str) -> object:
         """Return the converted value, or UNSET after a problem."""
-        kind = kind_of(shape)
-        if kind:
-            return self._parse(value, kind, path)
+        text_format = text_format_of(shape)
+        if text_format:
+            return self._parse(value, text_format, path)
         shape = without_metadata(shape)
         if isinstance(shape, mi.StructType) and isinstance(value, dict):
             return self._visit_struct(value, shape, path)
@@ -148,16 +148,16 @@ class _Checker:
             return {key: self.visit(each, shape.value_type, _join(path, key)) for key, each in value.items()}
         return value if _is_valid_scalar(value, shape) else self._add_invalid(path, found(value), _expected(shape))
 
-    def _parse(self, value: object, kind: Kind, path: str) -> object:
+    def _parse(self, value: object, text_format: TextFormat, path: str) -> object:
         if not isinstance(value, str):
-            return self._add_invalid(path, found(value, shown=kind.shown), kind.expected)
+            return self._add_invalid(path, found(value, shown=text_format.shown), text_format.expected)
         try:
-            return kind.parse(value, self._context)
+            return text_format.parse(value, self._context)
         except InvalidValue as error:
-            what = error.found or found(value, shown=kind.shown)
-            return self._add_invalid(path, what, error.expected or kind.expected)
+            what = error.found or found(value, shown=text_format.shown)
+            return self._add_invalid(path, what, error.expected or text_format.expected)
         except ValueError:
-            return self._add_invalid(path, found(value, shown=kind.shown), kind.expected)
+            return self._add_invalid(path, found(value, shown=text_format.shown), text_format.expected)
 
     def _visit_list(self, values: list[object], shape: mi.CollectionType, path: str) -> object:
         items = [self.visit(value, shape.item_type, f"{path}[{place}]") for place, value in enumerate(values)]
@@ -190,8 +190,9 @@ class _Checker:
     def _visit_field(self, value: object, field: mi.Field, path: str) -> object:
         if value is not UNSET:
             return self.visit(value, field.type, path)
-        kind = kind_of(field.type)
-        return self._add_invalid(path, "nothing", kind.expected if kind else _expected(without_metadata(field.type)))
+        text_format = text_format_of(field.type)
+        expected = text_format.expected if text_format else _expected(without_metadata(field.type))
+        return self._add_invalid(path, "nothing", expected)
 
     def _check_rules(self, struct: object, invalid: set[str], path: str) -> None:
         for rule in self._rules.rules.get(type(struct), ()):

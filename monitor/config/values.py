@@ -1,5 +1,5 @@
 """
-The kinds of text in the config: durations, sizes, addresses, origins, files, each one row at the end.
+The formats of text in the config: durations, sizes, addresses, origins, files, each one row at the end.
 
 Files are opened here, so that a missing one is reported with all other problems; their content is not kept.
 """
@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from monitor.config.text_file import read_pem, read_secret, reason, without_newlines
-from monitor.config.validation import InvalidValue, Kind, ParseContext, quoted
+from monitor.config.validation import InvalidValue, ParseContext, TextFormat, quoted
 
 _SECONDS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _BYTES: Final = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024, "B": 1}
@@ -257,52 +257,54 @@ def has_wildcard(text: str) -> bool:
     return bool(set("*?[") & set(text))
 
 
-DURATION: Final = Kind(
+DURATION: Final = TextFormat(
     expected="a duration such as 300ms, 5s or 2m",
     parse=_parse_positive_duration,
     pattern=f"(?=[0-9]){_DURATION.pattern}",
     write=write_duration,
 )
-SIZE: Final = Kind(
+SIZE: Final = TextFormat(
     expected="a size such as 64KiB or 32MiB", parse=_parse_positive_size, pattern=_SIZE.pattern, write=write_size
 )
-ADDRESS: Final = Kind(
+ADDRESS: Final = TextFormat(
     expected="host:port such as 127.0.0.1:9972, [::1]:9972 or :9972", parse=_parse_address, pattern=_ADDRESS.pattern,
     write=write_address,
 )  # fmt: skip
-ORIGIN: Final = Kind(
+ORIGIN: Final = TextFormat(
     expected="the origin of a Controller such as https://avi.example.net, without path and user name",
     parse=_parse_origin, pattern="[Hh][Tt][Tt][Pp][Ss]?://[^@?#]+", shown=False,
 )  # fmt: skip
-HOST: Final = Kind(
+HOST: Final = TextFormat(
     expected="a name such as monitor.example.net, without scheme and port", parse=_parse_host, pattern=_HOST.pattern
 )
-DATABASE: Final = Kind(
+DATABASE: Final = TextFormat(
     expected="sqlite:////absolute/path or postgresql://host/name",
     parse=_parse_database, pattern=_DATABASE.pattern, shown=False,
 )  # fmt: skip
-NAME: Final = Kind(
+NAME: Final = TextFormat(
     expected="a name of 1 to 63 printable characters, in quotes if it looks like a number", parse=_parse_name
 )
-WORD: Final = Kind(expected="1 to 255 printable characters, in quotes if they look like a number", parse=_parse_word)
-API_VERSION: Final = Kind(
+WORD: Final = TextFormat(
+    expected="1 to 255 printable characters, in quotes if they look like a number", parse=_parse_word
+)
+API_VERSION: Final = TextFormat(
     expected='auto, or a version in quotes such as "30.2.1"', parse=_parse_api_version, pattern=_VERSION.pattern
 )
-FINGERPRINT: Final = Kind(
+FINGERPRINT: Final = TextFormat(
     expected="the SHA-256 of the certificate: 64 hex digits, colons allowed",
     parse=_parse_fingerprint, pattern="[0-9A-Fa-f](:?[0-9A-Fa-f]){63}",
 )  # fmt: skip
-PASSWORD_FILE: Final = Kind(expected="a file that holds the password", parse=_parse_password_file, shown=False)
-PASSWORD_ENV: Final = Kind(
+PASSWORD_FILE: Final = TextFormat(expected="a file that holds the password", parse=_parse_password_file, shown=False)
+PASSWORD_ENV: Final = TextFormat(
     expected="the name of an environment variable", parse=_parse_password_env, pattern=_VARIABLE.pattern, shown=False
 )
-DIGEST: Final = Kind(
+DIGEST: Final = TextFormat(
     expected="the SHA-256 of the token: 64 lower-case hex digits, such as `token new` prints",
     parse=_parse_digest, pattern=_DIGEST.pattern, shown=False,
 )  # fmt: skip
-ANNOTATION_KEY: Final = Kind(
+ANNOTATION_KEY: Final = TextFormat(
     expected="the key of an annotation: 1 to 63 of letters, digits and . _ / -",
     parse=_parse_annotation_key, pattern=_ANNOTATION.pattern,
 )  # fmt: skip
-CA_FILE: Final = Kind(expected="a PEM file of CA certificates", parse=_parse_ca_file)
-FILES: Final = Kind(expected="a file, or a pattern such as controllers.d/*.yml", parse=_parse_files)
+CA_FILE: Final = TextFormat(expected="a PEM file of CA certificates", parse=_parse_ca_file)
+FILES: Final = TextFormat(expected="a file, or a pattern such as controllers.d/*.yml", parse=_parse_files)

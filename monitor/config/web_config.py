@@ -15,14 +15,14 @@ from msgspec import UNSET, Struct, UnsetType, field, structs
 from monitor.config import web_tls, web_values
 from monitor.config.file_state import FileState, file_state, file_states
 from monitor.config.reload_rules import LIVE, RESTART, keys_of
-from monitor.config.validation import ParseContext, Rule, SchemaRules, check, kind, printable
+from monitor.config.validation import ParseContext, Rule, SchemaRules, check, printable, written_as
 from monitor.config.web_tls import TlsServer, ssl_context
 from monitor.config.yaml_reader import read_text_tree
 from monitor.model.secret import Secret
 
 _USERS: Final = "basic_auth_users"
-_Bool = Annotated[bool, kind(web_values.BOOL), LIVE]
-_Text = Annotated[str, kind(web_values.HEADER), LIVE]
+_Bool = Annotated[bool, written_as(web_values.BOOL), LIVE]
+_Text = Annotated[str, written_as(web_values.HEADER), LIVE]
 
 
 class Headers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,8 +49,8 @@ class HttpServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class RateLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One request every ``interval_s``, over all clients, and at most ``burst`` at once; no limit if it is not > 0."""
 
-    interval_s: Annotated[float, kind(web_values.GO_DURATION), LIVE] = field(name="interval", default=0.0)
-    burst: Annotated[int, kind(web_values.INT), LIVE] = 0
+    interval_s: Annotated[float, written_as(web_values.GO_DURATION), LIVE] = field(name="interval", default=0.0)
+    burst: Annotated[int, written_as(web_values.INT), LIVE] = 0
 
 
 class WebSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +58,7 @@ class WebSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     tls: Annotated[TlsServer, RESTART] | UnsetType = field(name="tls_server_config", default=UNSET)
     http: HttpServer = field(name="http_server_config", default_factory=HttpServer)
-    users: Annotated[Mapping[str, Annotated[Secret, kind(web_values.BCRYPT)]], LIVE] = field(
+    users: Annotated[Mapping[str, Annotated[Secret, written_as(web_values.BCRYPT)]], LIVE] = field(
         name=_USERS, default_factory=dict
     )
     rate_limit: RateLimit = field(default_factory=RateLimit)

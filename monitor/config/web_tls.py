@@ -19,7 +19,7 @@ from msgspec import UNSET, Struct, UnsetType
 from monitor.config import values, web_values
 from monitor.config.reload_rules import LIVE
 from monitor.config.text_file import read_pem
-from monitor.config.validation import Rule, kind
+from monitor.config.validation import Rule, written_as
 from monitor.config.values import read_authorities
 from monitor.model.secret import Secret
 
@@ -29,9 +29,9 @@ _VERIFY: Final = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-_PemFile = Annotated[Path, kind(web_values.PEM_FILE), LIVE]
-_Pem = Annotated[str, kind(web_values.PEM), LIVE]
-_Word = Annotated[str, kind(values.WORD)]
+_PemFile = Annotated[Path, written_as(web_values.PEM_FILE), LIVE]
+_Pem = Annotated[str, written_as(web_values.PEM), LIVE]
+_Word = Annotated[str, written_as(values.WORD)]
 
 TlsVersion = Literal["TLS12", "TLS13"]  # not TLS 1.0 and 1.1, which OpenSSL disables by default
 
@@ -44,19 +44,19 @@ class TlsServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     cert: _Pem | UnsetType = UNSET
-    key: Annotated[Secret, kind(web_values.KEY), LIVE] | UnsetType = UNSET
+    key: Annotated[Secret, written_as(web_values.KEY), LIVE] | UnsetType = UNSET
     client_ca: _Pem | UnsetType = UNSET
     cert_file: _PemFile | UnsetType = UNSET
     key_file: _PemFile | UnsetType = UNSET
     client_auth_type: Annotated[
         Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"], LIVE
     ] = "NoClientCert"
-    client_ca_file: Annotated[Path, kind(values.CA_FILE), LIVE] | UnsetType = UNSET
+    client_ca_file: Annotated[Path, written_as(values.CA_FILE), LIVE] | UnsetType = UNSET
     client_allowed_sans: Annotated[tuple[_Word, ...], LIVE] | UnsetType = UNSET
     min_version: Annotated[TlsVersion, LIVE] = "TLS12"
     max_version: Annotated[TlsVersion, LIVE] = "TLS13"
-    cipher_suites: Annotated[tuple[Annotated[str, kind(web_values.CIPHER)], ...], LIVE] = ()
-    prefer_server_cipher_suites: Annotated[bool, kind(web_values.BOOL), LIVE] = True
+    cipher_suites: Annotated[tuple[Annotated[str, written_as(web_values.CIPHER)], ...], LIVE] = ()
+    prefer_server_cipher_suites: Annotated[bool, written_as(web_values.BOOL), LIVE] = True
     curve_preferences: Annotated[tuple[_Word, ...], LIVE] = ()
 
     @property

@@ -1,5 +1,5 @@
 """
-The kinds of text in the web configuration, each one row at the end.
+The formats of text in the web configuration, each one row at the end.
 
 What a text means is decided by its key, as in the exporter toolkit: ``X-XSS-Protection: 1`` is a text, ``burst: 20`` a
 number, ``http2: off`` a boolean of YAML 1.1. So the file is read with every scalar as text.
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from monitor.config.text_file import read_pem, reason
-from monitor.config.validation import InvalidValue, Kind, ParseContext
+from monitor.config.validation import InvalidValue, ParseContext, TextFormat
 from monitor.model.secret import Secret
 
 _BCRYPT: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
@@ -103,12 +103,14 @@ def _parse_go_duration(text: str, _: ParseContext) -> float:
     return -seconds if text.startswith("-") else seconds
 
 
-PEM_FILE: Final = Kind(expected="a PEM file", parse=_parse_pem_file)
-PEM: Final = Kind(expected="a certificate as PEM text", parse=_parse_pem, shown=False)
-KEY: Final = Kind(expected="a private key as PEM text", parse=_parse_key, shown=False)
-BCRYPT: Final = Kind(expected="a bcrypt hash, such as `htpasswd -nBC 10 NAME` prints", parse=_parse_bcrypt, shown=False)
-HEADER: Final = Kind(expected="1 to 4096 printable ASCII characters", parse=_parse_header)
-CIPHER: Final = Kind(expected="a cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", parse=_parse_cipher)
-BOOL: Final = Kind(expected="true or false", parse=_parse_bool)
-INT: Final = Kind(expected="a whole number", parse=_parse_int)
-GO_DURATION: Final = Kind(expected="a duration such as 100ms, 1s or 1m30s, or 0", parse=_parse_go_duration)
+PEM_FILE: Final = TextFormat(expected="a PEM file", parse=_parse_pem_file)
+PEM: Final = TextFormat(expected="a certificate as PEM text", parse=_parse_pem, shown=False)
+KEY: Final = TextFormat(expected="a private key as PEM text", parse=_parse_key, shown=False)
+BCRYPT: Final = TextFormat(
+    expected="a bcrypt hash, such as `htpasswd -nBC 10 NAME` prints", parse=_parse_bcrypt, shown=False
+)
+HEADER: Final = TextFormat(expected="1 to 4096 printable ASCII characters", parse=_parse_header)
+CIPHER: Final = TextFormat(expected="a cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", parse=_parse_cipher)
+BOOL: Final = TextFormat(expected="true or false", parse=_parse_bool)
+INT: Final = TextFormat(expected="a whole number", parse=_parse_int)
+GO_DURATION: Final = TextFormat(expected="a duration such as 100ms, 1s or 1m30s, or 0", parse=_parse_go_duration)

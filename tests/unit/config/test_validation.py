@@ -10,17 +10,17 @@ from msgspec import inspect as mi
 
 from monitor.config.validation import (
     InvalidValue,
-    Kind,
     ParseContext,
     Rule,
     SchemaRules,
+    TextFormat,
     check,
     found,
-    kind,
-    kind_of,
     plain,
     printable,
     quoted,
+    text_format_of,
+    written_as,
 )
 
 _SITE: Final = ParseContext(Path("/"), {})
@@ -35,13 +35,13 @@ def _even(text: str, _: ParseContext) -> int:
     return number
 
 
-_EVEN: Final = Kind(expected="a number in quotes", parse=_even)
-_HIDDEN: Final = Kind(expected="a number in quotes", parse=_even, shown=False)
+_EVEN: Final = TextFormat(expected="a number in quotes", parse=_even)
+_HIDDEN: Final = TextFormat(expected="a number in quotes", parse=_even, shown=False)
 
 
 class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    even: Annotated[int, kind(_EVEN), Meta(description="An even number.")]
-    hidden: Annotated[int, kind(_HIDDEN)] | UnsetType = UNSET
+    even: Annotated[int, written_as(_EVEN), Meta(description="An even number.")]
+    hidden: Annotated[int, written_as(_HIDDEN)] | UnsetType = UNSET
     count: Annotated[int, Meta(ge=1)] = 1
     plain: int = 0
 
@@ -89,13 +89,15 @@ def test_a_good_tree_is_read_into_its_types() -> None:
         pytest.param({"words": "a"}, ['words: found "a", expected a list'], id="text-for-list"),
         pytest.param({"words": ["a", 1]}, ["words[1]: found 1, expected one of a, b"], id="element"),
         pytest.param({"leaf": {}}, ["leaf.even: found nothing, expected a number in quotes"], id="required"),
-        pytest.param({"leaf": {"even": 2}}, ["leaf.even: found 2, expected a number in quotes"], id="kind-type"),
-        pytest.param({"leaf": {"even": "x"}}, ['leaf.even: found "x", expected a number in quotes'], id="kind-value"),
+        pytest.param({"leaf": {"even": 2}}, ["leaf.even: found 2, expected a number in quotes"], id="format-type"),
+        pytest.param({"leaf": {"even": "x"}}, ['leaf.even: found "x", expected a number in quotes'], id="format-value"),
         pytest.param(
-            {"leaf": {"even": "3"}}, ['leaf.even: found "3", expected an even number in quotes'], id="kind-expects-more"
+            {"leaf": {"even": "3"}},
+            ['leaf.even: found "3", expected an even number in quotes'],
+            id="format-expects-more",
         ),
         pytest.param(
-            {"leaf": {"even": "200"}}, ["leaf.even: found much, expected a number in quotes"], id="kind-finds-more"
+            {"leaf": {"even": "200"}}, ["leaf.even: found much, expected a number in quotes"], id="format-finds-more"
         ),
         pytest.param(
             {"leaf": {"even": "2", "hidden": "s3cret"}},
@@ -156,14 +158,14 @@ def test_a_required_mapping_that_is_missing_is_reported_by_its_shape() -> None:
 @pytest.mark.parametrize(
     ("shape", "meaning"),
     [
-        pytest.param(Annotated[int, kind(_EVEN), Meta(description="Even.")], _EVEN, id="kind"),
+        pytest.param(Annotated[int, written_as(_EVEN), Meta(description="Even.")], _EVEN, id="format"),
         pytest.param(Annotated[int, Meta(description="Any.")], None, id="description-alone"),
         pytest.param(Annotated[int, Meta(extra={"other": 1})], None, id="another-extra"),
         pytest.param(int, None, id="bare"),
     ],
 )
-def test_the_kind_of_an_annotation(shape: type, meaning: Kind | None) -> None:
-    assert kind_of(mi.type_info(shape)) is meaning
+def test_the_format_of_an_annotation(shape: type, meaning: TextFormat | None) -> None:
+    assert text_format_of(mi.type_info(shape)) is meaning
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_quoted_text_stays_on_one_line() -> None:
 
 
 class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    numbers: dict[str, Annotated[int, kind(_HIDDEN)]] = {}
+    numbers: dict[str, Annotated[int, written_as(_HIDDEN)]] = {}
 
 
 def test_a_mapping_may_have_any_keys() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.config import values
-from monitor.config.validation import InvalidValue, Kind, ParseContext
+from monitor.config.validation import InvalidValue, ParseContext, TextFormat
 from monitor.config.values import (
     DatabaseUrl,
     host_of,
@@ -86,7 +86,7 @@ def test_a_size_that_is_written_is_read_again(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "value"),
+    ("text_format", "text", "value"),
     [
         pytest.param(values.DURATION, "5s", 5.0, id="duration"),
         pytest.param(values.SIZE, "1KiB", 1024, id="size"),
@@ -112,18 +112,18 @@ def test_a_size_that_is_written_is_read_again(size: int) -> None:
         pytest.param(values.FILES, "ca.pem", "ca.pem", id="file"),
     ],
 )
-def test_a_text_means(site: ParseContext, kind: Kind, text: str, value: object) -> None:
-    assert kind.parse(text, site) == value
+def test_a_text_means(site: ParseContext, text_format: TextFormat, text: str, value: object) -> None:
+    assert text_format.parse(text, site) == value
 
 
-@pytest.mark.parametrize(("kind", "name"), [(values.PASSWORD_FILE, "password"), (values.CA_FILE, "ca.pem")])
-def test_a_path_is_relative_to_the_file_that_names_it(site: ParseContext, kind: Kind, name: str) -> None:
-    assert kind.parse(name, site) == site.directory / name
-    assert kind.parse(str(site.directory / name), site) == site.directory / name
+@pytest.mark.parametrize(("text_format", "name"), [(values.PASSWORD_FILE, "password"), (values.CA_FILE, "ca.pem")])
+def test_a_path_is_relative_to_the_file_that_names_it(site: ParseContext, text_format: TextFormat, name: str) -> None:
+    assert text_format.parse(name, site) == site.directory / name
+    assert text_format.parse(str(site.directory / name), site) == site.directory / name
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"),
+    ("text_format", "text"),
     [
         pytest.param(values.DURATION, "0s", id="duration-zero"),
         pytest.param(values.SIZE, "0KiB", id="size-zero"),
@@ -166,17 +166,17 @@ def test_a_path_is_relative_to_the_file_that_names_it(site: ParseContext, kind: 
         pytest.param(values.FILES, "a\0/*", id="pattern-null-byte"),
     ],
 )
-def test_a_text_is_refused(site: ParseContext, kind: Kind, text: str) -> None:
+def test_a_text_is_refused(site: ParseContext, text_format: TextFormat, text: str) -> None:
     with pytest.raises((InvalidValue, ValueError)):
-        kind.parse(text, site)
+        text_format.parse(text, site)
 
 
 def test_a_password_under_the_wrong_key_is_not_shown(site: ParseContext) -> None:
-    for kind in (values.PASSWORD_FILE, values.PASSWORD_ENV):
+    for text_format in (values.PASSWORD_FILE, values.PASSWORD_ENV):
         with pytest.raises(InvalidValue) as caught:
-            kind.parse("hunter2", site)
+            text_format.parse("hunter2", site)
         assert "hunter2" not in caught.value.expected + caught.value.found
-        assert not kind.shown
+        assert not text_format.shown
 
 
 @pytest.mark.parametrize(
