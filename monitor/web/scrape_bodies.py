@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -38,9 +38,13 @@ class ScrapeBodies:
 
     def pieces(self, controllers: Controllers, *, openmetrics: bool) -> list[bytes]:
         """Return the text as it is now, in pieces."""
-        entries = self._fleet.entries.values()
-        rows = [entry.columns() for entry in entries if controllers is None or entry.name in controllers]
-        return exposition.order_pieces(_headers(self._resources, openmetrics=openmetrics), rows)
+        return self._list_pieces(controllers, openmetrics=openmetrics)()
+
+    def _list_pieces(self, controllers: Controllers, *, openmetrics: bool) -> Callable[[], list[bytes]]:
+        """Take the entries as they are now, which do not change any more. Returns: what lists their pieces."""
+        entries = [entry for entry in self._fleet.entries.values() if controllers is None or entry.name in controllers]
+        headers = _headers(self._resources, openmetrics=openmetrics)
+        return lambda: exposition.order_pieces(headers, [entry.columns() for entry in entries])
 
     async def compressed(self, controllers: Controllers, *, openmetrics: bool) -> Compressed:
         """Return the text as it is now or newer, compressed. Scrapers that come meanwhile wait for the same one."""
@@ -50,8 +54,10 @@ class ScrapeBodies:
             body = self._bodies.get(key)
             if body is None or body.publications < publications:
                 publications = self._fleet.publications
-                pieces = self.pieces(controllers, openmetrics=openmetrics)
-                text = await asyncio.get_running_loop().run_in_executor(self._executor, exposition.compress, pieces)
+                pieces = self._list_pieces(controllers, openmetrics=openmetrics)
+                text = await asyncio.get_running_loop().run_in_executor(
+                    self._executor, lambda: exposition.compress(pieces())
+                )
                 body = self._bodies[key] = _Body(publications, text)
         return body.text
 

@@ -36,7 +36,7 @@ async def measure(scale: Scale) -> AsyncIterator[Row]:
         ours=spoken(many),
         theirs=spoken(few),
         figure=many / few,
-        limit=1.5,
+        limit=1.1,
     )
 
 

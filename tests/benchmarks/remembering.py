@@ -32,7 +32,7 @@ async def measure(scale: Scale) -> AsyncIterator[Row]:
             ours=f"{grown / 2**20:.0f} MiB",
             figure=grown / images / 1024,
             unit=" KiB",
-            limit=25.0,
+            limit=18.0,
         )
 
 

@@ -2,10 +2,10 @@
 
 import gc
 import gzip
+import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Final
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,10 +16,9 @@ from monitor.metrics.self_metrics import SelfMetrics
 from monitor.polling.fleet import Fleet
 from monitor.polling.resources import RESOURCES
 from monitor.web.scrape_bodies import ScrapeBodies
-from tests.benchmarks.measure import Row, Scale, cpu_of, in_turn, spoken
+from tests.benchmarks.measure import Cost, Row, Scale, cpu_of, in_turn, spoken
 from tests.benchmarks.mix import fleet_of, image_series, tiny_fleet
 
-_NOTHING: Final = exposition.compress(())
 _TIMES = 10  # ours is too short to be timed once
 
 
@@ -56,8 +55,8 @@ async def measure(scale: Scale) -> AsyncIterator[Row]:
         gc.freeze()  # what lives on is no burden to the collector on either side
         what = f"scrape, {image_series(fleet):,} image series"
         limit = 400.0 if series == 100_000 else None
-        for encoding in ("identity", "gzip"):
-            ours = cpu_of(partial(_scrape, fleet, own, encoding), _TIMES)
+        costs = {"identity": cpu_of(partial(_join, fleet, own), _TIMES), "gzip": _compress(fleet, own)}
+        for encoding, ours in costs.items():
             theirs = cpu_of(partial(_generate, registry, encoding))
             mine, other = await in_turn(scale.slow_rounds, ours, theirs)
             yield Row(
@@ -79,15 +78,26 @@ def _text(fleet: Fleet) -> str:
     return b"".join(pieces_of(fleet)).decode()
 
 
-def _scrape(fleet: Fleet, own: SelfMetrics, encoding: str) -> None:
-    """What the handler does on the event loop at a scrape, but for the socket; a worker thread compresses."""
-    pieces = pieces_of(fleet)
-    text = own.render(openmetrics=False)
-    if encoding == "gzip":
-        exposition.gzip_member(_NOTHING, text)
-        return
-    for _ in exposition.chunks([*pieces, text]):
+def _join(fleet: Fleet, own: SelfMetrics) -> None:
+    """What the handler does on the event loop at a scrape without compression, but for the socket."""
+    for _ in exposition.chunks([*pieces_of(fleet), own.render(openmetrics=False)]):
         pass
+
+
+def _compress(fleet: Fleet, own: SelfMetrics) -> Cost:
+    """What a compressed scrape costs the event loop's thread after a change, but for the socket."""
+    bodies = ScrapeBodies(fleet, RESOURCES)
+
+    async def cost() -> float:
+        gc.collect()  # what the other left behind is not ours to sweep
+        started = time.thread_time()
+        for _ in range(_TIMES):
+            fleet.publications += 1
+            text = await bodies.compressed(None, openmetrics=False)
+            exposition.gzip_member(text, own.render(openmetrics=False))
+        return (time.thread_time() - started) / _TIMES
+
+    return cost
 
 
 def _generate(registry: CollectorRegistry, encoding: str) -> None:
