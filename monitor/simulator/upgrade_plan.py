@@ -1,7 +1,7 @@
 """
 The course of one upgrade as a pure function of its spec and a simulated time: states, tasks, Service Engines.
 
-Nobody has published a recording of an upgrade that runs, so the tasks are invented, in the style of the names that the
+No recording of an upgrade that runs is published, so the tasks are invented, in the style of the names that the
 vendor's texts mention. Offsets are seconds after the start of the upgrade.
 """
 
@@ -52,7 +52,7 @@ class SePlan:
 @dataclass(frozen=True)
 class GroupPlan:
     """
-    One SE group. ``phases``: (from, FSM state), in order. ``operation``: from ``resumed`` on it is another one.
+    One SE group. ``phases``: (from, FSM state), in order. ``resumed``: from then on, its operation is the resume.
 
     ``begin`` is infinite for a group that takes no part.
     """
@@ -160,7 +160,7 @@ class UpgradePlan:
         if self.away < inf:
             each_s = (self.back - self.away) / len(TASKS_AWAY)
             for number, name in enumerate(TASKS_AWAY):
-                begin = self.away + number * each_s if number else self.away
+                begin = self.away + (number * each_s if number else 0.0)  # ``each_s`` is infinite if they never return
                 yield from (NodeTask(name, node, begin, begin + each_s) for node in self.nodes)
 
     def timeline(self, *, zero: float) -> tuple[TimelineEvent, ...]:

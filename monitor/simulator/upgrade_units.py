@@ -90,10 +90,13 @@ class Units:
 
     def pinned(self, now: float) -> set[str]:
         """Return the uuids of the images that an object refers to: the present, the previous and the target ones."""
-        names = ("image_ref", "previous_image_ref")
-        refs = {str(each.get(name, "")) for each in self.objects(now) for name in names}
-        params = (each.get("params", {}) for each in self.objects(now))
-        return {ref.rpartition("/")[2] for ref in refs | {str(each.get("image_ref", "")) for each in params}} - {""}
+        refs = {
+            str(ref)
+            for unit in self.objects(now)
+            for ref in (unit.get("image_ref"), unit.get("previous_image_ref"), unit.get("params", {}).get("image_ref"))
+            if ref
+        }
+        return {ref.rpartition("/")[2] for ref in refs}
 
     # -- the cluster
 
@@ -297,9 +300,8 @@ class Units:
                 "ops": "UPGRADE",
                 "version": build.tag,
                 "start_time": format_time(self.started_at - 30 * DAY_S),
+                "upgrade_events": [{"task_name": "PrepareUpgrade", "sub_events": []}],
             }
-            past["start_time"] = format_time(self.started_at - 30 * DAY_S)
-            past["upgrade_events"] = [{"task_name": "PrepareUpgrade", "sub_events": []}]
             unit["history"] = [past] * self.options.history
         return unit | ({"image_ref": self._image_ref(build)} if build.image else {})
 

@@ -11,7 +11,7 @@ from monitor.simulator.images import ImageStore
 from monitor.simulator.random_values import SeededRandom
 from monitor.simulator.specs import ControllerSpec, TimelineEvent
 from monitor.simulator.upgrade_plan import UpgradePlan, phase_at
-from monitor.simulator.upgrade_specs import GroupSpec, UpgradeSpec
+from monitor.simulator.upgrade_specs import UpgradeSpec
 from monitor.simulator.upgrade_units import Build, Units, make_groups
 
 _ROLLBACK: Final = "ROLLBACK"
@@ -71,7 +71,8 @@ class Upgrades:
         offset, resumed, specs = now - self.plan.started_at, 0, []
         for group in self.plan.groups:
             since, fsm = phase_at(group.phases, offset)
-            specs.append(_resumed(group.spec, offset - since) if fsm == "UPGRADE_FSM_SUSPENDED" else group.spec)
+            pause_s = max(offset - since, 0.001)  # 0 means that it is never resumed
+            specs.append(replace(group.spec, resumed_after_s=pause_s) if fsm == "UPGRADE_FSM_SUSPENDED" else group.spec)
             resumed += specs[-1] is not group.spec
         plan = self.plan
         self.plan = UpgradePlan(plan.spec, plan.started_at, plan.nodes, tuple(specs))
@@ -105,7 +106,3 @@ class Upgrades:
             if image.get("controller_info", {}).get("build", {}).get("version") == version:
                 return Build(str(image["name"]), uuid)
         return Build(f"{version}-{self._build_no}-20240826.101010")
-
-
-def _resumed(spec: GroupSpec, after_s: float) -> GroupSpec:
-    return replace(spec, resumed_after_s=max(after_s, 0.001))
