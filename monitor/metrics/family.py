@@ -42,6 +42,11 @@ def _format(value: float) -> str:
     return repr(float(value)) if -1e6 < value < 1e6 else floatToGoString(value)  # type: ignore[no-untyped-call]
 
 
+def rows_of_choice(choices: Iterable[str], chosen: str) -> Iterable[Row]:
+    """Return one row for each of the choices, with the label value and 1 for the one that is chosen, else 0."""
+    return [(choice, "1.0" if choice == chosen else "0.0") for choice in choices]
+
+
 def row_if_known(value: float | None) -> Iterable[Row]:
     """Return the row of one sample without labels; no row when the value is not known."""
     return () if value is None else ((format_number(value),),)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final, get_args
 
-from monitor.metrics.family import CORE, DETAIL, NODE, Family, Row, Subject, escape, row_if_known
+from monitor.metrics.family import CORE, DETAIL, NODE, Family, Row, Subject, escape, row_if_known, rows_of_choice
 from monitor.metrics.objects import event_values, node_events, object_gauge
 from monitor.model.image import Image, ImageState
 from monitor.model.tracked import is_acknowledged
@@ -36,7 +36,7 @@ def _info(subject: Subject[Image]) -> Iterable[Row]:
 
 
 def _states(subject: Subject[Image]) -> Iterable[Row]:
-    return [(state, "1.0" if state == subject.object.state else "0.0") for state in get_args(ImageState)]
+    return rows_of_choice(get_args(ImageState), subject.object.state)
 
 
 def _event_states(subject: Subject[Image]) -> Iterable[Row]:

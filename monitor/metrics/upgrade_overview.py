@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final, get_args
 
-from monitor.metrics.family import Family, Row, escape, format_number, line_format, row_if_known
+from monitor.metrics.family import Family, Row, escape, format_number, line_format, row_if_known, rows_of_choice
 from monitor.model.upgrade import Overview, UpgradePhase
 
 _IDENTITY: Final = ("controller",)
@@ -30,9 +30,7 @@ def _family(
 
 
 def _phases(overview: Overview) -> Iterable[Row]:
-    if overview.phase is None:
-        return ()
-    return [(phase, format_number(phase == overview.phase)) for phase in get_args(UpgradePhase)]
+    return rows_of_choice(get_args(UpgradePhase), overview.phase) if overview.phase else ()
 
 
 def _units(overview: Overview) -> Iterable[Row]:

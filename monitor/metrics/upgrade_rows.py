@@ -1,10 +1,10 @@
 """The samples of a unit that is upgraded: what the families of `monitor.metrics.upgrade` export. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, get_args
 
-from monitor.metrics.family import Row, Subject, escape, format_number, row_if_known
+from monitor.metrics.family import Row, Subject, escape, format_number, row_if_known, rows_of_choice
 from monitor.model.upgrade import ENGINE_STATES, CheckResult, Checks, Engines, Upgrade, UpgradeProgress, UpgradeState
 
 _MAX_IMAGES: Final = 8  # of a unit
@@ -18,12 +18,8 @@ def info(subject: Subject[Upgrade]) -> Iterable[Row]:
     return ((*map(escape, texts), str(unit.system).lower(), "1.0"),)
 
 
-def _one_of(states: Sequence[str], state: str) -> Iterable[Row]:
-    return [(each, "1.0" if each == state else "0.0") for each in states]
-
-
 def states(subject: Subject[Upgrade]) -> Iterable[Row]:
-    return _one_of(get_args(UpgradeState), subject.object.state)
+    return rows_of_choice(get_args(UpgradeState), subject.object.state)
 
 
 def fsm(subject: Subject[Upgrade]) -> Iterable[Row]:
@@ -81,7 +77,7 @@ def check_info(subject: Subject[Upgrade]) -> Iterable[Row]:
 
 def dry_run_states(subject: Subject[Upgrade]) -> Iterable[Row]:
     dry_run = subject.object.dry_run
-    return _one_of(get_args(UpgradeState), dry_run.state) if dry_run else ()
+    return rows_of_choice(get_args(UpgradeState), dry_run.state) if dry_run else ()
 
 
 def dry_run_progress(subject: Subject[Upgrade]) -> Iterable[Row]:
