@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 from msgspec import UNSET, Struct
 
 from monitor.config.access import TokenSettings, UserSettings
-from monitor.config.settings import ControllerFile, ControllerSettings, Settings
+from monitor.config.controller_settings import ControllerFile, ControllerSettings
+from monitor.config.settings import Settings
 from monitor.config.validation import printable, quoted
 from monitor.config.values import is_loopback, write_address
 from monitor.config.web_config import WebConfig

@@ -1,8 +1,8 @@
 """
 YAML and secret files to one frozen Config, or every problem at once. Reads the environment for them.
 
-``settings`` has the shape of the files, ``values`` the meaning of their texts, ``checks`` what must hold between files.
-Knows no network: no Controller is asked.
+``settings`` and ``controller_settings`` have the shape of the files, ``values`` the meaning of their texts, ``checks``
+what must hold between files. Knows no network: no Controller is asked.
 """
 
 import glob
@@ -16,15 +16,9 @@ from msgspec.structs import replace
 
 from monitor.config.access import token_of, user_of
 from monitor.config.checks import AnyConfigFile, ConfigFile, check_files, controllers_of
+from monitor.config.controller_settings import ControllerFile, ControllerSettings, TlsSettings, WriteSettings
 from monitor.config.file_state import FileState, file_state
-from monitor.config.settings import (
-    RULES_OF_SETTINGS,
-    ControllerFile,
-    ControllerSettings,
-    Settings,
-    TlsSettings,
-    WriteSettings,
-)
+from monitor.config.settings import RULES_OF_SETTINGS, Settings
 from monitor.config.text_file import without_newlines
 from monitor.config.types import Account, Config, Controller, SecretFile, SecretSource, SecretVariable, Tls
 from monitor.config.validation import ParseContext, check, quoted

@@ -5,30 +5,24 @@ A field ending in ``_s`` is in seconds; its key in the file has no unit, as its 
 ``LIVE`` (a reload changes it) or ``RESTART`` (a reload that would change it is refused).
 """
 
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec import inspect as mi
 
-from monitor.config import access, values
+from monitor.config import access, controller_settings, values
 from monitor.config.access import AnonymousScope, TokenSettings, UserSettings
+from monitor.config.controller_settings import Controllers, ControllerSettings, TlsSettings, WriteSettings
 from monitor.config.reload_rules import LIVE, RESTART
 from monitor.config.validation import Rule, SchemaRules, quoted, text_format_of, written_as
-from monitor.config.values import host_of, is_loopback, write_duration
+from monitor.config.values import write_duration
 
 STALLED_AFTER_S: Final = 600.0
 """The default of ``stalled_after``."""
 
 Duration = Annotated[float, written_as(values.DURATION)]
 Size = Annotated[int, written_as(values.SIZE)]
-PasswordFile = Annotated[
-    Path, written_as(values.PASSWORD_FILE), LIVE, Meta(description="File with its password; read at each log-in.")
-]
-PasswordVariable = Annotated[
-    str, written_as(values.PASSWORD_ENV), LIVE, Meta(description="Environment variable with its password.")
-]
 
 
 class Poll(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,70 +84,6 @@ class Annotations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = frozenset()
 
 
-class TlsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the certificate of a Controller is verified; without any of these keys by the system's CAs. At most one."""
-
-    ca_file: (
-        Annotated[Path, written_as(values.CA_FILE), LIVE, Meta(description="CA certificates, PEM.")] | UnsetType
-    ) = UNSET
-    fingerprint: (
-        Annotated[bytes, written_as(values.FINGERPRINT), LIVE, Meta(description="SHA-256 of its certificate.")]
-        | UnsetType
-    ) = UNSET
-    fingerprints: (
-        Annotated[
-            frozenset[Annotated[bytes, written_as(values.FINGERPRINT)]],
-            LIVE,
-            Meta(min_length=1, description="SHA-256 of its certificates, of which it presents one."),
-        ]
-        | UnsetType
-    ) = UNSET
-    insecure_skip_verify: Annotated[bool, LIVE, Meta(description="Verify nothing; this is logged and exported.")] = (
-        False
-    )
-
-
-_ONE_PASSWORD: Final = Meta(
-    extra_json_schema={"oneOf": [{"required": ["password_file"]}, {"required": ["password_env"]}]}
-)
-
-
-class WriteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The account that adjusts images. Exactly one of password_file and password_env."""
-
-    username: Annotated[str, written_as(values.WORD), LIVE, Meta(description="An account that may change images.")]
-    password_file: PasswordFile | UnsetType = UNSET
-    password_env: PasswordVariable | UnsetType = UNSET
-
-
-class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One Avi Controller cluster. Exactly one of password_file and password_env."""
-
-    name: Annotated[str, written_as(values.NAME), LIVE, Meta(description="The label `controller` of all its series.")]
-    url: Annotated[str, written_as(values.ORIGIN), LIVE, Meta(description="Scheme, host and port of its API.")]
-    username: Annotated[str, written_as(values.WORD), LIVE, Meta(description="An account that may read images.")]
-    password_file: PasswordFile | UnsetType = UNSET
-    password_env: PasswordVariable | UnsetType = UNSET
-    tenant: Annotated[
-        str, written_as(values.WORD), LIVE, Meta(description="Tenant whose images are watched; `*` for all.")
-    ] = "admin"
-    api_version: Annotated[str, written_as(values.API_VERSION), LIVE, Meta(description="Pins X-Avi-Version.")] = "auto"
-    allow_http: Annotated[bool, LIVE, Meta(description="Allow http:// to another host than loopback.")] = False
-    tls: TlsSettings = field(default_factory=TlsSettings)
-    write: Annotated[WriteSettings, _ONE_PASSWORD, LIVE] | UnsetType = UNSET
-
-
-_Controllers = Annotated[
-    tuple[Annotated[ControllerSettings, _ONE_PASSWORD], ...], LIVE, Meta(description="Controllers to watch.")
-]
-
-
-class ControllerFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file that ``controller_files`` names."""
-
-    controllers: _Controllers
-
-
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The config file of avi-upgrade-monitor. Relative paths are relative to the file that names them."""
 
@@ -192,7 +122,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     users: Annotated[
         tuple[UserSettings, ...], LIVE, Meta(description="Scopes of the users of the web configuration.")
     ] = ()
-    controllers: _Controllers = ()
+    controllers: Controllers = ()
     controller_files: Annotated[
         tuple[Annotated[str, written_as(values.FILES)], ...],
         LIVE,
@@ -247,52 +177,13 @@ def _check_active_interval(poll: Poll) -> str | None:
     return f"found {quoted(write_duration(poll.active_interval_s))}, expected at most idle_interval ({idle})"
 
 
-def _check_one_verification(tls: TlsSettings) -> str | None:
-    given = (
-        ("ca_file", tls.ca_file),
-        ("fingerprint", tls.fingerprint),
-        ("fingerprints", tls.fingerprints),
-        ("insecure_skip_verify", tls.insecure_skip_verify),
-    )
-    names = [name for name, value in given if value not in (UNSET, False)]
-    return None if len(names) < 2 else f"found {' and '.join(names)}, expected at most one of them"
-
-
-def _check_fingerprints(tls: TlsSettings) -> str | None:
-    return "found an empty list, expected at least one" if tls.fingerprints == frozenset() else None
-
-
-def _check_one_password(account: ControllerSettings | WriteSettings) -> str | None:
-    given = (account.password_file is not UNSET) + (account.password_env is not UNSET)
-    return (
-        None
-        if given == 1
-        else f"found {('none', '', 'both')[given]}, expected exactly one of password_file and password_env"
-    )
-
-
-def _check_https(controller: ControllerSettings) -> str | None:
-    host = host_of(controller.url)
-    if controller.allow_http or controller.url.startswith("https:") or is_loopback(host):
-        return None
-    return f"found http:// to {quoted(host)}, expected https://, or allow_http: true to send the password unencrypted"
-
-
 RULES_OF_SETTINGS: Final = SchemaRules(
     rules={
         Poll: (
             Rule("stale_after", ("stale_after_s", "idle_interval_s", "timeout_s"), _check_stale_after),
             Rule("active_interval", ("active_interval_s", "idle_interval_s"), _check_active_interval),
         ),
-        TlsSettings: (
-            Rule("", ("ca_file", "fingerprint", "fingerprints", "insecure_skip_verify"), _check_one_verification),
-            Rule("fingerprints", ("fingerprints",), _check_fingerprints),
-        ),
-        ControllerSettings: (
-            Rule("password_file", ("password_file", "password_env"), _check_one_password),
-            Rule("url", ("url", "allow_http"), _check_https),
-        ),
-        WriteSettings: (Rule("password_file", ("password_file", "password_env"), _check_one_password),),
+        **controller_settings.RULES,
         **access.RULES,
     },
     unknown={
