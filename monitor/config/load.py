@@ -138,6 +138,7 @@ def _config(
         controllers=controllers,
         files=files,
         controller_files=settings.controller_files,
+        upgrades=settings.upgrades,
         annotations=settings.annotations,
         stalled_after_s=settings.stalled_after_s,
         anonymous=_given(settings.anonymous),

@@ -74,6 +74,46 @@ class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 10000
 
 
+class Upgrades(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How upgrades of Controllers, SE groups and Service Engines (the units) are watched."""
+
+    watch: Annotated[
+        bool, LIVE, Meta(description="Read the upgrade status; `upgrades.watch` of a controller takes precedence.")
+    ] = True
+    full_interval_s: Annotated[
+        Duration,
+        LIVE,
+        Meta(description="From one full read of all units to the next; between them only those that move are read."),
+    ] = field(default=900.0, name="full_interval")
+    hold_for_s: Annotated[
+        Duration,
+        LIVE,
+        Meta(
+            description="How long the result of the last good poll is exported while polls fail because of an upgrade "
+            "of the Controllers, in place of poll.stale_after; at least that."
+        ),
+    ] = field(default=7200.0, name="hold_for")
+    return_backoff_s: Annotated[
+        Duration,
+        LIVE,
+        Meta(
+            description="Longest back-off while polls fail because of an upgrade of the Controllers; a longer "
+            "Retry-After is obeyed. Without effect if poll.max_backoff is less."
+        ),
+    ] = field(default=15.0, name="return_backoff")
+    max_reads_per_poll: Annotated[
+        int, LIVE, Meta(ge=1, description="Units that one poll reads one by one; the others wait for the next poll.")
+    ] = 24
+    se_series: Annotated[
+        int,
+        LIVE,
+        Meta(ge=0, description="Service Engines of one controller that have a series of their own, failed ones first."),
+    ] = 200
+    max_series_per_controller: Annotated[
+        int, LIVE, Meta(ge=1, description="Series of the units of one controller; detail is dropped first.")
+    ] = 10000
+
+
 class Annotations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Export of annotations."""
 
@@ -99,6 +139,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     poll: Poll = field(default_factory=Poll)
     log: Log = field(default_factory=Log)
     events: Events = field(default_factory=Events)
+    upgrades: Upgrades = field(default_factory=Upgrades)
     annotations: Annotations = field(default_factory=Annotations)
     stalled_after_s: Annotated[
         Duration,
@@ -131,7 +172,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 _STRUCTS: Final = (
-    Settings, Poll, Log, Events, Annotations, TlsSettings, WriteSettings, ControllerSettings, TokenSettings,
+    Settings, Poll, Log, Events, Upgrades, Annotations, TlsSettings, WriteSettings, ControllerSettings, TokenSettings,
     UserSettings,
 )  # fmt: skip
 
@@ -177,8 +218,19 @@ def _check_active_interval(poll: Poll) -> str | None:
     return f"found {quoted(write_duration(poll.active_interval_s))}, expected at most idle_interval ({idle})"
 
 
+def _check_hold_for(settings: Settings) -> str | None:
+    least_s = settings.poll.stale_after_s
+    if settings.upgrades.hold_for_s >= least_s:
+        return None
+    return (
+        f"found {quoted(write_duration(settings.upgrades.hold_for_s))}, expected at least poll.stale_after "
+        f"({write_duration(least_s)}), or a controller would go stale sooner during an upgrade than at any other time"
+    )
+
+
 RULES_OF_SETTINGS: Final = SchemaRules(
     rules={
+        Settings: (Rule("upgrades.hold_for", ("poll", "upgrades"), _check_hold_for),),
         Poll: (
             Rule("stale_after", ("stale_after_s", "idle_interval_s", "timeout_s"), _check_stale_after),
             Rule("active_interval", ("active_interval_s", "idle_interval_s"), _check_active_interval),

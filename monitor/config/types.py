@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from monitor.config.access import AnonymousScope, Token, User
 from monitor.config.file_state import FileState
-from monitor.config.settings import STALLED_AFTER_S, Annotations, Events, Log, Poll
+from monitor.config.settings import STALLED_AFTER_S, Annotations, Events, Log, Poll, Upgrades
 from monitor.config.text_file import read_secret
 from monitor.config.values import is_loopback
 from monitor.config.web_config import WebConfig
@@ -95,6 +95,7 @@ class Config(Struct, frozen=True, kw_only=True):
     files: tuple[Path, ...]
     controller_files: tuple[str, ...] = ()
     """The paths and patterns of the key of this name, as they were written."""
+    upgrades: Upgrades = Upgrades()
     annotations: Annotations = Annotations()
     stalled_after_s: float = STALLED_AFTER_S
     anonymous: frozenset[AnonymousScope] | None = None

@@ -257,7 +257,7 @@ async def test_a_reader_that_does_not_read_is_disconnected_and_delays_no_other(t
     build = {"controller_info": {"build": {"version": long, "patch_version": long}}}
     big = {"name": long, "tenant_ref": long, "type": long, "img_state": {"reason": long}, **build}
     images = [{**big, "uuid": f"image-{number}"} for number in range(4000)]  # more than the kernel's buffers take
-    rare = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
+    rare = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "2h"}
     limits = Limits(event_write_timeout_s=5.0)  # the other reader has to keep it, on a busy machine, too
     async with serving(tmp_path, poll=rare, limits=limits, more_images=images) as (daemon, _):
         frozen = socket.create_connection(daemon.address)

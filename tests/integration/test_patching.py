@@ -20,7 +20,7 @@ from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
 
 SPEC = ControllerSpec(name="dc1", version="30.2.1", images=2)
-RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
+RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "2h"}
 CLOUD = {"cloud_name": "vc", "cloud_data_values": [{"key": "region", "values": ["eu"]}]}
 
 

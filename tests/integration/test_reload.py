@@ -30,7 +30,7 @@ from tests.support.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, p
 from tests.support.stores import opened
 
 Settings = dict[str, Any]
-RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
+RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "2h"}
 FLEET = tuple(ControllerSpec(name=f"dc{number}", images=2) for number in (1, 2, 3))
 
 

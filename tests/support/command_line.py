@@ -17,7 +17,7 @@ from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from tests.support.daemons import until, watching
 from tests.support.operators import BOB, TOKENS, ask
 
-NO_FURTHER_POLLS = {"active_interval": "1h", "idle_interval": "1h", "stale_after": "3h", "timeout": "5s"}
+NO_FURTHER_POLLS = {"active_interval": "1h", "idle_interval": "1h", "stale_after": "2h", "timeout": "5s"}
 """Intervals with one poll at the start, and no other unless a PATCH causes it."""
 
 DC1 = ControllerSpec(

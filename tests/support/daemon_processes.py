@@ -17,7 +17,7 @@ from tests.support.daemons import QUICK
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import BOB, ROOT
 
-RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "3h"}
+RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "2h"}
 """One poll, at the start."""
 
 forks = multiprocessing.get_context("forkserver")  # its server has imported everything, and runs no event loop

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from monitor.config.access import Token, User
 from monitor.config.file_state import file_states
 from monitor.config.load import load
-from monitor.config.settings import Annotations, Events, Log, Poll, schema
+from monitor.config.settings import Annotations, Events, Log, Poll, Upgrades, schema
 from monitor.config.types import Account, Config, Controller, SecretFile, SecretVariable, Tls
 from monitor.config.web_config import WebConfig
 from monitor.model.errors import ConfigError
@@ -86,9 +86,8 @@ def test_the_full_example_sets_every_key(site: Path) -> None:
     controllers = [key for each in tree["controllers"] for key in each]
     tls = [key for each in tree["controllers"] for key in each.get("tls", ())]
     assert set(tree) == set(defs["Settings"]["properties"])
-    assert {key: set(tree[key]) for key in ("poll", "log", "events")} == {
-        key: set(defs[key.title()]["properties"]) for key in ("poll", "log", "events")
-    }
+    sections = ("poll", "log", "events", "upgrades")
+    assert {key: set(tree[key]) for key in sections} == {key: set(defs[key.title()]["properties"]) for key in sections}
     write = [key for each in tree["controllers"] for key in each.get("write", ())]
     assert set(tree["annotations"]) == set(defs["Annotations"]["properties"])
     assert {key for each in tree["tokens"] for key in each} == set(defs["TokenSettings"]["properties"])
@@ -116,6 +115,15 @@ def test_the_full_example_loads(site: Path) -> None:
         ),
         log=Log(level="debug", format="console"),
         events=Events(detail_for_s=86400, max_series_per_image=100, max_series_per_controller=1000),
+        upgrades=Upgrades(
+            watch=False,
+            full_interval_s=1800,
+            hold_for_s=10800,
+            return_backoff_s=5,
+            max_reads_per_poll=12,
+            se_series=0,
+            max_series_per_controller=2000,
+        ),
         annotations=Annotations(export=frozenset({"change/number", "owner"})),
         stalled_after_s=300,
         anonymous=frozenset({"metrics"}),
@@ -197,6 +205,15 @@ def test_the_minimal_example_has_the_defaults(site: Path) -> None:
         ),
         log=Log(level="info", format="json"),
         events=Events(detail_for_s=86400, max_series_per_image=2000, max_series_per_controller=10000),
+        upgrades=Upgrades(
+            watch=True,
+            full_interval_s=900,
+            hold_for_s=7200,
+            return_backoff_s=15,
+            max_reads_per_poll=24,
+            se_series=200,
+            max_series_per_controller=10000,
+        ),
         anonymous=None,
         annotations=Annotations(export=frozenset()),
         tokens=(),

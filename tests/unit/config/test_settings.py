@@ -37,6 +37,18 @@ _LEAST: Final = {"name": "dc1", "url": "https://avi.example.net", "username": "s
             'poll.active_interval: found "61s", expected at most idle_interval (1m)',
             id="active-slower-than-idle",
         ),
+        pytest.param({"poll": {"stale_after": "2h"}}, None, id="hold-for-like-stale-after"),
+        pytest.param(
+            {"poll": {"stale_after": "10m"}, "upgrades": {"hold_for": "9m"}},
+            'upgrades.hold_for: found "9m", expected at least poll.stale_after (10m), '
+            "or a controller would go stale sooner during an upgrade than at any other time",
+            id="hold-for-below-stale-after",
+        ),
+        pytest.param(
+            {"poll": {"stale_after": "5 h"}, "upgrades": {"hold_for": "1m"}},
+            'poll.stale_after: found "5 h", expected a duration such as 300ms, 5s or 2m',
+            id="hold-for-beside-a-bad-stale-after",
+        ),
         pytest.param(
             {"controllers": [_LEAST | {"tls": {"fingerprint": "0f" * 32, "insecure_skip_verify": False}}]},
             None,
@@ -156,5 +168,6 @@ def test_a_default_is_written_as_in_the_file() -> None:
         "concurrency": 64,
         "max_response": "32MiB",
     }
+    assert defs["Upgrades"]["properties"]["hold_for"]["default"] == "2h"
     assert defs["Settings"]["properties"]["listen"]["default"] == "127.0.0.1:9972"
     assert list(_faults(defaults, defs["Poll"])) == []
