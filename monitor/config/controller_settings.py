@@ -54,6 +54,24 @@ class WriteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     password_env: PasswordVariable | UnsetType = UNSET
 
 
+class ControllerUpgrades(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the upgrades of one Controller are watched."""
+
+    watch: (
+        Annotated[bool, LIVE, Meta(description="Read its upgrade status; by default as `upgrades.watch` says.")]
+        | UnsetType
+    ) = UNSET
+    tenant: (
+        Annotated[
+            str,
+            written_as(values.WORD),
+            LIVE,
+            Meta(description="Tenant whose SE groups are watched, `*` for all; by default the one of the images."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One Avi Controller cluster. Exactly one of password_file and password_env."""
 
@@ -69,6 +87,7 @@ class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     allow_http: Annotated[bool, LIVE, Meta(description="Allow http:// to another host than loopback.")] = False
     tls: TlsSettings = field(default_factory=TlsSettings)
     write: Annotated[WriteSettings, _ONE_PASSWORD, LIVE] | UnsetType = UNSET
+    upgrades: ControllerUpgrades = field(default_factory=ControllerUpgrades)
 
 
 Controllers = Annotated[

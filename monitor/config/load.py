@@ -52,7 +52,12 @@ def load(
     problems = (*check_files(main, more, web, web_problems), *ca_problems)
     if problems or main.content is None:
         raise ConfigError(problems, seen)
-    controllers = tuple(_controller(each, environ, authorities) for file in files for each in controllers_of(file))
+    watch_upgrades = main.content.upgrades.watch
+    controllers = tuple(
+        _controller(each, environ, authorities, watch_upgrades=watch_upgrades)
+        for file in files
+        for each in controllers_of(file)
+    )
     return _config(main.content, controllers, tuple(file.path for file in files), web, seen)
 
 
@@ -151,8 +156,10 @@ def _config(
 
 
 def _controller(
-    settings: ControllerSettings, environ: Mapping[str, str], authorities: Mapping[Path, str]
+    settings: ControllerSettings, environ: Mapping[str, str], authorities: Mapping[Path, str], *, watch_upgrades: bool
 ) -> Controller:
+    """``watch_upgrades``: of the controllers that do not say it themselves."""
+    upgrades = settings.upgrades
     return Controller(
         name=settings.name,
         url=settings.url,
@@ -162,6 +169,8 @@ def _controller(
         api_version=None if settings.api_version == "auto" else settings.api_version,
         tls=_tls(settings.tls, authorities),
         write=None if settings.write is UNSET else _account(settings.write, environ),
+        watch_upgrades=watch_upgrades if upgrades.watch is UNSET else upgrades.watch,
+        upgrades_tenant=_given(upgrades.tenant) or "",
     )
 
 

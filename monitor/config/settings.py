@@ -13,7 +13,13 @@ from msgspec import inspect as mi
 
 from monitor.config import access, controller_settings, values
 from monitor.config.access import AnonymousScope, TokenSettings, UserSettings
-from monitor.config.controller_settings import Controllers, ControllerSettings, TlsSettings, WriteSettings
+from monitor.config.controller_settings import (
+    Controllers,
+    ControllerSettings,
+    ControllerUpgrades,
+    TlsSettings,
+    WriteSettings,
+)
 from monitor.config.reload_rules import LIVE, RESTART
 from monitor.config.validation import Rule, SchemaRules, quoted, text_format_of, written_as
 from monitor.config.values import write_duration
@@ -172,8 +178,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 _STRUCTS: Final = (
-    Settings, Poll, Log, Events, Upgrades, Annotations, TlsSettings, WriteSettings, ControllerSettings, TokenSettings,
-    UserSettings,
+    Settings, Poll, Log, Events, Upgrades, Annotations, TlsSettings, WriteSettings, ControllerUpgrades,
+    ControllerSettings, TokenSettings, UserSettings,
 )  # fmt: skip
 
 

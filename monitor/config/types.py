@@ -78,6 +78,9 @@ class Controller(Struct, frozen=True, kw_only=True):
     tls: Tls = Tls()
     write: Account | None = None
     """The account that adjusts images; None: the account that reads them."""
+    watch_upgrades: bool = True
+    upgrades_tenant: str = ""
+    """Empty: the same as ``tenant``."""
 
 
 class Config(Struct, frozen=True, kw_only=True):

@@ -95,6 +95,8 @@ def test_the_full_example_sets_every_key(site: Path) -> None:
     assert {*write, "password_file"} == set(defs["WriteSettings"]["properties"])
     assert set(controllers) == set(defs["ControllerSettings"]["properties"])
     assert set(tls) == set(defs["TlsSettings"]["properties"])
+    upgrades = [key for each in tree["controllers"] for key in each.get("upgrades", ())]
+    assert set(upgrades) == set(defs["ControllerUpgrades"]["properties"])
 
 
 def test_the_full_example_loads(site: Path) -> None:
@@ -149,12 +151,15 @@ def test_the_full_example_loads(site: Path) -> None:
                 api_version="30.2.1",
                 tls=Tls(authorities=(site / "ca.pem").read_text()),
                 write=Account("svc-adjust", SecretVariable("AVI_PASSWORD", Secret("s3cret-in-env"))),
+                watch_upgrades=True,
+                upgrades_tenant="infra",
             ),
             Controller(
                 name="lab",
                 url="http://avi-lab.example.net:8080",
                 username="svc-monitor",
                 password=SecretVariable("AVI_PASSWORD", Secret("s3cret-in-env")),
+                watch_upgrades=False,
             ),
             Controller(
                 name="pinned",
@@ -162,6 +167,7 @@ def test_the_full_example_loads(site: Path) -> None:
                 username="svc-monitor",
                 password=from_file,
                 tls=Tls(fingerprints=frozenset({b"\x0f" * 32})),
+                watch_upgrades=False,
             ),
             Controller(
                 name="twice-pinned",
@@ -169,6 +175,7 @@ def test_the_full_example_loads(site: Path) -> None:
                 username="svc-monitor",
                 password=from_file,
                 tls=Tls(fingerprints=frozenset({b"\x0f" * 32, b"\x1e" * 32})),
+                watch_upgrades=False,
             ),
             Controller(
                 name="trusting",
@@ -176,9 +183,14 @@ def test_the_full_example_loads(site: Path) -> None:
                 username="svc-monitor",
                 password=from_file,
                 tls=Tls(insecure=True),
+                watch_upgrades=False,
             ),
-            Controller(name="dc2", url="https://dc2.example.net", username="svc", password=beside),
-            Controller(name="dc3", url="https://dc3.example.net", username="svc", password=beside),
+            Controller(
+                name="dc2", url="https://dc2.example.net", username="svc", password=beside, watch_upgrades=False
+            ),
+            Controller(
+                name="dc3", url="https://dc3.example.net", username="svc", password=beside, watch_upgrades=False
+            ),
         ),
         controller_files=("controllers.d/*.yml",),
         files=(site / "full.yml", site / "controllers.d" / "dc2.yml", site / "controllers.d" / "dc3.yml"),
@@ -229,11 +241,31 @@ def test_the_minimal_example_has_the_defaults(site: Path) -> None:
                 api_version=None,
                 tls=Tls(authorities=None, fingerprints=frozenset(), insecure=False),
                 write=None,
+                watch_upgrades=True,
+                upgrades_tenant="",
             ),
         ),
         files=(site / "minimal.yml",),
         file_states=file_states([site / "minimal.yml"]),
     )
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "here_alone", "watched"),
+    [
+        pytest.param("", "", True, id="nothing-stated"),
+        pytest.param("upgrades: {watch: false}", "", False, id="off-everywhere"),
+        pytest.param("", "{watch: false}", False, id="off-for-the-controller"),
+        pytest.param("upgrades: {watch: false}", "{watch: true}", True, id="on-for-the-controller-alone"),
+        pytest.param("upgrades: {watch: false}", '{tenant: "*"}', False, id="off-everywhere-beside-another-key"),
+    ],
+)
+def test_a_controller_has_the_last_word_on_whether_its_upgrades_are_watched(
+    here: Path, everywhere: str, here_alone: str, watched: bool
+) -> None:
+    stated = f", upgrades: {here_alone}}}" if here_alone else "}"
+    (controller,) = _load(here, f"{everywhere}\n{_ONE.replace('}', stated)}").controllers
+    assert controller.watch_upgrades is watched
 
 
 class _WritingEnviron(dict[str, str]):
