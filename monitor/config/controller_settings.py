@@ -77,7 +77,12 @@ class ControllerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     name: Annotated[str, written_as(values.NAME), LIVE, Meta(description="The label `controller` of all its series.")]
     url: Annotated[str, written_as(values.ORIGIN), LIVE, Meta(description="Scheme, host and port of its API.")]
-    username: Annotated[str, written_as(values.WORD), LIVE, Meta(description="An account that may read images.")]
+    username: Annotated[
+        str,
+        written_as(values.WORD),
+        LIVE,
+        Meta(description="An account that may read Image and, where upgrades are watched, Controller."),
+    ]
     password_file: PasswordFile | UnsetType = UNSET
     password_env: PasswordVariable | UnsetType = UNSET
     tenant: Annotated[

@@ -80,9 +80,8 @@ async def test_a_probe_shows_what_would_be_exported_and_logs_out(tmp_path: Path)
     assert (status, errors) == (0, "")
     lines = out.splitlines()[1:]
     assert lines[0] == "dc1: ok, version 30.2.1, api_version 30.2.1, 3 images"
-    assert (
-        "  account      admin: a superuser: more than this needs; a role with read access to images is enough" in lines
-    )
+    enough = "a role with read access to Image and Controller is enough"
+    assert f"  account      admin: a superuser: more than this needs; {enough}" in lines
     assert "               sees the tenants admin, tenant-1" in lines
     assert "  certificate  none: with http:// the password is sent unencrypted" in lines
     assert "  clock        agrees with that of this machine to 5 s" in lines

@@ -57,7 +57,7 @@ def _describe_account(username: str, link: Link) -> list[str]:
     if link.clock_ahead_s is None and not link.version:
         return []
     rights = {
-        True: "a superuser: more than this needs; a role with read access to images is enough",
+        True: "a superuser: more than this needs; a role with read access to Image and Controller is enough",
         False: "not a superuser",
         None: "the Controller does not say what it may do",
     }[link.account.superuser]
