@@ -77,11 +77,11 @@ def not_an_object(image: Json, fault: Fault) -> object:  # noqa: ARG001
 
 
 def time_format(image: Json, fault: Fault) -> object:
-    """``value``: a key of ``TIME_FORMATS`` (iso), for start and end of the image and of every event."""
+    """``value``: a key of ``TIME_FORMATS`` (iso), for every time of the image and of its events."""
     return _reformat_times(image, TIME_FORMATS[fault.value or "iso"])
 
 
-TIME_FIELDS = frozenset({"start_time", "end_time"})
+TIME_FIELDS = frozenset({"enqueue_time", "start_time", "end_time"})
 TIME_FORMATS: dict[str, Callable[[datetime], str | None]] = {
     "space": lambda time: time.strftime("%Y-%m-%d %H:%M:%S"),
     "iso": lambda time: time.strftime("%Y-%m-%dT%H:%M:%SZ"),

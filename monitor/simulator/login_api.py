@@ -18,7 +18,7 @@ def log_in(controller: ControllerState, request: ApiRequest) -> HttpResponse:
     Raises: ApiError 400 for a body that is neither, 401 ``Invalid credentials``, also from a Controller that has just
     returned from an upgrade.
     """
-    if controller.clock.now() < controller.refuses_logins_until:
+    if controller.upgrades.refuses_logins(controller.clock.now()):
         controller.login_state.failed_logins += 1
         raise ApiError(401, "Invalid credentials")
     credentials = _credentials(request.http)

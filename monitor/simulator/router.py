@@ -45,7 +45,9 @@ ROUTES = (
     _route("GET", "/api/upgradestatusinfo", upgrade_api.list_units),
     _route("GET", "/api/upgradestatusinfo/{uuid}", upgrade_api.get_unit),
     _route("GET", "/api/upgradestatussummary", upgrade_api.list_summaries),
-    _route("GET", "/api/systemreport", upgrade_api.system_reports, since=versions.SYSTEM_REPORT),
+    _route("GET", "/api/upgradestatussummary/{uuid}", upgrade_api.get_summary),
+    _route("GET", "/api/systemreport", upgrade_api.list_reports),
+    _route("GET", "/api/systemreport/{uuid}", upgrade_api.get_report),
     _route("POST", "/api/upgrade", upgrade_api.start),
     _route("POST", "/api/rollback", upgrade_api.roll_back),
     _route("GET", "/api/image-inventory", image_api.inventory, since=versions.IMAGE_INVENTORY),
@@ -59,6 +61,8 @@ ROUTES = (
 
 def respond(controller: ControllerState, request: HttpRequest, faults: tuple[Fault, ...] = ()) -> HttpResponse:
     """Return the response of the API, errors included."""
+    if controller.bad_gateway:
+        return html_response(502, "Bad Gateway")
     if controller.unready:
         return html_response(503, "Service Temporarily Unavailable")
     try:

@@ -86,7 +86,7 @@ UPGRADE_NIGHT = Scenario(
             images=2,
             uploads=(UploadSpec(duration=90.0, version="31.2.2"),),
             groups=SE_GROUPS,
-            upgrade=UpgradeSpec(at=120.0, version="31.2.2", checks=CheckSpec(warnings=1)),
+            upgrade=UpgradeSpec(at=120.0, version="31.2.2", checks=CheckSpec(warnings=1), groups_at_once=1),
         ),
         ControllerSpec(name="dc2", version="30.2.1", nodes=1, images=2, groups=(GroupSpec(ses=2),)),
     ),

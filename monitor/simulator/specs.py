@@ -8,6 +8,7 @@ from monitor.simulator.upgrade_specs import GroupSpec, UnitOptions, UpgradeSpec
 
 ImageKind: TypeAlias = Literal["system", "patch", "must_check"]
 UploadOutcome: TypeAlias = Literal["completed", "failed", "stalled"]
+EventKind: TypeAlias = Literal["upgrading", "down", "unready", "bad_gateway", "ready", "upgraded"]
 
 
 class UploadSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,13 +67,14 @@ class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
     """
     A change of a Controller at a simulated time, ``at`` seconds after the start.
 
-    ``upgrading``: writes are rejected. ``down``: connections are refused. ``unready``: 503 for every request.
-    ``ready``: all requests are served again, at ``version`` where given, and all sessions have ended. ``upgraded``:
-    writes are accepted again. An `UpgradeSpec` makes these changes by itself.
+    ``upgrading``: writes are rejected. ``down``: connections are refused. ``unready``: 503 for every request;
+    ``bad_gateway``: 502, from the web server in front of the API. ``ready``: all requests are served again, at
+    ``version`` where given, and all sessions have ended. ``upgraded``: writes are accepted again. An `UpgradeSpec`
+    makes these changes by itself.
     """
 
     at: float
-    kind: Literal["upgrading", "down", "unready", "ready", "upgraded"]
+    kind: EventKind
     version: str = ""
 
 

@@ -21,7 +21,8 @@ class ControllerState:
     One Controller cluster without its socket. ``index``: its number in the fleet, which decides its addresses.
 
     To be set at any time: ``version``, ``upgrading`` (writes are rejected), ``unready`` (503 for every request),
-    ``images_in_use`` (uuids that cannot be deleted), ``faults`` and ``clock`` (one for the whole fleet).
+    ``bad_gateway`` (502 for every request), ``images_in_use`` (uuids that cannot be deleted), ``faults`` and ``clock``
+    (one for the whole fleet).
     """
 
     def __init__(self, spec: ControllerSpec, *, index: int, seed: str, clock: Clock, secure: bool) -> None:
@@ -32,6 +33,7 @@ class ControllerState:
         self.started_at = clock.now()
         self.upgrading = False
         self.unready = False
+        self.bad_gateway = False
         self.nodes = tuple(f"10.{16 + index // 200}.{index % 200}.{11 + node}" for node in range(spec.nodes))
         self._seed = f"{seed}:{spec.name}"
         self._images_made = 0
@@ -46,7 +48,6 @@ class ControllerState:
         self.images = ImageStore()
         self.images_in_use: set[str] = set()
         self._add_first_images()
-        self.refuses_logins_until = 0.0  # seconds since the epoch
         self.upgrades = Upgrades(
             spec,
             self.images,

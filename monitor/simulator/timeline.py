@@ -59,12 +59,13 @@ class Timeline:
             case "unready":
                 controller.unready = True
                 await self._listener.open()
+            case "bad_gateway":
+                controller.unready, controller.bad_gateway = False, True
+                await self._listener.open()
             case "ready":
                 controller.version = event.version or controller.version
                 controller.login_state.expire()
-                controller.upgrading = controller.unready = False
-                plan = controller.upgrades.plan
-                controller.refuses_logins_until = controller.clock.now() + (plan.spec.refuses_logins_s if plan else 0.0)
+                controller.upgrading = controller.unready = controller.bad_gateway = False
                 await self._listener.open()
             case "upgraded":
                 controller.upgrading = False

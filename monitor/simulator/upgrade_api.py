@@ -1,11 +1,13 @@
 """``/api/upgradestatusinfo`` and what belongs to it: read the units, start an upgrade, roll back. Starts are writes."""
 
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
 from monitor.simulator import listing, versions
-from monitor.simulator.fault_table import change_page, changes_content
+from monitor.simulator.fault_responses import UPGRADE_TEXT
+from monitor.simulator.fault_table import change_images, change_page, changes_content
 from monitor.simulator.http_types import ApiError, HttpResponse, Json, encode, json_response
 from monitor.simulator.images import ServedImage
 from monitor.simulator.request import ApiRequest
@@ -15,9 +17,10 @@ from monitor.simulator.upgrade_specs import UpgradeSpec
 SUMMARY_FIELDS: Final = (
     "uuid", "url", "name", "node_type", "obj_cloud_ref", "tenant_ref", "version", "state", "upgrade_ops", "start_time",
     "end_time", "total_tasks", "tasks_completed", "enable_rollback", "enable_patch_rollback", "image_ref",
-    "patch_image_ref", "upgrade_readiness",
+    "patch_image_ref", "_last_modified",
 )  # fmt: skip
 _REPORT_STATES: Final = {
+    "UPGRADE_PRE_CHECK_STARTED": "SYSTEM_REPORT_STARTED",
     "UPGRADE_PRE_CHECK_ERROR": "SYSTEM_REPORT_ERROR",
     "UPGRADE_PRE_CHECK_WARNING": "SYSTEM_REPORT_WARNING",
     "UPGRADE_PRE_CHECK_SUCCESS": "SYSTEM_REPORT_SUCCESS",
@@ -38,31 +41,28 @@ def list_units(controller: ControllerState, request: ApiRequest) -> HttpResponse
 
 
 def get_unit(controller: ControllerState, request: ApiRequest) -> HttpResponse:
-    """``GET /api/upgradestatusinfo/{uuid}``: one unit."""
-    found = next((unit for unit in _units(controller, request) if unit["uuid"] == request.uuid), None)
-    if found is None:
-        raise ApiError(404, "UpgradeStatusInfo object not found")
-    return HttpResponse(200, listing.project(_served(found), request.query).encoded)
+    """``GET /api/upgradestatusinfo/{uuid}``: one unit, changed by the faults."""
+    return _one(request, "UpgradeStatusInfo", _units(controller, request))
 
 
 def list_summaries(controller: ControllerState, request: ApiRequest) -> HttpResponse:
     """``GET /api/upgradestatussummary``: the same units with fewer fields; what else it may do is an option."""
-    kind = controller.upgrades.options.summary
-    if kind == "absent":
-        raise ApiError(404, "Not Found")
-    summaries = [_summary(unit, kind) for unit in _units(controller, request)]
-    return _page(controller, request, "upgradestatussummary", summaries)
+    return _page(controller, request, "upgradestatussummary", _summaries(controller, request))
 
 
-def system_reports(controller: ControllerState, request: ApiRequest) -> HttpResponse:
+def get_summary(controller: ControllerState, request: ApiRequest) -> HttpResponse:
+    """``GET /api/upgradestatussummary/{uuid}``: the summary of one unit."""
+    return _one(request, "UpgradeStatusSummary", _summaries(controller, request))
+
+
+def list_reports(controller: ControllerState, request: ApiRequest) -> HttpResponse:
     """``GET /api/systemreport``: the pre-checks of the last upgrade."""
-    cluster = next(unit for unit in _units(controller, request) if unit["node_type"] == "NODE_CONTROLLER_CLUSTER")
-    checks = cluster.get("upgrade_readiness")
-    if not checks:
-        return json_response({"count": 0, "results": []})
-    state = _REPORT_STATES.get(checks["state"]["state"], "SYSTEM_REPORT_IN_PROGRESS")
-    report = {"uuid": "systemreport-1", "name": "upgrade", "state": state, "readiness_reports": [checks]}
-    return json_response({"count": 1, "results": [report]})
+    return _page(controller, request, "systemreport", _reports(controller, request))
+
+
+def get_report(controller: ControllerState, request: ApiRequest) -> HttpResponse:
+    """``GET /api/systemreport/{uuid}``: the pre-checks of the last upgrade."""
+    return _one(request, "SystemReport", _reports(controller, request))
 
 
 def start(controller: ControllerState, request: ApiRequest) -> HttpResponse:
@@ -84,7 +84,7 @@ def roll_back(controller: ControllerState, _: ApiRequest) -> HttpResponse:
 def _start(controller: ControllerState, spec: UpgradeSpec) -> HttpResponse:
     now = controller.clock.now()
     if controller.upgrades.is_running(now):
-        raise ApiError(403, "Upgrade is in progress")
+        raise ApiError(403, UPGRADE_TEXT)
     controller.upgrades.start(spec, at=now)
     return json_response({"status": "ACCEPTED"}, status=202)
 
@@ -98,21 +98,28 @@ def _body(request: ApiRequest) -> StartBody:
 
 def _units(controller: ControllerState, request: ApiRequest) -> list[Json]:
     """Return the units as this client may see them. Raises: ApiError 403 without the permission."""
-    if request.session and not request.session.account.reads_upgrades:
-        raise ApiError(403, "User does not have permission to read: PERMISSION_CONTROLLER")
+    _check_may_read(request)
     units = controller.upgrades.units.objects(controller.clock.now())
     if controller.upgrading and controller.upgrades.plan is None:  # by the timeline alone
-        for unit in units[:1]:
-            unit |= {"progress": 50, "state": {**unit["state"], "state": "UPGRADE_FSM_IN_PROGRESS"}}
+        cluster = next(unit for unit in units if unit["uuid"] == controller.upgrades.cluster_uuid)
+        cluster |= {"progress": 50, "state": {**cluster["state"], "state": "UPGRADE_FSM_IN_PROGRESS"}}
     return [_view(unit, request) for unit in units]
 
 
+def _check_may_read(request: ApiRequest) -> None:
+    if request.session and not request.session.account.reads_upgrades:
+        raise ApiError(403, "User does not have permission to read: PERMISSION_CONTROLLER")
+
+
 def _view(unit: Json, request: ApiRequest) -> Json:
-    version = max(request.version, versions.OLDEST_VERSION)
-    view = {field: value for field, value in unit.items() if versions.UNIT_FIELDS.get(field, version) <= version}
-    if "include_name" not in request.query and "obj_cloud_ref" in view:
-        view["obj_cloud_ref"] = view["obj_cloud_ref"].partition("#")[0]
-    return view
+    return versions.view_unit(unit, request.version, with_names="include_name" in request.query)
+
+
+def _summaries(controller: ControllerState, request: ApiRequest) -> list[Json]:
+    kind = controller.upgrades.options.summary
+    if kind == "absent":
+        raise ApiError(404, "Not Found")
+    return [_summary(unit, kind) for unit in _units(controller, request)]
 
 
 def _summary(unit: Json, kind: str) -> Json:
@@ -124,15 +131,60 @@ def _summary(unit: Json, kind: str) -> Json:
     return summary
 
 
-def _served(unit: Json) -> ServedImage:
-    return ServedImage(str(unit["uuid"]), "admin", encode(unit))
+def _reports(controller: ControllerState, request: ApiRequest) -> list[Json]:
+    """Return one report, if there was an upgrade with pre-checks. Raises: ApiError 404 in a release without reports."""
+    _check_may_read(request)
+    if not versions.has_reports(versions.parse(controller.version) or ()):
+        raise ApiError(404, "Not Found")
+    cluster = controller.upgrades.units.cluster(controller.clock.now())
+    return [_view(_report(cluster), request)] if "upgrade_readiness" in cluster else []
 
 
-def _page(controller: ControllerState, request: ApiRequest, kind: str, units: list[Json]) -> HttpResponse:
-    base = f"https://{controller.nodes[0]}/api/{kind}"
-    page = listing.paginate(
-        [_served(unit) for unit in units], request.query, page_size=controller.spec.page_size, base=base
-    )
+def _report(cluster: Json) -> Json:
+    """Return the pre-checks of a unit as a report. Shape: Avi API object SystemReport."""
+    checks, ref = cluster["upgrade_readiness"], cluster["system_report_refs"][0]
+    url, _, name = ref.partition("#")
+    state = _REPORT_STATES.get(checks["state"]["state"], "SYSTEM_REPORT_IN_PROGRESS")
+    node = {
+        "name": cluster["name"],
+        "node_type": cluster["node_type"],
+        "node_ref": f"{cluster['url']}#{cluster['name']}",
+    }
+    return {
+        "uuid": url.rpartition("/")[2],
+        "url": url,
+        "name": name,
+        "tenant_ref": cluster["tenant_ref"],
+        "state": {**checks["state"], "state": state},
+        "readiness_reports": [{**node, "system_readiness": checks}],
+        "summary": {
+            "title": "Upgrade pre-checks",
+            "previews": [each["details"][0] for each in checks.get("checks", [])],
+        },
+        "downloadable": False,
+        **({"image_ref": checks["image_ref"]} if "image_ref" in checks else {}),
+    }
+
+
+def _served(document: Json) -> ServedImage:
+    return ServedImage(str(document["uuid"]), "admin", encode(document))
+
+
+def _one(request: ApiRequest, kind: str, documents: list[Json]) -> HttpResponse:
+    found = next((document for document in documents if document["uuid"] == request.uuid), None)
+    if found is None:
+        raise ApiError(404, f"{kind} object not found")
+    served = listing.project(_served(found), request.query)
+    if not changes_content(request.faults):
+        return HttpResponse(200, served.encoded)
+    return json_response(change_images([served.image], request.faults)[0])
+
+
+def _page(controller: ControllerState, request: ApiRequest, kind: str, documents: list[Json]) -> HttpResponse:
+    base, page_size = f"https://{controller.nodes[0]}/api/{kind}", controller.spec.page_size
+    page = listing.paginate(list(map(_served, documents)), request.query, page_size=page_size, base=base)
+    if request.version < versions.NEXT_PAGE:
+        page = replace(page, next=None)
     if not changes_content(request.faults):
         return HttpResponse(200, page.encoded())
     return json_response(change_page(page.document(), request.faults, int(request.query.get("page", "1"))))

@@ -1,17 +1,17 @@
 """
-The course of one upgrade as a pure function of its spec and a simulated time: states, tasks, Service Engines.
+The course of one upgrade as a pure function of its spec and a simulated time: states, tasks, and what clients notice.
 
 No recording of an upgrade that runs is published, so the tasks are invented, in the style of the names that the
 vendor's texts mention. Offsets are seconds after the start of the upgrade.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
-from typing import Literal, TypeAlias
 
-from monitor.simulator.specs import TimelineEvent
+from monitor.simulator.specs import EventKind, TimelineEvent
+from monitor.simulator.upgrade_group_plan import GroupPlan, Phases, latest, plan_groups, starts
 from monitor.simulator.upgrade_specs import GroupSpec, UpgradeSpec
 
 TASKS_BEFORE_REBOOT = ("PrepareUpgrade", "CopyImage", "ExtractImage", "ExportConfiguration", "MigrateConfig")
@@ -19,8 +19,6 @@ TASKS_AWAY = ("SwitchAndReboot", "StartServices", "ImportConfiguration")
 TASKS = (*TASKS_BEFORE_REBOOT, *TASKS_AWAY)
 FAILING_TASK = "MigrateConfig"
 GROUPS_WAIT_S = 5.0  # between the return of the Controllers and the first Service Engine
-
-SeState: TypeAlias = Literal["not_started", "in_progress", "completed", "failed", "suspended", "skip_suspended"]
 
 
 @dataclass(frozen=True)
@@ -35,41 +33,6 @@ class NodeTask:
 
 
 @dataclass(frozen=True)
-class SePlan:
-    """One Service Engine: ``result`` from ``end`` on."""
-
-    begin: float
-    end: float
-    result: SeState = "completed"
-
-    def state(self, offset: float) -> SeState:
-        """Return its state."""
-        if offset < self.begin:
-            return "not_started"
-        return "in_progress" if offset < self.end else self.result
-
-
-@dataclass(frozen=True)
-class GroupPlan:
-    """
-    One SE group. ``phases``: (from, FSM state), in order. ``resumed``: from then on, its operation is the resume.
-
-    ``begin`` is infinite for a group that takes no part.
-    """
-
-    spec: GroupSpec
-    begin: float = inf
-    engines: tuple[SePlan, ...] = ()
-    phases: tuple[tuple[float, str], ...] = ()
-    resumed: float = inf
-
-    @property
-    def end(self) -> float:
-        """When the group completes; infinite if it never does; the beginning of time if it takes no part."""
-        return next((at for at, state in self.phases if state == "UPGRADE_FSM_COMPLETED"), inf if self.phases else -inf)
-
-
-@dataclass(frozen=True)
 class UpgradePlan:
     """One upgrade. ``started_at``: seconds since the epoch. ``nodes``: of the Controller; the first is the leader."""
 
@@ -77,6 +40,11 @@ class UpgradePlan:
     started_at: float
     nodes: tuple[str, ...]
     group_specs: tuple[GroupSpec, ...]
+
+    @property
+    def checks_begin(self) -> float:
+        """When the first pre-check begins."""
+        return self.checks_end * 0.1
 
     @property
     def checks_end(self) -> float:
@@ -97,14 +65,16 @@ class UpgradePlan:
     @property
     def back(self) -> float:
         """When the Controllers answer again, in the new version; infinite if they do not."""
-        return inf if self.spec.outcome == "never_back" else self.away + self.spec.outage_s + self.spec.unready_s
+        spec = self.spec
+        unready_s = spec.outage_s + spec.unready_s + spec.bad_gateway_s
+        return inf if spec.outcome == "never_back" else self.away + unready_s
 
     @cached_property
     def groups(self) -> tuple[GroupPlan, ...]:
         """The SE groups, in the order of their specs."""
         if not self.spec.system or self.back == inf:
             return tuple(map(GroupPlan, self.group_specs))
-        return tuple(_plan_group(spec, self.back + GROUPS_WAIT_S) for spec in self.group_specs)
+        return tuple(plan_groups(self.group_specs, self.back + GROUPS_WAIT_S, self.spec.groups_at_once))
 
     @property
     def end(self) -> float:
@@ -112,14 +82,14 @@ class UpgradePlan:
         return max([self.back, *(group.end for group in self.groups)])
 
     @property
-    def last_change(self) -> float:
-        """From when on nothing changes; except for what a person starts."""
+    def over(self) -> float:
+        """From when on another upgrade can be started; infinite for one that never ends."""
         if self.spec.dry_run:
             return self.spec.controllers_s
-        return next((at for at, fsm in reversed(self.phases) if at < inf), 0.0) if self.end == inf else self.end
+        return self.end if self.away < inf else max(at for at in starts(self.phases) if at < inf)
 
     @cached_property
-    def phases(self) -> tuple[tuple[float, str], ...]:
+    def phases(self) -> Phases:
         """(from, FSM state) of the cluster, in order."""
         return tuple(self._phases())
 
@@ -128,7 +98,7 @@ class UpgradePlan:
         if spec.dry_run:
             return
         yield 0.0, "UPGRADE_PRE_CHECK_STARTED"
-        yield checks_end * 0.1, "UPGRADE_PRE_CHECK_IN_PROGRESS"
+        yield self.checks_begin, "UPGRADE_PRE_CHECK_IN_PROGRESS"
         if spec.outcome == "check_error":
             yield checks_end, "UPGRADE_PRE_CHECK_ERROR"
         elif spec.outcome == "check_warning_waits":
@@ -163,64 +133,71 @@ class UpgradePlan:
                 begin = self.away + (number * each_s if number else 0.0)  # ``each_s`` is infinite if they never return
                 yield from (NodeTask(name, node, begin, begin + each_s) for node in self.nodes)
 
+    # -- what changes, and when
+
+    @cached_property
+    def check_ends(self) -> tuple[float, ...]:
+        """When each pre-check ends."""
+        checks = self.spec.checks
+        return tuple(checks.seconds * number / checks.total for number in range(1, checks.total + 1))
+
+    @cached_property
+    def dry_run_ends(self) -> tuple[float, ...]:
+        """When each task of a dry run ends."""
+        each_s = self.spec.controllers_s / len(TASKS)
+        return tuple(each_s * number for number in range(1, len(TASKS) + 1)) if self.spec.dry_run else ()
+
+    def latest_change(self, offset: float) -> float:
+        """Return when the cluster last changed."""
+        checks = () if self.spec.dry_run else self.check_ends
+        tasks = (at for each in self.node_tasks for at in (each.begin, each.end))
+        return latest((0.0, *starts(self.phases), *checks, *self.dry_run_ends, *tasks), offset)
+
+    def refuses_logins(self, offset: float) -> bool:
+        """Whether the Controllers have just returned and refuse every log-in."""
+        return self.back <= offset < self.back + self.spec.refuses_logins_s
+
     def timeline(self, *, zero: float) -> tuple[TimelineEvent, ...]:
-        """Return what a client notices: refused writes, connections and log-ins. ``zero``: ``at`` counts from here."""
-        at, spec = self.started_at - zero, self.spec
+        """Return what a client notices: refused writes and connections, errors. ``zero``: ``at`` counts from here."""
+        return self._events((*self._before_return(), *self._after_return()), zero)
+
+    def closing_timeline(self, *, zero: float) -> tuple[TimelineEvent, ...]:
+        """Return what a client notices after the last SE group: a plan that is resumed ends at another time."""
+        return self._events(self._after_groups(), zero)
+
+    def _events(self, moments: Iterable[tuple[float, EventKind]], zero: float) -> tuple[TimelineEvent, ...]:
+        at, version = self.started_at - zero, self.spec.version
+        return tuple(
+            TimelineEvent(at=at + offset, kind=kind, version=version if kind == "ready" and offset == self.back else "")
+            for offset, kind in moments
+        )
+
+    def _before_return(self) -> Iterator[tuple[float, EventKind]]:
         if self.stops_at_checks:
-            return ()
-        events = [TimelineEvent(at=at + self.checks_end, kind="upgrading")]
+            return
+        yield self.checks_end, "upgrading"
         if self.away == inf:
-            return (*events, TimelineEvent(at=at + self.phases[-2][0], kind="upgraded"))
-        events.append(TimelineEvent(at=at + self.away, kind="down"))
-        if self.back < inf:
-            events.append(TimelineEvent(at=at + self.away + spec.outage_s, kind="unready"))
-            events.append(TimelineEvent(at=at + self.back, kind="ready", version=spec.version))
-            if self.end > self.back:  # the configuration stays locked until the Service Engines are done
-                events.append(TimelineEvent(at=at + self.back, kind="upgrading"))
-            if self.end < inf:
-                events.append(TimelineEvent(at=at + self.end, kind="upgraded"))
-                if spec.portal_restart_s:
-                    events.append(TimelineEvent(at=at + self.end + 1.0, kind="unready"))
-                    events.append(TimelineEvent(at=at + self.end + 1.0 + spec.portal_restart_s, kind="ready"))
-        return tuple(events)
+            yield self.phases[-2][0], "upgraded"
+        else:
+            yield self.away, "down"
 
+    def _after_return(self) -> Iterator[tuple[float, EventKind]]:
+        spec = self.spec
+        if self.back == inf:
+            return
+        if spec.unready_s:
+            yield self.away + spec.outage_s, "unready"
+        if spec.bad_gateway_s:
+            yield self.back - spec.bad_gateway_s, "bad_gateway"
+        yield self.back, "ready"
+        if self.end > self.back:  # the configuration stays locked until the Service Engines are done
+            yield self.back, "upgrading"
+        yield from self._after_groups()
 
-def phase_at(phases: tuple[tuple[float, str], ...], offset: float) -> tuple[float, str]:
-    """Return the last of the phases that has begun; ``(-inf, "UPGRADE_FSM_INIT")`` before the first."""
-    begun = [phase for phase in phases if phase[0] <= offset]
-    return begun[-1] if begun else (-inf, "UPGRADE_FSM_INIT")
-
-
-def _plan_group(spec: GroupSpec, begin: float) -> GroupPlan:
-    if spec.outcome == "left_behind":
-        return GroupPlan(spec)
-    engines = [
-        SePlan(begin + number // spec.at_once * spec.se_s, begin + (number // spec.at_once + 1) * spec.se_s)
-        for number in range(spec.ses)
-    ]
-    last = max((engine.end for engine in engines), default=begin)
-    started = ((begin, "UPGRADE_FSM_STARTED"), (begin + 1.0, "UPGRADE_FSM_IN_PROGRESS"))
-    if not engines or spec.outcome == "completed":
-        return GroupPlan(spec, begin, tuple(engines), (*started, (last, "UPGRADE_FSM_COMPLETED")))
-    if spec.outcome == "failed_ses_continue":
-        engines[-1] = SePlan(engines[-1].begin, engines[-1].end, "failed")
-        return GroupPlan(spec, begin, tuple(engines), (*started, (last, "UPGRADE_FSM_COMPLETED")))
-    middle = len(engines) // 2
-    stop = engines[middle].end
-    if spec.outcome == "stuck_se":
-        engines[middle] = SePlan(engines[middle].begin, inf)
-        engines[middle + 1 :] = [SePlan(inf, inf)] * (len(engines) - middle - 1)
-        return GroupPlan(spec, begin, tuple(engines), started)
-    pause_s = spec.resumed_after_s or inf
-    skipped = SePlan(engines[middle].begin, stop, "skip_suspended" if spec.resumed_after_s else "suspended")
-    rest = [
-        engine if engine.begin < stop else SePlan(engine.begin + pause_s, engine.end + pause_s)
-        for engine in engines[middle + 1 :]
-    ]
-    suspended = (*started, (stop, "UPGRADE_FSM_SUSPENDED"))
-    engines[middle:] = [skipped, *rest]
-    if pause_s == inf:
-        return GroupPlan(spec, begin, tuple(engines), suspended)
-    end = max(engine.end for engine in (*engines, SePlan(0.0, stop + pause_s)))
-    resumed = ((stop + pause_s, "UPGRADE_FSM_IN_PROGRESS"), (end, "UPGRADE_FSM_COMPLETED"))
-    return GroupPlan(spec, begin, tuple(engines), (*suspended, *resumed), stop + pause_s)
+    def _after_groups(self) -> Iterator[tuple[float, EventKind]]:
+        if self.end == inf:
+            return
+        yield self.end, "upgraded"
+        if self.spec.portal_restart_s:
+            yield self.end + 1.0, "bad_gateway"
+            yield self.end + 1.0 + self.spec.portal_restart_s, "ready"

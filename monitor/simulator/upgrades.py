@@ -1,7 +1,6 @@
 """The upgrades of one Controller: the plan that runs or ran last, and what earlier ones left behind."""
 
 from collections.abc import Callable
-from math import inf
 from typing import Final
 
 from msgspec.structs import replace
@@ -10,9 +9,11 @@ from monitor.simulator.image_builds import next_release
 from monitor.simulator.images import ImageStore
 from monitor.simulator.random_values import SeededRandom
 from monitor.simulator.specs import ControllerSpec, TimelineEvent
-from monitor.simulator.upgrade_plan import UpgradePlan, phase_at
+from monitor.simulator.upgrade_group_plan import phase_at
+from monitor.simulator.upgrade_objects import Build, make_groups
+from monitor.simulator.upgrade_plan import UpgradePlan
 from monitor.simulator.upgrade_specs import UpgradeSpec
-from monitor.simulator.upgrade_units import Build, Units, make_groups
+from monitor.simulator.upgrade_units import Units
 
 _ROLLBACK: Final = "ROLLBACK"
 
@@ -40,7 +41,8 @@ class Upgrades:
         self.on_start: Callable[[tuple[TimelineEvent, ...]], None] = lambda _: None
         self.plan: UpgradePlan | None = None
         self._images = images
-        self._host, self._nodes, self._cluster_uuid = host, nodes, f"cluster-{cluster_uuid}"
+        self.cluster_uuid = f"cluster-{cluster_uuid}"
+        self._host, self._nodes = host, nodes
         self._build_no, self._started_at = build_no, started_at
         self._groups = make_groups(spec.groups, rng)
         self._before = self._build_of(spec.version, started_at)
@@ -55,7 +57,7 @@ class Upgrades:
         if self.plan:
             builds = dict(self.units.builds(at))
             self._previous = self._before
-            self._before = builds.pop(self._cluster_uuid)
+            self._before = builds.pop(self.cluster_uuid)
             self._skewed = {uuid: build for uuid, build in builds.items() if build != self._before}
         version = spec.version or next_release(self._before.tag)
         self._target = self._previous if spec.operation == _ROLLBACK else self._build_of(version, at)
@@ -77,20 +79,23 @@ class Upgrades:
         plan = self.plan
         self.plan = UpgradePlan(plan.spec, plan.started_at, plan.nodes, tuple(specs))
         if resumed:
-            at = plan.started_at + self.plan.end - self._started_at
-            self.on_start((TimelineEvent(at=at, kind="upgraded"),) if self.plan.end < inf else ())
+            self.on_start(self.plan.closing_timeline(zero=self._started_at))
         return resumed
 
     def is_running(self, now: float) -> bool:
-        """Whether a plan has started that can still change anything."""
-        return self.plan is not None and now - self.plan.started_at < self.plan.last_change
+        """Whether an upgrade is under way, or is to come."""
+        return self.plan is not None and now - self.plan.started_at < self.plan.over
+
+    def refuses_logins(self, now: float) -> bool:
+        """Whether the Controllers have just returned, and refuse every log-in."""
+        return self.plan is not None and self.plan.refuses_logins(now - self.plan.started_at)
 
     @property
     def units(self) -> Units:
         """The units, with the present plan."""
         return Units(
             self._host,
-            self._cluster_uuid,
+            self.cluster_uuid,
             self._started_at,
             self._groups,
             self._before,

@@ -4,7 +4,7 @@ Which fields an Image has in which version of the API, and how a client's ``X-Av
 Source: the vendor's published schemas, release by release.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from monitor.simulator.http_types import ApiError, Json
 
@@ -14,7 +14,7 @@ PROFILES = ("20.1.9", "21.1.6", "22.1.6", "30.2.1", "31.2.2", "32.2.1")
 DEFAULT_VERSION = "16_4_2"  # of a request without X-Avi-Version, in the form in which the response names it
 LAST_QUERY_KEY_WINS = (31, 2, 2)
 IMAGE_INVENTORY = (32, 2, 1)
-SYSTEM_REPORT = (22, 1, 6)
+NEXT_PAGE = (20, 1, 1)  # lists of upgrade status have no ``next`` before
 UNIT_FIELDS: dict[str, Version] = {  # of UpgradeStatusInfo
     **dict.fromkeys(("progress", "patch_list", "previous_patch_list"), (18, 2, 8)),
     **dict.fromkeys(("seg_params", "image_path", "se_patch_image_ref"), (18, 2, 10)),
@@ -22,6 +22,11 @@ UNIT_FIELDS: dict[str, Version] = {  # of UpgradeStatusInfo
     **dict.fromkeys(("reason", "upgrade_readiness"), (22, 1, 3)),
     "dryrun_info": (31, 1, 1),
 }
+UNIT_PARTS: dict[str, Version] = {  # of what is inside an UpgradeStatusInfo
+    **dict.fromkeys(("task_name", "sub_events"), (18, 2, 10)),
+    "rebooted": (20, 1, 2),
+}
+REPORT_FIELDS = frozenset({"system_report_refs", "error_details"})
 
 INTRODUCED: dict[str, Version] = {
     **dict.fromkeys(
@@ -86,6 +91,32 @@ def view_in_version(image: Json, version: Version) -> Json:
 def _without_remote_ref(package: Json) -> Json:
     build = {field: value for field, value in package.get("build", {}).items() if field != "remote_image_ref"}
     return {**package, "build": build}
+
+
+def has_reports(version: Version) -> bool:
+    """Whether a version has what came with 22.1.6 and with 30.2.1, but is in no 30.1."""
+    return (22, 1, 6) <= version < (30,) or version >= (30, 2, 1)
+
+
+def view_unit(unit: Json, version: Version, *, with_names: bool) -> Json:
+    """Return an UpgradeStatusInfo without what this version does not have. ``with_names``: behind references."""
+    version = max(version, OLDEST_VERSION)
+    fields = {field: value for field, value in unit.items() if UNIT_FIELDS.get(field, version) <= version}
+    past = {"history": fields.pop("history")} if "history" in fields else {}  # may be large, and needs no change
+    return {**_view_part(fields, version, with_names=with_names), **past}
+
+
+def _view_part(value: Any, version: Version, *, with_names: bool) -> Any:  # noqa: ANN401  visits any JSON
+    if isinstance(value, list):
+        return [_view_part(entry, version, with_names=with_names) for entry in value]
+    if isinstance(value, dict):
+        return {
+            field: _view_part(inner, version, with_names=with_names)
+            for field, inner in value.items()
+            if UNIT_PARTS.get(field, version) <= version and (field not in REPORT_FIELDS or has_reports(version))
+        }
+    is_ref = isinstance(value, str) and value.startswith("https://")
+    return value.partition("#")[0] if is_ref and not with_names else value
 
 
 def reject_newer_fields(fields: tuple[str, ...], version: Version) -> None:

@@ -93,7 +93,7 @@ async def test_the_upgrade_night_passes_through_its_phases(http: aiohttp.ClientS
             simulator.clock.advance(seconds)
             await simulator.wait_timelines()
             seen.append((await status_or_error(http, dc1, "/api/image"), dc1.upgrading))
-        simulator.clock.advance(300.0)
+        simulator.clock.advance(700.0)
         await simulator.wait_timelines()
         assert not dc1.upgrading
     assert seen == [200, (200, True), ("ClientConnectorError", True), (503, True), (401, True)]

@@ -6,8 +6,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from monitor.simulator import ControllerSpec, Fault, PatchPolicy, SimulatedController, Simulator
+from monitor.simulator import (
+    ControllerSpec,
+    Fault,
+    GroupSpec,
+    PatchPolicy,
+    SimulatedController,
+    Simulator,
+    UpgradeSpec,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK uses deprecated idioms
@@ -20,6 +29,16 @@ SPEC = ControllerSpec(name="dc1", version="30.2.1", images=3)
 @pytest.fixture
 async def dc1() -> AsyncIterator[SimulatedController]:
     async with Simulator([SPEC], start=START, speed=0.0) as simulator:
+        yield simulator.controllers["dc1"]
+
+
+@pytest.fixture
+async def upgrading() -> AsyncIterator[SimulatedController]:
+    groups = (GroupSpec(ses=2), GroupSpec(cloud="aws", ses=1))
+    spec = replace(SPEC, groups=groups, upgrade=UpgradeSpec(version="31.2.2"))
+    async with Simulator([spec], start=START, speed=0.0) as simulator:
+        simulator.clock.advance(100.0)
+        await simulator.wait_timelines()
         yield simulator.controllers["dc1"]
 
 
@@ -155,3 +174,38 @@ async def test_the_sdk_logs_out(dc1: SimulatedController) -> None:
 async def test_the_sdk_shows_that_the_version_is_too_new(dc1: SimulatedController) -> None:
     response = await with_sdk(dc1, lambda api: api.get("image", api_version="99.1.1"))
     assert (response.status_code, "Invalid version" in response.text) == (400, True)
+
+
+# -- upgrades
+
+
+async def test_the_sdk_reads_the_units_in_pages(upgrading: SimulatedController) -> None:
+    def read(api: Any) -> dict[str, list[str]]:  # noqa: ANN401
+        kinds = ("upgradestatusinfo", "upgradestatussummary")
+        return {kind: [unit["uuid"] for unit in api.get_objects_iter(kind, params={"page_size": 2})] for kind in kinds}
+
+    infos, summaries = (await with_sdk(upgrading, read)).values()
+    assert (len(set(infos)), infos) == (6, summaries)
+
+
+@pytest.mark.parametrize("kind", ["upgradestatusinfo", "upgradestatussummary"])
+async def test_the_sdk_finds_a_unit_by_its_name_and_its_uuid(upgrading: SimulatedController, kind: str) -> None:
+    def read(api: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401
+        by_name = api.get_object_by_name(kind, "cluster-0-1")
+        of_kind = api.get(kind, params={"node_type": "NODE_CONTROLLER_CLUSTER"}).json()
+        return by_name, api.get(f"{kind}/{by_name['uuid']}").json(), of_kind["results"]
+
+    by_name, by_uuid, of_kind = await with_sdk(upgrading, read)
+    assert by_name["state"]["state"] == "UPGRADE_FSM_IN_PROGRESS"
+    assert (by_uuid, of_kind) == (by_name, [by_name])
+
+
+async def test_the_sdk_starts_an_upgrade_once(dc1: SimulatedController) -> None:
+    uuid = dc1.upload("31.2.2-9000-20250826.101010", version="31.2.2", started_ago=600.0)
+
+    def start(api: Any) -> Any:  # noqa: ANN401
+        return [api.post("upgrade", data={"image_ref": f"/api/image/{uuid}"}) for _ in range(2)]
+
+    first, second = await with_sdk(dc1, start)
+    assert (first.status_code, second.status_code) == (202, 403)
+    assert "disallowed during upgrade" in second.text

@@ -208,7 +208,9 @@ async def test_the_pre_checks_have_a_system_report(simulator: Simulator, client:
     assert (await client.ask("GET", "/api/systemreport"))[1]["count"] == 0
     client.controller.upgrades.start(UpgradeSpec(outcome="check_warning_waits"), at=START)
     simulator.clock.advance(10.0)
-    assert (await client.ask("GET", "/api/systemreport"))[1]["results"][0]["state"] == "SYSTEM_REPORT_IN_PROGRESS"
+    assert (await client.ask("GET", "/api/systemreport"))[1]["results"][0]["state"]["state"] == (
+        "SYSTEM_REPORT_IN_PROGRESS"
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name.startswith("upgrade-")])

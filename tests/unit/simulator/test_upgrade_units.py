@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.simulator.random_values import SeededRandom
+from monitor.simulator.upgrade_groups import SE_STATES
+from monitor.simulator.upgrade_objects import Build, make_groups
 from monitor.simulator.upgrade_plan import UpgradePlan
 from monitor.simulator.upgrade_specs import CheckSpec, GroupSpec, UnitOptions, UpgradeSpec
-from monitor.simulator.upgrade_units import Build, Units, make_groups
+from monitor.simulator.upgrade_units import Units
 from tests.support.strategies import BOUNDED
 
 START = 1_740_000_000.0
@@ -65,7 +67,7 @@ def test_versions_states_and_lists_agree_at_any_time(
             assert unit["version"] in {OLD.tag, NEW.tag}
             assert state != "UPGRADE_FSM_COMPLETED" or unit["version"] == NEW.tag
             if unit["node_type"] == "NODE_SE_GROUP" and "state" in unit["seg_status"]:
-                lists = [refs for name, refs in unit["seg_status"].items() if name.startswith("se_upgrade_")]
+                lists = [unit["seg_status"].get(f"se_upgrade_{state}", []) for state in SE_STATES]
                 assert sorted(ref for refs in lists for ref in refs) == sorted({ref for refs in lists for ref in refs})
                 assert sum(map(len, lists)) == unit["seg_status"]["num_se"]
 
@@ -86,7 +88,8 @@ def test_units_at_rest_are_as_recorded() -> None:
     ]  # fmt: skip
     assert (first["system"], first["progress"], first["previous_version"]) == (True, 0, "")
     assert isinstance(first["state"]["last_changed_time"]["secs"], int)
-    assert engine["state"]["last_changed_time"] == {"secs": "1734816000", "usecs": "0"}
+    assert engine["state"]["last_changed_time"] == {"secs": "1734816000", "usecs": "104598000"}, "nanoseconds"
+    assert group["seg_status"] == {"notes": ["2024-12-21 21:20:00 Init segroup(Default-Group)"]}
     assert {unit["state"]["state"] for unit in (first, group, engine)} == {"UPGRADE_FSM_INIT"}
     assert group["name"] == other["name"]
     assert engine["uuid"].startswith("se-i-")
@@ -118,10 +121,11 @@ def test_a_group_ends_as_its_spec_says(outcome: Any, states: set[str], lists: di
     units = make_units(UpgradeSpec(), GroupSpec(ses=4, outcome=outcome))
     group = next(unit for unit in at(units, 5_000).values() if unit["node_type"] == "NODE_SE_GROUP")
     assert {group["state"]["state"]} == states
-    found = {
-        name.removeprefix("se_upgrade_"): len(refs) for name, refs in group["seg_status"].items() if "se_up" in name
-    }
-    assert found == lists
+    found = {state: group["seg_status"].get(f"se_upgrade_{state}", []) for state in SE_STATES}
+    assert {state: len(refs) for state, refs in found.items() if refs} == lists
+    bad = [*found["failed"], *found["suspended"]]
+    assert [error["se_ref"] for error in group["seg_status"].get("se_upgrade_errors", [])] == bad
+    assert all(ref.rpartition("#")[2] in group["state"]["reason"] for ref in bad)
 
 
 def test_a_failed_migration_rolls_back_to_the_old_version() -> None:
@@ -134,6 +138,39 @@ def test_a_failed_migration_rolls_back_to_the_old_version() -> None:
     assert [event["ip"]["addr"] for event in failed] == ["10.0.0.13"]
 
 
+def test_groups_wait_for_their_turn() -> None:
+    waiting = (GroupSpec(ses=1), GroupSpec(ses=2, outcome="left_behind"), GroupSpec(ses=2), GroupSpec(ses=1))
+    units = make_units(UpgradeSpec(groups_at_once=1), *waiting)
+
+    def groups(offset: float) -> list[str]:
+        found = [unit for unit in at(units, offset).values() if unit["node_type"] == "NODE_SE_GROUP"]
+        return [unit["state"]["state"].removeprefix("UPGRADE_FSM_") for unit in found]
+
+    assert groups(520) == ["IN_PROGRESS", "INIT", "ENQUEUED", "ENQUEUED"]
+    assert groups(600) == ["COMPLETED", "INIT", "IN_PROGRESS", "ENQUEUED"]
+    assert groups(700) == ["COMPLETED", "INIT", "COMPLETED", "IN_PROGRESS"]
+    assert cluster(units, 700)["state"]["state"] == "UPGRADE_FSM_SE_UPGRADE_IN_PROGRESS"
+    assert cluster(units, 800)["state"]["state"] == "UPGRADE_FSM_COMPLETED"
+    waits = [unit for unit in at(units, 520).values() if unit["state"]["state"] == "UPGRADE_FSM_ENQUEUED"]
+    assert all("enqueue_time" in unit and "start_time" not in unit for unit in waits)
+
+
+@pytest.mark.parametrize(("outcome", "next_one"), [("stuck_se", "ENQUEUED"), ("suspended", "COMPLETED")])
+def test_a_group_that_is_stuck_holds_the_next_one_up(outcome: Any, next_one: str) -> None:  # noqa: ANN401
+    units = make_units(UpgradeSpec(groups_at_once=1), GroupSpec(ses=3, outcome=outcome), GroupSpec(ses=1))
+    last = [unit for unit in at(units, 5_000).values() if unit["node_type"] == "NODE_SE_GROUP"][-1]
+    assert last["state"]["state"] == f"UPGRADE_FSM_{next_one}"
+
+
+@BOUNDED
+@given(spec=SPECS, groups=st.lists(GROUPS, max_size=3), offsets=OFFSETS)
+def test_a_unit_changes_only_when_it_says_so(spec: UpgradeSpec, groups: list[GroupSpec], offsets: list[float]) -> None:
+    units = make_units(spec, *groups)
+    for before, after in pairwise(at(units, offset) for offset in offsets):
+        for uuid, unit in after.items():
+            assert (unit == before[uuid]) == (unit["_last_modified"] == before[uuid]["_last_modified"])
+
+
 def test_what_is_not_known_of_controllers_is_an_option() -> None:
     running = make_units(
         UpgradeSpec(),
@@ -144,10 +181,14 @@ def test_what_is_not_known_of_controllers_is_an_option() -> None:
     assert {events["task_name"] for events in unit["upgrade_events"]} == {"NewTask"}
     assert unit["upgrade_events"][-1]["sub_events"][0]["status"] is False
     assert len(unit["history"]) == 10
+    ended = make_units(UpgradeSpec(), GroupSpec(ses=2), options=UnitOptions(ends_without_status=True, duration="clock"))
+    assert "status" not in cluster(ended, 100)["upgrade_events"][0]["sub_events"][0]
+    group = next(unit for unit in at(ended, 5_000).values() if unit["node_type"] == "NODE_SE_GROUP")
+    assert (group["seg_status"]["duration"], group["duration"]) == ("0:02:00", 120)
     odd = UnitOptions(cluster_last=True, stale_cluster=True, old_error_s=7e7)
     last = make_units(None, GroupSpec(ses=0), options=odd).objects(START)
     assert [each["node_type"] for each in last[1:]] == ["NODE_CONTROLLER_CLUSTER"] * 2
-    assert last[1]["state"]["state"] == "UPGRADE_FSM_ERROR"
+    assert [each["state"]["state"] for each in last[1:]] == ["UPGRADE_FSM_IN_PROGRESS", "UPGRADE_FSM_ERROR"]
     gone = make_units(UpgradeSpec(), GroupSpec(ses=3), options=UnitOptions(vanishing=True))
     assert (len(at(gone, -1)), len(at(gone, 0))) == (5, 2)
 
@@ -171,11 +212,13 @@ def test_a_dry_run_changes_nothing_but_its_own_state() -> None:
 
 
 def test_what_a_client_notices_is_in_order() -> None:
-    plan = UpgradePlan(UpgradeSpec(version="31.2.2", portal_restart_s=60.0), START, NODES, (GroupSpec(ses=1),))
+    spec = UpgradeSpec(version="31.2.2", bad_gateway_s=20.0, portal_restart_s=60.0)
+    plan = UpgradePlan(spec, START, NODES, (GroupSpec(ses=1),))
     events = plan.timeline(zero=START)
     assert [event.kind for event in events] == [
-        "upgrading", "down", "unready", "ready", "upgrading", "upgraded", "unready", "ready",
+        "upgrading", "down", "unready", "bad_gateway", "ready", "upgrading", "upgraded", "bad_gateway", "ready",
     ]  # fmt: skip
+    assert [event.version for event in events if event.version] == ["31.2.2"]
     assert [event.at for event in events] == sorted(event.at for event in events)
     never = UpgradePlan(UpgradeSpec(outcome="never_back"), START, NODES, ())
     assert [event.kind for event in never.timeline(zero=START)] == ["upgrading", "down"]
