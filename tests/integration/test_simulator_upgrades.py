@@ -1,40 +1,15 @@
-"""Upgrades of a simulated Controller over a real socket, and with the vendor's SDK."""
+"""The course of upgrades of a simulated Controller over a real socket: what its clients notice, and when."""
 
-import asyncio
-import warnings
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import msgspec
 import pytest
+from msgspec.structs import replace
 
-from monitor.simulator import (
-    SCENARIOS,
-    Account,
-    ControllerSpec,
-    GroupSpec,
-    SimulatedController,
-    Simulator,
-    UnitOptions,
-    UpgradeSpec,
-    UploadSpec,
-)
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # the SDK uses deprecated idioms
-    from avi.sdk.avi_api import ApiSession
-
-START = 1_740_000_000.0
-READER = Account(username="reader", password="reads images", can_write=False, reads_upgrades=False)
-SPEC = ControllerSpec(
-    name="dc1",
-    version="30.2.1",
-    images=2,
-    uploads=(UploadSpec(started_ago=600.0, version="31.2.2"),),
-    groups=(GroupSpec(ses=2), GroupSpec(cloud="aws", ses=1)),
-    accounts=(READER,),
-)
+from monitor.simulator import SCENARIOS, CheckSpec, GroupSpec, SimulatedController, Simulator, UpgradeSpec
+from tests.support.nights import Moment, Night
+from tests.support.unit_client import SPEC, START, UnitClient
 
 
 @pytest.fixture
@@ -48,108 +23,133 @@ def dc1(simulator: Simulator) -> SimulatedController:
     return simulator.controllers["dc1"]
 
 
-class Client:
-    """A client that logs in again where it has to."""
-
-    def __init__(self, controller: SimulatedController) -> None:
-        self.controller = controller
-
-    async def ask(
-        self, method: str, path: str, *, version: str = "30.2.1", account: Account | None = None, json: object = None
-    ) -> tuple[int, Any]:
-        username, password = self.controller.username, self.controller.password
-        form = {
-            "username": account.username if account else username,
-            "password": account.password if account else password,
-        }
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-            async with http.post(f"{self.controller.url}/login", data=form) as response:
-                if response.status != 200:
-                    return response.status, None
-                csrf = response.cookies["csrftoken"].value
-            headers = {"X-Avi-Version": version, "X-CSRFToken": csrf, "Referer": self.controller.url}
-            async with http.request(method, f"{self.controller.url}{path}", headers=headers, json=json) as response:
-                is_json = response.content_type == "application/json" and response.status < 500
-                return response.status, await response.json() if is_json else None
-
-    async def units(self, query: str = "", *, version: str = "30.2.1") -> list[dict[str, Any]]:
-        status, page = await self.ask("GET", f"/api/upgradestatusinfo{query}", version=version)
-        assert status == 200, page
-        found: list[dict[str, Any]] = page["results"]
-        return found
-
-
 @pytest.fixture
-def client(dc1: SimulatedController) -> Client:
-    return Client(dc1)
+def client(dc1: SimulatedController) -> UnitClient:
+    return UnitClient(dc1)
 
 
-async def test_units_are_listed_in_pages_and_filtered(client: Client) -> None:
-    assert len(await client.units()) == 6
-    status, page = await client.ask("GET", "/api/upgradestatusinfo?page_size=4")
-    assert (status, page["count"], len(page["results"])) == (200, 6, 4)
-    assert "page=2" in page["next"]
-    groups = await client.units("?node_type=NODE_SE_GROUP&include_name=true")
-    assert [unit["obj_cloud_ref"].rpartition("#")[2] for unit in groups] == ["Default-Cloud", "aws"]
-    assert "#" not in (await client.units("?node_type=NODE_SE_GROUP"))[0]["obj_cloud_ref"]
-    assert (await client.units("?fields=version"))[0].keys() == {"uuid", "name", "url", "version"}
+# -- what a plan drives
 
 
-async def test_one_unit_is_read_by_its_uuid(client: Client) -> None:
-    uuid = (await client.units())[0]["uuid"]
-    assert (await client.ask("GET", f"/api/upgradestatusinfo/{uuid}"))[1]["uuid"] == uuid
-    assert (await client.ask("GET", "/api/upgradestatusinfo/cluster-0"))[0] == 404
+async def test_clients_notice_each_moment_of_an_upgrade(dc1: SimulatedController, simulator: Simulator) -> None:
+    """The status of a read (0: the connection is refused), and the version."""
+    client = UnitClient(dc1)
+    dc1.upgrades.start(
+        UpgradeSpec(version="31.2.2", bad_gateway_s=20.0, refuses_logins_s=60.0, portal_restart_s=60.0), at=START
+    )
+    night = Night(simulator, "dc1")
+
+    async def seen() -> tuple[int, str]:
+        return (await client.ask("GET", "/api/cluster"))[0], dc1.version
+
+    moments: list[tuple[Moment, float]] = [
+        ("checks", 1.0), ("controllers", 1.0), ("away", 1.0), ("unready", 1.0), ("back", -19.0), ("back", 1.0),
+        ("back", 59.0), ("back", 61.0), ("done", 0.5), ("done", 2.0), ("done", 62.0),
+    ]  # fmt: skip
+    statuses = []
+    for moment, after_s in moments:
+        await night.go_to(moment, after_s=after_s)
+        statuses.append(await seen())
+    assert statuses == [
+        (200, "30.2.1"), (200, "30.2.1"), (0, "30.2.1"), (503, "30.2.1"), (502, "30.2.1"), (401, "31.2.2"),
+        (401, "31.2.2"), (200, "31.2.2"), (200, "31.2.2"), (502, "31.2.2"), (200, "31.2.2"),
+    ]  # fmt: skip
 
 
-async def test_the_summary_has_the_same_units_without_progress(client: Client) -> None:
-    status, page = await client.ask("GET", "/api/upgradestatussummary")
-    assert (status, page["count"]) == (200, 6)
-    assert [unit["uuid"] for unit in page["results"]] == [unit["uuid"] for unit in await client.units()]
-    assert not any("progress" in unit for unit in page["results"])
+async def test_the_reboot_ends_all_sessions(simulator: Simulator, dc1: SimulatedController) -> None:
+    dc1.upgrades.start(UpgradeSpec(), at=START)
+    night = Night(simulator, "dc1")
+    await night.go_to("controllers")
+    form = {"username": dc1.username, "password": dc1.password}
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+
+        async def status() -> int:
+            async with http.get(f"{dc1.url}/api/image", headers={"X-Avi-Version": "30.2.1"}) as response:
+                return response.status
+
+        async with http.post(f"{dc1.url}/login", data=form) as response:
+            assert response.status == 200
+        before = await status()
+        await night.go_to("back")
+        assert (before, await status(), dc1.sessions) == (200, 401, {})
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (UnitOptions(summary="absent"), (404, None)),
-        (UnitOptions(summary="stateless"), (200, None)),
-        (UnitOptions(summary="lying"), (200, "UPGRADE_FSM_INIT")),
-    ],
-    ids=["absent", "stateless", "lying"],
-)
-async def test_the_summary_can_be_of_no_use(
-    simulator: Simulator, client: Client, options: UnitOptions, expected: tuple[int, str | None]
+async def test_log_ins_are_refused_no_longer_than_planned_however_far_the_clock_jumps(
+    simulator: Simulator, dc1: SimulatedController, client: UnitClient
 ) -> None:
-    client.controller.upgrades.options = options
-    client.controller.upgrades.start(UpgradeSpec(), at=START)
-    simulator.clock.advance(100.0)
-    status, page = await client.ask("GET", "/api/upgradestatussummary")
-    state = page["results"][0].get("state", {}).get("state") if status == 200 else None
-    assert (status, state) == expected
+    dc1.upgrades.start(UpgradeSpec(refuses_logins_s=60.0), at=START)
+    simulator.clock.advance(5_000.0)
+    await simulator.wait_timelines()
+    assert (await client.ask("GET", "/api/image"))[0] == 200
 
 
-async def test_an_older_client_gets_no_newer_fields(simulator: Simulator, client: Client) -> None:
-    client.controller.upgrades.start(UpgradeSpec(), at=START)
-    simulator.clock.advance(10.0)
-    assert "upgrade_readiness" in (await client.units())[0]
-    assert not {"upgrade_readiness", "reason"} & (await client.units(version="21.1.6"))[0].keys()
+async def test_writes_are_rejected_until_the_last_group_is_done(
+    simulator: Simulator, dc1: SimulatedController, client: UnitClient
+) -> None:
+    image = (await client.ask("GET", "/api/image"))[1]["results"][0]["uuid"]
+    dc1.upgrades.start(UpgradeSpec(), at=START)
+    night = Night(simulator, "dc1")
+
+    async def rename() -> int:
+        return (await client.ask("PATCH", f"/api/image/{image}", json={"replace": {"name": "other"}}))[0]
+
+    moments: tuple[Moment, ...] = ("checks", "controllers", "back", "first_group", "done")
+    statuses: list[int] = []
+    for moment in moments:
+        await night.go_to(moment)
+        statuses.append(await rename())
+    assert statuses == [200, 403, 403, 403, 200]
 
 
-async def test_an_account_without_the_permission_gets_403(client: Client) -> None:
-    assert (await client.ask("GET", "/api/upgradestatusinfo", account=READER))[0] == 403
-    assert (await client.ask("GET", "/api/upgradestatussummary", account=READER))[0] == 403
-    assert (await client.ask("GET", "/api/image", account=READER))[0] == 200
+async def test_groups_are_upgraded_one_after_another(simulator: Simulator, dc1: SimulatedController) -> None:
+    dc1.upgrades.start(UpgradeSpec(version="31.2.2", groups_at_once=1), at=START)
+    night, client = Night(simulator, "dc1"), UnitClient(dc1)
+
+    async def groups() -> list[tuple[str, str]]:
+        units = await client.units("?node_type=NODE_SE_GROUP")
+        return [(unit["state"]["state"].removeprefix("UPGRADE_FSM_"), unit["version"][:6]) for unit in units]
+
+    moments: tuple[Moment, ...] = ("back", "groups", "first_group", "done")
+    seen = []
+    for moment in moments:
+        await night.go_to(moment, after_s=2.0)
+        seen.append(await groups())
+    assert seen == [
+        [("INIT", "30.2.1"), ("INIT", "30.2.1")],
+        [("IN_PROGRESS", "30.2.1"), ("ENQUEUED", "30.2.1")],
+        [("COMPLETED", "31.2.2"), ("IN_PROGRESS", "30.2.1")],
+        [("COMPLETED", "31.2.2"), ("COMPLETED", "31.2.2")],
+    ]
+
+
+async def test_controllers_that_never_return_refuse_every_connection(
+    simulator: Simulator, dc1: SimulatedController, client: UnitClient
+) -> None:
+    dc1.upgrades.start(UpgradeSpec(outcome="never_back"), at=START)
+    night = Night(simulator, "dc1")
+    await night.go_to("controllers", after_s=30.0)
+    state = (await client.cluster())["state"]["state"]
+    await night.go_to("away")
+    statuses = [(await client.ask("GET", "/api/image"))[0]]
+    await night.advance(100_000.0)
+    statuses.append((await client.ask("GET", "/api/image"))[0])
+    assert (state, statuses, dc1.version) == ("UPGRADE_FSM_IN_PROGRESS", [0, 0], "30.2.1")
+
+
+# -- what starts a plan
 
 
 async def test_an_upgrade_is_started_over_the_api_and_brings_the_new_version(
-    simulator: Simulator, dc1: SimulatedController, client: Client
+    simulator: Simulator, dc1: SimulatedController, client: UnitClient
 ) -> None:
     images = {image["name"]: image["uuid"] for image in (await client.ask("GET", "/api/image"))[1]["results"]}
     name, uuid = next((name, uuid) for name, uuid in images.items() if name.startswith("31.2.2"))
     body = {"image_ref": f"/api/image/{uuid}"}
     assert (await client.ask("POST", "/api/upgrade", json={"image_ref": "/api/image/image-0"}))[0] == 404
     assert (await client.ask("POST", "/api/upgrade", json=body))[0] == 202
-    assert (await client.ask("POST", "/api/upgrade", json=body))[0] == 403
+    rejected = await client.ask("POST", "/api/upgrade", json=body)
+    assert (rejected[0], "disallowed during upgrade" in rejected[1]["error"]) == (403, True)
+    assert (await client.ask("POST", "/api/rollback"))[0] == 403
     seen: list[Any] = []
     for seconds in (40.0, 240.0, 190.0, 50.0, 300.0):
         simulator.clock.advance(seconds)
@@ -170,19 +170,50 @@ async def test_an_upgrade_is_started_over_the_api_and_brings_the_new_version(
     assert dc1.version == "30.2.1"
 
 
-async def test_log_ins_are_refused_for_a_while_after_the_return(
-    simulator: Simulator, dc1: SimulatedController, client: Client
+async def test_pre_checks_alone_change_nothing_and_may_be_followed_by_the_upgrade(
+    simulator: Simulator, dc1: SimulatedController, client: UnitClient
 ) -> None:
-    dc1.upgrades.start(UpgradeSpec(refuses_logins_s=60.0), at=START)
-    simulator.clock.advance(515.0)
+    image = dc1.upload("31.2.2-9000-20250826.101010", version="31.2.2", started_ago=600.0)
+    body = {"image_ref": f"https://dc1.example.net/api/image/{image}#31.2.2", "prechecks_only": True}
+    assert (await client.ask("POST", "/api/upgrade", json=body))[0] == 202
+    simulator.clock.advance(31.0)
     await simulator.wait_timelines()
-    assert (await client.ask("GET", "/api/image"))[0] == 401
-    simulator.clock.advance(61.0)
-    assert (await client.ask("GET", "/api/image"))[0] == 200
+    cluster = await client.cluster()
+    assert (cluster["state"]["state"], cluster["upgrade_ops"]) == ("UPGRADE_PRE_CHECK_SUCCESS", "EVAL_UPGRADE")
+    assert (await client.ask("POST", "/api/upgrade", json={**body, "prechecks_only": False}))[0] == 202
+
+
+async def test_an_upgrade_cannot_be_started_with_a_body_that_is_no_json(client: UnitClient) -> None:
+    assert (await client.ask("POST", "/api/upgrade", json=[]))[0] == 400
+
+
+async def test_the_pre_checks_have_a_system_report(simulator: Simulator, client: UnitClient) -> None:
+    assert (await client.ask("GET", "/api/systemreport"))[1]["count"] == 0
+    client.controller.upgrades.start(UpgradeSpec(outcome="check_warning_waits", checks=CheckSpec(warnings=1)), at=START)
+    reports = []
+    for seconds in (1.0, 10.0, 30.0):
+        simulator.clock.advance(seconds)
+        reports += (await client.ask("GET", "/api/systemreport"))[1]["results"]
+    states = [report["state"]["state"].removeprefix("SYSTEM_REPORT_") for report in reports]
+    assert states == ["STARTED", "IN_PROGRESS", "WARNING"]
+    report = reports[-1]
+    assert await client.ask("GET", f"/api/systemreport/{report['uuid']}") == (200, report)
+    cluster = await client.cluster()
+    assert cluster["system_report_refs"] == [report["url"]]
+    (node,) = report["readiness_reports"]
+    assert (node["node_ref"], node["system_readiness"]) == (cluster["url"], cluster["upgrade_readiness"])
+    assert report["summary"]["previews"] == ["Item 0 needs attention"]
+
+
+@pytest.mark.parametrize(("version", "status"), [("22.1.3", 404), ("22.1.6", 200), ("30.1.2", 404), ("30.2.1", 200)])
+async def test_system_reports_exist_from_22_1_6_and_30_2_1_on(version: str, status: int) -> None:
+    async with Simulator([replace(SPEC, version=version)], start=START, speed=0.0) as simulator:
+        client = UnitClient(simulator.controllers["dc1"])
+        assert (await client.ask("GET", "/api/systemreport", version=version))[0] == status
 
 
 async def test_a_suspended_group_is_resumed_over_http() -> None:
-    spec = msgspec.structs.replace(SPEC, groups=(GroupSpec(ses=2, outcome="suspended"),), upgrade=UpgradeSpec())
+    spec = replace(SPEC, groups=(GroupSpec(ses=2, outcome="suspended"),), upgrade=UpgradeSpec())
     async with Simulator([spec], start=START, speed=0.0) as simulator, aiohttp.ClientSession() as http:
         dc1 = simulator.controllers["dc1"]
 
@@ -193,7 +224,7 @@ async def test_a_suspended_group_is_resumed_over_http() -> None:
         async def group_after(seconds: float) -> dict[str, Any]:
             simulator.clock.advance(seconds)
             await simulator.wait_timelines()
-            return (await Client(dc1).units("?node_type=NODE_SE_GROUP"))[0]
+            return (await UnitClient(dc1).units("?node_type=NODE_SE_GROUP"))[0]
 
         assert await resumed() == 0
         assert (await group_after(2_000.0))["state"]["state"] == "UPGRADE_FSM_SUSPENDED"
@@ -202,15 +233,6 @@ async def test_a_suspended_group_is_resumed_over_http() -> None:
         assert (group["state"]["state"], group["upgrade_ops"]) == ("UPGRADE_FSM_COMPLETED", "SEGROUP_RESUME")
         assert len(group["seg_status"]["se_upgrade_skip_suspended"]) == 1
         assert not dc1.upgrading
-
-
-async def test_the_pre_checks_have_a_system_report(simulator: Simulator, client: Client) -> None:
-    assert (await client.ask("GET", "/api/systemreport"))[1]["count"] == 0
-    client.controller.upgrades.start(UpgradeSpec(outcome="check_warning_waits"), at=START)
-    simulator.clock.advance(10.0)
-    assert (await client.ask("GET", "/api/systemreport"))[1]["results"][0]["state"]["state"] == (
-        "SYSTEM_REPORT_IN_PROGRESS"
-    )
 
 
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name.startswith("upgrade-")])
@@ -232,18 +254,3 @@ async def test_a_scenario_ends_as_its_name_says(name: str) -> None:
             unit for unit in dc1.upgrades.units.objects(simulator.clock.now()) if "SE_TYPE" not in unit["node_type"]
         ]
         assert ({unit["state"]["state"] for unit in units}, dc1.listening) == ends[name]
-
-
-async def test_the_sdk_reads_units(dc1: SimulatedController) -> None:
-    def read() -> tuple[int, Any, Any]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            api = ApiSession(controller_ip=dc1.url, username=dc1.username, password=dc1.password, api_version="30.2.1")
-            page = api.get("upgradestatusinfo", params={"node_type": "NODE_CONTROLLER_CLUSTER"}).json()
-            by_name = api.get_object_by_name("upgradestatusinfo", "cluster-0-1")
-            by_uuid = api.get(f"upgradestatusinfo/{by_name['uuid']}").json()
-            ApiSession.clear_cached_sessions()
-            return page["count"], by_name, by_uuid
-
-    count, by_name, by_uuid = await asyncio.to_thread(read)
-    assert (count, by_name) == (1, by_uuid)
