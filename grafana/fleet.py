@@ -8,7 +8,7 @@ from grafana import frame, looks
 from grafana.frame import CONTROLLERS, Marked, Section, choices
 from grafana.looks import BLUE, GREEN, ORANGE, RED, YELLOW
 from grafana.panels import Ask, Head, Panel, lines, numbers, timeline
-from grafana.promql import IMAGE, Scope, count, is_in, of
+from grafana.promql import IMAGE, IMAGES, Scope, count, is_in, of
 from grafana.tables import Column, columns, label, labels_of, value
 
 OF: Final = Scope('controller=~"$controller"')
@@ -145,8 +145,8 @@ def _failed_tasks() -> Panel:
     return columns(Head("Failed tasks", text, 12, 8), *rows, by="Controller").no_value("None failed")
 
 
-def _flag(title: str, family: str, *shades: looks.Shade) -> Column:
-    return value(title, OF.each(family, by="controller"), *looks.colored(*shades), *looks.width(130))
+def _flag(title: str, family: str, *shades: looks.Shade, more: tuple[str, ...] = ()) -> Column:
+    return value(title, OF.each(family, *more, by="controller"), *looks.colored(*shades), *looks.width(130))
 
 
 def _controllers() -> Panel:
@@ -164,7 +164,7 @@ def _controllers() -> Panel:
         labels_of(info),
         value("Last good poll", ago, *looks.unit("s", 0), *looks.warned((120.0, YELLOW), (300.0, RED))),
         value("Interval", OF.each("avi_controller_poll_interval_seconds", by="controller"), *looks.unit("s")),
-        _flag("Stale", "avi_controller_stale", *looks.BAD),
+        _flag("Stale", "avi_controller_stale", *looks.BAD, more=(IMAGES,)),
         _flag("Log-in suspended", "avi_controller_auth_suspended", *looks.BAD),
         _flag("Upgrading", "avi_controller_upgrade_in_progress", *looks.BUSY),
         _flag("TLS unverified", "avi_controller_tls_insecure", *looks.BAD),
@@ -192,7 +192,7 @@ def _health() -> Panel:
 
 def _poll_failures() -> Panel:
     text = "Polls that failed, by reason. During an upgrade, the reasons connect and upgrading are expected."
-    failures = OF("avi_controller_poll_failures_total")
+    failures = OF("avi_controller_poll_failures_total", IMAGES)
     query = f"sum by (controller, reason) (increase({failures}[$__rate_interval])) > 0"
     panel = lines(Head("Poll failures", text, 12, 9), Ask(query, "{{controller}} · {{reason}}"), unit="short")
     return panel.no_value("None failed")

@@ -8,7 +8,7 @@ from grafana import frame, looks
 from grafana.frame import Marked, Section, choices
 from grafana.looks import BLUE, PURPLE, RED, YELLOW
 from grafana.panels import Ask, Head, Panel, lines, numbers, stacked, state
-from grafana.promql import Scope
+from grafana.promql import IMAGES, Scope
 from grafana.tables import columns, label, labels_of
 
 OF: Final = Scope('job=~"$job", instance=~"$instance"')
@@ -122,16 +122,16 @@ def _readers() -> Panel:
 
 def _polls() -> Panel:
     text = "Polls a second, and how many of them failed."
-    failed = _rate("avi_controller_poll_failures_total")
+    failed = _rate("avi_controller_poll_failures_total", IMAGES)
     asks = (Ask(_rate("avi_controller_polls_total"), f"all {INSTANCE}"), Ask(failed, f"failed {INSTANCE}"))
     panel = lines(Head("Polls", text, 8, 8), *asks, unit="ops")
     return panel.override_by_regexp("^failed .*", looks.series_color(RED))
 
 
 def _failures() -> Panel:
-    text = "Polls of all Controllers that failed, by reason."
+    text = "Reads of all Controllers that failed, by reason: those of images, and those of upgrade status."
     query = f"{_more('avi_controller_poll_failures_total', by='reason')} > 0"
-    return lines(Head("Failed polls", text, 8, 8), Ask(query, "{{reason}}"), unit="short").no_value("None failed")
+    return lines(Head("Failed reads", text, 8, 8), Ask(query, "{{reason}}"), unit="short").no_value("None failed")
 
 
 def _poll_time() -> Panel:
@@ -162,9 +162,9 @@ def _intervals() -> Panel:
 
 
 def _unreadable() -> Panel:
-    text = "Image objects that could not be decoded and were left out."
+    text = "Images, and objects of the upgrade status, that could not be decoded and were left out."
     ask = Ask(_more("avi_controller_bad_objects_total", by="controller"), "{{controller}}")
-    return lines(Head("Bad images", text, 8, 7), ask, unit="short")
+    return lines(Head("Bad objects", text, 8, 7), ask, unit="short")
 
 
 def _unknown_values() -> Panel:
@@ -174,7 +174,7 @@ def _unknown_values() -> Panel:
 
 
 def _dropped() -> Panel:
-    text = "Series left out to stay within events.max_series_per_image and events.max_series_per_controller."
+    text = "Series left out to stay within the budgets of events and upgrades in the configuration."
     ask = Ask(_more("avi_controller_series_dropped_total", by="controller"), "{{controller}}")
     return lines(Head("Dropped series", text, 8, 7), ask, unit="short")
 

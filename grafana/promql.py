@@ -8,6 +8,9 @@ join of doubled series is an error in Prometheus.
 from typing import NamedTuple
 
 IMAGE = "controller, image_uuid"
+IMAGES = 'resource="image"'
+"""Matches the reads of images, which decide whether a poll was good, and not those of upgrade status."""
+
 EVENT_CODES = {"pending": 1, "running": 2, "succeeded": 3, "failed": 4}
 IMAGE_CODES = {"unknown": 1, "started": 2, "in_progress": 3, "completed": 4, "failed": 5}
 """States as numbers, because a timeline draws numbers; the worse is the higher, and wins where two daemons differ."""
