@@ -178,15 +178,15 @@ def _controllers() -> Panel:
 def _health() -> Panel:
     text = "The worst health of each Controller, over time; if two daemons differ, the better health is shown."
     worst = " == 1)\n  or ".join(
-        f"{code} * ({OF(family)}"
-        for code, family in (
-            (5, "avi_controller_auth_suspended"),
-            (2, "avi_controller_upgrade_in_progress"),
-            (4, "avi_controller_stale"),
+        f"{code} * ({series}"
+        for code, series in (
+            (5, OF("avi_controller_auth_suspended")),
+            (2, OF("avi_controller_upgrade_in_progress")),
+            (4, f"max without (resource) ({OF('avi_controller_stale', IMAGES)})"),  # the others have no such label
         )
     )
     up = OF("avi_controller_up")
-    query = f"min by (controller) (\n  {worst} == 1)\n  or 3 * ({up} == 0)\n  or 1 * ({up} == 1)\n)"
+    query = f"min by (controller) (\n  {worst} == 1)\n  or 3 + ({up} == 0)\n  or 1 * ({up} == 1)\n)"
     return timeline(Head("Health", text, 12, 9), Ask(query, "{{controller}}"), looks.HEALTH)
 
 

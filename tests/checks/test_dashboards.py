@@ -24,6 +24,7 @@ from tests.support.dashboards import (
     placeholders,
     variables,
 )
+from tests.support.programs import output_of, program
 
 BOARDS = boards()
 EVERY = [each for name, board in BOARDS.items() for each in asked(name, board)]
@@ -234,6 +235,33 @@ def test_every_family_is_on_a_panel() -> None:
     names = shown | {name.removesuffix(suffix) for name in shown for suffix in suffixes}
     own = {name for name in KNOWN if name.startswith("avi_upgrade_monitor_") and not name.endswith(suffixes)}
     assert {family.name for family in FAMILIES} | own <= names
+
+
+HEALTH = {
+    "up": 'avi_controller_up{} 1, avi_controller_stale{resource="image"} 0',
+    "without-upgrade-status": 'avi_controller_up{} 1, avi_controller_stale{resource="upgrade"} 1',
+    "upgrading": "avi_controller_up{} 0, avi_controller_upgrade_in_progress{} 1",
+    "down": 'avi_controller_up{} 0, avi_controller_stale{resource="image"} 0, avi_controller_upgrade_in_progress{} 0',
+    "stale": 'avi_controller_up{} 0, avi_controller_stale{resource="image"} 1',
+    "suspended": "avi_controller_up{} 0, avi_controller_auth_suspended{} 1",
+}
+CODES = {"up": 1, "without-upgrade-status": 1, "upgrading": 2, "down": 3, "stale": 4, "suspended": 5}
+
+
+async def test_the_health_of_a_controller_is_the_worst_that_is_known_of_it(tmp_path: Path) -> None:
+    (health,) = (query.query for query in EVERY if (query.board, query.title) == ("fleet", "Health"))
+    series = [
+        {"series": each.split()[0].replace("{", f'{{controller="{name}", '), "values": each.split()[1]}
+        for name, every in HEALTH.items()
+        for each in every.split(", ")
+    ]
+    codes = [{"labels": f'{{controller="{name}"}}', "value": code} for name, code in CODES.items()]
+    asked_now = {"expr": filled(health, {"controller": ".*"}), "eval_time": "0s", "exp_samples": codes}
+    (tmp_path / "test.yml").write_text(
+        yaml.safe_dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [asked_now]}]})
+    )
+    status, stdout, stderr = await output_of(program("promtool"), "test", "rules", str(tmp_path / "test.yml"))
+    assert (status, stderr) == (0, ""), stdout
 
 
 def test_links_name_dashboards_and_variables_that_exist() -> None:
