@@ -77,7 +77,10 @@ def start(controller: ControllerState, request: ApiRequest) -> HttpResponse:
 
 
 def roll_back(controller: ControllerState, _: ApiRequest) -> HttpResponse:
-    """``POST /api/rollback``: return to the build before. Raises: ApiError 403 while an upgrade runs."""
+    """``POST /api/rollback``: return to the build before. Raises: ApiError 403 while an upgrade runs, 400."""
+    now = controller.clock.now()
+    if not controller.upgrades.is_running(now) and not controller.upgrades.units.cluster(now)["enable_rollback"]:
+        raise ApiError(400, "Rollback is not possible")
     return _start(controller, UpgradeSpec(operation="ROLLBACK"))
 
 
@@ -103,7 +106,7 @@ def _units(controller: ControllerState, request: ApiRequest) -> list[Json]:
     if controller.upgrading and controller.upgrades.plan is None:  # by the timeline alone
         cluster = next(unit for unit in units if unit["uuid"] == controller.upgrades.cluster_uuid)
         cluster |= {"progress": 50, "state": {**cluster["state"], "state": "UPGRADE_FSM_IN_PROGRESS"}}
-    return [_view(unit, request) for unit in units]
+    return [_view(unit, request) for unit in units if request.tenant in {"*", _tenant(unit)}]
 
 
 def _check_may_read(request: ApiRequest) -> None:
@@ -167,7 +170,11 @@ def _report(cluster: Json) -> Json:
 
 
 def _served(document: Json) -> ServedImage:
-    return ServedImage(str(document["uuid"]), "admin", encode(document))
+    return ServedImage(str(document["uuid"]), _tenant(document), encode(document))
+
+
+def _tenant(document: Json) -> str:
+    return str(document["tenant_ref"]).rpartition("/")[2]
 
 
 def _one(request: ApiRequest, kind: str, documents: list[Json]) -> HttpResponse:

@@ -131,7 +131,8 @@ class GroupWriter:
 
     def _unit(self, uuid: str, name: str, node_type: str, build: Build) -> Json:
         cloud = self.write.ref("cloud", self.group.cloud_uuid, self.group.spec.cloud)
-        return {**self.write.unit(uuid, name, node_type, build), "obj_cloud_ref": cloud}
+        tenant = {"tenant_ref": self.write.tenant_ref(self.group.spec.tenant)}
+        return {**self.write.unit(uuid, name, node_type, build), "obj_cloud_ref": cloud, **tenant}
 
     def _engine_name(self, number: int) -> str:
         return f"{self.group.spec.name}-se-{number}"

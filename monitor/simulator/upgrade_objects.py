@@ -82,6 +82,10 @@ class UnitWriter:
         """Return a reference to an object, with its name."""
         return f"https://{self.host}/api/{kind}/{uuid}#{name}"
 
+    def tenant_ref(self, name: str) -> str:
+        """Return the reference to a tenant; lists put its name behind it."""
+        return f"https://{self.host}/api/tenant/{name}"
+
     def image_ref(self, build: Build) -> str:
         """Return the reference to the image of a build that has one."""
         return self.ref("image", build.image, build.tag)
@@ -94,7 +98,7 @@ class UnitWriter:
             "url": f"https://{self.host}/api/upgradestatusinfo/{uuid}",
             "name": name,
             "node_type": node_type,
-            "tenant_ref": f"https://{self.host}/api/tenant/admin",
+            "tenant_ref": self.tenant_ref("admin"),
             "version": build.tag,
             "patch_version": "",
             "previous_version": "",

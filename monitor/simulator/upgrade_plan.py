@@ -72,14 +72,20 @@ class UpgradePlan:
     @cached_property
     def groups(self) -> tuple[GroupPlan, ...]:
         """The SE groups, in the order of their specs."""
-        if not self.spec.system or self.back == inf:
+        wait_s = GROUPS_WAIT_S if self.spec.system else self.spec.groups_after_s
+        if self.back == inf or not wait_s:
             return tuple(map(GroupPlan, self.group_specs))
-        return tuple(plan_groups(self.group_specs, self.back + GROUPS_WAIT_S, self.spec.groups_at_once))
+        return tuple(plan_groups(self.group_specs, self.back + wait_s, self.spec.groups_at_once))
 
     @property
     def end(self) -> float:
-        """When the whole upgrade completes; infinite if it never does."""
+        """When the last unit completes; infinite if it never does."""
         return max([self.back, *(group.end for group in self.groups)])
+
+    @property
+    def cluster_end(self) -> float:
+        """When the cluster completes: with its Controllers, or with all units if it is an upgrade of the system."""
+        return self.end if self.spec.system else self.back
 
     @property
     def over(self) -> float:
@@ -111,9 +117,9 @@ class UpgradePlan:
             if spec.outcome == "controller_failed":
                 yield checks_end + spec.controllers_s, "UPGRADE_FSM_ABORT_IN_PROGRESS"
                 yield checks_end + 1.5 * spec.controllers_s, "UPGRADE_FSM_ABORTED"
-            if self.end > self.back:
+            if self.cluster_end > self.back:
                 yield self.back, "UPGRADE_FSM_SE_UPGRADE_IN_PROGRESS"
-            yield self.end, "UPGRADE_FSM_COMPLETED"
+            yield self.cluster_end, "UPGRADE_FSM_COMPLETED"
 
     @cached_property
     def node_tasks(self) -> tuple[NodeTask, ...]:
@@ -162,8 +168,8 @@ class UpgradePlan:
         return self._events((*self._before_return(), *self._after_return()), zero)
 
     def closing_timeline(self, *, zero: float) -> tuple[TimelineEvent, ...]:
-        """Return what a client notices after the last SE group: a plan that is resumed ends at another time."""
-        return self._events(self._after_groups(), zero)
+        """Return what a client notices at the end of the plan, which is another when an SE group was resumed."""
+        return self._events(self._at_end() if self.spec.system else (), zero)
 
     def _events(self, moments: Iterable[tuple[float, EventKind]], zero: float) -> tuple[TimelineEvent, ...]:
         at, version = self.started_at - zero, self.spec.version
@@ -190,14 +196,15 @@ class UpgradePlan:
         if spec.bad_gateway_s:
             yield self.back - spec.bad_gateway_s, "bad_gateway"
         yield self.back, "ready"
-        if self.end > self.back:  # the configuration stays locked until the Service Engines are done
+        if self.cluster_end > self.back:  # the configuration stays locked until the Service Engines are done
             yield self.back, "upgrading"
-        yield from self._after_groups()
+        yield from self._at_end()
 
-    def _after_groups(self) -> Iterator[tuple[float, EventKind]]:
-        if self.end == inf:
+    def _at_end(self) -> Iterator[tuple[float, EventKind]]:
+        end = self.cluster_end
+        if end == inf:
             return
-        yield self.end, "upgraded"
+        yield end, "upgraded"
         if self.spec.portal_restart_s:
-            yield self.end + 1.0, "bad_gateway"
-            yield self.end + 1.0 + self.spec.portal_restart_s, "ready"
+            yield end + 1.0, "bad_gateway"
+            yield end + 1.0 + self.spec.portal_restart_s, "ready"

@@ -22,6 +22,7 @@ class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = "Default-Group"
     cloud: str = "Default-Cloud"
+    tenant: str = "admin"
     ses: int = 4
     virtual_services: int = 10
     se_s: float = 60.0
@@ -46,8 +47,9 @@ class UpgradeSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     Pre-checks, then ``controllers_s`` of tasks on the Controllers, which then refuse connections for ``outage_s``,
     answer 503 for ``unready_s``, and 502 for ``bad_gateway_s``. Then they are back; for ``refuses_logins_s`` they
-    refuse every log-in. With ``system``, all SE groups follow, ``groups_at_once`` at the same time (0: all). At the end
-    the portal answers 502 for ``portal_restart_s``.
+    refuse every log-in. With ``system``, all SE groups follow, ``groups_at_once`` at the same time (0: all); without,
+    they follow ``groups_after_s`` later, on another night (0: never). When the cluster is completed, the portal answers
+    502 for ``portal_restart_s``.
 
     ``outcome``: ``check_error`` and ``check_warning_waits`` end with the pre-checks; ``controller_failed`` rolls back
     to the old version; ``never_back`` refuses connections for ever.
@@ -65,6 +67,7 @@ class UpgradeSpec(msgspec.Struct, frozen=True, kw_only=True):
     bad_gateway_s: float = 0.0
     refuses_logins_s: float = 0.0
     groups_at_once: int = 0
+    groups_after_s: float = 0.0
     portal_restart_s: float = 0.0
     outcome: UpgradeOutcome = "completed"
     dry_run: bool = False

@@ -83,6 +83,15 @@ async def test_an_account_without_the_permission_gets_403(client: UnitClient) ->
     assert (await client.ask("GET", "/api/image", account=READER))[0] == 200
 
 
+async def test_units_of_other_tenants_are_hidden() -> None:
+    groups = (GroupSpec(ses=1), GroupSpec(ses=2, tenant="blue"))
+    async with Simulator([replace(SPEC, tenants=("blue",), groups=groups)], start=START, speed=0.0) as simulator:
+        client = UnitClient(simulator.controllers["dc1"])
+        seen = {tenant: await client.units("?include_name=true", tenant=tenant) for tenant in ("admin", "blue", "*")}
+    assert {tenant: len(units) for tenant, units in seen.items()} == {"admin": 3, "blue": 3, "*": 6}
+    assert {unit["tenant_ref"].rpartition("#")[2] for unit in seen["blue"]} == {"blue"}
+
+
 async def test_six_hundred_service_engines_are_on_three_pages() -> None:
     spec = replace(SPEC, groups=(GroupSpec(ses=600, at_once=20),), upgrade=UpgradeSpec())
     async with Simulator([spec], start=START, speed=0.0) as simulator:

@@ -122,6 +122,28 @@ async def test_groups_are_upgraded_one_after_another(simulator: Simulator, dc1: 
     ]
 
 
+async def test_groups_can_follow_on_another_night_without_the_controllers(
+    simulator: Simulator, dc1: SimulatedController, client: UnitClient
+) -> None:
+    dc1.upgrades.start(UpgradeSpec(version="31.2.2", system=False, groups_after_s=86_400.0), at=START)
+    night = Night(simulator, "dc1")
+
+    async def units() -> list[tuple[str, str]]:
+        found = await client.units()
+        return [(unit["state"]["state"].removeprefix("UPGRADE_FSM_"), unit["version"][:6]) for unit in found][:2]
+
+    seen = []
+    moments: tuple[Moment, ...] = ("back", "groups", "done")
+    for moment in moments:
+        await night.go_to(moment, after_s=2.0)
+        seen.append((dc1.listening, dc1.upgrading, await units()))
+    assert seen == [
+        (True, False, [("COMPLETED", "31.2.2"), ("INIT", "30.2.1")]),
+        (True, False, [("COMPLETED", "31.2.2"), ("IN_PROGRESS", "30.2.1")]),
+        (True, False, [("COMPLETED", "31.2.2"), ("COMPLETED", "31.2.2")]),
+    ]
+
+
 async def test_controllers_that_never_return_refuse_every_connection(
     simulator: Simulator, dc1: SimulatedController, client: UnitClient
 ) -> None:
@@ -181,6 +203,10 @@ async def test_pre_checks_alone_change_nothing_and_may_be_followed_by_the_upgrad
     cluster = await client.cluster()
     assert (cluster["state"]["state"], cluster["upgrade_ops"]) == ("UPGRADE_PRE_CHECK_SUCCESS", "EVAL_UPGRADE")
     assert (await client.ask("POST", "/api/upgrade", json={**body, "prechecks_only": False}))[0] == 202
+
+
+async def test_nothing_can_be_rolled_back_before_the_first_upgrade(client: UnitClient) -> None:
+    assert (await client.ask("POST", "/api/rollback"))[0] == 400
 
 
 async def test_an_upgrade_cannot_be_started_with_a_body_that_is_no_json(client: UnitClient) -> None:

@@ -25,7 +25,14 @@ class UnitClient:
         self.controller = controller
 
     async def ask(
-        self, method: str, path: str, *, version: str = "30.2.1", account: Account | None = None, json: object = None
+        self,
+        method: str,
+        path: str,
+        *,
+        version: str = "30.2.1",
+        tenant: str = "admin",
+        account: Account | None = None,
+        json: object = None,
     ) -> tuple[int, Any]:
         """Return the status and the JSON; None for a page of HTML. A refused connection is status 0."""
         username, password = self.controller.username, self.controller.password
@@ -39,16 +46,17 @@ class UnitClient:
                     if response.status != 200:
                         return response.status, None
                     csrf = response.cookies["csrftoken"].value
-                headers = {"X-Avi-Version": version, "X-CSRFToken": csrf, "Referer": self.controller.url}
+                headers = {"X-CSRFToken": csrf, "Referer": self.controller.url}
+                headers |= {"X-Avi-Version": version, "X-Avi-Tenant": tenant}
                 async with http.request(method, f"{self.controller.url}{path}", headers=headers, json=json) as response:
                     is_json = response.content_type == "application/json"
                     return response.status, await response.json() if is_json else None
         except aiohttp.ClientConnectorError:
             return 0, None
 
-    async def units(self, query: str = "", *, version: str = "30.2.1") -> list[dict[str, Any]]:
+    async def units(self, query: str = "", *, version: str = "30.2.1", tenant: str = "admin") -> list[dict[str, Any]]:
         """Return the first page of the units."""
-        status, page = await self.ask("GET", f"/api/upgradestatusinfo{query}", version=version)
+        status, page = await self.ask("GET", f"/api/upgradestatusinfo{query}", version=version, tenant=tenant)
         assert status == 200, page
         found: list[dict[str, Any]] = page["results"]
         return found

@@ -33,6 +33,8 @@ SPECS = st.builds(
     UpgradeSpec,
     operation=st.sampled_from(("UPGRADE", "PATCH", "ROLLBACK", "EVAL_UPGRADE")),
     system=st.booleans(),
+    groups_at_once=st.integers(0, 2),
+    groups_after_s=st.sampled_from((0.0, 100.0)),
     checks=st.builds(CheckSpec, warnings=st.integers(0, 3), errors=st.integers(0, 2)),
     outcome=st.sampled_from(("completed", "check_error", "check_warning_waits", "controller_failed", "never_back")),
     dry_run=st.booleans(),
