@@ -3,8 +3,14 @@
 from monitor.simulator.specs import ControllerSpec, Scenario, UploadSpec
 from monitor.simulator.upgrade_specs import CheckSpec, GroupSpec, UpgradeSpec
 
+SE_GROUPS = (
+    GroupSpec(ses=4, virtual_services=40),
+    GroupSpec(name="internet", ses=3, virtual_services=25),
+    GroupSpec(name="Default-Group", cloud="aws-frankfurt", ses=2, virtual_services=8),
+    GroupSpec(name="test", cloud="aws-frankfurt", ses=1, virtual_services=0),
+)
 FLEET = Scenario(
-    summary="five Controllers, uploads in progress; one fails on one node, one stalls",
+    summary="five Controllers, uploads in progress; one fails on one node, one stalls; then one Controller is upgraded",
     controllers=(
         ControllerSpec(
             name="ams",
@@ -15,6 +21,8 @@ FLEET = Scenario(
                 UploadSpec(duration=420.0, started_ago=60.0),
                 UploadSpec(kind="patch", duration=180.0, started_ago=-90.0),
             ),
+            groups=SE_GROUPS,
+            upgrade=UpgradeSpec(at=1000.0, version="31.1.1", checks=CheckSpec(warnings=1), groups_at_once=1),
         ),
         ControllerSpec(
             name="fra",
@@ -55,12 +63,6 @@ FAILING_NODE = Scenario(
 STALL = Scenario(
     summary="one Controller, one upload that stalls and never ends",
     controllers=(ControllerSpec(name="dc1", images=1, uploads=(UploadSpec(outcome="stalled"),)),),
-)
-SE_GROUPS = (
-    GroupSpec(ses=4, virtual_services=40),
-    GroupSpec(name="internet", ses=3, virtual_services=25),
-    GroupSpec(name="Default-Group", cloud="aws-frankfurt", ses=2, virtual_services=8),
-    GroupSpec(name="test", cloud="aws-frankfurt", ses=1, virtual_services=0),
 )
 
 

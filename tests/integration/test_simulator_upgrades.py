@@ -280,3 +280,18 @@ async def test_a_scenario_ends_as_its_name_says(name: str) -> None:
             unit for unit in dc1.upgrades.units.objects(simulator.clock.now()) if "SE_TYPE" not in unit["node_type"]
         ]
         assert ({unit["state"]["state"] for unit in units}, dc1.listening) == ends[name]
+
+
+async def test_one_controller_of_the_demo_is_upgraded_to_the_image_that_was_uploaded() -> None:
+    async with Simulator.of("fleet", start=START, speed=0.0) as simulator:
+        night = Night(simulator, "ams")
+        before = {name: controller.version for name, controller in simulator.controllers.items()}
+        await night.go_to("checks")
+        images = night.controller.images.documents(simulator.clock.now())
+        uploaded = next(image for image in images.values() if image["controller_info"]["build"]["version"] == "31.1.1")
+        assert (uploaded["img_state"]["state"], before["ams"]) == ("IMAGE_FSM_COMPLETED", "30.2.1")
+        await night.go_to("done")
+        units = await UnitClient(night.controller).units("?page_size=200")
+        assert {unit["version"] for unit in units} == {uploaded["name"]}
+        after = {name: controller.version for name, controller in simulator.controllers.items()}
+        assert after == before | {"ams": "31.1.1"}
