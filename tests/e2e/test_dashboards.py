@@ -182,21 +182,26 @@ async def require_the_numbers(grafana: Grafana) -> None:
         "Failed, unseen": 1.0,
         "Nodes with failures": 1.0,
     }
-    assert await eventually(lambda: numbers(grafana), lambda found: found == expected) == expected
+    found = await eventually(
+        lambda: numbers(grafana), lambda found: found == {title: [number] for title, number in expected.items()}
+    )
+    assert found == {title: [number] for title, number in expected.items()}
 
 
-async def numbers(grafana: Grafana) -> dict[str, float]:
+async def numbers(grafana: Grafana) -> dict[str, list[float]]:
+    """What each of them has; nothing until Prometheus has scraped all that its query asks for."""
     board = boards()["fleet"]
     (chosen,) = await grafana.selections(board)
     stats = {panel["title"]: panel["targets"][0]["expr"] for panel in board["panels"] if panel["type"] == "stat"}
     answers = {title: await grafana.answer(filled(query, chosen)) for title, query in stats.items()}
-    return {title: series.value for title, (series,) in answers.items()}
+    return {title: [each.value for each in series] for title, series in answers.items()}
 
 
 async def require_the_stalled_upload(grafana: Grafana) -> None:
     """The table of the uploads in flight: one row an upload in every column, and the one that stands is on ``sin``."""
     columns = await eventually(
-        lambda: uploads_in_flight(grafana), lambda columns: len({frozenset(rows) for rows in columns.values()}) == 1
+        lambda: uploads_in_flight(grafana),
+        lambda columns: bool(columns["Progress"]) and len({frozenset(rows) for rows in columns.values()}) == 1,
     )
     assert [controller for (controller, _), still_s in columns["No move for"].items() if still_s > 600.0] == ["sin"]
     assert all(0.0 < ratio < 1.0 for ratio in columns["Progress"].values())
