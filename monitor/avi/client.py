@@ -7,7 +7,7 @@ Controller has a timeout here. Knows nothing of metrics or of schedules.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import quote
@@ -19,37 +19,30 @@ from yarl import URL
 
 from monitor.avi.errors import Reply, classify_reply
 from monitor.avi.exchange import PATIENCE, Exchange, Request
+from monitor.avi.link import Link
 from monitor.avi.list_reader import read_list
-from monitor.avi.login import AccountFacts, clock_ahead_s, decode_account, decode_session_cookie_name, decode_version
-from monitor.avi.paging import PAGE_SIZE
+from monitor.avi.login import clock_ahead_s, decode_account, decode_session_cookie_name, decode_version
+from monitor.avi.login_password import LoginPassword, UpgradeWindow
+from monitor.avi.paging import PAGE_SIZE, identify
 from monitor.avi.session import Session
 from monitor.avi.unit_reader import UnitReader
 from monitor.avi.values import api_version_for
+from monitor.config.settings import Upgrades
 from monitor.config.types import Controller
-from monitor.model.errors import LoginRefused, Phase, PollError, Unreachable
+from monitor.model.errors import BadStatus, LoginRefused, Phase, PollError, Unreachable
 from monitor.model.masking import KnownSecrets
-from monitor.model.secret import Secret
 from monitor.model.snapshot import ObjectList
 
-POLL_TIMEOUT_FACTOR: Final = 10
-"""The time limit of a poll, as a multiple of the timeout of one request; a poll may make more requests than that."""
+IMAGES_TIMEOUT_FACTOR: Final = 10
+"""The time limit of the read of all images, as a multiple of the timeout of one request; it may make more of them."""
+UNITS_TIMEOUT_FACTOR: Final = 5
+"""The same of the upgrade status, which has to be in time for the next poll."""
+POLL_TIMEOUT_FACTOR: Final = IMAGES_TIMEOUT_FACTOR + UNITS_TIMEOUT_FACTOR
+"""The same of a whole poll."""
 
 _INVALID_VERSION: Final = b"Invalid version"  # in the 400 that answers a version above the Controller's
 _REFUSALS_PER_SESSION: Final = 60  # so that a refusal that stays costs one log-in an hour
 _VERSION_MAY_HAVE_CHANGED: Final = frozenset({"connect", "timeout", "upgrading", "http_5xx"})
-
-
-class Link(msgspec.Struct, frozen=True):
-    """What the client has learned of the Controller; copied into its `SessionHealth`."""
-
-    version: str = ""
-    api_version: str = ""
-    logins: int = 0
-    certificate_expires_at: float | None = None
-    account: AccountFacts = AccountFacts()
-    """What the last good log-in said of the account."""
-    clock_ahead_s: float | None = None
-    """By how much the Controller's clock was ahead of ours at the last good log-in."""
 
 
 class Client:
@@ -58,6 +51,7 @@ class Client:
 
     ``http``: for this Controller alone, see :func:`monitor.avi.connection.open_session`. ``now``: Unix seconds.
     ``secrets``: what was ever held for this Controller, also by clients before this one; it is never shown.
+    ``upgrade``: when an upgrade was last under way; shared by the clients of one Controller.
     ``patience``: see :mod:`monitor.avi.exchange`.
     """
 
@@ -70,7 +64,8 @@ class Client:
         max_response: int,
         now: Callable[[], float],
         secrets: KnownSecrets | None = None,
-        poll_timeout_factor: float = POLL_TIMEOUT_FACTOR,
+        upgrade: UpgradeWindow | None = None,
+        images_timeout_factor: float = IMAGES_TIMEOUT_FACTOR,
         patience: float = PATIENCE,
     ) -> None:
         self._controller = controller
@@ -78,14 +73,13 @@ class Client:
             http, self._on_response, timeout_s=timeout_s, max_response=max_response, patience=patience
         )
         self._now = now
-        self._poll_timeout_factor = poll_timeout_factor
+        self._images_timeout_factor = images_timeout_factor
         self._images_url = URL(f"{controller.url}/api/image?page_size={PAGE_SIZE}")
-        self._units = UnitReader(self._list_units, self._get_unit, monotonic=time.monotonic)
+        self.units = UnitReader(self._list_units, self._get_unit, self._get_cluster_uuid, monotonic=time.monotonic)
         self._secrets = secrets or KnownSecrets()
         self._session = Session(controller, self._secrets)
         self._login_lock = asyncio.Lock()
-        self._password: Secret | None = None
-        self._refused_password: Secret | None = None
+        self._password = LoginPassword(controller.password, upgrade or UpgradeWindow(), monotonic=time.monotonic)
         self._version_uncertain = False
         self._session_accepted = False
         """Whether any request in the session had another reply than a 401."""
@@ -98,16 +92,17 @@ class Client:
         """How many pieces of replies have come: it grows as long as the Controller is not silent."""
         return self._exchange.received
 
-    def set_limits(self, *, timeout_s: float, max_response: int) -> None:
+    def set_limits(self, *, timeout_s: float, max_response: int, upgrades: Upgrades) -> None:
         """Set the limits after a reload. A refused password stays refused: a reload must not lock the account."""
         self._exchange.timeout_s = timeout_s
         self._exchange.max_response = max_response
+        self.units.settings = upgrades
 
     def inherit_refusal(self, before: "Client") -> None:
         """Do not try a password that the Controller refused to the client before, for the same account."""
         ours, theirs = self._controller, before._controller  # noqa: SLF001  of the same class
         if (ours.url, ours.username) == (theirs.url, theirs.username):
-            self._refused_password = before._refused_password  # noqa: SLF001
+            self._password.inherit(before._password)  # noqa: SLF001
 
     async def list_images(self, before: ObjectList) -> ObjectList:
         """
@@ -117,29 +112,41 @@ class Client:
         Raises: PollError; ``incomplete`` when the pages of two reads did not fit together.
         """
         try:
-            async with self._limit("images"):
+            async with self._limit(self._images_timeout_factor, "images"):
                 await self.log_in()
                 if self._version_uncertain:
                     await self._read_version()
                 return await self._read_list(self._images_url, before, "images")
         except PollError as error:
-            self._version_uncertain |= error.reason in _VERSION_MAY_HAVE_CHANGED
+            if error.reason in _VERSION_MAY_HAVE_CHANGED:
+                self._version_uncertain = True
+                self.units.read_all_next()
             raise
 
     async def list_units(self, before: ObjectList) -> ObjectList:
         """
         Read the upgrade status of the cluster, the SE groups and the Service Engines; see `UnitReader`.
 
-        Returns: ``before`` itself when nothing changed. Raises: PollError.
+        Returns: ``before`` itself when nothing changed. Raises: PollError; its reason is ``forbidden`` when the account
+        may not read it, and ``absent`` when the Controller is too old to have it.
         """
-        async with self._limit("upgrade"):
-            await self.log_in()
-            return await self._units.read(before, version=self.link.version)
+        try:
+            async with self._limit(UNITS_TIMEOUT_FACTOR, "upgrade"):
+                await self.log_in()
+                return await self.units.read(before, version=self.link.version)
+        except PollError as error:
+            if error.status == 403 and error.reason == "http_4xx":
+                raise BadStatus("forbidden", error.detail, phase="upgrade", status=403) from error
+            raise
+
+    def note_upgrade(self) -> None:
+        """Note that an upgrade is under way at present."""
+        self._password.note_upgrade()
 
     @asynccontextmanager
-    async def _limit(self, phase: Phase) -> AsyncIterator[None]:
+    async def _limit(self, factor: float, phase: Phase) -> AsyncIterator[None]:
         """Limit the time of all requests that one list takes."""
-        limit_s = self._exchange.timeout_s * self._poll_timeout_factor
+        limit_s = self._exchange.timeout_s * factor
         try:
             async with asyncio.timeout(limit_s):
                 yield
@@ -153,6 +160,9 @@ class Client:
     async def _get_unit(self, name: str, uuid: str) -> bytes:
         path = f"/api/{name}/{quote(uuid, safe='')}?include_name=true"
         return await self._get(URL(f"{self._controller.url}{path}", encoded=True), "upgrade")
+
+    async def _get_cluster_uuid(self) -> str:
+        return identify(msgspec.Raw(await self._get(URL(f"{self._controller.url}/api/cluster"), "upgrade")))
 
     async def get_image(self, uuid: str) -> bytes:
         """
@@ -170,7 +180,8 @@ class Client:
         Raises: PollError; Unanswered when it is unknown whether the change was made.
         """
         self._exchange.connector.drop_idle()  # a PATCH is sent once: not on a connection that may be dead
-        reply = await self._request("PATCH", self._image_url(uuid), "patch", body=body, api_version=api_version)
+        headers = {"X-Avi-Version": api_version, "Content-Type": "application/json"}
+        reply = await self._request("PATCH", self._image_url(uuid), "patch", body=body, headers=headers)
         if error := self._error_of(reply, "patch"):
             raise error
         return reply
@@ -204,7 +215,8 @@ class Client:
         return URL(f"{self._controller.url}/api/image/{quote(uuid, safe='')}", encoded=True)
 
     async def _get(self, url: URL, phase: Phase) -> bytes:
-        reply = await self._request("GET", url, phase)
+        tenant = self._controller.upgrades_tenant if phase == "upgrade" else ""
+        reply = await self._request("GET", url, phase, headers={"X-Avi-Tenant": tenant} if tenant else {})
         if error := self._error_of(reply, phase):
             is_refused = reply.status == 419 or (reply.status == 400 and _INVALID_VERSION not in reply.body)
             if is_refused and self._blames_session():
@@ -214,17 +226,17 @@ class Client:
         return reply.body
 
     async def _request(
-        self, method: str, url: URL, phase: Phase, *, body: bytes | None = None, api_version: str = ""
+        self, method: str, url: URL, phase: Phase, *, headers: Mapping[str, str], body: bytes | None = None
     ) -> Reply:
         """
         Send a request in a session; after a reply that ended the session, log in and send it once more.
 
+        ``headers``: in addition to those of the session, or in their place.
         The Controller has not acted on the first one then. There is no second log-in if the session was new.
         """
 
         async def send() -> Reply:
-            extra = {"X-Avi-Version": api_version, "Content-Type": "application/json"} if api_version else {}
-            return await self._send(method, url, phase, headers=self._session.headers_with(extra), data=body)
+            return await self._send(method, url, phase, headers=self._session.headers_with(headers), data=body)
 
         await self.log_in()
         was_accepted = self._session_accepted
@@ -251,7 +263,9 @@ class Client:
                 self._session.end()
             else:
                 await self.log_out()
-        self._session_accepted |= reply.status != 401
+        if reply.status != 401:
+            self._session_accepted = True
+            self._password.used()
         return reply
 
     def _blames_session(self) -> bool:
@@ -273,7 +287,8 @@ class Client:
         return classify_reply(reply, phase, now=self._now(), mask=self._secrets.mask)
 
     async def _log_in(self) -> None:
-        password = self._read_password()
+        password = self._password.read()
+        self._secrets.add(password)
         self._exchange.connector.drop_idle()  # a log-in is sent once: not on a connection that may be dead
         self._session.clear_cookies()
         self._session_accepted = False
@@ -283,15 +298,15 @@ class Client:
             reply = await self._send("POST", URL(f"{self._controller.url}/login"), "login", data=form)
             if error := self._error_of(reply, "login"):
                 raise error
-        except LoginRefused:
-            self._refused_password = password
-            raise
+        except LoginRefused as error:
+            raise self._password.refused(error) from error
         except PollError:
             if self._session.has_cookie:  # the Controller made a session, though its reply is of no use
                 self._session.begin("")
                 await self.log_out()
             raise
-        self._refused_password = None  # a password refused earlier may be valid again, so it may be tried
+        self._password.accepted()
+        self.units.read_all_next()  # the Controllers may have another leader
         ahead_s = clock_ahead_s(reply.headers.get("Date", ""), sent_at=sent_at, received_at=self._now())
         self.link = msgspec.structs.replace(self.link, account=decode_account(reply.body), clock_ahead_s=ahead_s)
         self._session.mirror_session_cookie(decode_session_cookie_name(reply.body))
@@ -299,17 +314,6 @@ class Client:
         self._set_version(version)
         if not version:
             await self._read_version()
-
-    def _read_password(self) -> Secret:
-        """Read the password to log in with. If its file is empty, it is being rewritten: use the last password."""
-        self._password = self._controller.password.read() or self._password
-        if self._password is None:
-            detail = f"no password: {self._controller.password} is empty, missing or unreadable"
-            raise LoginRefused("auth", detail, phase="login")
-        if self._password == self._refused_password:
-            raise LoginRefused("auth", "suspended: the Controller refused this password; change it", phase="login")
-        self._secrets.add(self._password)
-        return self._password
 
     async def _read_version(self) -> None:
         """Request the version, because the log-in did not return it or an upgrade may have changed it."""

@@ -174,7 +174,8 @@ def as_poll_error(phase: Phase) -> Iterator[None]:
     except (aiohttp.ClientConnectorDNSError, aiohttp.InvalidURL, UnicodeError) as error:
         raise Unreachable("dns", str(error)[:200], phase=phase) from error
     except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as error:
-        raise Unreachable("tls", _tls_detail(error), phase=phase) from error
+        cut_off = isinstance(error, aiohttp.ClientConnectorSSLError) and isinstance(error.os_error, ssl.SSLEOFError)
+        raise Unreachable("tls", _tls_detail(error), phase=phase, may_be_upgrade=cut_off) from error
     except ssl.SSLError as error:  # on an established connection
         raise Unanswered("tls", _tls_detail(error), phase=phase) from error
     except aiohttp.ClientConnectorError as error:

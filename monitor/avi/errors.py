@@ -61,16 +61,18 @@ def classify_reply(reply: Reply, phase: Phase, *, now: float, mask: SecretMask =
     ``now``: Unix seconds, for a Retry-After that is a date. ``mask``: of what must not be shown though the Controller
     repeats it.
     """
-    if reply.is_good(phase):
+    is_redirect = 300 <= reply.status < 400
+    is_page = phase not in {"login", "patch"} and not is_redirect and reply.body[:64].lstrip().startswith(b"<")
+    if reply.is_good(phase) and not is_page:
         return None
-    message = decode_error(reply.body, mask)
+    message = "a page of HTML, expected JSON" if is_page else decode_error(reply.body, mask)
     is_json = reply.body.lstrip().startswith(b"{")
     error, reason = _classify_status(reply.status, phase, upgrading=_UPGRADING in message, is_json=is_json)
     detail = f"{reply.status} {message}" if message else f"{reply.status} without a message"
     if reason == "redirect":
         detail = f"{reply.status} to {mask.clip(reply.headers.get('Location', 'no location'), LABEL_LENGTH)}"
     wait_s = retry_after_s(reply.headers.get("Retry-After", ""), now=now)
-    return error(reason, detail, phase=phase, status=reply.status, retry_after_s=wait_s)
+    return error(reason, detail, phase=phase, status=reply.status, retry_after_s=wait_s, may_be_upgrade=is_page or None)
 
 
 def _classify_status(status: int, phase: Phase, *, upgrading: bool, is_json: bool) -> tuple[type[PollError], Reason]:

@@ -8,21 +8,20 @@ start, when the version of the Controller or its units change, and now and then.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Final
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from monitor.avi.upgrade import decode_upgrade
-from monitor.avi.upgrade_raw import complete, summary_is_usable, trim
-from monitor.model.errors import BadObject, PollError
+from monitor.avi.upgrade_raw import complete, summary_is_usable, trim, without_engine_events
+from monitor.config.settings import Upgrades
+from monitor.model.errors import BadObject, BadStatus, PollError
 from monitor.model.snapshot import ObjectList
-from monitor.model.upgrade import UnitKind, Upgrade
+from monitor.model.upgrade import UnitKind
 
-FULL_INTERVAL_S: Final = 900.0
-MAX_READS: Final = 24
-"""Units read one by one in one poll: at an interval of 5 s, fewer than 6 requests a second."""
-
+_MAX_BYTES: Final = 8 * 1024 * 1024  # of all units of a Controller; then the largest are kept without events
 _FAILURES_ALLOWED = 1  # of the summary, in a row, before the list of all units takes its place
 _TRIMMED_AT_ONCE = 1024 * 1024  # bytes of a list; more would hold the event loop for too long
 _READ_ALONE: Final = frozenset[UnitKind]({"controller", "se_group", "unknown"})
@@ -32,28 +31,36 @@ ReadList = Callable[[str, ObjectList], Awaitable[ObjectList]]
 """Reads the complete list of one kind of object; returns the list that it is given when no byte changed."""
 
 
+class _Listed(Struct, frozen=True):
+    """What decides whether a unit is read. ``busy``: whether it is active or suspended."""
+
+    kind: UnitKind
+    busy: bool
+
+
 class UnitReader:
     """
     Keeps what it has read, so that an idle poll costs one request.
 
     ``read_list``: see `ReadList`; its first argument is the object's name in the API. ``read_one``: reads one object.
-    ``monotonic``: seconds. Both raise PollError.
+    ``read_cluster_uuid``: reads the uuid that ``GET /api/cluster`` names. ``monotonic``: seconds. All three raise
+    PollError.
     """
 
     def __init__(
         self,
         read_list: ReadList,
         read_one: Callable[[str, str], Awaitable[bytes]],
+        read_cluster_uuid: Callable[[], Awaitable[str]],
         *,
         monotonic: Callable[[], float],
-        full_interval_s: float = FULL_INTERVAL_S,
-        max_reads: int = MAX_READS,
+        settings: Upgrades = Upgrades(),  # noqa: B008  frozen
     ) -> None:
         self._read_list = read_list
         self._read_one = read_one
+        self._read_cluster_uuid = read_cluster_uuid
         self._monotonic = monotonic
-        self._full_interval_s = full_interval_s
-        self._max_reads = max_reads
+        self.settings = settings
         self._version = ""
         self._summaries, self._infos = ObjectList(), ObjectList()
         self._summary_failures = 0
@@ -63,8 +70,16 @@ class UnitReader:
         """The whole object of each unit, as it was read last."""
         self._read_at: dict[str, float] = {}
         """When that was, of units that were read one by one."""
-        self.summary_is_usable = True
+        self._known: Mapping[str, Raw] = {}
+        """What the last list had of each unit."""
+        self._listed: dict[str, _Listed] = {}
+        """The units in it that can be decoded."""
+        self.reads_summary = True
         """Whether the summary is read; if not, the list of all units in full is read at each poll."""
+        self.given_up = 0
+        """How often that was decided, once in a version at most."""
+        self.cluster_uuid = ""
+        """The uuid of the cluster, which is asked for only where several are listed."""
 
     def read_all_next(self) -> None:
         """Read all units in full at the next poll: the Controller was away, or has another leader."""
@@ -75,21 +90,29 @@ class UnitReader:
         Read all units. ``version``: of the Controller, at present.
 
         Returns: ``before`` itself when nothing changed; else each unit in full, with what its summary has told since.
-        Raises: PollError; what was read before stands.
+        Raises: PollError; what was read before stands. Its reason is ``absent`` when the Controller has no units.
         """
         if version != self._version:
             self._version, self._summary_compared = version, False
-            self.summary_is_usable, self._summary_failures = True, 0
+            self.reads_summary, self._summary_failures = True, 0
             self.read_all_next()
-        known = self._summaries.raws
-        summaries = await self._read_summaries() if self.summary_is_usable else None
-        if summaries is None or self._is_due(summaries):
-            await self._read_full(summaries)
-        else:
-            await self._read_moving(summaries, known)
+        summaries = await self._read_summaries() if self.reads_summary else None
+        is_full = summaries is None or self._is_due(summaries)
+        infos = await self._read_full(summaries) if is_full else ObjectList()
+        if summaries is not None and self.reads_summary:
+            listed = summaries
+        else:  # not the pages, which have all that `trim` leaves out
+            listed = replace(infos, pages=(), raws={uuid: self._units[uuid] for uuid in infos.raws})
+        changed = self._note_changes(listed)
+        if summaries is not None and not is_full:
+            await self._read_moving(summaries, changed)
+        elif sum(each.kind == "controller" for each in self._listed.values()) > 1:
+            with suppress(PollError):  # the cluster that changed last is taken for it, then
+                self.cluster_uuid = await self._read_cluster_uuid()
+        self._known = listed.raws
         if summaries is not None:
             self._summaries = summaries
-        listed = summaries if summaries is not None and self.summary_is_usable else self._infos
+        self._limit_memory(before)
         raws = {uuid: self._units[uuid] for uuid in listed.raws}
         if raws.keys() == before.raws.keys() and all(before.raws[uuid] is raw for uuid, raw in raws.items()):
             return before
@@ -103,38 +126,64 @@ class UnitReader:
             if error.status is None or error.status in {401, 403, 429, 503}:
                 raise
             self._summary_failures += 1
-            if self._summary_failures <= _FAILURES_ALLOWED:
+            if self._summary_failures > _FAILURES_ALLOWED:
+                self._give_up_summary()
+            elif self._units:
                 raise
-            self.summary_is_usable = False
             return None
         self._summary_failures = 0
         return summaries
 
-    def _is_due(self, summaries: ObjectList) -> bool:
-        overdue = self._monotonic() - self._full_at >= self._full_interval_s
-        return overdue or summaries.raws.keys() != self._units.keys()
+    def _give_up_summary(self) -> None:
+        self.reads_summary = False
+        self.given_up += 1
 
-    async def _read_full(self, summaries: ObjectList | None) -> None:
-        infos = await self._read_list("upgradestatusinfo", self._infos)
+    def _is_due(self, summaries: ObjectList) -> bool:
+        overdue = self._monotonic() - self._full_at >= self.settings.full_interval_s
+        return overdue or not self._summary_compared or summaries.raws.keys() != self._units.keys()
+
+    async def _read_full(self, summaries: ObjectList | None) -> ObjectList:
+        """Read the list of all units in full, and return it."""
+        try:
+            infos = await self._read_list("upgradestatusinfo", self._infos)
+        except PollError as error:
+            if error.status == 404:
+                self.reads_summary, self._summary_failures = True, 0  # it is not the summary that is of no use
+                raise BadStatus("absent", error.detail, phase=error.phase, status=error.status) from error
+            raise
         if summaries is not None and not self._summary_compared:
-            self.summary_is_usable = summary_is_usable(summaries.raws, infos.raws)
             self._summary_compared = True
+            if not summary_is_usable(summaries.raws, infos.raws):
+                self._give_up_summary()
         if infos is not self._infos:
             size = sum(len(page.body) for page in infos.pages)
             trimmed = await asyncio.to_thread(_trim, infos.raws) if size > _TRIMMED_AT_ONCE else _trim(infos.raws)
             self._units = {uuid: _same(self._units.get(uuid), raw) for uuid, raw in trimmed.items()}
-            self._infos = ObjectList() if self.summary_is_usable else infos
+            self._infos = ObjectList() if self.reads_summary or size > _MAX_BYTES else infos
         if summaries is not None:
             came_since = {uuid: raw for uuid, raw in summaries.raws.items() if uuid not in self._units}
             self._units |= came_since
         self._full_at = self._monotonic()
+        return infos
 
-    async def _read_moving(self, summaries: ObjectList, known: Mapping[str, Raw]) -> None:
+    def _note_changes(self, listed: ObjectList) -> Collection[str]:
+        """Return the uuids of units of which the list has changed."""
+        if listed.raws is self._known:
+            return ()
+        changed = {uuid for uuid, raw in listed.raws.items() if self._known.get(uuid) != raw}
+        for uuid in changed | (self._listed.keys() - listed.raws.keys()):
+            self._listed.pop(uuid, None)
+        for uuid in changed:
+            with suppress(BadObject):  # the tracker logs it
+                unit, _ = decode_upgrade(listed.raws[uuid])
+                self._listed[uuid] = _Listed(unit.kind, unit.active or unit.suspended)
+        return changed
+
+    async def _read_moving(self, summaries: ObjectList, changed: Collection[str]) -> None:
         """Read one by one what moves, and take what only the summary tells of the others."""
-        changed = {uuid for uuid, raw in summaries.raws.items() if known.get(uuid) != raw}
         for uuid in changed:
             self._units[uuid] = complete(self._units[uuid], summaries.raws[uuid])
-        for uuid in self._to_read(summaries, changed)[: self._max_reads]:
+        for uuid in self._to_read(changed)[: self.settings.max_reads_per_poll]:
             try:
                 body = await self._read_one("upgradestatusinfo", uuid)
             except PollError as error:
@@ -144,21 +193,25 @@ class UnitReader:
             self._units[uuid] = _same(self._units[uuid], trim(Raw(body)).raw)
             self._read_at[uuid] = self._monotonic()
 
-    def _to_read(self, summaries: ObjectList, changed: Collection[str]) -> list[str]:
+    def _limit_memory(self, before: ObjectList) -> None:
+        excess = sum(memoryview(raw).nbytes for raw in self._units.values()) - _MAX_BYTES
+        if excess <= 0:
+            return
+        for uuid in sorted(self._units, key=lambda uuid: -memoryview(self._units[uuid]).nbytes):
+            short = without_engine_events(self._units[uuid])
+            excess -= memoryview(self._units[uuid]).nbytes - memoryview(short).nbytes
+            self._units[uuid] = _same(before.raws.get(uuid), short)
+            if excess <= 0:
+                return
+
+    def _to_read(self, changed: Collection[str]) -> list[str]:
         """Return the units to read: clusters first, then those that changed, then those not read for the longest."""
-        found: list[tuple[int, bool, float, str]] = []
-        for uuid, raw in summaries.raws.items():
-            unit = _decoded(raw)
-            if unit and unit.kind in _READ_ALONE and (uuid in changed or unit.active or unit.state == "suspended"):
-                found.append((unit.kind != "controller", uuid not in changed, self._read_at.get(uuid, 0.0), uuid))
+        found = [
+            (each.kind != "controller", uuid not in changed, self._read_at.get(uuid, 0.0), uuid)
+            for uuid, each in self._listed.items()
+            if each.kind in _READ_ALONE and (each.busy or uuid in changed)
+        ]
         return [uuid for *_, uuid in sorted(found)]
-
-
-def _decoded(summary: Raw) -> Upgrade | None:
-    try:
-        return decode_upgrade(summary)[0]
-    except BadObject:
-        return None
 
 
 def _trim(raws: Mapping[str, Raw]) -> dict[str, Raw]:

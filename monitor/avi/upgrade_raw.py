@@ -55,9 +55,18 @@ def trim(raw: msgspec.Raw) -> Trimmed:
     if history:
         members["history"] = msgspec.Raw(msgspec.json.encode(history))
     short = msgspec.json.encode(members)
-    if len(short) <= MAX_UNIT_BYTES or members.pop("se_upgrade_events", None) is None:
+    if len(short) <= MAX_UNIT_BYTES or "se_upgrade_events" not in members:
         return Trimmed(msgspec.Raw(short))
-    return Trimmed(msgspec.Raw(msgspec.json.encode(members)), ("se_upgrade_events",))
+    return Trimmed(without_engine_events(msgspec.Raw(short)), ("se_upgrade_events",))
+
+
+def without_engine_events(raw: msgspec.Raw) -> msgspec.Raw:
+    """Return an object without the events of its Service Engines; the same one if it has none."""
+    try:
+        members = _members.decode(raw)
+    except UNREADABLE:
+        return raw
+    return raw if members.pop("se_upgrade_events", None) is None else msgspec.Raw(msgspec.json.encode(members))
 
 
 def _short_history(history: msgspec.Raw) -> list[_Members]:

@@ -22,13 +22,16 @@ The errors of the project, divided by what the caller does with them::
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 Reason = Literal[
     "dns", "connect", "tls", "timeout", "auth", "throttled", "upgrading", "redirect",
-    "http_4xx", "http_5xx", "oversize", "incomplete", "decode", "internal",
+    "http_4xx", "http_5xx", "oversize", "incomplete", "decode", "internal", "forbidden", "absent",
 ]  # fmt: skip
-"""Why a poll failed; the ``reason`` label of ``avi_controller_poll_failures_total``."""
+"""Why a read failed; the ``reason`` label of ``avi_controller_poll_failures_total``."""
+
+UNREADABLE: Final = frozenset[Reason]({"forbidden", "absent"})
+"""The account may not read the objects of this resource, or the Controller is too old to have any: no failure of it."""
 
 Phase = Literal["login", "version", "images", "image", "patch", "upgrade"]
 """The exchange with a Controller in which a `PollError` happened."""
@@ -131,7 +134,10 @@ class PollError(MonitorError):
 
     ``detail``: often the Controller's text, shortened and without secrets; unprintable characters are replaced here.
     ``status``: of the response, if one came. ``retry_after_s``: as the Controller asked; 0 if it did not.
+    ``may_be_upgrade``: whether a Controller may fail so while it is upgraded. None: the reason tells.
     """
+
+    _OF_AN_UPGRADE: ClassVar[frozenset[Reason]] = frozenset({"connect", "timeout", "http_5xx", "upgrading"})
 
     def __init__(
         self,
@@ -141,6 +147,7 @@ class PollError(MonitorError):
         phase: Phase = "images",
         status: int | None = None,
         retry_after_s: float = 0.0,
+        may_be_upgrade: bool | None = None,
     ) -> None:
         detail = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in detail)
         super().__init__(f"{reason} ({phase}): {detail}")
@@ -149,6 +156,7 @@ class PollError(MonitorError):
         self.phase: Phase = phase
         self.status = status
         self.retry_after_s = retry_after_s
+        self.may_be_upgrade = reason in self._OF_AN_UPGRADE if may_be_upgrade is None else may_be_upgrade
 
 
 class Unreachable(PollError):

@@ -100,8 +100,14 @@ def _body(request: ApiRequest) -> StartBody:
 
 
 def _units(controller: ControllerState, request: ApiRequest) -> list[Json]:
-    """Return the units as this client may see them. Raises: ApiError 403 without the permission."""
+    """
+    Return the units as this client may see them.
+
+    Raises: ApiError 403 without the permission; 404 from a Controller that is older than the first with units.
+    """
     _check_may_read(request)
+    if (versions.parse(controller.version) or ()) < versions.OLDEST_VERSION:
+        raise ApiError(404, "Not Found")
     units = controller.upgrades.units.objects(controller.clock.now())
     if controller.upgrading and controller.upgrades.plan is None:  # by the timeline alone
         cluster = next(unit for unit in units if unit["uuid"] == controller.upgrades.cluster_uuid)

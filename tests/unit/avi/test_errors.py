@@ -29,8 +29,17 @@ def error_of(
     return error
 
 
-def test_200_with_any_body_is_good() -> None:
-    assert classify_reply(Reply(200, {}, b"<html>"), "images", now=NOW) is None
+def test_200_with_any_body_but_a_page_is_good() -> None:
+    assert classify_reply(Reply(200, {}, b"no JSON"), "images", now=NOW) is None
+    assert classify_reply(Reply(200, {}, HTML), "login", now=NOW) is None
+
+
+@pytest.mark.parametrize("status", [200, 404, 502])
+def test_a_page_of_html_may_be_of_a_portal_that_starts(status: int) -> None:
+    error = error_of(status, b" \n" + HTML)
+    assert (error.may_be_upgrade, error.detail) == (True, f"{status} a page of HTML, expected JSON")
+    assert error_of(404, b"{}").may_be_upgrade is False
+    assert error_of(302, HTML).may_be_upgrade is False
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
@@ -97,7 +106,7 @@ def test_only_a_403_means_an_upgrade_by_its_message() -> None:
     [
         pytest.param(401, b"CSRF token missing or incorrect.", "401 CSRF token missing or incorrect.", id="plain-text"),
         pytest.param(419, b'{"error": "Need to switch session"}', "419 Need to switch session", id="json"),
-        pytest.param(502, HTML, "502 without a message", id="html"),
+        pytest.param(502, HTML, "502 a page of HTML, expected JSON", id="html"),
         pytest.param(500, b"", "500 without a message", id="nothing"),
         pytest.param(200, b"", "200 without a message", id="good-but-empty"),
         pytest.param(500, b"\xff" * 10_000, "500 " + "\N{REPLACEMENT CHARACTER}" * 200, id="no-text-at-all"),

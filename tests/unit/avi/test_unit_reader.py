@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from monitor.avi.unit_reader import UnitReader
+from monitor.config.settings import Upgrades
 from monitor.model.errors import BadStatus
 from monitor.model.snapshot import ObjectList
 
@@ -22,7 +23,8 @@ class Replies:
         self.now = 0.0
 
     def reader(self, *, max_reads: int = 24) -> UnitReader:
-        return UnitReader(self.list, self.one, monotonic=lambda: self.now, max_reads=max_reads)
+        settings = Upgrades(max_reads_per_poll=max_reads)
+        return UnitReader(self.list, self.one, self.cluster_uuid, monotonic=lambda: self.now, settings=settings)
 
     async def list(self, name: str, _before: ObjectList) -> ObjectList:
         self.asked.append(name)
@@ -33,6 +35,10 @@ class Replies:
         if uuid in self.gone:
             raise BadStatus("http_4xx", "404", phase="upgrade", status=404)
         return bytes(unit(uuid, progress=50))
+
+    async def cluster_uuid(self) -> str:
+        self.asked.append("cluster")
+        return "cluster-1"
 
     async def read(self, reader: UnitReader, before: ObjectList | None = None) -> ObjectList:
         self.asked.clear()
@@ -103,8 +109,48 @@ async def test_a_summary_that_cannot_be_read_at_present_is_asked_for_again(statu
     async def fails(_name: str, _before: ObjectList) -> ObjectList:
         raise BadStatus("http_4xx", "no", phase="upgrade", status=status)
 
-    reader = UnitReader(fails, replies.one, monotonic=lambda: 0.0)
+    reader = UnitReader(fails, replies.one, replies.cluster_uuid, monotonic=lambda: 0.0)
     for _ in range(3):
         with pytest.raises(BadStatus):
             await reader.read(ObjectList(), version="30.2.1")
-    assert reader.summary_is_usable
+    assert reader.reads_summary
+
+
+async def test_units_that_are_too_large_together_are_kept_without_the_events_of_their_service_engines() -> None:
+    events = [{"se_ref": "x" * 200} for _ in range(1000)]
+    groups = [
+        unit(f"serviceenginegroup-{number}", "UPGRADE_FSM_INIT", se_upgrade_events=events) for number in range(50)
+    ]
+    replies = Replies(unit("cluster-1", "UPGRADE_FSM_INIT"), *groups)
+    reader = replies.reader()
+    first = await replies.read(reader)
+    assert sum(memoryview(raw).nbytes for raw in first.raws.values()) <= 8 * 1024 * 1024
+    assert unit("serviceenginegroup-10", "UPGRADE_FSM_INIT") in first.raws.values()
+    assert any(raw in first.raws.values() for raw in groups), "no more is left out than has to be"
+    reader.read_all_next()
+    assert await replies.read(reader, first) is first, "what is left out again is no change"
+
+
+async def test_the_cluster_is_asked_for_its_uuid_where_several_are_listed() -> None:
+    replies = Replies(unit("cluster-1"), unit("cluster-2"))
+    reader = replies.reader()
+    await replies.read(reader)
+    assert replies.asked == ["upgradestatussummary", "upgradestatusinfo", "cluster"]
+    assert reader.cluster_uuid == "cluster-1"
+
+
+async def test_without_any_unit_yet_the_whole_list_is_read_if_the_summary_fails_once() -> None:
+    replies = Replies(unit("cluster-1", "UPGRADE_FSM_INIT"))
+    fails = True
+
+    async def read_list(name: str, before: ObjectList) -> ObjectList:
+        if fails and name == "upgradestatussummary":
+            raise BadStatus("http_4xx", "404", phase="upgrade", status=404)
+        return await replies.list(name, before)
+
+    reader = UnitReader(read_list, replies.one, replies.cluster_uuid, monotonic=lambda: 0.0)
+    assert (await reader.read(ObjectList(), version="30.2.1")).raws.keys() == {"cluster-1"}
+    assert reader.reads_summary
+    fails = False
+    await reader.read(ObjectList(), version="30.2.1")
+    assert replies.asked == ["upgradestatusinfo", "upgradestatussummary", "upgradestatusinfo"]
