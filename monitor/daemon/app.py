@@ -219,7 +219,7 @@ async def _in_background(controllers: Controllers, **coroutines: Coroutine[None,
 
 def _note_upgrade(store: Store, name: str, entry: Entry | None, _changes: tuple[Change, ...]) -> None:
     """A controller that was removed is not known to be upgraded any more."""
-    store.upgrades.set(name, in_progress=entry is not None and entry.session.upgrading)
+    store.upgrades.set(name, in_progress=entry is not None and entry.session.under_way)
 
 
 async def _current_stall_reason(heartbeat: Heartbeat, controllers: Controllers, limits: StallLimits) -> str:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
+from monitor.avi.login_password import UpgradeWindow
 from monitor.config.types import Config, Controller, Difference
 from monitor.model.health import SessionHealth
 from monitor.model.masking import KnownSecrets
@@ -22,9 +23,9 @@ from monitor.patching.client import PATCH_TIMEOUT_FACTOR, InFlightClient
 from monitor.patching.request import WriteTarget
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import AnyTracker, Poller
-from monitor.polling.resources import RESOURCES, AnyResource
+from monitor.polling.resources import RESOURCES, UPGRADE, AnyResource, TrackingSettings
 from monitor.polling.schedule import PollLimiter
-from monitor.polling.tracker import Tracker, TrackingSettings
+from monitor.polling.tracker import Tracker
 from monitor.store import Store
 
 _LOG_OUT_TIMEOUT_S = 2.0  # of all log-outs together: a controller that does not answer must not delay the shutdown
@@ -103,6 +104,8 @@ class Controllers:
         """Removed or replaced, and not closed yet. What a cancelled reload leaves here is closed by the next one."""
         self._secrets: dict[str, KnownSecrets] = {}
         """Of each controller, through all its sessions, accounts and settings."""
+        self._upgrades: dict[str, UpgradeWindow] = {}
+        """The same."""
         self._limiter = PollLimiter(1)
         self._tasks: asyncio.TaskGroup | None = None
         self.targets: dict[str, WriteTarget] = {}
@@ -224,7 +227,7 @@ class Controllers:
         poll = config.poll
         managed.timeout_s = poll.timeout_s
         for client in (managed.client, managed.writer):
-            client.set_limits(timeout_s=poll.timeout_s, max_response=poll.max_response)
+            client.set_limits(timeout_s=poll.timeout_s, max_response=poll.max_response, upgrades=config.upgrades)
         managed.poller.apply_settings(poll, _tracking(config), self._limiter)
 
     def _previous_entry(self, outdated: ManagedController | None, controller: Controller) -> Entry | None:
@@ -249,7 +252,8 @@ class Controllers:
         if outdated:
             client.inherit_refusal(outdated.client)
             writer.inherit_refusal(outdated.writer)
-        health = known.session if known else SessionHealth(upgrading=self._store.upgrades.in_progress(controller.name))
+        under_way = self._store.upgrades.in_progress(controller.name)
+        health = known.session if known else SessionHealth(upgrading=under_way, under_way=under_way)
         poller = Poller(
             controller.name,
             client,
@@ -260,6 +264,7 @@ class Controllers:
             now=self._now,
             rng=self._rng,
             log=log.bind(controller=controller.name),
+            settings=_tracking(config),
             health=replace(health, tls_insecure=controller.tls.insecure),
         )
         managed = ManagedController(controller, client, writer, poller, sessions, config.poll.timeout_s)
@@ -277,31 +282,35 @@ class Controllers:
                 self._store.upload_history,
                 settings=_tracking(config),
                 log=log.bind(controller=controller.name),
-                known=known.collections[resource.name] if known else None,
+                known=known.collections.get(resource.name) if known else None,
             )
             for resource in self._resources
+            if resource is not UPGRADE or controller.watch_upgrades
         ]
 
     async def _connect(self, controller: Controller, config: Config, sessions: AsyncExitStack) -> InFlightClient:
         poll = config.poll
         session = await sessions.enter_async_context(open_session(controller.tls, keepalive_s=2 * poll.idle_interval_s))
-        return InFlightClient(
+        client = InFlightClient(
             controller,
             session,
             timeout_s=poll.timeout_s,
             max_response=poll.max_response,
             now=self._now,
             secrets=self._secrets.setdefault(controller.name, KnownSecrets()),
+            upgrade=self._upgrades.setdefault(controller.name, UpgradeWindow()),
         )
+        client.set_limits(timeout_s=poll.timeout_s, max_response=poll.max_response, upgrades=config.upgrades)
+        return client
 
     def _remove(self, names: set[str]) -> None:
         for name in names:
             self._fleet.remove(name)
-            del self.targets[name], self.tenants[name], self._secrets[name]
+            del self.targets[name], self.tenants[name], self._secrets[name], self._upgrades[name]
 
 
 def _tracking(config: Config) -> TrackingSettings:
-    return TrackingSettings(config.events, config.annotations.export, config.stalled_after_s)
+    return TrackingSettings(config.events, config.annotations.export, config.stalled_after_s, config.upgrades)
 
 
 def _is_same_controller(one: Controller, other: Controller) -> bool:

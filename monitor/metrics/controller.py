@@ -127,7 +127,7 @@ SESSION_FAMILIES: Final = (
     ),
     _session_gauge(
         "avi_controller_upgrade_in_progress",
-        "Whether the controller is being upgraded: it said so, or answered 503, and no poll was good since.",
+        "Whether an upgrade keeps the controller from changes, or is the reason why it cannot be polled.",
         lambda h: h.upgrading,
     ),
     _family(

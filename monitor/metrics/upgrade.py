@@ -206,15 +206,13 @@ UPGRADE_FAMILIES: Final = (
         "avi_upgrade_dry_run_state",
         "State of the dry run; exactly one state is 1.",
         rows.dry_run_states,
-        ("state",),
-        NODE,
+        ("state",),  # not of the node tier, which a cluster at rest has not: a dry run leaves it at rest
         of=_CLUSTER,
     ),
     _family(
         "avi_upgrade_dry_run_progress_ratio",
         "Share of the dry run that is done, 0 to 1.",
         rows.dry_run_progress,
-        tier=NODE,
         of=_CLUSTER,
     ),
     _family(

@@ -16,6 +16,9 @@ class SessionHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     The session with one controller, and its polls. Counters are since the start of the daemon.
 
     ``up``: whether the last poll was good, that is, whether the read of the first resource succeeded.
+    ``upgrading``: whether an upgrade is the reason why the last poll failed, or, if it was good, keeps the controller
+    from changes. ``under_way``: whether the Controllers may be gone at any time because of one: so it was at the last
+    good poll, or one of them said it since.
     ``attempted_at``: when the last poll began. ``certificate_expires_at``: of the certificate that the Controller
     presented last. Both in Unix seconds.
     """
@@ -26,6 +29,7 @@ class SessionHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     up: bool = False
     auth_suspended: bool = False
     upgrading: bool = False
+    under_way: bool = False
     version: str = ""
     api_version: str = ""
     interval_s: float = 0.0
@@ -43,12 +47,18 @@ class SessionHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     certificate_expires_at: float | None = None
     tls_insecure: bool = False
 
+    @property
+    def away(self) -> bool:
+        """Whether the Controllers are gone because they are upgraded."""
+        return self.under_way and not self.up
+
 
 class ReadHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
     The reads of one resource of one controller. Counters are since the start of the daemon.
 
-    ``stale``: the last good read is so old that its objects were withdrawn. ``succeeded_at``: when it ended, Unix
+    ``stale``: the last good read is so old that its objects were withdrawn. ``readable``: whether the Controller lets
+    this monitor read the objects; None while that is not known. ``succeeded_at``: when the last good read ended, Unix
     seconds. ``bad_objects``: how many objects could not be decoded, added up over all reads.
     ``unknown_values``: how many unknown values were read, by field.
     """
@@ -57,7 +67,10 @@ class ReadHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The fields that every good read changes."""
 
     stale: bool = False
+    readable: bool | None = None
     succeeded_at: float | None = None
+    reason: Reason | None = None
+    """Why the last read failed; None when it was good."""
     failures: Mapping[Reason, int] = {}
     bad_objects: int = 0
     series_dropped: int = 0

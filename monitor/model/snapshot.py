@@ -50,6 +50,10 @@ class Snapshot(msgspec.Struct, Generic[T_co], frozen=True, gc=False, kw_only=Tru
     """The uuids of objects that could not be decoded; they are in ``object_list`` but not in ``objects``."""
     next_change_at: float = float("inf")
     """When, without any change of the list, an object will next lose its per-task series or stall; Unix seconds."""
+    active: bool = False
+    """Whether the Controller is working on any object."""
+    suspended_since: float = float("-inf")
+    """When an object that waits for an operator moved last, Unix seconds; ``-inf``: none waits."""
 
 
 class Appeared(msgspec.Struct, frozen=True):

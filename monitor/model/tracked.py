@@ -71,6 +71,11 @@ class Tracked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.state in self.FAILED_STATES
 
     @property
+    def suspended(self) -> bool:
+        """Whether the work on it waits for an operator."""
+        return False
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """The values of the labels that identify it, after the controller's."""
         return (self.uuid,)
@@ -91,6 +96,11 @@ class Tracked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return False
 
     @property
+    def has_begun(self) -> bool:
+        """Whether any work on it has begun; without it, there is no detail to show."""
+        return True
+
+    @property
     def can_stall(self) -> bool:
         """
         Whether it is active and the Controller reports something that moves meanwhile.
@@ -105,17 +115,37 @@ class Tracked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 T_co = TypeVar("T_co", bound=Tracked, covariant=True)
 
 
+class OperationMark(msgspec.Struct, frozen=True, gc=False):
+    """
+    The operation of an object on which several follow one another, as it is stored with its progress mark.
+
+    ``key``: identifies the operation among those of the object; empty while nothing was ever done. ``operation``,
+    ``started_at``: as told last. ``active``: whether the object was active last.
+    """
+
+    key: str = ""
+    operation: str = ""
+    started_at: float | None = None
+    active: bool = False
+
+
 class ProgressMark(msgspec.Struct, frozen=True, gc=False):
     """
     When an object last moved, that is, when its progress, tasks, state or an event changed.
 
-    ``fingerprint``: a hash of these. Marks are stored in the database, so that a restart of the daemon is
-    not taken for a change. Times in Unix seconds of the daemon's clock.
+    ``fingerprint``: a hash of these. ``operation``: None for an object on which there is only one, as an upload.
+    Marks are stored in the database, so that a restart of the daemon is not taken for a change, or for another
+    operation. Times in Unix seconds of the daemon's clock.
     """
 
     fingerprint: bytes
     changed_at: float
     first_seen_at: float
+    operation: OperationMark | None = None
+
+    def work_id(self, uuid: str) -> str:
+        """Return what identifies the work on the object of this uuid: what is kept of an earlier one is not of it."""
+        return f"{uuid}@{self.operation.key}" if self.operation else uuid
 
 
 class Eta(msgspec.Struct, frozen=True, gc=False):

@@ -160,6 +160,11 @@ class Upgrade(Tracked, frozen=True, gc=False, kw_only=True):
         return self.uuid, self.kind
 
     @property
+    def suspended(self) -> bool:
+        """As `state` says."""
+        return self.state == "suspended"
+
+    @property
     def operation_label(self) -> str:
         """The operation, with ``eval_`` before it if it is an evaluation; empty without one."""
         return f"eval_{self.operation}" if self.evaluation and self.operation else self.operation
@@ -202,6 +207,11 @@ class Upgrade(Tracked, frozen=True, gc=False, kw_only=True):
         return self.drop_order > 1
 
     @property
+    def has_begun(self) -> bool:
+        """Whether anything was ever done with it."""
+        return self.state != "idle"
+
+    @property
     def can_stall(self) -> bool:
         """
         Whether it is active, and reports something that moves meanwhile.
@@ -238,17 +248,18 @@ TrackedUpgrade: TypeAlias = TrackedObject[Upgrade]
 
 class Overview(Struct, frozen=True, gc=False, kw_only=True):
     """
-    What all units of one controller amount to. The first: whether the Controller lets this monitor read them.
+    What all units of one controller amount to.
 
-    ``phase``: None while none were read. ``units``: how many units of a kind run a version with a patch. ``done``: None
-    while nothing was ever done. ``left_behind``: how many of a kind took part in the cluster's operation, and are not
-    at its version, or have failed Service Engines; empty while nothing was ever done.
+    ``readable``: whether the Controller lets this monitor read them; None while that is not known. ``phase``: None
+    while none were read. ``units``: how many units of a kind run a version with a patch. ``done``: None while nothing
+    was ever done. ``left_behind``: how many of a kind took part in the cluster's operation, and are not at its version,
+    or have failed Service Engines; empty while nothing was ever done.
     """
 
     EACH_POLL: ClassVar[tuple[str, ...]] = ()
     """The fields that every good poll changes."""
 
-    readable: bool = False
+    readable: bool | None = None
     phase: UpgradePhase | None = None
     units: Mapping[tuple[UnitKind, str, str], int] = {}
     done: bool | None = None

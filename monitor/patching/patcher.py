@@ -20,7 +20,7 @@ from monitor.model.errors import BadAnswer, BadObject, CommitUnknown, PatchProbl
 from monitor.model.outcome import OutcomeKind
 from monitor.patching.annotations import AnnotationChange, annotate
 from monitor.patching.audit import Outcome
-from monitor.patching.failures import classify_failure
+from monitor.patching.failures import DEFAULT_RETRY_AFTER_S, classify_failure
 from monitor.patching.fields import encode_adjustment, field_changes
 from monitor.patching.queue import LOCK_TIMEOUT_S, PatchQueue
 from monitor.patching.representation import content, entity_tag
@@ -161,6 +161,10 @@ class Patcher:
 
         Raises: PatchProblem, PollError.
         """
+        entry = self._fleet.entries.get(request.controller)
+        if entry and entry.session.under_way:  # a request into a reboot has no known outcome
+            detail = f"nothing was changed: {request.controller} is being upgraded, and may be gone at any time"
+            raise PatchProblem("controller-upgrading", detail, headers={"Retry-After": str(DEFAULT_RETRY_AFTER_S)})
         raw = await _read(writer, request.uuid)
         version = writer.link.version
         if version and version_key(request.api_version) > version_key(version):

@@ -5,8 +5,8 @@ from typing import Protocol, Unpack
 
 from msgspec import Struct
 
-from monitor.avi.client import Link
 from monitor.avi.errors import Reply
+from monitor.avi.link import Link
 from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Intent, Outcome, Search, shorten
 from monitor.patching.body import Patch

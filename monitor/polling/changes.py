@@ -5,7 +5,8 @@ An object *moves* when its progress, tasks, state or an event changes. Stall det
 so an edited name is no movement, and neither is a running event whose duration grows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import chain
 from math import inf
 from typing import Final, TypeVar
 
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from monitor.model.digest import digest
 from monitor.model.snapshot import Altered, Appeared, Change, ObjectList, Snapshot, Vanished
-from monitor.model.tracked import ProgressMark, Tracked, TrackedObject
+from monitor.model.tracked import OperationMark, ProgressMark, Tracked, TrackedObject
 from monitor.polling.standing import stalls_at
 
 T = TypeVar("T", bound=Tracked)
@@ -37,55 +38,68 @@ def not_after(mark: ProgressMark, at: float) -> ProgressMark:
     """
     if mark.changed_at <= at and mark.first_seen_at <= at:
         return mark
-    return ProgressMark(mark.fingerprint, min(mark.changed_at, at), min(mark.first_seen_at, at))
+    return replace(mark, changed_at=min(mark.changed_at, at), first_seen_at=min(mark.first_seen_at, at))
 
 
-def update_mark(tracked: T, known: ProgressMark | None, *, at: float, detail_for_s: float) -> TrackedObject[T]:
+def update_mark(
+    tracked: T,
+    known: ProgressMark | None,
+    *,
+    at: float,
+    detail_for_s: float,
+    operation: OperationMark | None = None,
+) -> TrackedObject[T]:
     """
     Update the progress mark of an object that was just read.
 
     ``known``: its mark of the previous poll, or of the database after a restart, `not_after` ``at``; None when it is
     new. A fingerprint that an older version of the daemon has stored cannot be compared, and is taken for an equal one.
+    ``operation``: the present one.
     """
     now = fingerprint(tracked)
     if known is None:
-        mark = ProgressMark(now, changed_at=at, first_seen_at=at)
-    elif known.fingerprint == now:
-        mark = known
-    elif len(known.fingerprint) == _OLD_FINGERPRINT_BYTES:
-        mark = replace(known, fingerprint=now)
+        mark = ProgressMark(now, at, at, operation)
+    elif known.fingerprint != now and len(known.fingerprint) != _OLD_FINGERPRINT_BYTES:
+        mark = ProgressMark(now, at, known.first_seen_at, operation)
+    elif (known.fingerprint, known.operation) != (now, operation):
+        mark = replace(known, fingerprint=now, operation=operation)
     else:
-        mark = ProgressMark(now, changed_at=at, first_seen_at=known.first_seen_at)
+        mark = known
     return TrackedObject(tracked, mark, _detail_until(tracked, mark, detail_for_s, at=at))
 
 
 def _detail_until(tracked: Tracked, mark: ProgressMark, detail_for_s: float, *, at: float) -> float:
     if tracked.active or tracked.failed:
         return inf
+    if not tracked.has_begun:
+        return -inf
     ends = (tracked.ended_at, tracked.state_changed_at, tracked.last_modified_at, mark.first_seen_at)
     end = next(end for end in ends if end is not None)
     return min(end, at) + detail_for_s  # a Controller's clock may be ahead
 
 
 def make_snapshot(
-    object_list: ObjectList, objects: Mapping[str, TrackedObject[T]], *, at: float, stalled_after_s: float
+    object_list: ObjectList,
+    objects: Mapping[str, TrackedObject[T]],
+    *,
+    at: float,
+    stalled_after_s: Callable[[T], float],
 ) -> Snapshot[T]:
     """
-    Return the snapshot of these objects.
+    Return the snapshot of these objects. ``stalled_after_s``: returns how long an object may not move.
 
     ``next_change_at`` is the first moment after ``at`` at which an object loses its per-task series or has stalled.
     """
-    moments = (
-        moment
-        for each in objects.values()
-        for moment in (each.detail_until, stalls_at(each.object, each.mark, stalled_after_s=stalled_after_s))
-        if moment > at
-    )
+    tracked = objects.values()
+    stalls = (stalls_at(each.object, each.mark, stalled_after_s=stalled_after_s(each.object)) for each in tracked)
+    moments = (moment for moment in chain((each.detail_until for each in tracked), stalls) if moment > at)
     return Snapshot(
         object_list=object_list,
         objects=objects,
         undecodable=frozenset(object_list.raws.keys() - objects.keys()),
         next_change_at=min(moments, default=inf),
+        active=any(each.object.active for each in tracked),
+        suspended_since=max((each.mark.changed_at for each in tracked if each.object.suspended), default=-inf),
     )
 
 

@@ -10,9 +10,12 @@ from typing import Generic
 
 import msgspec
 
+from monitor.metrics.controller import READ_FAMILIES
+from monitor.metrics.upgrade_overview import OVERVIEW_FAMILIES
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.snapshot import Change, Snapshot
 from monitor.model.tracked import T_co, Tracked, TrackedObject
+from monitor.model.upgrade import Overview
 
 
 class Collection(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
@@ -30,26 +33,42 @@ class Collection(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One controller as scrapes and API requests see it. ``pieces``: one for each family of `SESSION_FAMILIES`."""
+    """
+    One controller as scrapes and API requests see it.
+
+    ``collections``: by name of the resource; of what is not watched on this controller, there is none. ``pieces``: one
+    for each family of `SESSION_FAMILIES`. ``overview``: of its units; None if these are not watched.
+    ``overview_pieces``: one for each family of `OVERVIEW_FAMILIES`.
+    """
 
     name: str
     session: SessionHealth
     collections: Mapping[str, Collection[Tracked]]
-    """By name of the resource, in the order of `RESOURCES`."""
     pieces: tuple[bytes, ...]
+    overview: Overview | None = None
+    overview_pieces: tuple[bytes, ...] = ()
 
     def objects(self, resource: str) -> Mapping[str, TrackedObject[Tracked]]:
         """Return the objects of one resource by uuid, stale ones, too."""
         return self.collections[resource].snapshot.objects
 
-    def columns(self) -> Iterator[bytes]:
-        """Return the pieces of this controller in the order of `scrape_columns`."""
-        collections = self.collections.values()
-        for collection in collections:
-            yield from collection.pieces
-        for column in zip(*(collection.health_pieces for collection in collections), strict=True):
+    def columns(self, families: Mapping[str, int] | None = None) -> Iterator[bytes]:
+        """
+        Return the pieces of this controller in the order of `scrape_columns`.
+
+        ``families``: how many families the objects of each resource have, by its name; of what is not watched on this
+        controller, the pieces are empty. None: only what is watched.
+        """
+        families = families or {name: len(each.pieces) for name, each in self.collections.items()}
+        collections = [self.collections.get(name) for name in families]
+        for collection, columns in zip(collections, families.values(), strict=True):
+            yield from collection.pieces if collection else (b"",) * columns
+        health_pieces = [each.health_pieces if each else (b"",) * len(READ_FAMILIES) for each in collections]
+        for column in zip(*health_pieces, strict=True):
             yield from column
         yield from self.pieces
+        if "upgrade" in families:
+            yield from self.overview_pieces or (b"",) * len(OVERVIEW_FAMILIES)
 
 
 Listener = Callable[[str, Entry | None, tuple[Change, ...]], None]
@@ -93,7 +112,7 @@ class Fleet:
     def objects(self, resource: str) -> Iterator[tuple[Entry, TrackedObject[Tracked]]]:
         """Return every object of one resource with its controller's entry; stale objects are left out."""
         for entry in self._entries.values():
-            collection = entry.collections[resource]
-            if not collection.health.stale:
+            collection = entry.collections.get(resource)
+            if collection and not collection.health.stale:
                 for tracked in collection.snapshot.objects.values():
                     yield entry, tracked

@@ -7,13 +7,10 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from monitor.model.errors import LoginRefused, PollError, Reason
+from monitor.model.errors import UNREADABLE, LoginRefused, PollError, Reason, Unavailable
 from monitor.model.health import DURATION_BOUNDS_S, ReadHealth, SessionHealth
 
 K = TypeVar("K", bound=str)
-
-_STILL_UPGRADING: frozenset[Reason] = frozenset({"connect", "timeout", "http_5xx"})
-"""Failures during which an upgrade is assumed to go on: the Controller's portal goes away and comes back."""
 
 
 def count_poll(before: SessionHealth, *, at: float, took_s: float) -> SessionHealth:
@@ -29,24 +26,47 @@ def count_poll(before: SessionHealth, *, at: float, took_s: float) -> SessionHea
     )
 
 
-def poll_succeeded(before: SessionHealth) -> SessionHealth:
-    """Clear every sign of failure; counters stay."""
-    return replace(before, up=True, auth_suspended=False, upgrading=False, failed_in_a_row=0, reason=None, cause="")
+def poll_succeeded(before: SessionHealth, *, under_way: bool = False, blocked: bool = False) -> SessionHealth:
+    """
+    Clear every sign of failure; counters stay.
+
+    ``under_way``: as in `SessionHealth`. ``blocked``: whether an upgrade of the whole system goes on, during which the
+    Controllers stay.
+    """
+    return replace(
+        before,
+        up=True,
+        auth_suspended=False,
+        upgrading=under_way or blocked,
+        under_way=under_way,
+        failed_in_a_row=0,
+        reason=None,
+        cause="",
+    )
+
+
+def excuse(error: PollError) -> PollError:
+    """Return a failure while the Controllers are upgraded: if that may be the reason, it counts as such."""
+    if not error.may_be_upgrade or error.reason == "upgrading":
+        return error
+    wait_s = error.retry_after_s
+    return Unavailable("upgrading", error.detail, phase=error.phase, status=error.status, retry_after_s=wait_s)
 
 
 def poll_failed(before: SessionHealth, error: PollError) -> SessionHealth:
     """
     Record a failed poll.
 
-    A refused log-in suspends further ones. An upgrade lasts until a poll succeeds or fails for another reason than
-    those of an upgrade.
+    A refused log-in suspends further ones. An upgrade that was under way is so until a poll succeeds, but it is no
+    excuse for a failure of another kind. What else it keeps from changes is not known meanwhile.
     """
     reason = error.reason
     return replace(
         before,
         up=False,
         auth_suspended=isinstance(error, LoginRefused),
-        upgrading=reason == "upgrading" or (before.upgrading and reason in _STILL_UPGRADING),
+        upgrading=reason == "upgrading",
+        under_way=before.under_way or reason == "upgrading",
         failed_in_a_row=before.failed_in_a_row + 1,
         reason=reason,
         cause=f"{error.phase}: {error.detail}",
@@ -55,12 +75,14 @@ def poll_failed(before: SessionHealth, error: PollError) -> SessionHealth:
 
 def read_succeeded(before: ReadHealth, *, at: float, series_dropped: int = 0) -> ReadHealth:
     """Record that a complete list came at ``at``, Unix seconds. ``series_dropped``: of its objects, by the budgets."""
-    return replace(before, stale=False, succeeded_at=at, series_dropped=before.series_dropped + series_dropped)
+    dropped = before.series_dropped + series_dropped
+    return replace(before, stale=False, readable=True, succeeded_at=at, reason=None, series_dropped=dropped)
 
 
 def read_failed(before: ReadHealth, reason: Reason) -> ReadHealth:
-    """Count a failed read by its reason."""
-    return replace(before, failures=count_occurrences(before.failures, [reason]))
+    """Count a failed read by its reason. What cannot be read at all is not stale."""
+    after = replace(before, reason=reason, failures=count_occurrences(before.failures, [reason]))
+    return replace(after, stale=False, readable=False) if reason in UNREADABLE else after
 
 
 def count_occurrences(before: Mapping[K, int], occurrences: Iterable[K]) -> Mapping[K, int]:

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias, assert_never, get_args
 
 from structlog.typing import FilteringBoundLogger
 
+from monitor.model.errors import UNREADABLE, PollError, Reason
 from monitor.model.health import SessionHealth
 from monitor.model.snapshot import Altered, Appeared, Change, Vanished
 
@@ -32,21 +33,48 @@ def poll(
     before: SessionHealth,
     after: SessionHealth,
     *,
+    at: float,
     took_s: float,
     late_s: float,
     last_success_at: float | None,
 ) -> None:
-    """Log the end of a poll. A change of health is a warning; a new reason of a failure that lasts is at info."""
+    """
+    Log the end of a poll. A change of health is a warning; a new reason of a failure that lasts is at info.
+
+    ``at``: when it began, ``last_success_at``: when a poll before it was good last, Unix seconds.
+    """
     if log.is_enabled_for(DEBUG):
         numbers = {"took_s": round(took_s, 4), "late_s": round(late_s, 4), "next_in_s": round(after.interval_s, 1)}
         log.debug("poll", outcome=after.reason or "good", **numbers)
-    if after.up and not before.up:
+    if after.up and before.away:
+        away_s = None if last_success_at is None else round(at - last_success_at, 1)
+        log.info("controller_returned", away_s=away_s, version=after.version, api_version=after.api_version)
+    elif after.up and not before.up:
         log.warning("controller_up", version=after.version, api_version=after.api_version)
     elif after.reason and after.reason != before.reason:
-        was_good = before.up or before.upgrading or before.reason is None
-        write = log.warning if (was_good or after.auth_suspended) and not after.upgrading else log.info
+        was_good = before.up or before.under_way or before.reason is None
+        write = log.warning if after.auth_suspended or (was_good and not after.upgrading) else log.info
         event = "controller_auth_suspended" if after.auth_suspended else "controller_down"
         write(event, reason=after.reason, cause=after.cause, last_success_at=last_success_at)
+    if before.version and after.version != before.version:
+        log.info("controller_version_changed", before=before.version, version=after.version)
+
+
+def read_failed(log: FilteringBoundLogger, resource: str, error: PollError, *, before: Reason | None) -> None:
+    """
+    Log a failed read of a resource that does not decide whether the poll is good. ``before``: why it failed before.
+
+    What the account may not read, or the Controller does not have, is no failure; nor is an upgrade.
+    """
+    if error.reason == before:
+        return
+    facts = {"resource": resource, "reason": error.reason, "cause": f"{error.phase}: {error.detail}"}
+    if error.reason in UNREADABLE:
+        log.info("objects_unreadable", **facts)
+    elif error.reason == "upgrading":
+        log.info("read_failed", **facts)
+    else:
+        log.warning("read_failed", **facts)
 
 
 def objects(log: FilteringBoundLogger, resource: str, changes: tuple[Change, ...], *, first: bool) -> None:
@@ -82,7 +110,7 @@ def _event_of(change: Change) -> ChangeEvent:
         case Altered(before, after, moved) if after.state == before.state:
             return "object_moved" if moved else "object_edited"
         case Altered(_, after):
-            return "object_failed" if after.state == "failed" else "object_state_changed"
+            return "object_failed" if after.failed else "object_state_changed"
         case _:
             assert_never(change)
 

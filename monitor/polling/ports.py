@@ -3,10 +3,17 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from monitor.avi.client import Link
+from monitor.avi.link import Link
 from monitor.model.snapshot import ObjectList
 from monitor.model.tracked import ProgressMark
 from monitor.polling.eta import CompletedUpload, TypicalDurations
+
+
+class UnitFacts(Protocol):
+    """What the client has learned of the upgrade status; see `monitor.avi.unit_reader.UnitReader`."""
+
+    given_up: int
+    cluster_uuid: str
 
 
 class Source(Protocol):
@@ -15,11 +22,21 @@ class Source(Protocol):
     link: Link
 
     @property
+    def units(self) -> UnitFacts:
+        """What it has learned of the upgrade status."""
+
+    @property
     def received(self) -> int:
         """How many pieces of replies have come: it grows as long as the Controller is not silent."""
 
     async def list_images(self, before: ObjectList) -> ObjectList:
         """Read all images. Returns ``before`` itself when no byte changed. Raises: PollError."""
+
+    async def list_units(self, before: ObjectList) -> ObjectList:
+        """Read all units. Returns ``before`` itself when no byte changed. Raises: PollError."""
+
+    def note_upgrade(self) -> None:
+        """Note that an upgrade is under way: the Controller may refuse a log-in that it accepted before."""
 
 
 class ProgressMarks(Protocol):

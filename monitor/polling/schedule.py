@@ -1,18 +1,25 @@
 """How many polls run at once, how long a poller waits after a failure, and when a poller is stuck."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from math import inf
 from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
-from typing import Literal
+from typing import Final, Literal
 
 from monitor.config.settings import Poll
-from monitor.model.errors import LoginRefused, PollError, Reason
+from monitor.model.errors import UNREADABLE, LoginRefused, PollError, Reason
 from monitor.model.health import SessionHealth
+from monitor.model.snapshot import Snapshot
+from monitor.model.tracked import Tracked
 
-_NO_ANSWER: frozenset[Reason | None] = frozenset({"dns", "connect", "tls", "timeout"})
-"""The reasons that mean: the Controller did not answer."""
+UNREADABLE_PAUSE_S: Final = 900.0
+"""How soon a resource that the account may not read is asked for again."""
+
+_NO_ANSWER: frozenset[Reason | None] = frozenset({"dns", "connect", "tls", "timeout", "upgrading"})
+"""The reasons that mean: the Controller did not answer, or may not have."""
+_PATIENT_AFTER_S = 3600.0  # an operator who has to act within minutes has done so by then
+_PATIENT_INTERVAL_S = 30.0
 
 
 class Pool(asyncio.Semaphore):
@@ -151,17 +158,64 @@ def backoff_s(failures: int, rng: Random, *, base_s: float, max_s: float) -> flo
     return rng.uniform(0, min(max_s, base_s * 2 ** min(failures, 32)))
 
 
-def interval_after(error: PollError | None, failures: int, poll: Poll, rng: Random, *, active: bool) -> float:
+class ReadPause:
+    """When a resource is read again that is not the first one, which is read at every poll."""
+
+    def __init__(self) -> None:
+        self._until = -inf
+        self._version: str | None = None
+        self._failures = 0
+
+    def is_over(self, *, version: str) -> bool:
+        """Whether it is to be read now. ``version``: of the Controller; another one may have other objects."""
+        is_other = self._version not in {None, version}
+        return is_other or asyncio.get_running_loop().time() >= self._until
+
+    def end(self) -> None:
+        """Read it at the next poll."""
+        self._until = -inf
+
+    def note(self, error: PollError | None, *, version: str, idle_interval_s: float) -> None:
+        """
+        Note the result of a read.
+
+        What fails twice in a row is read again after ``idle_interval_s``: a reply that never comes would otherwise
+        make every poll longer.
+        """
+        now = asyncio.get_running_loop().time()
+        self._failures = self._failures + 1 if error else 0
+        self._version = version if error and error.reason in UNREADABLE else None
+        self._until = -inf
+        if self._version is not None:
+            self._until = now + UNREADABLE_PAUSE_S
+        elif self._failures > 1:
+            self._until = now + idle_interval_s
+
+
+def pace_s(snapshots: Iterable[Snapshot[Tracked]], poll: Poll, *, at: float) -> float:
+    """Return the interval of polls while all goes well. ``at``: Unix seconds."""
+    snapshots = tuple(snapshots)
+    suspended_s = at - max(snapshot.suspended_since for snapshot in snapshots)
+    if any(snapshot.active for snapshot in snapshots) or suspended_s <= _PATIENT_AFTER_S:
+        return poll.active_interval_s
+    if suspended_s == inf:
+        return poll.idle_interval_s
+    return min(poll.idle_interval_s, max(poll.active_interval_s, _PATIENT_INTERVAL_S))
+
+
+def interval_after(
+    error: PollError | None, failures: int, poll: Poll, rng: Random, *, pace_s: float, max_backoff_s: float
+) -> float:
     """
     Return the seconds until the next poll, from the start of a good poll or the end of a failed one.
 
-    ``failures``: in a row. ``active``: whether the Controller is working on any object.
+    ``failures``: in a row. ``pace_s``: the interval while all goes well. ``max_backoff_s``: of a failure for which the
+    Controller asked for no longer wait.
     """
-    interval_s = poll.active_interval_s if active else poll.idle_interval_s
     if error is None:
-        return interval_s
+        return pace_s
     if isinstance(error, LoginRefused):  # nothing is sent until the secret changes: this is how soon that is noticed
         return max(poll.active_interval_s, error.retry_after_s)
-    delay_s = backoff_s(failures, rng, base_s=poll.active_interval_s, max_s=poll.max_backoff_s)
-    least_s = interval_s if error.reason == "throttled" else 0.0  # not sooner than without a failure
+    delay_s = backoff_s(failures, rng, base_s=poll.active_interval_s, max_s=max_backoff_s)
+    least_s = pace_s if error.reason == "throttled" else 0.0  # not sooner than without a failure
     return max(delay_s, least_s, error.retry_after_s)

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from monitor.avi.client import Link
+from monitor.avi.link import Link
 from monitor.metrics import render
 from monitor.metrics.controller import SESSION_FAMILIES
 from monitor.model.health import SessionHealth

@@ -11,23 +11,22 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
-from monitor.config.settings import STALLED_AFTER_S, Events
 from monitor.metrics import render
 from monitor.metrics.controller import READ_FAMILIES
-from monitor.metrics.family import DETAIL, NODE, Subject
-from monitor.model.errors import BadObject, Reason
+from monitor.metrics.family import CORE, DETAIL, NODE, Subject
+from monitor.model.errors import UNREADABLE, BadObject, Reason
 from monitor.model.health import ReadHealth
 from monitor.model.snapshot import Change, ObjectList, Snapshot
 from monitor.model.tracked import ProgressMark, Standing, Tracked, TrackedObject, UploadProgress
-from monitor.polling import changes, eta, poll_log
+from monitor.polling import changes, poll_log
 from monitor.polling.fleet import Collection
 from monitor.polling.health import count_occurrences, read_failed, read_succeeded
 from monitor.polling.ports import AnnotationSource, ProgressMarks, Source, UploadHistory
-from monitor.polling.resources import Resource
+from monitor.polling.resources import Resource, TrackingSettings
 from monitor.polling.standing import standing_of
 
 T = TypeVar("T", bound=Tracked)
@@ -36,14 +35,6 @@ YIELD_AFTER_S = 0.005
 """How long a read may occupy the event loop before other tasks run."""
 
 _NO_ANNOTATIONS: Mapping[str, str] = {}  # one shared object, because changed annotations are detected by identity
-
-
-class TrackingSettings(Struct, frozen=True):
-    """The settings of trackers. ``exported``: the keys of the annotations that become labels."""
-
-    events: Events = Events()
-    exported: frozenset[str] = frozenset()
-    stalled_after_s: float = STALLED_AFTER_S
 
 
 class Tracker(Generic[T]):
@@ -77,6 +68,8 @@ class Tracker(Generic[T]):
         self._yield_at = 0.0
         self._read_at = 0.0
         self._series_dropped = 0  # by the budgets, at the last read
+        self._returned = False
+        """Whether the Controller was away, for an upgrade, since the last good read."""
         self._object_replaced = False
         """Whether `replace_object` was called since the list that is being read was requested."""
         self._render_all = known is not None
@@ -89,11 +82,6 @@ class Tracker(Generic[T]):
         self.collection = Collection(snapshot, health, pieces, texts)
 
     @property
-    def active(self) -> bool:
-        """Whether the Controller is working on any object: if so, it is polled at ``active_interval``."""
-        return any(tracked.object.active for tracked in self.collection.snapshot.objects.values())
-
-    @property
     def never_read(self) -> bool:
         """Whether no read has succeeded yet."""
         return self.collection.health.succeeded_at is None
@@ -103,13 +91,16 @@ class Tracker(Generic[T]):
         self._render_all |= settings != self._settings
         self._settings = settings
 
-    async def read(self, source: Source, *, at: float) -> tuple[Change, ...]:
+    async def read(self, source: Source, *, at: float, returned: bool = False) -> tuple[Change, ...]:
         """
-        Read all objects, and apply the list. ``at``: when the poll began, Unix seconds.
+        Read all objects, and apply the list.
 
+        ``at``: when the poll began, Unix seconds. ``returned``: whether the Controller was away until now, for an
+        upgrade; that it is back counts as a move of what is active.
         Raises: PollError.
         """
         self._object_replaced = False
+        self._returned |= returned
         return await self.apply_list(await self.resource.read(source, self.collection.snapshot.object_list), at=at)
 
     async def apply_list(self, object_list: ObjectList, *, at: float) -> tuple[Change, ...]:
@@ -119,7 +110,7 @@ class Tracker(Generic[T]):
         The list is ignored if an object was replaced by `replace_object` after the list was requested.
         """
         known = self.collection.snapshot
-        self._render_all |= at < self._read_at  # the clock was set back: marks may lie in the future
+        self._render_all |= self._returned or at < self._read_at  # the clock was set back: marks may lie in the future
         self._read_at = at
         unchanged = object_list is known.object_list and at < known.next_change_at and not self.collection.health.stale
         if self._is_outdated() or (unchanged and not self._render_all):
@@ -130,6 +121,7 @@ class Tracker(Generic[T]):
         if self._is_outdated():  # an object was replaced while the list was decoded
             self._render_all |= render_all
             return ()
+        self._returned = False
         self.collection = replace(self.collection, snapshot=snapshot, pieces=pieces)
         self._set_health(health)
         self.update_annotations(at=at)  # those that changed while the list was decoded
@@ -141,7 +133,9 @@ class Tracker(Generic[T]):
         self._set_health(read_succeeded(self.collection.health, at=at, series_dropped=self._series_dropped))
 
     def fail(self, reason: Reason) -> None:
-        """Record a failed read in the health."""
+        """Record a failed read in the health; drop the objects if they cannot be read at all."""
+        if reason in UNREADABLE:
+            self.collection = replace(self.collection, snapshot=Snapshot(), pieces=self._no_pieces)
         self._set_health(read_failed(self.collection.health, reason))
 
     def expire(self) -> None:
@@ -160,18 +154,17 @@ class Tracker(Generic[T]):
         objects = {**snapshot.objects, tracked.uuid: self._track(tracked, known, None, at=at)}
         raws = {**snapshot.object_list.raws, tracked.uuid: Raw(raw)}
         object_list = replace(snapshot.object_list, raws=raws)
-        self._set_snapshot(replace(snapshot, objects=objects, object_list=object_list))
+        self._set_snapshot(changes.make_snapshot(object_list, objects, at=at, stalled_after_s=self._stalled_after_s))
         self._object_replaced = True
         return changes.diff(snapshot.objects, objects)
 
     def update_annotations(self, *, at: float) -> bool:
         """Render the annotations as they are now. Returns: whether any had changed."""
-        current = self._annotations.annotations_of(self._controller)
         snapshot = self.collection.snapshot
         updated = {
-            uuid: self._annotate(tracked, current.get(uuid, _NO_ANNOTATIONS), at=at)
+            uuid: self._annotate(tracked, current, at=at)
             for uuid, tracked in snapshot.objects.items()
-            if tracked.annotations is not current.get(uuid, _NO_ANNOTATIONS)
+            if tracked.annotations is not (current := self._current_annotations(uuid, tracked.mark))
         }
         if updated:
             self._set_snapshot(replace(snapshot, objects={**snapshot.objects, **updated}))
@@ -214,25 +207,28 @@ class Tracker(Generic[T]):
             bad_objects=self.collection.health.bad_objects + len(undecodable) + sum(left_out.values()),
             unknown_values=count_occurrences(self.collection.health.unknown_values, unknown_fields),
         )
-        stalled_after_s = self._settings.stalled_after_s
-        return changes.make_snapshot(object_list, objects, at=at, stalled_after_s=stalled_after_s), health
+        return changes.make_snapshot(object_list, objects, at=at, stalled_after_s=self._stalled_after_s), health
 
     def _track(
         self, decoded: T, known: TrackedObject[T] | None, saved: ProgressMark | None, *, at: float
     ) -> TrackedObject[T]:
         """Update mark, estimate and text of one decoded object; drop its events. ``saved``: its stored mark."""
-        before = known.mark if known else saved
+        resource, before = self.resource, known.mark if known else saved
         before = before and changes.not_after(before, at)
-        events, families = self._settings.events, self.resource.families
-        tracked = changes.update_mark(decoded, before, at=at, detail_for_s=events.detail_for_s)
-        progress = self._update_progress(decoded, known, at=at, moved=tracked.mark is not before)
-        annotations = self._annotations.annotations_of(self._controller).get(decoded.uuid, _NO_ANNOTATIONS)
+        operation = resource.update_operation(before and before.operation, decoded, at=at)
+        tracked = changes.update_mark(
+            decoded, before, at=at, detail_for_s=self._settings.events.detail_for_s, operation=operation
+        )
+        if self._returned and decoded.active:
+            tracked = replace(tracked, mark=replace(tracked.mark, changed_at=at))
+        progress = self._update_progress(decoded, known, before, tracked.mark, at=at)
+        annotations = self._current_annotations(decoded.uuid, tracked.mark)
         rendered = render.render_object(
-            families,
+            resource.families,
             self._controller,
-            Subject(decoded, tracked.mark.changed_at, annotations, self._settings.exported),
-            finest_tier=DETAIL if tracked.detail_until > at else NODE,
-            max_series=self.resource.budget(events).per_object,
+            Subject(decoded, tracked.mark.changed_at, annotations, self._settings.exported, progress),
+            finest_tier=DETAIL if tracked.detail_until > at else resource.rest_tier,
+            max_series=resource.budget(self._settings).per_object,
         )
         return replace(
             tracked,
@@ -244,19 +240,33 @@ class Tracker(Generic[T]):
         )
 
     def _update_progress(
-        self, decoded: T, known: TrackedObject[T] | None, *, at: float, moved: bool
+        self,
+        decoded: T,
+        known: TrackedObject[T] | None,
+        before: ProgressMark | None,
+        mark: ProgressMark,
+        *,
+        at: float,
     ) -> UploadProgress | None:
-        """Record the duration of work that is complete; update the estimate of work that is under way."""
-        kind = self.resource.history_kind(decoded)
+        """
+        Record the duration of work that is complete; update the estimate of work that is under way.
+
+        ``before``: the mark before. Of an earlier operation nothing is known of the present one.
+        """
+        resource, work_id = self.resource, mark.work_id(decoded.uuid)
+        kind, moved = resource.history_kind(decoded), before is None or before.fingerprint != mark.fingerprint
+        if known and known.mark.work_id(decoded.uuid) != work_id:
+            known = replace(known, progress=None)
         if decoded.state == "completed" and (moved or not known):
-            self._history.record(self._controller, kind, decoded.uuid, eta.summarize(known, decoded, at=at))
-        return eta.update_eta(known, decoded, self._history.typical(self._controller, kind), at=at, moved=moved)
+            self._history.record(self._controller, kind, work_id, resource.summarize(known, decoded, at=at))
+        return resource.update_eta(known, decoded, self._history.typical(self._controller, kind), at=at, moved=moved)
 
     def _update_unchanged(self, tracked: TrackedObject[T], *, at: float) -> TrackedObject[T]:
         """Update what depends on the time only: the object may lose its per-task series, or have stalled."""
         rendered = tracked.rendered
-        if tracked.detail_until <= at and rendered.series[DETAIL]:
-            rendered = render.drop_tier(self.resource.families, rendered, DETAIL)
+        for tier in (DETAIL, NODE, CORE)[: DETAIL - self.resource.rest_tier] if tracked.detail_until <= at else ():
+            if rendered.series[tier]:
+                rendered = render.drop_tier(self.resource.families, rendered, tier)
         standing = self._standing(tracked.object, tracked.mark, tracked.annotations, at=at)
         if rendered is tracked.rendered and standing == tracked.standing:
             return tracked
@@ -268,9 +278,14 @@ class Tracker(Generic[T]):
         standing = self._standing(tracked.object, tracked.mark, annotations, at=at)
         return replace(tracked, annotations=annotations, rendered=rendered, standing=standing)
 
+    def _current_annotations(self, uuid: str, mark: ProgressMark) -> Mapping[str, str]:
+        return self._annotations.annotations_of(self._controller).get(mark.work_id(uuid), _NO_ANNOTATIONS)
+
+    def _stalled_after_s(self, tracked: T) -> float:
+        return self.resource.stalled_after_s(tracked, self._settings)
+
     def _standing(self, tracked: T, mark: ProgressMark, annotations: Mapping[str, str], *, at: float) -> Standing:
-        stalled_after_s = self._settings.stalled_after_s
-        return standing_of(tracked, mark, annotations, at=at, stalled_after_s=stalled_after_s)
+        return standing_of(tracked, mark, annotations, at=at, stalled_after_s=self._stalled_after_s(tracked))
 
     async def _make_pieces(self, snapshot: Snapshot[T]) -> tuple[bytes, ...]:
         """Join the exposition text of the objects, within the controller's budget."""
@@ -297,10 +312,13 @@ class Tracker(Generic[T]):
 
     def _join_objects(self, snapshot: Snapshot[T]) -> tuple[Iterator[bytes], int]:
         """Return the text of each family within the controller's budget, and how many series that budget dropped."""
-        rendered = {uuid: tracked.rendered for uuid, tracked in snapshot.objects.items()}
-        max_series = self.resource.budget(self._settings.events).per_controller
-        kept, dropped = render.apply_budget(self.resource.families, rendered, max_series=max_series)
-        return render.join_by_family(self.resource.families, kept.values()), dropped
+        objects, resource = snapshot.objects, self.resource
+        hidden = resource.without_series((tracked.object for tracked in objects.values()), self._settings)
+        rendered = {uuid: tracked.rendered for uuid, tracked in objects.items() if uuid not in hidden}
+        max_series = resource.budget(self._settings).per_controller
+        kept, dropped = render.apply_budget(resource.families, rendered, max_series=max_series)
+        dropped += sum(sum(objects[uuid].rendered.series) for uuid in hidden)
+        return render.join_by_family(resource.families, kept.values()), dropped
 
     def _save_marks(self, snapshot: Snapshot[T]) -> None:
         """Save the marks of all objects; undecodable ones keep theirs, in case they become decodable later."""

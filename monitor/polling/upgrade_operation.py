@@ -6,25 +6,10 @@ Unit uuids are for ever: without a key of its own, an acknowledgement of last ye
 
 from typing import Final
 
-from msgspec import Struct
-
+from monitor.model.tracked import OperationMark
 from monitor.model.upgrade import Upgrade
 
 _SAME_START_S: Final = 1.0  # summary and info may tell one start in texts of different resolution
-
-
-class OperationMark(Struct, frozen=True, gc=False):
-    """
-    The operation of one unit, as it is stored with its progress mark: a restart of the daemon is no new operation.
-
-    ``key``: identifies the operation among those of the unit; empty while nothing was ever done. ``operation``,
-    ``started_at``: as told last. ``active``: whether the unit was active last.
-    """
-
-    key: str = ""
-    operation: str = ""
-    started_at: float | None = None
-    active: bool = False
 
 
 def update_operation(known: OperationMark | None, unit: Upgrade, *, at: float) -> OperationMark:

@@ -7,11 +7,12 @@ database is down: what is to be written is not kept, but follows from the marks 
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+import msgspec
 import structlog
 from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.model.tracked import ProgressMark
+from monitor.model.tracked import OperationMark, ProgressMark
 from monitor.polling.changes import not_after
 from monitor.store.database import Database
 from monitor.store.tables import is_storable, progress_marks
@@ -94,7 +95,7 @@ class ProgressMarks:
         now = self._now()
         self._stored = {}
         for row in rows:
-            mark = ProgressMark(row.fingerprint, row.changed_at, row.first_seen_at)
+            mark = ProgressMark(row.fingerprint, row.changed_at, row.first_seen_at, _decode_operation(row.operation))
             self._stored.setdefault((row.controller, row.resource), {})[row.object_uuid] = mark
         for group, stored in self._stored.items():
             if self._controllers is None or group[0] in self._controllers:
@@ -140,4 +141,12 @@ def _row(key: Key, mark: ProgressMark) -> dict[str, object]:
         "fingerprint": mark.fingerprint,
         "changed_at": mark.changed_at,
         "first_seen_at": mark.first_seen_at,
+        "operation": msgspec.json.encode(mark.operation).decode() if mark.operation else "",
     }
+
+
+def _decode_operation(text: str) -> OperationMark | None:
+    try:
+        return msgspec.json.decode(text, type=OperationMark) if text else None
+    except msgspec.DecodeError:  # of a version that was newer, or altered: the operation begins anew
+        return None

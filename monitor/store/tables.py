@@ -13,6 +13,7 @@ progress_marks = Table(
     Column("fingerprint", LargeBinary(32), nullable=False),
     Column("changed_at", Double, nullable=False),  # Unix seconds of our clock
     Column("first_seen_at", Double, nullable=False),
+    Column("operation", Text, nullable=False, server_default=""),  # JSON: model.tracked.OperationMark; empty: none
 )
 """How far each object had come when it last moved (model.tracked.ProgressMark)."""
 

@@ -12,8 +12,9 @@ from monitor.metrics import exposition
 from monitor.metrics.exposition import Compressed
 from monitor.metrics.render import header
 from monitor.metrics.scrape_order import scrape_columns
+from monitor.metrics.upgrade_overview import OVERVIEW_FAMILIES
 from monitor.polling.fleet import Fleet
-from monitor.polling.resources import AnyResource
+from monitor.polling.resources import UPGRADE, AnyResource
 
 Controllers = frozenset[str] | None
 """The controllers that are visible to a scraper; None: all."""
@@ -43,8 +44,11 @@ class ScrapeBodies:
     def _list_pieces(self, controllers: Controllers, *, openmetrics: bool) -> Callable[[], list[bytes]]:
         """Take the entries as they are now, which do not change any more. Returns: what lists their pieces."""
         entries = [entry for entry in self._fleet.entries.values() if controllers is None or entry.name in controllers]
-        headers = _headers(self._resources, openmetrics=openmetrics)
-        return lambda: exposition.order_pieces(headers, [entry.columns() for entry in entries])
+        watched = frozenset[str]().union(*(entry.collections for entry in entries))
+        resources = tuple(each for each in self._resources if each.name in watched or each is self._resources[0])
+        headers = _headers(resources, openmetrics=openmetrics)
+        families = {each.name: len(each.families) for each in resources}
+        return lambda: exposition.order_pieces(headers, [entry.columns(families) for entry in entries])
 
     async def compressed(self, controllers: Controllers, *, openmetrics: bool) -> Compressed:
         """Return the text as it is now or newer, compressed. Scrapers that come meanwhile wait for the same one."""
@@ -65,5 +69,7 @@ class ScrapeBodies:
 @cache
 def _headers(resources: tuple[AnyResource, ...], *, openmetrics: bool) -> tuple[bytes, ...]:
     """One for each column of the scrape; empty where a column continues the family before it."""
-    columns = scrape_columns([resource.families for resource in resources])
+    columns = scrape_columns(
+        [resource.families for resource in resources], OVERVIEW_FAMILIES if UPGRADE in resources else ()
+    )
     return tuple(header(family, openmetrics=openmetrics) if family else b"" for family in columns)

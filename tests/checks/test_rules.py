@@ -17,8 +17,7 @@ from grafana import looks
 from monitor.cli import main
 from monitor.config.settings import Settings
 from monitor.metrics.self_metrics import SelfMetrics
-from monitor.polling.resources import FAMILIES
-from monitor.polling.tracker import TrackingSettings
+from monitor.polling.resources import FAMILIES, TrackingSettings
 from monitor.web.stream.event_stream import EventStream
 from tests.support.programs import output_of, program
 from tests.support.rules import (

@@ -27,16 +27,16 @@ async def prometheus_on(daemon: Daemon, folder: Path) -> AsyncIterator[Prometheu
 
 async def test_prometheus_sees_progress_state_and_node_events_and_that_an_image_is_gone(tmp_path: Path) -> None:
     upload = UploadSpec(duration=60.0, started_ago=30.0, outcome="failed")
-    spec = ControllerSpec(name="dc1", images=1, uploads=(upload,))
+    spec = ControllerSpec(name="dc1", images=2, uploads=(upload,))
     async with (
         Simulator([spec], speed=0.0) as simulator,
         watching(simulator, tmp_path) as daemon,
         prometheus_on(daemon, tmp_path) as prometheus,
     ):
         entry = await polled(daemon, "dc1")
-        uploading, finished = sorted(
-            entry.objects("image"), key=lambda uuid: not entry.objects("image")[uuid].object.active
-        )
+        images = {uuid: tracked.object for uuid, tracked in entry.objects("image").items()}
+        (uploading,) = (uuid for uuid, image in images.items() if image.active)
+        _, finished = (uuid for uuid, image in images.items() if not image.active)  # the Controllers run the first
         progress = f'avi_image_progress_ratio{{image_uuid="{uploading}"}}'
         ((_, ratio),) = await eventually(lambda: prometheus.query(progress), bool)
         assert 0.0 < ratio < 1.0

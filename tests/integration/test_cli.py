@@ -53,7 +53,7 @@ async def test_a_signal_ends_the_daemon_and_its_sessions_cleanly(tmp_path: Path,
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config)) as daemon:
             started = json.loads(await line_with(daemon.stderr, '"started"'))
-            await line_with(daemon.stderr, "objects_listed")
+            await line_with(daemon.stderr, "controller_up")
             async with aiohttp.ClientSession() as http, http.get(f"http://{started['address']}/-/ready") as response:
                 assert response.status == 200
             daemon.send_signal(number)
@@ -69,14 +69,14 @@ async def test_sighup_reloads_the_configuration(tmp_path: Path) -> None:
         both = yaml.safe_load(whole)
         config.write_text(yaml.safe_dump({**both, "controllers": both["controllers"][:1]}))
         async with process("run", "--config", str(config)) as daemon:
-            await line_with(daemon.stderr, "objects_listed")
+            await line_with(daemon.stderr, "controller_up")
             config.write_text("controllers: [")
             daemon.send_signal(signal.SIGHUP)
             assert "not YAML" in await line_with(daemon.stderr, "reload_failed")
             config.write_text(whole)
             daemon.send_signal(signal.SIGHUP)
             assert json.loads(await line_with(daemon.stderr, '"reloaded"'))["added"] == ["dc2"]
-            await line_with(daemon.stderr, "objects_listed")
+            await line_with(daemon.stderr, "controller_up")
             daemon.send_signal(signal.SIGTERM)
             assert await ended(daemon) == 0
         assert [simulator.controllers[name].logouts for name in ("dc1", "dc2")] == [1, 1]
@@ -135,7 +135,7 @@ async def test_a_patch_in_flight_is_answered_before_the_daemon_ends_within_its_d
         (uuid,) = dc1.images.names(simulator.clock.now())
         async with process("run", "--config", str(config)) as daemon:
             url = "http://" + json.loads(await line_with(daemon.stderr, '"started"'))["address"]
-            await line_with(daemon.stderr, "objects_listed")
+            await line_with(daemon.stderr, "controller_up")
             config.write_text(config.read_text().replace("timeout: 200ms", "timeout: 10s"))
             daemon.send_signal(signal.SIGHUP)
             await line_with(daemon.stderr, '"reloaded"')
@@ -154,7 +154,7 @@ async def test_a_controller_that_hangs_does_not_block_the_shutdown(tmp_path: Pat
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config)) as daemon:
-            await line_with(daemon.stderr, "objects_listed")
+            await line_with(daemon.stderr, "controller_up")
             simulator.controllers["dc1"].faults.add(Fault("hang", path="/"))
             daemon.send_signal(signal.SIGTERM)
             await line_with(daemon.stderr, "log_out_incomplete")
@@ -281,7 +281,7 @@ async def test_the_debug_log_contains_no_secret(tmp_path: Path) -> None:
     async with Simulator([ControllerSpec(name="dc1", images=1, password="canary-3f81")], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
         async with process("run", "--config", str(config), "--log-level", "debug") as daemon:
-            await line_with(daemon.stderr, "objects_listed")
+            await line_with(daemon.stderr, "controller_up")
             arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()  # noqa: ASYNC240  in memory
             sessions = list(simulator.controllers["dc1"].sessions)
             daemon.send_signal(signal.SIGTERM)

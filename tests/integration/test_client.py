@@ -409,7 +409,7 @@ async def test_a_session_that_is_switched_again_is_a_failure_after_one_more_try(
 async def test_a_poll_has_a_timeout_of_its_own_beside_those_of_its_requests(
     dc1: SimulatedController,
 ) -> None:
-    async with connected(dc1, timeout_s=60.0, poll_timeout_factor=0.01) as client:  # sooner than that of a request
+    async with connected(dc1, timeout_s=60.0, images_timeout_factor=0.01) as client:  # sooner than that of a request
         await client.log_in()
         dc1.faults.add(Fault("hang"))
         error = await the_error(client)

@@ -33,7 +33,7 @@ async def test_an_image_deleted_on_the_controller_leaves_the_exposition(tmp_path
         watching(simulator, tmp_path) as daemon,
     ):
         entry = await polled(daemon, "dc1")
-        gone, kept = entry.objects("image")
+        kept, gone = entry.objects("image")  # the Controllers run the first
         simulator.controllers["dc1"].remove(gone)
         await until(daemon, "dc1", lambda entry: gone not in entry.objects("image"))
         text = await scrape(daemon)

@@ -73,7 +73,7 @@ async def test_on_a_fips_host_the_daemon_polls_and_serves_page_and_metrics(tmp_p
         config = write_config(simulator, tmp_path, {**settings, "users": users})
         async with daemon_of("--config", str(config), "--web.config.file", str(web_config)) as daemon:
             url = "http://" + json.loads(await line_with(daemon.stderr, '"started"'))["address"]
-            await line_with(daemon.stderr, "objects_listed")
+            await line_with(daemon.stderr, "controller_up")
             headers = {"Authorization": aiohttp.encode_basic_auth(USER, PASSWORD)}
             async with aiohttp.ClientSession(headers=headers) as http:
                 page, metrics, images = [await text_of(http, url + path) for path in ("/", "/metrics", "/api/image")]

@@ -57,7 +57,7 @@ async def test_a_daemon_on_a_read_only_file_system_watches_and_works_when_it_is_
             assert "Read-only file system" in await line_with(process.stderr, "database_file_not_private")
             assert "Read-only file system" in json.loads(await line_with(process.stderr, "database_down"))["cause"]
             address = json.loads(await line_with(process.stderr, '"started"'))["address"]
-            await line_with(process.stderr, "objects_listed")
+            await line_with(process.stderr, "controller_up")
             async with aiohttp.ClientSession(
                 f"http://{address}", headers={"Authorization": f"Bearer {BOB}", "X-Avi-Version": "30.2.1"}
             ) as session:

@@ -8,7 +8,7 @@ import msgspec
 
 from monitor.metrics.family import DETAIL, Family, Row, Subject, escape, format_number, line_format
 from monitor.model.tracked import Tracked, TrackedObject
-from monitor.polling.resources import RESOURCES, Budget, Resource
+from monitor.polling.resources import IMAGE, Budget, Resource
 from monitor.simulator import ControllerSpec, Simulator
 from monitor.store import Store
 from tests.support.daemons import QUICK, exposition, polled, until, watching
@@ -77,7 +77,7 @@ async def test_a_kind_of_object_is_a_row(tmp_path: Path) -> None:
     specs = [ControllerSpec(name="dc1", images=2)]
     async with (
         Simulator(specs, speed=0.0) as simulator,
-        watching(simulator, tmp_path, resources=(*RESOURCES, TOY), poll=QUICK) as daemon,
+        watching(simulator, tmp_path, resources=(IMAGE, TOY), poll=QUICK) as daemon,
         reading(daemon) as reader,
     ):
         await polled(daemon, "dc1")

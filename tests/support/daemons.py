@@ -14,7 +14,7 @@ import aiohttp
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.avi.client import POLL_TIMEOUT_FACTOR, Client
+from monitor.avi.client import IMAGES_TIMEOUT_FACTOR, Client
 from monitor.avi.connection import open_session
 from monitor.avi.exchange import PATIENCE
 from monitor.cli.commands.simulate import write_config
@@ -94,7 +94,7 @@ async def connected(
     tls: Tls | None = None,
     timeout_s: float = 30.0,
     max_response: int = 32 * 1024 * 1024,
-    poll_timeout_factor: float = POLL_TIMEOUT_FACTOR,
+    images_timeout_factor: float = IMAGES_TIMEOUT_FACTOR,
     patience: float = PATIENCE,
 ) -> AsyncIterator[Client]:
     """A client of a simulated Controller, without the daemon around it."""
@@ -114,7 +114,7 @@ async def connected(
             timeout_s=timeout_s,
             max_response=max_response,
             now=time.time,
-            poll_timeout_factor=poll_timeout_factor,
+            images_timeout_factor=images_timeout_factor,
             patience=patience,
         )
 
@@ -212,6 +212,6 @@ async def exposition(daemon: Daemon) -> Series:
 
 
 def image_uuids(series: Series, controller: str, name: str = "avi_image_") -> set[str]:
-    """The images of the controller that series whose name begins so speak of."""
-    labels = (dict(pairs) for found, pairs in series if found.startswith(name))
+    """The images of the controller that series whose name begins so speak of, whether units refer to them or not."""
+    labels = (dict(pairs) for found, pairs in series if found.startswith(name) and found != "avi_image_users")
     return {each["image_uuid"] for each in labels if each["controller"] == controller}

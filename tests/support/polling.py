@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import structlog
 
-from monitor.avi.client import Link
+from monitor.avi.link import Link
 from monitor.avi.paging import assemble, decode_page
 from monitor.config.settings import Events, Poll
 from monitor.metrics.controller import READ_FAMILIES
@@ -21,9 +22,9 @@ from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations
 from monitor.polling.fleet import Collection, Entry, Fleet
 from monitor.polling.poller import Poller
 from monitor.polling.ports import AnnotationSource, ProgressMarks, Source, UploadHistory
-from monitor.polling.resources import IMAGE, RESOURCES, AnyResource
+from monitor.polling.resources import IMAGE, AnyResource, TrackingSettings
 from monitor.polling.schedule import PollLimiter
-from monitor.polling.tracker import YIELD_AFTER_S, Tracker, TrackingSettings
+from monitor.polling.tracker import YIELD_AFTER_S, Tracker
 from tests.support.limits import WAIT_TIMEOUT_S
 
 QUICK = Poll(active_interval_s=0.001, idle_interval_s=0.002, max_backoff_s=0.002)
@@ -96,10 +97,10 @@ def make_poller(
     marks: ProgressMarks | None = None,
     annotations: AnnotationSource | None = None,
     history: UploadHistory | None = None,
-    resources: Sequence[AnyResource] = RESOURCES,
+    resources: Sequence[AnyResource] = (IMAGE,),
     yield_after_s: float = YIELD_AFTER_S,
 ) -> Poller:
-    """Make a poller with one tracker for each resource."""
+    """Make a poller with one tracker for each resource; most tests need no other than images."""
     log = structlog.get_logger().bind(controller=name)
     trackers = [
         Tracker(
@@ -156,7 +157,19 @@ def event_fields(node: str, task: str = "Extract", **fields: object) -> dict[str
     return {"task_name": task, "nodes_events": [{"ip": {"addr": node, "type": "V4"}, **fields}]}
 
 
-class ScriptedSource:
+class NoUnits:
+    """The part of a source of which tests with images alone make no use."""
+
+    units = SimpleNamespace(given_up=0, cluster_uuid="")
+
+    async def list_units(self, before: ObjectList) -> ObjectList:
+        return before
+
+    def note_upgrade(self) -> None:
+        return
+
+
+class ScriptedSource(NoUnits):
     """A source that returns or raises one answer after the other, and then repeats the last one."""
 
     received = 0

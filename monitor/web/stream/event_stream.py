@@ -61,7 +61,7 @@ class EventStream:
         max_buffered_events: int = MAX_BUFFERED_EVENTS,
     ) -> None:
         self._fleet = fleet
-        self._resources = resources
+        self._resources = [resource for resource in resources if resource.describe]
         self._now = now
         self.stalled_after_s = stalled_after_s
         self._max_buffered_events = max_buffered_events
@@ -217,7 +217,7 @@ class EventStream:
             return Part(controller=name, removed=True) if self._sent.pop(name, None) else None
         part = messages.difference(sent, entry, self._resources)
         if part or name not in self._sent:
-            self._sent[name] = messages.seen_of(entry)
+            self._sent[name] = messages.seen_of(entry, self._resources)
         return part
 
     def _append(self, part: Part) -> None:

@@ -5,8 +5,8 @@ Times are Unix seconds of the daemon's clock, except where the text says that th
 never, or not known.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -93,9 +93,9 @@ class Seen(Struct, frozen=True, gc=False):
     objects: tuple[Mapping[str, TrackedObject[Tracked]], ...] = ()
 
 
-def seen_of(entry: Entry) -> Seen:
+def seen_of(entry: Entry, resources: Sequence[AnyResource]) -> Seen:
     """Return what `difference` compares of an entry."""
-    collections = entry.collections.values()
+    collections = [entry.collections[resource.name] for resource in resources]
     return Seen(
         _session(entry),
         tuple(collection.health.stale for collection in collections),
@@ -103,19 +103,19 @@ def seen_of(entry: Entry) -> Seen:
     )
 
 
-def full_part(entry: Entry, resources: Iterable[AnyResource]) -> Part:
+def full_part(entry: Entry, resources: Sequence[AnyResource]) -> Part:
     """Return everything about a controller."""
     parts = {}
     for resource in resources:
         collection = entry.collections[resource.name]
-        objects = [resource.describe(tracked) for tracked in collection.snapshot.objects.values()]
+        objects = [_describe(resource, tracked) for tracked in collection.snapshot.objects.values()]
         parts[resource.name] = ResourcePart(health=_read(collection), objects=objects)
     return Part(controller=entry.name, session=_session(entry), resources=parts)
 
 
-def difference(before: Seen, entry: Entry, resources: Iterable[AnyResource]) -> Part | None:
+def difference(before: Seen, entry: Entry, resources: Sequence[AnyResource]) -> Part | None:
     """What differs from what clients were told; None when nothing does."""
-    now = seen_of(entry)
+    now = seen_of(entry, resources)
     health_unchanged = (now.session, now.stale) == (before.session, before.stale)
     parts = {}
     known_objects = before.objects or ({},) * len(now.objects)
@@ -124,12 +124,17 @@ def difference(before: Seen, entry: Entry, resources: Iterable[AnyResource]) -> 
         if changed or gone or not health_unchanged:
             parts[resource.name] = ResourcePart(
                 health=None if health_unchanged else _read(entry.collections[resource.name]),
-                objects=[resource.describe(tracked) for tracked in changed],
+                objects=[_describe(resource, tracked) for tracked in changed],
                 gone=gone,
             )
     if not parts:
         return None
     return Part(controller=entry.name, session=None if health_unchanged else now.session, resources=parts)
+
+
+def _describe(resource: AnyResource, tracked: TrackedObject[Tracked]) -> Any:  # noqa: ANN401  each resource has its own
+    assert resource.describe  # noqa: S101  the stream has only those with one
+    return resource.describe(tracked)
 
 
 def _changed(

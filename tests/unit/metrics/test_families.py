@@ -183,6 +183,8 @@ HEALTH_TEXTS = {
         'avi_controller_poll_failures_total{controller="c1",reason="incomplete",resource="image"} 0.0\n'
         'avi_controller_poll_failures_total{controller="c1",reason="decode",resource="image"} 0.0\n'
         'avi_controller_poll_failures_total{controller="c1",reason="internal",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="forbidden",resource="image"} 0.0\n'
+        'avi_controller_poll_failures_total{controller="c1",reason="absent",resource="image"} 0.0\n'
     ),
     "avi_controller_bad_objects_total": 'avi_controller_bad_objects_total{controller="c1",resource="image"} 1.0\n',
     "avi_controller_series_dropped_total": (
@@ -475,6 +477,7 @@ def test_the_core_tier_has_neither_nodes_nor_tasks() -> None:
 def test_nothing_that_an_operator_edits_is_an_identity() -> None:
     assert {family.identity for family in FAMILIES} == {
         ("controller", "image_uuid"),
+        ("controller", "unit_uuid", "kind"),
         ("controller", "resource"),
         ("controller",),
     }

@@ -32,11 +32,11 @@ from monitor.metrics.render import (
     render_health,
     render_object,
 )
+from monitor.metrics.scrape_order import families_of
 from monitor.model.errors import Reason
 from monitor.model.health import DURATION_BOUNDS_S, ReadHealth, SessionHealth
 from monitor.model.image import Image, ImageState
 from monitor.model.tracked import Event, RenderedObject
-from monitor.polling.resources import FAMILIES
 from tests.support.strategies import BOUNDED, FEW, Healths, Seen, fleets, sessions
 
 AT = 1739443003.125
@@ -401,10 +401,11 @@ Samples = Iterable[tuple[Labels, float]]
 ORACLE_IMAGE: dict[str, tuple[Labels, Callable[[Image], Samples]]] = {}
 ORACLE_SESSION: dict[str, tuple[Labels, Callable[[SessionHealth], Samples]]] = {}
 ORACLE_READ: dict[str, tuple[Labels, Callable[[ReadHealth], Samples]]] = {}
+FAMILIES: Final = families_of([IMAGE_FAMILIES])
 HELPS: Final = {family.name: family.help for family in FAMILIES}
 REASONS: Final[tuple[Reason, ...]] = (
     "dns", "connect", "tls", "timeout", "auth", "throttled", "upgrading", "redirect",
-    "http_4xx", "http_5xx", "oversize", "incomplete", "decode", "internal",
+    "http_4xx", "http_5xx", "oversize", "incomplete", "decode", "internal", "forbidden", "absent",
 )  # fmt: skip
 
 

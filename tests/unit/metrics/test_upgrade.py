@@ -310,9 +310,16 @@ def test_annotations_of_a_unit_are_rendered_without_its_events() -> None:
 
 
 def test_a_unit_at_rest_has_28_series_with_two_images_and_3_more_with_a_forecast() -> None:
-    at_rest = replace(CLUSTER, state="completed")
-    assert rendered_of(at_rest, finest_tier=CORE).series == (28, 0, 0)
-    assert rendered_of(CLUSTER, PROGRESS).series[CORE] == 31
+    alone = replace(CLUSTER, dry_run=None)
+    assert rendered_of(replace(alone, state="completed"), finest_tier=CORE).series == (28, 0, 0)
+    assert rendered_of(alone, PROGRESS).series[CORE] == 31
+
+
+def test_a_dry_run_leaves_the_cluster_at_rest_and_has_series_all_the_same() -> None:
+    idle = Upgrade(uuid="cluster-1", name="cluster-0-1", kind="controller")
+    alone = rendered_of(idle, finest_tier=CORE)
+    with_dry_run = rendered_of(replace(idle, dry_run=DryRun(state="running", progress_ratio=0.4)), finest_tier=CORE)
+    assert with_dry_run.series[CORE] - alone.series[CORE] == len(STATES) + 1
 
 
 # --- budgets
@@ -403,7 +410,7 @@ def test_an_overview_is_rendered_as() -> None:
 
 
 def test_upgrades_that_are_not_readable_have_one_series() -> None:
-    rendered = b"".join(render_health(OVERVIEW_FAMILIES, ("c1",), Overview()))
+    rendered = b"".join(render_health(OVERVIEW_FAMILIES, ("c1",), Overview(readable=False)))
     assert rendered == b'avi_controller_upgrades_readable{controller="c1"} 0.0\n'
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.avi.client import Link
 from monitor.avi.errors import Reply
 from monitor.avi.image import decode_image
+from monitor.avi.link import Link
 from monitor.avi.paging import assemble, decode_page
 from monitor.model.errors import (
     BadStatus,

@@ -228,12 +228,12 @@ def done(uuid: str, ended_at: float) -> TrackedImage:
     ],
 )
 def test_a_snapshot_knows_when_the_next_detail_ends(objects: dict[str, TrackedImage], ends_at: float) -> None:
-    assert make_snapshot(ObjectList(), objects, at=1000.0, stalled_after_s=inf).next_change_at == ends_at
+    assert make_snapshot(ObjectList(), objects, at=1000.0, stalled_after_s=lambda _: inf).next_change_at == ends_at
 
 
 def test_a_snapshot_holds_what_it_is_given() -> None:
     object_list, objects = ObjectList(raws={"u1": Raw(), "u2": Raw()}), {"u1": tracked_object(IMAGE)}
-    taken = make_snapshot(object_list, objects, at=1000.0, stalled_after_s=inf)
+    taken = make_snapshot(object_list, objects, at=1000.0, stalled_after_s=lambda _: inf)
 
     assert (taken.object_list, taken.objects, taken.undecodable) == (object_list, objects, frozenset({"u2"}))
 
@@ -241,7 +241,7 @@ def test_a_snapshot_holds_what_it_is_given() -> None:
 def test_a_snapshot_knows_when_an_active_image_will_have_stalled() -> None:
     objects = {"u1": tracked_object(IMAGE, at=900.0), "u2": done("u2", 500.0)}
 
-    assert make_snapshot(ObjectList(), objects, at=1000.0, stalled_after_s=600.0).next_change_at == 1500.0
+    assert make_snapshot(ObjectList(), objects, at=1000.0, stalled_after_s=lambda _: 600.0).next_change_at == 1500.0
 
 
 # --- changes

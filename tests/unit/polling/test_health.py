@@ -1,17 +1,28 @@
 """SessionHealth, poll by poll."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from monitor.model.errors import BadStatus, LoginRefused, PollError, Reason, Unavailable, Unreachable
+from monitor.model.errors import (
+    BadAnswer,
+    BadStatus,
+    LoginRefused,
+    PollError,
+    Reason,
+    Unanswered,
+    Unavailable,
+    Unreachable,
+)
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.polling.health import (
     count_occurrences,
     count_poll,
+    excuse,
     poll_failed,
     poll_succeeded,
     read_failed,
@@ -53,7 +64,9 @@ def test_durations_add_up() -> None:
 
 
 def test_a_good_poll_is_up_and_clears_every_complaint() -> None:
-    before = SessionHealth(auth_suspended=True, upgrading=True, failed_in_a_row=3, reason="auth", cause="login: 401")
+    before = SessionHealth(
+        auth_suspended=True, upgrading=True, under_way=True, failed_in_a_row=3, reason="auth", cause="login: 401"
+    )
 
     assert poll_succeeded(before) == SessionHealth(up=True)
 
@@ -71,13 +84,25 @@ def test_a_failed_poll_is_down() -> None:
 def test_a_failed_read_is_counted_by_reason_and_keeps_all_else() -> None:
     before = ReadHealth(succeeded_at=100.0, failures={"dns": 1, "tls": 1})
 
-    assert read_failed(before, "dns") == ReadHealth(succeeded_at=100.0, failures={"dns": 2, "tls": 1})
+    assert read_failed(before, "dns") == ReadHealth(succeeded_at=100.0, reason="dns", failures={"dns": 2, "tls": 1})
+
+
+@pytest.mark.parametrize("reason", ["forbidden", "absent"])
+def test_what_cannot_be_read_at_all_is_not_stale(reason: Reason) -> None:
+    before = ReadHealth(stale=True, readable=True, succeeded_at=100.0)
+
+    after = read_failed(before, reason)
+
+    assert after == ReadHealth(readable=False, succeeded_at=100.0, reason=reason, failures={reason: 1})
+    assert read_failed(after, "http_5xx").readable is False, "a failure tells nothing of what may be read"
+    assert read_succeeded(after, at=200.0).readable
 
 
 def test_a_good_read_is_not_stale_and_forgets_no_count() -> None:
-    before = ReadHealth(stale=True, failures={"dns": 2}, bad_objects=3, series_dropped=4, unknown_values={"time": 5})
+    counts = ReadHealth(failures={"dns": 2}, bad_objects=3, series_dropped=4, unknown_values={"time": 5})
+    before = replace(counts, stale=True, reason="dns")
 
-    assert read_succeeded(before, at=9.0) == replace(before, stale=False, succeeded_at=9.0)
+    assert read_succeeded(before, at=9.0) == replace(counts, readable=True, succeeded_at=9.0)
 
 
 def test_failures_in_a_row_are_counted() -> None:
@@ -111,9 +136,11 @@ def test_a_controller_that_says_so_is_upgrading() -> None:
     assert UPGRADING.upgrading
 
 
-@pytest.mark.parametrize("reason", ["connect", "timeout", "http_5xx", "upgrading"])
-def test_an_upgrade_lasts_while_the_portal_is_away(reason: Reason) -> None:
-    assert poll_failed(UPGRADING, PollError(reason, "")).upgrading
+@pytest.mark.parametrize("reason", get_args(Reason))
+def test_an_upgrade_is_under_way_until_a_poll_is_good(reason: Reason) -> None:
+    after = poll_failed(UPGRADING, PollError(reason, ""))
+    assert (after.under_way, after.away) == (True, True)
+    assert after.upgrading == (reason == "upgrading"), "it is no excuse for another failure"
 
 
 @pytest.mark.parametrize("reason", ["connect", "timeout", "http_5xx"])
@@ -121,13 +148,52 @@ def test_a_portal_that_is_away_is_no_upgrade_by_itself(reason: Reason) -> None:
     assert not poll_failed(GOOD, PollError(reason, "")).upgrading
 
 
-@pytest.mark.parametrize("reason", ["dns", "tls", "auth", "throttled", "redirect", "http_4xx", "decode", "internal"])
-def test_an_upgrade_ends_when_a_poll_fails_otherwise(reason: Reason) -> None:
-    assert not poll_failed(UPGRADING, PollError(reason, "")).upgrading
-
-
 def test_an_upgrade_ends_with_a_good_poll() -> None:
-    assert not poll_succeeded(UPGRADING).upgrading
+    after = poll_succeeded(UPGRADING)
+    assert (after.upgrading, after.under_way, after.away) == (False, False, False)
+
+
+def test_an_upgrade_that_the_units_tell_of_is_under_way_and_nothing_is_away() -> None:
+    after = poll_succeeded(GOOD, under_way=True)
+    assert (after.upgrading, after.under_way, after.away) == (True, True, False)
+
+
+def test_an_outage_while_only_service_engines_are_upgraded_is_not_taken_for_the_upgrade() -> None:
+    blocked = poll_succeeded(GOOD, blocked=True)
+    assert (blocked.upgrading, blocked.under_way) == (True, False)
+
+    after = poll_failed(blocked, Unreachable("connect", "refused"))
+    assert (after.upgrading, after.under_way, after.away) == (False, False, False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Unreachable("connect", "refused", phase="version"), id="nothing listens"),
+        pytest.param(Unanswered("timeout", "10 s"), id="no reply"),
+        pytest.param(BadStatus("http_5xx", "502", status=502, retry_after_s=3.0), id="a gateway"),
+        pytest.param(BadAnswer("decode", "a page", may_be_upgrade=True), id="a page of HTML"),
+        pytest.param(Unreachable("tls", "EOF", may_be_upgrade=True), id="a handshake that was cut off"),
+    ],
+)
+def test_what_may_be_an_upgrade_is_excused(error: PollError) -> None:
+    excused = excuse(error)
+    assert (excused.reason, excused.detail, excused.phase) == ("upgrading", error.detail, error.phase)
+    assert (excused.status, excused.retry_after_s) == (error.status, error.retry_after_s)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Unreachable("tls", "self-signed certificate"), id="another identity"),
+        pytest.param(Unreachable("dns", "no such host"), id="no address"),
+        pytest.param(LoginRefused("auth", "401"), id="a refused password"),
+        pytest.param(BadStatus("http_4xx", "404", status=404), id="another API"),
+        pytest.param(BadAnswer("oversize", "too much"), id="too large"),
+    ],
+)
+def test_an_upgrade_excuses_nothing_else(error: PollError) -> None:
+    assert excuse(error) is error
 
 
 def test_occurrences_are_added_up() -> None:

@@ -39,7 +39,6 @@ async def test_changes_of_health_are_logged_once() -> None:
         ("controller_down", "warning", "connect"),
         ("controller_up", "warning", None),
         ("controller_down", "info", "upgrading"),
-        ("controller_down", "info", "connect"),
         ("controller_down", "warning", "http_4xx"),
         ("controller_auth_suspended", "warning", "auth"),
     ]

@@ -4,17 +4,19 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from monitor.avi.client import Link
+from monitor.avi.link import Link
 from monitor.config.settings import Poll
+from monitor.metrics.image import IMAGE_FAMILIES
+from monitor.metrics.scrape_order import families_of
 from monitor.model.errors import Unavailable, Unreachable
 from monitor.model.snapshot import ObjectList
 from monitor.polling.fleet import Fleet
-from monitor.polling.resources import FAMILIES
 from monitor.polling.schedule import PollLimiter
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.polling import (
     QUICK,
     ChangingAnnotations,
+    NoUnits,
     ScriptedSource,
     exposition_of,
     idle_poller,
@@ -41,7 +43,7 @@ async def test_a_controller_is_published_before_its_first_poll() -> None:
     quick_poller("dc1", ScriptedSource([DOWN]), fleet, PollLimiter(4))
     assert 'avi_controller_polls_total{controller="dc1"} 0.0\n' in exposition_of(fleet.entries["dc1"])
     assert "avi_controller_up{" not in exposition_of(fleet.entries["dc1"])
-    assert len(list(fleet.entries["dc1"].columns())) == len(FAMILIES)
+    assert len(list(fleet.entries["dc1"].columns())) == len(families_of([IMAGE_FAMILIES]))
 
 
 async def test_a_failed_poll_keeps_the_last_snapshot_and_counts_its_reason() -> None:
@@ -98,7 +100,7 @@ async def test_a_bug_in_a_poll_is_counted_and_polling_goes_on() -> None:
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["poll_exception"]
 
 
-class BlockingSource:
+class BlockingSource(NoUnits):
     """A source whose polls last until ``release`` is set; counts how many run at once."""
 
     received = 0

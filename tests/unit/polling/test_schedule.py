@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from monitor.config.settings import Poll
-from monitor.model.errors import LoginRefused
+from monitor.model.errors import BadStatus, LoginRefused, PollError, Unreachable
 from monitor.model.health import SessionHealth
-from monitor.polling.schedule import PollLimiter, PollWatchdog, backoff_s, interval_after
+from monitor.polling.schedule import UNREADABLE_PAUSE_S, PollLimiter, PollWatchdog, ReadPause, backoff_s, interval_after
 from tests.support.limits import WAIT_TIMEOUT_S
 
 
@@ -100,9 +100,11 @@ async def test_a_poll_that_receives_something_keeps_its_slot() -> None:
 def test_a_suspended_log_in_is_looked_at_in_the_active_interval_without_back_off() -> None:
     poll = Poll(active_interval_s=5.0, idle_interval_s=60.0, max_backoff_s=3600.0)
     refused = LoginRefused("auth", "suspended", phase="login")
-    assert {interval_after(refused, failures, poll, Random(1), active=False) for failures in (1, 2, 50)} == {5.0}
+    assert {
+        interval_after(refused, failures, poll, Random(1), pace_s=60.0, max_backoff_s=60.0) for failures in (1, 2, 50)
+    } == {5.0}
     asked = LoginRefused("auth", "401", phase="login", retry_after_s=30.0)
-    assert interval_after(asked, 1, poll, Random(1), active=False) == 30.0
+    assert interval_after(asked, 1, poll, Random(1), pace_s=60.0, max_backoff_s=60.0) == 30.0
 
 
 def test_back_off_grows_to_its_limit_and_has_full_jitter() -> None:
@@ -112,3 +114,54 @@ def test_back_off_grows_to_its_limit_and_has_full_jitter() -> None:
     }
     assert [round(max(each), -1) for each in waits.values()] == [10.0, 20.0, 40.0, 60.0, 60.0]
     assert all(min(each) < 1.0 for each in waits.values())
+
+
+# -- the pause between reads of a resource that fails
+
+TIMEOUT = Unreachable("timeout", "no answer", phase="upgrade")
+FORBIDDEN = BadStatus("forbidden", "403", phase="upgrade", status=403)
+ABSENT = BadStatus("absent", "404", phase="upgrade", status=404)
+
+
+async def test_what_was_never_read_or_was_read_well_is_read_at_each_poll() -> None:
+    pause = ReadPause()
+    assert pause.is_over(version="")
+    pause.note(None, version="30.2.1", idle_interval_s=60.0)
+    assert pause.is_over(version="30.2.1")
+
+
+async def test_what_fails_twice_in_a_row_is_read_again_after_the_idle_interval() -> None:
+    pause, seen = ReadPause(), []
+    for error, idle_interval_s in ((TIMEOUT, 60.0), (None, 60.0), (TIMEOUT, 60.0), (TIMEOUT, 0.0), (TIMEOUT, 60.0)):
+        pause.note(error, version="30.2.1", idle_interval_s=idle_interval_s)
+        seen.append(pause.is_over(version="30.2.1"))
+    assert seen == [True, True, True, True, False]
+    assert not pause.is_over(version="31.2.2"), "another version gives no reason to expect an answer"
+
+
+@pytest.mark.parametrize("error", [FORBIDDEN, ABSENT], ids=["forbidden", "absent"])
+async def test_what_may_not_be_read_is_asked_for_again_after_a_quarter_of_an_hour(error: BadStatus) -> None:
+    pause = ReadPause()
+    pause.note(error, version="30.2.1", idle_interval_s=0.0)
+    assert not pause.is_over(version="30.2.1")
+    assert UNREADABLE_PAUSE_S == 15 * 60
+
+
+async def test_another_version_may_let_it_be_read() -> None:
+    pause = ReadPause()
+    pause.note(FORBIDDEN, version="30.2.1", idle_interval_s=60.0)
+    assert pause.is_over(version="31.2.2")
+    pause.note(FORBIDDEN, version="31.2.2", idle_interval_s=60.0)
+    assert not pause.is_over(version="31.2.2")
+    pause.note(None, version="31.2.2", idle_interval_s=60.0)
+    assert pause.is_over(version="30.2.1")
+
+
+@pytest.mark.parametrize("errors", [[FORBIDDEN], [TIMEOUT, TIMEOUT]], ids=["forbidden", "timeout"])
+async def test_a_pause_ends_when_it_is_told_to(errors: list[PollError]) -> None:
+    pause = ReadPause()
+    for error in errors:
+        pause.note(error, version="30.2.1", idle_interval_s=60.0)
+    assert not pause.is_over(version="30.2.1")
+    pause.end()
+    assert pause.is_over(version="30.2.1")

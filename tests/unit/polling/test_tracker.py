@@ -10,13 +10,13 @@ from structlog.testing import capture_logs
 from monitor.config.settings import Events
 from monitor.metrics.family import DETAIL
 from monitor.metrics.image import IMAGE_FAMILIES
+from monitor.metrics.scrape_order import families_of
 from monitor.model.snapshot import ObjectList
 from monitor.model.tracked import ProgressMark
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
-from monitor.polling.resources import FAMILIES
+from monitor.polling.resources import TrackingSettings
 from monitor.polling.schedule import PollLimiter
-from monitor.polling.tracker import TrackingSettings
 from tests.support.polling import (
     QUICK,
     Answer,
@@ -88,7 +88,7 @@ async def test_an_annotation_changes_no_other_piece() -> None:
         after = fleet.entries["dc1"]
         changed = [
             family.name
-            for family, old, new in zip(FAMILIES, before.columns(), after.columns(), strict=True)
+            for family, old, new in zip(families_of([IMAGE_FAMILIES]), before.columns(), after.columns(), strict=True)
             if old != new
         ]
         assert changed == ["avi_image_annotations"]

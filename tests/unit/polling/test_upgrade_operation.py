@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
+from monitor.model.tracked import OperationMark
 from monitor.model.upgrade import OperationName, Upgrade, UpgradeState
-from monitor.polling.upgrade_operation import OperationMark, update_operation
+from monitor.polling.upgrade_operation import update_operation
 
 FIRST, SECOND, SEEN = 1_700_000_000.0, 1_750_000_000.0, 1_750_000_300.0
 IDLE = Upgrade(uuid="u1", kind="se_group", state="idle")
