@@ -13,18 +13,19 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from monitor.avi.client import Client, Link
+from monitor.avi.client import Client
 from monitor.avi.connection import Connector, open_session
+from monitor.avi.link import Link
 from monitor.config.types import Config, Controller
 from monitor.metrics import exposition
-from monitor.model.errors import BadObject, PollError
+from monitor.model.errors import BadObject, PollError, Reason
 from monitor.model.tracked import ProgressMark, Tracked
 from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations
 from monitor.polling.fleet import Entry, Fleet
-from monitor.polling.poller import Poller
-from monitor.polling.resources import RESOURCES, AnyResource
+from monitor.polling.poller import AnyTracker, Poller
+from monitor.polling.resources import RESOURCES, UPGRADE, AnyResource, TrackingSettings
 from monitor.polling.schedule import PollLimiter
-from monitor.polling.tracker import Tracker, TrackingSettings
+from monitor.polling.tracker import Tracker
 
 log = structlog.get_logger()
 
@@ -33,10 +34,12 @@ class ProbedResource(Struct, frozen=True):
     """
     What a poll found of one resource.
 
-    ``undecodable``: why, by uuid. ``unidentified``: objects without uuid. ``dropped``: series beyond the budgets.
+    ``failure``: why it could not be read; None: it was read. ``undecodable``: why, by uuid. ``unidentified``: objects
+    without uuid. ``dropped``: series beyond the budgets.
     """
 
     name: str
+    failure: Reason | None
     objects: tuple[Tracked, ...]
     undecodable: Mapping[str, str]
     unidentified: int
@@ -98,10 +101,11 @@ async def _poll(
     controller: Controller, client: Client, config: Config, *, now: Callable[[], float], rng: Random
 ) -> Entry:
     nothing, fleet, logger = _NothingKept(), Fleet(), log.bind(controller=controller.name)
-    settings = TrackingSettings(config.events, config.annotations.export, config.stalled_after_s)
-    trackers = [
+    settings = TrackingSettings(config.events, config.annotations.export, config.stalled_after_s, config.upgrades)
+    trackers: list[AnyTracker] = [
         Tracker(controller.name, resource, nothing, nothing, nothing, settings=settings, log=logger)
         for resource in RESOURCES
+        if resource is not UPGRADE or controller.watch_upgrades
     ]
     limiter = PollLimiter(1)
     poller = Poller(
@@ -125,7 +129,7 @@ def _result(entry: Entry, link: Link, certificate: bytes | None) -> ProbeResult:
         took_s=entry.session.durations_sum_s,
         link=link,
         certificate=certificate,
-        resources=tuple(_resource(entry, resource) for resource in RESOURCES),
+        resources=tuple(_resource(entry, each) for each in RESOURCES if each.name in entry.collections),
         series=sum(piece.count(b"\n") for piece in pieces),
         body_bytes=sum(map(len, pieces)),
         compressed_bytes=compressed,
@@ -142,8 +146,14 @@ def _resource(entry: Entry, resource: AnyResource) -> ProbedResource:
         except BadObject as error:
             undecodable[uuid] = str(error)
     objects = tuple(tracked.object for tracked in snapshot.objects.values())
-    unidentified = snapshot.object_list.unidentified
-    return ProbedResource(resource.name, objects, undecodable, unidentified, collection.health.series_dropped)
+    return ProbedResource(
+        resource.name,
+        collection.health.reason,
+        objects,
+        undecodable,
+        snapshot.object_list.unidentified,
+        collection.health.series_dropped,
+    )
 
 
 class _NothingKept:

@@ -14,7 +14,7 @@ import trustme
 import yaml
 
 from monitor.cli.commands.simulate import write_config
-from monitor.simulator import Account, ControllerSpec, Fault, Simulator, UploadSpec
+from monitor.simulator import Account, ControllerSpec, Fault, GroupSpec, Simulator, UploadSpec
 from tests.support.programs import output_of
 
 COMMAND = (sys.executable, "-W", "error", "-m", "monitor", "check-config")
@@ -90,9 +90,44 @@ async def test_a_probe_shows_what_would_be_exported_and_logs_out(tmp_path: Path)
     assert "  in_progress  " in lines[first], "what is not finished stands first"
     assert len([line for line in lines if re.search(r"  completed  100%  \d of \d tasks$", line)]) == 2
     assert len([line for line in lines if re.search(r"  in_progress  \d+%  \d of \d tasks$", line)]) == 1
+    assert lines[-2] == "  upgrades     1 cluster, 30.2.1"
     assert re.fullmatch(
         r"  exported     \d+ series: \d+\.\d kB a scrape, \d+\.\d kB compressed; the poll took \d+\.\d\d s", lines[-1]
     )
+
+
+async def test_a_probe_shows_which_units_there_are_and_what_hides_them(tmp_path: Path) -> None:
+    groups = (GroupSpec(ses=3), GroupSpec(cloud="aws", ses=1))
+    reader = Account(username="reader", password="reads images", reads_upgrades=False)
+    async with Simulator([ControllerSpec(name="dc1", groups=groups, accounts=(reader,))], speed=0.0) as simulator:
+        _, out, _ = await check(write_config(simulator, tmp_path, {}), "--probe")
+        assert "  upgrades     1 cluster, 2 SE groups, 4 SEs, 30.2.1\n" in out
+
+        config = write_config(simulator, tmp_path, {})
+        config.write_text(config.read_text().replace("username: admin", "username: reader"))
+        (tmp_path / "dc1.password").write_text(reader.password)
+        status, out, _ = await check(config, "--probe")
+        assert "  upgrades     403: give the role read access to Controller (PERMISSION_CONTROLLER)\n" in out
+        assert status == 0, "images are watched all the same"
+
+        config.write_text(config.read_text() + "upgrades: {watch: false}\n")
+        _, out, _ = await check(config, "--probe")
+        assert "  upgrades " not in out
+
+
+async def test_a_probe_says_that_a_controller_is_too_old_to_have_upgrade_status(tmp_path: Path) -> None:
+    async with Simulator([ControllerSpec(name="dc1", version="18.2.5")], speed=0.0) as simulator:
+        status, out, _ = await check(write_config(simulator, tmp_path, {}), "--probe")
+    assert "  upgrades     404: there is no upgrade status before 18.2.6\n" in out
+    assert status == 0
+
+
+async def test_a_probe_names_a_failed_read_of_the_upgrade_status(tmp_path: Path) -> None:
+    async with Simulator([ControllerSpec(name="dc1")], speed=0.0) as simulator:
+        simulator.controllers["dc1"].faults.add(Fault("http_500", path="/api/upgradestatusinfo"))
+        status, out, _ = await check(write_config(simulator, tmp_path, {}), "--probe")
+    assert "  upgrades     failed: http_5xx; the log says why\n" in out
+    assert status == 0
 
 
 async def test_a_probe_names_objects_that_cannot_be_read_and_succeeds(tmp_path: Path) -> None:

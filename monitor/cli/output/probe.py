@@ -1,29 +1,37 @@
 """The result of probing one controller as lines for a person. Everything that a Controller sent is foreign text."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from itertools import islice
 from typing import Final
 
-from monitor.avi.client import Link
+from monitor.avi.link import Link
+from monitor.avi.values import version_key
 from monitor.cli.output.format import format_duration
 from monitor.cli.output.tables import format_time, percent_text, tasks_text
 from monitor.config.types import Controller, Tls
 from monitor.config.validation import printable
 from monitor.daemon.probe import ProbedResource, ProbeResult
+from monitor.model.upgrade import UnitKind, Upgrade
 
 _MOST_OBJECTS: Final = 20  # a screen; a Controller may have thousands
 _EXPIRES_SOON_S: Final = 21 * 86400.0  # as the alert AviControllerCertificateExpiring
 _CLOCK_TOLERANCE_S: Final = 5.0  # more makes the times of an image differ visibly from ours
 _LABEL_WIDTH: Final = 13
+_KINDS: Final[Mapping[UnitKind, str]] = {
+    "controller": "cluster",
+    "se_group": "SE group",
+    "se": "SE",
+    "unknown": "unknown unit",
+}
 
 
 def describe_probe(controller: Controller, result: ProbeResult, *, now: float) -> Iterator[str]:
     """Yield one line that says how it went, then what was found, indented. ``now``: Unix seconds."""
     link = result.link
-    objects = ", ".join(f"{_count(resource)} {resource.name}s" for resource in result.resources)
-    verdict = f"failed, {result.error}" if result.error else _good(link, objects)
+    images, *others = result.resources
+    verdict = f"failed, {result.error}" if result.error else _good(link, f"{_count(images)} images")
     yield printable(f"{controller.name}: {verdict}")
     yield from _rows("account", _describe_account(controller.username, link))
     if controller.write and result.write_error is not None:
@@ -31,8 +39,9 @@ def describe_probe(controller: Controller, result: ProbeResult, *, now: float) -
     yield from _rows("certificate", _describe_certificate(controller, result.certificate, now=now))
     yield from _rows("clock", _describe_clock(link))
     if not result.error:
-        for resource in result.resources:
-            yield from _rows(f"{resource.name}s", _describe_objects(resource))
+        yield from _rows("images", _describe_images(images))
+        for units in others:
+            yield from _rows("upgrades", _describe_units(units))
         plain_kb, compressed_kb = result.body_bytes / 1000, result.compressed_bytes / 1000
         size = f"{result.series} series: {plain_kb:.1f} kB a scrape, {compressed_kb:.1f} kB compressed"
         yield from _rows("exported", [f"{size}; the poll took {result.took_s:.2f} s"])
@@ -113,7 +122,7 @@ def _describe_clock(link: Link) -> list[str]:
     return [f"{format_duration(abs(ahead_s))} {direction} that of this machine: set both by NTP"]
 
 
-def _describe_objects(resource: ProbedResource) -> list[str]:
+def _describe_images(resource: ProbedResource) -> list[str]:
     if not _count(resource):
         return ["none: there are none, or the account sees none in this tenant"]
     states = Counter(each.state for each in resource.objects)
@@ -125,10 +134,36 @@ def _describe_objects(resource: ProbedResource) -> list[str]:
         lines.append("  ".join(filter(None, (each.name or each.uuid, each.state, progress, tasks))))
     if len(resource.objects) > _MOST_OBJECTS:
         lines.append(f"and {len(resource.objects) - _MOST_OBJECTS} more")
-    for uuid, cause in islice(resource.undecodable.items(), _MOST_OBJECTS):
-        lines.append(f"{uuid} cannot be read, and is left out: {cause}")
+    return lines + _describe_left_out(resource, "events")
+
+
+def _describe_units(resource: ProbedResource) -> list[str]:
+    match resource.failure:
+        case "forbidden":
+            return ["403: give the role read access to Controller (PERMISSION_CONTROLLER)"]
+        case "absent":
+            return ["404: there is no upgrade status before 18.2.6"]
+        case str():
+            return [f"failed: {resource.failure}; the log says why"]
+        case None:
+            pass
+    units = [each for each in resource.objects if isinstance(each, Upgrade)]
+    kinds = Counter(unit.kind for unit in units)
+    counts = [f"{kinds[kind]} {name}{'s' * (kinds[kind] != 1)}" for kind, name in _KINDS.items() if kinds[kind]]
+    versions = sorted({unit.version.version for unit in units if unit.version.version}, key=version_key)
+    return [
+        ", ".join([*counts, *versions]) or "none: the Controller lists none",
+        *_describe_left_out(resource, "upgrades"),
+    ]
+
+
+def _describe_left_out(resource: ProbedResource, budgets: str) -> list[str]:
+    lines = [
+        f"{uuid} cannot be read, and is left out: {cause}"
+        for uuid, cause in islice(resource.undecodable.items(), _MOST_OBJECTS)
+    ]
     if resource.unidentified:
         lines.append(f"{resource.unidentified} without uuid, left out")
     if resource.dropped:
-        lines.append(f"{resource.dropped} series are beyond the budgets of `events`, and are left out")
+        lines.append(f"{resource.dropped} series are beyond the budgets of `{budgets}`, and are left out")
     return lines
