@@ -22,7 +22,9 @@ FLEET = Scenario(
                 UploadSpec(kind="patch", duration=180.0, started_ago=-90.0),
             ),
             groups=SE_GROUPS,
-            upgrade=UpgradeSpec(at=1000.0, version="31.1.1", checks=CheckSpec(warnings=1), groups_at_once=1),
+            upgrade=UpgradeSpec(
+                at=1000.0, version="31.1.1", checks=CheckSpec(warnings=1, seconds=90.0), groups_at_once=1
+            ),
         ),
         ControllerSpec(
             name="fra",

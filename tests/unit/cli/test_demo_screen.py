@@ -2,16 +2,19 @@
 
 import io
 
+import click
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from monitor.cli.output.demo_screen import fleet_rows, show_fleet
 from monitor.cli.output.tables import image_table
-from monitor.model.health import SessionHealth
+from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.image import Image, TrackedImage
-from monitor.model.snapshot import Altered, Appeared, Vanished
-from monitor.model.tracked import ProgressMark, Standing
-from monitor.polling.fleet import Fleet
+from monitor.model.snapshot import Altered, Appeared, Snapshot, Vanished
+from monitor.model.tracked import ProgressMark, Standing, TrackedObject
+from monitor.model.upgrade import Engines, Overview, Upgrade, UpgradePhase
+from monitor.polling.fleet import Collection, Entry, Fleet
 from monitor.polling.standing import standing_of
 from tests.support.polling import entry_of
 
@@ -75,6 +78,63 @@ async def test_without_a_terminal_each_change_is_a_line(capsys: pytest.CaptureFi
         "dc1  31.1.2  failed   70%",
         "dc1  31.1.1  in_progress   42%  2 of 6",
         "dc1  30.2.1  gone",
+    ]
+
+
+def upgraded(phase: UpgradePhase, *units: Upgrade, done: bool | None = None) -> Entry:
+    """The entry of a controller with these units."""
+    entry = entry_of("dc1", session=SessionHealth(up=True))
+    tracked = {unit.uuid: TrackedObject(unit, ProgressMark(b"", 0.0, 0.0), 0.0) for unit in units}
+    collections = {**entry.collections, "upgrade": Collection(Snapshot(objects=tracked), ReadHealth(), (), ())}
+    return replace(entry, collections=collections, overview=Overview(phase=phase, done=done))
+
+
+CLUSTER = Upgrade(uuid="cluster-1", name="cluster-0-1", kind="controller", state="running", progress_ratio=0.5)
+GROUP = Upgrade(
+    uuid="serviceenginegroup-1",
+    name="Default-Group",
+    cloud="aws",
+    kind="se_group",
+    state="queued",
+    engines=Engines(completed=("se-1",), expected=4, listed=True),
+)
+IDLE = Upgrade(uuid="serviceenginegroup-2", name="test", kind="se_group", state="idle")
+ENGINE = Upgrade(uuid="se-1", name="se-1", kind="se", state="running")
+
+
+async def test_an_upgrade_is_a_line_for_each_phase_and_each_change_of_a_cluster_or_group(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fleet = fleet_of()
+    async with show_fleet(fleet, now=lambda: 0.0):
+        fleet.publish(upgraded("none", IDLE), (Appeared(IDLE), Appeared(ENGINE)))
+        fleet.publish(upgraded("controllers", CLUSTER, IDLE), (Altered(CLUSTER, CLUSTER, moved=True),))
+        fleet.publish(upgraded("controllers", CLUSTER, IDLE))
+        fleet.publish(upgraded("away", CLUSTER, IDLE))
+        fleet.publish(upgraded("none", CLUSTER, IDLE, done=True))
+    assert capsys.readouterr().out.splitlines() == [
+        "dc1  cluster-0-1  running   50%",
+        "dc1  upgrade: controllers",
+        "dc1  upgrade: away",
+        "dc1  upgrade: done",
+    ]
+
+
+async def test_on_a_terminal_an_upgrade_has_a_table_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    fleet = fleet_of(ACTIVE)
+    fleet.publish(upgraded("service_engines", CLUSTER, GROUP, IDLE, ENGINE))
+    async with show_fleet(fleet, now=lambda: 100.0):
+        pass
+    lines = [" ".join(line.split()) for line in click.unstyle(capsys.readouterr().out).splitlines()]
+    last = len(lines) - lines[::-1].index("Controller Phase Unit State Progress Service Engines") - 1
+    assert lines[last : last + 3] == [
+        "Controller Phase Unit State Progress Service Engines",
+        "dc1 service_engines cluster-0-1 running 50%",
+        "dc1 service_engines Default-Group (aws) queued 1 of 4",
     ]
 
 
