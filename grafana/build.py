@@ -1,4 +1,4 @@
-"""From the three dashboards to the text of their files; the same program gives the same bytes."""
+"""From the dashboards to the text of their files; the same program gives the same bytes."""
 
 import json
 from collections.abc import Callable
@@ -8,13 +8,14 @@ from typing import Final
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana import fleet, image, monitor
+from grafana import fleet, image, monitor, upgrade
 
 FOLDER: Final = Path(__file__).parent / "dashboards"
 DASHBOARDS: Final[dict[str, Callable[[], Dashboard]]] = {
     "fleet": fleet.dashboard,
     "image": image.dashboard,
     "monitor": monitor.dashboard,
+    "upgrade": upgrade.dashboard,
 }
 
 

@@ -1,30 +1,23 @@
-"""*Fleet*: all images of all Controllers on one page; images link to *Image*."""
+"""*Fleet*: all images and upgrades of all Controllers on one page; they link to *Image* and *Upgrade*."""
 
 from typing import Final
 
-from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
 
 from grafana import frame, looks
 from grafana.frame import CONTROLLERS, Marked, Section, choices
 from grafana.looks import BLUE, GREEN, ORANGE, RED, YELLOW
 from grafana.panels import Ask, Head, Panel, lines, numbers, timeline
-from grafana.promql import IMAGE, IMAGES, Scope, count, is_in, of
+from grafana.promql import IMAGE, IMAGES, UNIT, Scope, count, is_in, of
 from grafana.tables import Column, columns, label, labels_of, value
 
 OF: Final = Scope('controller=~"$controller"')
 ACTIVE, FAILED = OF.active(), OF.failed()
 NAME = "{{controller}} · {{image}}"
 
-_TO: Final = f"/d/{frame.IMAGE}?${{datasource:queryparam}}&${{__url_time_range}}"
-FROM_CELL: Final = looks.linked(
-    "This image", f"{_TO}&var-controller=${{__data.fields.controller}}&var-image=${{__data.fields.image_uuid}}"
-)
-FROM_SERIES: Final = looks.linked(
-    "This image", f"{_TO}&var-controller=${{__field.labels.controller}}&var-image=${{__field.labels.image_uuid}}"
-)
 IDENTITY: Final = (
     label("controller", "Controller", *looks.width(140)),
-    label("image", "Image", *FROM_CELL),
+    label("image", "Image", *frame.TO_IMAGE),
     label("image_uuid", "uuid", *looks.HIDDEN),
 )
 
@@ -34,12 +27,13 @@ def dashboard() -> Dashboard:
     return frame.framed(
         frame.FLEET,
         "Avi images: Fleet",
-        "Image uploads on all Avi Load Balancer Controllers: what is under way, what failed, how the Controllers are.",
+        "Image uploads and upgrades of all Avi Load Balancer Controllers: what is under way, and what failed.",
         variables=[choices("controller", "Controller", CONTROLLERS, all_value=".+")],
         annotations=_annotations(),
         sections=(
             Section("Now", _glance()),
             Section("Uploads in flight", (_in_flight(), _progress(), _states())),
+            Section("Upgrades", (_upgrades(), _versions(), _unused())),
             Section("Failures", (_failed_images(), _failed_tasks())),
             Section("Controllers", (_controllers(), _health(), _poll_failures())),
         ),
@@ -68,14 +62,15 @@ def _annotations() -> list[Marked]:
 
 def _glance() -> tuple[Panel, ...]:
     every = f"group by (controller) ({OF('avi_controller_polls_total')})"
-    down = f"{OF.each('avi_controller_up', by='controller')} == 0"
+    away = f"({OF.each('avi_controller_upgrade_in_progress', by='controller')} == 1)"
+    down = f"{OF.each('avi_controller_up', by='controller')} == 0 unless on (controller) {away}"
     unmoved = of(f"({OF.seconds_without_move()} > {looks.STALLED_AFTER_S:.0f})", ACTIVE)
     acknowledged = f"({OF.each('avi_image_acknowledged')} == 1)"
     unseen = f"{FAILED} unless on ({IMAGE}) {acknowledged}"
     bad_nodes = f"{OF.each('avi_image_node_events', is_in('failed'), by='controller, image_uuid, node')} > 0"
     rows = (
         ("Controllers watched", "How many Controllers are watched by the monitor.", f"count({every})", ()),
-        ("Controllers down", "Controllers whose last poll failed.", count(down), ((1, RED),)),
+        ("Controllers down", "Their last poll failed, and not for an upgrade.", count(down), ((1, RED),)),
         ("In flight", "Images that are being processed.", count(ACTIVE), ((1, BLUE),)),
         ("Standing still", "Uploads in flight that have not moved for ten minutes.", count(unmoved), ((1, RED),)),
         ("Failed, unseen", "Failed images that are not acknowledged.", count(unseen), ((1, RED),)),
@@ -105,7 +100,7 @@ def _progress() -> Panel:
     text = "Progress of the uploads in flight; one that stands still is a flat line. A series leads to its image."
     query = of(OF.named(OF.each("avi_image_progress_ratio")), ACTIVE)
     panel = lines(Head("Progress", text, 12, 9), Ask(query, NAME), unit="percentunit").max(1)
-    return panel.override_by_regexp(".*", list(FROM_SERIES))
+    return panel.override_by_regexp(".*", list(frame.IMAGE_OF_SERIES))
 
 
 def _states() -> Panel:
@@ -114,7 +109,68 @@ def _states() -> Panel:
     moved = f"(max by ({IMAGE}) (max_over_time({seen}[$__range] @ end())) == 1)"
     query = of(OF.named(OF.image_code()), moved)
     panel = timeline(Head("States", text, 12, 9), Ask(query, NAME), looks.IMAGE_STATES, rows=12)
-    return panel.override_by_regexp(".*", list(FROM_SERIES))
+    return panel.override_by_regexp(".*", list(frame.IMAGE_OF_SERIES))
+
+
+def _upgrades() -> Panel:
+    text = (
+        "Controllers on an upgrade, and those of which a unit failed or is suspended and is not acknowledged, or was "
+        "left behind. Time left: of what is under way and has a forecast, the last to end."
+    )
+    acknowledged = f"({OF.each('avi_upgrade_acknowledged', by=UNIT)} == 1)"
+    failed = f"count by (controller) ({OF.units('check_failed|suspended|failed')} unless on ({UNIT}) {acknowledged})"
+    behind = f"sum by (controller) ({OF.each('avi_controller_upgrade_left_behind', by='controller, kind')})"
+    still_behind = f"({behind} > 0 and on (controller) {OF.phase_code()} == 1)"
+    shown = f"({OF.phase_code()} > 1 or {failed} or {still_behind})"
+    disrupted = f"sum by (controller) ({OF.each('avi_upgrade_virtual_services_disrupted', by=UNIT)})"
+    ends = f"max by (controller) ({OF.seconds_to_end('likely')})"
+
+    def column(title: str, query: str, *properties: DynamicConfigValue) -> Column:
+        return value(title, of(query, shown, on="controller"), *properties, *looks.width(120))
+
+    rows = (
+        label("controller", "Controller", *frame.TO_UPGRADE),
+        column("Phase", OF.phase_code(), *looks.colored(*looks.PHASES)),
+        value("Away for", OF.seconds_away(), *looks.unit("s", 0), *looks.warned(*looks.AWAY)),
+        column("Time left", ends, *looks.unit("s", 0)),
+        column("SEs upgraded", OF.units_at("se")),
+        column("of", OF.units_of("se")),
+        column("SEs failed", f"sum by (controller) ({OF.engines('failed|suspended')})", *looks.warned((1, RED))),
+        column("Disrupted", disrupted, *looks.warned((1, RED))),
+        value("Units failed", failed, *looks.warned((1, RED))),
+        value("Left behind", still_behind, *looks.warned((1, RED))),
+    )
+    panel = columns(Head("Upgrades to look at", text, 24, 6), *rows, by="Phase", descending=True)
+    return panel.no_value("No upgrade is under way, and none failed")
+
+
+def _versions() -> Panel:
+    text = "How many units of each kind run which version; a Controller leads to its upgrade."
+    rows = (
+        label("controller", "Controller", *frame.TO_UPGRADE),
+        label("kind", "Kind", *looks.width(110)),
+        label("version", "Version", *looks.width(110)),
+        label("patch", "Patch", *looks.width(90)),
+        value("Units", OF.each("avi_controller_upgrade_units", by="controller, kind, version, patch")),
+    )
+    return columns(Head("Versions in use", text, 12, 9), *rows, by="Controller")
+
+
+def _unused() -> Panel:
+    text = (
+        "Images that no unit refers to: the Controller would let them be deleted, as far as is known. One that was "
+        "uploaded for the next upgrade is among them."
+    )
+    unused = f"({OF.each('avi_image_pinned')} == 0 unless on ({IMAGE}) {ACTIVE})"
+    versions = f"topk by ({IMAGE}) (1, {OF.each('avi_image_info', by=f'{IMAGE}, image, version, type')})"
+    rows = (
+        *IDENTITY,
+        label("version", "Version", *looks.width(110)),
+        label("type", "Type", *looks.width(110)),
+        labels_of(of(versions, unused)),
+    )
+    panel = columns(Head("Images that may be deleted", text, 12, 9), *rows, by="Controller")
+    return panel.no_value("Every image is in use")
 
 
 def _failed_images() -> Panel:
@@ -171,23 +227,14 @@ def _controllers() -> Panel:
         value(
             "Certificate ends in", expires, *looks.unit("s", 0), *looks.ends((7 * 86400.0, RED), (30 * 86400.0, ORANGE))
         ),
+        _flag("Upgrades readable", "avi_controller_upgrades_readable", *looks.READABLE),
     )
     return columns(Head("Controllers", text, 24, 8), *rows, by="Controller")
 
 
 def _health() -> Panel:
     text = "The worst health of each Controller, over time; if two daemons differ, the better health is shown."
-    worst = " == 1)\n  or ".join(
-        f"{code} * ({series}"
-        for code, series in (
-            (5, OF("avi_controller_auth_suspended")),
-            (2, OF("avi_controller_upgrade_in_progress")),
-            (4, f"max without (resource) ({OF('avi_controller_stale', IMAGES)})"),  # the others have no such label
-        )
-    )
-    up = OF("avi_controller_up")
-    query = f"min by (controller) (\n  {worst} == 1)\n  or 3 + ({up} == 0)\n  or 1 * ({up} == 1)\n)"
-    return timeline(Head("Health", text, 12, 9), Ask(query, "{{controller}}"), looks.HEALTH)
+    return timeline(Head("Health", text, 12, 9), Ask(OF.health_code(), "{{controller}}"), looks.HEALTH)
 
 
 def _poll_failures() -> Panel:

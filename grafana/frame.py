@@ -1,4 +1,4 @@
-"""What the three dashboards have in common: variables, links to each other, annotations, the numbers of panels."""
+"""What the dashboards have in common: variables, links to each other, annotations, the numbers of panels."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -7,12 +7,28 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
+from grafana import looks
 from grafana.panels import SOURCE, Panel
 
 TAG: Final = "avi-upgrade-monitor"
-FLEET, IMAGE, MONITOR = f"{TAG}-fleet", f"{TAG}-image", f"{TAG}-monitor"  # uids; links and bookmarks name them
+FLEET, IMAGE = f"{TAG}-fleet", f"{TAG}-image"  # uids; links and bookmarks name them
+MONITOR, UPGRADE = f"{TAG}-monitor", f"{TAG}-upgrade"
 
 CONTROLLERS: Final = "label_values(avi_controller_polls_total, controller)"  # every controller always has this series
+_KEPT: Final = "${datasource:queryparam}&${__url_time_range}"
+_CONTROLLER, _IMAGE = "${__data.fields.controller}", "${__data.fields.image_uuid}"
+TO_IMAGE: Final = looks.linked("This image", f"/d/{IMAGE}?{_KEPT}&var-controller={_CONTROLLER}&var-image={_IMAGE}")
+"""Of a cell in whose row are the fields ``controller`` and ``image_uuid``."""
+TO_UPGRADE: Final = looks.linked("Its upgrade", f"/d/{UPGRADE}?{_KEPT}&var-controller={_CONTROLLER}")
+"""Of a cell in whose row is the field ``controller``."""
+IMAGE_OF_SERIES: Final = looks.linked(
+    "This image",
+    f"/d/{IMAGE}?{_KEPT}&var-controller=${{__field.labels.controller}}&var-image=${{__field.labels.image_uuid}}",
+)
+UPGRADE_OF_SERIES: Final = looks.linked(
+    "Its upgrade", f"/d/{UPGRADE}?{_KEPT}&var-controller=${{__field.labels.controller}}"
+)
+
 DATASOURCE: Final = build.DatasourceVariable("datasource").label("Data source").type("prometheus")
 
 

@@ -8,7 +8,7 @@ from grafana import frame, looks
 from grafana.frame import CONTROLLERS, Marked, Section, choice
 from grafana.looks import BLUE, GREEN, PURPLE
 from grafana.panels import Ask, Head, Panel, bars, lines, numbers, shaded, stacked, state, timeline
-from grafana.promql import IMAGE, Scope, is_in, of
+from grafana.promql import IMAGE, UNIT, Scope, is_in, of
 from grafana.tables import columns, cross, label, labels_of, value
 
 OF: Final = Scope('controller="$controller", image_uuid="$image"')
@@ -40,6 +40,7 @@ def dashboard() -> Dashboard:
             Section("$image", _glance()),
             Section("Progress", (_progress(), _tasks())),
             Section("Nodes and tasks", (_matrix(), _durations(), _task_states(), _events(), _raw())),
+            Section("Upgrades", (_pinned(), _users(), _used_by())),
             Section("About", (_facts(), _times(), _annotation_count(), _annotated())),
         ),
         refresh="10s",
@@ -151,6 +152,32 @@ def _raw() -> Panel:
         value("Took", took, *looks.unit("s"), *looks.width(110)),
     )
     return columns(Head("What each node did", text, 24, 10), *rows, by="Began")
+
+
+def _pinned() -> Panel:
+    text = "In use: the Controller would not delete it, because a unit refers to it, as far as is known."
+    return state(Head("Delete", text, 4, 7), OF.each("avi_image_pinned"), looks.PINNED)
+
+
+def _users() -> Panel:
+    text = "How many units refer to the image, by how they do, Service Engines included."
+    roles = ("current", "target", "previous", "patch", "previous patch")
+    asks = (Ask(OF.each("avi_image_users", is_in(role.replace(" ", "_"), "role")), role) for role in roles)
+    return numbers(Head("Users", text, 6, 7), *asks, unit="none", base="text").no_value("None")
+
+
+def _used_by() -> Panel:
+    text = "The Controllers and SE groups that refer to the image, and how; the unit leads to the upgrade."
+    uses = OF.each("avi_upgrade_image_info", by=f"{UNIT}, kind, role")
+    states = _ANY.unit_named(f"({uses}\n* on ({UNIT}) group_left () {_ANY.unit_code()})")
+    rows = (
+        label("controller", "Controller", *looks.HIDDEN),
+        label("unit", "Unit", *frame.TO_UPGRADE),
+        label("kind", "Kind", *looks.width(110)),
+        label("role", "Role", *looks.width(130)),
+        value("State", states, *looks.colored(*looks.UNIT_STATES), *looks.width(130)),
+    )
+    return columns(Head("Used by", text, 14, 7), *rows, by="Unit").no_value("No unit")
 
 
 def _facts() -> Panel:

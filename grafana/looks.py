@@ -37,6 +37,36 @@ EVENT_STATES: Final = (
     Shade(3, "succeeded", GREEN),
     Shade(4, "failed", RED),
 )
+UNIT_STATES: Final = (
+    Shade(1, "idle", GREY),
+    Shade(2, "completed", GREEN),
+    Shade(3, "checked", GREEN),
+    Shade(4, "queued", GREY),
+    Shade(5, "checking", PALE),
+    Shade(6, "running", BLUE),
+    Shade(7, "unknown", PURPLE),
+    Shade(8, "aborting", ORANGE),
+    Shade(9, "check failed", ORANGE),
+    Shade(10, "suspended", YELLOW),
+    Shade(11, "failed", RED),
+)
+PHASES: Final = (
+    Shade(1, "none", GREY),
+    Shade(2, "checking", PALE),
+    Shade(3, "Controllers", BLUE),
+    Shade(4, "away", PURPLE),
+    Shade(5, "Service Engines", BLUE),
+    Shade(6, "suspended", YELLOW),
+    Shade(7, "rolling back", ORANGE),
+)
+ENGINE_STATES: Final = {  # by the value of the label; in the order in which they are stacked
+    "completed": Shade(1, "completed", GREEN),
+    "skipped": Shade(2, "skipped", PALE),
+    "in_progress": Shade(3, "in progress", BLUE),
+    "not_started": Shade(4, "not started", GREY),
+    "suspended": Shade(5, "suspended", YELLOW),
+    "failed": Shade(6, "failed", RED),
+}
 HEALTH: Final = (
     Shade(1, "up", GREEN),
     Shade(2, "upgrading", BLUE),
@@ -47,6 +77,10 @@ HEALTH: Final = (
 GOOD: Final = (Shade(0, "no", RED), Shade(1, "yes", GREEN))
 BAD: Final = (Shade(0, "no", "transparent"), Shade(1, "YES", RED))
 BUSY: Final = (Shade(0, "no", "transparent"), Shade(1, "yes", BLUE))
+DONE: Final = (Shade(0, "not done", BLUE), Shade(1, "done", GREEN))
+PINNED: Final = (Shade(0, "not in use", GREY), Shade(1, "in use", BLUE))
+READABLE: Final = (Shade(0, "NO", ORANGE), Shade(1, "yes", "transparent"))
+WITHDRAWN: Final = (Shade(0, "shown", GREEN), Shade(1, "withdrawn", RED))
 STORE: Final = (Shade(0, "down", RED), Shade(1, "up", GREEN))
 CONFIG: Final = (Shade(0, "bad", RED), Shade(1, "good", GREEN))
 ACKNOWLEDGED: Final = (
@@ -56,6 +90,8 @@ ACKNOWLEDGED: Final = (
 
 STALLED_AFTER_S: Final = 600.0  # without a move: the default of `stalled_after`, and the number of the alert
 STALL: Final = ((STALLED_AFTER_S, RED),)
+UNIT_STALL: Final = ((900.0, YELLOW), (1500.0, RED))  # one task of the Controllers may take that long; a Service Engine
+AWAY: Final = ((600.0, YELLOW), (1200.0, RED))  # a reboot of the Controllers takes up to ten minutes
 
 
 def mapped(shades: tuple[Shade, ...]) -> list[ValueMapping]:

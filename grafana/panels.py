@@ -75,6 +75,12 @@ def numbers(
     return plain.text_mode(text).color_mode(kinds.BigValueColorMode.VALUE).orientation(kinds.VizOrientation.HORIZONTAL)
 
 
+def words(head: Head, ask: Ask) -> stat.Panel:
+    """The legend of the series, large, whatever its value is."""
+    panel = numbers(head, ask, unit="none", base="text")
+    return panel.text_mode(kinds.BigValueTextMode.NAME)
+
+
 def state(head: Head, query: str, shades: tuple[Shade, ...]) -> stat.Panel:
     """One state as a text on its colour."""
     panel = numbers(head, Ask(query, ""), unit="none").mappings(mapped(shades))
@@ -121,6 +127,11 @@ def bars(head: Head, query: str, *, row: str, column: str, unit: str) -> barchar
     return (
         panel.with_transformation(matrix(row, column)).x_field(f"{row}\\{column}").show_value(kinds.VisibilityMode.AUTO)
     )
+
+
+def now_stacked(panel: barchart.Panel) -> barchart.Panel:
+    """The bars of a row in one."""
+    return panel.stacking(kinds.StackingMode.NORMAL).fill_opacity(85).line_width(0)
 
 
 def matrix(row: str, column: str) -> DataTransformerConfig:

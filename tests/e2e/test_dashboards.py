@@ -1,44 +1,148 @@
 """
-A real Prometheus scrapes the demo fleet and is asked every query of every dashboard, its variables filled in.
+A real Prometheus scrapes the demo fleet, and Controllers in the middle of an upgrade, and is asked every query of every
+dashboard, its variables filled in.
 
 Its scrape config and rules are those that we ship, sixty times as fast (``tests.support.rules.hurried``).
 """
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from monitor.daemon.app import Daemon
-from monitor.simulator import Simulator
+from monitor.simulator import SCENARIOS, ControllerSpec, Simulator
 from monitor.simulator.faults import Fault
-from tests.support.daemons import polled, until, watching
+from monitor.simulator.specs import UploadSpec
+from monitor.simulator.upgrade_specs import CheckSpec, GroupSpec, UpgradeSpec
+from tests.support.daemons import until, watching
 from tests.support.dashboards import Asked, Json, asked, boards, filled, promql_of, variables
+from tests.support.nights import Night, polled_anew
 from tests.support.operators import TOKENS, ask, patch
 from tests.support.programs import eventually, free_address
 from tests.support.prometheus import Prometheus, any_image, prometheus_running, scraped, shipped, write_rules
 
 MAY_BE_EMPTY = {
-    "fleet/panel/Controllers/I": "the simulated Controllers speak plain HTTP, and have no certificate that could expire"
+    "fleet/panel/Controllers/I": "the simulated Controllers speak plain HTTP, and have no certificate to expire",
+    **dict.fromkeys(
+        (
+            "image/panel/Users/D",
+            "image/panel/Users/E",
+            "upgrade/panel/Images in use/E",
+            "upgrade/panel/Images in use/F",
+        ),
+        "no unit of the simulated Controllers has a patch",
+    ),
 }
-LONG_AGO_S = 900.0  # longer than the ten minutes after which an upload stands still
+WATCHED_S = 690.0  # longer than the ten minutes after which an upload stands still, and while one is still in flight
 GRAFANAS_OWN = {"__rate_interval": "4s", "__range": "1m"}  # as it counts them when a scrape is a second
 
+UPLOADED = (UploadSpec(duration=60.0, started_ago=600.0, version="31.2.2"),)
+UPGRADE = UpgradeSpec(at=200.0, version="31.2.2", controllers_s=60.0, outage_s=30.0, unready_s=10.0)
+UPGRADED = (
+    ControllerSpec(
+        name="dus",
+        version="30.2.1",
+        images=2,
+        uploads=UPLOADED,
+        groups=(
+            GroupSpec(ses=3, outcome="suspended", disrupted=2),
+            GroupSpec(name="internet", ses=6),
+            GroupSpec(name="Default-Group", cloud="aws-frankfurt", ses=1),
+        ),
+        upgrade=replace(UPGRADE, checks=CheckSpec(warnings=1), groups_at_once=1),
+    ),
+    ControllerSpec(
+        name="osl",
+        version="30.2.1",
+        images=2,
+        uploads=UPLOADED,
+        groups=(GroupSpec(),),
+        upgrade=replace(UPGRADE, outcome="never_back"),
+    ),
+    ControllerSpec(
+        name="rom",
+        version="30.2.1",
+        images=2,
+        uploads=UPLOADED,
+        groups=(GroupSpec(ses=1), GroupSpec(name="forgotten", ses=1, outcome="left_behind")),
+        upgrade=UPGRADE,
+    ),
+    ControllerSpec(
+        name="vie",
+        version="31.2.2",
+        images=1,
+        groups=(GroupSpec(ses=1),),
+        upgrade=UpgradeSpec(at=600.0, dry_run=True),
+    ),
+)
+"""In the middle of the SE groups, with one suspended; away; done, but for a group; and in a dry run."""
+
+ON_UPGRADE: Mapping[str, Mapping[str, list[str]]] = {
+    "dus": {
+        "Phase": ["Service Engines"],
+        "From → to": ["30.2.1 → 31.2.2"],
+        "Progress of the Controllers": ["1"],
+        "Whole upgrade": ["not done"],
+        "At the Controllers' version": ["4", "10"],
+        "Service Engines to look at": ["0", "1"],
+        "Virtual services disrupted": ["2"],
+        "Failed and unseen": ["1", "0"],
+        "Left behind": [],
+        "Readable": ["yes"],
+        "Units": ["shown"],
+    },
+    "osl": {
+        "Phase": ["away"],
+        "From → to": ["30.2.1 → 31.2.2"],
+        "Progress of the Controllers": ["0.37"],
+        "Whole upgrade": ["not done"],
+        "At the Controllers' version": ["4", "4"],
+        "Service Engines to look at": ["0", "0"],
+        "Virtual services disrupted": ["0"],
+        "Failed and unseen": ["0", "0"],
+        "Left behind": [],
+        "Readable": ["yes"],
+        "Units": ["shown"],
+    },
+    "rom": {
+        "Phase": ["none"],
+        "From → to": ["30.2.1 → 31.2.2"],
+        "Progress of the Controllers": ["1"],
+        "Whole upgrade": ["not done"],
+        "At the Controllers' version": ["1", "2"],
+        "Service Engines to look at": ["0", "0"],
+        "Virtual services disrupted": ["0"],
+        "Failed and unseen": ["0", "0"],
+        "Left behind": ["1", "1"],
+        "Readable": ["yes"],
+        "Units": ["shown"],
+    },
+    "vie": {
+        "Phase": ["none"],
+        "From → to": ["31.2.2"],
+        "Progress of the Controllers": [],
+        "Whole upgrade": [],
+        "At the Controllers' version": ["1", "1"],
+        "Service Engines to look at": ["0", "0"],
+        "Virtual services disrupted": ["0"],
+        "Failed and unseen": ["0", "0"],
+        "Left behind": [],
+        "Readable": ["yes"],
+        "Units": ["shown"],
+    },
+}
+"""By controller and title: what the panels at the top of *Upgrade* show."""
+
 Selection = Mapping[str, str]
-
-
-class WallClock:
-    """The daemon's clock, which a test can set back."""
-
-    behind_s = LONG_AGO_S
-
-    def __call__(self) -> float:
-        return time.time() - self.behind_s
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -109,32 +213,37 @@ async def prometheus_on(daemon: Daemon, folder: Path, hosts: Iterable[str]) -> A
 @asynccontextmanager
 async def eventful_fleet(folder: Path, hosts: Iterable[str]) -> AsyncIterator[Grafana]:
     """
-    The demo fleet when it is most interesting, seen by a Prometheus.
+    The demo fleet when it is most interesting, and the upgraded Controllers, seen by a Prometheus.
 
     One upload has failed and is annotated, one has stood still for long, others move; one Controller answers nothing
-    but errors, one reports an unknown state, and a client came with a wrong token.
+    but errors, one reports an unknown state, one answers no read of the upgrade status, and a client came with a wrong
+    token.
     """
-    wall = WallClock()
-    start = time.time() - LONG_AGO_S  # else what comes up later would have begun in the future
-    async with Simulator.of("fleet", speed=0.0, start=start) as simulator, aiohttp.ClientSession() as session:
-        simulator.clock.advance(400.0)
-        annotations = {"export": ["change"]}
-        async with (
-            watching(simulator, folder, tokens=TOKENS, annotations=annotations, wall=wall) as daemon,
-            prometheus_on(daemon, folder, hosts) as prometheus,
-        ):
-            await play_incidents(simulator, daemon, wall)
-            await scraped(daemon, 3)
-            yield Grafana(prometheus, session)
+    specs = (*SCENARIOS["fleet"].controllers, *UPGRADED)
+    simulator = Simulator(specs, speed=0.0, start=time.time() - WATCHED_S)  # so that it ends at the present
+    annotations = {"export": ["change"]}
+    async with (
+        simulator,
+        aiohttp.ClientSession() as session,
+        watching(simulator, folder, tokens=TOKENS, annotations=annotations, wall=simulator.clock.now) as daemon,
+        prometheus_on(daemon, folder, hosts) as prometheus,
+    ):
+        await Night(simulator, "dus", seen=partial(all_polled, daemon)).advance(WATCHED_S)
+        await play_incidents(simulator, daemon)
+        await scraped(daemon, 3)
+        yield Grafana(prometheus, session)
 
 
-async def play_incidents(simulator: Simulator, daemon: Daemon, wall: WallClock) -> None:
-    """Let all this happen; everything that was seen until now was seen long ago."""
+async def all_polled(daemon: Daemon) -> None:
+    """Wait until each Controller was polled anew."""
+    async with asyncio.TaskGroup() as waiting:
+        for name in daemon.fleet.entries:
+            waiting.create_task(polled_anew(daemon, name))
+
+
+async def play_incidents(simulator: Simulator, daemon: Daemon) -> None:
+    """Let all this happen."""
     entry = await until(daemon, "fra", any_image("failed"))
-    for name in simulator.controllers:
-        await polled(daemon, name)
-    wall.behind_s = 0.0
-    simulator.clock.advance(10.0)
     (failed,) = (uuid for uuid, track in entry.objects("image").items() if track.object.state == "failed")
     assert (await patch(daemon, failed, {"annotations": {"change": "CHG0042"}})).status == 200
     assert (await ask(daemon, "GET", "/api/image", token="wrong")).status == 401
@@ -142,6 +251,9 @@ async def play_incidents(simulator: Simulator, daemon: Daemon, wall: WallClock) 
     await until(daemon, "ams", lambda entry: bool(entry.collections["image"].health.unknown_values))
     simulator.controllers["lab"].faults.add(Fault("html_502"))
     await until(daemon, "lab", lambda entry: not entry.session.up)
+    for path in ("/api/upgradestatussummary", "/api/upgradestatusinfo"):
+        simulator.controllers["sin"].faults.add(Fault("html_502", path=path))
+    await until(daemon, "sin", lambda entry: bool(entry.collections["upgrade"].health.failures))
 
 
 async def unanswered(grafana: Grafana, boards: Mapping[str, Json]) -> set[str]:
@@ -168,6 +280,7 @@ async def test_every_query_of_every_dashboard_is_answered(tmp_path: Path, hosts:
         assert missing == MAY_BE_EMPTY.keys()
         await require_the_numbers(grafana)
         await require_the_stalled_upload(grafana)
+        await require_the_upgrades(grafana)
         health = await eventually(grafana.prometheus.health_of_rules, lambda health: "unknown" not in health.values())
         assert {name: state for name, state in health.items() if state != "ok"} == {}
 
@@ -175,9 +288,9 @@ async def test_every_query_of_every_dashboard_is_answered(tmp_path: Path, hosts:
 async def require_the_numbers(grafana: Grafana) -> None:
     """What stands at the top of *Fleet*."""
     expected = {
-        "Controllers watched": 5.0,
+        "Controllers watched": 9.0,
         "Controllers down": 1.0,
-        "In flight": 3.0,
+        "In flight": 2.0,
         "Standing still": 1.0,
         "Failed, unseen": 1.0,
         "Nodes with failures": 1.0,
@@ -206,6 +319,39 @@ async def require_the_stalled_upload(grafana: Grafana) -> None:
     assert [controller for (controller, _), still_s in columns["No move for"].items() if still_s > 600.0] == ["sin"]
     assert all(0.0 < ratio < 1.0 for ratio in columns["Progress"].values())
     assert all(left_s > 0.0 for left_s in columns["Time left"].values())
+
+
+async def require_the_upgrades(grafana: Grafana) -> None:
+    """What stands at the top of *Upgrade*, for some of the Controllers; those on an upgrade are offered first."""
+    offered = [chosen["controller"] for chosen in await grafana.selections(boards()["upgrade"])]
+    assert set(offered[:2]) == {"dus", "osl"}
+    found = await eventually(lambda: upgrades(grafana), lambda found: found == ON_UPGRADE)
+    assert found == ON_UPGRADE
+
+
+async def upgrades(grafana: Grafana) -> dict[str, dict[str, list[str]]]:
+    """By controller and title: the series of the panel, as the panel shows them, those of seconds left out."""
+    return {name: await shown_of(grafana, name) for name in ON_UPGRADE}
+
+
+async def shown_of(grafana: Grafana, controller: str) -> dict[str, list[str]]:
+    board = boards()["upgrade"]
+    shown = {}
+    for panel in board["panels"]:
+        if panel["type"] == "stat" and panel["fieldConfig"]["defaults"]["unit"] != "s":
+            queries = [filled(target["expr"], {"controller": controller}) for target in panel["targets"]]
+            found = [series for query in queries for series in await grafana.answer(query)]
+            texts = {key: text["text"] for each in mappings(panel) for key, text in each["options"].items()}
+            shown[panel["title"]] = [
+                each.labels.get("way") or texts.get(f"{each.value:g}", f"{each.value:.3g}") for each in found
+            ]
+    return shown
+
+
+def mappings(panel: Json) -> list[Json]:
+    """Which text stands for which value."""
+    found: list[Json] = panel["fieldConfig"]["defaults"].get("mappings") or []
+    return found
 
 
 async def uploads_in_flight(grafana: Grafana) -> dict[str, dict[tuple[str, str], float]]:
