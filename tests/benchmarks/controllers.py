@@ -1,11 +1,11 @@
-"""Controllers that answer from memory: a log-in, and one page of images. Each has an origin, so a port, of its own."""
+"""Controllers that answer from memory: a log-in, a page of images, one of units. Each has an origin of its own."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 
-from tests.benchmarks.mix import BUSY, IDLE, IMAGES, State, body, image
+from tests.benchmarks.mix import BUSY, IDLE, IMAGES, State, body, image, units
 
 BUSY_EVERY = 10  # of a fleet: one Controller in so many processes an image
 
@@ -13,6 +13,7 @@ Bodies = Callable[[int], bytes]
 """The answer to a question, by how many were asked before it on the same connection."""
 
 _CYCLE = 20
+_UNITS = units()
 _LOGIN = b'{"version":{"Version":"30.2.1"},"session_cookie_name":"avi-sessionid"}'
 
 
@@ -48,6 +49,8 @@ class _Answering(asyncio.Protocol):
         if path.startswith(b"/api/image"):
             self._asked += 1
             answer = self._bodies(self._asked)
+        elif path.startswith(b"/api/upgradestatus"):
+            answer = _UNITS
         elif path == b"/turn":
             self._turn()
         return _head(len(answer), self._asked) + answer

@@ -12,7 +12,7 @@ from monitor.model.snapshot import ObjectList
 from monitor.polling.fleet import Fleet
 from monitor.web.stream.event_stream import FLUSH_INTERVAL_S, EventStream
 from tests.benchmarks.measure import Row, Scale, spoken
-from tests.support.polling import linked, make_poller
+from tests.support.polling import NoUnits, linked, make_poller
 from tests.support.worst_replies import LIMIT, WORST_PAGES
 
 _LIMIT_S = 0.25
@@ -66,7 +66,7 @@ def _page(images: Sequence[bytes], count: int = 0) -> bytes:
     return b'{"count":%d,"results":[%s]}' % (count or len(images), b",".join(images))
 
 
-class _Source:
+class _Source(NoUnits):
     """A Controller with one list after the other."""
 
     received = 0

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from monitor.avi.client import Link
+from monitor.avi.link import Link
 from monitor.avi.paging import assemble, decode_page
 from monitor.config.settings import Poll
 from monitor.model.secret import Secret
@@ -23,6 +23,7 @@ from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
 from monitor.polling.schedule import PollLimiter
 from monitor.store import Store
+from tests.support.polling import NoUnits
 from tests.support.polling import make_poller as make_bare_poller
 
 State = Literal["ended", "active", "failed"]
@@ -106,12 +107,38 @@ def _padding(parts: int) -> bytes:
     )
 
 
+def units() -> bytes:
+    """The one page of the upgrade status of a cluster, four SE groups and seven Service Engines, all at rest."""
+    kinds = (
+        [("cluster", "NODE_CONTROLLER_CLUSTER")]
+        + 4 * [("serviceenginegroup", "NODE_SE_GROUP")]
+        + 7 * [("se", "NODE_SE_TYPE")]
+    )
+    results = [
+        {
+            "uuid": f"{prefix}-{UUID(int=place)}",
+            "name": f"{prefix}-{place}",
+            "node_type": node_type,
+            "version": "30.2.1-9287-20250510.210859",
+            "state": {"state": "UPGRADE_FSM_COMPLETED", "last_changed_time": {"secs": int(NOW), "usecs": 9}},
+            "upgrade_ops": "UPGRADE",
+            "start_time": "2025-06-01 01:00:00",
+            "end_time": "2025-06-01 02:00:00",
+            "total_tasks": 8,
+            "tasks_completed": 8,
+            "image_ref": "https://10.0.0.11/api/image/image-1",
+        }
+        for place, (prefix, node_type) in enumerate(kinds)
+    ]
+    return msgspec.json.encode({"count": len(results), "results": results})
+
+
 def body(images: Sequence[bytes]) -> bytes:
     """The one page that lists these images."""
     return b'{"count":%d,"results":[%b]}' % (len(images), b",".join(images))
 
 
-class Canned:
+class Canned(NoUnits):
     """A controller's client that needs no network: every poll finds the next of these bodies, as a socket gives it."""
 
     def __init__(self, bodies: Iterable[bytes]) -> None:
