@@ -22,7 +22,8 @@ from monitor.model.masking import KnownSecrets
 from monitor.patching.client import PATCH_TIMEOUT_FACTOR, InFlightClient
 from monitor.patching.request import WriteTarget
 from monitor.polling.fleet import Entry, Fleet
-from monitor.polling.poller import AnyTracker, Poller
+from monitor.polling.poller import Poller
+from monitor.polling.reads import AnyTracker
 from monitor.polling.resources import RESOURCES, UPGRADE, AnyResource, TrackingSettings
 from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import Tracker

@@ -22,7 +22,8 @@ from monitor.model.errors import BadObject, PollError, Reason
 from monitor.model.tracked import ProgressMark, Tracked
 from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations
 from monitor.polling.fleet import Entry, Fleet
-from monitor.polling.poller import AnyTracker, Poller
+from monitor.polling.poller import Poller
+from monitor.polling.reads import AnyTracker
 from monitor.polling.resources import RESOURCES, UPGRADE, AnyResource, TrackingSettings
 from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import Tracker

@@ -1,19 +1,17 @@
 """
-The polling loop of one controller: when it is polled, the health of its session, and when its objects become stale.
+The polling loop of one controller: when it is polled, and the health of its session.
 
-    tracker.read → overview.update → fleet.publish          (one tracker for each resource, in the order of `RESOURCES`)
+    reads.read_all → fleet.publish
 
 The poller is the only writer of its controller's entry in the fleet. A failed poll keeps the last snapshots until
 ``stale_after``, or ``hold_for`` while the Controllers are upgraded; the next poll is the retry. The poller knows
-nothing of HTTP.
+nothing of HTTP, and of the objects only how often they want a poll.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
-from typing import Any
 
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
@@ -25,15 +23,12 @@ from monitor.model.health import SessionHealth
 from monitor.model.snapshot import Change
 from monitor.polling import poll_log
 from monitor.polling.fleet import Entry, Fleet
-from monitor.polling.health import count_poll, excuse, poll_failed, poll_succeeded
-from monitor.polling.overview import RenderedOverview
+from monitor.polling.health import count_poll, poll_failed, poll_succeeded
 from monitor.polling.ports import Source
+from monitor.polling.reads import AnyTracker, Reads
 from monitor.polling.resources import TrackingSettings
-from monitor.polling.schedule import PollLimiter, PollWatchdog, ReadPause, Timer, interval_after, pace_s
+from monitor.polling.schedule import PollLimiter, PollWatchdog, interval_after
 from monitor.polling.session_health import RenderedSessionHealth
-from monitor.polling.tracker import Tracker
-
-AnyTracker = Tracker[Any]
 
 
 class Poller:
@@ -62,8 +57,6 @@ class Poller:
         self._name = name
         self._source = source
         self._fleet = fleet
-        self._trackers = {tracker.resource.name: tracker for tracker in trackers}
-        self._first = trackers[0]
         self._poll = poll
         self._upgrades = settings.upgrades
         self._limiter = limiter
@@ -73,20 +66,18 @@ class Poller:
         self._wake = asyncio.Event()
         self._retired = False
         self._watchdog = PollWatchdog()
-        self._expiries = {name: Timer(partial(self._expire, name)) for name in self._trackers}
-        self._read_at = dict.fromkeys(self._trackers, asyncio.get_running_loop().time())
-        """When each resource was last read, or this poller was made; by the event loop's clock."""
-        self._pauses = {tracker.resource.name: ReadPause() for tracker in trackers[1:]}
+        self._reads = Reads(
+            name, source, trackers, now=now, log=log, on_expire=lambda: self._publish(self._session.health)
+        )
+        self._reads.update_overview(failing=not health.up)
         self._session = RenderedSessionHealth(name, health)
-        self._overview = RenderedOverview(name) if "upgrade" in self._trackers else None
-        self._update_overview(failing=not health.up)
         self._publish(health)
 
     async def run(self, *, first_in_s: float) -> None:
         """Poll until `retire` is called: an interval after the start of a good poll, or the end of a failed one."""
         loop = asyncio.get_running_loop()
         due = loop.time() + first_in_s
-        self._start_expiries()
+        self._reads.keep_for(self._keep_s)
         try:
             while True:
                 self._watchdog.set_idle(until=due)
@@ -106,16 +97,12 @@ class Poller:
                 due = max(loop.time(), (started if health.up else loop.time()) + health.interval_s)
         finally:
             self._watchdog.set_idle(until=loop.time())  # a poller that ended unexpectedly is overdue from now on
-            for expiry in self._expiries.values():
-                expiry.cancel()
+            self._reads.stop()
 
     def apply_settings(self, poll: Poll, settings: TrackingSettings, limiter: PollLimiter) -> None:
-        """Use these settings from now on; the next poll is due as before, and reads every resource."""
+        """Use these settings from now on; the next poll is due as before."""
         self._poll, self._upgrades, self._limiter = poll, settings.upgrades, limiter
-        for tracker in self._trackers.values():
-            tracker.apply_settings(settings)
-        for pause in self._pauses.values():
-            pause.end()
+        self._reads.apply_settings(settings)
 
     @property
     def overdue_s(self) -> float:
@@ -133,14 +120,13 @@ class Poller:
 
     def update_annotations(self) -> None:
         """Render the current annotations, and publish them."""
-        for tracker in self._trackers.values():
-            tracker.update_annotations(at=self._now())
+        self._reads.update_annotations()
         self._publish(self._session.health)
 
     def replace_object(self, resource: str, raw: bytes) -> None:
         """Publish this object as it was just read, and `poll_soon`, because it was changed on the controller."""
         self.poll_soon()
-        changes = self._trackers[resource].replace_object(raw, at=self._now())
+        changes = self._reads.replace_object(resource, raw)
         if changes is not None:
             self._publish(self._session.health, changes)
 
@@ -148,110 +134,43 @@ class Poller:
         """Poll, count the poll, decide when the next is due, and publish. ``late_s``: how late this one began."""
         loop = asyncio.get_running_loop()
         at, started, before = self._now(), loop.time(), self._session.health
-        summaries_given_up = self._source.units.given_up
-        last_success_at = self._first.collection.health.succeeded_at
+        last_success_at = self._reads.succeeded_at
         if before.under_way:
             self._source.note_upgrade()
-        error, changes = await self._read(self._first, at=at, returned=before.away)
-        for name, pause in self._pauses.items() if error is None else ():
-            if pause.is_over(version=self._source.link.version):
-                failure, found = await self._read(self._trackers[name], at=at, returned=before.away)
-                pause.note(failure, version=self._source.link.version, idle_interval_s=self._poll.idle_interval_s)
-                changes += found
-        took_s = loop.time() - started
-        self._update_overview(failing=error is not None)
+        error, changes = await self._reads.read_all(before, at=at, idle_interval_s=self._poll.idle_interval_s)
+        took_s, units = loop.time() - started, self._reads.overview
         health = count_poll(before, at=at, took_s=took_s)
         if error:
             health = poll_failed(health, error)
+        elif units:
+            health = poll_succeeded(health, under_way=units.under_way, blocked=units.blocked)
         else:
-            under_way, blocked = (
-                (self._overview.under_way, self._overview.blocked) if self._overview else (False, False)
-            )
-            health = poll_succeeded(health, under_way=under_way, blocked=blocked)
+            health = poll_succeeded(health)
         self._publish(replace(health, interval_s=self._interval_s(health, error, at=at)), changes)
-        self._start_expiries()
-        poll_log.poll(
-            self._log,
-            before,
-            self._session.health,
-            at=at,
-            took_s=took_s,
-            late_s=late_s,
-            last_success_at=last_success_at,
-        )
-        if self._source.units.given_up > summaries_given_up:
-            self._log.warning("upgrade_summary_unusable", version=self._source.link.version)
+        self._reads.keep_for(self._keep_s)
+        after, times = self._session.health, {"took_s": took_s, "late_s": late_s}
+        poll_log.poll(self._log, before, after, at=at, last_success_at=last_success_at, **times)
 
-    async def _read(
-        self, tracker: AnyTracker, *, at: float, returned: bool
-    ) -> tuple[PollError | None, tuple[Change, ...]]:
-        """
-        Read the objects of one resource, and record the result in its health.
-
-        ``returned``: as in `Tracker.read`.
-        """
-        name, first = tracker.resource.name, tracker.never_read
-        try:
-            changes = await tracker.read(self._source, at=at, returned=returned)
-        except PollError as failure:
-            error = excuse(failure) if self._session.health.under_way else failure
-        except Exception as bug:  # noqa: BLE001  a bug must not stop the loop: README, decision 5
-            self._log.exception("poll_exception")
-            error = PollError("internal", type(bug).__name__)
-        else:
-            tracker.succeed(at=self._now())
-            self._read_at[name] = asyncio.get_running_loop().time()
-            poll_log.objects(self._log, name, changes, first=first)
-            return None, changes
-        if tracker is not self._first:
-            poll_log.read_failed(self._log, name, error, before=tracker.collection.health.reason)
-        tracker.fail(error.reason)
-        return error, ()
+    @property
+    def _keep_s(self) -> float:
+        """For how long objects stand after their last good read: longer while the Controllers are upgraded."""
+        hold_s = self._upgrades.hold_for_s if self._session.health.under_way else 0.0
+        return max(self._poll.stale_after_s, hold_s)
 
     def _interval_s(self, health: SessionHealth, error: PollError | None, *, at: float) -> float:
-        snapshots = [tracker.collection.snapshot for tracker in self._trackers.values()]
-        max_backoff_s = self._poll.max_backoff_s
+        pace_s, max_backoff_s = self._reads.pace_s(self._poll, at=at), self._poll.max_backoff_s
         if health.under_way:
             max_backoff_s = min(max_backoff_s, self._upgrades.return_backoff_s)
-        return interval_after(
-            error,
-            health.failed_in_a_row,
-            self._poll,
-            self._rng,
-            pace_s=pace_s(snapshots, self._poll, at=at),
-            max_backoff_s=max_backoff_s,
-        )
+        failures = health.failed_in_a_row
+        return interval_after(error, failures, self._poll, self._rng, pace_s=pace_s, max_backoff_s=max_backoff_s)
 
-    def _update_overview(self, *, failing: bool) -> None:
-        if self._overview:
-            images, units = (self._trackers[name].collection for name in ("image", "upgrade"))
-            self._overview.update(images, units, cluster_uuid=self._source.units.cluster_uuid, failing=failing)
+    def _publish_expired(self) -> None:
+        self._publish(self._session.health)
 
     def _publish(self, health: SessionHealth, changes: tuple[Change, ...] = ()) -> None:
-        """Replace the controller's entry in the fleet, with this health and the trackers' present collections."""
+        """Replace the controller's entry in the fleet, with this health and the present collections."""
         self._session.update(health, self._source.link)
-        collections = {name: tracker.collection for name, tracker in self._trackers.items()}
-        entry = Entry(self._name, self._session.health, collections, self._session.pieces)
-        if self._overview:
-            entry = replace(entry, overview=self._overview.overview, overview_pieces=self._overview.pieces)
+        entry = Entry(self._name, self._session.health, self._reads.collections, self._session.pieces)
+        if units := self._reads.overview:
+            entry = replace(entry, overview=units.overview, overview_pieces=units.pieces)
         self._fleet.publish(entry, changes)
-
-    def _start_expiries(self) -> None:
-        """Let the objects of a resource expire after its last good read; later while the Controllers are upgraded."""
-        keep_s = self._poll.stale_after_s
-        if self._session.health.under_way:
-            keep_s = max(keep_s, self._upgrades.hold_for_s)
-        for name, expiry in self._expiries.items():
-            health = self._trackers[name].collection.health
-            if health.stale or health.readable is False:
-                expiry.cancel()
-            else:
-                expiry.start(self._read_at[name] + keep_s - asyncio.get_running_loop().time())
-
-    def _expire(self, resource: str) -> None:
-        """Withdraw the objects of a resource, because no read of it has succeeded for too long."""
-        self._trackers[resource].expire()
-        self._update_overview(failing=not self._session.health.up)
-        self._publish(self._session.health)
-        last_success_at = self._trackers[resource].collection.health.succeeded_at
-        self._log.warning("controller_stale", resource=resource, last_success_at=last_success_at)

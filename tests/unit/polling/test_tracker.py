@@ -179,7 +179,7 @@ async def test_a_list_is_applied_when_the_replaced_object_is_stale() -> None:
     fleet, source = Fleet(), PatchedDuringRequest(image_list(image_fields()), change=image_fields(name="renamed"))
     source.poller = quick_poller("dc1", source, fleet, PollLimiter(1))
     await source.poller.poll_once(late_s=0.0)
-    source.poller._expire("image")  # as the timer does
+    source.poller._reads._expire("image")  # as the timer does
     await source.poller.poll_once(late_s=0.0)
     assert 'avi_image_info{controller="dc1"' in exposition_of(fleet.entries["dc1"])
 
@@ -204,7 +204,7 @@ async def test_new_settings_are_applied_by_the_next_read_when_a_list_is_ignored(
 async def test_an_annotation_does_not_publish_stale_images() -> None:
     annotations = ChangingAnnotations()
     async with idle_poller(ScriptedSource([image_list(image_fields())]), annotations) as (fleet, poller):
-        poller._expire("image")  # as the timer does
+        poller._reads._expire("image")  # as the timer does
         annotations.of_images["image-1"] = {"a": "b"}
         poller.update_annotations()
         assert "avi_image_" not in exposition_of(fleet.entries["dc1"])
