@@ -72,9 +72,15 @@ def needs_cluster_uuid(units: Iterable[Upgrade]) -> bool:
 
 
 def is_under_way(units: Units) -> bool:
-    """Whether the Controllers may be gone at any time: the cluster waits, runs or aborts what is no mere check."""
+    """
+    Whether the Controllers may be gone at any time: the cluster waits, runs or aborts what is no mere check.
+
+    Once they are done, and only Service Engines are left, they have no reason to be gone: an outage is one.
+    """
     cluster = units.cluster
-    return cluster is not None and cluster.state in {"queued", "running", "aborting"} and not cluster.only_checks
+    if cluster is None or cluster.only_checks or cluster.controllers_done:
+        return False
+    return cluster.state in {"queued", "running", "aborting"}
 
 
 def blocks_configuration(units: Units) -> bool:
@@ -90,7 +96,7 @@ def phase_of(units: Units, *, failing: bool = False) -> UpgradePhase:
     """Return the phase. ``failing``: the polls after the one that read these units failed."""
     cluster, below = units.cluster, units.below
     every = (*below, cluster) if cluster else below
-    upgrading = cluster is not None and is_under_way(units) and not cluster.controllers_done
+    upgrading = is_under_way(units)
     if upgrading and failing:
         return "away"
     if any(unit.rolls_back for unit in every):

@@ -139,7 +139,7 @@ def controller_remaining(
     that were upgraded at the same time. None when nothing is upgraded, or when any part is unknown.
     """
     cluster = units.cluster
-    upgrading = cluster is not None and is_under_way(units) and not cluster.controllers_done
+    upgrading = is_under_way(units)
     running = [group for group in units.groups if group.state == "running"]
     waiting = [group for group in units.groups if group.state != "running" and _has_to_begin(group, cluster)]
     if not (upgrading or running or waiting):

@@ -160,7 +160,7 @@ def test_the_phase_when(case: Case) -> None:
     [
         (cluster("queued"), True),
         (cluster("running"), True),
-        (CONTROLLERS_DONE, True),
+        (CONTROLLERS_DONE, False),
         (cluster("aborting"), True),
         (cluster("checking"), False),
         (cluster("queued", evaluation=True), False),
