@@ -2,27 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from tests.support.daemons import polled, scrape, until, watching
 from tests.support.operators import TOKENS, patch
 from tests.support.programs import eventually, output_of, program
-from tests.support.prometheus import Prometheus, any_image, prometheus_running, scraped
+from tests.support.prometheus import any_image, prometheus_on, scraped
 
 README = Path(__file__).parents[2] / "README.md"
-
-
-@asynccontextmanager
-async def prometheus_on(daemon: Daemon, folder: Path) -> AsyncIterator[Prometheus]:
-    """A Prometheus that scrapes the daemon once a second."""
-    target = daemon.url.removeprefix("http://")
-    scrapes = [{"job_name": "avi", "static_configs": [{"targets": [target]}]}]
-    async with prometheus_running({"global": {"scrape_interval": "1s"}, "scrape_configs": scrapes}, folder) as running:
-        yield running
 
 
 async def test_prometheus_sees_progress_state_and_node_events_and_that_an_image_is_gone(tmp_path: Path) -> None:

@@ -61,6 +61,15 @@ async def prometheus_running(settings: Mapping[str, Any], folder: Path) -> Async
         yield prometheus
 
 
+@asynccontextmanager
+async def prometheus_on(daemon: Daemon, folder: Path) -> AsyncIterator[Prometheus]:
+    """A Prometheus that scrapes the daemon once a second."""
+    target = daemon.url.removeprefix("http://")
+    scrapes = [{"job_name": "avi", "static_configs": [{"targets": [target]}]}]
+    async with prometheus_running({"global": {"scrape_interval": "1s"}, "scrape_configs": scrapes}, folder) as running:
+        yield running
+
+
 def shipped(name: str, replacements: Mapping[str, str]) -> Any:  # noqa: ANN401  YAML
     """
     Return one of our files as tests run it: sixty times as fast, and with the test's addresses.

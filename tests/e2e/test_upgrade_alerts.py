@@ -1,0 +1,83 @@
+"""Which of the alerts that we ship fire while two daemons watch an upgrade, and while a Controller is simply down."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from monitor.daemon.app import Daemon
+from monitor.simulator import SCENARIOS, ControllerSpec, Simulator, UpgradeSpec
+from tests.support.daemons import QUICK, until, watching
+from tests.support.nights import START, Night, polled_anew
+from tests.support.recorded_series import RecordedSeries
+
+STEP_S = 30.0
+FLEET = SCENARIOS["upgrade-night"].controllers
+AFTERWARDS_S = 900.0
+POLL = {**QUICK, "active_interval": "20ms", "idle_interval": "20ms", "max_backoff": "20ms"}
+
+
+class Recorded:
+    """Two daemons on the fleet; each step of the night is seen by both, and recorded."""
+
+    def __init__(self, simulator: Simulator, daemons: tuple[Daemon, Daemon]) -> None:
+        self.daemons = daemons
+        self.series = RecordedSeries(start=START, step_s=STEP_S)
+        self.night = Night(simulator, "dc1", seen=self._seen, step_s=STEP_S)
+
+    async def advance(self, seconds: float) -> None:
+        await self.night.advance(seconds)
+
+    async def _seen(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for daemon in self.daemons:
+                for name in self.night.simulator.controllers:
+                    tasks.create_task(polled_anew(daemon, name))
+        await self.series.record(*self.daemons)
+
+
+@asynccontextmanager
+async def recorded(folder: Path, fleet: tuple[ControllerSpec, ...]) -> AsyncIterator[Recorded]:
+    async with Simulator(fleet, start=START, speed=0.0) as simulator:
+        now = simulator.clock.now
+        async with (
+            watching(simulator, folder / "one", wall=now, poll=POLL) as one,
+            watching(simulator, folder / "two", wall=now, poll=POLL) as two,
+        ):
+            for daemon in (one, two):
+                for name in simulator.controllers:
+                    await until(daemon, name, lambda entry: entry.session.up)
+            yield Recorded(simulator, (one, two))
+
+
+def with_upgrade(upgrade: UpgradeSpec) -> tuple[ControllerSpec, ...]:
+    return (replace(FLEET[0], upgrade=upgrade), *FLEET[1:])
+
+
+@pytest.mark.parametrize(
+    "outage_s", [pytest.param(210.0, id="four-minutes-away"), pytest.param(570.0, id="ten-minutes-away")]
+)
+async def test_no_alert_fires_in_a_night_in_which_nothing_goes_wrong(tmp_path: Path, outage_s: float) -> None:
+    upgrade = FLEET[0].upgrade
+    assert upgrade
+    async with recorded(tmp_path, with_upgrade(replace(upgrade, outage_s=outage_s))) as run:
+        steps = int((run.night.time_of("done") - START) // STEP_S) + 1
+        await run.advance(steps * STEP_S + AFTERWARDS_S)
+        assert run.night.controller.version == "31.2.2"
+        assert await run.series.firing(tmp_path) == {}
+
+
+async def test_a_controller_that_is_down_without_an_upgrade_raises_its_alert_meanwhile(tmp_path: Path) -> None:
+    upgrade = FLEET[0].upgrade
+    assert upgrade
+    async with recorded(tmp_path, with_upgrade(replace(upgrade, outage_s=570.0))) as run:
+        before_s = (run.night.time_of("away") - START) // STEP_S * STEP_S
+        await run.advance(before_s)
+        await run.night.simulator.controllers["dc2"].stop_listening()
+        await run.advance(600.0)
+        firing = await run.series.firing(tmp_path)
+    assert firing.keys() == {("AviControllerDown", "dc2")}
+    assert min(firing["AviControllerDown", "dc2"]) >= before_s + 300.0

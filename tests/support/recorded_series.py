@@ -1,0 +1,77 @@
+"""Scrapes of daemons in simulated time, over which promtool evaluates our rules: real time decides nothing."""
+
+import json
+import re
+from pathlib import Path
+from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitor.daemon.app import Daemon
+from tests.support.daemons import scrape
+from tests.support.programs import output_of, program
+from tests.support.rules import RULES, rules, seconds
+
+_FIRING: Final = 'count by (alertname, controller) (ALERTS{alertstate="firing"})'
+_FAILED: Final = re.compile(r"time: (\w+),\s+exp: nil\s+got: (.*)")  # what promtool prints of a result with series
+
+Alert = tuple[str, str]
+"""Its name and the controller."""
+
+
+class RecordedSeries:
+    """
+    What a Prometheus would have scraped: one sample of each series that our rules need, for each `record`.
+
+    ``start``: when the first record is made, of the daemons' clock. ``step_s``: from one record to the next.
+    """
+
+    def __init__(self, *, start: float, step_s: float) -> None:
+        self._start = start
+        self._step_s = step_s
+        self._names = {name for rule in rules() for name in re.findall(r"\bavi_\w+", rule["expr"])}
+        self._steps: list[dict[str, float]] = []
+
+    async def record(self, *daemons: Daemon) -> None:
+        """Scrape all daemons."""
+        step: dict[str, float] = {}
+        for number, daemon in enumerate(daemons):
+            target = {"job": "avi-upgrade-monitor", "instance": f"monitor-{number}"}
+            step[_series("up", target)] = 1.0
+            for family in text_string_to_metric_families(await scrape(daemon)):
+                for sample in family.samples:
+                    if sample.name in self._names:
+                        zero = self._start if sample.name.endswith("_timestamp_seconds") else 0.0  # that of promtool
+                        step[_series(sample.name, {**sample.labels, **target})] = sample.value - zero
+        self._steps.append(step)
+
+    async def firing(self, folder: Path) -> dict[Alert, list[float]]:
+        """Evaluate the rules that we ship. Returns: at which moments each alert fires, seconds after the start."""
+        step = f"{self._step_s:g}s"
+        every = dict.fromkeys(key for each in self._steps for key in each)
+        series = [{"series": key, "values": " ".join(_value(each.get(key)) for each in self._steps)} for key in every]
+        moments = [f"{number * self._step_s:g}s" for number in range(len(self._steps))]
+        asked = [{"expr": _FIRING, "eval_time": moment, "exp_samples": []} for moment in moments]
+        document = {
+            "rule_files": [str(path) for path in sorted(RULES.glob("*.yml"))],
+            "evaluation_interval": step,
+            "tests": [{"interval": step, "input_series": series, "promql_expr_test": asked}],
+        }
+        path = folder / "recorded.yml"
+        path.write_text(json.dumps(document))
+        status, out, err = await output_of(program("promtool"), "test", "rules", str(path))
+        found: dict[Alert, list[float]] = {}
+        for moment, got in _FAILED.findall(out + err):
+            for labels in re.findall(r"\{(.*?)\}", got):
+                pairs = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+                found.setdefault((pairs["alertname"], pairs.get("controller", "")), []).append(seconds(moment))
+        assert bool(found) == bool(status), out + err
+        return found
+
+
+def _series(name: str, labels: dict[str, str]) -> str:
+    return f"{name}{{{','.join(f'{key}={json.dumps(value)}' for key, value in labels.items())}}}"
+
+
+def _value(value: float | None) -> str:
+    return "_" if value is None else f"{value:.6f}"
