@@ -21,13 +21,25 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from msgspec.structs import replace
+
 from monitor.daemon.app import Daemon
 from monitor.polling.fleet import Entry
-from monitor.simulator import SCENARIOS, ControllerSpec, SimulatedController, Simulator
+from monitor.simulator import (
+    SCENARIOS,
+    ControllerSpec,
+    GroupSpec,
+    SimulatedController,
+    Simulator,
+    UnitOptions,
+    UpgradeSpec,
+    UploadSpec,
+)
 from monitor.simulator.upgrade_plan import UpgradePlan
 from tests.support.daemons import until, watching
 
 START = 1_740_000_000.0
+GROUPS = (GroupSpec(ses=2, virtual_services=20), GroupSpec(name="internet", cloud="aws", ses=1))
 
 Moment: TypeAlias = Literal[
     "checks", "controllers", "away", "unready", "back", "groups", "first_group", "suspended", "all_groups", "done"
@@ -108,6 +120,19 @@ def _offset(plan: UpgradePlan, moment: Moment) -> float:
         "done": plan.end,
     }
     return offsets[moment]
+
+
+def planned(
+    *,
+    groups: Sequence[GroupSpec] = GROUPS,
+    units: UnitOptions | None = None,
+    **upgrade: Any,  # noqa: ANN401  of the spec
+) -> list[ControllerSpec]:
+    """One Controller, dc1, with an idle image, and an upgrade of it from 30.2.1 to 31.2.2. ``upgrade``: more of it."""
+    image = UploadSpec(duration=60.0, started_ago=600.0, version="31.2.2")
+    spec = UpgradeSpec(**{"at": 10.0, "version": "31.2.2", **upgrade})
+    made = ControllerSpec(name="dc1", version="30.2.1", images=2, uploads=(image,), groups=tuple(groups), upgrade=spec)
+    return [replace(made, units=units or UnitOptions())]
 
 
 async def polled_anew(daemon: Daemon, controller: str) -> Entry:
