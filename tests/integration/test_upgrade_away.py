@@ -12,7 +12,7 @@ from monitor.daemon.app import Daemon
 from monitor.polling.fleet import Entry
 from monitor.simulator import Fault, GroupSpec, Simulator
 from tests.support.daemons import QUICK, exposition, failed, polled, until, watching
-from tests.support.nights import START, Night, planned, polled_anew, upgrade_night
+from tests.support.nights import START, Night, phase_of, planned, polled_anew, upgrade_night
 from tests.support.polling import exposition_of
 
 MAY_CHANGE = {
@@ -39,12 +39,6 @@ def of_dc1(daemon: Daemon, *names: str) -> list[str]:
     """The values of these families ``avi_controller_…`` without labels, as text."""
     lines = lines_of(daemon.fleet.entries["dc1"])
     return [lines.get(f'avi_controller_{name}{{controller="dc1"}}', "absent") for name in names]
-
-
-def phase_of(daemon: Daemon) -> str | None:
-    """The phase of dc1."""
-    overview = daemon.fleet.entries["dc1"].overview
-    return overview and overview.phase
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from monitor.polling.fleet import Entry
 from monitor.simulator import Fault, GroupSpec
 from tests.support.clocks import MonotonicClock
 from tests.support.daemons import failed, polled, rewrite, until
-from tests.support.nights import Night, planned, polled_anew, upgrade_night
+from tests.support.nights import Night, note_phases, planned, polled_anew, upgrade_night
 
 
 @pytest.fixture
@@ -74,15 +74,8 @@ async def test_the_return_counts_as_a_move_of_each_unit_and_image_that_is_active
 
 
 async def test_the_groups_go_on_after_the_return_and_in_the_end_it_is_done(tmp_path: Path) -> None:
-    phases: list[str | None] = []
-
-    def note(_name: str, entry: Entry | None, _changes: object) -> None:
-        phase = entry.overview.phase if entry and entry.overview else None
-        if not phases or phases[-1] != phase:
-            phases.append(phase)
-
     async with upgrade_night(tmp_path, planned()) as (daemon, night):
-        daemon.fleet.subscribe(note)
+        phases = note_phases(daemon)
         await night.go_to("checks")
         await night.go_to("done")
         entry = daemon.fleet.entries["dc1"]

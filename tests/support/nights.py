@@ -24,6 +24,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec.structs import replace
 
 from monitor.daemon.app import Daemon
+from monitor.model.upgrade import UpgradePhase
 from monitor.polling.fleet import Entry
 from monitor.simulator import (
     SCENARIOS,
@@ -133,6 +134,24 @@ def planned(
     spec = UpgradeSpec(**{"at": 10.0, "version": "31.2.2", **upgrade})
     made = ControllerSpec(name="dc1", version="30.2.1", images=2, uploads=(image,), groups=tuple(groups), upgrade=spec)
     return [replace(made, units=units or UnitOptions())]
+
+
+def phase_of(daemon: Daemon) -> UpgradePhase | None:
+    """The phase of dc1 at present."""
+    overview = daemon.fleet.entries["dc1"].overview
+    return overview.phase if overview else None
+
+
+def note_phases(daemon: Daemon) -> list[UpgradePhase | None]:
+    """The phases of dc1 from the next publication on, without repetitions; the list grows."""
+    phases: list[UpgradePhase | None] = []
+
+    def note(_name: str, _entry: Entry | None, _changes: object) -> None:
+        if phases[-1:] != [phase_of(daemon)]:
+            phases.append(phase_of(daemon))
+
+    daemon.fleet.subscribe(note)
+    return phases
 
 
 async def polled_anew(daemon: Daemon, controller: str) -> Entry:
