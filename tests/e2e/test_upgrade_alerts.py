@@ -40,12 +40,12 @@ class Recorded:
 
 
 @asynccontextmanager
-async def recorded(folder: Path, fleet: tuple[ControllerSpec, ...]) -> AsyncIterator[Recorded]:
+async def recorded(folder: Path, fleet: tuple[ControllerSpec, ...], *, watch: bool = True) -> AsyncIterator[Recorded]:
     async with Simulator(fleet, start=START, speed=0.0) as simulator:
         now = simulator.clock.now
         async with (
-            watching(simulator, folder / "one", wall=now, poll=POLL) as one,
-            watching(simulator, folder / "two", wall=now, poll=POLL) as two,
+            watching(simulator, folder / "one", wall=now, poll=POLL, upgrades={"watch": watch}) as one,
+            watching(simulator, folder / "two", wall=now, poll=POLL, upgrades={"watch": watch}) as two,
         ):
             for daemon in (one, two):
                 for name in simulator.controllers:
@@ -81,3 +81,12 @@ async def test_a_controller_that_is_down_without_an_upgrade_raises_its_alert_mea
         firing = await run.series.firing(tmp_path)
     assert firing.keys() == {("AviControllerDown", "dc2")}
     assert min(firing["AviControllerDown", "dc2"]) >= before_s + 300.0
+
+
+async def test_an_upgrade_that_is_not_watched_looks_like_a_controller_that_is_down(tmp_path: Path) -> None:
+    upgrade = FLEET[0].upgrade
+    assert upgrade
+    async with recorded(tmp_path, with_upgrade(replace(upgrade, outage_s=570.0)), watch=False) as run:
+        await run.advance((run.night.time_of("away") - START) // STEP_S * STEP_S + 480.0)
+        firing = await run.series.firing(tmp_path)
+    assert firing.keys() == {("AviControllerDown", "dc1")}

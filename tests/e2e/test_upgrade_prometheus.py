@@ -1,5 +1,6 @@
 """What a Prometheus has of a whole upgrade: promtool finds nothing wrong at any moment, and the joins are answered."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.support.nights import Moment, upgrade_night
 from tests.support.programs import eventually, output_of, program
 from tests.support.prometheus import Prometheus, Sample, prometheus_on, scraped
 
+README = Path(__file__).parents[2] / "README.md"
 NIGHT: Sequence[Moment] = ("checks", "controllers", "away", "unready", "back", "groups", "first_group", "done")
 SUSPENDED: Sequence[Moment] = ("controllers", "away", "groups", "suspended", "all_groups", "done")
 SEEN: Sequence[tuple[Moment, str, str]] = (
@@ -127,3 +129,13 @@ async def test_an_image_and_its_upgrade_are_found_from_each_other(tmp_path: Path
         now_current = f'avi_upgrade_image_info{{role="current", image_uuid="{target}"}}'
         await eventually(lambda: prometheus.query(now_current), lambda found: len(found) == 2)
         assert {each["kind"] for each, _ in await prometheus.query(now_current)} == {"controller", "se_group"}
+
+
+async def test_the_annotation_queries_of_the_readme_show_an_upgrade(tmp_path: Path) -> None:
+    shown, changed = re.findall(r"```promql\n(.*?)```", README.read_text(), re.DOTALL)[0].split("\n\n")
+    async with upgrade_night(tmp_path) as (daemon, night), prometheus_on(daemon, tmp_path) as prometheus:
+        await scraped(daemon, 2)
+        assert await prometheus.query(shown) == await prometheus.query(changed) == []
+        await night.go_to("controllers", after_s=5.0)
+        await answered(prometheus, shown, {"controllers": 1.0}, "phase")
+        assert values(await prometheus.query(changed), "phase")["controllers"] == 1.0
