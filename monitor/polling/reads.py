@@ -89,7 +89,7 @@ class Reads:
         summaries_given_up = self._source.units.given_up
         error, changes = await self._read(self._first, session, at=at)
         for name, pause in self._pauses.items() if error is None else ():
-            if pause.is_over(version=self._source.link.version):
+            if session.away or pause.is_over(version=self._source.link.version):
                 failure, found = await self._read(self._trackers[name], session, at=at)
                 pause.note(failure, version=self._source.link.version, idle_interval_s=idle_interval_s)
                 changes += found

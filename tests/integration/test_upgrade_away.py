@@ -1,17 +1,22 @@
-"""While the Controllers are away for an upgrade, all on show is as of then (UPGRADES.md 2.4.8; 2.17 tests 5 and 7)."""
+"""While the Controllers are away for an upgrade, all on show is as of then (UPGRADES.md 2.4.5 and 2.4.8; 2.17, 5)."""
 
+import asyncio
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import trustme
 from structlog.testing import capture_logs
 
 from monitor.daemon.app import Daemon
+from monitor.model.errors import PollError
+from monitor.model.snapshot import ObjectList
 from monitor.polling.fleet import Entry
+from monitor.polling.health import excuse
 from monitor.simulator import Fault, GroupSpec, Simulator
-from tests.support.daemons import QUICK, exposition, failed, polled, until, watching
+from tests.support.daemons import QUICK, connected, exposition, failed, polled, until, watching
 from tests.support.nights import START, Night, phase_of, planned, polled_anew, upgrade_night
 from tests.support.polling import exposition_of
 
@@ -126,32 +131,6 @@ async def test_what_has_been_suspended_for_more_than_an_hour_is_polled_less_ofte
         await until(daemon, "dc1", lambda entry: entry.session.interval_s == 30.0)
 
 
-async def test_an_outage_without_an_upgrade_is_one(tmp_path: Path) -> None:
-    """UPGRADES.md 2.17 test 7: as before there was upgrade status at all."""
-    poll = {**QUICK, "timeout": "1s", "stale_after": "1200ms"}
-    with capture_logs() as logs:
-        async with upgrade_night(tmp_path, planned(at=3600.0), poll=poll) as (daemon, night):
-            await night.controller.stop_listening()
-            await until(daemon, "dc1", lambda entry: all(each.health.stale for each in entry.collections.values()))
-            assert of_dc1(daemon, "up", "upgrade_in_progress") == ["0.0", "0.0"]
-            entry = daemon.fleet.entries["dc1"]
-            assert (entry.session.reason, entry.session.under_way) == ("connect", False)
-            shown = {series.partition("{")[0] for series in lines_of(entry)}
-            assert not [name for name in shown if name.startswith(("avi_image_", "avi_upgrade_"))]
-            assert "avi_controller_upgrade_phase" not in shown
-            await night.controller.start_listening()
-            await until(daemon, "dc1", lambda entry: entry.session.up)
-    warned = [(log["event"], log.get("resource")) for log in logs if log["log_level"] == "warning"]
-    assert [each for each in warned if each[0].startswith("controller_")] == [
-        ("controller_up", None),
-        ("controller_down", None),
-        ("controller_stale", "image"),
-        ("controller_stale", "upgrade"),
-        ("controller_up", None),
-    ]
-    assert not [log for log in logs if log["event"] == "controller_returned"]
-
-
 async def test_an_upgrade_is_no_excuse_for_a_certificate_that_does_not_verify(tmp_path: Path) -> None:
     authority, stranger = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -182,3 +161,21 @@ async def test_an_upgrade_is_no_excuse_for_a_certificate_that_does_not_verify(tm
         assert of_dc1(daemon, "up", "upgrade_in_progress") == ["0.0", "1.0"]
         dc1.faults.clear()
         await until(daemon, "dc1", lambda entry: entry.session.up)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x03\x00\x7a\x02"], ids=["at once", "within the server's reply"])
+async def test_a_handshake_that_is_cut_may_be_an_upgrade(sent: bytes) -> None:
+    """A portal that is being stopped still accepts connections."""
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(sent)
+        writer.close()
+
+    simulator = Simulator(planned(), speed=0.0)  # it does not listen: only the account is used
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with connected(simulator.controllers["dc1"], url=url) as client:
+            with pytest.raises(PollError) as caught:
+                await client.list_images(ObjectList())
+    assert excuse(caught.value).reason == "upgrading", caught.value

@@ -1,4 +1,4 @@
-"""What was read last is held while the Controllers are away, until ``hold_for`` (UPGRADES.md 2.4.9; 2.17 test 6)."""
+"""What was read last is held while the Controllers are away, for ``hold_for`` (UPGRADES.md 2.4.9; 2.17, 6 and 7)."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from monitor.daemon.app import Daemon
 from monitor.polling.fleet import Entry
 from monitor.simulator import Fault
 from tests.support.clocks import MonotonicClock
-from tests.support.daemons import exposition, until
+from tests.support.daemons import exposition, failed, until
 from tests.support.nights import Night, planned, upgrade_night
 
 MINUTE_S = 60.0
@@ -116,3 +116,28 @@ async def test_what_was_withdrawn_stays_so_when_a_controller_says_it_too_late(
         assert is_stale(await until(daemon, "dc1", lambda entry: entry.session.under_way))
         night.controller.faults.clear()
         await until(daemon, "dc1", lambda entry: entry.session.up and not is_stale(entry))
+
+
+async def test_an_outage_without_an_upgrade_is_one(tmp_path: Path, clock: MonotonicClock) -> None:
+    """UPGRADES.md 2.17 test 7: as it was before there was upgrade status."""
+    with capture_logs() as logs:
+        async with upgrade_night(tmp_path, planned(at=86_400.0)) as (daemon, night):
+            await night.controller.stop_listening()
+            await failed(daemon, "dc1", "connect", 2)
+            await clock.set_forward_between_polls(daemon, "dc1", 4 * MINUTE_S)
+            assert not is_stale(await failed(daemon, "dc1", "connect", 2))
+            await clock.set_forward_between_polls(daemon, "dc1", 2 * MINUTE_S)
+            entry = await until(daemon, "dc1", is_stale)
+            assert (entry.session.up, entry.session.upgrading, entry.session.under_way) == (False, False, False)
+            assert entry.collections["image"].health.failures.keys() == {"connect"}
+            names = {name for name, _ in await exposition(daemon)}
+            assert not [name for name in names if name.startswith(("avi_image_", "avi_upgrade_state"))]
+            assert "avi_controller_upgrade_phase" not in names
+            await night.controller.start_listening()
+            await until(daemon, "dc1", lambda entry: entry.session.up)
+    shown = [log for log in logs if log["log_level"] != "debug" and log["event"].startswith("controller_")]
+    assert {log["log_level"] for log in shown} == {"warning"}
+    stale = [log["resource"] for log in shown if log["event"] == "controller_stale"]
+    assert sorted(stale) == ["image", "upgrade"]
+    others = [(log["event"], log.get("reason")) for log in shown if log["event"] != "controller_stale"]
+    assert others == [("controller_up", None), ("controller_down", "connect"), ("controller_up", None)]

@@ -11,7 +11,7 @@ from monitor.daemon.app import Daemon
 from monitor.polling.fleet import Entry
 from monitor.simulator import Fault, GroupSpec
 from tests.support.clocks import MonotonicClock
-from tests.support.daemons import failed, polled, rewrite, until
+from tests.support.daemons import QUICK, failed, polled, rewrite, until
 from tests.support.nights import Night, note_phases, planned, polled_anew, upgrade_night
 
 
@@ -71,6 +71,23 @@ async def test_the_return_counts_as_a_move_of_each_unit_and_image_that_is_active
             assert len(moved) == active
             assert moved.keys() == moved_at(before, resource).keys()
             assert "stalled" not in {each.standing for each in entry.objects(resource).values()}
+
+
+async def test_the_first_good_poll_after_the_return_reads_the_units_though_they_could_not_be_read_before(
+    tmp_path: Path,
+) -> None:
+    """A read that failed twice is made again after ``idle_interval``, but at once when the Controllers are back."""
+    poll = {**QUICK, "idle_interval": "60s"}
+    async with upgrade_night(tmp_path, planned(at=0.0), poll=poll) as (daemon, night):
+        await night.go_to("controllers")
+        for path in ("/api/upgradestatussummary", "/api/upgradestatusinfo"):
+            night.controller.faults.add(Fault("http_500", path=path))
+        await until(daemon, "dc1", lambda entry: sum(entry.collections["upgrade"].health.failures.values()) > 1)
+        night.controller.faults.add(Fault("html_503"))
+        await until(daemon, "dc1", lambda entry: entry.session.away)
+        night.controller.faults.clear()
+        entry = await until(daemon, "dc1", lambda entry: entry.session.up)
+        assert entry.collections["upgrade"].health.reason is None
 
 
 async def test_the_groups_go_on_after_the_return_and_in_the_end_it_is_done(tmp_path: Path) -> None:
