@@ -51,7 +51,7 @@ class Snapshot(msgspec.Struct, Generic[T_co], frozen=True, gc=False, kw_only=Tru
     next_change_at: float = float("inf")
     """When, without any change of the list, an object will next lose its per-task series or stall; Unix seconds."""
     active: bool = False
-    """Whether the Controller is working on any object."""
+    """Whether the Controller is working on any object. What waits for one that is suspended does not count."""
     suspended_since: float = float("-inf")
     """When an object that waits for an operator moved last, Unix seconds; ``-inf``: none waits."""
 

@@ -76,6 +76,11 @@ class Tracked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return False
 
     @property
+    def waits_for_others(self) -> bool:
+        """Whether it is active only as long as others are worked on."""
+        return False
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """The values of the labels that identify it, after the controller's."""
         return (self.uuid,)

@@ -165,6 +165,11 @@ class Upgrade(Tracked, frozen=True, gc=False, kw_only=True):
         return self.state == "suspended"
 
     @property
+    def waits_for_others(self) -> bool:
+        """Whether it is a cluster whose Controllers are done: it is active until all SE groups are done, too."""
+        return self.controllers_done
+
+    @property
     def operation_label(self) -> str:
         """The operation, with ``eval_`` before it if it is an evaluation; empty without one."""
         return f"eval_{self.operation}" if self.evaluation and self.operation else self.operation

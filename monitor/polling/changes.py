@@ -93,13 +93,15 @@ def make_snapshot(
     tracked = objects.values()
     stalls = (stalls_at(each.object, each.mark, stalled_after_s=stalled_after_s(each.object)) for each in tracked)
     moments = (moment for moment in chain((each.detail_until for each in tracked), stalls) if moment > at)
+    suspended_since = max((each.mark.changed_at for each in tracked if each.object.suspended), default=-inf)
+    waits = suspended_since > -inf
     return Snapshot(
         object_list=object_list,
         objects=objects,
         undecodable=frozenset(object_list.raws.keys() - objects.keys()),
         next_change_at=min(moments, default=inf),
-        active=any(each.object.active for each in tracked),
-        suspended_since=max((each.mark.changed_at for each in tracked if each.object.suspended), default=-inf),
+        active=any(each.object.active and not (waits and each.object.waits_for_others) for each in tracked),
+        suspended_since=suspended_since,
     )
 
 

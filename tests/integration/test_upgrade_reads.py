@@ -136,3 +136,18 @@ async def test_polls_are_as_frequent_as_a_unit_needs(tmp_path: Path) -> None:
         assert not entry.collections["image"].snapshot.active
         assert entry.collections["upgrade"].snapshot.active
         assert entry.session.interval_s == 0.05
+
+
+async def test_what_has_waited_for_an_operator_for_an_hour_is_polled_less_often(tmp_path: Path) -> None:
+    poll = {**QUICK, "idle_interval": "1m", "stale_after": "1h"}
+    spec = replace(SPEC, groups=(GroupSpec(ses=2, outcome="suspended"),), upgrade=UpgradeSpec(at=1.0))
+    async with upgrade_night(tmp_path, [spec], poll={**QUICK, "stale_after": "1h"}) as (daemon, night):
+        await night.go_to("suspended")
+        path = tmp_path / "config.yml"
+        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "poll": poll}))
+        await daemon.reloader.reload()
+        entry = await polled(daemon, "dc1", 2)
+        assert entry.session.interval_s == 0.05
+        night.simulator.clock.advance(3_700.0)
+        entry = await until(daemon, "dc1", lambda entry: entry.session.interval_s != 0.05)
+    assert entry.session.interval_s == 30.0
