@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from monitor.simulator import Account, ControllerSpec, Fault, GroupSpec, Simulator, UploadSpec
+from monitor.simulator import Account, ControllerSpec, Fault, GroupSpec, Simulator, TimelineEvent, UploadSpec
 from tests.support.daemons import QUICK, exposition, image_uuids, polled, samples, scrape, until, watching
 from tests.support.upgrade_reads import (
     INFO,
@@ -162,6 +162,41 @@ async def test_a_permission_that_is_granted_later_is_noticed(tmp_path: Path) -> 
             entry = await until(daemon, "dc1", lambda entry: bool(entry.objects("upgrade")))
     assert entry.collections["upgrade"].health.readable is True
     assert logged(logs, "objects_unreadable") == [("info", "dc1", "forbidden")]
+
+
+async def test_another_version_is_a_reason_to_ask_again_and_then_each_poll_reads(tmp_path: Path) -> None:
+    spec = replace(SPEC, timeline=(TimelineEvent(at=100.0, kind="ready", version="31.2.2"),))
+    async with (
+        Simulator([spec], speed=0.0) as simulator,
+        watching(simulator, tmp_path, of_each=account_of_config(tmp_path, READER)) as daemon,
+    ):
+        dc1 = simulator.controllers["dc1"]
+        await until(daemon, "dc1", lambda entry: entry.collections["upgrade"].health.readable is False)
+        dc1.login_state.accounts[1] = replace(READER, reads_upgrades=True)
+        simulator.clock.advance(101.0)
+        await simulator.wait_timelines()
+        await until(daemon, "dc1", lambda entry: bool(entry.objects("upgrade")))
+        await polled(daemon, "dc1", 4)
+        assert polls_of(dc1)[-3:] == [["image", "summary"]] * 3
+
+
+async def test_a_permission_that_is_withdrawn_takes_the_units_away_and_nothing_else(tmp_path: Path) -> None:
+    reader = replace(READER, reads_upgrades=True)
+    with logging() as logs:
+        async with (
+            Simulator([replace(SPEC, accounts=(reader,))], speed=0.0) as simulator,
+            watching(simulator, tmp_path, of_each=account_of_config(tmp_path, reader)) as daemon,
+        ):
+            dc1 = simulator.controllers["dc1"]
+            await until(daemon, "dc1", lambda entry: bool(entry.objects("upgrade")))
+            dc1.login_state.accounts[1] = READER
+            dc1.expire_sessions()
+            await until(daemon, "dc1", lambda entry: entry.collections["upgrade"].health.readable is False)
+            text = await scrape(daemon)
+            check_unreadable(text, "forbidden")
+            assert samples(text, "avi_image_info", controller="dc1") == [1.0] * 3
+    assert logged(logs, "objects_unreadable") == [("info", "dc1", "forbidden")]
+    assert not logged(logs, "object_vanished")
 
 
 def check_unreadable(text: str, reason: str) -> None:
