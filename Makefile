@@ -33,7 +33,7 @@ test: $(STAMP)
 torture: $(STAMP)
 	$(PYTEST) --dist=load --all-kill-points tests/integration/test_kills.py $(PYTEST_ARGS)
 
-# The unit tests on Python 3.13 and 3.14, where they are installed; others by `make pythons PYTHONS=3.12`.
+# The unit tests, and those of TLS, on Python 3.13 and 3.14, where they are installed; others by `make pythons PYTHONS=3.12`.
 pythons:
 	JOBS=$(JOBS) tests/pythons.sh
 
