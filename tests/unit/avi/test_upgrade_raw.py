@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.avi.upgrade import decode_upgrade
-from monitor.avi.upgrade_raw import MAX_UNIT_BYTES, complete, summary_is_usable, trim
+from monitor.avi.upgrade_raw import MAX_UNIT_BYTES, complete, summary_is_usable, trim, without_engine_events
 from tests.support.strategies import BOUNDED, dumps, json_values
 from tests.support.upgrade_strategies import units
 
@@ -138,3 +138,8 @@ def test_a_summary_that_tells_the_same_can_be_used() -> None:
 )
 def test_a_summary_that_tells_otherwise_cannot_be_used(summaries: dict[str, msgspec.Raw]) -> None:
     assert not summary_is_usable(summaries, listed("UPGRADE_FSM_INIT", "UPGRADE_FSM_INIT"))
+
+
+def test_what_cannot_be_decoded_is_kept_as_it_is() -> None:
+    bad = msgspec.Raw(b"[1")
+    assert without_engine_events(bad) is bad

@@ -161,3 +161,7 @@ def test_nothing_is_known_before_the_first_poll() -> None:
 def test_unprintable_characters_of_a_controller_are_replaced() -> None:
     error = PollError("http_5xx", "500 \x1b[2J\nfake: good")
     assert str(error) == "http_5xx (images): 500 \ufffd[2J\ufffdfake: good"
+
+
+def test_an_upload_waits_for_nothing_but_itself() -> None:
+    assert not Image(uuid="image-1", state="in_progress").waits_for_others
