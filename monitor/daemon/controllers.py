@@ -24,7 +24,7 @@ from monitor.patching.request import WriteTarget
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
 from monitor.polling.reads import AnyTracker
-from monitor.polling.resources import RESOURCES, UPGRADE, AnyResource, TrackingSettings
+from monitor.polling.resources import RESOURCES, AnyResource, TrackingSettings, watched
 from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import Tracker
 from monitor.store import Store
@@ -229,7 +229,7 @@ class Controllers:
         managed.timeout_s = poll.timeout_s
         for client in (managed.client, managed.writer):
             client.set_limits(timeout_s=poll.timeout_s, max_response=poll.max_response, upgrades=config.upgrades)
-        managed.poller.apply_settings(poll, _tracking(config), self._limiter)
+        managed.poller.apply_settings(poll, TrackingSettings.of(config), self._limiter)
 
     def _previous_entry(self, outdated: ManagedController | None, controller: Controller) -> Entry | None:
         """Return the entry from before the settings changed; None: there is none, or of another Controller."""
@@ -265,7 +265,7 @@ class Controllers:
             now=self._now,
             rng=self._rng,
             log=log.bind(controller=controller.name),
-            settings=_tracking(config),
+            settings=TrackingSettings.of(config),
             health=replace(health, tls_insecure=controller.tls.insecure),
         )
         managed = ManagedController(controller, client, writer, poller, sessions, config.poll.timeout_s)
@@ -281,12 +281,11 @@ class Controllers:
                 self._store.marks,
                 self._store.audit_log,
                 self._store.upload_history,
-                settings=_tracking(config),
+                settings=TrackingSettings.of(config),
                 log=log.bind(controller=controller.name),
                 known=known.collections.get(resource.name) if known else None,
             )
-            for resource in self._resources
-            if resource is not UPGRADE or controller.watch_upgrades
+            for resource in watched(self._resources, controller)
         ]
 
     async def _connect(self, controller: Controller, config: Config, sessions: AsyncExitStack) -> InFlightClient:
@@ -301,17 +300,13 @@ class Controllers:
             secrets=self._secrets.setdefault(controller.name, KnownSecrets()),
             upgrade=self._upgrades.setdefault(controller.name, UpgradeWindow()),
         )
-        client.set_limits(timeout_s=poll.timeout_s, max_response=poll.max_response, upgrades=config.upgrades)
+        client.units.settings = config.upgrades
         return client
 
     def _remove(self, names: set[str]) -> None:
         for name in names:
             self._fleet.remove(name)
             del self.targets[name], self.tenants[name], self._secrets[name], self._upgrades[name]
-
-
-def _tracking(config: Config) -> TrackingSettings:
-    return TrackingSettings(config.events, config.annotations.export, config.stalled_after_s, config.upgrades)
 
 
 def _is_same_controller(one: Controller, other: Controller) -> bool:

@@ -24,7 +24,7 @@ from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
 from monitor.polling.reads import AnyTracker
-from monitor.polling.resources import RESOURCES, UPGRADE, AnyResource, TrackingSettings
+from monitor.polling.resources import RESOURCES, AnyResource, TrackingSettings, watched
 from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import Tracker
 
@@ -102,11 +102,10 @@ async def _poll(
     controller: Controller, client: Client, config: Config, *, now: Callable[[], float], rng: Random
 ) -> Entry:
     nothing, fleet, logger = _NothingKept(), Fleet(), log.bind(controller=controller.name)
-    settings = TrackingSettings(config.events, config.annotations.export, config.stalled_after_s, config.upgrades)
+    settings = TrackingSettings.of(config)
     trackers: list[AnyTracker] = [
         Tracker(controller.name, resource, nothing, nothing, nothing, settings=settings, log=logger)
-        for resource in RESOURCES
-        if resource is not UPGRADE or controller.watch_upgrades
+        for resource in watched(RESOURCES, controller)
     ]
     limiter = PollLimiter(1)
     poller = Poller(

@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 from monitor.avi.image import decode_image
 from monitor.avi.upgrade import decode_upgrade
 from monitor.config.settings import STALLED_AFTER_S, Events, Upgrades
+from monitor.config.types import Config, Controller
 from monitor.metrics.family import CORE, NODE, Family, Subject
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.metrics.scrape_order import AnyFamily, families_of
@@ -37,6 +38,11 @@ class TrackingSettings(Struct, frozen=True):
     exported: frozenset[str] = frozenset()
     stalled_after_s: float = STALLED_AFTER_S
     upgrades: Upgrades = Upgrades()
+
+    @classmethod
+    def of(cls, config: Config) -> "TrackingSettings":
+        """Take them from the configuration."""
+        return cls(config.events, config.annotations.export, config.stalled_after_s, config.upgrades)
 
 
 class Budget(Struct, frozen=True):
@@ -118,3 +124,8 @@ RESOURCES: Final[tuple[AnyResource, ...]] = (IMAGE, UPGRADE)
 """Read in this order at each poll; the first decides whether a poll was good."""
 
 FAMILIES: Final[tuple[AnyFamily, ...]] = families_of([each.families for each in RESOURCES], OVERVIEW_FAMILIES)
+
+
+def watched(resources: Iterable[AnyResource], controller: Controller) -> tuple[AnyResource, ...]:
+    """Return those that are polled on this controller."""
+    return tuple(each for each in resources if each is not UPGRADE or controller.watch_upgrades)
