@@ -231,8 +231,8 @@ class Client:
         """
         Send a request in a session; after a reply that ended the session, log in and send it once more.
 
-        ``headers``: in addition to those of the session, or in their place.
         The Controller has not acted on the first one then. There is no second log-in if the session was new.
+        ``headers``: in addition to those of the session, or in their place.
         """
 
         async def send() -> Reply:

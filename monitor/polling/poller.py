@@ -66,9 +66,7 @@ class Poller:
         self._wake = asyncio.Event()
         self._retired = False
         self._watchdog = PollWatchdog()
-        self._reads = Reads(
-            name, source, trackers, now=now, log=log, on_expire=lambda: self._publish(self._session.health)
-        )
+        self._reads = Reads(name, source, trackers, now=now, log=log, on_expire=self._publish_present)
         self._reads.update_overview(failing=not health.up)
         self._session = RenderedSessionHealth(name, health)
         self._publish(health)
@@ -121,7 +119,7 @@ class Poller:
     def update_annotations(self) -> None:
         """Render the current annotations, and publish them."""
         self._reads.update_annotations()
-        self._publish(self._session.health)
+        self._publish_present()
 
     def replace_object(self, resource: str, raw: bytes) -> None:
         """Publish this object as it was just read, and `poll_soon`, because it was changed on the controller."""
@@ -148,8 +146,15 @@ class Poller:
             health = poll_succeeded(health)
         self._publish(replace(health, interval_s=self._interval_s(health, error, at=at)), changes)
         self._reads.keep_for(self._keep_s)
-        after, times = self._session.health, {"took_s": took_s, "late_s": late_s}
-        poll_log.poll(self._log, before, after, at=at, last_success_at=last_success_at, **times)
+        poll_log.poll(
+            self._log,
+            before,
+            self._session.health,
+            at=at,
+            took_s=took_s,
+            late_s=late_s,
+            last_success_at=last_success_at,
+        )
 
     @property
     def _keep_s(self) -> float:
@@ -164,7 +169,8 @@ class Poller:
         failures = health.failed_in_a_row
         return interval_after(error, failures, self._poll, self._rng, pace_s=pace_s, max_backoff_s=max_backoff_s)
 
-    def _publish_expired(self) -> None:
+    def _publish_present(self) -> None:
+        """Publish the present collections; nothing was polled since."""
         self._publish(self._session.health)
 
     def _publish(self, health: SessionHealth, changes: tuple[Change, ...] = ()) -> None:
