@@ -257,8 +257,10 @@ class Overview(Struct, frozen=True, gc=False, kw_only=True):
 
     ``readable``: whether the Controller lets this monitor read them; None while that is not known. ``phase``: None
     while none were read. ``units``: how many units of a kind run a version with a patch. ``done``: None while nothing
-    was ever done. ``left_behind``: how many of a kind took part in the cluster's operation, and are not at its version,
-    or have failed Service Engines; empty while nothing was ever done.
+    was ever done. ``under_way``: whether the Controllers may be gone at any time, because they are upgraded.
+    ``blocked``: whether an upgrade of the whole system goes on after they are done. ``left_behind``: how many of a kind
+    took part in the cluster's operation, and are not at its version, or have failed Service Engines; empty while
+    nothing was ever done.
     """
 
     EACH_POLL: ClassVar[tuple[str, ...]] = ()
@@ -268,6 +270,8 @@ class Overview(Struct, frozen=True, gc=False, kw_only=True):
     phase: UpgradePhase | None = None
     units: Mapping[tuple[UnitKind, str, str], int] = {}
     done: bool | None = None
+    under_way: bool = False
+    blocked: bool = False
     left_behind: Mapping[UnitKind, int] = {}
     image_users: Mapping[tuple[str, ImageRole], int] = {}
     """How many units refer to an image, by its uuid, in a role."""

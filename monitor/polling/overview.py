@@ -8,7 +8,7 @@ from monitor.metrics.upgrade_overview import OVERVIEW_FAMILIES
 from monitor.model.tracked import Tracked, TrackedObject
 from monitor.model.upgrade import Overview, Upgrade
 from monitor.polling.fleet import Collection
-from monitor.polling.upgrade import Units, blocks_configuration, is_under_way, overview_of, sort_units
+from monitor.polling.upgrade import overview_of
 
 
 class RenderedOverview:
@@ -18,19 +18,8 @@ class RenderedOverview:
         self._controller = controller
         self._objects: Mapping[str, TrackedObject[Upgrade]] | None = None
         self._known: tuple[object, ...] = ()
-        self._units = Units()
         self.overview = Overview()
         self.pieces = render.render_health(OVERVIEW_FAMILIES, (controller,), self.overview)
-
-    @property
-    def under_way(self) -> bool:
-        """Whether the Controllers may be gone at any time, because they are upgraded."""
-        return is_under_way(self._units)
-
-    @property
-    def blocked(self) -> bool:
-        """Whether an upgrade of the whole system goes on after the Controllers are done."""
-        return blocks_configuration(self._units)
 
     def update(
         self, images: Collection[Tracked], units: Collection[Upgrade], *, cluster_uuid: str, failing: bool
@@ -44,10 +33,9 @@ class RenderedOverview:
         self._objects, self._known = units.snapshot.objects, (*known, frozenset(uuids))
         if shown:
             objects = [tracked.object for tracked in units.snapshot.objects.values()]
-            self._units = sort_units(objects, cluster_uuid=cluster_uuid)
             overview = overview_of(objects, uuids, cluster_uuid=cluster_uuid, failing=failing)
         else:
-            self._units, overview = Units(), Overview(readable=units.health.readable)
+            overview = Overview(readable=units.health.readable)
         before = self.overview, self.pieces
         self.overview = overview
         self.pieces = render.render_changes(OVERVIEW_FAMILIES, (self._controller,), before, overview)

@@ -141,7 +141,7 @@ class Poller:
         if error:
             health = poll_failed(health, error)
         elif units:
-            health = poll_succeeded(health, under_way=units.under_way, blocked=units.blocked)
+            health = poll_succeeded(health, under_way=units.overview.under_way, blocked=units.overview.blocked)
         else:
             health = poll_succeeded(health)
         self._publish(replace(health, interval_s=self._interval_s(health, error, at=at)), changes)

@@ -63,11 +63,6 @@ def sort_units(units: Iterable[Upgrade], *, cluster_uuid: str = "") -> Units:
     )
 
 
-def needs_cluster_uuid(units: Iterable[Upgrade]) -> bool:
-    """Whether there are several clusters, so that ``GET /api/cluster`` has to tell which one is meant."""
-    return sum(unit.kind == "controller" for unit in units) > 1
-
-
 # Where the controller stands
 
 
@@ -223,6 +218,8 @@ def overview_of(
         phase=phase_of(sorted_units, failing=failing),
         units=versions(units),
         done=finished,
+        under_way=is_under_way(sorted_units),
+        blocked=blocks_configuration(sorted_units),
         left_behind={} if finished is None else {"se_group": 0, "se": 0, **behind},
         image_users=users,
         images_pinned={uuid: uuid in pinned for uuid in images},

@@ -30,7 +30,6 @@ from monitor.polling.upgrade import (
     image_users,
     is_under_way,
     left_behind,
-    needs_cluster_uuid,
     overview_of,
     phase_of,
     sort_units,
@@ -97,8 +96,6 @@ def test_of_several_clusters_the_one_that_is_named_drives_or_the_one_that_change
     assert sort_units(found).cluster is current
     assert sort_units(found, cluster_uuid="cluster-old").cluster is old
     assert sort_units(found, cluster_uuid="cluster-gone").cluster is current
-    assert needs_cluster_uuid(found)
-    assert not needs_cluster_uuid([current, group()])
 
 
 def test_a_cluster_that_does_not_drive_changes_nothing() -> None:
