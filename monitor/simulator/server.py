@@ -1,6 +1,7 @@
 """How a simulated Controller handles one request: log, rate limit, faults before, API, faults while it responds."""
 
 import asyncio
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -27,6 +28,8 @@ async def handle(controller: ControllerState, incoming: web.BaseRequest) -> web.
         or await apply_before(context, faults)
         or Delivery(respond(controller, request, faults))
     )
+    if controller.upgrades.is_away(controller.clock.now()):  # the clock jumped; the listener is about to be closed
+        delivery = replace(delivery, send_bytes=0, close="fin")
     delivery = apply_to_delivery(delivery, faults)
     response = await send(incoming, delivery)
     controller.request_log.set_status(logged, 0 if delivery.close else delivery.response.status)

@@ -159,6 +159,10 @@ class UpgradePlan:
         tasks = (at for each in self.node_tasks for at in (each.begin, each.end))
         return latest((0.0, *starts(self.phases), *checks, *self.dry_run_ends, *tasks), offset)
 
+    def is_away(self, offset: float) -> bool:
+        """Whether the Controllers refuse connections."""
+        return self.away <= offset and (self.back == inf or offset < self.away + self.spec.outage_s)
+
     def refuses_logins(self, offset: float) -> bool:
         """Whether the Controllers have just returned and refuse every log-in."""
         return self.back <= offset < self.back + self.spec.refuses_logins_s

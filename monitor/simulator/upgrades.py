@@ -86,6 +86,10 @@ class Upgrades:
         """Whether an upgrade is under way, or is to come."""
         return self.plan is not None and now - self.plan.started_at < self.plan.over
 
+    def is_away(self, now: float) -> bool:
+        """Whether the Controllers refuse connections, because they are upgraded."""
+        return self.plan is not None and self.plan.is_away(now - self.plan.started_at)
+
     def refuses_logins(self, now: float) -> bool:
         """Whether the Controllers have just returned, and refuse every log-in."""
         return self.plan is not None and self.plan.refuses_logins(now - self.plan.started_at)

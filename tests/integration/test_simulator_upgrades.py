@@ -295,3 +295,15 @@ async def test_one_controller_of_the_demo_is_upgraded_to_the_image_that_was_uplo
         assert {unit["version"] for unit in units} == {uploaded["name"]}
         after = {name: controller.version for name, controller in simulator.controllers.items()}
         assert after == before | {"ams": "31.1.1"}
+
+
+async def test_nothing_is_answered_while_the_controllers_are_away_though_the_port_is_still_open(
+    simulator: Simulator, dc1: SimulatedController, client: UnitClient
+) -> None:
+    """As in the moment between a jump of the clock and the end of the listener."""
+    dc1.upgrades.start(UpgradeSpec(version="31.2.2"), at=START)
+    simulator.clock.advance(300.0)
+    await simulator.wait_timelines()
+    await dc1.start_listening()
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await client.ask("GET", "/api/upgradestatusinfo")
