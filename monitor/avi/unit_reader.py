@@ -23,7 +23,7 @@ from monitor.model.upgrade import UnitKind
 
 _MAX_BYTES: Final = 8 * 1024 * 1024  # of all units of a Controller; then the largest are kept without events
 _FAILURES_ALLOWED = 1  # of the summary, in a row, before the list of all units takes its place
-_TRIMMED_AT_ONCE = 1024 * 1024  # bytes of a list; more would hold the event loop for too long
+_TRIMMED_AT_ONCE = 1024 * 1024  # bytes; more would hold the event loop for too long
 _READ_ALONE: Final = frozenset[UnitKind]({"controller", "se_group", "unknown"})
 """The kinds that are read one by one. All facts of a Service Engine are in the summary."""
 
@@ -190,7 +190,9 @@ class UnitReader:
                 if error.status != 404:  # it has gone since: the next summary says so
                     raise
                 continue
-            self._units[uuid] = _same(self._units[uuid], trim(Raw(body)).raw)
+            large = len(body) > _TRIMMED_AT_ONCE
+            trimmed = await asyncio.to_thread(trim, Raw(body)) if large else trim(Raw(body))
+            self._units[uuid] = _same(self._units[uuid], trimmed.raw)
             self._read_at[uuid] = self._monotonic()
 
     def _limit_memory(self, before: ObjectList) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from monitor.avi.paging import MAX_OBJECT_BYTES
 from monitor.avi.upgrade_wire import State
 from monitor.avi.wire import UNREADABLE, Status, Wire
 
@@ -16,12 +17,14 @@ MAX_UNIT_BYTES: Final = 256 * 1024
 """A larger object is kept without the events of its Service Engines."""
 
 _MAX_OPERATIONS: Final = 10  # of the history, the last ones
+_MAX_OPERATION_BYTES: Final = 64 * 1024  # of each, without its events
+_MAX_HISTORY_OBJECTS: Final = 200_000  # JSON objects; 10 MB of a Controller's own have fewer
 _EVENTS: Final = frozenset({"upgrade_events", "se_upgrade_events", "seg_status"})
 """What an operation in the history has beside its result: all its events again."""
 
 _Members = dict[str, msgspec.Raw]
 _members: Final = msgspec.json.Decoder(_Members)
-_operations: Final = msgspec.json.Decoder(list[_Members])
+_raws: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ABSENT: Final = (b"null", b'""')
 
 
@@ -30,6 +33,19 @@ class _Stated(Wire):
 
 
 _stated: Final = msgspec.json.Decoder(_Stated)
+
+
+class _Large(Wire):
+    """The members that are large where much was done. The decoder skips all others, and makes nothing of them."""
+
+    history: msgspec.Raw = msgspec.Raw()
+    upgrade_events: msgspec.Raw = msgspec.Raw()
+    se_upgrade_events: msgspec.Raw = msgspec.Raw()
+    seg_status: msgspec.Raw = msgspec.Raw()
+
+
+_large: Final = msgspec.json.Decoder(_Large)
+_large_of_each: Final = msgspec.json.Decoder(list[_Large])
 
 
 class Trimmed(msgspec.Struct, frozen=True):
@@ -47,9 +63,8 @@ def trim(raw: msgspec.Raw) -> Trimmed:
     """
     if memoryview(raw).nbytes <= MAX_UNIT_BYTES and b'"history"' not in bytes(raw):
         return Trimmed(raw)
-    try:
-        members = _members.decode(raw)
-    except UNREADABLE:
+    members = _members_of(raw)
+    if members is None:
         return Trimmed(raw)
     history = _short_history(members.pop("history", msgspec.Raw(b"null")))
     if history:
@@ -62,26 +77,42 @@ def trim(raw: msgspec.Raw) -> Trimmed:
 
 def without_engine_events(raw: msgspec.Raw) -> msgspec.Raw:
     """Return an object without the events of its Service Engines; the same one if it has none."""
-    try:
-        members = _members.decode(raw)
-    except UNREADABLE:
+    members = _members_of(raw)
+    if members is None or members.pop("se_upgrade_events", None) is None:
         return raw
-    return raw if members.pop("se_upgrade_events", None) is None else msgspec.Raw(msgspec.json.encode(members))
+    return msgspec.Raw(msgspec.json.encode(members))
+
+
+def _members_of(raw: msgspec.Raw, *, most: int = MAX_OBJECT_BYTES) -> _Members | None:
+    """
+    Return the members of an object; None if it is none, or those that are not large have more than ``most`` bytes.
+
+    Thirty megabytes of the smallest members would cost a gigabyte.
+    """
+    try:
+        large = msgspec.structs.astuple(_large.decode(raw))
+        rest = memoryview(raw).nbytes - sum(memoryview(each).nbytes for each in large)
+        return _members.decode(raw) if rest <= most else None
+    except UNREADABLE:
+        return None
 
 
 def _short_history(history: msgspec.Raw) -> list[_Members]:
+    if bytes(history).count(b"{") > _MAX_HISTORY_OBJECTS:
+        return []
     try:
-        operations = _operations.decode(history)[-_MAX_OPERATIONS:]
+        _large_of_each.decode(history)  # refuses millions of numbers, before there is an object for each
+        operations = _raws.decode(history)[-_MAX_OPERATIONS:]
     except UNREADABLE:
         return []
-    return [{name: value for name, value in each.items() if name not in _EVENTS} for each in operations]
+    found = [_members_of(each, most=_MAX_OPERATION_BYTES) for each in operations]
+    return [{name: value for name, value in each.items() if name not in _EVENTS} for each in found if each is not None]
 
 
 def complete(info: msgspec.Raw, summary: msgspec.Raw) -> msgspec.Raw:
     """Return an info with the members that a newer summary of the same unit gives; empty ones are not given."""
-    try:
-        members, newer = _members.decode(info), _members.decode(summary)
-    except UNREADABLE:
+    members, newer = _members_of(info), _members_of(summary)
+    if members is None or newer is None:
         return summary
     given = {name: value for name, value in newer.items() if bytes(value) not in _ABSENT}
     return msgspec.Raw(msgspec.json.encode(members | given))

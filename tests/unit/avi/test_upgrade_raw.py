@@ -1,6 +1,8 @@
 """What is kept of the JSON of upgrade status, how a summary completes it, and whether summaries can be believed."""
 
 import json
+import tracemalloc
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -9,8 +11,10 @@ from hypothesis import strategies as st
 
 from monitor.avi.upgrade import decode_upgrade
 from monitor.avi.upgrade_raw import MAX_UNIT_BYTES, complete, summary_is_usable, trim, without_engine_events
+from monitor.model.errors import BadObject
 from tests.support.strategies import BOUNDED, dumps, json_values
 from tests.support.upgrade_strategies import units
+from tests.support.worst_replies import LIMIT, WORST_UNITS, Reply
 
 UNIT = {"uuid": "serviceenginegroup-1", "name": "g1", "state": {"state": "UPGRADE_FSM_COMPLETED"}}
 
@@ -93,6 +97,22 @@ def test_trimming_changes_nothing_that_is_decoded(fields: dict[str, object], his
 def test_any_bytes_can_be_trimmed(body: bytes) -> None:
     trimmed = trim(msgspec.Raw(body))
     assert trim(trimmed.raw) == trimmed
+
+
+@pytest.mark.parametrize("worst", WORST_UNITS.values(), ids=WORST_UNITS)
+def test_the_worst_unit_takes_no_more_memory_than_a_few_copies_of_the_reply(worst: Reply) -> None:
+    reply = msgspec.Raw(worst.body(LIMIT // 8))
+    tracemalloc.start()
+    try:
+        kept = trim(reply).raw
+        without_engine_events(kept)
+        complete(kept, raw(UNIT))
+        with suppress(BadObject):
+            decode_upgrade(kept)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= 4 * memoryview(reply).nbytes
 
 
 # --- completing
