@@ -19,8 +19,10 @@ class SessionHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ``upgrading``: whether an upgrade is the reason why the last poll failed, or, if it was good, keeps the controller
     from changes. ``under_way``: whether the Controllers may be gone at any time because of one: so it was at the last
     good poll, or one of them said it since.
-    ``attempted_at``: when the last poll began. ``certificate_expires_at``: of the certificate that the Controller
-    presented last. Both in Unix seconds.
+    ``attempted_at``: when the last poll began. ``failing_since``: when the first began of those that failed in a row.
+    ``held_until``: until when objects are shown while the Controllers are gone because they are upgraded; None when
+    they are not, or nothing is known. ``certificate_expires_at``: of the certificate that the Controller presented
+    last. All in Unix seconds.
     """
 
     EACH_POLL: ClassVar[tuple[str, ...]] = ("attempted_at", "polls", "durations", "durations_sum_s")
@@ -36,6 +38,8 @@ class SessionHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     attempted_at: float | None = None
     polls: int = 0
     failed_in_a_row: int = 0
+    failing_since: float | None = None
+    held_until: float | None = None
     reason: Reason | None = None
     """Why the last poll failed; None when it was good."""
     cause: str = ""

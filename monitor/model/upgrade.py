@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from monitor.model.tracked import Tracked, TrackedObject, UploadProgress
+from monitor.model.tracked import Eta, Tracked, TrackedObject, UploadProgress
 
 UnitKind = Literal["controller", "se_group", "se", "unknown"]
 
@@ -53,6 +53,11 @@ class Version(Struct, frozen=True, gc=False):
     def version(self) -> str:
         """The tag before its first dash."""
         return self.tag.partition("-")[0]
+
+    @property
+    def text(self) -> str:
+        """As people write it: ``31.2.2``, with a patch ``31.2.2-2p1``."""
+        return f"{self.version}-{self.patch}" if self.version and self.patch else self.version
 
     def is_build_of(self, other: "Version") -> bool:
         """Whether both are the same build, or the same version where only that is known of one. Patches may differ."""
@@ -260,7 +265,9 @@ class Overview(Struct, frozen=True, gc=False, kw_only=True):
     was ever done. ``under_way``: whether the Controllers may be gone at any time, because they are upgraded.
     ``blocked``: whether an upgrade of the whole system goes on after they are done. ``left_behind``: how many of a kind
     took part in the cluster's operation, and are not at its version, or have failed Service Engines; empty while
-    nothing was ever done.
+    nothing was ever done. ``cluster``: the uuid of the one that drives; empty without one. ``operation``: what it does
+    or did last. ``from_version``, ``to_version``: of that, with their patches; empty while they are not known.
+    ``eta``: of the upgrade of the whole controller.
     """
 
     EACH_POLL: ClassVar[tuple[str, ...]] = ()
@@ -273,6 +280,11 @@ class Overview(Struct, frozen=True, gc=False, kw_only=True):
     under_way: bool = False
     blocked: bool = False
     left_behind: Mapping[UnitKind, int] = {}
+    cluster: str = ""
+    operation: str = ""
+    from_version: str = ""
+    to_version: str = ""
+    eta: Eta | None = None
     image_users: Mapping[tuple[str, ImageRole], int] = {}
     """How many units refer to an image, by its uuid, in a role."""
     images_pinned: Mapping[str, bool] = {}

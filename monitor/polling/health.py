@@ -40,6 +40,8 @@ def poll_succeeded(before: SessionHealth, *, under_way: bool = False, blocked: b
         upgrading=under_way or blocked,
         under_way=under_way,
         failed_in_a_row=0,
+        failing_since=None,
+        held_until=None,
         reason=None,
         cause="",
     )
@@ -55,7 +57,7 @@ def excuse(error: PollError) -> PollError:
 
 def poll_failed(before: SessionHealth, error: PollError) -> SessionHealth:
     """
-    Record a failed poll.
+    Record a failed poll, after it was counted.
 
     A refused log-in suspends further ones. An upgrade that was under way is so until a poll succeeds, but it is no
     excuse for a failure of another kind. What else it keeps from changes is not known meanwhile.
@@ -68,6 +70,7 @@ def poll_failed(before: SessionHealth, error: PollError) -> SessionHealth:
         upgrading=reason == "upgrading",
         under_way=before.under_way or reason == "upgrading",
         failed_in_a_row=before.failed_in_a_row + 1,
+        failing_since=before.failing_since if before.failed_in_a_row else before.attempted_at,
         reason=reason,
         cause=f"{error.phase}: {error.detail}",
     )

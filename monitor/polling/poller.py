@@ -75,7 +75,7 @@ class Poller:
         """Poll until `retire` is called: an interval after the start of a good poll, or the end of a failed one."""
         loop = asyncio.get_running_loop()
         due = loop.time() + first_in_s
-        self._reads.keep_for(self._keep_s)
+        self._reads.keep_for(self._keep_s(self._session.health))
         try:
             while True:
                 self._watchdog.set_idle(until=due)
@@ -144,8 +144,11 @@ class Poller:
             health = poll_succeeded(health, under_way=units.overview.under_way, blocked=units.overview.blocked)
         else:
             health = poll_succeeded(health)
-        self._publish(replace(health, interval_s=self._interval_s(health, error, at=at)), changes)
-        self._reads.keep_for(self._keep_s)
+        keep_s = self._keep_s(health)
+        held_until = last_success_at + keep_s if health.away and last_success_at is not None else None
+        interval_s = self._interval_s(health, error, at=at)
+        self._publish(replace(health, interval_s=interval_s, held_until=held_until), changes)
+        self._reads.keep_for(keep_s)
         poll_log.poll(
             self._log,
             before,
@@ -156,10 +159,9 @@ class Poller:
             last_success_at=last_success_at,
         )
 
-    @property
-    def _keep_s(self) -> float:
+    def _keep_s(self, health: SessionHealth) -> float:
         """For how long objects stand after their last good read: longer while the Controllers are upgraded."""
-        hold_s = self._upgrades.hold_for_s if self._session.health.under_way else 0.0
+        hold_s = self._upgrades.hold_for_s if health.under_way else 0.0
         return max(self._poll.stale_after_s, hold_s)
 
     def _interval_s(self, health: SessionHealth, error: PollError | None, *, at: float) -> float:

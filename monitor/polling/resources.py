@@ -27,6 +27,7 @@ from monitor.polling.eta import CompletedUpload
 from monitor.polling.ports import Source
 from monitor.polling.status import describe_image
 from monitor.polling.upgrade_operation import update_operation
+from monitor.polling.upgrade_status import describe_unit
 
 T = TypeVar("T", bound=Tracked)
 
@@ -111,6 +112,7 @@ UPGRADE: Final[Resource[Upgrade]] = Resource(
     budget=lambda settings: Budget(*[settings.upgrades.max_series_per_controller] * 2),
     rest_tier=CORE,
     without_series=lambda units, settings: upgrade.engines_without_series(units, most=settings.upgrades.se_series),
+    describe=describe_unit,
     stalled_after_s=lambda unit, _settings: upgrade.stalled_after_s(unit),
     update_operation=update_operation,
     history_kind=upgrade_eta.history_kind,

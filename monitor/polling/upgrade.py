@@ -5,6 +5,7 @@ Pure. The Controller's COMPLETED is of one unit, and says nothing of the Service
 that stayed behind; `done` does. It is never true by mistake: what cannot be compared counts as not done.
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
@@ -13,16 +14,19 @@ from msgspec import Struct
 
 from monitor.model.upgrade import (
     Engines,
+    ImageRef,
     ImageRole,
     Overview,
     UnitKind,
     Upgrade,
     UpgradePhase,
+    Version,
 )
 
 MAX_VERSIONS: Final = 20
 """Pairs of version and patch of one kind that are counted apart; the others are ``other``."""
 
+_VERSION: Final = re.compile(r"[0-9]+(\.[0-9]+)+(-[0-9]+p[0-9]+)?(?![^-])")  # 31.2.2-9123-…, 31.2.2-2p1-…
 _CLOCK_RESOLUTION_S: Final = 1.0  # some components of a Controller write whole seconds
 _OTHER: Final = "other"
 _OF_PATCHES: Final = frozenset({"patch", "rollback_patch"})
@@ -188,6 +192,34 @@ def _has_failed_engines(unit: Upgrade) -> bool:
 # Images and versions
 
 
+def target_of(unit: Upgrade) -> ImageRef | None:
+    """Return the image that a unit is upgraded to at present, or is checked for; None when it is not told."""
+    return next((image for image in unit.images if image.role == "target"), None)
+
+
+def from_and_to(cluster: Upgrade) -> tuple[str, str]:
+    """
+    Return the texts of the versions from and to which the cluster's operation goes, or went; empty: not known.
+
+    Which of both the cluster is at tells its state or, while it runs, the name of the image it is upgraded to.
+    """
+    if not cluster.has_begun:
+        return "", ""
+    here, previous = cluster.version, cluster.previous
+    if cluster.operation in _OF_PATCHES:
+        previous = Version(here.tag, previous.patch)
+    target = target_of(cluster)
+    to = _version_in(target.name) if target else ""
+    arrived = cluster.state == "completed" or cluster.controllers_done or to == here.text
+    return (previous.text, here.text) if arrived else (here.text, to)
+
+
+def _version_in(name: str) -> str:
+    """Return the version, and the patch, that the name of an image begins with; without one the whole name."""
+    match = _VERSION.match(name)
+    return match[0] if match else name
+
+
 def image_users(units: Iterable[Upgrade]) -> Mapping[tuple[str, ImageRole], int]:
     """Return how many units refer to each image in each role. Each reference pins: the Controller refuses a delete."""
     return Counter((image.uuid, image.role) for unit in units for image in unit.images)
@@ -212,7 +244,8 @@ def overview_of(
     users = image_users(units)
     pinned = {uuid for uuid, _ in users}
     behind = Counter(unit.kind for unit in left_behind(sorted_units))
-    finished = done(sorted_units)
+    finished, cluster = done(sorted_units), sorted_units.cluster
+    from_version, to_version = from_and_to(cluster) if cluster else ("", "")
     return Overview(
         readable=True,
         phase=phase_of(sorted_units, failing=failing),
@@ -221,6 +254,10 @@ def overview_of(
         under_way=is_under_way(sorted_units),
         blocked=blocks_configuration(sorted_units),
         left_behind={} if finished is None else {"se_group": 0, "se": 0, **behind},
+        cluster=cluster.uuid if cluster else "",
+        operation=cluster.operation_label if cluster else "",
+        from_version=from_version,
+        to_version=to_version,
         image_users=users,
         images_pinned={uuid: uuid in pinned for uuid in images},
     )

@@ -7,6 +7,9 @@
 
 type ImageState = "started" | "in_progress" | "completed" | "failed" | "unknown";
 type Standing = "failed" | "stalled" | "active" | "unknown" | "acknowledged" | "completed";
+type UnitKind = "controller" | "se_group" | "se" | "unknown";
+type UpgradeState = "idle" | "queued" | "checking" | "checked" | "check_failed" | "running" | "aborting" | "suspended" | "failed" | "completed" | "unknown";
+type UpgradePhase = "none" | "checking" | "controllers" | "away" | "service_engines" | "suspended" | "rolling_back";
 type EventState = "pending" | "running" | "succeeded" | "failed";
 
 interface Eta {
@@ -42,6 +45,90 @@ interface ImageStatus {
   annotations: Record<string, string>;
 }
 
+/** One unit that is upgraded, in `GET /api/events`: a cluster of Controllers, a group of Service Engines, or one. */
+interface UnitStatus {
+  uuid: string;
+  kind: UnitKind;
+  name: string;
+  cloud: string;
+  tenant: string;
+  version: string;
+  tag: string;
+  patch: string;
+  previous_version: string;
+  target: string;
+  operation: string;
+  system: boolean;
+  state: UpgradeState;
+  fsm: string;
+  reason: string;
+  standing: Standing;
+  standing_rank: number;
+  progress_ratio: number | null;
+  tasks: number | null;
+  tasks_completed: number | null;
+  engines: EngineCounts | null;
+  oldest_engine: OldestEngine | null;
+  virtual_services: VirtualServiceCounts | null;
+  checks: CheckCounts | null;
+  enqueued_at: number | null;
+  started_at: number | null;
+  ended_at: number | null;
+  duration_seconds: number | null;
+  changed_at: number;
+  first_seen_at: number;
+  stalled_after_seconds: number;
+  eta: Eta | null;
+  image_uuids: Record<string, string>;
+  acknowledged: boolean;
+  annotations: Record<string, string>;
+  operation_key: string;
+}
+
+/** How many Service Engines of a group are in each state. */
+interface EngineCounts {
+  completed: number;
+  failed: number;
+  in_progress: number;
+  not_started: number;
+  suspended: number;
+  skipped: number;
+  expected: number | null;
+}
+
+interface OldestEngine {
+  uuid: string;
+  since: number;
+}
+
+interface VirtualServiceCounts {
+  all: number | null;
+  disrupted: number | null;
+}
+
+interface CheckCounts {
+  state: UpgradeState;
+  checks: number | null;
+  completed: number | null;
+  warnings: number;
+  errors: number;
+}
+
+/** What all units of one controller amount to. */
+interface UpgradeStatus {
+  readable: boolean | null;
+  phase: UpgradePhase | null;
+  done: boolean | null;
+  left_behind: Record<string, number>;
+  cluster: string;
+  operation: string;
+  from_version: string;
+  to_version: string;
+  eta: Eta | null;
+  away_since: number | null;
+  held_until: number | null;
+}
+
 /** The session with one controller, in `GET /api/events`. */
 interface SessionStatus {
   up: boolean;
@@ -61,10 +148,10 @@ interface ReadStatus {
 /** How polling one controller goes: its session, and the read of images. */
 type ControllerHealth = SessionStatus & ReadStatus;
 
-/** One kind of object: in a state all objects, in a change those that differ. */
+/** One kind of object: in a state all objects, in a change those that differ. Of `image` these are `ImageStatus`, of `upgrade` `UnitStatus`. */
 interface ResourcePart {
   health?: ReadStatus | null;
-  objects?: ImageStatus[];
+  objects?: unknown[];
   gone?: string[];
 }
 
@@ -73,6 +160,7 @@ interface Part {
   controller: string;
   session?: SessionStatus | null;
   resources?: Record<string, ResourcePart>;
+  upgrade?: UpgradeStatus | null;
   removed?: boolean;
 }
 

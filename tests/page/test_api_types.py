@@ -11,6 +11,14 @@ from msgspec import inspect
 
 from monitor.model.tracked import Eta
 from monitor.polling.status import ImageStatus
+from monitor.polling.upgrade_status import (
+    CheckCounts,
+    EngineCounts,
+    OldestEngine,
+    UnitStatus,
+    UpgradeStatus,
+    VirtualServiceCounts,
+)
 from monitor.web.problems import ProblemDetails
 from monitor.web.responses import AuditEntry, ControllerStatus, DryRun, NodeEvent, NodePage
 from monitor.web.stream.messages import ChangeMessage, Part, ReadStatus, ResourcePart, SessionStatus, StateMessage
@@ -21,10 +29,13 @@ ALIASES: Final = dict(re.findall(r"^type (\w+) = (.+);$", DECLARED, re.MULTILINE
 SENT: Final[list[type[msgspec.Struct]]] = [
     AuditEntry,
     ChangeMessage,
+    CheckCounts,
+    EngineCounts,
     Eta,
     ImageStatus,
     NodeEvent,
     NodePage,
+    OldestEngine,
     Part,
     ControllerStatus,
     ProblemDetails,
@@ -33,6 +44,9 @@ SENT: Final[list[type[msgspec.Struct]]] = [
     ResourcePart,
     SessionStatus,
     StateMessage,
+    UnitStatus,
+    UpgradeStatus,
+    VirtualServiceCounts,
 ]
 
 

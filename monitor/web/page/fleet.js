@@ -72,7 +72,7 @@ export class Fleet {
     if (healthBefore && health && healthBefore.up !== health.up) {
       transitions.push({ kind: health.up ? "up" : "down", name, controller: name });
     }
-    for (const image of read?.objects ?? []) {
+    for (const image of /** @type {ImageStatus[]} */ (read?.objects ?? [])) {
       const key = entryKey(name, image.uuid);
       const known = before.entries.get(key);
       const samples = addSample(known?.samples ?? [], now, image.progress_ratio);

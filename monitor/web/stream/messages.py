@@ -6,7 +6,7 @@ never, or not known.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -14,7 +14,11 @@ from monitor.model.errors import Reason
 from monitor.model.tracked import Tracked, TrackedObject
 from monitor.polling.fleet import Collection, Entry
 from monitor.polling.resources import AnyResource
-from monitor.polling.status import ImageStatus
+from monitor.polling.upgrade_status import UpgradeStatus, describe_upgrade
+
+Objects: TypeAlias = Mapping[str, TrackedObject[Tracked]]
+
+_NOT_WATCHED: Final = UpgradeStatus()
 
 
 class SessionStatus(Struct, frozen=True, kw_only=True, gc=False):
@@ -43,11 +47,12 @@ class ResourcePart(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     """
     One kind of object of one controller: all objects in a StateMessage, those that differ in a ChangeMessage.
 
-    ``health``: absent when it has not changed. ``gone``: the uuids that the Controller no longer lists.
+    ``health``: absent when it has not changed. ``gone``: the uuids that the Controller no longer lists, or all when
+    the daemon no longer watches this kind.
     """
 
     health: ReadStatus | None = None
-    objects: Annotated[list[ImageStatus], Meta(description="Of the resource `image`: images.")] = []
+    objects: Annotated[list[Any], Meta(description="Of `image`: ImageStatus. Of `upgrade`: UnitStatus.")] = []
     gone: list[str] = []
 
 
@@ -56,12 +61,14 @@ class Part(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     One controller: everything in a StateMessage, what differs in a ChangeMessage.
 
     ``session``: absent when it has not changed. ``resources``: by the name of the kind of object; in a ChangeMessage
-    only those that differ. ``removed``: the daemon no longer watches the controller.
+    only those that differ. ``upgrade``: absent when it has not changed, or is not watched. ``removed``: the daemon no
+    longer watches the controller.
     """
 
     controller: str
     session: SessionStatus | None = None
     resources: Mapping[str, ResourcePart] = {}
+    upgrade: UpgradeStatus | None = None
     removed: bool = False
 
 
@@ -86,50 +93,60 @@ class ChangeMessage(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True, gc=False):
-    """What clients were last told of one controller. ``stale``: of each read."""
+    """What clients were last told of one controller. ``stale``, ``objects``: of each resource that is watched on it."""
 
     session: SessionStatus | None = None
-    stale: tuple[bool, ...] = ()
-    objects: tuple[Mapping[str, TrackedObject[Tracked]], ...] = ()
+    stale: Mapping[str, bool] = {}
+    objects: Mapping[str, Objects] = {}
+    upgrade: UpgradeStatus | None = None
 
 
 def seen_of(entry: Entry, resources: Sequence[AnyResource]) -> Seen:
     """Return what `difference` compares of an entry."""
-    collections = [entry.collections[resource.name] for resource in resources]
+    watched = _watched(entry, resources)
     return Seen(
         _session(entry),
-        tuple(collection.health.stale for collection in collections),
-        tuple(collection.snapshot.objects for collection in collections),
+        {resource.name: collection.health.stale for resource, collection in watched},
+        {resource.name: collection.snapshot.objects for resource, collection in watched},
+        describe_upgrade(entry),
     )
 
 
 def full_part(entry: Entry, resources: Sequence[AnyResource]) -> Part:
     """Return everything about a controller."""
     parts = {}
-    for resource in resources:
-        collection = entry.collections[resource.name]
+    for resource, collection in _watched(entry, resources):
         objects = [_describe(resource, tracked) for tracked in collection.snapshot.objects.values()]
         parts[resource.name] = ResourcePart(health=_read(collection), objects=objects)
-    return Part(controller=entry.name, session=_session(entry), resources=parts)
+    return Part(controller=entry.name, session=_session(entry), resources=parts, upgrade=describe_upgrade(entry))
 
 
 def difference(before: Seen, entry: Entry, resources: Sequence[AnyResource]) -> Part | None:
     """What differs from what clients were told; None when nothing does."""
     now = seen_of(entry, resources)
     health_unchanged = (now.session, now.stale) == (before.session, before.stale)
-    parts = {}
-    known_objects = before.objects or ({},) * len(now.objects)
-    for resource, known, objects in zip(resources, known_objects, now.objects, strict=True):
-        changed, gone = _changed(known, objects)
+    parts = {name: ResourcePart(gone=list(known)) for name, known in before.objects.items() if name not in now.objects}
+    for resource, collection in _watched(entry, resources):
+        changed, gone = _changed(before.objects.get(resource.name, {}), now.objects[resource.name])
         if changed or gone or not health_unchanged:
             parts[resource.name] = ResourcePart(
-                health=None if health_unchanged else _read(entry.collections[resource.name]),
+                health=None if health_unchanged else _read(collection),
                 objects=[_describe(resource, tracked) for tracked in changed],
                 gone=gone,
             )
-    if not parts:
+    if not parts and now.upgrade == before.upgrade:
         return None
-    return Part(controller=entry.name, session=None if health_unchanged else now.session, resources=parts)
+    return Part(
+        controller=entry.name,
+        session=None if health_unchanged else now.session,
+        resources=parts,
+        upgrade=None if now.upgrade == before.upgrade else now.upgrade or _NOT_WATCHED,
+    )
+
+
+def _watched(entry: Entry, resources: Sequence[AnyResource]) -> list[tuple[AnyResource, Collection[Tracked]]]:
+    """Return the resources that are polled on this controller, with their objects."""
+    return [(each, entry.collections[each.name]) for each in resources if each.name in entry.collections]
 
 
 def _describe(resource: AnyResource, tracked: TrackedObject[Tracked]) -> Any:  # noqa: ANN401  each resource has its own
@@ -137,9 +154,7 @@ def _describe(resource: AnyResource, tracked: TrackedObject[Tracked]) -> Any:  #
     return resource.describe(tracked)
 
 
-def _changed(
-    known: Mapping[str, TrackedObject[Tracked]], objects: Mapping[str, TrackedObject[Tracked]]
-) -> tuple[list[TrackedObject[Tracked]], list[str]]:
+def _changed(known: Objects, objects: Objects) -> tuple[list[TrackedObject[Tracked]], list[str]]:
     """The objects in which a client could see a difference, and the uuids that are gone."""
     if objects is known:
         return [], []
@@ -153,8 +168,8 @@ def _differs(known: TrackedObject[Tracked] | None, tracked: TrackedObject[Tracke
 
 
 def _facts(tracked: TrackedObject[Tracked]) -> tuple[object, ...]:
-    eta = tracked.progress and tracked.progress.eta
-    return tracked.object, tracked.mark.changed_at, eta, tracked.annotations, tracked.standing
+    moved = tracked.mark.changed_at, tracked.mark.operation, tracked.progress
+    return tracked.object, moved, tracked.annotations, tracked.standing
 
 
 def _session(entry: Entry) -> SessionStatus:

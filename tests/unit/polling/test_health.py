@@ -111,6 +111,16 @@ def test_failures_in_a_row_are_counted() -> None:
     assert poll_failed(poll_failed(GOOD, error), error).failed_in_a_row == 2
 
 
+def test_a_spell_of_failures_began_with_the_first_of_them() -> None:
+    health = GOOD
+    for at in (10.0, 20.0):
+        health = poll_failed(count_poll(health, at=at, took_s=1.0), PollError("connect", "refused"))
+    assert health.failing_since == 10.0
+    again = poll_succeeded(count_poll(health, at=30.0, took_s=1.0))
+    assert again.failing_since is None
+    assert poll_failed(count_poll(again, at=40.0, took_s=1.0), PollError("connect", "refused")).failing_since == 40.0
+
+
 def test_a_refused_log_in_suspends() -> None:
     assert poll_failed(GOOD, LoginRefused("auth", "401", phase="login")).auth_suspended
 

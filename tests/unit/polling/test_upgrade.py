@@ -27,6 +27,7 @@ from monitor.polling.upgrade import (
     blocks_configuration,
     done,
     engines_without_series,
+    from_and_to,
     image_users,
     is_under_way,
     left_behind,
@@ -420,6 +421,36 @@ def test_only_so_many_versions_of_a_kind_are_counted_apart() -> None:
     assert counted["se_group", "31.2.2", ""] == 1
 
 
+TARGET = ImageRef("i2", "target", "31.2.2-9123-20250615.024303")
+AT_PATCH, PATCH = Version(NEW.tag, "2p2"), ImageRef("i3", "target", "31.2.2-2p2-9130-20250701.101112")
+COURSES = {
+    "nothing was ever done": (cluster("idle", previous=OLD), ("", "")),
+    "it waits": (cluster("queued", images=(ImageRef("i1", "current", "x"), TARGET)), ("30.2.1", "31.2.2")),
+    "its target is not told": (cluster("running", previous=Version("30.1.1")), ("30.2.1", "")),
+    "the target has a name of its own": (
+        cluster("running", images=(ImageRef("i2", "target", "2025-spring"),)),
+        ("30.2.1", "2025-spring"),
+    ),
+    "it has arrived": (cluster("running", version=NEW, previous=OLD, images=(TARGET,)), ("30.2.1", "31.2.2")),
+    "its Controllers are done": (replace(CONTROLLERS_DONE, previous=OLD), ("30.2.1", "31.2.2")),
+    "it is done": (cluster(version=AT_PATCH, previous=Version(OLD.tag, "1p4")), ("30.2.1-1p4", "31.2.2-2p2")),
+    "it was rolled back": (cluster("failed", version=OLD, previous=Version("30.1.1")), ("30.2.1", "")),
+    "a patch goes on": (
+        cluster("running", operation="patch", version=Version(NEW.tag, "2p1"), images=(PATCH,)),
+        ("31.2.2-2p1", "31.2.2-2p2"),
+    ),
+    "a patch is done": (
+        cluster(operation="patch", version=AT_PATCH, previous=Version("", "2p1")),
+        ("31.2.2-2p1", "31.2.2-2p2"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("unit", "course"), COURSES.values(), ids=COURSES)
+def test_the_versions_from_and_to_which_an_upgrade_goes(unit: Upgrade, course: tuple[str, str]) -> None:
+    assert from_and_to(unit) == course
+
+
 def test_an_overview_says_all_of_it() -> None:
     found = [cluster(images=(ImageRef("i1", "current"),)), group(version=OLD)]
     assert overview_of(found, ["i1", "i2"]) == Overview(
@@ -428,6 +459,10 @@ def test_an_overview_says_all_of_it() -> None:
         units={("controller", "31.2.2", ""): 1, ("se_group", "30.2.1", ""): 1},
         done=False,
         left_behind={"se_group": 1, "se": 0},
+        cluster="cluster-1",
+        operation="upgrade",
+        from_version="",
+        to_version="31.2.2",
         image_users={("i1", "current"): 1},
         images_pinned={"i1": True, "i2": False},
     )
