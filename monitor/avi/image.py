@@ -11,7 +11,7 @@ from typing import Final, get_args
 import msgspec
 
 from monitor.avi import wire
-from monitor.avi.objects import MESSAGE_LENGTH, decode_object, group_events, merge_events, precedence
+from monitor.avi.objects import MESSAGE_LENGTH, decode_object, merge_events, merge_spans
 from monitor.avi.paging import uuid_of
 from monitor.avi.values import (
     clip,
@@ -107,24 +107,7 @@ def decode_spans(raw: msgspec.Raw) -> tuple[Event, ...]:
     """
     decode_image(raw)  # for the exception
     fields = decode_object(raw, _whole, _alone, [])
-    return tuple(map(_merge_span, group_events(_events(fields, []))))
-
-
-def _merge_span(group: list[Event]) -> Event:
-    """Return the event that `precedence` selects for a (task, node), with the span of all its events."""
-    event = max(group, key=precedence)
-    starts = [each.started_at for each in group if each.started_at is not None]
-    ends = [each.ended_at for each in group if each.ended_at is not None]
-    durations = [each.duration_s for each in group if each.duration_s is not None]
-    messages = [each.message for each in group if each.message]
-    ended = event.ended_at is not None
-    return msgspec.structs.replace(
-        event,
-        started_at=min(starts, default=None),
-        ended_at=max(ends) if ended else None,
-        duration_s=max(durations, default=None) if ended else event.duration_s,
-        message=event.message or next(iter(messages), ""),
-    )
+    return merge_spans(_events(fields, []))
 
 
 def _event(task: str, fields: wire.Event, unknown: list[str]) -> Event:

@@ -59,7 +59,17 @@ def decode_object(
         raise BadObject(clip(str(error))) from error
 
 
-def group_events(events: Iterable[Event]) -> Iterable[list[Event]]:
+def merge_events(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Keep one event per (task, node), see `precedence`: Prometheus rejects a scrape with duplicate series."""
+    return tuple(max(group, key=precedence) for group in _group(events))
+
+
+def merge_spans(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Return one event per (task, node): that of `merge_events`, from the first start to the last end of all."""
+    return tuple(map(_merge_span, _group(events)))
+
+
+def _group(events: Iterable[Event]) -> Iterable[list[Event]]:
     """Group events by (task, node): a Controller may report several of each."""
     groups: dict[tuple[str, str], list[Event]] = {}
     for event in events:
@@ -67,9 +77,20 @@ def group_events(events: Iterable[Event]) -> Iterable[list[Event]]:
     return groups.values()
 
 
-def merge_events(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Keep one event per (task, node), see `precedence`: Prometheus rejects a scrape with duplicate series."""
-    return tuple(max(group, key=precedence) for group in group_events(events))
+def _merge_span(group: list[Event]) -> Event:
+    event = max(group, key=precedence)
+    starts = [each.started_at for each in group if each.started_at is not None]
+    ends = [each.ended_at for each in group if each.ended_at is not None]
+    durations = [each.duration_s for each in group if each.duration_s is not None]
+    messages = [each.message for each in group if each.message]
+    ended = event.ended_at is not None
+    return msgspec.structs.replace(
+        event,
+        started_at=min(starts, default=None),
+        ended_at=max(ends) if ended else None,
+        duration_s=max(durations, default=None) if ended else event.duration_s,
+        message=event.message or next(iter(messages), ""),
+    )
 
 
 def precedence(event: Event) -> tuple[float, int, str]:

@@ -68,6 +68,8 @@ class UnitReader:
         self._full_at = float("-inf")
         self._units: dict[str, Raw] = {}
         """The whole object of each unit, as it was read last."""
+        self._summarized: set[str] = set()
+        """The units of which only a summary was read since they changed."""
         self._read_at: dict[str, float] = {}
         """When that was, of units that were read one by one."""
         self._known: Mapping[str, Raw] = {}
@@ -114,9 +116,9 @@ class UnitReader:
             self._summaries = summaries
         self._limit_memory(before)
         raws = {uuid: self._units[uuid] for uuid in listed.raws}
-        if raws.keys() == before.raws.keys() and all(before.raws[uuid] is raw for uuid, raw in raws.items()):
-            return before
-        return replace(listed, raws=raws)
+        summarized = frozenset(self._summarized & raws.keys())
+        same = raws.keys() == before.raws.keys() and all(before.raws[uuid] is raw for uuid, raw in raws.items())
+        return before if same and summarized == before.summaries else replace(listed, raws=raws, summaries=summarized)
 
     async def _read_summaries(self) -> ObjectList | None:
         """Return None when the Controller has no summary, or fails to give one: then the whole list is read."""
@@ -160,9 +162,11 @@ class UnitReader:
             trimmed = await asyncio.to_thread(_trim, infos.raws) if size > _TRIMMED_AT_ONCE else _trim(infos.raws)
             self._units = {uuid: _same(self._units.get(uuid), raw) for uuid, raw in trimmed.items()}
             self._infos = ObjectList() if self.reads_summary or size > _MAX_BYTES else infos
+        self._summarized.clear()
         if summaries is not None:
             came_since = {uuid: raw for uuid, raw in summaries.raws.items() if uuid not in self._units}
             self._units |= came_since
+            self._summarized.update(came_since)
         self._full_at = self._monotonic()
         return infos
 
@@ -183,6 +187,7 @@ class UnitReader:
         """Read one by one what moves, and take what only the summary tells of the others."""
         for uuid in changed:
             self._units[uuid] = complete(self._units[uuid], summaries.raws[uuid])
+        self._summarized.update(changed)
         for uuid in self._to_read(changed)[: self.settings.max_reads_per_poll]:
             try:
                 body = await self._read_one("upgradestatusinfo", uuid)
@@ -194,6 +199,7 @@ class UnitReader:
             trimmed = await asyncio.to_thread(trim, Raw(body)) if large else trim(Raw(body))
             self._units[uuid] = _same(self._units[uuid], trimmed.raw)
             self._read_at[uuid] = self._monotonic()
+            self._summarized.discard(uuid)
 
     def _limit_memory(self, before: ObjectList) -> None:
         excess = sum(memoryview(raw).nbytes for raw in self._units.values()) - _MAX_BYTES

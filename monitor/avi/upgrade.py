@@ -12,17 +12,9 @@ from typing import Final, TypeVar
 import msgspec
 
 from monitor.avi import upgrade_wire as wire
-from monitor.avi.objects import MESSAGE_LENGTH, decode_object, merge_events
+from monitor.avi.objects import MESSAGE_LENGTH, decode_object, merge_events, merge_spans
 from monitor.avi.paging import uuid_of
-from monitor.avi.upgrade_enums import (
-    EVALUATION_STATES,
-    KINDS,
-    OPERATIONS,
-    PREFIXES,
-    RESULTS,
-    STATES,
-    TASKS,
-)
+from monitor.avi.upgrade_enums import EVALUATION_STATES, KINDS, OPERATIONS, PREFIXES, RESULTS, STATES, TASKS
 from monitor.avi.values import (
     clip,
     last_segment,
@@ -116,6 +108,17 @@ def decode_upgrade(raw: msgspec.Raw) -> tuple[Upgrade, tuple[str, ...]]:
         events=merge_events(_events(fields, unknown)),
     )
     return upgrade, tuple(unknown)
+
+
+def decode_spans(raw: msgspec.Raw) -> Upgrade:
+    """
+    Return a unit with what each node did for each task, from the first start to the last end of all its events.
+
+    Raises: BadObject, as `decode_upgrade`.
+    """
+    upgrade, _ = decode_upgrade(raw)
+    fields = decode_object(raw, _whole, _alone, [])
+    return msgspec.structs.replace(upgrade, events=merge_spans(_events(fields, [])))
 
 
 def _kind(node_type: str, uuid: str, unknown: list[str]) -> UnitKind:
@@ -251,7 +254,7 @@ def _check(check: wire.Check) -> Check:
     )
 
 
-def _dry_run(dry_run: wire.DryRun, unknown: list[str]) -> DryRun:
+def _dry_run(dry_run: wire.DryRunInfo, unknown: list[str]) -> DryRun:
     state = _state(_status(dry_run.state).state, unknown, evaluation=False)
     progress = None if state == "idle" else parse_progress(dry_run.progress, unknown)
     return DryRun(state=state, progress_ratio=progress, worker=clip(dry_run.worker or ""))
@@ -271,7 +274,7 @@ def _events(upgrade: wire.UpgradeAlone, unknown: list[str]) -> Iterator[Event]:
             yield _event(name, fields, unknown)
 
 
-def _event(task: str, fields: wire.Event, unknown: list[str]) -> Event:
+def _event(task: str, fields: wire.UpgradeEvent, unknown: list[str]) -> Event:
     return Event(
         task,
         clip((fields.ip and fields.ip.addr) or "unknown"),
@@ -284,7 +287,7 @@ def _event(task: str, fields: wire.Event, unknown: list[str]) -> Event:
     )
 
 
-def _event_state(fields: wire.Event, unknown: list[str]) -> EventState:
+def _event_state(fields: wire.UpgradeEvent, unknown: list[str]) -> EventState:
     """Return the state; without a ``status``, and while it is false, the times tell it."""
     succeeded = {"true": True, "false": False}.get(str(fields.status).lower())
     if succeeded is None and (fields.status or fields.end_time):

@@ -17,7 +17,7 @@ State: TypeAlias = Status | str | None
 Texts: TypeAlias = list[str] | None
 
 
-class Event(Wire):
+class UpgradeEvent(Wire):
     ip: Address | None = None
     start_time: Number = None
     end_time: Number = None
@@ -26,11 +26,11 @@ class Event(Wire):
     message: str | None = None
 
 
-class Events(Wire):
+class EventMap(Wire):
     task: str | None = None
     task_name: str | None = None
-    nodes_events: list[Event] | None = None
-    sub_events: list[Event] | None = None
+    nodes_events: list[UpgradeEvent] | None = None
+    sub_events: list[UpgradeEvent] | None = None
 
 
 class EngineError(Wire):
@@ -91,7 +91,7 @@ class Readiness(Wire):
     checks: list[Check] | None = None
 
 
-class DryRun(Wire):
+class DryRunInfo(Wire):
     state: State = None
     progress: Number = None
     worker: str | None = None
@@ -133,8 +133,8 @@ class UpgradeAlone(Identity):
     seg_params: Params | None = None
     seg_status: GroupStatus | None = None
     upgrade_readiness: Readiness | None = None
-    dryrun_info: DryRun | None = None
+    dryrun_info: DryRunInfo | None = None
 
 
 class Upgrade(UpgradeAlone):
-    upgrade_events: list[Events] | None = None
+    upgrade_events: list[EventMap] | None = None

@@ -30,6 +30,8 @@ class ObjectList(msgspec.Struct, frozen=True, gc=False):
     """How many objects had neither ``uuid`` nor ``url``."""
     repeated: int = 0
     """How many objects had the uuid of another one, though `count` counts them; the last one of a uuid is taken."""
+    summaries: frozenset[str] = frozenset()
+    """The uuids of objects of which only a summary was read since they changed: what it does not tell is older."""
 
     @property
     def left_out(self) -> Mapping[str, int]:

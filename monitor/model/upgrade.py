@@ -6,7 +6,7 @@ at present, or did last.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
@@ -36,7 +36,9 @@ ImageRole = Literal["current", "target", "previous", "patch", "previous_patch"]
 
 CheckResult = Literal["warning", "error", "other"]
 
-ENGINE_STATES: Final = ("completed", "failed", "in_progress", "not_started", "suspended", "skipped")
+EngineState = Literal["completed", "failed", "in_progress", "not_started", "suspended", "skipped"]
+
+ENGINE_STATES: Final[tuple[EngineState, ...]] = get_args(EngineState)
 """The states of the Service Engines of a group, and the attributes of `Engines` that list them."""
 
 CONTROLLERS_DONE: Final = frozenset({"UPGRADE_FSM_SE_UPGRADE_IN_PROGRESS", "UPGRADE_FSM_CONTROLLER_COMPLETED"})
@@ -237,13 +239,13 @@ class EngineTimes(Struct, frozen=True, gc=False):
     How long the Service Engines of a group take, by the daemon's clock: the Controller does not say.
 
     ``since``: since when each that is upgraded now has been seen so, Unix seconds, by its uuid. ``measured``: those of
-    them whose beginning was seen. ``took_s``: the seconds of those that were seen from begin to end. ``at_once``: the
-    most that were upgraded at the same time.
+    them whose beginning was seen. ``took_s``: the seconds of those that were seen from begin to end, by uuid.
+    ``at_once``: the most that were upgraded at the same time.
     """
 
     since: Mapping[str, float] = {}
     measured: frozenset[str] = frozenset()
-    took_s: tuple[float, ...] = ()
+    took_s: Mapping[str, float] = {}
     at_once: int = 0
 
 

@@ -38,7 +38,7 @@ def summarize(known: TrackedObject[Upgrade] | None, unit: Upgrade, *, at: float)
     whole = eta.summarize(known, unit, at=at)
     times = known.progress.engines if known and isinstance(known.progress, UpgradeProgress) else None
     took_s = update_engines(times, unit.engines or Engines(), at=at).took_s
-    return replace(whole, tasks={ENGINE_TASK: median(took_s)}) if took_s else whole
+    return replace(whole, tasks={ENGINE_TASK: median(took_s.values())}) if took_s else whole
 
 
 def update_eta(
@@ -78,11 +78,11 @@ def update_engines(known: EngineTimes | None, engines: Engines, *, at: float) ->
     since = {uuid: min(at, before.since.get(uuid, at)) for uuid in engines.in_progress}
     begun = frozenset(since) - before.since.keys() if known else frozenset[str]()
     ended = [uuid for uuid in engines.completed if uuid in before.measured and uuid not in since]
-    took_s = (*before.took_s, *(at - before.since[uuid] for uuid in ended if before.since[uuid] <= at))
+    took_s = {**before.took_s, **{uuid: at - before.since[uuid] for uuid in ended if before.since[uuid] <= at}}
     return EngineTimes(
         since,
         begun | (before.measured & since.keys()),
-        took_s[-_MAX_ENGINES:],
+        dict(list(took_s.items())[-_MAX_ENGINES:]),
         max(before.at_once, len(since)),
     )
 
@@ -99,10 +99,11 @@ def group_remaining(engines: Engines, times: EngineTimes, typical_s: float | Non
 
     ``typical_s``: of one Service Engine, in earlier upgrades. None when that is not known, and too few were measured.
     """
-    if len(times.took_s) >= _MIN_ENGINES:
-        likely = median(times.took_s)
-        least = min(*times.took_s, likely * (1 - _SPREAD))
-        most = max(*times.took_s, likely * (1 + _SPREAD))
+    took_s = times.took_s.values()
+    if len(took_s) >= _MIN_ENGINES:
+        likely = median(took_s)
+        least = min(*took_s, likely * (1 - _SPREAD))
+        most = max(*took_s, likely * (1 + _SPREAD))
     elif typical_s is not None:
         likely, least, most = typical_s, typical_s * (1 - _SPREAD_OF_EARLIER), typical_s * (1 + _SPREAD_OF_EARLIER)
     else:

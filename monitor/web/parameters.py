@@ -1,14 +1,16 @@
 """The parameters of requests, each once, with the type and the limits that the handler checks."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
 from monitor.avi.paging import PAGE_SIZE
+from monitor.model.upgrade import UpgradeState
 from monitor.patching.audit import PAGE_SIZE as AUDIT_PAGE_SIZE
 from monitor.patching.body import VERSION_PATTERN
 from monitor.web.handlers import audit
 from monitor.web.handlers.patch import BOOLEANS
+from monitor.web.handlers.units import NODE_TYPES
 from monitor.web.query import LARGEST_PAGE_NUMBER
 from monitor.web.route import Parameter
 
@@ -29,7 +31,19 @@ FILTERS: Final = (
     Parameter("query", "page_size", f"Images on a page; default {PAGE_SIZE}.", _PageSize),
     Parameter("query", "page", "The number of the page; the first is 1.", _PageNumber),
 )
-IF_NONE_MATCH: Final = Parameter("header", "If-None-Match", "Entity tags; 304 when the image has one of them.")
+IF_NONE_MATCH: Final = Parameter("header", "If-None-Match", "Entity tags; 304 when it has one of them.")
+
+UNIT_UUID: Final = Parameter("path", "uuid", "The unit's `uuid`, as its Controller gave it.", required=True)
+UNIT_CONTROLLER: Final = Parameter("query", "controller", "The controller's name; needed when several have the unit.")
+UNIT_FILTERS: Final = (
+    Parameter("query", "name", "Only units with this name; it need not be unique."),
+    Parameter("query", "uuid", "Only units with this uuid."),
+    Parameter("query", "node_type", "Only units of this kind, in the Controller's words.", Literal[NODE_TYPES]),
+    Parameter("query", "controller", "Only units on this controller."),
+    Parameter("query", "state", "Only units with this `upgrade_state`.", UpgradeState),
+    Parameter("query", "page_size", f"Units on a page; default {PAGE_SIZE}.", _PageSize),
+    Parameter("query", "page", "The number of the page; the first is 1.", _PageNumber),
+)
 
 LAST_EVENT_ID: Final = Parameter(
     "header", "Last-Event-ID", "Send only the events after this one; the full state when they are not buffered."

@@ -23,11 +23,13 @@ PROBLEM_KINDS: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     "forbidden": (403, "Forbidden"),
     "no-such-route": (404, "No such route"),
     "no-such-image": (404, "No such image"),
+    "no-such-unit": (404, "No such unit"),
     "name-mismatch": (404, "The image has a different name"),
     "tenant-mismatch": (404, "The tenant is not watched"),
     "method-not-allowed": (405, "Method not allowed"),
     "request-timeout": (408, "The body did not arrive in time"),
     "ambiguous-image": (409, "Ambiguous image"),
+    "ambiguous-unit": (409, "Ambiguous unit"),
     "image-active": (409, "The image is being processed"),
     "client-closed-request": (499, "The client closed the request"),
     "precondition-failed": (412, "The image has changed"),
@@ -57,6 +59,9 @@ PROBLEM_KINDS: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     "outcome-unknown": (504, "The outcome is unknown"),
 }
 """Status and title of every kind of problem."""
+
+_SUMMARY: Final = "/api/upgradestatussummary"
+_UNITS: Final = "/api/upgradestatusinfo"
 
 _RETRY_AFTER: Final[Mapping[str, str]] = {"Retry-After": "Seconds to wait before the next attempt."}
 
@@ -148,6 +153,8 @@ def from_http_exception(error: web.HTTPException, path: str) -> Problem:
         detail = f"{error.method} is not allowed on {path}; allowed: {allowed}"
         return Problem("method-not-allowed", detail, headers={"Allow": allowed})
     if error.status == 404:
+        if path.startswith(_SUMMARY):
+            return Problem("no-such-route", f"there is no route {path}; GET {_UNITS} has all that a summary would say")
         return Problem("no-such-route", f"there is no route {path}; GET /api/openapi.json lists the routes")
     if error.status == 413:
         return Problem("too-large", f"the body has more than {write_size(MAX_BODY_BYTES)}")

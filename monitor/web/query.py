@@ -1,5 +1,6 @@
 """The query of a request: its numbers and times, and the reference to another page."""
 
+from collections.abc import Collection
 from contextlib import suppress
 
 import msgspec
@@ -20,6 +21,14 @@ def number(request: web.Request, key: str, *, max_value: int = LARGEST_PAGE_NUMB
         detail = f"{key}: found {text[:40]!r}, expected a number from 1 to {max_value}"
         raise Problem("bad-query", detail)
     return int(text)
+
+
+def choice(request: web.Request, key: str, choices: Collection[str]) -> str:
+    """Return one of the choices; empty when absent. Raises: Problem."""
+    text = request.query.get(key, "")
+    if key in request.query and text not in choices:
+        raise Problem("bad-query", f"{key}: found {text[:40]!r}, expected one of {', '.join(choices)}")
+    return text
 
 
 def time(request: web.Request, key: str) -> float | None:

@@ -5,17 +5,31 @@ Times are Unix seconds; null means never, or unknown.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from monitor.avi import wire
+from monitor.avi import upgrade_wire, wire
 from monitor.model.errors import Reason
 from monitor.model.outcome import OutcomeKind
 from monitor.model.tracked import EventState, Standing
+from monitor.model.upgrade import CheckResult, EngineState, UpgradeState
 
 Json = Any
 Next = Annotated[str, Meta(description="The next page, relative to this one: `?page=2&…`; absent on the last one.")]
+
+
+Annotations = Annotated[Mapping[str, str], Meta(description="The annotations that operators have set.")]
+ControllerName = Annotated[str, Meta(description="The name of the controller that has it.")]
+ObjectStanding = Annotated[Standing, Meta(description="What it means to an operator, as the daemon decides.")]
+StandingRank = Annotated[int, Meta(description="The place of its standing in the order of display; 0 comes first.")]
+Eta = Annotated[float | None, Meta(description="Estimated time until it is completed; null when unknown.")]
+EtaMin = Annotated[float | None, Meta(description="Lower bound of the estimate.")]
+EtaMax = Annotated[float | None, Meta(description="Upper bound of the estimate.")]
+Stalled = Annotated[
+    float | None,
+    Meta(description="Time without progress; null when it is not processed, or reports nothing that moves."),
+]
 
 
 class Image(wire.Image, kw_only=True):
@@ -25,21 +39,39 @@ class Image(wire.Image, kw_only=True):
     Any member of the Controller's may be absent or null.
     """
 
-    annotations: Annotated[Mapping[str, str], Meta(description="The annotations that operators have set.")]
-    controller: Annotated[str, Meta(description="The name of the controller that has the image.")]
-    eta_seconds: Annotated[
-        float | None, Meta(description="Estimated time until it is completed; null when unknown.")
-    ] = None
-    eta_seconds_min: Annotated[float | None, Meta(description="Lower bound of the estimate.")] = None
-    eta_seconds_max: Annotated[float | None, Meta(description="Upper bound of the estimate.")] = None
-    standing: Annotated[Standing, Meta(description="What it means to an operator, as the daemon decides.")] = "unknown"
-    standing_rank: Annotated[
-        int, Meta(description="The place of its standing in the order of display; 0 comes first.")
-    ] = 0
-    stalled_seconds: Annotated[
-        float | None,
-        Meta(description="Time without progress; null when it is not processed, or reports nothing that moves."),
-    ] = None
+    annotations: Annotations
+    controller: ControllerName
+    eta_seconds: Eta = None
+    eta_seconds_min: EtaMin = None
+    eta_seconds_max: EtaMax = None
+    standing: ObjectStanding = "unknown"
+    standing_rank: StandingRank = 0
+    stalled_seconds: Stalled = None
+
+
+class UpgradeStatusInfo(upgrade_wire.Upgrade, kw_only=True):
+    """
+    An UpgradeStatusInfo object as the Controller sent it, with some members of the daemon.
+
+    It may have members that are not listed. Any member of the Controller's may be absent or null.
+    """
+
+    annotations: Annotations
+    controller: ControllerName
+    observed_at: Annotated[float | None, Meta(description="When the units were last read, Unix seconds.")] = None
+    detail: Annotated[
+        Literal["full", "summary"],
+        Meta(description="`summary`: since it changed, only what a summary tells was read; the rest is older."),
+    ] = "full"
+    upgrade_state: Annotated[
+        UpgradeState, Meta(description="What the Controller's state means; `completed` is of this unit alone.")
+    ] = "unknown"
+    eta_seconds: Eta = None
+    eta_seconds_min: EtaMin = None
+    eta_seconds_max: EtaMax = None
+    standing: ObjectStanding = "unknown"
+    standing_rank: StandingRank = 0
+    stalled_seconds: Stalled = None
 
 
 class NodeEvent(Struct, frozen=True):
@@ -56,7 +88,7 @@ class NodeEvent(Struct, frozen=True):
 
 
 class NodePage(Struct, frozen=True):
-    """What was done for one image. ``tasks``: in the Controller's order. ``nodes``: sorted."""
+    """What each node did. ``tasks``: in the Controller's order. ``nodes``: sorted."""
 
     tasks: list[str]
     nodes: list[str]
@@ -69,6 +101,50 @@ class ImagePage(Struct, frozen=True):
     count: int
     results: list[Image]
     next: Next | UnsetType = UNSET
+
+
+class UnitPage(Struct, frozen=True):
+    """One page of units. ``count``: on all pages together."""
+
+    count: int
+    results: list[UpgradeStatusInfo]
+    next: Next | UnsetType = UNSET
+
+
+class CheckException(Struct, frozen=True):
+    """A pre-check that did not simply pass. ``code``: the Controller's; ``other`` when it has none."""
+
+    code: str
+    result: CheckResult
+    description: str
+    details: list[str]
+
+
+class Engine(Struct, frozen=True):
+    """
+    A Service Engine of a group during its operation. ``name``: empty while it is not known.
+
+    ``since``: since when it has been seen in progress. ``took_seconds``: if it was seen from begin to end, and the
+    operation goes on. Both by the daemon's clock: the Controller does not say.
+    """
+
+    uuid: str
+    name: str
+    state: EngineState
+    since: float | None
+    took_seconds: float | None
+
+
+class TaskPage(NodePage, frozen=True, kw_only=True):
+    """
+    What was done in the operation of one unit. ``checks``: the pre-checks that failed or warned.
+
+    ``engines``: of an SE group; those first that need an operator. ``notes``: of an SE group, the Controller's texts.
+    """
+
+    checks: list[CheckException]
+    engines: list[Engine] | UnsetType = UNSET
+    notes: list[str] | UnsetType = UNSET
 
 
 class DryRun(Struct, frozen=True):

@@ -22,19 +22,32 @@ from monitor.web.handlers.page import FILE_TYPES, get_file, get_page
 from monitor.web.handlers.patch import options_image, patch_image
 from monitor.web.handlers.probes import healthy, ready
 from monitor.web.handlers.reload import reload
+from monitor.web.handlers.tasks import list_tasks
+from monitor.web.handlers.units import get_unit, list_units
 from monitor.web.openapi import document
 from monitor.web.openapi_patch import PATCH_BODY
-from monitor.web.responses import AuditPage, ControllerPage, DryRun, Image, ImagePage, NodePage
+from monitor.web.responses import (
+    AuditPage,
+    ControllerPage,
+    DryRun,
+    Image,
+    ImagePage,
+    NodePage,
+    TaskPage,
+    UnitPage,
+    UpgradeStatusInfo,
+)
 from monitor.web.route import Header, Response, Route
 
 _TEXT = ("text/plain",)
-_ETAG = Header("ETag", "The entity tag of the image.")
+_ETAG = Header("ETag", "The entity tag of the object.")
 _FILE_ETAG = Header("ETag", "The entity tag of the file.")
 _FILE_NOT_MODIFIED = {304: Response("the file has not changed", headers=(_FILE_ETAG,))}
 _ALLOW = Header("Allow", "The methods that are allowed.")
 _ACCEPT_PATCH = Header("Accept-Patch", "The media types that PATCH accepts (RFC 5789).")
 # `no-such-route`: a uuid with `{` or `}` in it matches no route
 _ONE_IMAGE: Final[tuple[ProblemKind, ...]] = ("no-such-image", "no-such-route", "ambiguous-image")
+_ONE_UNIT: Final[tuple[ProblemKind, ...]] = ("no-such-unit", "no-such-route", "ambiguous-unit")
 
 _PATCHED = "the image after the change; for a dry run, what would be done"
 _PATCHED_ETAG = Header("ETag", "The entity tag of the image after the change; absent after a dry run.", required=False)
@@ -160,6 +173,39 @@ ROUTES: Final = (
         problems=(*_ONE_IMAGE, *_OF_A_PATCH),
         parameters=parameters.PATCH,
         request_body=PATCH_BODY,
+    ),
+    Route(
+        "GET",
+        "/api/upgradestatusinfo",
+        "read",
+        "what is upgraded as one, as last seen, in the Controller's own shape: clusters, SE groups, Service Engines",
+        list_units,
+        {200: Response("one page of units", (UnitPage,))},
+        problems=("bad-query",),
+        parameters=parameters.UNIT_FILTERS,
+    ),
+    Route(
+        "GET",
+        "/api/upgradestatusinfo/{uuid}",
+        "read",
+        "one unit as last seen, with its ETag",
+        get_unit,
+        {
+            200: Response("the unit", (UpgradeStatusInfo,), headers=(_ETAG,)),
+            304: Response("the unit has not changed", headers=(_ETAG,)),
+        },
+        problems=_ONE_UNIT,
+        parameters=(parameters.UNIT_UUID, parameters.UNIT_CONTROLLER, parameters.IF_NONE_MATCH),
+    ),
+    Route(
+        "GET",
+        "/api/upgradestatusinfo/{uuid}/tasks",
+        "read",
+        "what nodes and Service Engines did in the operation of the unit, and its pre-checks",
+        list_tasks,
+        {200: Response("events, checks and, of an SE group, its Service Engines", (TaskPage,))},
+        problems=_ONE_UNIT,
+        parameters=(parameters.UNIT_UUID, parameters.UNIT_CONTROLLER),
     ),
     Route(
         "GET",

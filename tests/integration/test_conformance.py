@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from monitor.daemon.app import Daemon
-from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
+from monitor.simulator import ControllerSpec, Fault, GroupSpec, SimulatedController, Simulator, UploadSpec
 from monitor.web.openapi import problems_of
 from monitor.web.problems import PROBLEM_KINDS
 from monitor.web.routes import ROUTES
@@ -15,8 +16,15 @@ from tests.support.conformance import require_conformance
 from tests.support.daemons import QUICK, polled, until, watching
 from tests.support.operators import ALICE, EVE, ROOT, TOKENS, Got, ask
 
-SPEC = ControllerSpec(name="dc1", version="30.2.1", images=2, uploads=(UploadSpec(duration=60.0, started_ago=20.0),))
+SPEC = ControllerSpec(
+    name="dc1",
+    version="30.2.1",
+    images=2,
+    uploads=(UploadSpec(duration=60.0, started_ago=20.0),),
+    groups=(GroupSpec(ses=1),),
+)
 IMAGE = "/api/image/{idle}"
+UNIT = "/api/upgradestatusinfo/{unit}"
 ANNOTATE: dict[str, Any] = {"annotations": {"a": "b"}}
 RENAME: dict[str, Any] = {"name": "renamed"}
 ENDING = [route for route in ROUTES if route.path != "/api/events"]
@@ -32,10 +40,11 @@ class Site:
         self.controller = controller
         self.idle = next(image.uuid for image in tracks if not image.active)
         self.active = next(image.uuid for image in tracks if image.active)
+        self.unit = controller.upgrades.cluster_uuid
 
     async def ask(self, method: str, path: str, body: object = None, **how: Any) -> Got:  # noqa: ANN401
         """Send one request, as root; the response must be as documented."""
-        path = path.replace("{idle}", self.idle).replace("{active}", self.active)
+        path = path.replace("{idle}", self.idle).replace("{active}", self.active).replace("{unit}", self.unit)
         got = await ask(self.daemon, method, path, body, **{"token": ROOT, **how})
         require_conformance(method, path, got.status, got.headers, got.body)
         return got
@@ -53,16 +62,17 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 @pytest.mark.parametrize("route", ENDING, ids=lambda route: f"{route.method} {route.path}")
 async def test_every_successful_response_is_as_documented(site: Site, route: Any) -> None:  # noqa: ANN401
     await site.ask("PATCH", IMAGE, ANNOTATE | RENAME)  # something to show
-    path = route.path.replace("{uuid}", "{idle}").replace("{file}", "style.css")
+    path = route.path.replace("info/{uuid}", "info/{unit}").replace("{uuid}", "{idle}").replace("{file}", "style.css")
     got = await site.ask(route.method, path, ANNOTATE if route.request_body else None)
     assert got.status in route.responses
     if route.method == "GET":
         assert (await site.ask("HEAD", path)).status == got.status
 
 
-async def test_an_unmodified_image_is_answered_as_documented(site: Site) -> None:
-    tag = (await site.ask("GET", IMAGE)).tag
-    assert (await site.ask("GET", IMAGE, If_None_Match=tag)).status == 304
+@pytest.mark.parametrize("path", [IMAGE, UNIT])
+async def test_an_unmodified_object_is_answered_as_documented(site: Site, path: str) -> None:
+    tag = (await site.ask("GET", path)).tag
+    assert (await site.ask("GET", path, If_None_Match=tag)).status == 304
 
 
 async def test_a_dry_run_is_answered_as_documented(site: Site) -> None:
@@ -86,6 +96,9 @@ REFUSED: list[tuple[int, str, tuple[Any, ...], dict[str, Any]]] = [
     (404, "no-such-route", ("GET", "/api/images"), {}),
     (404, "no-such-route", ("GET", "/api/image/%7Bx%7D"), {}),
     (404, "no-such-image", ("GET", "/api/image/image-none"), {}),
+    (404, "no-such-unit", ("GET", "/api/upgradestatusinfo/cluster-none"), {}),
+    (404, "no-such-unit", ("GET", "/api/upgradestatusinfo/cluster-none/tasks"), {}),
+    (400, "bad-query", ("GET", "/api/upgradestatusinfo"), {"query": {"state": "COMPLETED"}}),
     (404, "no-such-image", ("PATCH", "/api/image/image-none", ANNOTATE), {}),
     (404, "name-mismatch", ("PATCH", IMAGE, ANNOTATE), {"query": {"name": "another"}}),
     (404, "tenant-mismatch", ("PATCH", IMAGE, ANNOTATE), {"X_Avi_Tenant": "others"}),
@@ -145,6 +158,21 @@ async def test_an_ambiguous_uuid_is_answered_as_documented(tmp_path: Path) -> No
         assert kinds == {"ambiguous-image"}
 
 
+async def test_an_ambiguous_unit_is_answered_as_documented(tmp_path: Path) -> None:
+    """Two controllers of the config with one address."""
+    async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, tokens=TOKENS) as daemon:
+        await polled(daemon, "dc1")
+        path = tmp_path / "config.yml"
+        config = yaml.safe_load(path.read_text())
+        config["controllers"].append({**config["controllers"][0], "name": "dc2"})
+        path.write_text(yaml.safe_dump(config))
+        await daemon.reloader.reload()
+        await until(daemon, "dc2", lambda entry: bool(entry.objects("upgrade")))
+        site = Site(daemon, simulator.controllers["dc1"])
+        kinds = {(await site.ask("GET", path)).kind for path in (UNIT, f"{UNIT}/tasks")}
+        assert kinds == {"ambiguous-unit"}
+
+
 async def test_the_next_page_does_not_depend_on_the_host_header(site: Site) -> None:
     got = await site.ask("GET", "/api/image", query={"page_size": "1"}, Host="dc1:99999")
     assert (got.status, got.json["next"]) == (200, "?page_size=1&page=2")
@@ -172,6 +200,6 @@ def test_every_problem_is_caused_here_or_in_the_test_that_is_named() -> None:
         "client-closed-request",  # the client is gone, and cannot check the response
     }
     here = {kind for _, kind, *_ in REFUSED} | {kind for *_, kind in FAILED}
-    here |= {"too-many-failures", "ambiguous-image"}
+    here |= {"too-many-failures", "ambiguous-image", "ambiguous-unit"}
     assert here == PROBLEM_KINDS.keys() - elsewhere
     assert elsewhere <= {kind for route in ROUTES for kind in problems_of(route)}

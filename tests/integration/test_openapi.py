@@ -24,7 +24,7 @@ from structlog.testing import capture_logs
 
 from monitor.daemon.app import Daemon
 from monitor.patching.body import decode_patch
-from monitor.simulator import ControllerSpec, Simulator, UploadSpec
+from monitor.simulator import ControllerSpec, GroupSpec, Simulator, UploadSpec
 from monitor.web.context import Limits
 from monitor.web.openapi import document
 from monitor.web.openapi_patch import PATCH_BODY, REF
@@ -34,7 +34,12 @@ from tests.support.daemons import polled, watching
 from tests.support.operators import ROOT, TOKENS
 
 FLEET = (
-    ControllerSpec(name="dc1", images=3, uploads=(UploadSpec(duration=60.0, started_ago=20.0),)),
+    ControllerSpec(
+        name="dc1",
+        images=3,
+        uploads=(UploadSpec(duration=60.0, started_ago=20.0),),
+        groups=(GroupSpec(ses=1),),
+    ),
     ControllerSpec(name="dc2", images=2, nodes=1),
 )
 BEARER = {"Authorization": f"Bearer {ROOT}"}
@@ -53,10 +58,11 @@ BEYOND_SCHEMAS = {
 
 
 class Running(Struct, frozen=True):
-    """A daemon on another thread's loop. ``uuids``: of the images that are not being processed."""
+    """A daemon on another thread's loop. ``uuids``: of the images that are not being processed. ``unit``: of one."""
 
     url: str
     uuids: tuple[str, ...]
+    unit: str
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +92,8 @@ async def _serve(folder: Path, ready: "Future[tuple[Running, asyncio.AbstractEve
         ):
             for name in simulator.controllers:
                 await polled(daemon, name)
-            ready.set_result((Running(daemon.url, _idle(daemon)), asyncio.get_running_loop(), stop))
+            unit = simulator.controllers["dc1"].upgrades.units.objects(simulator.clock.now())[1]["uuid"]
+            ready.set_result((Running(daemon.url, _idle(daemon), unit), asyncio.get_running_loop(), stop))
             await stop.wait()
     except BaseException as error:
         if not ready.done():  # else the traceback of the thread shows it
@@ -146,7 +153,8 @@ def test_every_route_does_what_the_document_says(case: Case[Any], daemon: Runnin
     """In every phase: the examples, one case for each keyword of each schema, and random cases."""
     tried = getattr(case.meta.phase.data, "parameter_location", None) if case.meta else None
     if "uuid" in case.path_parameters and tried != ParameterLocation.PATH:
-        case.path_parameters["uuid"] = daemon.uuids[0]
+        is_unit = "upgradestatusinfo" in case.path
+        case.path_parameters["uuid"] = daemon.unit if is_unit else daemon.uuids[0]
     if case.method == "PATCH":  # these are checked before the body
         if tried != ParameterLocation.HEADER:
             case.headers = VERSION.copy()

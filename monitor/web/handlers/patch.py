@@ -9,12 +9,13 @@ from aiohttp import hdrs, web
 from monitor.model.errors import PatchProblem
 from monitor.model.tracked import Tracked, TrackedObject
 from monitor.patching.body import MAX_BODY_BYTES, MEDIA_TYPES, Patch, decode_patch, is_version
+from monitor.patching.kinds import IMAGE
 from monitor.patching.representation import entity_tag, represent
 from monitor.patching.request import PatchRequest, PatchResult
 from monitor.polling.fleet import Entry
 from monitor.web.context import CALLER, CONTEXT, REQUEST_ID
 from monitor.web.entity_tags import sent_tags
-from monitor.web.handlers.images import find_image
+from monitor.web.handlers.objects import find_object
 from monitor.web.problems import Problem
 
 QUERY = ("name", "controller", "dry_run", "force")
@@ -37,7 +38,7 @@ async def patch_image(request: web.Request) -> web.Response:
     body = await _body(request)
     try:
         patch = decode_patch(body)
-        entry, tracked = find_image(request)
+        entry, tracked = find_object(request, IMAGE)
         _require_name(request, tracked)
         _require_tenant(request, entry, tracked)
         _require_scope(request, patch)

@@ -87,7 +87,27 @@ async def test_a_unit_that_came_between_the_two_lists_is_shown_as_the_summary_ha
     reader = replies.reader()
     await replies.read(reader)
     replies.lists["upgradestatussummary"] = (unit("cluster-1"), unit("serviceenginegroup-1"))
-    assert (await replies.read(reader)).raws.keys() == {"cluster-1", "serviceenginegroup-1"}
+    listed = await replies.read(reader)
+    assert listed.raws.keys() == {"cluster-1", "serviceenginegroup-1"}
+    assert listed.summaries == {"serviceenginegroup-1"}
+
+
+async def test_what_a_summary_changed_is_known_to_be_so_until_it_was_read_whole() -> None:
+    idle = [unit(uuid, "UPGRADE_FSM_INIT") for uuid in ("cluster-1", "se-1")]
+    replies = Replies(*idle)
+    reader = replies.reader()
+    listed = await replies.read(reader)
+    assert listed.summaries == frozenset()
+    moved = [unit(uuid, "UPGRADE_FSM_COMPLETED") for uuid in ("cluster-1", "se-1")]
+    replies.lists["upgradestatussummary"] = tuple(moved)
+    listed = await replies.read(reader, listed)
+    assert replies.asked == ["upgradestatussummary", "cluster-1"], "a Service Engine is not read alone"
+    assert listed.summaries == {"se-1"}
+    replies.lists["upgradestatusinfo"] = tuple(moved)
+    reader.read_all_next()
+    listed = await replies.read(reader, listed)
+    assert listed.summaries == frozenset()
+    assert listed.raws["se-1"] == moved[1]
     assert replies.asked == ["upgradestatussummary", "upgradestatusinfo"]
 
 

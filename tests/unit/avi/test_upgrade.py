@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.avi.paging import assemble, decode_page
-from monitor.avi.upgrade import UPGRADE_UNKNOWN_FIELDS, decode_upgrade
+from monitor.avi.upgrade import UPGRADE_UNKNOWN_FIELDS, decode_spans, decode_upgrade
 from monitor.model.errors import BadObject
 from monitor.model.tracked import Event, EventState
 from monitor.model.upgrade import (
@@ -503,6 +503,15 @@ def test_one_task_on_one_node_is_one_event_over_both_lists_and_repeated_tasks() 
         Event("T", "unknown", "running", "", ENDED_AT),
         Event("T", "10.0.0.11", "running", "", STARTED_AT),
     )
+
+
+def test_a_span_lasts_from_the_first_start_of_a_task_on_a_node_to_its_last_end() -> None:
+    first = {"ip": {"addr": "n1"}, "start_time": START, "end_time": "2025-02-13 10:31:30", "status": True}
+    second = {"ip": {"addr": "n1"}, "start_time": "2025-02-13 10:32:00", "end_time": END, "status": True}
+    fields = {"name": "blue", "upgrade_events": [{"task_name": "Install", "sub_events": [second, first]}]}
+    (event,) = decode_spans(raw(**fields)).events
+    assert (event.started_at, event.ended_at, event.state) == (STARTED_AT, ENDED_AT, "succeeded")
+    assert msgspec.structs.replace(decode_spans(raw(**fields)), events=()) == upgrade_of(name="blue")
 
 
 def test_checks_are_the_exceptions_that_the_controller_lists() -> None:

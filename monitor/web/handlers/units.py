@@ -1,0 +1,73 @@
+"""
+``GET /api/upgradestatusinfo`` and one of them: the units as last seen, in the Controller's own shape.
+
+The cluster that drives an upgrade comes first: many scripts take the first object of the list for it.
+"""
+
+from functools import partial
+from typing import Final, cast, get_args
+
+from aiohttp import web
+
+from monitor.avi.upgrade_enums import KINDS
+from monitor.model.tracked import Tracked, TrackedObject
+from monitor.model.upgrade import Upgrade, UpgradeState
+from monitor.patching.kinds import UNIT
+from monitor.patching.representation import Assessment
+from monitor.polling.fleet import Entry
+from monitor.polling.standing import RANKS
+from monitor.web.context import CONTEXT
+from monitor.web.handlers.objects import Found, assessment, object_response, page_response, visible, wanted
+from monitor.web.query import choice
+
+NODE_TYPES: Final = tuple(KINDS)
+STATES: Final = get_args(UpgradeState)
+
+
+async def list_units(request: web.Request) -> web.Response:
+    """
+    The units of all controllers as last seen: first the clusters that drive, then by their standing.
+
+    Query: ``name``, ``uuid``, ``controller``, ``node_type``, ``state`` (equal); ``page_size`` and ``page``.
+    """
+    equal = dict(wanted(request, "name", "uuid", "controller", "state"))
+    choice(request, "state", STATES)
+    if node_type := choice(request, "node_type", NODE_TYPES):
+        equal["kind"] = KINDS[node_type]
+    units = [found for found in visible(request, UNIT) if equal.items() <= _facts(found).items()]
+    units.sort(key=_place)
+    return page_response(request, UNIT, units, partial(_assess, now=request.app[CONTEXT].now()))
+
+
+async def get_unit(request: web.Request) -> web.Response:
+    """One unit as last seen, with an ``ETag``. 409 when two controllers have the uuid and none is named."""
+    return object_response(request, UNIT, partial(_assess, now=request.app[CONTEXT].now()))
+
+
+def _facts(found: Found) -> dict[str, str]:
+    """Return what a query may want to be equal."""
+    entry, tracked = found
+    unit = _unit(tracked)
+    return {"name": unit.name, "uuid": unit.uuid, "controller": entry.name, "state": unit.state, "kind": unit.kind}
+
+
+def _unit(tracked: TrackedObject[Tracked]) -> Upgrade:
+    return cast("Upgrade", tracked.object)
+
+
+def _place(found: Found) -> tuple[bool, int]:
+    """Return the sort key of a unit; those with the same one stay in the order of the Controller."""
+    entry, tracked = found
+    drives = entry.overview is not None and tracked.object.uuid == entry.overview.cluster
+    return not drives, RANKS[tracked.standing]
+
+
+def _assess(entry: Entry, tracked: TrackedObject[Tracked], *, now: float) -> Assessment:
+    collection = entry.collections[UNIT.resource]
+    of_summary = tracked.object.uuid in collection.snapshot.object_list.summaries
+    return {
+        "observed_at": collection.health.succeeded_at,
+        "detail": "summary" if of_summary else "full",
+        "upgrade_state": tracked.object.state,
+        **assessment(tracked, now=now),
+    }
