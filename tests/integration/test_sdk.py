@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from monitor.daemon.app import Daemon
-from monitor.simulator import ControllerSpec, SimulatedController, Simulator
+from monitor.simulator import ControllerSpec, GroupSpec, SimulatedController, Simulator
 from tests.support.daemons import until, watching
 from tests.support.operators import ALICE, BOB, TOKENS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK uses deprecated idioms
     from avi.sdk.avi_api import APIError, ApiSession
+
+
+SPEC = ControllerSpec(name="dc1", version="30.2.1", images=3, groups=(GroupSpec(ses=2), GroupSpec(cloud="aws", ses=1)))
 
 
 class Site:
@@ -47,7 +50,7 @@ class Site:
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with (
-        Simulator([ControllerSpec(name="dc1", version="30.2.1", images=3)], speed=0.0) as simulator,
+        Simulator([SPEC], speed=0.0) as simulator,
         watching(simulator, tmp_path, tokens=TOKENS) as daemon,
     ):
         await until(daemon, "dc1", lambda entry: entry.session.up)
@@ -72,6 +75,25 @@ async def test_it_finds_an_image_by_its_name(site: Site) -> None:
     found = await site.sdk(lambda api: api.get_object_by_name("image", name))
     assert found["uuid"] == site.uuid
     assert await site.sdk(lambda api: api.get_object_by_name("image", "no such name")) is None
+
+
+async def test_it_reads_the_upgrade_status_by_name_uuid_and_kind(site: Site) -> None:
+    cluster = site.controller.upgrades.units.cluster(0.0)
+    found = await site.sdk(lambda api: api.get_object_by_name("upgradestatusinfo", cluster["name"]))
+    assert found["uuid"] == cluster["uuid"]
+    one = await site.sdk(lambda api: api.get(f"upgradestatusinfo/{cluster['uuid']}").json())
+    assert (one["version"], one["upgrade_state"]) == (cluster["version"], "idle")
+    first = await site.sdk(lambda api: api.get("upgradestatusinfo").json()["results"][0])
+    assert first["uuid"] == cluster["uuid"]
+    query = {"node_type": "NODE_SE_GROUP"}
+    groups = await site.sdk(lambda api: api.get("upgradestatusinfo", params=query).json())
+    assert (groups["count"], {unit["node_type"] for unit in groups["results"]}) == (2, {"NODE_SE_GROUP"})
+
+
+async def test_it_walks_through_the_pages_of_the_upgrade_status(site: Site) -> None:
+    pages = {"page_size": 2}
+    units = await site.sdk(lambda api: list(api.get_objects_iter("upgradestatusinfo", params=pages)))
+    assert len({unit["uuid"] for unit in units}) == len(units) == 6
 
 
 @pytest.mark.parametrize(

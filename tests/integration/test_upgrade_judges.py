@@ -1,7 +1,8 @@
 """
 Three ways in which public scripts wait for the end of an upgrade, each where it says success and the upgrade has none.
 
-They ask the simulated Controller, as they ask a real one; the daemon watches the same Controller.
+They ask the simulated Controller, as they ask a real one, and the daemon that watches it: its list is the Controller's,
+with the cluster first. Whether the upgrade is done is no question that one unit answers: the event stream does.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from msgspec.structs import replace
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, GroupSpec, UnitOptions, UpgradeSpec
 from tests.support.daemons import exposition, polled, samples, scrape
+from tests.support.events import reading
 from tests.support.nights import Moment, upgrade_night
+from tests.support.operators import ask
 from tests.support.unit_client import UnitClient
 from tests.support.upgrade_reads import labels_of
 
@@ -80,7 +83,11 @@ async def test_an_upgrade_is_not_done_where_a_script_says_so(
         units = await UnitClient(night.controller).units("?page_size=200")
         assert judge(units), "the script says success"
         await polled(daemon, "dc1", 2)
+        shown = await units_of(daemon)
+        assert shown[0]["node_type"] == "NODE_CONTROLLER_CLUSTER"
+        assert judge(shown), "and so it does of the daemon's list"
         assert await verdict(daemon) == (0.0, left_behind)
+        assert await told(daemon) == (False, left_behind)
 
 
 @pytest.mark.parametrize("judge", [playbook, lab_script, field_tool])
@@ -90,7 +97,21 @@ async def test_an_upgrade_that_all_judges_call_done_is_done(tmp_path: Path, judg
         await night.go_to("done", after_s=10.0)
         assert judge(await UnitClient(night.controller).units("?page_size=200"))
         await polled(daemon, "dc1", 2)
+        assert judge(await units_of(daemon))
         assert await verdict(daemon) == (1.0, {"se_group": 0.0, "se": 0.0})
+        assert await told(daemon) == (True, {"se_group": 0.0, "se": 0.0})
+
+
+async def test_a_script_that_takes_the_first_unit_for_the_cluster_is_right_if_it_asks_the_daemon(
+    tmp_path: Path,
+) -> None:
+    quick, slow = GroupSpec(name="quick", ses=1), GroupSpec(name="slow", ses=4)
+    spec = replace(with_groups(quick, slow), units=UnitOptions(cluster_last=True))
+    async with upgrade_night(tmp_path, [spec], step_s=60.0) as (daemon, night):
+        await night.go_to("first_group", after_s=10.0)
+        await polled(daemon, "dc1", 2)
+        assert field_tool(await UnitClient(night.controller).units("?page_size=200")), "of the group that is done"
+        assert not field_tool(await units_of(daemon))
 
 
 async def test_an_upgrade_is_done_at_no_moment_before_its_end(tmp_path: Path) -> None:
@@ -104,6 +125,21 @@ async def test_an_upgrade_is_done_at_no_moment_before_its_end(tmp_path: Path) ->
         last = labels_of(await exposition(daemon), "avi_controller_upgrade_done")
     assert seen == [[0.0]] * len(moments)
     assert last == [{"controller": "dc1"}]
+
+
+async def units_of(daemon: Daemon) -> Units:
+    """The units as the daemon lists them."""
+    units: Units = (await ask(daemon, "GET", "/api/upgradestatusinfo", token="")).json["results"]
+    return units
+
+
+async def told(daemon: Daemon) -> tuple[bool, dict[str, float]]:
+    """The same as `verdict`, as the event stream tells it."""
+    async with reading(daemon) as reader:
+        message = await reader.next()
+    assert message
+    (upgrade,) = (part["upgrade"] for part in message["parts"])
+    return upgrade["done"], upgrade["left_behind"]
 
 
 async def verdict(daemon: Daemon) -> tuple[float, dict[str, float]]:
