@@ -18,6 +18,7 @@ from monitor.cli.commands.demo import demo
 from monitor.cli.commands.images import image, images
 from monitor.cli.commands.metrics import metrics
 from monitor.cli.commands.patch import annotate, patch
+from monitor.cli.commands.report import report
 from monitor.cli.commands.run import run
 from monitor.cli.commands.simulate import simulate
 from monitor.cli.commands.token import token_new
@@ -43,7 +44,20 @@ def audit() -> None:
     """Check the record of changes."""
 
 
-for command in (run, demo, simulate, check_config, images, image, watch, annotate, patch, config_schema, metrics):
+for command in (
+    run,
+    demo,
+    simulate,
+    check_config,
+    images,
+    image,
+    watch,
+    report,
+    annotate,
+    patch,
+    config_schema,
+    metrics,
+):
     main.add_command(command)
 token.add_command(token_new)
 audit.add_command(audit_verify)

@@ -7,11 +7,12 @@ write the progress marks → close the database.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
 from socket import socket
+from typing import cast
 
 import msgspec
 import structlog
@@ -25,8 +26,10 @@ from monitor.daemon.systemd import ServiceManager, StatusReporter
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import MonitorError, NewerDatabase, StoreError
 from monitor.model.snapshot import Change
+from monitor.model.upgrade import TrackedUpgrade
 from monitor.patching.client import PATCH_TIMEOUT_FACTOR
 from monitor.patching.patcher import Patcher
+from monitor.polling import upgrade_log
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.store import Store
@@ -92,7 +95,7 @@ async def running(
         on_audit_failure=self_metrics.audit_write_failures.inc,
         on_annotations_read=update_annotations,
     )
-    fleet.subscribe(partial(_note_upgrade, store))
+    fleet.subscribe(partial(_note_upgrade, store, now))
     controllers = Controllers(fleet, store, now=now, rng=rng, resources=resources)
     heartbeat = Heartbeat(self_metrics, now=now)
     current_stall_reason = partial(_current_stall_reason, heartbeat, controllers, stall_limits)
@@ -192,6 +195,7 @@ def _make_context(
         ),
         audit_log=store.audit_log,
         patcher=Patcher(fleet, store.audit_log, controllers.targets, now=now, on_outcome=self_metrics.patched),
+        upgrade_logs=store.upgrade_logs.of,
         tenants=controllers.tenants,
         reload=reload,
         stall_reason=stall_reason,
@@ -217,9 +221,15 @@ async def _in_background(controllers: Controllers, **coroutines: Coroutine[None,
                 task.cancel()
 
 
-def _note_upgrade(store: Store, name: str, entry: Entry | None, _changes: tuple[Change, ...]) -> None:
+def _note_upgrade(
+    store: Store, now: Callable[[], float], name: str, entry: Entry | None, _changes: tuple[Change, ...]
+) -> None:
     """A controller that was removed is not known to be upgraded any more."""
     store.upgrades.set(name, in_progress=entry is not None and entry.session.under_way)
+    if entry is not None and entry.overview is not None:
+        units = cast("Mapping[str, TrackedUpgrade]", entry.objects("upgrade"))
+        logs = store.upgrade_logs.of(name)
+        store.upgrade_logs.set(name, upgrade_log.follow(logs, entry.overview, units, at=now()))
 
 
 async def _current_stall_reason(heartbeat: Heartbeat, controllers: Controllers, limits: StallLimits) -> str:

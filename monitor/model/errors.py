@@ -38,13 +38,13 @@ Phase = Literal["login", "version", "images", "image", "patch", "upgrade"]
 
 ProblemKind = Literal[
     "bad-request", "bad-query", "bad-json", "no-version", "unknown-version", "unauthorized", "forbidden",
-    "no-such-route", "no-such-image", "no-such-unit", "name-mismatch", "tenant-mismatch", "method-not-allowed",
-    "request-timeout", "ambiguous-image", "ambiguous-unit", "image-active", "client-closed-request",
-    "precondition-failed", "too-large", "unsupported-media-type", "bad-patch", "unknown-field", "read-only-field",
-    "two-operations", "bad-config", "too-many-annotations", "controller-refused", "misdirected-request",
-    "too-many-failures", "too-many-changes", "too-many-requests", "internal-error", "not-recorded", "altered-record",
-    "controller-failed", "database-down", "image-busy", "shutting-down", "too-many-readers", "controller-upgrading",
-    "controller-busy", "outcome-unknown",
+    "no-such-route", "no-such-image", "no-such-unit", "no-such-upgrade", "name-mismatch", "tenant-mismatch",
+    "method-not-allowed", "request-timeout", "ambiguous-image", "ambiguous-unit", "image-active",
+    "client-closed-request", "precondition-failed", "too-large", "unsupported-media-type", "bad-patch",
+    "unknown-field", "read-only-field", "two-operations", "bad-config", "too-many-annotations", "controller-refused",
+    "misdirected-request", "too-many-failures", "too-many-changes", "too-many-requests", "internal-error",
+    "not-recorded", "altered-record", "controller-failed", "database-down", "image-busy", "shutting-down",
+    "too-many-readers", "controller-upgrading", "controller-busy", "outcome-unknown",
 ]  # fmt: skip
 """Why the daemon's API rejects a request: the last part of the ``type`` of a problem (RFC 9457). Public."""
 

@@ -1,5 +1,6 @@
 """
-The database: what must outlive the process. Progress marks, completed uploads, upgrades, annotations and the audit.
+The database: what must outlive the process. Progress marks, completed uploads, upgrades and their logs, annotations
+and the audit.
 
 Metrics and reads never wait for it: marks and annotations are served from memory. Any database failure (locked, full,
 read-only, gone, opened by another daemon) is logged once and retried; memory and database are reconciled on recovery.
@@ -14,6 +15,7 @@ from monitor.model.errors import DatabaseTaken, StoreError
 from monitor.store.audit_log import AuditLog
 from monitor.store.database import TRANSACTION_TIMEOUT_S, Database
 from monitor.store.progress_marks import ProgressMarks
+from monitor.store.upgrade_logs import UpgradeLogs
 from monitor.store.upgrades import Upgrades
 from monitor.store.upload_history import UploadHistory
 
@@ -43,14 +45,16 @@ class Store:
         self.marks = ProgressMarks(self.database, now=now)
         self.upload_history = UploadHistory(self.database, now=now)
         self.upgrades = Upgrades(self.database, now=now)
+        self.upgrade_logs = UpgradeLogs(self.database)
         self.audit_log = AuditLog(
             self.database, now=now, on_failure=on_audit_failure, on_annotations_read=on_annotations_read
         )
 
     def keep_only(self, controllers: Collection[str]) -> None:
-        """Forget progress marks and completed uploads of all other controllers; annotations and the audit stay."""
+        """Forget marks, completed uploads and logs of all other controllers; annotations and the audit stay."""
         self.marks.keep_only(controllers)
         self.upload_history.keep_only(controllers)
+        self.upgrade_logs.keep_only(controllers)
 
     @property
     def up(self) -> bool:
@@ -77,6 +81,7 @@ class Store:
         self.marks.mark_unsynced()
         self.upload_history.mark_unsynced()
         self.upgrades.mark_unsynced()
+        self.upgrade_logs.mark_unsynced()
         await self._write()
 
     async def flush(self) -> None:
@@ -109,6 +114,7 @@ class Store:
             await self.marks.flush()
             await self.upload_history.flush()
             await self.upgrades.flush()
+            await self.upgrade_logs.flush()
             if not self.database.up:
                 self.audit_log.mark_unsynced()  # reconciling always writes something, which shows that writing works
             await self.audit_log.reconcile()

@@ -37,6 +37,15 @@ upgrades_in_progress = Table(
 )
 """Controllers that said that they are being upgraded, and have not been polled well since (health.SessionHealth)."""
 
+upgrade_logs = Table(
+    "upgrade_logs",
+    metadata,
+    Column("controller", Text, primary_key=True),
+    Column("began_at", Double, primary_key=True, autoincrement=False),  # Unix seconds of our clock
+    Column("log", Text, nullable=False),  # JSON: model.upgrade_log.UpgradeLog
+)
+"""What was seen of the last upgrades of each controller."""
+
 annotations = Table(
     "annotations",
     metadata,

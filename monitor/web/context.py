@@ -10,6 +10,7 @@ from monitor.metrics.self_metrics import SelfMetrics
 from monitor.patching.patcher import Patcher
 from monitor.patching.request import AuditReader
 from monitor.polling.fleet import Fleet
+from monitor.polling.upgrade_log import Logs
 from monitor.web.auth.authenticator import Authenticator, Caller
 from monitor.web.scrape_bodies import ScrapeBodies
 from monitor.web.stream.event_stream import MAX_BUFFERED_EVENTS, MAX_READERS, EventStream
@@ -40,6 +41,8 @@ class Context(Struct, frozen=True, kw_only=True):
     patcher: Patcher
     event_stream: EventStream
     scrape_bodies: ScrapeBodies
+    upgrade_logs: Callable[[str], Logs]
+    """Of the controller with this name."""
     tenants: Mapping[str, str]
     """The tenant that is watched, by controller; `*`: all tenants."""
     reload: Callable[[], Awaitable[Difference]]

@@ -8,6 +8,7 @@ from monitor.avi.paging import PAGE_SIZE
 from monitor.model.upgrade import UpgradeState
 from monitor.patching.audit import PAGE_SIZE as AUDIT_PAGE_SIZE
 from monitor.patching.body import VERSION_PATTERN
+from monitor.polling.upgrade_log import MAX_LOGS
 from monitor.web.handlers import audit
 from monitor.web.handlers.patch import BOOLEANS
 from monitor.web.handlers.units import NODE_TYPES
@@ -18,6 +19,7 @@ _Boolean = Annotated[str, Meta(pattern=f"^({'|'.join(BOOLEANS)})$")]
 _ApiVersion = Annotated[str, Meta(pattern=f"^{VERSION_PATTERN}$")]
 _PageSize = Annotated[int, Meta(ge=1, le=PAGE_SIZE)]
 _PageNumber = Annotated[int, Meta(ge=1, le=LARGEST_PAGE_NUMBER)]
+_LogNumber = Annotated[int, Meta(ge=1, le=MAX_LOGS)]
 _AuditPageSize = Annotated[int, Meta(ge=1, le=audit.MAX_PAGE_SIZE)]
 _RecordNumber = Annotated[int, Meta(ge=1, le=audit.MAX_NUMBER)]
 
@@ -61,6 +63,11 @@ PATCH: Final = (
     Parameter("header", "X-Avi-Tenant-UUID", "The same, by uuid."),
     Parameter("header", "X-CSRFToken", "Accepted and not needed: there are no sessions; each request authenticates."),
     Parameter("header", "If-Match", "Entity tags; 412 when the image has none of them."),
+)
+
+UPGRADE_REPORT: Final = (
+    Parameter("query", "controller", "The name of the controller.", required=True),
+    Parameter("query", "number", "Which upgrade: 1 is the last one, the default; 2 the one before it.", _LogNumber),
 )
 
 AUDIT: Final = (

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from monitor.config.types import Difference
 from monitor.model.errors import ProblemKind
+from monitor.polling.upgrade_report import UpgradeReport
 from monitor.web import parameters
 from monitor.web.handlers.audit import list_audit
 from monitor.web.handlers.controllers import list_controllers
@@ -24,6 +25,7 @@ from monitor.web.handlers.probes import healthy, ready
 from monitor.web.handlers.reload import reload
 from monitor.web.handlers.tasks import list_tasks
 from monitor.web.handlers.units import get_unit, list_units
+from monitor.web.handlers.upgrade_report import get_upgrade_report
 from monitor.web.openapi import document
 from monitor.web.openapi_patch import PATCH_BODY
 from monitor.web.responses import (
@@ -224,6 +226,16 @@ ROUTES: Final = (
         {200: Response(_STREAM, (str,), ("text/event-stream",))},
         problems=("too-many-readers",),
         parameters=(parameters.LAST_EVENT_ID,),
+    ),
+    Route(
+        "GET",
+        "/api/upgrade-report",
+        "read",
+        "what happened in an upgrade of a controller: phases, units, Service Engines, who annotated what",
+        get_upgrade_report,
+        {200: Response("the report, also on an upgrade that goes on", (UpgradeReport,))},
+        problems=("bad-query", "no-such-upgrade", "database-down"),
+        parameters=parameters.UPGRADE_REPORT,
     ),
     Route(
         "GET",

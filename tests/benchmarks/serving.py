@@ -137,6 +137,7 @@ def context_of(fleet: Fleet, own: SelfMetrics) -> Context:
         scrape_bodies=ScrapeBodies(fleet, RESOURCES),
         now=time.time,
         patcher=Patcher(fleet, audit_log, {}, now=time.time, on_outcome=own.patched),
+        upgrade_logs=lambda _name: (),
         tenants={},
         reload=_no_reload,
         stall_reason=_healthy,

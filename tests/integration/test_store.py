@@ -237,6 +237,7 @@ async def test_a_database_with_two_schema_versions_is_refused(database_url: str)
 
 
 _SCHEMA_0003 = (
+    "DROP TABLE upgrade_logs",
     "DROP TABLE upgrades_in_progress",
     "DROP TABLE progress_marks",
     "CREATE TABLE progress_marks (controller TEXT, image_uuid TEXT, fingerprint {bytes} NOT NULL,\
