@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from inspect import signature
@@ -213,21 +212,6 @@ def test_no_rule_drops_or_ignores_labels_that_tell_installations_apart(rule: Yam
     # A target is known by these two, however it was relabelled; that a job has no target any more is asked of the job
     joins = set(re.findall(r"\bon \(([^)]*)\)", rule["expr"]))
     assert joins <= ({"job, instance", "job"} if rule.get("alert", rule.get("record")) in BY_TARGET else set())
-
-
-@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
-async def test_the_rules_hold_after_the_command_of_the_readme_that_adds_a_label_of_replicas(
-    path: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(PROMETHEUS, tmp_path, dirs_exist_ok=True)
-    (command,) = re.findall(r"`(sed -i 's/without .*?) rules/\*\.yml`", README)
-    files = [f"{tmp_path}/rules/{path.name}" for path in RULES.glob("*.yml")]
-    assert (await output_of(*shlex.split(command), *files))[0] == 0
-    _, texts, _ = await output_of("cat", *files)
-    assert "(instance, host, node, pod)" in texts
-    assert re.findall(r"(?:without|ignoring) \(instance, (?!host)", texts) == []
-    status, stdout, stderr = await output_of(program("promtool"), "test", "rules", f"{tmp_path}/tests/{path.name}")
-    assert (status, stderr) == (0, ""), stdout
 
 
 def test_alertmanager_inhibits_only_alerts_that_exist() -> None:
