@@ -1,5 +1,5 @@
 """
-What all tests share: databases, options, the order of the modules, and that CI allows no skip.
+What all tests share: databases, options, the order of the modules, what is measured, and that CI allows no skip.
 
 A test that needs a missing program or server is skipped on a developer's machine. With ``CI=true`` the skip is a
 failure, because a skipped test proves nothing.
@@ -34,6 +34,8 @@ settings.load_profile("project")
 for _number, _handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+_COVERAGE = "COVERAGE_PROCESS_CONFIG"  # with it, a program of Python that starts measures itself
 
 _SLOWEST_FIRST = (
     "tests/checks/test_rules.py",
@@ -71,10 +73,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     With pytest 9.2, the tests that schemathesis makes share one id, and pytest-xdist runs one test for each id.
     """
     for item in items:
+        if item.nodeid.startswith("tests/e2e/"):  # what they run, faster tests measure
+            item.add_marker("no_cover")
         if item.parent and not item.nodeid.endswith(item.name):
             item._id = NodeId.parse(f"{item.parent.nodeid}::{item.name}")
     rank = {name: place for place, name in enumerate(_SLOWEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
+    """
+    Measure no coverage in the programs that a test marked ``no_cover`` starts; pytest-cov measures none in its process.
+
+    Before Python 3.14, coverage of branches makes a program of Python need twice the time.
+    """
+    inherited = os.environ.pop(_COVERAGE, None) if item.get_closest_marker("no_cover") else None
+    try:
+        return (yield)
+    finally:
+        if inherited is not None:
+            os.environ[_COVERAGE] = inherited
 
 
 @pytest.hookimpl(wrapper=True)
