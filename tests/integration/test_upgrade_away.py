@@ -1,4 +1,4 @@
-"""While the Controllers are away for an upgrade, all on show is as of then (UPGRADES.md 2.4.5 and 2.4.8; 2.17, 5)."""
+"""While the Controllers are away, all on show is as of then: rules 5 and 8 of docs/upgrade-watching.md."""
 
 import asyncio
 import ssl
@@ -106,7 +106,7 @@ async def test_failures_while_away_count_as_the_upgrade_and_are_logged_at_info(t
 
 
 async def test_the_pace_is_the_active_one_as_long_as_a_unit_moves(tmp_path: Path) -> None:
-    """UPGRADES.md 2.4.5: the image is idle all the time."""
+    """The image is idle all the time."""
     paces: list[float] = []
     async with upgrade_night(tmp_path, planned()) as (daemon, night):
         paces.append(daemon.fleet.entries["dc1"].session.interval_s)
@@ -118,7 +118,7 @@ async def test_the_pace_is_the_active_one_as_long_as_a_unit_moves(tmp_path: Path
 
 
 async def test_what_has_been_suspended_for_more_than_an_hour_is_polled_less_often(tmp_path: Path) -> None:
-    """UPGRADES.md 2.4.5: an hour by the clock of the daemon, which is that of the simulation."""
+    """An hour by the clock of the daemon, which is that of the simulation."""
     poll = {**QUICK, "idle_interval": "60s"}
     groups = [GroupSpec(ses=2, outcome="suspended")]
     spec = planned(at=0.0, system=False, groups_after_s=0.5, groups=groups)

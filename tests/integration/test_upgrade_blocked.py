@@ -1,4 +1,4 @@
-"""What an upgrade keeps operators from, and what it excuses after it (UPGRADES.md 2.4.13 and 2.4.14)."""
+"""What an upgrade keeps operators from, and what it excuses after it: rules 13 and 14 of docs/upgrade-watching.md."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What was read last is held while the Controllers are away, for ``hold_for`` (UPGRADES.md 2.4.9; 2.17, 6 and 7)."""
+"""What was read last is held while the Controllers are away, for ``hold_for``: rule 9 of docs/upgrade-watching.md."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -119,7 +119,7 @@ async def test_what_was_withdrawn_stays_so_when_a_controller_says_it_too_late(
 
 
 async def test_an_outage_without_an_upgrade_is_one(tmp_path: Path, clock: MonotonicClock) -> None:
-    """UPGRADES.md 2.17 test 7: as it was before there was upgrade status."""
+    """As it was before there was upgrade status."""
     with capture_logs() as logs:
         async with upgrade_night(tmp_path, planned(at=86_400.0)) as (daemon, night):
             await night.controller.stop_listening()

@@ -1,7 +1,7 @@
 """
 Which operation, and of which cluster: restarts, acknowledgements, rollbacks, two clusters.
 
-UPGRADES.md 2.4, lines 8, 11 and 12; 2.17, tests 12, 13 and 15.
+Rules 8, 11 and 12 of docs/upgrade-watching.md.
 """
 
 from functools import partial
@@ -63,7 +63,6 @@ async def test_a_daemon_that_is_restarted_while_the_controllers_are_away_waits_f
 
 
 async def test_an_acknowledgement_is_of_one_operation(tmp_path: Path) -> None:
-    """UPGRADES.md 2.17 test 13."""
     spec = planned(outcome="controller_failed")
     async with upgrade_night(tmp_path, spec, tokens=TOKENS) as (daemon, night):
         await night.go_to("controllers", after_s=380.0)
@@ -96,7 +95,7 @@ async def test_an_acknowledgement_is_of_one_operation(tmp_path: Path) -> None:
 
 
 async def test_of_two_clusters_the_one_that_exists_drives(tmp_path: Path) -> None:
-    """UPGRADES.md 2.17 test 15: the other one seems to be upgraded since long ago."""
+    """The other one seems to be upgraded since long ago."""
     spec = planned(units=UnitOptions(stale_cluster=True))
     async with upgrade_night(tmp_path, spec) as (daemon, night):
         entry = daemon.fleet.entries["dc1"]
@@ -125,7 +124,6 @@ async def test_of_two_clusters_the_one_that_exists_drives(tmp_path: Path) -> Non
 
 
 async def test_controllers_that_roll_back_by_themselves_are_said_to(tmp_path: Path) -> None:
-    """UPGRADES.md 2.17 test 12."""
     seen: list[tuple[str | None, str]] = []
 
     def note(_name: str, entry: Entry | None, _changes: object) -> None:
@@ -144,7 +142,7 @@ async def test_controllers_that_roll_back_by_themselves_are_said_to(tmp_path: Pa
 
 
 async def test_a_rollback_brings_the_version_down_and_every_series_with_it(tmp_path: Path) -> None:
-    """UPGRADES.md 2.4.12: the API version of before is refused, and healed."""
+    """The API version of before is refused, and healed."""
     async with upgrade_night(tmp_path, planned(), step_s=60.0) as (daemon, night):
         await night.go_to("done")
         assert daemon.fleet.entries["dc1"].session.api_version == "31.2.2"

@@ -1,4 +1,4 @@
-"""A read of the upgrade status that fails: the images and the other controllers are none the worse for it."""
+"""A failed read of units harms no image and no other controller: rules 6 and 7 of docs/upgrade-watching.md."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which requests a poll makes for the upgrade status: as few as it can, one after another."""
+"""Which requests a poll makes for units: as few as it can. Rules 1, 2, 3 and 5 of docs/upgrade-watching.md."""
 
 from itertools import pairwise
 from pathlib import Path

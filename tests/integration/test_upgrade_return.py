@@ -1,4 +1,4 @@
-"""The Controllers are back: version, full read, moves, log-ins (UPGRADES.md 2.4.10 and 2.4.11; 2.17 tests 5 and 9)."""
+"""The Controllers are back: version, full read, moves, log-ins. Rules 10 and 11 of docs/upgrade-watching.md."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A summary of the units that cannot be used, and units that are very large: what a daemon shows, and what it keeps."""
+"""A summary of no use (rule 4 of docs/upgrade-watching.md), and very large units: what is shown and kept."""
 
 import gc
 import tracemalloc

@@ -1,4 +1,4 @@
-"""When a refused password is tried again: once while the Controllers are upgraded, else never (UPGRADES.md 2.4.11)."""
+"""When a refused password is tried again: once while the Controllers are upgraded, else never."""
 
 from pathlib import Path
 

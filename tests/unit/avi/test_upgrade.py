@@ -32,7 +32,7 @@ from tests.support.strategies import BOUNDED, dumps, json_values
 from tests.support.upgrade_strategies import FSM_STATES, OPERATIONS, unit_fields, units
 
 AT_REST = (Path(__file__).parents[2] / "data" / "upgrade-status-at-rest.json").read_bytes()
-"""The form of a recorded list, with other uuids and names; UPGRADES.md 1.1 tells what stands in it."""
+"""The form of a list that a Controller of 20.1.6 gave at rest, with other uuids and names."""
 
 START, END = "2025-02-13 10:31:05", "2025-02-13 10:32:40"
 STARTED_AT, ENDED_AT = 1739442665.0, 1739442760.0

@@ -28,7 +28,6 @@ IDLE, ACTIVE = Snapshot[Tracked](), Snapshot[Tracked](active=True)
 def test_the_pace_is_that_of_what_moves_on_any_resource(
     snapshots: tuple[Snapshot[Tracked], ...], interval_s: float
 ) -> None:
-    """UPGRADES.md 2.4.5."""
     assert pace_s(snapshots, Poll(active_interval_s=5.0, idle_interval_s=60.0), at=5000.0) == interval_s
 
 
@@ -41,7 +40,6 @@ def test_what_is_suspended_for_long_is_polled_no_slower_than_what_is_idle_and_no
 
 
 def test_back_off_during_an_upgrade_has_a_limit_of_its_own_and_a_longer_wait_that_is_asked_for_is_obeyed() -> None:
-    """UPGRADES.md 2.4.8."""
     poll = Poll(active_interval_s=5.0, idle_interval_s=60.0, max_backoff_s=60.0)
 
     def wait_s(error: Unavailable, failures: int, seed: int) -> float:
