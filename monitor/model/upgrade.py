@@ -228,10 +228,12 @@ class Upgrade(Tracked, frozen=True, gc=False, kw_only=True):
         """
         Whether it is active, and reports something that moves meanwhile.
 
-        What waits for its turn may wait for hours: as many groups as the Controller allows are upgraded at once.
+        What waits for its turn may wait for hours: as many groups as the Controller allows are upgraded at once. So may
+        Controllers that are done wait for the groups.
         """
         reports_more = self.state == "checking" or (self.engines is not None and self.engines.listed)
-        return self.active and self.state != "queued" and (reports_more or super().can_stall)
+        waits = self.state == "queued" or self.waits_for_others
+        return self.active and not waits and (reports_more or super().can_stall)
 
 
 class EngineTimes(Struct, frozen=True, gc=False):

@@ -121,6 +121,13 @@ def test_what_moves_besides_progress(changed: Upgrade, *, moves: bool) -> None:
         pytest.param(unit(state="checking"), True, id="checks"),
         pytest.param(replace(unit(state="queued"), progress_ratio=0.0, engines=LISTED), False, id="its turn"),
         pytest.param(replace(unit(state="suspended"), progress_ratio=0.5, engines=LISTED), False, id="an operator"),
+        pytest.param(
+            Upgrade(
+                uuid="c", kind="controller", state="running", fsm="UPGRADE_FSM_CONTROLLER_COMPLETED", tasks_completed=9
+            ),
+            False,
+            id="the SE groups",
+        ),
     ],
 )
 def test_a_unit_can_stall_while_it_does_something(found: Upgrade, *, can_stall: bool) -> None:
