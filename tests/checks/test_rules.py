@@ -16,7 +16,9 @@ from grafana import looks
 from monitor.cli import main
 from monitor.config.settings import Settings
 from monitor.metrics.self_metrics import SelfMetrics
+from monitor.model.upgrade import UnitKind, Upgrade
 from monitor.polling.resources import FAMILIES, TrackingSettings
+from monitor.polling.upgrade import stalled_after_s
 from monitor.web.stream.event_stream import EventStream
 from tests.support.programs import output_of, program
 from tests.support.rules import (
@@ -50,7 +52,7 @@ OF_AN_INSTALLATION = {"cluster", "site", "region", "namespace", "pod", "containe
 async def test_promtool_accepts_the_scrape_config_and_the_rules_that_it_names() -> None:
     status, stdout, stderr = await output_of(program("promtool"), "check", "config", str(PROMETHEUS / "prometheus.yml"))
     assert (status, stderr) == (0, "")
-    assert "2 rule files found" in stdout
+    assert "3 rule files found" in stdout
 
 
 async def test_promtool_finds_no_duplicate_rule() -> None:
@@ -115,6 +117,21 @@ async def test_amtool_routes_alerts_by_their_severity(severity: str, receiver: s
     assert (status, stdout) == (0, f"{receiver}\n")
 
 
+async def test_promtool_and_amtool_accept_what_the_readme_inhibits_alerts_of_other_teams_with(tmp_path: Path) -> None:
+    text = README.split("\n### Keep the alerts of other teams quiet", 1)[1].split("\n### ", 1)[0]
+    rule, config = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "rules.yml").write_text(rule)
+    (tmp_path / "alertmanager.yml").write_text(config)
+    status, _, stderr = await output_of(program("promtool"), "check", "rules", str(tmp_path / "rules.yml"))
+    assert (status, stderr) == (0, "")
+    ((name, labels),) = ((each["alert"], each["labels"]) for each in yaml.safe_load(rule)["groups"][0]["rules"])
+    command = ("config", "routes", "test", "--config.file", str(tmp_path / "alertmanager.yml"))
+    route = await output_of(program("amtool"), *command, f"alertname={name}", f"severity={labels['severity']}")
+    assert route[:2] == (0, "nowhere\n")
+    (inhibition,) = yaml.safe_load(config)["inhibit_rules"]
+    assert inhibition["source_matchers"] == [f'alertname="{name}"']
+
+
 # --- every alert is complete
 
 
@@ -169,6 +186,14 @@ def test_one_number_decides_when_an_image_has_stalled() -> None:
     assert {float(in_the_alert)} == set(numbers)
 
 
+def test_one_number_of_each_kind_decides_when_a_unit_has_stalled() -> None:
+    rule = alerts()["AviUpgradeStalled"]["expr"]
+    in_the_alert = [float(number) for number in re.findall(r"unmoved_seconds\{kind!?=\"controller\"\} > (\d+)\n", rule)]
+    kinds: tuple[UnitKind, ...] = ("se_group", "controller")
+    assert in_the_alert == [stalled_after_s(Upgrade(uuid="u", kind=kind)) for kind in kinds]
+    assert in_the_alert == [number for number, _ in reversed(looks.UNIT_STALL)]
+
+
 # --- all that is named exists
 
 
@@ -186,7 +211,7 @@ def known_series() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROMETHEUS)))
 def test_every_metric_that_is_named_exists(path: Path) -> None:
-    named = set(re.findall(r"\b(?:avi_(?:image|controller|upgrade_monitor)|process)_\w+", path.read_text()))
+    named = set(re.findall(r"(?<![:\w])(?:avi_(?:image|controller|upgrade)|process)_\w+", path.read_text()))
     assert named - known_series().keys() - {"avi_image_"} == set()  # the last one is a prefix
 
 
@@ -201,7 +226,7 @@ def test_every_series_of_the_tests_has_the_labels_of_a_real_scrape() -> None:
 
 def test_the_recording_rules_that_runbooks_and_tests_name_exist() -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    name = re.compile(r"\b(?:controller(?:_image)?|monitor):\w+:\w+")
+    name = re.compile(r"\b(?:controller(?:_image|_unit)?|monitor):\w+:\w+")
     named = {found for path in FILES for found in name.findall(path.read_text())}
     assert named == recorded
 
@@ -215,7 +240,9 @@ def test_no_rule_drops_or_ignores_labels_that_tell_installations_apart(rule: Yam
 
 
 def test_alertmanager_inhibits_only_alerts_that_exist() -> None:
-    named = set(re.findall(r"\bAvi(?:Image|Controller|Monitor)\w+", (PROMETHEUS / "alertmanager.yml").read_text()))
+    named = set(
+        re.findall(r"\bAvi(?:Image|Controller|Monitor|Upgrade)\w+", (PROMETHEUS / "alertmanager.yml").read_text())
+    )
     assert named <= alerts().keys()
 
 
