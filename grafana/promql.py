@@ -128,6 +128,11 @@ class Scope(NamedTuple):
         end = self.each("avi_upgrade_forecast_end_timestamp_seconds", is_in(bound, "bound"), by=UNIT)
         return f"clamp_min({end} - time(), 0)"
 
+    def seconds_to_end_of_all(self, bound: str) -> str:
+        """The same of the upgrade of each whole controller."""
+        family = "avi_controller_upgrade_forecast_end_timestamp_seconds"
+        return f"clamp_min({self.each(family, is_in(bound, 'bound'), by='controller')} - time(), 0)"
+
     def units_at(self, kind: str) -> str:
         """How many units of the kind are at the version of their Controllers; 0 rather than no series."""
         own = self.each("avi_controller_upgrade_units", is_in("controller", "kind"), by="controller, version")

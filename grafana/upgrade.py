@@ -120,12 +120,13 @@ def _glance() -> tuple[Panel, ...]:
         numbers(
             Head(
                 "Longest time left",
-                "Of what is under way and has a forecast, the last to end; what waits for its turn comes after that. "
-                "While the Controller is away, the forecast stands as it was.",
+                "Of what is under way and has a forecast, the last to end; all: of the whole upgrade, with what "
+                "waits. While the Controller is away, a forecast stands as it was, until its latest end has passed.",
                 6,
                 4,
             ),
             *(Ask(query, bound) for bound, query in ends.items()),
+            Ask(f"max({OF.seconds_to_end_of_all('likely')})", "all"),
             unit="s",
             base="text",
         ),

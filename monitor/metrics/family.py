@@ -57,7 +57,8 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     One metric family.
 
     ``identity``: the labels that identify the subject; ``labels``: those after them.
-    ``tier``: when a budget drops it; ``of_annotations``: whether it exports annotations only.
+    ``tier``: when a budget drops it. ``changes_alone``: whether it exports only what changes while the object does not:
+    annotations, and estimates.
     ``rows``: returns the rows of a subject. ``line``: the format string of one row; takes the values of the identity,
     then the row.
     ``depends_on``: returns the part of the subject that ``rows`` uses; while it is equal, the rows are equal.
@@ -70,7 +71,7 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     identity: tuple[str, ...]
     labels: tuple[str, ...] = ()
     tier: int = CORE
-    of_annotations: bool = False
+    changes_alone: bool = False
     rows: Callable[[S], Iterable[Row]]
     depends_on: Callable[[S], object] = lambda subject: subject
     each_poll: bool = False

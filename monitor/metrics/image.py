@@ -18,10 +18,10 @@ def _family(
     labels: tuple[str, ...] = (),
     tier: int = CORE,
     *,
-    of_annotations: bool = False,
+    changes_alone: bool = False,
 ) -> Family[Subject[Image]]:
     return object_gauge(
-        name, text, identity=_IDENTITY, rows=rows, labels=labels, tier=tier, of_annotations=of_annotations
+        name, text, identity=_IDENTITY, rows=rows, labels=labels, tier=tier, changes_alone=changes_alone
     )
 
 
@@ -93,20 +93,20 @@ IMAGE_FAMILIES: Final = (
         "avi_image_annotations",
         "How many annotations operators have put on the image.",
         lambda subject: row_if_known(len(subject.annotations)),
-        of_annotations=True,
+        changes_alone=True,
     ),
     _family(
         "avi_image_acknowledged",
         "Whether the annotation acknowledged is true, yes or 1: an operator knows, and alerts stay quiet.",
         lambda subject: row_if_known(is_acknowledged(subject.annotations)),
-        of_annotations=True,
+        changes_alone=True,
     ),
     _family(
         "avi_image_annotation_info",
         "An annotation whose key the configuration exports; the value is always 1.",
         _exported,
         ("key", "value"),
-        of_annotations=True,
+        changes_alone=True,
     ),
     _family(
         "avi_image_node_events",

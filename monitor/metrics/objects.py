@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, TypeVar, get_args
 
 from monitor.metrics.family import CORE, Family, Row, Subject, escape, format_number, line_format
-from monitor.model.tracked import EventState, Tracked
+from monitor.model.tracked import Eta, EventState, Tracked
 
 T = TypeVar("T", bound=Tracked)
 
@@ -18,7 +18,7 @@ def object_gauge(
     rows: Callable[[Subject[T]], Iterable[Row]],
     labels: tuple[str, ...] = (),
     tier: int = CORE,
-    of_annotations: bool = False,
+    changes_alone: bool = False,
 ) -> Family[Subject[T]]:
     """Return a gauge. ``identity``: the labels that identify the object, the controller's first."""
     return Family(
@@ -28,10 +28,16 @@ def object_gauge(
         identity=identity,
         labels=labels,
         tier=tier,
-        of_annotations=of_annotations,
+        changes_alone=changes_alone,
         rows=rows,
         line=line_format(name, (*identity, *labels)),
     )
+
+
+def rows_of_eta(eta: Eta | None) -> Iterable[Row]:
+    """Return bound and end for each bound of an estimate; none without one."""
+    ends = {"likely": eta.ends_at, "earliest": eta.earliest, "latest": eta.latest} if eta else {}
+    return [(bound, format_number(at)) for bound, at in ends.items()]
 
 
 def node_events(subject: Subject[T]) -> Iterable[Row]:

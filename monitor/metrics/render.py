@@ -52,15 +52,15 @@ def render_object(
     return rendered
 
 
-def render_annotations(
+def render_again(
     families: Sequence[Family[Subject[T]]], rendered: RenderedObject, controller: str, subject: Subject[T]
 ) -> RenderedObject:
-    """Render the families of annotations again; only these can be rendered without the events of the object."""
+    """Render the families that change alone; the others cannot be rendered without the events of the object."""
     if not rendered.lines or not sum(rendered.series):
         return rendered  # a budget dropped the whole object
     identity = _identity(controller, subject.object)
     lines = [
-        family.render(identity, subject) if family.of_annotations else text
+        family.render(identity, subject) if family.changes_alone else text
         for family, text in zip(families, rendered.lines, strict=True)
     ]
     core, node, detail = rendered.series

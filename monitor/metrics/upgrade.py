@@ -30,13 +30,13 @@ def _family(
     tier: int = CORE,
     *,
     of: frozenset[UnitKind] = _BOTH,
-    of_annotations: bool = False,
+    changes_alone: bool = False,
 ) -> Family[Subject[Upgrade]]:
     def rows_of_kind(subject: Subject[Upgrade]) -> Iterable[Row]:
         return samples(subject) if subject.object.kind in of else ()
 
     return object_gauge(
-        name, text, identity=_IDENTITY, rows=rows_of_kind, labels=labels, tier=tier, of_annotations=of_annotations
+        name, text, identity=_IDENTITY, rows=rows_of_kind, labels=labels, tier=tier, changes_alone=changes_alone
     )
 
 
@@ -111,6 +111,7 @@ UPGRADE_FAMILIES: Final = (
         "When the operation will end, as this monitor estimates it, and its range, Unix seconds.",
         rows.forecast,
         ("bound",),
+        changes_alone=True,
     ),
     _family(
         "avi_upgrade_rollback_possible",
@@ -128,13 +129,13 @@ UPGRADE_FAMILIES: Final = (
         "avi_upgrade_annotations",
         "How many annotations operators have put on the unit during this operation.",
         lambda subject: row_if_known(len(subject.annotations)),
-        of_annotations=True,
+        changes_alone=True,
     ),
     _family(
         "avi_upgrade_acknowledged",
         "Whether the annotation acknowledged is true, yes or 1: an operator knows, and alerts stay quiet.",
         lambda subject: row_if_known(is_acknowledged(subject.annotations)),
-        of_annotations=True,
+        changes_alone=True,
     ),
     _family(
         "avi_upgrade_service_engines",

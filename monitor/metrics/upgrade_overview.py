@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, get_args
 
 from monitor.metrics.family import Family, Row, escape, format_number, line_format, row_if_known, rows_of_choice
+from monitor.metrics.objects import rows_of_eta
 from monitor.model.upgrade import Overview, UpgradePhase
 
 _IDENTITY: Final = ("controller",)
@@ -79,6 +80,13 @@ OVERVIEW_FAMILIES: Final = (
         _left_behind,
         lambda overview: overview.left_behind,
         "kind",
+    ),
+    _family(
+        "avi_controller_upgrade_forecast_end_timestamp_seconds",
+        "When the upgrade of the whole controller will end, as this monitor estimates it, and its range, Unix seconds.",
+        lambda overview: rows_of_eta(overview.eta),
+        lambda overview: overview.eta,
+        "bound",
     ),
     _family(
         "avi_controller_upgrades_readable",

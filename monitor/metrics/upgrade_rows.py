@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final, get_args
 
 from monitor.metrics.family import Row, Subject, escape, format_number, row_if_known, rows_of_choice
+from monitor.metrics.objects import rows_of_eta
 from monitor.model.upgrade import ENGINE_STATES, CheckResult, Checks, Engines, Upgrade, UpgradeProgress, UpgradeState
 
 _MAX_IMAGES: Final = 8  # of a unit
@@ -27,11 +28,7 @@ def fsm(subject: Subject[Upgrade]) -> Iterable[Row]:
 
 
 def forecast(subject: Subject[Upgrade]) -> Iterable[Row]:
-    eta = subject.progress.eta if subject.progress else None
-    if eta is None:
-        return ()
-    ends = {"likely": eta.ends_at, "earliest": eta.earliest, "latest": eta.latest}
-    return [(bound, format_number(at)) for bound, at in ends.items()]
+    return rows_of_eta(subject.progress.forecast if subject.progress else None)
 
 
 def rollbacks(subject: Subject[Upgrade]) -> Iterable[Row]:

@@ -52,6 +52,8 @@ class Snapshot(msgspec.Struct, Generic[T_co], frozen=True, gc=False, kw_only=Tru
     """The uuids of objects that could not be decoded; they are in ``object_list`` but not in ``objects``."""
     next_change_at: float = float("inf")
     """When, without any change of the list, an object will next lose its per-task series or stall; Unix seconds."""
+    overdue_at: float = float("inf")
+    """After which moment an estimate is overdue, Unix seconds."""
     active: bool = False
     """Whether the Controller is working on any object. What waits for one that is suspended does not count."""
     suspended_since: float = float("-inf")

@@ -168,12 +168,19 @@ class UploadProgress(msgspec.Struct, frozen=True, gc=False):
     The progress of work that is under way, as the daemon measured it.
 
     ``since``: when the daemon first saw it, Unix seconds of the daemon's clock. ``initial_ratio``: the share of the
-    work that was done at that time, 0 to 1. ``eta``: None while too little was seen for an estimate.
+    work that was done at that time, 0 to 1. ``eta``: None while too little was seen for an estimate. ``overdue``:
+    whether its latest end has passed.
     """
 
     since: float
     initial_ratio: float
     eta: Eta | None = None
+    overdue: bool = False
+
+    @property
+    def forecast(self) -> Eta | None:
+        """The estimate, unless it is overdue."""
+        return None if self.overdue else self.eta
 
 
 class RenderedObject(msgspec.Struct, frozen=True, gc=False):

@@ -5,7 +5,7 @@ An object *moves* when its progress, tasks, state or an event changes. Stall det
 so an edited name is no movement, and neither is a running event whose duration grows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from math import inf
 from typing import Final, TypeVar
@@ -100,9 +100,16 @@ def make_snapshot(
         objects=objects,
         undecodable=frozenset(object_list.raws.keys() - objects.keys()),
         next_change_at=min(moments, default=inf),
+        overdue_at=next_overdue_at(tracked),
         active=any(each.object.active and not (waits and each.object.waits_for_others) for each in tracked),
         suspended_since=suspended_since,
     )
+
+
+def next_overdue_at(objects: Iterable[TrackedObject[T]]) -> float:
+    """Return the end, Unix seconds, after which the first of the estimates is overdue; ``inf`` without one."""
+    forecasts = (each.progress.forecast for each in objects if each.progress)
+    return min((forecast.latest for forecast in forecasts if forecast), default=inf)
 
 
 def diff(before: Mapping[str, TrackedObject[T]], after: Mapping[str, TrackedObject[T]]) -> tuple[Change, ...]:

@@ -129,7 +129,8 @@ def update_eta(
         return replace(fresh, eta=fresh.eta and _with_reason(fresh.eta, "its work began anew"))
     eta = _estimate(before, done, typical, at=at)
     standstill_s = at - known.mark.changed_at
-    return replace(before, eta=eta and update_estimate(before.eta, eta, standstill_s=standstill_s))
+    eta = eta and update_estimate(before.eta, eta, standstill_s=standstill_s)
+    return replace(before, eta=eta, overdue=False)
 
 
 def _progress_of(known: TrackedObject[Tracked] | None, *, at: float) -> UploadProgress | None:
@@ -174,6 +175,12 @@ def update_estimate(before: Eta | None, eta: Eta, *, standstill_s: float) -> Eta
 
 def _with_reason(eta: Eta, why: str) -> Eta:
     return Eta(eta.ends_at, eta.earliest, eta.latest, why)
+
+
+def is_overdue(tracked: TrackedObject[Tracked], *, at: float) -> bool:
+    """Whether the latest end that is forecast has passed."""
+    forecast = tracked.progress.forecast if tracked.progress else None
+    return forecast is not None and at > forecast.latest
 
 
 def remaining(tracked: TrackedObject[Tracked], *, now: float) -> Remaining | None:

@@ -93,6 +93,8 @@ class Reads:
                 failure, found = await self._read(self._trackers[name], session, at=at)
                 pause.note(failure, version=self._source.link.version, idle_interval_s=idle_interval_s)
                 changes += found
+        for tracker in self._trackers.values():
+            tracker.drop_overdue(at=at)
         self.update_overview(failing=error is not None)
         if self._source.units.given_up > summaries_given_up:
             self._log.warning("upgrade_summary_unusable", version=self._source.link.version)
@@ -117,7 +119,14 @@ class Reads:
         self._failing = failing
         if self.overview:
             images, units = (self._trackers[name].collection for name in ("image", "upgrade"))
-            self.overview.update(images, units, cluster_uuid=self._source.units.cluster_uuid, failing=failing)
+            self.overview.update(
+                images,
+                units,
+                self._trackers["upgrade"].typical,
+                cluster_uuid=self._source.units.cluster_uuid,
+                failing=failing,
+                at=self._now(),
+            )
 
     def keep_for(self, keep_s: float) -> None:
         """Let the objects of each resource expire so long after its last good read; what cannot be read does not."""

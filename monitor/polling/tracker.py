@@ -23,6 +23,7 @@ from monitor.model.health import ReadHealth
 from monitor.model.snapshot import Change, ObjectList, Snapshot
 from monitor.model.tracked import ProgressMark, Standing, Tracked, TrackedObject, UploadProgress
 from monitor.polling import changes, poll_log
+from monitor.polling.eta import TypicalDurations, is_overdue
 from monitor.polling.fleet import Collection
 from monitor.polling.health import count_occurrences, read_failed, read_succeeded
 from monitor.polling.ports import AnnotationSource, ProgressMarks, Source, UploadHistory
@@ -170,6 +171,23 @@ class Tracker(Generic[T]):
             self._set_snapshot(replace(snapshot, objects={**snapshot.objects, **updated}))
         return bool(updated)
 
+    def drop_overdue(self, *, at: float) -> None:
+        """Withdraw estimates whose end has passed. ``at``: of a poll, good or bad, Unix seconds."""
+        snapshot = self.collection.snapshot
+        if at <= snapshot.overdue_at:
+            return
+        overdue = {
+            uuid: self._render_again(replace(tracked, progress=replace(tracked.progress, overdue=True)))
+            for uuid, tracked in snapshot.objects.items()
+            if tracked.progress and is_overdue(tracked, at=at)
+        }
+        objects = {**snapshot.objects, **overdue}
+        self._set_snapshot(replace(snapshot, objects=objects, overdue_at=changes.next_overdue_at(objects.values())))
+
+    def typical(self, history_kind: str) -> TypicalDurations:
+        """Return what is known of completed work of this kind on the controller."""
+        return self._history.typical(self._controller, history_kind)
+
     @property
     def _identity(self) -> tuple[str, str]:
         return self._controller, self.resource.name
@@ -273,10 +291,15 @@ class Tracker(Generic[T]):
         return replace(tracked, rendered=rendered, standing=standing)
 
     def _annotate(self, tracked: TrackedObject[T], annotations: Mapping[str, str], *, at: float) -> TrackedObject[T]:
-        subject = Subject(tracked.object, tracked.mark.changed_at, annotations, self._settings.exported)
-        rendered = render.render_annotations(self.resource.families, tracked.rendered, self._controller, subject)
         standing = self._standing(tracked.object, tracked.mark, annotations, at=at)
-        return replace(tracked, annotations=annotations, rendered=rendered, standing=standing)
+        return self._render_again(replace(tracked, annotations=annotations, standing=standing))
+
+    def _render_again(self, tracked: TrackedObject[T]) -> TrackedObject[T]:
+        """Render annotations and estimate as they are now."""
+        changed_at, annotations, progress = tracked.mark.changed_at, tracked.annotations, tracked.progress
+        subject = Subject(tracked.object, changed_at, annotations, self._settings.exported, progress)
+        rendered = render.render_again(self.resource.families, tracked.rendered, self._controller, subject)
+        return replace(tracked, rendered=rendered)
 
     def _current_annotations(self, uuid: str, mark: ProgressMark) -> Mapping[str, str]:
         return self._annotations.annotations_of(self._controller).get(mark.work_id(uuid), _NO_ANNOTATIONS)

@@ -6,7 +6,7 @@ after that is not known. A group is estimated by its Service Engines: how long t
 estimate stands as long as it is possible, also while the Controllers are away: that is time, and not standstill.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from statistics import median
 from typing import Final
 
@@ -65,11 +65,16 @@ def _update_group(
     times = update_engines(before.engines if before else None, engines, at=at)
     progress = before or UpgradeProgress(at, share_done(engines))
     rest = group_remaining(engines, times, typical.tasks.get(ENGINE_TASK), at=at)
-    end = rest and Eta(at + rest.likely_s, at + rest.least_s, at + rest.most_s)
+    if rest and not rest.most_s and times.since:  # one takes longer than any should: what was estimated before stands
+        return replace(progress, engines=times)
+    end = rest and _eta(rest, at=at)
     standstill_s = at - known.mark.changed_at if known else 0.0
-    return replace(
-        progress, engines=times, eta=end and eta.update_estimate(progress.eta, end, standstill_s=standstill_s)
-    )
+    end = end and eta.update_estimate(progress.eta, end, standstill_s=standstill_s)
+    return replace(progress, engines=times, eta=end, overdue=False)
+
+
+def _eta(rest: Remaining, *, at: float) -> Eta:
+    return Eta(at + rest.likely_s, at + rest.least_s, at + rest.most_s)
 
 
 def update_engines(known: EngineTimes | None, engines: Engines, *, at: float) -> EngineTimes:
@@ -119,15 +124,43 @@ def group_remaining(engines: Engines, times: EngineTimes, typical_s: float | Non
     return Remaining(rest(likely), rest(least), rest(most))
 
 
-def waiting_group_remaining(group: Upgrade, typical: TypicalDurations) -> Remaining | None:
-    """Return how long a group will take that has not begun, from earlier upgrades; None when they tell nothing."""
-    engines, typical_s = group.engines or Engines(), typical.tasks.get(ENGINE_TASK)
+def waiting_remaining(unit: Upgrade, typical: TypicalDurations) -> Remaining | None:
+    """Return how long a unit will take that has not begun, from earlier upgrades; None when they tell nothing."""
+    engines, typical_s = unit.engines or Engines(), typical.tasks.get(ENGINE_TASK)
     if typical_s is not None and _expected(engines):
         return group_remaining(engines, EngineTimes(), typical_s, at=0.0)
     if typical.took_s is None:
         return None
     spread = typical.took_s * _SPREAD_OF_EARLIER
     return Remaining(typical.took_s, typical.took_s - spread, typical.took_s + spread)
+
+
+def controller_eta(
+    units: Units,
+    tracked: Mapping[str, TrackedObject[Upgrade]],
+    typical_of: Callable[[str], TypicalDurations],
+    *,
+    before: Eta | None,
+    groups_at_once: int,
+    at: float,
+) -> Eta | None:
+    """
+    Return when the upgrade of a controller will end; None as `controller_remaining`.
+
+    ``tracked``: the units by uuid. ``typical_of``: returns what is known of work of a kind, see `history_kind`.
+    ``before``: what was estimated before.
+    """
+
+    def remaining_of(unit: Upgrade) -> Remaining | None:
+        if not unit.active:  # a group to which the upgrade of the system has not come yet: what it did last is over
+            unit = replace(unit, operation=units.cluster.operation if units.cluster else "", evaluation=False)
+        elif unit.state != "queued":
+            over = unit.engines is not None and unit.engines.listed and share_done(unit.engines) == 1.0
+            return _NONE_LEFT if over else eta.remaining(tracked[unit.uuid], now=at)
+        return waiting_remaining(unit, typical_of(history_kind(unit)))
+
+    rest = controller_remaining(units, remaining_of, groups_at_once=groups_at_once)
+    return eta.update_estimate(before, _eta(rest, at=at), standstill_s=0.0) if rest else None
 
 
 def controller_remaining(
@@ -137,7 +170,8 @@ def controller_remaining(
     Return the seconds until the upgrade of a controller ends: the cluster, the longest group, and the groups that wait.
 
     ``remaining_of``: returns that of one unit, also of a group that has not begun. ``groups_at_once``: the most groups
-    that were upgraded at the same time. None when nothing is upgraded, or when any part is unknown.
+    that were upgraded at the same time; 0: none was yet. None when nothing is upgraded, or when any part is unknown:
+    so also while several groups wait, and none was seen upgraded.
     """
     cluster = units.cluster
     upgrading = is_under_way(units)
@@ -148,7 +182,7 @@ def controller_remaining(
     first = remaining_of(cluster) if upgrading and cluster else _NONE_LEFT
     under_way = list(map(remaining_of, running))
     queue = list(map(remaining_of, waiting))
-    if first is None or None in under_way or None in queue:
+    if first is None or None in under_way or None in queue or (len(queue) > 1 and not groups_at_once):
         return None
     longest = _combine(max, (each for each in under_way if each))
     queued = _combine(sum, (each for each in queue if each))

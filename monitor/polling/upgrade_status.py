@@ -166,7 +166,7 @@ def describe_unit(tracked: TrackedObject[Upgrade]) -> UnitStatus:
         changed_at=mark.changed_at,
         first_seen_at=mark.first_seen_at,
         stalled_after_seconds=stalled_after_s(unit),
-        eta=tracked.progress.eta if tracked.progress else None,
+        eta=tracked.progress.forecast if tracked.progress else None,
         image_uuids={image.role: image.uuid for image in reversed(unit.images)},  # the first of a role
         acknowledged=is_acknowledged(tracked.annotations),
         annotations=tracked.annotations,

@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 class Reader:
-    """``last_id``: of the last event. ``controllers``, ``images``: the state after the events so far."""
+    """``last_id``: of the last event. ``controllers``, ``images``, ``upgrades``: the state after the events so far."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
@@ -24,6 +24,7 @@ class Reader:
         self.kinds: list[str] = []
         self.controllers: dict[str, Json] = {}
         self.reads: dict[tuple[str, str], Json] = {}
+        self.upgrades: dict[str, Json] = {}
         self.objects: dict[tuple[str, str, str], Json] = {}
 
     async def next(self) -> Json | None:
@@ -64,6 +65,7 @@ class Reader:
         if kind == "state":
             self.controllers.clear()
             self.reads.clear()
+            self.upgrades.clear()
             self.objects.clear()
         for part in message["parts"] if kind == "state" else [message["part"]]:
             self._apply_part(part)
@@ -76,6 +78,8 @@ class Reader:
             self.objects = {key: each for key, each in self.objects.items() if key[0] != name}
         if session := part.get("session"):
             self.controllers[name] = session
+        if upgrade := part.get("upgrade"):
+            self.upgrades[name] = upgrade
         for resource, told in part.get("resources", {}).items():
             if health := told.get("health"):
                 self.reads[name, resource] = health

@@ -422,8 +422,8 @@ def test_annotations_are_counted_and_only_the_exported_ones_shown(name: str, tex
     assert of_subject(name, NOTED) == text
 
 
-def test_the_families_of_annotations_are_those_that_change_with_annotations() -> None:
-    names = [family.name for family in IMAGE_FAMILIES if family.of_annotations]
+def test_the_families_changes_alone_are_those_that_change_with_annotations() -> None:
+    names = [family.name for family in IMAGE_FAMILIES if family.changes_alone]
 
     assert names == ["avi_image_annotations", "avi_image_acknowledged", "avi_image_annotation_info"]
 

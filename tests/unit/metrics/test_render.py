@@ -27,7 +27,7 @@ from monitor.metrics.render import (
     drop_tier,
     header,
     join_by_family,
-    render_annotations,
+    render_again,
     render_changes,
     render_health,
     render_object,
@@ -73,7 +73,7 @@ def test_rendering_only_the_annotations_gives_the_same_as_rendering_everything(f
     annotated = Subject(IMAGE, AT, NOTES, EXPORTED)
     rendered_again = render_object(IMAGE_FAMILIES, "c1", annotated, finest_tier=finest_tier, max_series=1000)
     assert (
-        render_annotations(
+        render_again(
             IMAGE_FAMILIES,
             rendered_of(finest_tier=finest_tier),
             "c1",
@@ -81,18 +81,15 @@ def test_rendering_only_the_annotations_gives_the_same_as_rendering_everything(f
         )
         == rendered_again
     )
-    assert render_annotations(IMAGE_FAMILIES, rendered_again, "c1", Subject(IMAGE, AT, {}, EXPORTED)) == rendered_of(
+    assert render_again(IMAGE_FAMILIES, rendered_again, "c1", Subject(IMAGE, AT, {}, EXPORTED)) == rendered_of(
         finest_tier=finest_tier
     )
 
 
 def test_annotations_of_an_object_that_a_budget_dropped_are_not_rendered() -> None:
     hidden = drop_tier(IMAGE_FAMILIES, rendered_of(), CORE)
-    assert render_annotations(IMAGE_FAMILIES, hidden, "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == hidden
-    assert (
-        render_annotations(IMAGE_FAMILIES, RenderedObject(), "c1", Subject(IMAGE, AT, NOTES, EXPORTED))
-        == RenderedObject()
-    )
+    assert render_again(IMAGE_FAMILIES, hidden, "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == hidden
+    assert render_again(IMAGE_FAMILIES, RenderedObject(), "c1", Subject(IMAGE, AT, NOTES, EXPORTED)) == RenderedObject()
 
 
 # --- headers

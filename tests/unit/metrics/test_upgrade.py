@@ -21,7 +21,7 @@ from monitor.metrics.render import (
     apply_budget,
     header,
     join_by_family,
-    render_annotations,
+    render_again,
     render_changes,
     render_health,
     render_object,
@@ -107,7 +107,7 @@ GROUP = Upgrade(
 )
 ENGINE = Upgrade(uuid="se-i-1", kind="se", state="failed", version=Version("31.2.2"), events=CLUSTER.events)
 PROGRESS = UploadProgress(0.0, 0.0, Eta(1739445000.0, 1739444000.0, 1739446500.0))
-GROUP_PROGRESS = UpgradeProgress(0.0, 0.0, PROGRESS.eta, EngineTimes({"c": 1739443001.5, "x": 1739443002.5}))
+GROUP_PROGRESS = UpgradeProgress(0.0, 0.0, PROGRESS.eta, engines=EngineTimes({"c": 1739443001.5, "x": 1739443002.5}))
 
 
 def of_unit(name: str, unit: Upgrade, progress: UploadProgress | None = None) -> str:
@@ -298,7 +298,7 @@ def test_a_unit_shows_so_many_images_and_checks_and_no_more() -> None:
 
 def test_annotations_of_a_unit_are_rendered_without_its_events() -> None:
     rendered = rendered_of(CLUSTER)
-    annotated = render_annotations(
+    annotated = render_again(
         UPGRADE_FAMILIES, rendered, "c1", Subject(replace(CLUSTER, events=()), CHANGED_AT, {"acknowledged": "yes"})
     )
     texts_before, texts_after = rendered.lines, annotated.lines
@@ -307,6 +307,17 @@ def test_annotations_of_a_unit_are_rendered_without_its_events() -> None:
         f"avi_upgrade_annotations{{{C},{UNIT}}} 1.0\n",
         f"avi_upgrade_acknowledged{{{C},{UNIT}}} 1.0\n",
     ]
+
+
+def test_a_forecast_is_withdrawn_and_made_anew_without_the_events_of_the_unit() -> None:
+    def again(rendered: RenderedObject, progress: UploadProgress) -> RenderedObject:
+        subject = Subject(replace(CLUSTER, events=()), CHANGED_AT, progress=progress)
+        return render_again(UPGRADE_FAMILIES, rendered, "c1", subject)
+
+    rendered = rendered_of(CLUSTER, PROGRESS)
+    overdue = again(rendered, replace(PROGRESS, overdue=True))
+    assert overdue == rendered_of(CLUSTER)
+    assert again(overdue, PROGRESS) == rendered
 
 
 def test_a_unit_at_rest_has_28_series_with_two_images_and_3_more_with_a_forecast() -> None:
@@ -374,6 +385,7 @@ OVERVIEW = Overview(
     units={("controller", "31.2.2", "2p1"): 1, ("se", "30.2.1", ""): 12},
     done=False,
     left_behind={"se_group": 1, "se": 0},
+    eta=Eta(1739445000.0, 1739444000.0, 1739446500.0),
     image_users={("image-1", "current"): 13},
     images_pinned={"image-1": True, "image-2": False},
 )
@@ -393,6 +405,10 @@ OVERVIEW_TEXTS = {
     "avi_controller_upgrade_left_behind": (
         'avi_controller_upgrade_left_behind{controller="c1",kind="se_group"} 1.0\n'
         'avi_controller_upgrade_left_behind{controller="c1",kind="se"} 0.0\n'
+    ),
+    "avi_controller_upgrade_forecast_end_timestamp_seconds": "".join(
+        f'avi_controller_upgrade_forecast_end_timestamp_seconds{{bound="{bound}",controller="c1"}} {value}\n'
+        for bound, value in {"likely": "1.739445e+09", "earliest": "1.739444e+09", "latest": "1.7394465e+09"}.items()
     ),
     "avi_controller_upgrades_readable": 'avi_controller_upgrades_readable{controller="c1"} 1.0\n',
     "avi_image_users": 'avi_image_users{controller="c1",image_uuid="image-1",role="current"} 13.0\n',
@@ -569,6 +585,10 @@ ORACLE_OVERVIEW: Mapping[str, tuple[tuple[str, ...], Callable[[Overview], Sample
         ("kind",),
         lambda found: [((kind,), count) for kind, count in found.left_behind.items()],
     ),
+    "avi_controller_upgrade_forecast_end_timestamp_seconds": (
+        ("bound",),
+        lambda _: [],
+    ),  # of units alone, none is known
     "avi_controller_upgrades_readable": ((), lambda found: one(found.readable)),
     "avi_image_users": (("image_uuid", "role"), lambda found: list(found.image_users.items())),
     "avi_image_pinned": (

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from math import inf
 
 import msgspec
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from monitor.avi.image import decode_image
 from monitor.model.image import Image, ImageState, TrackedImage
 from monitor.model.snapshot import Altered, Appeared, ObjectList, Vanished
-from monitor.model.tracked import Event, ProgressMark
+from monitor.model.tracked import Eta, Event, ProgressMark, UploadProgress
 from monitor.polling.changes import diff, fingerprint, make_snapshot, not_after, update_mark
 from tests.support.strategies import BOUNDED, FEW, dumps, images
 
@@ -242,6 +243,19 @@ def test_a_snapshot_knows_when_an_active_image_will_have_stalled() -> None:
     objects = {"u1": tracked_object(IMAGE, at=900.0), "u2": done("u2", 500.0)}
 
     assert make_snapshot(ObjectList(), objects, at=1000.0, stalled_after_s=lambda _: 600.0).next_change_at == 1500.0
+
+
+def test_a_snapshot_knows_when_the_first_estimate_will_be_overdue() -> None:
+    found = tracked_object(IMAGE)
+    ends = {latest: UploadProgress(900.0, 0.0, Eta(latest - 2.0, latest - 3.0, latest)) for latest in (1200.0, 1100.0)}
+    objects = {f"u{latest}": replace(found, progress=progress) for latest, progress in ends.items()}
+    without = {"u1": found, "u2": replace(found, progress=UploadProgress(900.0, 0.0))}
+    past = {"u3": replace(found, progress=replace(ends[1100.0], overdue=True))}
+
+    def overdue_at(objects: Mapping[str, TrackedImage]) -> float:
+        return make_snapshot(ObjectList(), objects, at=1000.0, stalled_after_s=lambda _: inf).overdue_at
+
+    assert (overdue_at({**objects, **without}), overdue_at({**without, **past})) == (1100.0, inf)
 
 
 # --- changes

@@ -13,6 +13,7 @@ from monitor.polling.eta import (
     UNKNOWN,
     CompletedUpload,
     TypicalDurations,
+    is_overdue,
     remaining,
     share_done,
     stalled_s,
@@ -223,6 +224,25 @@ def test_the_pace_of_the_upload_soon_outweighs_earlier_uploads() -> None:
 
 
 # What is left
+
+
+def test_an_estimate_is_overdue_once_after_its_latest_end() -> None:
+    progress = UploadProgress(0.0, 0.0, Eta(90.0, 80.0, 100.0))
+    told = tracked(upload(0.5), progress, at=50.0)
+    assert [is_overdue(told, at=at) for at in (50.0, 100.0, 100.1)] == [False, False, True]
+    assert not is_overdue(replace(told, progress=replace(progress, overdue=True)), at=101.0)
+    assert not is_overdue(replace(told, progress=replace(progress, eta=None)), at=101.0)
+    assert not is_overdue(replace(told, progress=None), at=101.0)
+
+
+def test_an_overdue_estimate_is_replaced_when_the_work_moves_and_the_new_one_says_why() -> None:
+    overdue = UploadProgress(0.0, 0.0, Eta(90.0, 80.0, 100.0), overdue=True)
+    known = tracked(upload(0.5), overdue, at=50.0)
+    assert update_eta(known, upload(0.5), UNKNOWN, at=200.0, moved=False) == overdue
+    moved = update_eta(known, upload(0.6), UNKNOWN, at=200.0, moved=True)
+    assert moved
+    assert moved.forecast
+    assert moved.forecast.why == "it stood still for 150 s"
 
 
 def test_the_remaining_time_counts_down_and_is_none_when_overdue() -> None:

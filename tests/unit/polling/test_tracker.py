@@ -11,6 +11,7 @@ from monitor.config.settings import Events
 from monitor.metrics.family import DETAIL
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.metrics.scrape_order import families_of
+from monitor.model.errors import PollError
 from monitor.model.snapshot import ObjectList
 from monitor.model.tracked import ProgressMark
 from monitor.polling.fleet import Entry, Fleet
@@ -383,6 +384,22 @@ async def test_an_upload_has_an_estimate_and_is_recorded_once_when_complete() ->
     assert (uuid, upload.tasks) == ("image-1", {"Extract": 30.0})
     assert upload.took_s
     assert upload.took_s > len(steps)
+
+
+async def test_an_estimate_is_overdue_after_its_end_while_polls_fail_and_nothing_else_is_altered() -> None:
+    clock = TickingClock()
+    answers: list[Answer] = [upload_at(0), upload_at(10), PollError("connect", "refused")]
+    async with running_poller(*answers, clock=clock) as (fleet, _):
+        entry = await wait_until(fleet, lambda entry: bool(entry.session.failed_in_a_row))
+        (before,) = entry.objects("image").values()
+        assert before.progress
+        assert before.progress.forecast
+        clock.now = before.progress.forecast.latest
+        entry = await wait_until(fleet, lambda entry: [*entry.objects("image").values()] != [before])
+        (after,) = entry.objects("image").values()
+        assert after.progress
+        assert (after.progress.forecast, after.progress.eta) == (None, before.progress.eta)
+        assert (after.standing, after.rendered) == ("active", before.rendered)
 
 
 async def test_an_upload_that_was_complete_at_the_first_poll_is_recorded_without_its_duration() -> None:

@@ -13,6 +13,7 @@ from monitor.polling.eta import UNKNOWN, CompletedUpload, Remaining, TypicalDura
 from monitor.polling.upgrade import sort_units
 from monitor.polling.upgrade_eta import (
     ENGINE_TASK,
+    controller_eta,
     controller_remaining,
     group_remaining,
     history_kind,
@@ -20,7 +21,7 @@ from monitor.polling.upgrade_eta import (
     summarize,
     update_engines,
     update_eta,
-    waiting_group_remaining,
+    waiting_remaining,
 )
 from tests.support.strategies import BOUNDED
 
@@ -111,6 +112,16 @@ def test_the_share_of_a_group_is_of_the_service_engines_that_are_over() -> None:
 
 
 # --- groups
+
+
+def test_what_was_estimated_before_a_service_engine_took_too_long_is_not_replaced() -> None:
+    last = group(engines("abcd", "e"))
+    *_, before, overdue = followed([*NIGHT, (2400.0, last), (3200.0, last)])
+    assert before
+    assert before.eta
+    assert before.eta.latest == 2400.0 + 1.25 * 600.0
+    assert overdue
+    assert overdue.eta == before.eta
 
 
 def test_a_group_has_no_estimate_before_two_service_engines_were_measured() -> None:
@@ -260,9 +271,9 @@ def test_estimates_learn_from_the_same_operation_of_the_same_kind() -> None:
 
 def test_a_group_that_has_not_begun_takes_as_long_as_earlier_ones() -> None:
     waiting = group(engines("", "", "abcd"), "queued")
-    assert waiting_group_remaining(waiting, EARLIER) == Remaining(2400.0, 1200.0, 3600.0)
-    assert waiting_group_remaining(group(None, "queued"), EARLIER) == Remaining(4800.0, 2400.0, 7200.0)
-    assert waiting_group_remaining(waiting, UNKNOWN) is None
+    assert waiting_remaining(waiting, EARLIER) == Remaining(2400.0, 1200.0, 3600.0)
+    assert waiting_remaining(group(None, "queued"), EARLIER) == Remaining(4800.0, 2400.0, 7200.0)
+    assert waiting_remaining(waiting, UNKNOWN) is None
 
 
 # --- the whole controller
@@ -313,3 +324,63 @@ def test_what_is_left_of_the_upgrade_of_a_controller(
         return known.get(unit.uuid)
 
     assert controller_remaining(sort_units(found), remaining_of, groups_at_once=at_once) == expected
+
+
+FIRST, SECOND = (replace(IDLE, uuid=uuid, operation="patch") for uuid in ("g1", "g2"))
+PROGRESSES: Mapping[str, UploadProgress] = {"c1": UploadProgress(0.0, 0.0, Eta(1100.0, 1050.0, 1200.0))}
+TYPICAL: Mapping[str, TypicalDurations] = {
+    "upgrade:se_group:upgrade": TypicalDurations(took_s=600.0),
+    "upgrade:se_group:patch": TypicalDurations(took_s=60.0),
+    "upgrade:controller:upgrade": TypicalDurations(took_s=100.0),
+}
+
+
+def eta_of(*found: Upgrade, before: Eta | None = None, groups_at_once: int = 0, at: float = 1000.0) -> Eta | None:
+    """The end of an upgrade of which these progresses and typical durations are known."""
+    return controller_eta(
+        sort_units(found),
+        {unit.uuid: tracked(unit, PROGRESSES.get(unit.uuid), at=900.0) for unit in found},
+        lambda kind: TYPICAL.get(kind, UNKNOWN),
+        before=before,
+        groups_at_once=groups_at_once,
+        at=at,
+    )
+
+
+def test_a_controller_ends_with_its_cluster_and_then_its_groups() -> None:
+    assert eta_of(cluster()) == Eta(1100.0, 1050.0, 1200.0)
+    assert eta_of(SYSTEM, FIRST) == Eta(1700.0, 1350.0, 2100.0)
+    assert eta_of(SYSTEM, FIRST, SECOND, groups_at_once=2) == Eta(1700.0, 1350.0, 2100.0)
+
+
+def test_how_many_groups_are_upgraded_at_once_is_not_guessed() -> None:
+    assert eta_of(SYSTEM, FIRST, SECOND) is None
+
+
+def test_a_group_of_a_night_of_its_own_takes_as_long_as_its_own_operation() -> None:
+    assert eta_of(cluster("completed"), replace(FIRST, state="queued")) == Eta(1060.0, 1030.0, 1090.0)
+
+
+def test_a_cluster_that_waits_takes_as_long_as_earlier_ones() -> None:
+    assert eta_of(cluster("queued")) == Eta(1100.0, 1050.0, 1150.0)
+
+
+def test_an_upgrade_of_which_a_part_is_overdue_or_aborts_has_no_end() -> None:
+    assert eta_of(cluster(), at=1201.0) is None
+    assert eta_of(replace(cluster("aborting"), uuid="c2")) is None
+
+
+def test_a_group_whose_service_engines_are_over_takes_no_more_time() -> None:
+    assert eta_of(SE_PHASE, replace(group(engines("ab")), uuid="g3")) == Eta(1000.0, 1000.0, 1000.0)
+
+
+def test_the_end_of_a_controller_stands_while_it_is_possible() -> None:
+    promised = Eta(1150.0, 1000.0, 1300.0)
+    assert eta_of(cluster(), before=promised) == Eta(1150.0, 1050.0, 1200.0)
+    sooner = eta_of(cluster(), before=Eta(1300.0, 1200.0, 1400.0))
+    assert sooner
+    assert (sooner.ends_at, sooner.why) == (1100.0, "it goes faster than before")
+
+
+def test_an_upgrade_that_is_over_has_no_end_to_come() -> None:
+    assert eta_of(cluster("completed"), IDLE) is None

@@ -64,7 +64,7 @@ TRACKED: Final = TrackedObject(
     GROUP,
     MARK,
     0.0,
-    progress=UpgradeProgress(100.0, 0.0, ETA, EngineTimes(since={"se-3": 130.0, "se-2": 110.0})),
+    progress=UpgradeProgress(100.0, 0.0, ETA, engines=EngineTimes(since={"se-3": 130.0, "se-2": 110.0})),
     annotations={"acknowledged": "yes"},
     standing="active",
 )
@@ -142,6 +142,10 @@ def test_work_without_service_engines_has_none_that_is_the_oldest() -> None:
     assert describe_unit(replace(TRACKED, progress=UploadProgress(100.0, 0.0, ETA))).oldest_engine is None
 
 
+def test_an_estimate_that_is_overdue_is_none() -> None:
+    assert describe_unit(replace(TRACKED, progress=UploadProgress(100.0, 0.0, ETA, overdue=True))).eta is None
+
+
 OVERVIEW: Final = Overview(
     readable=True,
     phase="away",
@@ -151,6 +155,7 @@ OVERVIEW: Final = Overview(
     operation="upgrade",
     from_version="30.2.1",
     to_version="31.2.2",
+    eta=ETA,
 )
 AWAY: Final = SessionHealth(up=False, under_way=True, failing_since=200.0, held_until=7000.0)
 
@@ -172,6 +177,7 @@ def test_the_upgrade_of_a_controller_that_is_away_says_since_when_and_until_when
         operation="upgrade",
         from_version="30.2.1",
         to_version="31.2.2",
+        eta=ETA,
         away_since=200.0,
         held_until=7000.0,
     )
