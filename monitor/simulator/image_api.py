@@ -1,10 +1,8 @@
-"""``/api/image``: list, read, upload, change and delete images; ``/api/image-inventory``: the images in use."""
-
-import msgspec
+"""``/api/image``: list, read, upload, change and delete images; ``/api/image-inventory``: who uses the images."""
 
 from monitor.simulator import listing, patching, versions
 from monitor.simulator.fault_table import change_images, change_page, changes_content
-from monitor.simulator.http_types import ApiError, HttpResponse, Json, encode, json_response
+from monitor.simulator.http_types import ApiError, HttpResponse, Json, json_response
 from monitor.simulator.images import ServedImage
 from monitor.simulator.request import ApiRequest
 from monitor.simulator.specs import ImageKind, UploadSpec
@@ -83,10 +81,15 @@ def delete(controller: ControllerState, request: ApiRequest) -> HttpResponse:
 
 
 def inventory(controller: ControllerState, request: ApiRequest) -> HttpResponse:
-    """``GET /api/image-inventory``: the images by version, and whether the cluster uses them. Not paged."""
-    by_version: dict[str, list[msgspec.Raw]] = {}
+    """``GET /api/image-inventory``: the images by version, and the units that use them. Not paged."""
+    users = controller.upgrades.units.users(controller.clock.now())
+    by_version: dict[str, list[Json]] = {}
     for served in _images_of_tenant(controller, request):
-        by_version.setdefault(_version_of(served.image), []).append(_inventory_entry(controller, served))
+        in_use_info = [
+            {name: unit[name] for name in ("name", "node_type", "uuid")} for unit in users.get(served.key, [])
+        ]
+        entry = {"image": served.image, "in_use": controller.is_in_use(served.key), "in_use_info": in_use_info}
+        by_version.setdefault(_version_of(served.image), []).append(entry)
     results = [{"version": version, "image_info": images} for version, images in by_version.items()]
     return json_response({"count": len(results), "results": results})
 
@@ -95,14 +98,3 @@ def _version_of(image: Json) -> str:
     package = image.get("controller_info")
     build = package.get("build") if isinstance(package, dict) else None
     return str(build.get("version", "")) if isinstance(build, dict) else ""
-
-
-def _inventory_entry(controller: ControllerState, served: ServedImage) -> msgspec.Raw:
-    in_use = controller.is_in_use(served.key)
-    cluster = {
-        "name": f"cluster-{controller.name}",
-        "node_type": "NODE_CONTROLLER_CLUSTER",
-        "uuid": controller.cluster_uuid,
-    }
-    entry = {"image": served.image, "in_use": in_use, "in_use_info": [cluster] if in_use else []}
-    return msgspec.Raw(encode(entry))

@@ -61,7 +61,7 @@ class ControllerState:
 
     def is_in_use(self, uuid: str) -> bool:
         """Whether an image cannot be deleted."""
-        return uuid in self.images_in_use or uuid in self.upgrades.units.pinned(self.clock.now())
+        return uuid in self.images_in_use or uuid in self.upgrades.units.users(self.clock.now())
 
     def _add_first_images(self) -> None:
         """Add the completed images, the one of the Controller's own version first, and the uploads of the spec."""

@@ -55,12 +55,15 @@ class Units:
         for group in self._groups(write, course):
             yield group.group.uuid, group.build
 
-    def pinned(self, now: float) -> set[str]:
-        """Return the uuids of the images that an object refers to: the present, the previous and the target ones."""
-        units = self.objects(now)
-        owners = [*units, *(unit.get(part, {}) for unit in units for part in ("params", "upgrade_readiness"))]
-        refs = {str(each.get(name, "")) for each in owners for name in ("image_ref", "previous_image_ref")}
-        return {ref.partition("#")[0].rpartition("/")[2] for ref in refs if ref}
+    def users(self, now: float) -> dict[str, list[Json]]:
+        """Return the objects that refer to an image, by its uuid: as the present, the previous or the target one."""
+        found: dict[str, list[Json]] = {}
+        for unit in self.objects(now):
+            owners = (unit, *(unit.get(part, {}) for part in ("params", "upgrade_readiness")))
+            refs = {str(each.get(name, "")) for each in owners for name in ("image_ref", "previous_image_ref")}
+            for uuid in {ref.partition("#")[0].rpartition("/")[2] for ref in refs if ref}:
+                found.setdefault(uuid, []).append(unit)
+        return found
 
     def _course(self, now: float) -> Course:
         plan = self.plan or UpgradePlan(_NONE, inf, (), tuple(group.spec for group in self.groups))
