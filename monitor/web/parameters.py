@@ -26,12 +26,15 @@ _RecordNumber = Annotated[int, Meta(ge=1, le=audit.MAX_NUMBER)]
 UUID: Final = Parameter("path", "uuid", "The image's `uuid`, as its Controller gave it.", required=True)
 CONTROLLER: Final = Parameter("query", "controller", "The controller's name; needed when several have the image.")
 
-FILTERS: Final = (
-    Parameter("query", "name", "Only images with this name."),
-    Parameter("query", "uuid", "Only images with this uuid."),
+INVENTORY: Final = (
     Parameter("query", "controller", "Only images on this controller."),
     Parameter("query", "page_size", f"Images on a page; default {PAGE_SIZE}.", _PageSize),
     Parameter("query", "page", "The number of the page; the first is 1.", _PageNumber),
+)
+FILTERS: Final = (
+    Parameter("query", "name", "Only images with this name."),
+    Parameter("query", "uuid", "Only images with this uuid."),
+    *INVENTORY,
 )
 IF_NONE_MATCH: Final = Parameter("header", "If-None-Match", "Entity tags; 304 when it has one of them.")
 

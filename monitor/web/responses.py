@@ -13,7 +13,8 @@ from monitor.avi import upgrade_wire, wire
 from monitor.model.errors import Reason
 from monitor.model.outcome import OutcomeKind
 from monitor.model.tracked import EventState, Standing
-from monitor.model.upgrade import CheckResult, EngineState, UpgradeState
+from monitor.model.upgrade import CheckResult, EngineState, ImageRole, UpgradeState
+from monitor.polling.inventory import KeepReason
 
 Json = Any
 Next = Annotated[str, Meta(description="The next page, relative to this one: `?page=2&…`; absent on the last one.")]
@@ -145,6 +146,44 @@ class TaskPage(NodePage, frozen=True, kw_only=True):
     checks: list[CheckException]
     engines: list[Engine] | UnsetType = UNSET
     notes: list[str] | UnsetType = UNSET
+
+
+class ImageUser(Struct, frozen=True):
+    """A unit that refers to an image, in the Controller's own words, and how."""
+
+    name: str
+    node_type: Annotated[str, Meta(description="Such as `NODE_SE_GROUP`; empty when the Controller does not say.")]
+    uuid: str
+    roles: list[ImageRole]
+
+
+class ImageInUse(Struct, frozen=True):
+    """
+    An image, and the units that refer to it. ``reasons``: why it is not to be deleted.
+
+    ``in_use_info`` is empty, too, where the daemon may not read the units, but the Controller says that it is in use.
+    """
+
+    image: Image
+    in_use: Annotated[bool | None, Meta(description="Null when it is not known.")]
+    in_use_info: list[ImageUser]
+    deletable: Annotated[bool | None, Meta(description="Whether it may be deleted; null when it is not known.")]
+    reasons: list[KeepReason]
+
+
+class ImagesOfVersion(Struct, frozen=True):
+    """The images of one version. A page may end within a version: the next one goes on with it."""
+
+    version: str
+    image_info: list[ImageInUse]
+
+
+class InventoryPage(Struct, frozen=True):
+    """One page of the inventory, the newest version first. ``count``: the versions on all pages together."""
+
+    count: int
+    results: list[ImagesOfVersion]
+    next: Next | UnsetType = UNSET
 
 
 class DryRun(Struct, frozen=True):

@@ -17,6 +17,7 @@ from monitor.web.handlers.audit import list_audit
 from monitor.web.handlers.controllers import list_controllers
 from monitor.web.handlers.events import stream_events
 from monitor.web.handlers.images import get_image, list_images
+from monitor.web.handlers.inventory import list_inventory
 from monitor.web.handlers.metrics import metrics
 from monitor.web.handlers.nodes import list_nodes
 from monitor.web.handlers.page import FILE_TYPES, get_file, get_page
@@ -34,6 +35,7 @@ from monitor.web.responses import (
     DryRun,
     Image,
     ImagePage,
+    InventoryPage,
     NodePage,
     TaskPage,
     UnitPage,
@@ -208,6 +210,16 @@ ROUTES: Final = (
         {200: Response("events, checks and, of an SE group, its Service Engines", (TaskPage,))},
         problems=_ONE_UNIT,
         parameters=(parameters.UNIT_UUID, parameters.UNIT_CONTROLLER),
+    ),
+    Route(
+        "GET",
+        "/api/image-inventory",
+        "read",
+        "all images by version, with the units that use them, and which may be deleted; in the shape of release 32.2.1",
+        list_inventory,
+        {200: Response("one page of images", (InventoryPage,))},
+        problems=("bad-query",),
+        parameters=parameters.INVENTORY,
     ),
     Route(
         "GET",

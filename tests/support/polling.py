@@ -17,7 +17,8 @@ from monitor.metrics.controller import READ_FAMILIES
 from monitor.model.errors import PollError
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.snapshot import ObjectList, Snapshot
-from monitor.model.tracked import ProgressMark, TrackedObject
+from monitor.model.tracked import ProgressMark, Tracked, TrackedObject
+from monitor.model.upgrade import Overview, Upgrade
 from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations
 from monitor.polling.fleet import Collection, Entry, Fleet
 from monitor.polling.poller import Poller
@@ -25,6 +26,7 @@ from monitor.polling.ports import AnnotationSource, ProgressMarks, Source, Uploa
 from monitor.polling.resources import IMAGE, AnyResource, TrackingSettings
 from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import YIELD_AFTER_S, Tracker
+from monitor.polling.upgrade import overview_of
 from tests.support.limits import WAIT_TIMEOUT_S
 
 QUICK = Poll(active_interval_s=0.001, idle_interval_s=0.002, max_backoff_s=0.002)
@@ -132,6 +134,21 @@ def entry_of(
     snapshot = Snapshot(object_list=object_list, objects=images or {})
     pieces = (b"",) * len(IMAGE.families)
     return Entry(name, session, {"image": Collection(snapshot, read, pieces, (b"",) * len(READ_FAMILIES))}, ())
+
+
+def tracked_of(found: Tracked, **annotations: str) -> TrackedObject[Any]:
+    """Make what is kept of an object that was seen once."""
+    return TrackedObject(found, ProgressMark(b"", 0.0, 0.0), 0.0, annotations=annotations)
+
+
+def with_units(entry: Entry, *units: TrackedObject[Upgrade], read: ReadHealth = ReadHealth(readable=True)) -> Entry:  # noqa: B008  frozen
+    """Return the entry with these units, and what they amount to."""
+    snapshot = Snapshot(objects={each.object.uuid: each for each in units})
+    collection = Collection(snapshot, read, (), (b"",) * len(READ_FAMILIES))
+    found = [each.object for each in units]
+    overview = overview_of(found, entry.objects("image")) if read.readable else Overview(readable=read.readable)
+    collections: Mapping[str, Collection[Any]] = {**entry.collections, "upgrade": collection}
+    return msgspec.structs.replace(entry, collections=collections, overview=overview)
 
 
 def linked() -> Link:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -29,6 +29,7 @@ from monitor.cli.api.responses import (
     ControllerPage,
     ControllerStatus,
     ImagePage,
+    InventoryPage,
     Rejected,
     Response,
     ServerError,
@@ -40,6 +41,8 @@ from monitor.cli.params import Access
 from monitor.config.text_file import read_pem
 from monitor.config.validation import printable, quoted
 from monitor.model.errors import BadAnswer, PollError, Reason, Unanswered, Unreachable
+
+P = TypeVar("P", ImagePage, InventoryPage)
 
 MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024  # a page of 200 images has a few million
 
@@ -101,14 +104,22 @@ class DaemonClient:
 
     async def images(self, **query: str) -> list[msgspec.Raw]:
         """Return the Image objects that the query selects, of all pages."""
-        images: list[msgspec.Raw] = []
-        for number in count(1):
-            response = await self.request("GET", "/api/image", {**query, "page": str(number)})
-            page = decode(response.body, ImagePage)
-            images += page.results
-            if not page.next or not page.results:
-                break
+        return [image async for page in self._pages("/api/image", ImagePage, query) for image in page.results]
+
+    async def inventory(self, **query: str) -> dict[str, list[msgspec.Raw]]:
+        """Return the images of the inventory that the query selects, of all pages, by their version."""
+        images: dict[str, list[msgspec.Raw]] = {}
+        async for page in self._pages("/api/image-inventory", InventoryPage, query):
+            for each in page.results:
+                images.setdefault(each.version, []).extend(each.image_info)
         return images
+
+    async def _pages(self, path: str, shape: type[P], query: Mapping[str, str]) -> AsyncIterator[P]:
+        for number in count(1):
+            page = decode((await self.request("GET", path, {**query, "page": str(number)})).body, shape)
+            yield page
+            if not page.next or not page.results:
+                return
 
     async def image(self, uuid: str, controller: str) -> tuple[ApiImage, str]:
         """Return one image, and its ETag. ``controller`` may be empty."""

@@ -119,6 +119,34 @@ class ImagePage(Struct, frozen=True):
     next: str = ""
 
 
+class KeepReason(Struct, frozen=True):
+    """Why an image is not to be deleted."""
+
+    text: str
+
+
+class InventoryImage(Struct, frozen=True):
+    """An image of the inventory: whether it may be deleted, and why not. ``deletable`` None: not known."""
+
+    image: msgspec.Raw
+    deletable: bool | None = None
+    reasons: list[KeepReason] = []
+
+
+class InventoryVersion(Struct, frozen=True):
+    """The images of one version on one page."""
+
+    version: str
+    image_info: list[msgspec.Raw]
+
+
+class InventoryPage(Struct, frozen=True):
+    """``GET /api/image-inventory``: one page of images."""
+
+    results: list[InventoryVersion]
+    next: str = ""
+
+
 class ApiImage(Struct, frozen=True):
     """One image of ``/api/image``: the Controller's fields, the monitor's own, and the JSON of both."""
 

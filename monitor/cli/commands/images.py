@@ -1,12 +1,12 @@
-"""``images`` and ``image``: what a running daemon knows of the images."""
+"""``images`` and ``image``: what a running daemon knows of the images, and which of them may be deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 import click
 
 from monitor.avi.paging import PAGE_SIZE
-from monitor.cli.api.responses import AuditRecord, CommandError, Rejected, decode_api_image
+from monitor.cli.api.responses import AuditRecord, CommandError, ControllerStatus, Rejected, decode_api_image
 from monitor.cli.options import api_command, controller_option, image_argument
 from monitor.cli.params import Access, OutputFormat, Utf8Text
 from monitor.config.validation import quoted
@@ -18,9 +18,36 @@ _AUDIT_RECORDS = 5  # the newest ones; GET /api/audit has the others
 @click.command()
 @click.option("--controller", type=Utf8Text(), default="", help="Only the images of this controller.")
 @click.option("--state", type=click.Choice(get_args(ImageState)), help="Only the images in this state.")
+@click.option("--deletable", is_flag=True, help="Show which images may be deleted, and why the others may not.")
 @api_command
-async def images(access: Access, output: OutputFormat, *, controller: str, state: ImageState | None) -> None:
-    """Show the images of all controllers, the failed ones first."""
+async def images(
+    access: Access, output: OutputFormat, *, controller: str, state: ImageState | None, deletable: bool
+) -> None:
+    """Show the images of all controllers, the failed ones first. Nothing is ever deleted."""
+    if deletable and state:
+        raise click.UsageError("--deletable shows the images of all states: it cannot be combined with --state")
+    if deletable:
+        await _show_inventory(access, output, controller)
+    else:
+        await _show_images(access, output, controller, state)
+
+
+async def _show_inventory(access: Access, output: OutputFormat, controller: str) -> None:
+    from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
+    from monitor.cli.output.inventory import print_inventory, print_inventory_table  # noqa: PLC0415  it imports rich
+
+    async with connect(access) as client:
+        query = {"controller": controller} if controller else {}
+        by_version = await client.inventory(**query, page_size=str(PAGE_SIZE))
+        if controller and not by_version:
+            _check_controller(controller, await client.controllers())
+    if output == "json":
+        print_inventory(by_version)
+    else:
+        print_inventory_table(by_version)
+
+
+async def _show_images(access: Access, output: OutputFormat, controller: str, state: ImageState | None) -> None:
     from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
     from monitor.cli.output.printing import print_image_list, print_image_table  # noqa: PLC0415  it imports rich
 
@@ -29,13 +56,19 @@ async def images(access: Access, output: OutputFormat, *, controller: str, state
         raws = await client.images(**query, page_size=str(PAGE_SIZE))
         needs_controllers = output == "text" or (controller and not raws)
         controllers = await client.controllers() if needs_controllers else []
-    if controller and not raws and controller not in {each.name for each in controllers}:
-        raise Rejected(f"there is no controller {quoted(controller)} that you may see")
+    if controller and not raws:
+        _check_controller(controller, controllers)
     selected = [each for each in map(decode_api_image, raws) if state in {None, each.image.state}]
     if output == "json":
         print_image_list(selected)
     else:
         print_image_table(selected, [each for each in controllers if controller in {"", each.name}])
+
+
+def _check_controller(name: str, controllers: Iterable[ControllerStatus]) -> None:
+    """Raises: Rejected unless it is one of these."""
+    if name not in {each.name for each in controllers}:
+        raise Rejected(f"there is no controller {quoted(name)} that you may see")
 
 
 @click.command()

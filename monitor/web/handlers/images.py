@@ -24,13 +24,14 @@ async def list_images(request: web.Request) -> web.Response:
         for entry, tracked in visible(request, IMAGE)
         if equal.items() <= {"name": tracked.object.name, "uuid": tracked.object.uuid, "controller": entry.name}.items()
     ]
-    return page_response(request, IMAGE, images, partial(_assess, now=request.app[CONTEXT].now()))
+    return page_response(request, IMAGE, images, partial(assess_image, now=request.app[CONTEXT].now()))
 
 
 async def get_image(request: web.Request) -> web.Response:
     """One Image object as last seen, with an ``ETag``. 409 when two controllers have the uuid and none is named."""
-    return object_response(request, IMAGE, partial(_assess, now=request.app[CONTEXT].now()))
+    return object_response(request, IMAGE, partial(assess_image, now=request.app[CONTEXT].now()))
 
 
-def _assess(_entry: Entry, tracked: TrackedObject[Tracked], *, now: float) -> Assessment:
+def assess_image(_entry: Entry, tracked: TrackedObject[Tracked], *, now: float) -> Assessment:
+    """Return what the daemon says of an image. ``now``: Unix seconds."""
     return assessment(tracked, now=now)

@@ -46,7 +46,7 @@ def page_response(request: web.Request, kind: ObjectKind, objects: Sequence[Foun
     """
     size = number(request, "page_size", max_value=PAGE_SIZE) or PAGE_SIZE
     page = number(request, "page") or 1
-    shown = [_body(kind, found, assess) for found in objects[(page - 1) * size : page * size]]
+    shown = [object_body(kind, found, assess) for found in objects[(page - 1) * size : page * size]]
     more = b""
     if page * size < len(objects):
         more = b',"next":' + msgspec.json.encode(other_page(request, page=page + 1))
@@ -60,7 +60,7 @@ def object_response(request: web.Request, kind: ObjectKind, assess: Assess) -> w
     tag = entity_tag(raw_of(kind, entry, tracked), entry.name, tracked.annotations)
     if (sent_tags(request, hdrs.IF_NONE_MATCH) or frozenset()) & {tag, "*"}:
         return web.Response(status=304, headers={"ETag": f'"{tag}"'})
-    body = _body(kind, (entry, tracked), assess)
+    body = object_body(kind, (entry, tracked), assess)
     return web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})
 
 
@@ -111,7 +111,8 @@ def raw_of(kind: ObjectKind, entry: Entry, tracked: TrackedObject[Tracked]) -> b
     return bytes(entry.collections[kind.resource].snapshot.object_list.raws[tracked.object.uuid])
 
 
-def _body(kind: ObjectKind, found: Found, assess: Assess) -> bytes:
+def object_body(kind: ObjectKind, found: Found, assess: Assess) -> bytes:
+    """Return an object as the API shows it, with the daemon's members."""
     entry, tracked = found
     return represent(raw_of(kind, entry, tracked), entry.name, tracked.annotations, assess(entry, tracked))
 
