@@ -45,6 +45,10 @@ _REFUSALS_PER_SESSION: Final = 60  # so that a refusal that stays costs one log-
 _VERSION_MAY_HAVE_CHANGED: Final = frozenset({"connect", "timeout", "upgrading", "http_5xx"})
 
 
+Observer = Callable[[Request, Reply | PollError, float], None]
+"""Called after each exchange with what was sent, what came of it, and how many seconds that took."""
+
+
 class Client:
     """
     The client of one Controller. Concurrent calls share one log-in, and a refused password is not tried again.
@@ -52,7 +56,7 @@ class Client:
     ``http``: for this Controller alone, see :func:`monitor.avi.connection.open_session`. ``now``: Unix seconds.
     ``secrets``: what was ever held for this Controller, also by clients before this one; it is never shown.
     ``upgrade``: when an upgrade was last under way; shared by the clients of one Controller.
-    ``patience``: see :mod:`monitor.avi.exchange`.
+    ``patience``: see :mod:`monitor.avi.exchange`. ``observe``: None: there is no observer.
     """
 
     def __init__(
@@ -67,8 +71,10 @@ class Client:
         upgrade: UpgradeWindow | None = None,
         images_timeout_factor: float = IMAGES_TIMEOUT_FACTOR,
         patience: float = PATIENCE,
+        observe: Observer | None = None,
     ) -> None:
         self._controller = controller
+        self._observe: Observer = observe or (lambda _request, _outcome, _took_s: None)
         self._exchange = Exchange(
             http, self._on_response, timeout_s=timeout_s, max_response=max_response, patience=patience
         )
@@ -340,7 +346,15 @@ class Client:
         headers: CIMultiDict[str] | None = None,
         data: dict[str, str] | bytes | None = None,
     ) -> Reply:
-        return await self._exchange.send(Request(method, url, phase, headers, data))
+        request, loop = Request(method, url, phase, headers, data), asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            reply = await self._exchange.send(request)
+        except PollError as error:
+            self._observe(request, error, loop.time() - began)
+            raise
+        self._observe(request, reply, loop.time() - began)
+        return reply
 
     def _on_response(self, response: aiohttp.ClientResponse) -> None:
         """Take over cookies and certificate of a reply, whatever becomes of its body."""

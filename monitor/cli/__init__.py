@@ -18,6 +18,7 @@ from monitor.cli.commands.demo import demo
 from monitor.cli.commands.images import image, images
 from monitor.cli.commands.metrics import metrics
 from monitor.cli.commands.patch import annotate, patch
+from monitor.cli.commands.record import record
 from monitor.cli.commands.report import report
 from monitor.cli.commands.run import run
 from monitor.cli.commands.simulate import simulate
@@ -48,6 +49,7 @@ for command in (
     run,
     demo,
     simulate,
+    record,
     check_config,
     images,
     image,

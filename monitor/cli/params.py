@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from monitor.config.validation import InvalidValue, ParseContext, printable, quoted
-from monitor.config.values import CA_FILE, ORIGIN, parse_duration_s
+from monitor.config.values import CA_FILE, ORIGIN, parse_duration_s, parse_size
 from monitor.model.secret import Secret
 from monitor.patching.body import is_version
 from monitor.patching.fields import ADJUSTABLE, LISTS, Json
@@ -64,6 +64,19 @@ class Duration(click.ParamType[float]):
             return value if isinstance(value, float) else parse_duration_s(value)
         except ValueError:
             self.fail(f"{value!r} is not a duration such as 300ms, 30s or 5m", param, ctx)
+
+
+class Size(click.ParamType[int]):
+    """``64KiB``, ``256MiB``, ``1GiB``: bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Return bytes."""
+        try:
+            return value if isinstance(value, int) else parse_size(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a size such as 64KiB, 256MiB or 1GiB", param, ctx)
 
 
 class Anchor(click.ParamType[tuple[int, bytes]]):

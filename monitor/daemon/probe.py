@@ -5,8 +5,7 @@ It is the poll of the daemon, made by the same poller: log-in, list, decoding, f
 So what would fail in the daemon fails here. Every session that is begun is logged out.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
 
 import structlog
@@ -14,19 +13,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from monitor.avi.client import Client
-from monitor.avi.connection import Connector, open_session
 from monitor.avi.link import Link
 from monitor.config.types import Config, Controller
+from monitor.daemon.standalone import connected, make_poller
 from monitor.metrics import exposition
 from monitor.model.errors import BadObject, PollError, Reason
-from monitor.model.tracked import ProgressMark, Tracked
-from monitor.polling.eta import UNKNOWN, CompletedUpload, TypicalDurations
+from monitor.model.tracked import Tracked
 from monitor.polling.fleet import Entry, Fleet
-from monitor.polling.poller import Poller
-from monitor.polling.reads import AnyTracker
-from monitor.polling.resources import RESOURCES, AnyResource, TrackingSettings, watched
-from monitor.polling.schedule import PollLimiter
-from monitor.polling.tracker import Tracker
+from monitor.polling.resources import RESOURCES, AnyResource
 
 log = structlog.get_logger()
 
@@ -69,13 +63,13 @@ class ProbeResult(Struct, frozen=True, kw_only=True):
 
 async def probe(controller: Controller, config: Config, *, now: Callable[[], float], rng: Random) -> ProbeResult:
     """Poll the controller once, and log in with the account of ``write``, if it has one."""
-    async with _connected(controller, config, now) as (client, connector):
+    async with connected(controller, config, now) as (client, connector):
         entry = await _poll(controller, client, config, now=now, rng=rng)
         result = _result(entry, client.link, connector.certificate)
     if controller.write is None:
         return result
     writer = replace(controller, username=controller.write.username, password=controller.write.password)
-    async with _connected(writer, config, now) as (client, _):
+    async with connected(writer, config, now) as (client, _):
         try:
             await client.log_in()
         except PollError as error:
@@ -83,35 +77,11 @@ async def probe(controller: Controller, config: Config, *, now: Callable[[], flo
         return replace(result, write_error="", write_link=client.link)
 
 
-@asynccontextmanager
-async def _connected(
-    controller: Controller, config: Config, now: Callable[[], float]
-) -> AsyncIterator[tuple[Client, Connector]]:
-    timeout_s, max_response = config.poll.timeout_s, config.poll.max_response
-    async with open_session(controller.tls, keepalive_s=timeout_s) as session:
-        client = Client(controller, session, timeout_s=timeout_s, max_response=max_response, now=now)
-        connector = session.connector
-        assert isinstance(connector, Connector)  # noqa: S101  open_session made it
-        try:
-            yield client, connector
-        finally:
-            await client.log_out()
-
-
 async def _poll(
     controller: Controller, client: Client, config: Config, *, now: Callable[[], float], rng: Random
 ) -> Entry:
-    nothing, fleet, logger = _NothingKept(), Fleet(), log.bind(controller=controller.name)
-    settings = TrackingSettings.of(config)
-    trackers: list[AnyTracker] = [
-        Tracker(controller.name, resource, nothing, nothing, nothing, settings=settings, log=logger)
-        for resource in watched(RESOURCES, controller)
-    ]
-    limiter = PollLimiter(1)
-    poller = Poller(
-        controller.name, client, fleet, trackers, poll=config.poll, limiter=limiter, now=now, rng=rng, log=logger
-    )
-    await poller.poll_once(late_s=0.0)
+    fleet = Fleet()
+    await make_poller(controller, client, config, fleet, now=now, rng=rng).poll_once(late_s=0.0)
     return fleet.entries[controller.name]
 
 
@@ -154,22 +124,3 @@ def _resource(entry: Entry, resource: AnyResource) -> ProbedResource:
         snapshot.object_list.unidentified,
         collection.health.series_dropped,
     )
-
-
-class _NothingKept:
-    """The stores of marks, annotations and uploads, for a poll that nothing came before."""
-
-    def of(self, _controller: str, _resource: str) -> Mapping[str, ProgressMark]:
-        return {}
-
-    def set(self, _controller: str, _resource: str, _marks: Mapping[str, ProgressMark]) -> None:
-        return
-
-    def annotations_of(self, _controller: str) -> Mapping[str, Mapping[str, str]]:
-        return {}
-
-    def typical(self, _controller: str, _kind: str) -> TypicalDurations:
-        return UNKNOWN
-
-    def record(self, _controller: str, _kind: str, _uuid: str, _upload: CompletedUpload) -> None:
-        return
