@@ -24,7 +24,7 @@ from monitor.patching.request import WriteTarget
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.poller import Poller
 from monitor.polling.reads import AnyTracker
-from monitor.polling.resources import RESOURCES, AnyResource, TrackingSettings, watched
+from monitor.polling.resources import RESOURCES, UPGRADE, AnyResource, TrackingSettings, watched
 from monitor.polling.schedule import PollLimiter
 from monitor.polling.tracker import Tracker
 from monitor.store import Store
@@ -149,8 +149,9 @@ class Controllers:
         """
         Poll the controllers of this configuration. One with equal settings keeps its session and its schedule.
 
-        A changed one keeps its images and counters, unless its URL or tenant changed. A PATCH in flight is completed
-        with the settings it began with; its session ends after it, and this method does not wait for it.
+        A changed one keeps its images, units and counters, unless its URL or tenant changed; and its session, where only
+        its upgrades are watched newly, or no more. A PATCH in flight is completed with the settings it began with; its
+        session ends after it, and this method does not wait for it.
         """
         wanted = {controller.name: controller for controller in config.controllers}
         kept = {name for name, managed in self._managed.items() if wanted.get(name) == managed.controller}
@@ -232,10 +233,19 @@ class Controllers:
         managed.poller.apply_settings(poll, TrackingSettings.of(config), self._limiter)
 
     def _previous_entry(self, outdated: ManagedController | None, controller: Controller) -> Entry | None:
-        """Return the entry from before the settings changed; None: there is none, or of another Controller."""
+        """
+        Return the entry from before the settings changed, without units if they are read of another tenant now.
+
+        None: there is none, or of another Controller.
+        """
         if outdated is None or not _is_same_controller(outdated.controller, controller):
             return None
-        return self._fleet.entries[controller.name]
+        entry = self._fleet.entries[controller.name]
+        if outdated.controller.upgrades_tenant == controller.upgrades_tenant:
+            return entry
+        return replace(
+            entry, collections={name: each for name, each in entry.collections.items() if name != UPGRADE.name}
+        )
 
     async def _open(
         self, controller: Controller, config: Config, outdated: ManagedController | None
@@ -244,15 +254,11 @@ class Controllers:
         known = self._previous_entry(outdated, controller)
         if controller.tls.insecure:
             log.warning("tls_insecure", controller=controller.name)
-        sessions = AsyncExitStack()
-        client = writer = await self._connect(controller, config, sessions)
-        if controller.write:
-            account = controller.write
-            as_writer = replace(controller, username=account.username, password=account.password)
-            writer = await self._connect(as_writer, config, sessions)
-        if outdated:
-            client.inherit_refusal(outdated.client)
-            writer.inherit_refusal(outdated.writer)
+        if outdated and replace(outdated.controller, watch_upgrades=controller.watch_upgrades) == controller:
+            client, writer, sessions = outdated.client, outdated.writer, outdated.sessions
+            self._outdated.remove(outdated)  # so that its sessions are not closed
+        else:
+            client, writer, sessions = await self._make_clients(controller, config, outdated)
         under_way = self._store.upgrades.in_progress(controller.name)
         health = known.session if known else SessionHealth(upgrading=under_way, under_way=under_way)
         poller = Poller(
@@ -269,8 +275,24 @@ class Controllers:
             health=replace(health, tls_insecure=controller.tls.insecure),
         )
         managed = ManagedController(controller, client, writer, poller, sessions, config.poll.timeout_s)
+        self._set_limits(managed, config)
         self._start_polling(managed, first_in_s=0.0)
         return managed
+
+    async def _make_clients(
+        self, controller: Controller, config: Config, outdated: ManagedController | None
+    ) -> tuple[InFlightClient, InFlightClient, AsyncExitStack]:
+        """Make the clients that read and write, and what closes their connections."""
+        sessions = AsyncExitStack()
+        client = writer = await self._connect(controller, config, sessions)
+        if controller.write:
+            account = controller.write
+            as_writer = replace(controller, username=account.username, password=account.password)
+            writer = await self._connect(as_writer, config, sessions)
+        if outdated:
+            client.inherit_refusal(outdated.client)
+            writer.inherit_refusal(outdated.writer)
+        return client, writer, sessions
 
     def _make_trackers(self, controller: Controller, config: Config, known: Entry | None) -> list[AnyTracker]:
         """Make one for each kind of object, with what is ``known`` of the controller."""
@@ -291,7 +313,7 @@ class Controllers:
     async def _connect(self, controller: Controller, config: Config, sessions: AsyncExitStack) -> InFlightClient:
         poll = config.poll
         session = await sessions.enter_async_context(open_session(controller.tls, keepalive_s=2 * poll.idle_interval_s))
-        client = InFlightClient(
+        return InFlightClient(
             controller,
             session,
             timeout_s=poll.timeout_s,
@@ -300,8 +322,6 @@ class Controllers:
             secrets=self._secrets.setdefault(controller.name, KnownSecrets()),
             upgrade=self._upgrades.setdefault(controller.name, UpgradeWindow()),
         )
-        client.units.settings = config.upgrades
-        return client
 
     def _remove(self, names: set[str]) -> None:
         for name in names:

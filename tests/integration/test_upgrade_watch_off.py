@@ -1,5 +1,6 @@
 """Without watching upgrades: no request more, and no line of the exposition more, than with images alone."""
 
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ from msgspec.structs import replace
 from monitor.daemon.app import Daemon
 from monitor.metrics.upgrade import UPGRADE_FAMILIES
 from monitor.metrics.upgrade_overview import OVERVIEW_FAMILIES
+from monitor.model.upgrade import Upgrade
+from monitor.polling.fleet import Entry
 from monitor.polling.resources import IMAGE
-from monitor.simulator import SimulatedController, Simulator
+from monitor.simulator import Fault, GroupSpec, SimulatedController, Simulator
 from tests.support.daemons import exposition, polled, scrape, until, watching
 from tests.support.unit_client import SPEC
-from tests.support.upgrade_reads import asked_for, labels_of
+from tests.support.upgrade_reads import INFO, asked_for, labels_of, read_fails
 
 FLEET = (SPEC, replace(SPEC, name="dc2"))
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -74,6 +77,43 @@ async def test_one_controller_is_watched_and_the_other_is_not(tmp_path: Path) ->
         await daemon.reloader.reload()
         entry = await until(daemon, "dc2", lambda entry: bool(entry.objects("upgrade")))
         assert len(entry.objects("upgrade")) == len(daemon.fleet.entries["dc1"].objects("upgrade"))
+
+
+async def test_watching_is_turned_off_and_on_in_the_same_session_and_the_images_stay(tmp_path: Path) -> None:
+    async with Simulator(FLEET, speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
+        for name in ("dc1", "dc2"):
+            await until(daemon, name, lambda entry: bool(entry.objects("upgrade")))
+        images: list[int] = []
+        daemon.fleet.subscribe(lambda _name, entry, _: images.append(len(entry.objects("image")) if entry else 0))
+        for watch in (False, True):
+            configure(tmp_path, methodcaller("update", upgrades={"watch": watch}))
+            assert (await daemon.reloader.reload()).changed == ("dc1", "dc2")
+            for name in ("dc1", "dc2"):
+                await until(daemon, name, lambda entry, watch=watch: bool(entry.collections.get("upgrade")) is watch)
+                await polled(daemon, name, 2)
+        await until(daemon, "dc1", lambda entry: bool(entry.objects("upgrade")))
+        assert [(each.logins, each.logouts) for each in simulator.controllers.values()] == [(1, 0), (1, 0)]
+        assert 0 not in images
+
+
+async def test_the_units_of_another_tenant_are_not_those_that_were_known(tmp_path: Path) -> None:
+    groups = GroupSpec(ses=1), GroupSpec(name="blue-group", ses=1, tenant="blue")
+    fleet = [replace(SPEC, tenants=("blue",), groups=groups)]
+
+    def groups_of(entry: Entry) -> set[str]:
+        units = (tracked.object for tracked in entry.objects("upgrade").values())
+        return {unit.name for unit in units if isinstance(unit, Upgrade) and unit.kind == "se_group"}
+
+    async with Simulator(fleet, speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
+        before = await until(daemon, "dc1", lambda entry: groups_of(entry) == {"Default-Group"})
+        simulator.controllers["dc1"].faults.add(Fault("http_500", path=INFO))
+        configure(tmp_path, lambda config: config["controllers"][0].update(upgrades={"tenant": "blue"}))
+        await daemon.reloader.reload()
+        await read_fails(daemon, "dc1")
+        assert groups_of(daemon.fleet.entries["dc1"]) == set(), "what is known is of the other tenant"
+        simulator.controllers["dc1"].faults.clear()
+        after = await until(daemon, "dc1", lambda entry: groups_of(entry) == {"blue-group"})
+        assert after.objects("image").keys() == before.objects("image").keys()
 
 
 async def test_watching_can_be_turned_on_for_one_controller_alone(tmp_path: Path) -> None:
