@@ -149,8 +149,8 @@ class Controllers:
         """
         Poll the controllers of this configuration. One with equal settings keeps its session and its schedule.
 
-        A changed one keeps its images, units and counters, unless its URL or tenant changed; and its session, where only
-        its upgrades are watched newly, or no more. A PATCH in flight is completed with the settings it began with; its
+        A changed one keeps images, units and counters, unless its URL or tenant changed; and its session, where its
+        upgrades are watched newly, or no more. A PATCH in flight is completed with the settings it began with; its
         session ends after it, and this method does not wait for it.
         """
         wanted = {controller.name: controller for controller in config.controllers}

@@ -89,9 +89,8 @@ async def test_watching_is_turned_off_and_on_in_the_same_session_and_the_images_
             configure(tmp_path, methodcaller("update", upgrades={"watch": watch}))
             assert (await daemon.reloader.reload()).changed == ("dc1", "dc2")
             for name in ("dc1", "dc2"):
-                await until(daemon, name, lambda entry, watch=watch: bool(entry.collections.get("upgrade")) is watch)
-                await polled(daemon, name, 2)
-        await until(daemon, "dc1", lambda entry: bool(entry.objects("upgrade")))
+                assert ("upgrade" in (await polled(daemon, name, 2)).collections) is watch
+        assert daemon.fleet.entries["dc1"].objects("upgrade")
         assert [(each.logins, each.logouts) for each in simulator.controllers.values()] == [(1, 0), (1, 0)]
         assert 0 not in images
 
