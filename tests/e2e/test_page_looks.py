@@ -2,52 +2,28 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import msgspec
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, ViewportSize, expect
+from playwright.async_api import Browser, Page, expect
 
 from monitor.daemon.app import Daemon
+from tests.support.accessibility import Scheme, assert_accessible
 from tests.support.browser import (
     CLIENT_ERROR,
     address,
-    assert_no_horizontal_scroll,
     demo_fleet,
     module_browser,
     newest_upload,
     open_page,
     rows,
-    save_screenshot,
 )
 from tests.support.operators import ROOT, TOKENS, patch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 browser = pytest_asyncio.fixture(module_browser, scope="module", loop_scope="module")
-
-AXE: Final = (files("axe_playwright_python") / "axe.min.js").read_text()
-WIDTHS: Final = {"wide": ViewportSize(width=1280, height=900), "narrow": ViewportSize(width=390, height=844)}
-Scheme = Literal["light", "dark"]
-
-
-class Violation(msgspec.Struct, frozen=True):
-    """A rule of axe that the page violates: its name, its impact, and the elements."""
-
-    rule: str
-    impact: str
-    where: list[str]
-
-
-async def violations(page: Page) -> list[Violation]:
-    """What axe finds. The page must be opened with ``bypass_csp``, as axe is injected into it."""
-    if not await page.evaluate("'axe' in window"):
-        await page.add_script_tag(content=AXE)
-    run = """axe.run({resultTypes: ["violations"]}).then(({violations}) => violations.map(
-      ({id, impact, nodes}) => ({rule: id, impact, where: nodes.map((node) => node.html.slice(0, 200))})))"""
-    return msgspec.convert(await page.evaluate(run), list[Violation])
 
 
 async def show_fleet(page: Page) -> None:
@@ -105,17 +81,7 @@ async def test_each_view_is_accessible_and_fits_a_wide_and_a_narrow_window(
             how: dict[str, Any] = {"allow": [CLIENT_ERROR], "token": token, "bypass_csp": True, "color_scheme": scheme}
             async with open_page(browser, daemon.url, path, **how) as page:
                 await show(page)
-                await assert_accessible(page, f"{name}-{scheme}")
-
-
-async def assert_accessible(page: Page, name: str) -> None:
-    """Check the width and axe's rules, in a wide and a narrow window, with a screenshot of each."""
-    for width, size in WIDTHS.items():
-        await page.set_viewport_size(size)
-        await assert_no_horizontal_scroll(page)
-        await save_screenshot(page, f"{name}-{width}", whole=name.startswith("image"))
-        found = await violations(page)
-        assert found == [], name
+                await assert_accessible(page, f"{name}-{scheme}", whole=name == "image")
 
 
 async def test_the_dark_scheme_has_other_colours(browser: Browser, tmp_path: Path) -> None:
