@@ -196,6 +196,33 @@ interface NodeEvent {
   duration_seconds: number | null;
 }
 
+/** One pre-check that failed or warned. */
+interface CheckException {
+  code: string;
+  result: string;
+  description: string;
+  details: string[];
+}
+
+/** What was done with one Service Engine of a group. */
+interface Engine {
+  uuid: string;
+  name: string;
+  state: string;
+  since: number | null;
+  took_seconds: number | null;
+}
+
+/** `GET /api/upgradestatusinfo/{uuid}/tasks`. `engines`, `notes`: of a group. */
+interface TaskPage {
+  tasks: string[];
+  nodes: string[];
+  events: NodeEvent[];
+  engines?: Engine[];
+  notes?: string[];
+  checks: CheckException[];
+}
+
 /** One controller in `GET /api/controllers`. */
 interface ControllerStatus {
   name: string;

@@ -20,7 +20,16 @@ from monitor.polling.upgrade_status import (
     VirtualServiceCounts,
 )
 from monitor.web.problems import ProblemDetails
-from monitor.web.responses import AuditEntry, ControllerStatus, DryRun, NodeEvent, NodePage
+from monitor.web.responses import (
+    AuditEntry,
+    CheckException,
+    ControllerStatus,
+    DryRun,
+    Engine,
+    NodeEvent,
+    NodePage,
+    TaskPage,
+)
 from monitor.web.stream.messages import ChangeMessage, Part, ReadStatus, ResourcePart, SessionStatus, StateMessage
 
 FOLDER: Final = Path(__file__).parent
@@ -30,6 +39,8 @@ SENT: Final[list[type[msgspec.Struct]]] = [
     AuditEntry,
     ChangeMessage,
     CheckCounts,
+    CheckException,
+    Engine,
     EngineCounts,
     Eta,
     ImageStatus,
@@ -44,6 +55,7 @@ SENT: Final[list[type[msgspec.Struct]]] = [
     ResourcePart,
     SessionStatus,
     StateMessage,
+    TaskPage,
     UnitStatus,
     UpgradeStatus,
     VirtualServiceCounts,

@@ -14,6 +14,8 @@ const SENTENCES = {
   completed: ({ name, controller }) => `${truncate(name, 80)} completed on ${controller}`,
   down: ({ controller }) => `${controller} is down`,
   up: ({ controller }) => `${controller} is up again`,
+  upgrade: ({ name }) => name,
+  "upgrade-failed": ({ name }) => name,
 };
 
 export class Announcer {
@@ -29,7 +31,7 @@ export class Announcer {
 
   /** @param {Transition[]} transitions */
   announceTransitions(transitions) {
-    for (const each of transitions) this.announce(SENTENCES[each.kind](each), each.kind === "failed");
+    for (const each of transitions) this.announce(SENTENCES[each.kind](each), each.kind.endsWith("failed"));
   }
 
   /** @param {string} sentence @param {boolean} [first] put it at the head of the queue */

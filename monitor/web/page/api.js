@@ -45,6 +45,11 @@ export function imagePath(entry) {
   return `image/${encodeURIComponent(entry.image.uuid)}`;
 }
 
+/** @param {string} uuid of a unit that is upgraded */
+export function unitPath(uuid) {
+  return `upgradestatusinfo/${encodeURIComponent(uuid)}`;
+}
+
 /**
  * GET a JSON document.
  * @param {string} url from apiUrl
@@ -62,13 +67,13 @@ export async function getJson(url, signal) {
 }
 
 /**
- * PATCH an image. Sent once, never retried.
+ * PATCH an image or a unit. Sent once, never retried.
  * @param {string} url from apiUrl
  * @param {{body: object, apiVersion: string, etag?: string | null | undefined}} request
  * @returns {Promise<any>}
  * @throws {ProblemResponse | Unreachable}
  */
-export async function patchImage(url, { body, apiVersion, etag = null }) {
+export async function patchObject(url, { body, apiVersion, etag = null }) {
   /** @type {Record<string, string>} */
   const headers = { ...authHeaders(), "Content-Type": "application/json", "X-Avi-Version": apiVersion };
   if (etag) headers["If-Match"] = etag;

@@ -16,12 +16,11 @@ export class ProgressBar {
   }
 
   /**
-   * @param {ImageStatus} image
+   * @param {{progress_ratio: number | null}} of an image or a unit
    * @param {string} state as text
    * @param {string} label what it is the progress of
    */
-  update(image, state, label) {
-    const ratio = image.progress_ratio;
+  update({ progress_ratio: ratio }, state, label) {
     setAttr(this.#track, "aria-label", label);
     setAttr(this.#track, "aria-valuenow", isKnown(ratio) ? Math.floor(ratio * 100) : null);
     setAttr(this.#track, "aria-valuetext", isKnown(ratio) ? `${formatPercent(ratio)}, ${state}` : "progress not known");

@@ -2,11 +2,16 @@
 
 import { expandableText, externalText, find, h, setText, setTime, setVisible } from "./dom.js";
 import { CONTROLLER_STATUSES, controllerStatus, isUnhealthy } from "./status.js";
+import { upgradeHref } from "./place.js";
 import { clockTime, formatCount, isKnown, plural, roughDuration } from "./format.js";
 
 /** @import { ControllerState } from "./status.js" */
+/** @import { ControllerUpgrade } from "./upgrades.js" */
 
-/** @typedef {{name: string, health: ControllerHealth, status: ControllerState, label: string}} Controller */
+/**
+ * `linked`: there is a view of its upgrade.
+ * @typedef {{name: string, health: ControllerHealth, status: ControllerState, label: string, linked: boolean}} Controller
+ */
 
 const MAX_HEALTHY = 24; // about two rows; more are folded
 const MAX_UNHEALTHY = 8; // the images must stay in sight; more are folded
@@ -26,19 +31,23 @@ export class ControllerStrip {
     this.healthy = find(section, "[data-part=healthy]", HTMLElement);
   }
 
-  /** @param {Map<string, ControllerHealth>} controllers @param {number} now */
-  draw(controllers, now) {
+  /** @param {Map<string, ControllerHealth>} controllers @param {Map<string, ControllerUpgrade>} upgrades @param {number} now */
+  draw(controllers, upgrades, now) {
     /** @type {Controller[]} */
-    const all = [...controllers].map(([name, health]) => ({ name, health, ...controllerStatus(health) }));
+    const all = [...controllers].map(([name, health]) => {
+      const linked = Boolean(upgrades.get(name)?.units.size);
+      return { name, health, linked, ...controllerStatus(health) };
+    });
     all.sort(
       (a, b) =>
         CONTROLLER_STATUSES.indexOf(a.status) - CONTROLLER_STATUSES.indexOf(b.status) ||
         a.name.localeCompare(b.name, "en", { numeric: true }),
     );
     const signature = JSON.stringify(
-      all.map(({ name, status, health }) => [
+      all.map(({ name, status, health, linked }) => [
         name,
         status,
+        linked,
         health.cause,
         health.version,
         isUnhealthy(status) && health.seen_at,
@@ -107,11 +116,15 @@ export class ControllerStrip {
   }
 
   /** @param {Controller} controller */
-  #healthyItem({ name, health, status, label }) {
-    const version = health.version ? h("span", { class: "muted" }, " ", externalText(health.version)) : null;
+  #healthyItem({ name, health, status, label, linked }) {
+    const href = linked ? upgradeHref(name) : null;
+    const aria = linked ? `${health.version}: upgrade of ${name}` : null;
+    const version = health.version
+      ? h(linked ? "a" : "span", { class: "muted", href, "aria-label": aria }, externalText(health.version))
+      : null;
     const glyph = h("span", { class: "glyph", "aria-hidden": "true", text: GLYPHS[status] });
     const text = h("span", { class: status === "up" ? "visually-hidden" : "muted", text: ` ${label}` });
-    return h("li", { "data-controller": name, "data-state": status }, glyph, this.#selectButton(name), version, text);
+    return h("li", { "data-controller": name, "data-state": status }, glyph, this.#selectButton(name), " ", version, text);
   }
 
   /** @param {string} name */

@@ -1,9 +1,9 @@
 /**
- * The dialogs that change an image: enter the change, show a dry run, then send the PATCH once. The page itself is not
+ * The dialogs that change an image, or annotate a unit that is upgraded: enter the change, show a dry run, then send the PATCH once. The page itself is not
  * updated from here: it changes when the event stream reports the change.
  */
 
-import { apiUrl, getJson, imagePath, patchImage, ProblemResponse } from "./api.js";
+import { apiUrl, getJson, imagePath, patchObject, ProblemResponse, unitPath } from "./api.js";
 import { expandableText, externalText, find, h } from "./dom.js";
 import { adjustForm, annotateForm } from "./forms.js";
 import { isActive } from "./status.js";
@@ -12,13 +12,15 @@ import { valueText } from "./package-info.js";
 import { errorText, problemBox } from "./problem.js";
 import { signInForm } from "./signin.js";
 import { storeToken } from "./token.js";
+import { unitName } from "./upgrade-status.js";
 import { truncate } from "./format.js";
 
 /** @import { Entry } from "./fleet.js" */
 /** @import { PatchForm } from "./forms.js" */
 
-/** @typedef {{entry: Entry, form: PatchForm, etag?: string | null}} Draft  a change that is being entered */
-/** @typedef {{entry: Entry, body: object, query: Record<string, string>, etag?: string | null, draft?: Draft}} Change */
+/** What is changed. @typedef {{controller: string, path: string, name: string, acknowledged: boolean}} Target */
+/** @typedef {{target: Target, form: PatchForm, etag?: string | null}} Draft  a change that is being entered */
+/** @typedef {{target: Target, body: object, query: Record<string, string>, etag?: string | null, draft?: Draft}} Change */
 /** @typedef {Change & {apiVersion: string}} CheckedChange  its dry run succeeded */
 
 /**
@@ -26,7 +28,18 @@ import { truncate } from "./format.js";
  * @typedef {{retry: () => void, draft?: Draft | undefined, isPatch?: boolean}} Fallback
  */
 
-export class ImageEditor {
+/** @param {Entry} entry @returns {Target} */
+export function imageTarget(entry) {
+  const { name, uuid, acknowledged } = entry.image;
+  return { controller: entry.controller, path: imagePath(entry), name: name || uuid, acknowledged };
+}
+
+/** @param {string} controller @param {UnitStatus} unit @returns {Target} */
+export function unitTarget(controller, unit) {
+  return { controller, path: unitPath(unit.uuid), name: unitName(unit), acknowledged: unit.acknowledged };
+}
+
+export class Editor {
   #dialogId = 0; // of the dialog that is open: a response for a dialog that was closed is not shown in the next one
   #isSending = false;
   #content = h("div");
@@ -40,43 +53,43 @@ export class ImageEditor {
     dialog.addEventListener("close", () => (this.#dialogId += 1));
   }
 
-  /** @param {Entry} entry */
-  annotate(entry) {
-    this.#open("Annotate", entry);
-    this.#showForm({ entry, form: annotateForm() });
+  /** @param {Target} target */
+  annotate(target) {
+    this.#open("Annotate", target);
+    this.#showForm({ target, form: annotateForm() });
   }
 
-  /** @param {Entry} entry @param {string} key of the annotation */
-  remove(entry, key) {
-    this.#open(`Remove the annotation ${key}`, entry);
-    this.#dryRun({ entry, body: removeBody(key), query: {} });
+  /** @param {Target} target @param {string} key of the annotation */
+  remove(target, key) {
+    this.#open(`Remove the annotation ${key}`, target);
+    this.#dryRun({ target, body: removeBody(key), query: {} });
   }
 
-  /** Acknowledge the image, or remove the acknowledgement. @param {Entry} entry */
-  acknowledge(entry) {
-    const acknowledge = !entry.image.acknowledged;
-    this.#open(acknowledge ? "Acknowledge" : "Remove the acknowledgement", entry);
-    this.#dryRun({ entry, body: acknowledgeBody(acknowledge), query: {} });
+  /** Acknowledge it, or remove the acknowledgement. @param {Target} target */
+  acknowledge(target) {
+    const acknowledge = !target.acknowledged;
+    this.#open(acknowledge ? "Acknowledge" : "Remove the acknowledgement", target);
+    this.#dryRun({ target, body: acknowledgeBody(acknowledge), query: {} });
   }
 
   /** @param {Entry} entry */
   async adjust(entry) {
-    this.#open("Adjust on the Controller", entry);
+    const target = imageTarget(entry);
+    this.#open("Adjust on the Controller", target);
     this.#showWaiting("Loading the image …");
     await this.#attempt({ retry: () => this.adjust(entry) }, async () => {
-      const { body: raw, etag } = await getJson(apiUrl(imagePath(entry), { controller: entry.controller }));
-      return () => this.#showForm({ entry, etag, form: adjustForm(raw, isActive(entry.image)) });
+      const { body: raw, etag } = await getJson(apiUrl(target.path, { controller: target.controller }));
+      return () => this.#showForm({ target, etag, form: adjustForm(raw, isActive(entry.image)) });
     });
   }
 
-  /** @param {string} title @param {Entry} entry */
-  #open(title, { image, controller }) {
+  /** @param {string} title @param {Target} target */
+  #open(title, { name, controller }) {
     this.#dialogId += 1;
-    const name = externalText(truncate(image.name || image.uuid, 120));
     this.#content = h("div", { class: "stack" });
     this.dialog.replaceChildren(
       h("h2", { id: "dialog-title", text: title }),
-      h("p", { class: "muted" }, name, " on ", externalText(controller)),
+      h("p", { class: "muted" }, externalText(truncate(name, 120)), " on ", externalText(controller)),
       this.#content,
     );
     if (!this.dialog.open) this.dialog.showModal();
@@ -100,14 +113,14 @@ export class ImageEditor {
 
   /** Step one, for changes that have something to enter. @param {Draft} draft */
   #showForm(draft) {
-    const { entry, etag = null } = draft;
+    const { target, etag = null } = draft;
     const error = h("p", { class: "warning", role: "alert" });
     const submit = h("button", { type: "submit", class: "primary", text: "Dry run" });
     const form = h("form", { class: "stack" }, draft.form.element, error, this.#buttons(submit));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       try {
-        this.#dryRun({ entry, etag, draft, body: draft.form.body(), query: draft.form.query() });
+        this.#dryRun({ target, etag, draft, body: draft.form.body(), query: draft.form.query() });
       } catch (invalid) {
         error.textContent = errorText(invalid);
       }
@@ -120,7 +133,7 @@ export class ImageEditor {
   async #dryRun(change) {
     this.#showWaiting("Dry run: requesting what would change …");
     await this.#attempt({ draft: change.draft, retry: () => this.#dryRun(change) }, async () => {
-      const checked = { ...change, apiVersion: await apiVersionOf(change.entry) };
+      const checked = { ...change, apiVersion: await apiVersionOf(change.target) };
       /** @type {DryRun} */
       const { changes } = await this.#send(checked, { dry_run: "true" });
       return () => this.#showDryRun(checked, changes);
@@ -132,7 +145,7 @@ export class ImageEditor {
     const back = this.#backButton(change.draft);
     const rows = differences(changes);
     if (!rows.length) {
-      const text = "Nothing would change: the image already has these values.";
+      const text = "Nothing would change: it already has these values.";
       this.#content.replaceChildren(h("p", { role: "status", text }), this.#buttons(back));
       return;
     }
@@ -167,9 +180,9 @@ export class ImageEditor {
   }
 
   /** @param {CheckedChange} change @param {Record<string, string>} options */
-  #send({ entry, body, query, apiVersion, etag }, options) {
-    const url = apiUrl(imagePath(entry), { controller: entry.controller, ...query, ...options });
-    return patchImage(url, { body, apiVersion, etag });
+  #send({ target, body, query, apiVersion, etag }, options) {
+    const url = apiUrl(target.path, { controller: target.controller, ...query, ...options });
+    return patchObject(url, { body, apiVersion, etag });
   }
 
   /**
@@ -218,7 +231,7 @@ export class ImageEditor {
   }
 }
 
-/** The API version that the daemon uses with the Controller. @param {Entry} entry */
+/** The API version that the daemon uses with the Controller. @param {Target} target */
 async function apiVersionOf({ controller }) {
   const { body } = await getJson(apiUrl("controllers"));
   /** @type {ControllerStatus[]} */

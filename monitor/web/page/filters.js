@@ -1,6 +1,7 @@
 /** The search box and the selections beside it. They are kept in the address, so that Back and bookmarks restore them. */
 
 import { find, h, setAttr, setText, setVisible } from "./dom.js";
+import { readPlace } from "./place.js";
 import { STATE_CHOICES } from "./sort.js";
 import { formatCount, plural } from "./format.js";
 
@@ -68,7 +69,7 @@ export class Filters {
     const given = NAMES.filter((name) => this.filter[name]).map((name) => [PARAMETERS[name], this.filter[name]]);
     const query = new URLSearchParams(given);
     const hash = `#/${query.size ? `?${query}` : ""}`;
-    if (location.hash !== hash && !location.hash.startsWith("#/image/")) history.replaceState(null, "", hash);
+    if (location.hash !== hash && readPlace(location.hash).view === "fleet") history.replaceState(null, "", hash);
     this.onChange(byHand);
   }
 

@@ -1,11 +1,13 @@
 /**
- * The current state of the fleet, as the event stream reports it: controllers and their images. Nothing else
- * changes it. Knows nothing of DOM and network. Entries are replaced, never mutated, so views compare them by identity.
+ * The current state of the fleet, as the event stream reports it: controllers, their images and their upgrades. Nothing
+ * else changes it. Knows nothing of DOM and network. Entries are replaced, never mutated, so views compare them by identity.
  */
 
 import { addSample } from "./rate.js";
+import { announcements, applyUpgrade } from "./upgrades.js";
 
 /** @import { Samples } from "./rate.js" */
+/** @import { ControllerUpgrade } from "./upgrades.js" */
 
 /**
  * @typedef {object} Entry
@@ -15,8 +17,15 @@ import { addSample } from "./rate.js";
  * @property {Samples} samples
  */
 
-/** @typedef {{kind: "failed" | "completed" | "down" | "up", name: string, controller: string}} Transition */
-/** @typedef {{controllers: Map<string, ControllerHealth>, entries: Map<string, Entry>}} Contents */
+/** @typedef {"failed" | "completed" | "down" | "up" | "upgrade" | "upgrade-failed"} TransitionKind */
+/** @typedef {{kind: TransitionKind, name: string, controller: string}} Transition  `name`: of an upgrade, what happened */
+
+/**
+ * @typedef {object} Contents
+ * @property {Map<string, ControllerHealth>} controllers
+ * @property {Map<string, Entry>} entries
+ * @property {Map<string, ControllerUpgrade>} upgrades
+ */
 
 /** @param {string} controller @param {string} uuid */
 export function entryKey(controller, uuid) {
@@ -28,6 +37,8 @@ export class Fleet {
   controllers = new Map();
   /** @type {Map<string, Entry>} */
   entries = new Map();
+  /** By the controller's name; without those whose upgrades are not watched. @type {Map<string, ControllerUpgrade>} */
+  upgrades = new Map();
   /** Whether any state has been applied. */
   loaded = false;
 
@@ -37,12 +48,13 @@ export class Fleet {
    * @returns {Transition[]} since the last state or change; none for the first state
    */
   applyState({ now, parts }) {
-    const before = { controllers: this.controllers, entries: this.entries };
+    const before = { controllers: this.controllers, entries: this.entries, upgrades: this.upgrades };
     /** @type {Transition[]} */
     const transitions = [];
     this.controllers = new Map();
     this.entries = new Map();
-    for (const part of parts) this.#applyPart(part, now, before, transitions);
+    this.upgrades = new Map();
+    for (const part of parts) this.#applyPart(part, now, before, transitions, { whole: true });
     const first = !this.loaded;
     this.loaded = true;
     return first ? [] : transitions;
@@ -57,19 +69,32 @@ export class Fleet {
     /** @type {Transition[]} */
     const transitions = [];
     if (part.removed) this.#remove(part.controller);
-    else this.#applyPart(part, now, this, transitions);
+    else this.#applyPart(part, now, this, transitions, { whole: false });
     for (const uuid of part.resources?.image?.gone ?? []) this.entries.delete(entryKey(part.controller, uuid));
     return transitions;
   }
 
-  /** @param {Part} part @param {number} now @param {Contents} before @param {Transition[]} transitions to append to */
-  #applyPart(part, now, before, transitions) {
+  /**
+   * @param {Part} part
+   * @param {number} now
+   * @param {Contents} before
+   * @param {Transition[]} transitions to append to
+   * @param {{whole: boolean}} how `whole`: the part has everything about the controller
+   */
+  #applyPart(part, now, before, transitions, { whole }) {
     const name = part.controller;
+    const upgradeBefore = before.upgrades.get(name);
+    const upgrade = applyUpgrade(upgradeBefore, part, now, { whole });
+    if (upgrade) this.upgrades.set(name, upgrade);
+    else this.upgrades.delete(name);
+    for (const { text, bad } of announcements(name, upgradeBefore, upgrade))
+      transitions.push({ kind: bad ? "upgrade-failed" : "upgrade", name: text, controller: name });
     const healthBefore = before.controllers.get(name);
     const read = part.resources?.image;
     const health = part.session && read?.health ? { ...part.session, ...read.health } : healthBefore;
     if (health) this.controllers.set(name, health);
-    if (healthBefore && health && healthBefore.up !== health.up) {
+    const rebooting = (upgrade ?? upgradeBefore)?.status.phase === "away" || upgradeBefore?.status.phase === "away";
+    if (healthBefore && health && healthBefore.up !== health.up && !rebooting) {
       transitions.push({ kind: health.up ? "up" : "down", name, controller: name });
     }
     for (const image of /** @type {ImageStatus[]} */ (read?.objects ?? [])) {
@@ -87,6 +112,7 @@ export class Fleet {
   /** @param {string} controller */
   #remove(controller) {
     this.controllers.delete(controller);
+    this.upgrades.delete(controller);
     for (const [key, entry] of this.entries) if (entry.controller === controller) this.entries.delete(key);
   }
 }

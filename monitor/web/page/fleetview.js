@@ -1,10 +1,11 @@
-/** The view of the fleet: the controllers, the filters and the list of images. Draws at most once a frame. */
+/** The view of the fleet: the controllers, their upgrades, the filters and the list of images. Draws at most once a frame. */
 
 import { Filters } from "./filters.js";
 import { find, h, setVisible } from "./dom.js";
 import { ImageList } from "./list.js";
 import { filterChoices, groupImages } from "./sort.js";
 import { ControllerStrip } from "./controller-strip.js";
+import { UpgradeStrips } from "./upgrade-strips.js";
 import { plural } from "./format.js";
 
 /** @import { Clock } from "./clock.js" */
@@ -39,6 +40,7 @@ export class FleetView {
     this.strip = new ControllerStrip(find(section, "[data-part=controllers]", HTMLElement), (controller) =>
       this.filters.set({ ...this.filters.filter, controller }),
     );
+    this.upgrades = new UpgradeStrips(find(section, "[data-part=upgrades]", HTMLElement));
     this.list = new ImageList({
       table: find(section, "table", HTMLTableElement),
       more: find(section, "[data-part=more]", HTMLElement),
@@ -76,7 +78,8 @@ export class FleetView {
     const groups = groupImages(fleet, this.filters.filter);
     const found = groups.reduce((sum, { entries }) => sum + entries.length, 0);
     this.filters.draw(filterChoices(fleet), found, fleet.entries.size);
-    this.strip.draw(fleet.controllers, now);
+    this.strip.draw(fleet.controllers, fleet.upgrades, now);
+    this.upgrades.draw(fleet.upgrades, now);
     this.list.draw(groups, fleet.controllers, now);
     this.#drawEmpty(found);
   }
@@ -86,6 +89,7 @@ export class FleetView {
     const { now } = this.clock;
     if (!this.fleet.loaded || now === null) return;
     this.strip.tick(now);
+    this.upgrades.draw(this.fleet.upgrades, now);
     this.list.tick(now);
   }
 

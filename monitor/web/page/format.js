@@ -59,10 +59,10 @@ export function formatRate(ratioPerMinute) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)}%/min`;
 }
 
-/** 2 of 6. @param {ImageStatus} image */
-export function formatTasks(image) {
-  if (!isKnown(image.tasks_completed) && !isKnown(image.tasks)) return UNKNOWN;
-  return `${image.tasks_completed ?? "?"} of ${image.tasks ?? "?"}`;
+/** 2 of 6. @param {{tasks: number | null, tasks_completed: number | null}} of an image or a unit */
+export function formatTasks({ tasks, tasks_completed: completed }) {
+  if (!isKnown(completed) && !isKnown(tasks)) return UNKNOWN;
+  return `${completed ?? "?"} of ${tasks ?? "?"}`;
 }
 
 const COUNT = new Intl.NumberFormat("en-US");

@@ -1,10 +1,10 @@
 /** The facts of one image from the event stream: state, progress and times; and its annotations. */
 
 import { ProgressBar } from "./bar.js";
-import { expandableText, externalText, h, setAttr, setText, setTime, setVisible } from "./dom.js";
-import { ageText, endOf, idleText, isActive, stateText } from "./status.js";
+import { expandableText, externalText, h, setAttr, setText, setVisible } from "./dom.js";
+import { textFact, timeFact } from "./facts.js";
+import { ageText, endOf, GLYPHS, idleText, isActive, stateText } from "./status.js";
 import { ratePerMinute } from "./rate.js";
-import { GLYPHS } from "./row.js";
 import { clockTime, formatDuration, formatRate, formatTasks, truncate } from "./format.js";
 
 /** @import { Entry } from "./fleet.js" */
@@ -96,38 +96,6 @@ export class ImageFacts {
     setAttr(this.#reason, "data-state", state);
     setVisible(this.#reason, reason !== "");
   }
-}
-
-/** A labelled text, hidden while it is empty. @param {string} label */
-function textFact(label) {
-  const value = h("span");
-  const { elements, setShown } = pair(label, value);
-  /** @param {string} text */
-  const set = (text) => {
-    setText(value, text);
-    setShown(text !== "");
-  };
-  return { elements, set };
-}
-
-/** A labelled time, hidden while its text is empty. @param {string} label */
-function timeFact(label) {
-  const value = h("time");
-  const { elements, setShown } = pair(label, value);
-  /** @param {number | null} at @param {string} text */
-  const set = (at, text) => {
-    setTime(value, at, text);
-    setShown(text !== "");
-  };
-  return { elements, set };
-}
-
-/** @param {string} label @param {HTMLElement} value */
-function pair(label, value) {
-  const elements = [h("dt", { text: label }), h("dd", {}, value)];
-  /** @param {boolean} shown */
-  const setShown = (shown) => elements.forEach((each) => setVisible(each, shown));
-  return { elements, setShown };
 }
 
 /**

@@ -1,18 +1,22 @@
 /** The view of one image: its facts, nodes and tasks, timeline, annotations, package, audit log and raw object. */
 
 import { apiUrl, getJson, imagePath, ProblemResponse } from "./api.js";
-import { expandableText, externalText, h, setText, setVisible } from "./dom.js";
+import { imageTarget } from "./editing.js";
+import { expandableText, externalText, h, setAttr, setText, setVisible } from "./dom.js";
 import { annotationList, ImageFacts } from "./image-facts.js";
 import { Refetcher } from "./refetch.js";
 import { canAcknowledge } from "./status.js";
-import { matrix } from "./matrix.js";
+import { NodeTasks } from "./node-tasks.js";
 import { auditList, packageList, rawView } from "./package-info.js";
-import { errorText, problemBox } from "./problem.js";
-import { timeline } from "./timeline.js";
+import { panel } from "./panel.js";
+import { upgradeHref } from "./place.js";
+import { useText } from "./upgrade-status.js";
+import { errorText } from "./problem.js";
 import { truncate } from "./format.js";
 
 /** @import { Entry } from "./fleet.js" */
-/** @import { ImageEditor } from "./editing.js" */
+/** @import { Editor } from "./editing.js" */
+/** @import { ControllerUpgrade } from "./upgrades.js" */
 
 const MAX_AUDIT_RECORDS = 10;
 const RAW_INTERVAL_MS = 5000;
@@ -24,22 +28,19 @@ export class ImageView {
   #drawn = false;
   /** @type {ControllerHealth | undefined} */
   #health = undefined;
-  /** @type {NodePage | null} */
-  #detail = null;
   /** @type {RawImage | null} */
   #raw = null;
-  /** Which messages of the matrix are open. @type {Set<string>} */
-  #openMessages = new Set();
-  #timelineWidth = 0;
-  #matrixPart = part("matrix", "Loading the events of the nodes …");
-  #timelinePart = part("timeline", "Loading the events of the nodes …");
+  #nodeTasks = new NodeTasks("The Controller reports no tasks of this image yet.");
   #packagePart = part("package", "Loading the image object …");
   #annotationsPart = part("annotations", "");
   #auditPart = part("audit", "Loading the audit log …");
   #subtitle = externalText("");
+  #use = h("a");
+  /** @type {Map<string, UnitStatus> | undefined} */
+  #unitsDrawn = undefined;
   title = h("h1", { tabindex: "-1" });
 
-  /** @param {Entry} entry @param {ImageEditor} editor */
+  /** @param {Entry} entry @param {Editor} editor */
   constructor(entry, editor) {
     this.#entry = entry;
     this.editor = editor;
@@ -47,12 +48,12 @@ export class ImageView {
     const path = imagePath(entry);
     const query = { controller: entry.controller };
     this.rawView = rawView(apiUrl(path, query), () => this.#raw);
-    this.acknowledgeButton = button("Acknowledge", () => editor.acknowledge(this.#entry), "primary");
+    this.acknowledgeButton = button("Acknowledge", () => editor.acknowledge(imageTarget(this.#entry)), "primary");
     this.element = this.#layout();
     this.nodes = new Refetcher(
       (signal) => getJson(apiUrl(`${path}/nodes`, query), signal),
-      ({ body }) => this.#showNodes(body),
-      (error) => this.#showNodesError(error),
+      ({ body }) => this.#nodeTasks.show(body),
+      (error) => this.#nodeTasks.showError(error),
     );
     this.raw = new Refetcher(
       (signal) => getJson(apiUrl(path, query), signal),
@@ -67,8 +68,6 @@ export class ImageView {
       (error) => this.#showAuditError(error),
       AUDIT_INTERVAL_MS,
     );
-    this.resizeObserver = new ResizeObserver(() => this.#drawTimeline());
-    this.resizeObserver.observe(this.#timelinePart);
   }
 
   #layout() {
@@ -77,24 +76,21 @@ export class ImageView {
       "div",
       { class: "line toolbar", role: "group", "aria-label": "Change this image" },
       this.acknowledgeButton,
-      button("Annotate", () => this.editor.annotate(this.#entry)),
+      button("Annotate", () => this.editor.annotate(imageTarget(this.#entry))),
       button("Adjust", () => this.editor.adjust(this.#entry)),
     );
+    setAttr(this.#use, "href", upgradeHref(controller));
+    setVisible(this.#use, false);
     const back = h("a", { href: "#/", class: "back", text: "← All images" });
     const subtitle = h("p", { class: "muted" }, this.#subtitle);
-    const scroller = h(
-      "div",
-      { class: "scroller", role: "region", "aria-label": "Table of nodes and tasks", tabindex: "0" },
-      this.#matrixPart,
-    );
     const columns = [panel("Annotations", this.#annotationsPart), panel("Package", this.#packagePart)];
     return h(
       "article",
       { class: "image-view", "data-controller": controller, "data-uuid": image.uuid },
-      h("div", { class: "image-head" }, back, this.title, subtitle, toolbar),
+      h("div", { class: "image-head" }, back, this.title, subtitle, this.#use, toolbar),
       panel("State", this.facts.element),
-      panel("Nodes and tasks", scroller),
-      panel("Timeline", this.#timelinePart),
+      panel("Nodes and tasks", this.#nodeTasks.scroller),
+      panel("Timeline", this.#nodeTasks.timeline),
       h("div", { class: "columns" }, ...columns),
       panel("Audit", this.#auditPart),
       panel("Raw object", this.rawView.element),
@@ -105,9 +101,10 @@ export class ImageView {
    * Show what the event stream sent.
    * @param {Entry} entry of the same image
    * @param {ControllerHealth | undefined} health of its controller
+   * @param {ControllerUpgrade | undefined} upgrade of its controller
    * @param {number} now
    */
-  draw(entry, health, now) {
+  draw(entry, health, upgrade, now) {
     const before = this.#drawn ? this.#entry.image : null;
     this.#entry = entry;
     this.#drawn = true;
@@ -118,8 +115,18 @@ export class ImageView {
     setText(this.acknowledgeButton, image.acknowledged ? "Remove acknowledgement" : "Acknowledge");
     setVisible(this.acknowledgeButton, canAcknowledge(image));
     this.facts.draw(entry, health, now);
+    this.#drawUse(upgrade);
     if (before === image && this.#health === health) return;
     this.#refetchChanged(before, image, health);
+  }
+
+  /** Who uses this image; it is a link to the upgrade. @param {ControllerUpgrade | undefined} upgrade */
+  #drawUse(upgrade) {
+    if (upgrade?.units === this.#unitsDrawn) return;
+    this.#unitsDrawn = upgrade?.units;
+    const text = upgrade ? useText(this.#entry.image.uuid, upgrade) : "";
+    setText(this.#use, text);
+    setVisible(this.#use, text !== "");
   }
 
   /** @param {ImageStatus | null} before null: first draw @param {ImageStatus} image @param {ControllerHealth | undefined} health */
@@ -130,7 +137,7 @@ export class ImageView {
     const edited = !before || !sameAnnotations(before, image) || before.name !== image.name;
     if (moved) this.nodes.refetch();
     if (edited) {
-      const list = annotationList(image.annotations, (key) => this.editor.remove(this.#entry, key));
+      const list = annotationList(image.annotations, (key) => this.editor.remove(imageTarget(this.#entry), key));
       this.#annotationsPart.replaceChildren(list);
     }
     if (moved || edited) this.raw.refetch();
@@ -147,42 +154,6 @@ export class ImageView {
   /** The token changed, or the daemon is back: what failed before may work now. */
   refetchAll() {
     for (const each of [this.nodes, this.raw, this.audit]) each.refetch();
-  }
-
-  /** @param {NodePage} detail */
-  #showNodes(detail) {
-    if (JSON.stringify(detail) === JSON.stringify(this.#detail)) return;
-    this.#detail = detail;
-    const focusable = () => [
-      .../** @type {NodeListOf<HTMLElement>} */ (this.#matrixPart.querySelectorAll("summary, button")),
-    ];
-    const focused = focusable().findIndex((element) => element === document.activeElement);
-    this.#matrixPart.replaceChildren(
-      detail.events.length
-        ? matrix(detail, this.#openMessages)
-        : h("p", { class: "muted", text: "The Controller reports no tasks of this image yet." }),
-    );
-    if (focused >= 0) focusable()[focused]?.focus();
-    this.#timelineWidth = 0;
-    this.#drawTimeline();
-  }
-
-  #drawTimeline() {
-    const place = this.#timelinePart;
-    const width = Math.floor(place.clientWidth);
-    if (!this.#detail || !width || width === this.#timelineWidth) return;
-    this.#timelineWidth = width;
-    const open = place.querySelector("details[open]") !== null;
-    place.replaceChildren(timeline(this.#detail, width));
-    const details = place.querySelector("details");
-    if (details) details.open = open;
-  }
-
-  /** @param {unknown} error */
-  #showNodesError(error) {
-    if (this.#detail) return; // the banner says that the data is old
-    this.#matrixPart.replaceChildren(problemBox(error));
-    this.#timelinePart.replaceChildren(h("p", { class: "muted", text: "The events could not be loaded." }));
   }
 
   /** @param {RawImage} raw */
@@ -210,7 +181,7 @@ export class ImageView {
 
   stop() {
     for (const each of [this.nodes, this.raw, this.audit]) each.stop();
-    this.resizeObserver.disconnect();
+    this.#nodeTasks.stop();
   }
 }
 
@@ -227,10 +198,4 @@ function part(name, text) {
 /** @param {string} text @param {() => void} click @param {string} [className] */
 function button(text, click, className = "") {
   return h("button", { type: "button", class: className, text, on: { click } });
-}
-
-/** @param {string} title @param {HTMLElement} child */
-function panel(title, child) {
-  const id = `part-${title.toLowerCase().replaceAll(" ", "-")}`;
-  return h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id, text: title }), child);
 }

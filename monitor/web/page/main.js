@@ -1,6 +1,6 @@
 /** Entry point: one event stream, one fleet, the view that the address names; all changes are drawn in one frame. */
 
-import { ImageEditor } from "./editing.js";
+import { Editor, imageTarget } from "./editing.js";
 import { Announcer } from "./announce.js";
 import { apiUrl } from "./api.js";
 import { Clock } from "./clock.js";
@@ -9,16 +9,17 @@ import { find, h, setText, setVisible } from "./dom.js";
 import { entryKey, Fleet } from "./fleet.js";
 import { FleetView } from "./fleetview.js";
 import { ImageView } from "./imageview.js";
+import { readPlace } from "./place.js";
 import { countStandings, prepareSearch } from "./sort.js";
 import { signInForm } from "./signin.js";
 import { EventStream } from "./stream.js";
 import { storedToken, storeToken } from "./token.js";
+import { isMoving } from "./upgrades.js";
+import { UpgradeView } from "./upgradeview.js";
 import { plural, truncate } from "./format.js";
 
+/** @import { Place } from "./place.js" */
 /** @import { StreamStatus } from "./stream.js" */
-
-/** What the address names; `key` is null for the fleet, and "" for an address that no image can have. */
-/** @typedef {{key: string | null, controller: string, uuid: string}} Place */
 
 /** @param {string} id */
 const byId = (id) => find(document, `#${id}`, HTMLElement);
@@ -29,7 +30,7 @@ const page = {
   waiting: byId("waiting"),
   waitingText: find(document, "#waiting p", HTMLElement),
   fleet: byId("fleet"),
-  image: byId("image"),
+  opened: byId("opened"),
   missing: byId("missing"),
   missingText: find(document, "#missing p", HTMLElement),
   locked: byId("locked"),
@@ -45,9 +46,9 @@ const page = {
 const fleet = new Fleet();
 const clock = new Clock(stopwatch);
 const announcer = new Announcer(page.announcements);
-const editor = new ImageEditor({
+const editor = new Editor({
   dialog: page.dialog,
-  onPatched: () => imageView?.refetchAfterPatch(),
+  onPatched: () => openView?.refetchAfterPatch(),
   onTokenChanged: () => drawToken(),
 });
 const stream = new EventStream(apiUrl("events"), {
@@ -60,7 +61,7 @@ const fleetView = new FleetView(page.fleet, {
   fleet,
   clock,
   requestDraw,
-  acknowledge: (entry) => editor.acknowledge(entry),
+  acknowledge: (entry) => editor.acknowledge(imageTarget(entry)),
   announce: (sentence) => announcer.announce(sentence),
 });
 const connection = new Connection({
@@ -74,10 +75,10 @@ const connection = new Connection({
   signIn,
 });
 
-/** @type {ImageView | null} */
-let imageView = null;
+/** The view of one image or of one upgrade. @type {ImageView | UpgradeView | null} */
+let openView = null;
 /** @type {Place} */
-let place = { key: null, controller: "", uuid: "" };
+let place = readPlace("");
 let drawRequested = false;
 let lost = false; // the connection
 let navigated = false; // whether the person came here from another view: then the heading gets the focus
@@ -99,7 +100,7 @@ function onStatus({ kind }) {
     clock.stop();
   } else if (kind === "live" && lost) {
     lost = false;
-    imageView?.refetchAll(); // its requests failed meanwhile
+    openView?.refetchAll(); // its requests failed meanwhile
   }
   requestDraw();
 }
@@ -117,12 +118,14 @@ function requestDraw() {
 function draw() {
   connection.draw();
   drawWaiting();
-  setVisible(page.fleet, fleet.loaded && place.key === null);
-  setVisible(page.image, fleet.loaded && place.key !== null);
+  const { view } = place;
+  setVisible(page.fleet, fleet.loaded && view === "fleet");
+  setVisible(page.opened, fleet.loaded && view !== "fleet");
   drawTitle();
   if (!fleet.loaded) return;
-  if (place.key === null) fleetView.draw();
-  else drawImage(place.key);
+  if (view === "fleet") fleetView.draw();
+  else if (view === "image") drawImage();
+  else drawUpgrade();
 }
 
 function drawWaiting() {
@@ -138,7 +141,9 @@ function drawTitle() {
   const { now } = clock;
   if (!fleet.loaded || now === null) return;
   const { active, failed, stalled, total } = countStandings(fleet);
+  const upgrading = [...fleet.upgrades.values()].filter(({ status }) => isMoving(status)).length;
   const counts = [plural(active, "upload")];
+  if (upgrading) counts.push(plural(upgrading, "upgrade"));
   if (failed) counts.push(`${failed} failed`);
   if (stalled) counts.push(`${stalled} stalled`);
   const summary = counts.join(", ");
@@ -148,54 +153,67 @@ function drawTitle() {
   setText(page.summary, `${summary}${total ? `, ${plural(total, "image")} in all` : ""}`);
 }
 
-/** @param {string} key */
-function drawImage(key) {
+function drawImage() {
   const { now } = clock;
-  const entry = fleet.entries.get(key);
-  setVisible(page.missing, !entry);
+  const entry = fleet.entries.get(entryKey(place.controller, place.uuid));
   if (!entry || now === null) {
     const where = `${truncate(place.controller, 80)} has no image ${truncate(place.uuid, 80)} at present.`;
-    setText(page.missingText, `${where} It was removed, or your token may not read it.`);
-    if (imageView) setVisible(imageView.element, false);
+    drawMissing(`${where} It was removed, or your token may not read it.`);
     return;
   }
-  const first = !imageView;
-  imageView ??= new ImageView(entry, editor);
-  if (first) page.image.append(imageView.element);
-  imageView.draw(entry, fleet.controllers.get(entry.controller), now);
-  if (first && !page.dialog.open && navigated) imageView.title.focus();
-  setVisible(imageView.element, true);
+  const view = openView instanceof ImageView ? openView : new ImageView(entry, editor);
+  view.draw(entry, fleet.controllers.get(entry.controller), fleet.upgrades.get(entry.controller), now);
+  show(view);
+}
+
+function drawUpgrade() {
+  const { now } = clock;
+  const health = fleet.controllers.get(place.controller);
+  if (!health || now === null) {
+    const where = `There is no controller ${truncate(place.controller, 80)}.`;
+    drawMissing(`${where} It is not configured, or your token may not read it.`);
+    return;
+  }
+  const view = openView instanceof UpgradeView ? openView : new UpgradeView(place.controller, editor);
+  view.draw(fleet.upgrades.get(place.controller), health, now);
+  show(view);
+}
+
+/** @param {string} text */
+function drawMissing(text) {
+  setText(page.missingText, text);
+  setVisible(page.missing, true);
+  if (openView) setVisible(openView.element, false);
+}
+
+/** @param {ImageView | UpgradeView} view that was drawn */
+function show(view) {
+  const first = view !== openView;
+  openView = view;
+  if (first) page.opened.append(view.element);
+  setVisible(page.missing, false);
+  setVisible(view.element, true);
+  if (first && !page.dialog.open && navigated) view.title.focus();
 }
 
 /** Show what the address names. */
 function navigate() {
   const before = place;
-  imageView?.stop();
-  imageView?.element.remove();
-  imageView = null;
+  openView?.stop();
+  openView?.element.remove();
+  openView = null;
   place = readPlace(location.hash);
-  if (place.key === null) fleetView.filters.readAddress(location.hash.split("?")[1] ?? "");
-  if (navigated && place.key !== null) window.scrollTo(0, 0);
+  if (place.view === "fleet") fleetView.filters.readAddress(location.hash.split("?")[1] ?? "");
+  if (navigated && place.view !== "fleet") window.scrollTo(0, 0);
   draw();
-  if (navigated && place.key === null && before.key !== null) focusRow(before.key);
+  if (navigated && place.view === "fleet") focusLinkTo(before);
 }
 
-/** Back in the list: focus the image that the person came from. @param {string} key */
-function focusRow(key) {
-  const link = document.querySelector(`tr[data-key="${CSS.escape(key)}"] a`);
+/** Back among the fleet: focus the link to what the person came from. @param {Place} before */
+function focusLinkTo({ view, controller, uuid }) {
+  const of = view === "upgrade" ? `data-upgrade="${CSS.escape(controller)}"` : `data-key="${CSS.escape(entryKey(controller, uuid))}"`;
+  const link = view === "fleet" ? null : page.fleet.querySelector(`[${of}] a`);
   if (link instanceof HTMLElement) link.focus();
-}
-
-/** @param {string} hash @returns {Place} */
-function readPlace(hash) {
-  const [, controller, uuid] = /^#\/image\/([^/]+)\/([^/?]+)$/.exec(hash) ?? [];
-  if (!controller || !uuid) return { key: null, controller: "", uuid: "" };
-  try {
-    const names = { controller: decodeURIComponent(controller), uuid: decodeURIComponent(uuid) };
-    return { ...names, key: entryKey(names.controller, names.uuid) };
-  } catch {
-    return { controller, uuid, key: "" };
-  }
 }
 
 /** @param {string | null} token null forgets it */
@@ -203,7 +221,7 @@ function signIn(token) {
   storeToken(token);
   drawToken();
   stream.reconnect({ fromScratch: true });
-  imageView?.refetchAll();
+  openView?.refetchAll();
 }
 
 function drawToken() {
@@ -237,7 +255,7 @@ function openTokenDialog() {
 function onKeyDown(event) {
   const { target } = event;
   const typing = target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || page.dialog.open;
-  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey && place.key === null) {
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey && place.view === "fleet") {
     event.preventDefault();
     fleetView.filters.fields.text.focus();
   }
@@ -250,7 +268,7 @@ function tick() {
     return;
   }
   connection.draw();
-  if (place.key === null) fleetView.tick();
+  if (place.view === "fleet") fleetView.tick();
   else requestDraw();
 }
 

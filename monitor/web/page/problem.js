@@ -13,7 +13,7 @@ export function problemBox(error, { isPatch = false } = {}) {
   if (!(error instanceof ProblemResponse)) {
     box.append(h("p", { class: "problem-title", text: `No response: ${errorText(error)}` }));
     if (isPatch) {
-      const text = "It is not known whether the change was made: check the image before you repeat it.";
+      const text = "It is not known whether the change was made: check it before you repeat it.";
       box.append(h("p", { text }));
     }
     return box;

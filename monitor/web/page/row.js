@@ -2,7 +2,7 @@
 
 import { ProgressBar } from "./bar.js";
 import { externalText, h, setAttr, setText, setTime, setVisible } from "./dom.js";
-import { ageText, endOf, idleText, isActive, needsAttention, stateText } from "./status.js";
+import { ageText, endOf, GLYPHS, idleText, isActive, needsAttention, stateText } from "./status.js";
 import { ratePerMinute } from "./rate.js";
 import { formatRate, formatTasks, roughDuration, truncate } from "./format.js";
 
@@ -10,9 +10,6 @@ import { formatRate, formatTasks, roughDuration, truncate } from "./format.js";
 
 const MAX_NAME = 200; // characters in a row; the view of the image has more
 const MAX_ANNOTATIONS = 4;
-
-/** @type {Record<Standing, string>} */
-export const GLYPHS = { failed: "✕", stalled: "‖", active: "▶", unknown: "?", acknowledged: "✕", completed: "✓" };
 
 export class Row {
   /** @type {Entry | null} */

@@ -9,6 +9,9 @@ import { clockTime, durationRange, formatDuration, isKnown, roughDuration, UNKNO
 
 /** @typedef {"suspended" | "stale" | "down" | "new" | "upgrading" | "up"} ControllerState */
 
+/** The sign of each standing, which needs no colour. @type {Record<Standing, string>} */
+export const GLYPHS = { failed: "✕", stalled: "‖", active: "▶", unknown: "?", acknowledged: "✕", completed: "✓" };
+
 /** @param {ImageStatus} image */
 export function isActive(image) {
   return image.state === "started" || image.state === "in_progress";
@@ -57,8 +60,11 @@ export function endOf(image, health, now) {
     const verb = image.state === "failed" ? "failed after" : "took";
     return { ...unknown, text: `${verb} ${formatDuration(image.duration_seconds)}` };
   }
-  const { eta } = image;
-  if (!eta || health?.stale) return unknown;
+  return image.eta && !health?.stale ? endOfEstimate(image.eta, now) : unknown;
+}
+
+/** @param {Eta} eta @param {number} now @returns {End} */
+export function endOfEstimate(eta, now) {
   if (now > eta.latest) {
     return { text: "overdue", range: `was to end by ${clockTime(eta.latest, now)}`, at: eta.latest, why: eta.why };
   }

@@ -1,0 +1,60 @@
+/** The Service Engines of one group, those that failed first; and the notes that the Controller wrote of it. */
+
+import { externalText, expandableText, h, timeElement } from "./dom.js";
+import { formatDuration, plural, truncate } from "./format.js";
+
+const MAX_ROWS = 60; // more on demand
+
+/** The states in the order of the table: the text, and a sign that needs no colour. */
+/** @type {Record<string, {text: string, glyph: string, standing: Standing, rank: number}>} */
+const STATES = {
+  failed: { text: "failed", glyph: "✕", standing: "failed", rank: 0 },
+  suspended: { text: "suspended", glyph: "‖", standing: "failed", rank: 1 },
+  in_progress: { text: "in progress", glyph: "▶", standing: "active", rank: 2 },
+  not_started: { text: "not started", glyph: "○", standing: "unknown", rank: 3 },
+  skipped: { text: "skipped", glyph: "»", standing: "unknown", rank: 4 },
+  completed: { text: "done", glyph: "✓", standing: "completed", rank: 5 },
+};
+
+/** @param {Engine[]} engines */
+export function engineTable(engines) {
+  if (!engines.length) return h("p", { class: "muted", text: "The Controller lists no Service Engines of this group." });
+  const sorted = [...engines].sort((a, b) => (STATES[a.state]?.rank ?? 9) - (STATES[b.state]?.rank ?? 9));
+  const head = ["Service Engine", "State", "In progress since", "Took"].map((text) => h("th", { scope: "col", text }));
+  const body = h("tbody", {}, ...sorted.slice(0, MAX_ROWS).map(row));
+  const rest = sorted.slice(MAX_ROWS);
+  const more = h("button", { type: "button", class: "small", text: `Show ${plural(rest.length, "more Service Engine")}` });
+  more.addEventListener("click", () => {
+    body.append(...rest.map(row));
+    more.remove();
+  });
+  const table = h(
+    "table",
+    { class: "plain stacked" },
+    h("caption", { class: "visually-hidden", text: "Service Engines" }),
+    h("thead", {}, h("tr", {}, ...head)),
+    body,
+  );
+  return h("div", { class: "stack" }, table, rest.length ? more : null);
+}
+
+/** @param {Engine} engine */
+function row({ uuid, name, state, since, took_seconds: took }) {
+  const { text, glyph, standing } = STATES[state] ?? { text: state, glyph: "?", standing: "unknown" };
+  const badge = h("span", { class: "badge", "data-state": standing });
+  badge.append(h("span", { class: "glyph", "aria-hidden": "true", text: glyph }), " ", externalText(text));
+  return h(
+    "tr",
+    { "data-engine": uuid, "data-state": state },
+    h("td", {}, externalText(truncate(name || uuid, 200))),
+    h("td", {}, badge),
+    h("td", {}, since === null ? "" : timeElement(since)),
+    h("td", {}, took === null ? "" : formatDuration(took)),
+  );
+}
+
+/** @param {string[]} notes as the Controller wrote them, each with its time */
+export function noteList(notes) {
+  const items = [...notes].reverse().map((note) => h("li", {}, expandableText(note, 300)));
+  return h("div", {}, h("p", { class: "muted", text: "Notes of the Controller, the newest first" }), h("ul", {}, ...items));
+}

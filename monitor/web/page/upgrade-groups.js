@@ -1,0 +1,99 @@
+/** All groups of Service Engines of one controller, those that need an operator first. */
+
+import { h, setText, setVisible } from "./dom.js";
+import { GroupRow } from "./upgrade-group.js";
+import { groupsOf, sortGroups } from "./upgrade-status.js";
+import { formatCount, plural } from "./format.js";
+
+/** @import { GroupContext } from "./upgrade-group.js" */
+/** @import { ControllerUpgrade } from "./upgrades.js" */
+
+const FIRST_ROWS = 12; // about two screens; the others follow on demand, so that they delay nothing
+
+export class GroupList {
+  /** By the uuid of the group. @type {Map<string, GroupRow>} */
+  #rows = new Map();
+  #limit = FIRST_ROWS;
+  /** @type {{upgrade: ControllerUpgrade, now: number} | null} */
+  #drawn = null;
+  #empty = h("p", { class: "muted" });
+  #list = h("ul", { class: "units", role: "list" });
+  #more = h("button", { type: "button", on: { click: () => this.#showAll() } });
+  element = h(
+    "div",
+    { class: "stack" },
+    h("p", {
+      class: "hint",
+      text: "Service Engines carry the traffic. Each is taken out, upgraded and put back; how many at once is up to its group.",
+    }),
+    this.#empty,
+    this.#list,
+    this.#more,
+  );
+
+  /** @param {GroupContext} context */
+  constructor(context) {
+    this.context = context;
+  }
+
+  /** @param {ControllerUpgrade} upgrade @param {number} now */
+  draw(upgrade, now) {
+    this.#drawn = { upgrade, now };
+    const groups = sortGroups(groupsOf(upgrade));
+    const shown = groups.slice(0, this.#limit);
+    this.#release(new Set(shown.map(({ uuid }) => uuid)));
+    this.#place(shown.map((unit) => this.#row(unit, upgrade, now)));
+    setVisible(this.#empty, groups.length === 0);
+    setText(this.#empty, "The Controller lists no groups of Service Engines.");
+    setVisible(this.#more, groups.length > shown.length);
+    setText(this.#more, `Show ${plural(groups.length - shown.length, "more group")} of ${formatCount(groups.length)}`);
+  }
+
+  #showAll() {
+    const from = this.#limit;
+    this.#limit = Infinity;
+    if (this.#drawn) this.draw(this.#drawn.upgrade, this.#drawn.now);
+    const next = this.#list.children[from]?.querySelector("button:not([hidden])");
+    if (next instanceof HTMLElement) next.focus(); // the button that had the focus is gone
+  }
+
+  /** @param {UnitStatus} unit @param {ControllerUpgrade} upgrade @param {number} now */
+  #row(unit, upgrade, now) {
+    let row = this.#rows.get(unit.uuid);
+    if (!row) {
+      row = new GroupRow(this.context);
+      this.#rows.set(unit.uuid, row);
+    }
+    row.update(unit, upgrade, now);
+    return row.element;
+  }
+
+  /** @param {Set<string>} kept uuids */
+  #release(kept) {
+    for (const [uuid, row] of this.#rows) {
+      if (kept.has(uuid)) continue;
+      row.stop();
+      row.element.remove();
+      this.#rows.delete(uuid);
+    }
+  }
+
+  /** Put these rows in order; move only those that are elsewhere. @param {HTMLElement[]} elements */
+  #place(elements) {
+    let next = this.#list.firstElementChild;
+    for (const element of elements) {
+      if (element === next) next = next.nextElementSibling;
+      else if (element.isConnected && this.#list.moveBefore)
+        this.#list.moveBefore(element, next); // keeps the focus
+      else this.#list.insertBefore(element, next);
+    }
+  }
+
+  refetch() {
+    for (const row of this.#rows.values()) row.refetch();
+  }
+
+  stop() {
+    for (const row of this.#rows.values()) row.stop();
+  }
+}

@@ -1,0 +1,111 @@
+/** The top of the view of an upgrade: from which version to which, how far it is, and whether the Controllers are away. */
+
+import { externalText, h, setAttr, setText, setTime, setVisible } from "./dom.js";
+import { ageText, endOfEstimate, GLYPHS } from "./status.js";
+import { stepsOf } from "./upgrade-steps.js";
+import { ABSENCE_STANDINGS, absenceOf, headline, OPERATION_TEXTS, outcomeText, sentence, versionsText } from "./upgrade-status.js";
+import { clockTime } from "./format.js";
+
+/** @import { Step, StepState } from "./upgrade-steps.js" */
+/** @import { ControllerUpgrade } from "./upgrades.js" */
+
+/** @type {Record<StepState, {glyph: string, text: string}>} */
+const STEP_STATES = {
+  done: { glyph: "✓", text: "done" },
+  warned: { glyph: "!", text: "done, with warnings" },
+  current: { glyph: "▶", text: "under way" },
+  failed: { glyph: "✕", text: "failed" },
+  waiting: { glyph: "○", text: "to come" },
+};
+
+export class UpgradeHead {
+  #versions = externalText("");
+  #operation = h("span", { class: "muted" });
+  #glyph = h("span", { "aria-hidden": "true" });
+  #state = h("span");
+  #badge = h("p", { class: "badge headline" }, this.#glyph, " ", this.#state);
+  #outcome = h("p");
+  #end = h("time");
+  #range = h("span", { class: "muted" });
+  #ends = h("p", {}, h("span", { class: "muted", text: "Time left: " }), this.#end, this.#range);
+  #steps = h("ol", { class: "steps" });
+  #stepsDrawn = "";
+  #absenceGlyph = h("span", { "aria-hidden": "true" });
+  #absenceText = h("span");
+  #absence = h("p", { class: "absence" }, this.#absenceGlyph, " ", this.#absenceText);
+  #age = h("p", { class: "warning" });
+  element = h(
+    "div",
+    { class: "stack" },
+    h("p", { class: "line versions" }, this.#versions, this.#operation),
+    this.#badge,
+    this.#absence,
+    this.#age,
+    this.#outcome,
+    this.#steps,
+    this.#ends,
+  );
+
+  /** @param {ControllerUpgrade} upgrade @param {ControllerHealth | undefined} health @param {number} now */
+  draw(upgrade, health, now) {
+    const { status } = upgrade;
+    const { text, standing } = headline(upgrade);
+    setText(this.#versions, versionsText(status) || "Version not known");
+    setText(this.#operation, status.operation ? (OPERATION_TEXTS[status.operation] ?? "unknown operation") : "");
+    setAttr(this.#badge, "data-state", standing);
+    setText(this.#glyph, GLYPHS[standing]);
+    setText(this.#state, text);
+    const outcome = outcomeText(upgrade);
+    setText(this.#outcome, outcome);
+    setVisible(this.#outcome, outcome !== "");
+    this.#drawSteps(stepsOf(upgrade));
+    this.#drawAbsence(upgrade, health, now);
+    this.#drawEnd(upgrade, now);
+  }
+
+  /** @param {Step[]} steps */
+  #drawSteps(steps) {
+    const signature = JSON.stringify(steps);
+    if (signature === this.#stepsDrawn) return;
+    this.#stepsDrawn = signature;
+    this.#steps.replaceChildren(...steps.map((step) => stepElement(step)));
+  }
+
+  /** @param {ControllerUpgrade} upgrade @param {ControllerHealth | undefined} health @param {number} now */
+  #drawAbsence({ status, health: read }, health, now) {
+    const absence = absenceOf(status, read, now);
+    setVisible(this.#absence, absence !== null);
+    if (absence) {
+      setAttr(this.#absence, "data-level", absence.level);
+      setText(this.#absenceGlyph, GLYPHS[ABSENCE_STANDINGS[absence.level]]);
+      setText(this.#absenceText, `${absence.what} ${absence.since}`);
+    }
+    const age = absence ? "" : ageText(health && { ...health, seen_at: read?.seen_at ?? null }, now);
+    setText(this.#age, age ? `The controller cannot be read; what you see is ${age}.` : "");
+    setVisible(this.#age, age !== "");
+  }
+
+  /** @param {ControllerUpgrade} upgrade @param {number} now */
+  #drawEnd({ status, health }, now) {
+    const end = status.eta && !health?.stale ? endOfEstimate(status.eta, now) : null;
+    setVisible(this.#ends, end !== null);
+    if (!end) return;
+    const at = end.text === "overdue" ? "" : `, at ${clockTime(end.at, now)}`;
+    const asOf = status.away_since === null ? "" : ", as estimated before the Controllers went away";
+    setTime(this.#end, end.at, end.text.replace(/^in /, ""));
+    setText(this.#range, `${end.range ? ` (${end.range})` : ""}${at}${asOf}`);
+  }
+}
+
+/** @param {Step} step */
+function stepElement({ name, state, text }) {
+  const { glyph, text: inWords } = STEP_STATES[state];
+  return h(
+    "li",
+    { "data-step": state, "aria-current": state === "current" ? "step" : null },
+    h("span", { class: "glyph", "aria-hidden": "true", text: glyph }),
+    h("span", { class: "step-name", text: name }),
+    h("span", { class: "step-text", text: text ? sentence(text) : sentence(inWords) }),
+    text ? h("span", { class: "visually-hidden", text: `, ${inWords}` }) : null,
+  );
+}

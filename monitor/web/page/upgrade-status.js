@@ -1,0 +1,232 @@
+/** The upgrade of a controller in words, from the daemon's facts. Pure; times are Unix seconds of the daemon's clock. */
+
+import { GLYPHS } from "./status.js";
+import { clockTime, formatCount, isKnown, plural, roughDuration, truncate } from "./format.js";
+
+/** @import { ControllerUpgrade } from "./upgrades.js" */
+
+/** @typedef {Pick<ControllerUpgrade, "status" | "units">} Contents */
+
+/** @type {Record<UpgradePhase, string>} */
+export const PHASE_TEXTS = {
+  none: "nothing is under way any more",
+  checking: "checks are running",
+  controllers: "the Controllers are being upgraded",
+  away: "the Controllers are rebooting",
+  service_engines: "the Service Engines are being upgraded",
+  suspended: "suspended: it waits for an operator",
+  rolling_back: "rolling back to the old version",
+};
+
+/** By the daemon's word. @type {Record<string, string>} */
+export const OPERATION_TEXTS = {
+  upgrade: "upgrade",
+  patch: "patch",
+  rollback: "rollback",
+  rollback_patch: "rollback of a patch",
+  resume: "upgrade, resumed",
+  restore: "restore",
+  dry_run: "dry run",
+  eval_upgrade: "checks for an upgrade",
+  eval_patch: "checks for a patch",
+  eval_rollback: "checks for a rollback",
+  eval_rollback_patch: "checks for the rollback of a patch",
+};
+
+/** @type {Record<UpgradeState, string>} */
+const STATE_TEXTS = {
+  idle: "not begun",
+  queued: "waits for its turn",
+  checking: "checks are running",
+  checked: "checks passed",
+  check_failed: "checks failed",
+  running: "in progress",
+  aborting: "rolling back",
+  suspended: "suspended",
+  failed: "failed",
+  completed: "completed",
+  unknown: "unknown state",
+};
+
+/** The cluster of Controllers whose upgrade this is. @param {Contents} upgrade */
+export function clusterOf({ status, units }) {
+  return units.get(status.cluster);
+}
+
+/** @param {Contents} upgrade @returns {UnitStatus[]} */
+export function groupsOf({ units }) {
+  return [...units.values()].filter(({ kind }) => kind === "se_group");
+}
+
+/** The name, with the cloud where there is one: groups of two clouds may have the same name. @param {UnitStatus} unit */
+export function unitName({ name, uuid, cloud, kind }) {
+  if (kind === "controller") return `Controllers (${truncate(name || uuid, 120)})`;
+  return `${truncate(name || uuid, 120)}${cloud && kind === "se_group" ? ` in ${truncate(cloud, 80)}` : ""}`;
+}
+
+/** @param {UnitStatus} unit */
+export function stateText({ state, standing, checks, fsm }) {
+  if (standing === "stalled") return "stalled";
+  if (state === "checked" && checks?.warnings) return "checks ended with warnings";
+  if (state === "unknown" && fsm) return `unknown state ${truncate(fsm, 64)}`;
+  return STATE_TEXTS[state];
+}
+
+/** Service Engines that did not get through, also in a group that the Controller calls completed. */
+/** @param {UnitStatus} unit */
+export function failedEngines({ engines }) {
+  return engines ? engines.failed + engines.suspended : 0;
+}
+
+/** What it means to an operator: a completed group with failed Service Engines has failed. */
+/** @param {UnitStatus} unit @returns {Standing} */
+export function unitStanding(unit) {
+  if (!failedEngines(unit) || unit.standing === "stalled") return unit.standing;
+  return unit.acknowledged ? "acknowledged" : "failed";
+}
+
+/** How its state looks: the colour of a standing, and a sign that needs no colour. */
+/** @param {UnitStatus} unit @returns {{standing: Standing, glyph: string}} */
+export function unitLook(unit) {
+  const standing = unitStanding(unit);
+  if (unit.state === "aborting") return { standing: "failed", glyph: "↩" };
+  if (standing === "failed" && unit.state === "suspended") return { standing, glyph: "‖" };
+  if (standing === "completed" && unit.state === "idle") return { standing: "unknown", glyph: "○" };
+  if (standing === "completed" && unit.checks?.warnings && unit.state === "checked")
+    return { standing: "stalled", glyph: "!" };
+  return { standing, glyph: standing === "active" && unit.state === "queued" ? "…" : GLYPHS[standing] };
+}
+
+/** Whether the page offers to acknowledge it, or to remove that. @param {UnitStatus} unit */
+export function canAcknowledgeUnit(unit) {
+  return unit.acknowledged || ["failed", "stalled"].includes(unitStanding(unit));
+}
+
+/** @type {Standing[]} */
+const ORDER = ["failed", "stalled", "active", "unknown", "acknowledged", "completed"];
+const byName = new Intl.Collator("en", { numeric: true }).compare;
+
+/** Those that need an operator first, then those under way, those that wait, and those that are over. */
+/** @param {UnitStatus[]} groups @returns {UnitStatus[]} */
+export function sortGroups(groups) {
+  /** @param {UnitStatus} unit */
+  const rank = (unit) => 2 * ORDER.indexOf(unitStanding(unit)) + Number(["queued", "completed"].includes(unit.state));
+  return groups
+    .map((unit) => ({ unit, rank: rank(unit), name: unitName(unit) }))
+    .sort((a, b) => a.rank - b.rank || byName(a.name, b.name) || (a.unit.uuid < b.unit.uuid ? -1 : 1))
+    .map(({ unit }) => unit);
+}
+
+/** How many Service Engines are upgraded, of all: "5 of 12"; "" while no group tells. @param {Contents} upgrade */
+export function enginesDone(upgrade) {
+  const told = groupsOf(upgrade).flatMap(({ engines }) => engines ?? []);
+  if (!told.length) return "";
+  const completed = told.reduce((sum, engines) => sum + engines.completed, 0);
+  const listed = told.reduce((sum, engines) => sum + enginesOf(engines), 0);
+  const whole = clusterOf(upgrade)?.system ? [...upgrade.units.values()].filter(({ kind }) => kind === "se").length : 0;
+  return `${formatCount(completed)} of ${formatCount(Math.max(listed, whole))}`; // groups that wait list none yet
+}
+
+/** @param {EngineCounts} engines */
+export function enginesOf({ expected, completed, failed, in_progress, not_started, suspended, skipped }) {
+  return expected ?? completed + failed + in_progress + not_started + suspended + skipped;
+}
+
+/**
+ * The state of the whole upgrade: as a heading has it.
+ * @param {Contents} upgrade
+ * @returns {{text: string, standing: Standing}}
+ */
+export function headline(upgrade) {
+  const { phase, operation } = upgrade.status;
+  const failed = groupsOf(upgrade).filter((unit) => unitStanding(unit) === "failed").length;
+  if (!phase || phase === "none") return restingHeadline(upgrade);
+  const text = sentence(PHASE_TEXTS[phase]);
+  const isAskedFor = phase === "rolling_back" && operation.startsWith("rollback");
+  if ((phase === "rolling_back" && !isAskedFor) || phase === "suspended") return { text, standing: "failed" };
+  if (!failed) return { text, standing: "active" };
+  return { text: `${text}; ${plural(failed, "group")} failed or suspended`, standing: "failed" };
+}
+
+/** @param {Contents} upgrade @returns {{text: string, standing: Standing}} */
+function restingHeadline({ status, units }) {
+  const cluster = clusterOf({ status, units });
+  if (!cluster || status.done === null) return { text: "No upgrade has run", standing: "unknown" };
+  if (status.done) return { text: "Done", standing: "completed" };
+  const { standing } = unitLook(cluster);
+  if (cluster.state === "check_failed") return { text: "Checks failed; nothing was changed", standing };
+  if (cluster.state === "checked") return { text: `${sentence(stateText(cluster))}; nothing was changed`, standing };
+  if (cluster.state === "completed") return { text: "Not done", standing: cluster.acknowledged ? "acknowledged" : "failed" };
+  return { text: sentence(stateText(cluster)), standing };
+}
+
+/** Whether all is at the new version, or who is not; "" while that is still to come. @param {Contents} upgrade */
+export function outcomeText({ status, units }) {
+  const cluster = clusterOf({ status, units });
+  if (!cluster || status.done === null || (status.phase && status.phase !== "none")) return "";
+  if (status.done) return `Everything that took part is at ${cluster.version}.`;
+  if (cluster.state === "failed") return `The Controllers are at ${cluster.version}.`;
+  if (cluster.state !== "completed") return "";
+  const { se_group: groups = 0, se: engines = 0 } = status.left_behind;
+  const behind = [groups && plural(groups, "Service Engine group"), engines && plural(engines, "Service Engine")];
+  const who = behind.filter(Boolean).join(" and ") || "a Service Engine group";
+  return `The Controllers are at ${cluster.version}, but not everything is: ${who} stayed at another version, or failed.`;
+}
+
+/** @param {string} text */
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+const EXPECTED_ABSENCE_S = 600; // the vendor's documents say 4 to 10 min
+const LONGEST_ABSENCE_S = 1200; // the alert AviUpgradeControllersAway has the same number
+
+/**
+ * How long the Controllers have been away, and how an operator should take it.
+ * @typedef {{level: "expected" | "late" | "too-late", what: string, since: string}} Absence
+ * @param {UpgradeStatus} status
+ * @param {ReadStatus | null} health of the read of units
+ * @param {number} now
+ * @returns {Absence | null} null: they are not away
+ */
+export function absenceOf({ away_since: since, held_until: until }, health, now) {
+  if (since === null) return null;
+  const seconds = Math.max(0, now - since);
+  const level = seconds < EXPECTED_ABSENCE_S ? "expected" : seconds < LONGEST_ABSENCE_S ? "late" : "too-late";
+  const what = {
+    expected: "Controllers are rebooting.",
+    late: "Controllers are rebooting, for longer than expected.",
+    "too-late": "The Controllers have not come back: look at their consoles.",
+  }[level];
+  const seen = isKnown(health?.seen_at) ? ` What you see is of ${clockTime(health.seen_at, now)}` : "";
+  const held = seen && until !== null && level !== "expected" ? `, and stays on show until ${clockTime(until, now)}` : "";
+  const duration = roughDuration(seconds);
+  return { level, what, since: `Away for ${duration} (expected up to 10 min).${seen}${held}${seen && "."}` };
+}
+
+/** How it looks that the Controllers are away. */
+export const ABSENCE_STANDINGS = /** @type {const} */ ({ expected: "active", late: "stalled", "too-late": "failed" });
+
+/** 30.2.1 → 31.2.2; "" while it is not known. @param {UpgradeStatus} status */
+export function versionsText({ from_version: from, to_version: to }) {
+  return truncate(from && to && from !== to ? `${from} → ${to}` : to || from, 120);
+}
+
+/** By role, in the order of what matters to an operator. @type {[string, string][]} */
+const USES = [
+  ["target", "being upgraded to it"],
+  ["current", "at it"],
+  ["patch", "patched with it"],
+  ["previous", "that could go back to it"],
+  ["previous_patch", "that could go back to its patch"],
+];
+
+/** How many of what is upgraded use an image; "" while none does. @param {string} image its uuid @param {Contents} upgrade */
+export function useText(image, { units }) {
+  for (const [role, text] of USES) {
+    let using = 0;
+    for (const unit of units.values()) if (unit.image_uuids[role] === image) using += 1;
+    if (using) return `In use: ${plural(using, "unit")} ${text}`;
+  }
+  return "";
+}

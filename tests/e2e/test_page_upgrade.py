@@ -1,0 +1,203 @@
+"""The night of an upgrade in a real browser: the strip among the fleet, and the view of one upgrade."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, expect
+
+from monitor.daemon.app import Daemon
+from monitor.simulator import CheckSpec, GroupSpec
+from tests.support.accessibility import WIDTHS, Scheme, assert_accessible
+from tests.support.browser import assert_no_horizontal_scroll, module_browser, open_page, save_screenshot
+from tests.support.nights import Moment, Night, planned, upgrade_night
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+browser = pytest_asyncio.fixture(module_browser, scope="module", loop_scope="module")
+
+VIEW = "/#/upgrade/dc1"
+LOOKS: Final[dict[str, Scheme]] = {"wide": "light", "narrow": "dark"}
+CHECKS = CheckSpec(warnings=2, seconds=60.0)
+SUSPENDED = GroupSpec(name="internet", ses=3, outcome="suspended", disrupted=2, virtual_services=25)
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '<img src="x" onerror="alert(1)">',
+    "\"' autofocus onfocus='alert(1)' &lt;b&gt;",
+    "\u202egpj.exe\u202c \u2067right\u2066",
+    "W" * 10_000,
+]
+MAX_NAME = 120
+"""The most characters of a group's name that are shown."""
+
+
+@asynccontextmanager
+async def night_at(
+    folder: Path,
+    moment: Moment,
+    groups: list[GroupSpec],
+    **upgrade: Any,  # noqa: ANN401  as planned
+) -> AsyncIterator[tuple[Daemon, Night]]:
+    """A night of one Controller, dc1, soon after this moment."""
+    specs = planned(groups=groups, **{"checks": CHECKS, **upgrade})
+    async with upgrade_night(folder, specs, step_s=120.0) as (daemon, night):
+        await night.go_to(moment, after_s=20.0)
+        yield daemon, night
+
+
+def strip(page: Page) -> Locator:
+    """The line of dc1 among the fleet."""
+    return page.locator("[data-upgrade=dc1]")
+
+
+def group(page: Page, name: str) -> Locator:
+    """The row of one group of Service Engines."""
+    return page.locator("li.unit").filter(has=page.get_by_role("heading", name=name))
+
+
+async def steps(page: Page) -> list[str | None]:
+    """How far each step is, as the view says."""
+    return [await each.get_attribute("data-step") for each in await page.locator(".steps li").all()]
+
+
+async def test_the_phases_of_a_night_appear_in_order(browser: Browser, tmp_path: Path) -> None:
+    """Would find a view that is drawn once, a step out of order, and a night that ends as done too early."""
+    specs = planned(groups=[GroupSpec(ses=2), GroupSpec(name="internet", ses=1)], checks=CHECKS)
+    async with (
+        upgrade_night(tmp_path, specs, step_s=120.0) as (daemon, night),
+        open_page(browser, daemon.url) as fleet,
+        open_page(browser, daemon.url, VIEW) as page,
+    ):
+        await expect(strip(fleet)).to_have_count(0)
+        await expect(page.locator(".headline")).to_contain_text("No upgrade has run")
+        await night.go_to("checks", after_s=20.0)
+        await expect(page.locator(".headline")).to_contain_text("Checks are running")
+        assert await steps(page) == ["current", "waiting", "waiting", "waiting"]
+        await expect(strip(fleet)).to_contain_text("Checks are running")
+        await night.go_to("controllers", after_s=20.0)
+        await expect(page.locator(".headline")).to_contain_text("The Controllers are being upgraded")
+        await expect(page.locator(".versions")).to_contain_text("30.2.1 → 31.2.2")
+        assert await steps(page) == ["warned", "current", "waiting", "waiting"]
+        await expect(page.get_by_text("Task now").locator("+ dd")).to_have_text("PrepareUpgrade on 3 of 3 nodes")
+        await expect(page.locator(".checks > li")).to_have_count(2)
+        await night.go_to("away")
+        await expect(page.locator(".absence")).to_have_attribute("data-level", "expected")
+        await expect(page.locator(".absence")).to_contain_text("(expected up to 10 min). What you see is of ")
+        await expect(strip(fleet)).to_have_attribute("data-phase", "away")
+        await expect(page.locator("#announcements")).to_contain_text("the Controllers are away")
+        await night.go_to("groups", after_s=20.0)
+        await expect(page.locator(".absence")).to_be_hidden()
+        await expect(page.locator(".steps li").nth(2)).to_have_attribute("aria-current", "step")
+        await expect(group(page, "internet")).to_contain_text("1 in progress")
+        await expect(strip(fleet)).to_contain_text("0 of 3 Service Engines done")
+        await night.go_to("done")
+        await expect(page.locator(".headline")).to_contain_text("Done")
+        await expect(page.get_by_text("Everything that took part is at 31.2.2.")).to_be_visible()
+        assert await steps(page) == ["warned", "done", "done", "done"]
+        await expect(strip(fleet)).to_have_count(0)
+        log = page.get_by_role("region", name="What happened")
+        await expect(log.locator("li").first).to_contain_text("done: all that took part is at 31.2.2")
+        await expect(log).to_contain_text("the Controllers are back, after")
+        await save_screenshot(page, "upgrade-done")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "level", "text"),
+    [
+        pytest.param(12, "late", "for longer than expected. Away for 12 min", id="late"),
+        pytest.param(24, "too-late", "have not come back: look at their consoles. Away for 24 min", id="too-late"),
+    ],
+)
+async def test_an_absence_that_takes_too_long_says_so(
+    browser: Browser, tmp_path: Path, minutes: int, level: str, text: str
+) -> None:
+    """Would find a page that takes Controllers that never return for an upgrade that goes on."""
+    async with night_at(tmp_path, "away", [GroupSpec(ses=1)], outcome="never_back") as (daemon, night):
+        await night.advance(minutes * 60.0)
+        async with open_page(browser, daemon.url, VIEW) as page:
+            await expect(page.locator(".absence")).to_have_attribute("data-level", level)
+            await expect(page.locator(".absence")).to_contain_text(text)
+            await save_screenshot(page, f"upgrade-{level}")
+
+
+async def test_a_suspended_group_is_first_with_its_reason_and_opens_to_its_service_engines(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Would find an order by name, a group that hides its failure, and a row that cannot be opened by the keyboard."""
+    groups = [GroupSpec(ses=2), SUSPENDED]
+    async with (
+        night_at(tmp_path, "suspended", groups) as (daemon, _),
+        open_page(browser, daemon.url) as page,
+    ):
+        await strip(page).get_by_role("link", name="Upgrade of dc1").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_be_focused()
+        first = page.locator("li.unit").first
+        await expect(first).to_contain_text("internet")
+        await expect(first).to_contain_text("Service Engine internet-se-1 failed to reconnect")
+        await expect(first).to_contain_text("2 of 25 virtual services disrupted")
+        await expect(first.get_by_role("list", name="Service Engines").get_by_role("listitem")).to_have_text(
+            ["✓ 1 done", "‖ 1 suspended", "○ 1 not started", "of 3 Service Engines"]
+        )
+        toggle = first.get_by_role("button", name="Service Engines and notes of internet")
+        await toggle.focus()
+        await page.keyboard.press("Enter")
+        await expect(toggle).to_be_focused()
+        await expect(toggle).to_have_attribute("aria-expanded", "true")
+        states = first.get_by_role("table", name="Service Engines").locator("tbody tr")
+        await expect(states.first).to_contain_text("suspended")
+        await expect(states).to_have_count(3)
+        await page.go_back()
+        await expect(strip(page).get_by_role("link")).to_be_focused()
+
+
+async def test_the_view_and_the_strip_are_accessible_and_fit_a_narrow_window(browser: Browser, tmp_path: Path) -> None:
+    """Would find low contrast, a control without a name, a heading out of order, and a table wider than a phone."""
+    async with (
+        night_at(tmp_path, "suspended", [GroupSpec(ses=2), SUSPENDED]) as (daemon, _),
+        open_page(browser, daemon.url, VIEW, bypass_csp=True) as page,
+    ):
+        await expect(page.locator("svg.timeline")).to_be_visible()
+        await group(page, "internet").get_by_role("button", name="Service Engines and notes").click()
+        await expect(page.get_by_role("table", name="Service Engines")).to_be_visible()
+        await assert_accessible_wide_and_narrow(page, "upgrade")
+        await page.get_by_role("link", name="All controllers and images").click()
+        await expect(strip(page)).to_be_visible()
+        await assert_accessible_wide_and_narrow(page, "upgrade-strip")
+
+
+async def assert_accessible_wide_and_narrow(page: Page, name: str) -> None:
+    """Check a wide window in light, and a narrow one in dark."""
+    for width, scheme in LOOKS.items():
+        await page.emulate_media(color_scheme=scheme)
+        await assert_accessible(page, f"{name}-{scheme}", widths=[width], whole=True)
+
+
+async def test_hostile_names_are_shown_as_text_and_never_run(browser: Browser, tmp_path: Path) -> None:
+    """Would find names parsed as markup, an attribute that ends early, and a row wider than the window."""
+    groups = [GroupSpec(name=text, cloud=text, ses=2, outcome="suspended") for text in HOSTILE]
+    async with night_at(tmp_path, "suspended", groups) as (daemon, _), open_page(browser, daemon.url, VIEW) as page:
+        names = page.locator("li.unit h3 bdi:first-child")
+        await expect(names).to_have_count(len(HOSTILE))
+        shown = set(await names.all_text_contents())
+        assert shown == {text[:MAX_NAME] + "…" * (len(text) > MAX_NAME) for text in HOSTILE}
+        for toggle in await page.get_by_role("button", name="Service Engines and notes").all():
+            await toggle.click()
+        await expect(page.get_by_role("table", name="Service Engines")).to_have_count(len(HOSTILE))
+        assert await page.locator("script").count() == 1
+        assert await page.locator("img, iframe, object, embed, b, [onerror], [onfocus], [autofocus]").count() == 0
+        for size in WIDTHS.values():
+            await page.set_viewport_size(size)
+            await assert_no_horizontal_scroll(page)
+        await save_screenshot(page, "upgrade-hostile", whole=False)
+
+
+async def test_the_address_of_an_unknown_controller_shows_a_message(browser: Browser, tmp_path: Path) -> None:
+    """Would find an empty page, and one that waits for ever for what is not watched."""
+    async with upgrade_night(tmp_path, planned(), upgrades={"watch": False}) as (daemon, _):
+        async with open_page(browser, daemon.url, "/#/upgrade/none") as page:
+            await expect(page.get_by_role("status")).to_contain_text("There is no controller none.")
+        async with open_page(browser, daemon.url, VIEW) as page:
+            await expect(page.get_by_role("status")).to_contain_text("its upgrades are not watched")
