@@ -17,6 +17,15 @@ from tests.support.recorded_series import RecordedSeries
 STEP_S = 30.0
 FLEET = SCENARIOS["upgrade-night"].controllers
 AFTERWARDS_S = 900.0
+BAD_NIGHTS = {
+    "upgrade-checks": {"AviUpgradeCheckErrors"},
+    "upgrade-failed-engines": {"AviUpgradeServiceEnginesFailed", "AviUpgradeVirtualServicesDisrupted"},
+    "upgrade-left-behind": set[str](),  # an hour later
+    "upgrade-never-back": {"AviUpgradeControllersAway"},
+    "upgrade-rollback": {"AviUpgradeFailed", "AviUpgradeRollingBack"},
+    "upgrade-suspended": {"AviUpgradeSuspended"},
+}
+"""By scenario, which alerts fire in the first forty minutes."""
 POLL = {**QUICK, "active_interval": "20ms", "idle_interval": "20ms", "max_backoff": "20ms"}
 
 
@@ -90,3 +99,21 @@ async def test_an_upgrade_that_is_not_watched_looks_like_a_controller_that_is_do
         await run.advance((run.night.time_of("away") - START) // STEP_S * STEP_S + 480.0)
         firing = await run.series.firing(tmp_path)
     assert firing.keys() == {("AviControllerDown", "dc1")}
+
+
+async def test_each_night_in_which_something_goes_wrong_raises_the_alert_on_that_and_no_other(tmp_path: Path) -> None:
+    fleet = [replace(SCENARIOS[name].controllers[0], name=name) for name in BAD_NIGHTS]
+    async with Simulator(fleet, start=START, speed=0.0) as simulator:
+        async with watching(simulator, tmp_path, wall=simulator.clock.now, poll=POLL) as daemon:
+            series = RecordedSeries(start=START, step_s=4 * STEP_S)
+
+            async def seen() -> None:
+                async with asyncio.TaskGroup() as tasks:
+                    for name in BAD_NIGHTS:
+                        tasks.create_task(polled_anew(daemon, name))
+                await series.record(daemon)
+
+            await Night(simulator, "upgrade-checks", seen=seen, step_s=4 * STEP_S).advance(2_400.0)
+        firing = await series.firing(tmp_path)
+    found = {name: {alert for alert, controller in firing if controller == name} for name in BAD_NIGHTS}
+    assert found == BAD_NIGHTS
