@@ -15,7 +15,14 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from monitor.avi.upgrade import decode_upgrade
-from monitor.avi.upgrade_raw import complete, summary_is_usable, trim, without_engine_events
+from monitor.avi.upgrade_raw import (
+    ENGINE_EVENTS,
+    Trimmed,
+    complete,
+    summary_is_usable,
+    trim,
+    without_engine_events,
+)
 from monitor.config.settings import Upgrades
 from monitor.model.errors import BadObject, BadStatus, PollError
 from monitor.model.snapshot import ObjectList
@@ -70,6 +77,8 @@ class UnitReader:
         """The whole object of each unit, as it was read last."""
         self._summarized: set[str] = set()
         """The units of which only a summary was read since they changed."""
+        self._too_large: dict[str, tuple[str, ...]] = {}
+        """The members that it is kept without."""
         self._read_at: dict[str, float] = {}
         """When that was, of units that were read one by one."""
         self._known: Mapping[str, Raw] = {}
@@ -117,8 +126,11 @@ class UnitReader:
         self._limit_memory(before)
         raws = {uuid: self._units[uuid] for uuid in listed.raws}
         summarized = frozenset(self._summarized & raws.keys())
+        too_large = {uuid: members for uuid, members in self._too_large.items() if members and uuid in raws}
         same = raws.keys() == before.raws.keys() and all(before.raws[uuid] is raw for uuid, raw in raws.items())
-        return before if same and summarized == before.summaries else replace(listed, raws=raws, summaries=summarized)
+        if same and (summarized, too_large) == (before.summaries, before.too_large):
+            return before
+        return replace(listed, raws=raws, summaries=summarized, too_large=too_large)
 
     async def _read_summaries(self) -> ObjectList | None:
         """Return None when the Controller has no summary, or fails to give one: then the whole list is read."""
@@ -160,7 +172,8 @@ class UnitReader:
         if infos is not self._infos:
             size = sum(len(page.body) for page in infos.pages)
             trimmed = await asyncio.to_thread(_trim, infos.raws) if size > _TRIMMED_AT_ONCE else _trim(infos.raws)
-            self._units = {uuid: _same(self._units.get(uuid), raw) for uuid, raw in trimmed.items()}
+            self._units = {uuid: _same(self._units.get(uuid), each.raw) for uuid, each in trimmed.items()}
+            self._too_large = {uuid: each.left_out for uuid, each in trimmed.items() if each.left_out}
             self._infos = ObjectList() if self.reads_summary or size > _MAX_BYTES else infos
         self._summarized.clear()
         if summaries is not None:
@@ -198,6 +211,7 @@ class UnitReader:
             large = len(body) > _TRIMMED_AT_ONCE
             trimmed = await asyncio.to_thread(trim, Raw(body)) if large else trim(Raw(body))
             self._units[uuid] = _same(self._units[uuid], trimmed.raw)
+            self._too_large[uuid] = trimmed.left_out
             self._read_at[uuid] = self._monotonic()
             self._summarized.discard(uuid)
 
@@ -206,9 +220,12 @@ class UnitReader:
         if excess <= 0:
             return
         for uuid in sorted(self._units, key=lambda uuid: -memoryview(self._units[uuid]).nbytes):
-            short = without_engine_events(self._units[uuid])
-            excess -= memoryview(self._units[uuid]).nbytes - memoryview(short).nbytes
-            self._units[uuid] = _same(before.raws.get(uuid), short)
+            whole = self._units[uuid]
+            short = without_engine_events(whole)
+            if short is not whole:
+                excess -= memoryview(whole).nbytes - memoryview(short).nbytes
+                self._units[uuid] = _same(before.raws.get(uuid), short)
+                self._too_large[uuid] = (ENGINE_EVENTS,)
             if excess <= 0:
                 return
 
@@ -222,9 +239,9 @@ class UnitReader:
         return [uuid for *_, uuid in sorted(found)]
 
 
-def _trim(raws: Mapping[str, Raw]) -> dict[str, Raw]:
+def _trim(raws: Mapping[str, Raw]) -> dict[str, Trimmed]:
     """Trim copies, which do not keep the page from which they are."""
-    return {uuid: trim(Raw(bytes(raw))).raw for uuid, raw in raws.items()}
+    return {uuid: trim(Raw(bytes(raw))) for uuid, raw in raws.items()}
 
 
 def _same(known: Raw | None, raw: Raw) -> Raw:

@@ -16,10 +16,12 @@ from monitor.avi.wire import UNREADABLE, Status, Wire
 MAX_UNIT_BYTES: Final = 256 * 1024
 """A larger object is kept without the events of its Service Engines."""
 
+ENGINE_EVENTS: Final = "se_upgrade_events"
+
 _MAX_OPERATIONS: Final = 10  # of the history, the last ones
 _MAX_OPERATION_BYTES: Final = 64 * 1024  # of each, without its events
 _MAX_HISTORY_OBJECTS: Final = 200_000  # JSON objects; 10 MB of a Controller's own have fewer
-_EVENTS: Final = frozenset({"upgrade_events", "se_upgrade_events", "seg_status"})
+_EVENTS: Final = frozenset({"upgrade_events", ENGINE_EVENTS, "seg_status"})
 """What an operation in the history has beside its result: all its events again."""
 
 _Members = dict[str, msgspec.Raw]
@@ -70,15 +72,15 @@ def trim(raw: msgspec.Raw) -> Trimmed:
     if history:
         members["history"] = msgspec.Raw(msgspec.json.encode(history))
     short = msgspec.json.encode(members)
-    if len(short) <= MAX_UNIT_BYTES or "se_upgrade_events" not in members:
+    if len(short) <= MAX_UNIT_BYTES or ENGINE_EVENTS not in members:
         return Trimmed(msgspec.Raw(short))
-    return Trimmed(without_engine_events(msgspec.Raw(short)), ("se_upgrade_events",))
+    return Trimmed(without_engine_events(msgspec.Raw(short)), (ENGINE_EVENTS,))
 
 
 def without_engine_events(raw: msgspec.Raw) -> msgspec.Raw:
     """Return an object without the events of its Service Engines; the same one if it has none."""
     members = _members_of(raw)
-    if members is None or members.pop("se_upgrade_events", None) is None:
+    if members is None or members.pop(ENGINE_EVENTS, None) is None:
         return raw
     return msgspec.Raw(msgspec.json.encode(members))
 

@@ -32,6 +32,8 @@ class ObjectList(msgspec.Struct, frozen=True, gc=False):
     """How many objects had the uuid of another one, though `count` counts them; the last one of a uuid is taken."""
     summaries: frozenset[str] = frozenset()
     """The uuids of objects of which only a summary was read since they changed: what it does not tell is older."""
+    too_large: Mapping[str, tuple[str, ...]] = {}
+    """The members of objects, by uuid, that the JSON is kept without, because they are too large."""
 
     @property
     def left_out(self) -> Mapping[str, int]:

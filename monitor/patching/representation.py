@@ -7,7 +7,7 @@ import msgspec
 
 from monitor.model.digest import digest
 
-Assessment: TypeAlias = Mapping[str, float | int | str | None]
+Assessment: TypeAlias = Mapping[str, float | int | str | tuple[str, ...] | None]
 """Further members of an object, which change with time."""
 
 _NONE: Assessment = {}

@@ -7,7 +7,7 @@ Times are Unix seconds; null means never, or unknown.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from monitor.avi import upgrade_wire, wire
 from monitor.model.errors import Reason
@@ -64,6 +64,9 @@ class UpgradeStatusInfo(upgrade_wire.Upgrade, kw_only=True):
         Literal["full", "summary"],
         Meta(description="`summary`: since it changed, only what a summary tells was read; the rest is older."),
     ] = "full"
+    left_out: Annotated[list[str], Meta(description="The Controller's members that were too large to be kept.")] = (
+        field(default_factory=list)
+    )
     upgrade_state: Annotated[
         UpgradeState, Meta(description="What the Controller's state means; `completed` is of this unit alone.")
     ] = "unknown"

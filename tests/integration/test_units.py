@@ -9,20 +9,20 @@ import yaml
 from msgspec.structs import replace
 
 from monitor.daemon.app import Daemon
-from monitor.simulator import CheckSpec, GroupSpec, Simulator, UnitOptions
+from monitor.simulator import CheckSpec, Fault, GroupSpec, Simulator, UnitOptions
 from tests.support.conformance import require_conformance
 from tests.support.daemons import QUICK, polled, until, watching
 from tests.support.nights import planned, upgrade_night
 from tests.support.operators import EVE, TOKENS, Got, ask, token
 from tests.support.unit_client import READER, SPEC, UnitClient
-from tests.support.upgrade_reads import account_of_config
+from tests.support.upgrade_reads import INFO, account_of_config
 
 FLEET = (SPEC, replace(SPEC, name="dc2"))
 RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": "2h"}
 NARROW = "aum_narrow"
 OURS = {
-    "annotations", "controller", "observed_at", "detail", "upgrade_state", "standing", "standing_rank", "eta_seconds",
-    "eta_seconds_min", "eta_seconds_max", "stalled_seconds",
+    "annotations", "controller", "observed_at", "detail", "left_out", "upgrade_state", "standing", "standing_rank",
+    "eta_seconds", "eta_seconds_min", "eta_seconds_max", "stalled_seconds",
 }  # fmt: skip
 
 
@@ -66,7 +66,7 @@ async def test_units_come_in_the_controllers_own_shape_with_what_the_daemon_says
         assert shown.keys() == theirs[unit["uuid"]].keys()
         assert shown["state"] == theirs[unit["uuid"]]["state"]
         assert unit.keys() >= OURS
-        assert (unit["controller"], unit["detail"], unit["annotations"]) == ("dc1", "full", {})
+        assert (unit["controller"], unit["detail"], unit["left_out"], unit["annotations"]) == ("dc1", "full", [], {})
         assert (unit["upgrade_state"], unit["standing"], unit["eta_seconds"]) == ("idle", "completed", None)
         assert unit["observed_at"] > 0
 
@@ -175,6 +175,15 @@ async def test_a_unit_that_is_nowhere_is_a_problem_that_says_what_cannot_be_read
         assert "dc4 (timeout) had the unit" in got.json["detail"]
         page = await ask(daemon, "GET", "/api/upgradestatusinfo", token="")
         assert {unit["controller"] for unit in page.json["results"]} == {"dc1"}
+
+
+async def test_a_unit_that_is_too_large_says_what_was_left_out(tmp_path: Path) -> None:
+    async with upgrade_night(tmp_path, planned(groups=[GroupSpec(ses=1)]), step_s=300.0) as (daemon, night):
+        night.controller.faults.add(Fault("unknown_fields", path=INFO, value="x" * 300_000, all=True))
+        await night.go_to("done")
+        got = await ask(daemon, "GET", "/api/upgradestatusinfo?node_type=NODE_SE_GROUP", token="")
+        (group,) = got.json["results"]
+        assert (group["left_out"], "se_upgrade_events" in group) == (["se_upgrade_events"], False)
 
 
 async def test_during_a_night_the_worst_come_after_the_cluster_and_before_the_rest(tmp_path: Path) -> None:

@@ -64,10 +64,11 @@ def _place(found: Found) -> tuple[bool, int]:
 
 def _assess(entry: Entry, tracked: TrackedObject[Tracked], *, now: float) -> Assessment:
     collection = entry.collections[UNIT.resource]
-    of_summary = tracked.object.uuid in collection.snapshot.object_list.summaries
+    objects = collection.snapshot.object_list
     return {
         "observed_at": collection.health.succeeded_at,
-        "detail": "summary" if of_summary else "full",
+        "detail": "summary" if tracked.object.uuid in objects.summaries else "full",
+        "left_out": objects.too_large.get(tracked.object.uuid, ()),
         "upgrade_state": tracked.object.state,
         **assessment(tracked, now=now),
     }

@@ -147,8 +147,23 @@ async def test_units_that_are_too_large_together_are_kept_without_the_events_of_
     assert sum(memoryview(raw).nbytes for raw in first.raws.values()) <= 8 * 1024 * 1024
     assert unit("serviceenginegroup-10", "UPGRADE_FSM_INIT") in first.raws.values()
     assert any(raw in first.raws.values() for raw in groups), "no more is left out than has to be"
+    short = {uuid for uuid, raw in first.raws.items() if raw not in groups and uuid != "cluster-1"}
+    assert first.too_large == dict.fromkeys(short, ("se_upgrade_events",))
     reader.read_all_next()
     assert await replies.read(reader, first) is first, "what is left out again is no change"
+
+
+async def test_what_a_unit_was_kept_without_is_told_until_it_is_small_again() -> None:
+    events = [{"se_ref": "x" * 200} for _ in range(2000)]
+    large = unit("serviceenginegroup-1", se_upgrade_events=events)
+    replies = Replies(unit("serviceenginegroup-1", progress=10))
+    replies.lists["upgradestatusinfo"] = (large,)
+    reader = replies.reader()
+    first = await replies.read(reader)
+    assert first.too_large == {"serviceenginegroup-1": ("se_upgrade_events",)}
+    second = await replies.read(reader, first)
+    assert replies.asked == ["upgradestatussummary", "serviceenginegroup-1"]
+    assert second.too_large == {}
 
 
 async def test_the_cluster_is_asked_for_its_uuid_where_several_are_listed() -> None:
