@@ -23,6 +23,7 @@ from monitor.cli.commands.report import report
 from monitor.cli.commands.run import run
 from monitor.cli.commands.simulate import simulate
 from monitor.cli.commands.token import token_new
+from monitor.cli.commands.upgrades import upgrade, upgrades
 from monitor.cli.commands.watch import watch
 
 
@@ -30,7 +31,7 @@ from monitor.cli.commands.watch import watch
 @click.version_option(__version__, prog_name="avi-upgrade-monitor")
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Watch image uploads on Avi Load Balancer Controllers, and export them to Prometheus."""
+    """Watch image uploads and upgrades of Avi Load Balancer Controllers, and export them to Prometheus."""
     if context.invoked_subcommand != run.name:  # `run` lets it through when it can handle it
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
@@ -53,6 +54,8 @@ for command in (
     check_config,
     images,
     image,
+    upgrades,
+    upgrade,
     watch,
     report,
     annotate,

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
+from monitor.cli.api.messages import Message, decode_message
 from monitor.cli.api.sse import Event
-from monitor.cli.api.view import Change, FleetView, ImageChanged, ImageRemoved, Message, apply, decode_message
+from monitor.cli.api.view import Change, FleetView, ImageChanged, ImageRemoved, apply
 
 NOW: Final = 1000.0
 UP: dict[str, Any] = {"up": True, "stale": False, "reason": None, "seen_at": 990.0}
@@ -66,7 +67,7 @@ def summarize(changes: Iterable[Change]) -> list[tuple[str, ...]]:
 def _uuid(change: Change) -> tuple[str, ...]:
     match change:
         case ImageChanged(_, received):
-            return (received.image.uuid,)
+            return (received.object.uuid,)
         case ImageRemoved(_, image):
             return (image.uuid,)
         case _:

@@ -33,6 +33,7 @@ from monitor.cli.api.responses import (
     Rejected,
     Response,
     ServerError,
+    UnitTasks,
     classify_response,
     decode,
     decode_api_image,
@@ -155,9 +156,18 @@ class DaemonClient:
         found = (each.api_version for each in await self.controllers() if each.name == controller)
         return next(found, "") or HIGHEST_VERSION
 
-    async def audit(self, image: ApiImage, *, limit: int) -> list[AuditRecord]:
-        """Return the newest audit records of an image."""
-        query = {"image": image.image.uuid, "controller": image.controller, "page_size": str(limit)}
+    async def unit(self, uuid: str, controller: str) -> bytes:
+        """Return one UpgradeStatusInfo."""
+        return (await self.request("GET", _unit_path(uuid), {"controller": controller})).body
+
+    async def unit_tasks(self, uuid: str, controller: str) -> UnitTasks:
+        """Return what was done in the operation of one unit."""
+        response = await self.request("GET", f"{_unit_path(uuid)}/tasks", {"controller": controller})
+        return decode(response.body, UnitTasks)
+
+    async def audit(self, uuid: str, controller: str, *, limit: int) -> list[AuditRecord]:
+        """Return the newest audit records of an image or a unit."""
+        query = {"image": uuid, "controller": controller, "page_size": str(limit)}
         return decode((await self.request("GET", "/api/audit", query)).body, AuditPage).results
 
     async def patch_image(
@@ -290,3 +300,7 @@ def _detail(error: PollError) -> str:
 
 def _image_path(uuid: str) -> str:
     return f"/api/image/{quote(uuid, safe='')}"
+
+
+def _unit_path(uuid: str) -> str:
+    return f"/api/upgradestatusinfo/{quote(uuid, safe='')}"

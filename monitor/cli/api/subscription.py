@@ -9,9 +9,10 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from monitor.cli.api.client import DaemonClient
+from monitor.cli.api.messages import Message, decode_message
 from monitor.cli.api.responses import ConnectionLost, ServerError
 from monitor.cli.api.sse import Event, Parser, TooLarge
-from monitor.cli.api.view import Message, decode_message
+from monitor.cli.api.view import FleetView, apply
 from monitor.polling.schedule import backoff_s
 
 PATH: Final = "/api/events"
@@ -56,6 +57,23 @@ async def subscribe(
         yield lost
         failures += 1
         await asyncio.sleep(backoff_s(failures, rng, base_s=_MIN_BACKOFF_S, max_s=_MAX_BACKOFF_S))
+
+
+async def read_state(client: DaemonClient) -> tuple[FleetView, float]:
+    """
+    Return the state of all controllers at present, and the daemon's clock.
+
+    Raises: Rejected; ServerError, also when the stream ends before its first message.
+    """
+    async with (
+        client.stream(PATH, _headers("")) as read_chunk,
+        aclosing(_events(read_chunk, MAX_EVENT_BYTES)) as events,
+    ):
+        async for event in events:
+            if (message := decode_message(event)) and message.is_full:
+                view, _ = apply(FleetView(), message, received_at=message.now)
+                return view, message.now
+    raise ConnectionLost("the daemon ended the stream before its first message")
 
 
 def _headers(last_id: str) -> dict[str, str]:

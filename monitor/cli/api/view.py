@@ -1,148 +1,61 @@
 """
-The state that ``GET /api/events`` has sent so far: its messages, decoded, and what each one changes. Pure.
+The state that ``GET /api/events`` has sent so far, and what each message changes. Pure.
 
-Unknown members are ignored, except in the JSON of an image, which is kept as it was received.
+The JSON of images and units is kept as it was received.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
-import msgspec
-from msgspec import Meta, Struct, field
-from msgspec.structs import asdict, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
-from monitor.cli.api.responses import Timestamp, decode
-from monitor.cli.api.sse import Event
-from monitor.model.image import Image
-from monitor.model.tracked import Standing
+from monitor.cli.api.messages import Health, Message, Objects, Part, Read
+from monitor.cli.api.responses import decode
+from monitor.cli.api.stream_objects import StreamImage, StreamUnit, UpgradeStatus
 
-ControllerTimestamp = Annotated[float, Meta(ge=-62135596800, le=253402300799)]
-"""Unix seconds of a Controller's clock, limited to what a date can show."""
+T = TypeVar("T", StreamImage, StreamUnit)
 
 
-class Eta(Struct, frozen=True):
-    """The expected end, by the daemon's clock. ``why``: the reason when the estimate changed."""
+class Received(Struct, Generic[T], frozen=True):
+    """An image or a unit, and its JSON as it was received."""
 
-    ends_at: float
-    earliest: float
-    latest: float
-    why: str = ""
-
-
-class StreamImage(Image, frozen=True, kw_only=True):
-    """An image of the stream. ``changed_at``: its last progress, by the daemon's clock."""
-
-    started_at: ControllerTimestamp | None = None
-    ended_at: ControllerTimestamp | None = None
-    duration_s: float | None = field(default=None, name="duration_seconds")
-    changed_at: float | None = None
-    standing: Standing = "unknown"
-    standing_rank: int = 0
-    eta: Eta | None = None
-    acknowledged: bool = False
-    annotations: Mapping[str, str] = {}
-
-
-class ReceivedImage(Struct, frozen=True):
-    """An image, and its JSON as it was received."""
-
-    image: StreamImage
+    object: T
     raw: bytes
 
 
-class _Session(Struct, frozen=True):
-    up: bool = False
-    auth_suspended: bool = False
-    upgrade_in_progress: bool = False
-    reason: str | None = None
-    cause: str = ""
-    version: str = ""
-
-
-class Health(_Session, frozen=True):
-    """The result of polling a controller. ``seen_at``: the last good poll since the daemon started; None: none yet."""
-
-    stale: bool = False
-    seen_at: Timestamp | None = None
-
-
-class _Read(Struct, frozen=True):
-    stale: bool = False
-    seen_at: Timestamp | None = None
-
-
-class _Images(Struct, frozen=True):
-    health: _Read | None = None
-    objects: tuple[msgspec.Raw, ...] = ()
-    gone: tuple[str, ...] = ()
-
-
-class _Resources(Struct, frozen=True):
-    image: _Images = _Images()
-
-
-class Part(Struct, frozen=True):
-    """The part of a message about one controller. ``session`` None: its health is unchanged."""
-
-    controller: str
-    session: _Session | None = None
-    resources: _Resources = _Resources()
-    removed: bool = False
-
-    @property
-    def health(self) -> Health | None:
-        """The session and the read of images together; None when they are unchanged."""
-        if self.session is None:
-            return None
-        read = self.resources.image.health or _Read()
-        return Health(**asdict(self.session), **asdict(read))
-
-
-class Message(Struct, frozen=True):
-    """``is_full``: it replaces all earlier state. ``now``: the daemon's clock."""
-
-    now: Timestamp
-    parts: tuple[Part, ...]
-    is_full: bool
-
-
-class _State(Struct, frozen=True):
-    now: Timestamp
-    parts: tuple[Part, ...]
-
-
-class _Change(Struct, frozen=True):
-    now: Timestamp
-    part: Part
-
-
-def decode_message(event: Event) -> Message | None:
-    """Return None for an event type that this version does not know. Raises: ServerError."""
-    match event.type:
-        case "state":
-            state = decode(event.data, _State)
-            return Message(state.now, state.parts, is_full=True)
-        case "change":
-            change = decode(event.data, _Change)
-            return Message(change.now, (change.part,), is_full=False)
-        case _:
-            return None
-
-
 class ControllerView(Struct, frozen=True):
-    """The state of one controller. ``images`` by uuid."""
+    """
+    The state of one controller. ``images`` and ``units`` by uuid.
+
+    ``units_read``: how the units were read. ``upgrade``: None: they are not watched.
+    """
 
     health: Health = Health()
-    images: Mapping[str, ReceivedImage] = {}
+    images: Mapping[str, Received[StreamImage]] = {}
+    units: Mapping[str, Received[StreamUnit]] = {}
+    units_read: Read = Read()
+    upgrade: UpgradeStatus | None = None
 
     @property
     def is_current(self) -> bool:
         """Whether the last poll succeeded, so that the images are up to date."""
         return self.health.up and not self.health.stale
 
+    @property
+    def units_are_current(self) -> bool:
+        """Whether the last poll succeeded, so that the units are up to date."""
+        return self.health.up and not self.units_read.stale
 
-ImageKey: TypeAlias = tuple[str, str]
-"""A controller's name, and the uuid of an image on it."""
+    @property
+    def cluster(self) -> StreamUnit | None:
+        """The unit whose upgrade is that of the whole controller."""
+        received = self.units.get(self.upgrade.cluster) if self.upgrade else None
+        return received.object if received else None
+
+
+ObjectKey: TypeAlias = tuple[str, str]
+"""A controller's name, and the uuid of an image or a unit on it."""
 
 
 class FleetView(Struct, frozen=True):
@@ -151,23 +64,35 @@ class FleetView(Struct, frozen=True):
     controllers: Mapping[str, ControllerView] = {}
     clock_offset_s: float | None = None
 
-    def get(self, key: ImageKey) -> ReceivedImage | None:
+    def get(self, key: ObjectKey) -> Received[StreamImage] | None:
         """Return the image, or None."""
         controller = self.controllers.get(key[0])
         return controller.images.get(key[1]) if controller else None
+
+    def unit(self, key: ObjectKey) -> StreamUnit | None:
+        """Return the unit, or None."""
+        controller = self.controllers.get(key[0])
+        received = controller.units.get(key[1]) if controller else None
+        return received.object if received else None
 
     def images(self) -> Iterator[tuple[str, ControllerView, StreamImage]]:
         """Yield every image with its controller's name and state."""
         for name, controller in self.controllers.items():
             for received in controller.images.values():
-                yield name, controller, received.image
+                yield name, controller, received.object
+
+    def units(self) -> Iterator[tuple[str, ControllerView, StreamUnit]]:
+        """Yield every unit with its controller's name and state."""
+        for name, controller in self.controllers.items():
+            for received in controller.units.values():
+                yield name, controller, received.object
 
 
 class ImageChanged(Struct, frozen=True):
     """An image is new, or differs from before."""
 
     controller: str
-    received: ReceivedImage
+    received: Received[StreamImage]
 
 
 class ImageRemoved(Struct, frozen=True):
@@ -175,6 +100,28 @@ class ImageRemoved(Struct, frozen=True):
 
     controller: str
     image: StreamImage
+
+
+class UnitChanged(Struct, frozen=True):
+    """A unit is new, or differs from before."""
+
+    controller: str
+    received: Received[StreamUnit]
+
+
+class UnitRemoved(Struct, frozen=True):
+    """A unit no longer exists."""
+
+    controller: str
+    unit: StreamUnit
+
+
+class UpgradeChanged(Struct, frozen=True):
+    """What the units of a controller amount to differs from before. ``before`` None: nothing was known."""
+
+    controller: str
+    upgrade: UpgradeStatus
+    before: UpgradeStatus | None
 
 
 class HealthChanged(Struct, frozen=True):
@@ -191,14 +138,16 @@ class ControllerRemoved(Struct, frozen=True):
     controller: str
 
 
-Change: TypeAlias = ImageChanged | ImageRemoved | HealthChanged | ControllerRemoved
+Change: TypeAlias = (
+    ImageChanged | ImageRemoved | UnitChanged | UnitRemoved | UpgradeChanged | HealthChanged | ControllerRemoved
+)
 
 
 def apply(view: FleetView, message: Message, *, received_at: float) -> tuple[FleetView, tuple[Change, ...]]:
     """
     Return the view after a message, and the changes. ``received_at``: by the client's monotonic clock.
 
-    Raises: ServerError for an image that cannot be decoded.
+    Raises: ServerError for an image or a unit that cannot be decoded.
     """
     before = view.controllers
     after = {} if message.is_full else dict(before)
@@ -220,13 +169,24 @@ def _clock_offset_s(view: FleetView, message: Message, *, received_at: float) ->
 
 
 def _apply_part(controller: ControllerView, part: Part) -> ControllerView:
-    images = dict(controller.images)
-    for uuid in part.resources.image.gone:
-        images.pop(uuid, None)
-    for raw in part.resources.image.objects:
-        received = ReceivedImage(decode(bytes(raw), StreamImage), bytes(raw))
-        images[received.image.uuid] = received
-    return ControllerView(part.health or controller.health, images)
+    images, units = part.resources.image, part.resources.upgrade
+    return ControllerView(
+        part.health or controller.health,
+        _apply_objects(controller.images, images, StreamImage),
+        _apply_objects(controller.units, units, StreamUnit),
+        units.health or controller.units_read,
+        part.upgrade or controller.upgrade,
+    )
+
+
+def _apply_objects(known: Mapping[str, Received[T]], changed: Objects, shape: type[T]) -> Mapping[str, Received[T]]:
+    if not changed.objects and not changed.gone:
+        return known
+    objects = {uuid: received for uuid, received in known.items() if uuid not in changed.gone}
+    for raw in changed.objects:
+        received = Received(decode(bytes(raw), shape), bytes(raw))
+        objects[received.object.uuid] = received
+    return objects
 
 
 def _changes(before: Mapping[str, ControllerView], after: Mapping[str, ControllerView]) -> Iterator[Change]:
@@ -234,9 +194,13 @@ def _changes(before: Mapping[str, ControllerView], after: Mapping[str, Controlle
         old = before.get(name)
         if controller is not old:
             yield from _health_changes(name, old, controller)
-            yield from _image_changes(name, old or ControllerView(), controller)
+            known = old or ControllerView()
+            if controller.upgrade and controller.upgrade != known.upgrade:
+                yield UpgradeChanged(name, controller.upgrade, known.upgrade)
+            yield from _object_changes(name, known, controller)
     for name in before.keys() - after.keys():
-        yield from (ImageRemoved(name, received.image) for received in before[name].images.values())
+        yield from (ImageRemoved(name, received.object) for received in before[name].images.values())
+        yield from (UnitRemoved(name, received.object) for received in before[name].units.values())
         yield ControllerRemoved(name)
 
 
@@ -246,11 +210,21 @@ def _health_changes(name: str, old: ControllerView | None, new: ControllerView) 
         yield HealthChanged(name, new.health, old.health if old else None)
 
 
-def _image_changes(name: str, old: ControllerView, new: ControllerView) -> Iterable[Change]:
-    """Report no removal while the daemon has not polled the controller since its start: it knows no images yet."""
-    for uuid, received in new.images.items():
-        if (previous := old.images.get(uuid)) is not received and previous != received:
-            yield ImageChanged(name, received)
+def _object_changes(name: str, old: ControllerView, new: ControllerView) -> Iterable[Change]:
+    """Report no removal while the daemon has not read the objects since its start: it knows none yet."""
+    yield from (ImageChanged(name, received) for received in _changed(old.images, new.images))
     if new.health.seen_at is not None:
-        gone = (received.image for uuid, received in old.images.items() if uuid not in new.images)
-        yield from (ImageRemoved(name, image) for image in gone)
+        yield from (ImageRemoved(name, received.object) for received in _gone(old.images, new.images))
+    yield from (UnitChanged(name, received) for received in _changed(old.units, new.units))
+    if new.units_read.seen_at is not None:
+        yield from (UnitRemoved(name, received.object) for received in _gone(old.units, new.units))
+
+
+def _changed(old: Mapping[str, Received[T]], new: Mapping[str, Received[T]]) -> Iterator[Received[T]]:
+    for uuid, received in new.items() if new is not old else ():
+        if (previous := old.get(uuid)) is not received and previous != received:
+            yield received
+
+
+def _gone(old: Mapping[str, Received[T]], new: Mapping[str, Received[T]]) -> Iterator[Received[T]]:
+    return (received for uuid, received in old.items() if uuid not in new)

@@ -91,7 +91,7 @@ async def image(access: Access, output: OutputFormat, *, image: str, controller:
             return
         audit: Sequence[AuditRecord] | CommandError
         try:
-            audit = await client.audit(api_image, limit=_AUDIT_RECORDS)
+            audit = await client.audit(api_image.image.uuid, api_image.controller, limit=_AUDIT_RECORDS)
         except CommandError as error:
             audit = error
     print_image(api_image, audit)

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from monitor.cli.api.view import ControllerView, Eta, StreamImage
+from monitor.cli.api.stream_objects import Eta, StreamImage
+from monitor.cli.api.view import ControllerView
 from monitor.cli.output.tables import format_time, percent_text, tasks_text
 
 _UNITS: Final = ((5400.0, 3600.0, "h", 1), (90.0, 60.0, "min", 0), (0.0, 1.0, "s", 0))

@@ -1,7 +1,7 @@
-"""The live screen of ``watch``: all images, or one image with its details."""
+"""The live screen of ``watch``: all images or units, or one of them with its details."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeAlias
+from typing import Final, Generic, TypeAlias, TypeVar, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -9,12 +9,25 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.segment import Segment
 from rich.text import Text
 
-from monitor.cli.api.view import Change, ControllerView, FleetView, StreamImage
+from monitor.cli.api.stream_objects import StreamImage
+from monitor.cli.api.view import Change, ControllerView, FleetView
 from monitor.cli.output.changing_screen import ChangingScreen, Timers
 from monitor.cli.output.format import describe_outage, describe_progress, format_duration, format_remaining
 from monitor.cli.output.tables import ImageRow, annotation_table, image_facts, image_table, row_sort_key, safe_text
-from monitor.cli.output.target import Target, WatchState, as_of_text
+from monitor.cli.output.upgrade_screen import (
+    FleetUnit,
+    UnitDetails,
+    UnitList,
+    render_unit_details,
+    sort_units,
+    unit_outages,
+    unit_screen_body,
+)
+from monitor.cli.output.upgrade_tables import unit_table
+from monitor.cli.output.watch_state import Target, UpgradeTarget, WatchState, as_of_text
 from monitor.config.validation import quoted
+
+T = TypeVar("T")
 
 _MIN_ROWS: Final = 3  # lines of the table, with its heading, however low the terminal is
 
@@ -40,7 +53,7 @@ class ImageList(Struct, frozen=True):
 class Screen(Struct, frozen=True):
     """What is shown. ``warnings``: why it is outdated, below the rest. ``height``: lines of the terminal."""
 
-    body: ImageDetails | ImageList | Text
+    body: ImageDetails | ImageList | UnitDetails | UnitList | Text
     warnings: tuple[str, ...]
     height: int
 
@@ -52,7 +65,8 @@ class LiveScreen:
         self._monotonic = monotonic
         self._console = console
         self._state = WatchState(Target())
-        self._sorted = SortedImages()
+        self._images = Sorted(sort_images)
+        self._units = Sorted(sort_units)
         self._screen = ChangingScreen(console, self._content, render_screen, timers)
 
     def update(self, state: WatchState, changes: Iterable[Change], *, now: float) -> None:
@@ -70,35 +84,64 @@ class LiveScreen:
 
     def _content(self) -> Screen:
         now = self._state.now(self._monotonic())
-        return screen_of(self._state, self._sorted, now=now, height=self._console.size.height)
+        height = self._console.size.height
+        if isinstance(self._state.target, UpgradeTarget):
+            return upgrade_screen_of(self._state, self._state.target, self._units, now=now, height=height)
+        return screen_of(self._state, self._state.target, self._images, now=now, height=height)
 
 
-class SortedImages:
-    """The images in the order of the screen. Those of a view that has not been replaced are not sorted again."""
+class Sorted(Generic[T]):
+    """Images or units in the order of the screen. Those of a view that has not been replaced are not sorted again."""
 
-    def __init__(self) -> None:
+    def __init__(self, sort: Callable[[FleetView, str], list[T]]) -> None:
+        self._sort = sort
         self._of: tuple[FleetView, str] | None = None
-        self._images: list[FleetImage] = []
+        self._found: list[T] = []
 
-    def of(self, view: FleetView, controller: str) -> list[FleetImage]:
-        """Return the images of this controller; empty: of all."""
+    def of(self, view: FleetView, controller: str) -> list[T]:
+        """Return those of this controller; empty: of all."""
         if not self._of or self._of[0] is not view or self._of[1] != controller:
-            images = [each for each in view.images() if controller in {"", each[0]}]
-            self._images = sorted(images, key=lambda each: row_sort_key(_row(*each)))
+            self._found = self._sort(view, controller)
             self._of = view, controller
-        return self._images
+        return self._found
 
 
-def screen_of(state: WatchState, images: SortedImages, *, now: float, height: int) -> Screen:
+def sort_images(view: FleetView, controller: str) -> list[FleetImage]:
+    """Return the images of this controller; empty: of all."""
+    images = [each for each in view.images() if controller in {"", each[0]}]
+    return sorted(images, key=lambda each: row_sort_key(_row(*each)))
+
+
+def screen_of(state: WatchState, target: Target, images: Sorted[FleetImage], *, now: float, height: int) -> Screen:
     """Return what is to be shown. ``now``: by the daemon's clock. ``height``: lines of the terminal."""
-    warnings = tuple(_warnings(state, limit=max(1, height // 3)))
-    if state.target.image:
-        return Screen(_image_details(state, now=now), warnings, height)
+    controllers = state.view.controllers
+    outages = [line for name in _names(state) if (line := describe_outage(name, controllers.get(name)))]
+    warnings = tuple(_warnings(state, outages, limit=max(1, height // 3)))
+    if target.image:
+        return Screen(_image_details(state, target, now=now), warnings, height)
     if state.view.clock_offset_s is None:
         return Screen(Text("Waiting for the daemon"), warnings, height)
-    found = images.of(state.view, state.target.controller)
+    found = images.of(state.view, target.controller)
     rows = tuple(_row_with_remark(*each, now=now) for each in found[: max(_MIN_ROWS, height)])
     return Screen(ImageList(rows, len(found)) if found else Text("No images"), warnings, height)
+
+
+def upgrade_screen_of(
+    state: WatchState, target: UpgradeTarget, units: Sorted[FleetUnit], *, now: float, height: int
+) -> Screen:
+    """As `screen_of`, of units."""
+    warnings = tuple(_warnings(state, unit_outages(state, _names(state)), limit=max(1, height // 3)))
+    found = units.of(state.view, target.controller)
+    return Screen(unit_screen_body(state, target, found, now=now, rows=max(_MIN_ROWS, height)), warnings, height)
+
+
+def _names(state: WatchState) -> list[str]:
+    """Return the names of the controllers that are shown."""
+    return (
+        [state.key[0]]
+        if state.key
+        else [name for name in state.view.controllers if state.target.controller in {"", name}]
+    )
 
 
 def render_screen(screen: Screen) -> RenderableType:
@@ -107,17 +150,28 @@ def render_screen(screen: Screen) -> RenderableType:
     match screen.body:
         case ImageDetails(controller, image, facts):
             return Group(*_render_details(controller, image, facts), footer)
-        case ImageList():
-            return _FittedTable(screen.body, footer, height=screen.height)
-        case text:
-            return Group(text, footer)
+        case ImageList(images, total):
+            return FittedTable(lambda shown: image_table(images[:shown]), total, footer=footer, height=screen.height)
+        case UnitDetails():
+            return Group(*render_unit_details(screen.body), footer)
+        case UnitList(headers, units, total):
+            header = Group(*(safe_text(line, "bold") for line in headers))
+            if not units:
+                return Group(header, Text("No unit does or needs anything"), footer)
+            return Group(
+                header,
+                FittedTable(
+                    lambda shown: unit_table(units[:shown]), total, footer=footer, height=screen.height - len(headers)
+                ),
+            )
+        case Text():
+            return Group(screen.body, footer)
+        case _:
+            assert_never(screen.body)
 
 
-def _warnings(state: WatchState, *, limit: int) -> Iterator[str]:
+def _warnings(state: WatchState, outages: list[str], *, limit: int) -> Iterator[str]:
     """Yield the reasons why the screen is outdated."""
-    controllers = state.view.controllers
-    names = [state.key[0]] if state.key else [name for name in controllers if state.target.controller in {"", name}]
-    outages = [line for name in names if (line := describe_outage(name, controllers.get(name)))]
     yield from outages[:limit]
     if more := len(outages[limit:]):
         yield f"and {more:,} more controllers that are not polled at present"
@@ -125,11 +179,11 @@ def _warnings(state: WatchState, *, limit: int) -> Iterator[str]:
         yield f"Connection lost{as_of_text(state)}; reconnecting: {state.lost}"
 
 
-def _image_details(state: WatchState, *, now: float) -> ImageDetails | Text:
+def _image_details(state: WatchState, target: Target, *, now: float) -> ImageDetails | Text:
     received = state.view.get(state.key) if state.key else None
     if received is None or state.key is None:
-        return safe_text(f"No image with the uuid or name {quoted(state.target.image)} yet", "yellow")
-    name, image = state.key[0], received.image
+        return safe_text(f"No image with the uuid or name {quoted(target.image)} yet", "yellow")
+    name, image = state.key[0], received.object
     return ImageDetails(name, image, tuple(_progress_facts(state.view.controllers[name], image, now=now)))
 
 
@@ -152,17 +206,20 @@ def _progress_facts(controller: ControllerView, image: StreamImage, *, now: floa
         yield "moved", safe_text(f"{ago} ago", "yellow" if image.standing == "stalled" else "")
 
 
-class _FittedTable:
-    """As many of these images as fit into the height, and the number of the others; a row may take several lines."""
+class FittedTable:
+    """As many rows as fit into the height, and the number of the others; a row may take several lines."""
 
-    def __init__(self, images: ImageList, footer: RenderableType, *, height: int) -> None:
-        self._images = images
+    def __init__(
+        self, table: Callable[[int], RenderableType], total: int, *, footer: RenderableType, height: int
+    ) -> None:
+        self._table = table
+        self._total = total
         self._footer = footer
         self._height = height
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         footer = console.render_lines(self._footer, options.update(height=None), pad=False)
-        room, total = max(_MIN_ROWS, self._height - len(footer)), self._images.total
+        room, total = max(_MIN_ROWS, self._height - len(footer)), self._total
         shown = total if total < room else room - 2  # the heading, and the line with the number of the others
         lines = self._render_lines(console, options, shown)
         while shown > 1 and len(lines) + (shown < total) > room:
@@ -175,7 +232,7 @@ class _FittedTable:
         yield self._footer
 
     def _render_lines(self, console: Console, options: ConsoleOptions, shown: int) -> list[list[Segment]]:
-        return console.render_lines(image_table(self._images.rows[:shown]), options.update(height=None), pad=False)
+        return console.render_lines(self._table(shown), options.update(height=None), pad=False)
 
 
 def _row(name: str, _controller: ControllerView, image: StreamImage) -> ImageRow:

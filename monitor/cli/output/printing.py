@@ -71,17 +71,24 @@ def print_image(api_image: ApiImage, audit: Sequence[AuditRecord] | CommandError
     facts = image_facts(api_image.controller, image, acknowledged=is_acknowledged(api_image.annotations))
     events: list[RenderableType] = ["", event_table(image.events)] if image.events else []
     print_output(
-        safe_text(image.name or image.uuid, "bold"), facts, *events, "", *_annotations(api_image), "", *_audit(audit)
+        safe_text(image.name or image.uuid, "bold"),
+        facts,
+        *events,
+        "",
+        *annotations_part(api_image.annotations),
+        "",
+        *audit_part(audit),
     )
 
 
-def _annotations(api_image: ApiImage) -> tuple[RenderableType, ...]:
-    if not api_image.annotations:
+def annotations_part(annotations: Mapping[str, str]) -> tuple[RenderableType, ...]:
+    """Return the lines about the annotations."""
+    if not annotations:
         return (Text("No annotations"),)
-    return Text("Annotations", "bold"), annotation_table(api_image.annotations)
+    return Text("Annotations", "bold"), annotation_table(annotations)
 
 
-def _audit(audit: Sequence[AuditRecord] | CommandError) -> tuple[RenderableType, ...]:
+def audit_part(audit: Sequence[AuditRecord] | CommandError) -> tuple[RenderableType, ...]:
     """Return one line for an error: only an admin can read the audit, and the image was shown."""
     if isinstance(audit, CommandError):
         return (Text(f"Audit not available: {str(audit).partition(chr(10))[0]}", "dim"),)
@@ -106,7 +113,7 @@ def print_dry_run(before: ApiImage, body: bytes) -> None:
 def print_annotated(body: bytes) -> None:
     """Print the annotations of the image that a PATCH returned."""
     after = decode_api_image(msgspec.Raw(body))
-    print_output(_headline(after, "annotated"), *_annotations(after))
+    print_output(_headline(after, "annotated"), *annotations_part(after.annotations))
 
 
 def print_patched(body: bytes, fields: Iterable[str]) -> None:

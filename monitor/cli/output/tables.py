@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import click
 import msgspec
@@ -19,13 +19,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from monitor.cli.api.responses import UnitEvent
 from monitor.config.validation import printable
 from monitor.model.image import Image
 from monitor.model.tracked import Event, EventState, Standing, Tracked
 
-_STYLES: Final[Mapping[str, str]] = {
+STATE_STYLES: Final[Mapping[str, str]] = {
     "completed": "green", "failed": "bold red", "in_progress": "cyan", "started": "cyan", "unknown": "dim",
+    "idle": "dim", "queued": "cyan", "checking": "cyan", "checked": "green", "check_failed": "bold red",
+    "running": "cyan", "aborting": "bold red", "suspended": "bold red",
 }  # fmt: skip
+"""Of images and units."""
 _EVENT_STYLES: Final[Mapping[EventState, str]] = {
     "succeeded": "green", "failed": "bold red", "running": "cyan", "pending": "dim",
 }  # fmt: skip
@@ -36,6 +40,18 @@ _LAYOUTS = (
 """Columns of bars, of gaps, and of wrapped remarks; the first layout that fits is used. The last one wraps names."""
 _MAX_DURATION_S = timedelta.max.total_seconds() - 1
 _PIPE_WIDTH = 1000  # columns when standard output is no terminal: a program that reads it needs complete lines
+
+
+class HasProgress(Protocol):
+    """An image or a unit."""
+
+    @property
+    def state(self) -> str:
+        """The word of its state."""
+
+    @property
+    def progress_ratio(self) -> float | None:
+        """The share that is done, 0 to 1; None: not known."""
 
 
 class ImageRow(msgspec.Struct, frozen=True):
@@ -97,7 +113,7 @@ def row_sort_key(row: ImageRow) -> tuple[object, ...]:
 
 def _image_table(rows: Sequence[ImageRow], remark: str, bar_width: int, gap: int, remark_width: int) -> Table:
     remarks = [remark] if any(row.remark for row in rows) else []
-    table = _table("Controller", "Image", "State", "Progress", "Tasks", *remarks, gap=gap)
+    table = empty_table("Controller", "Image", "State", "Progress", "Tasks", *remarks, gap=gap)
     if not bar_width:
         table.columns[1].no_wrap, table.columns[1].overflow = False, "fold"
     for column in table.columns[5:] if remark_width else ():
@@ -114,17 +130,17 @@ def _cells(row: ImageRow, bar_width: int, gap: int) -> Iterable[RenderableType]:
     return safe_text(row.controller), name, state, progress_bar(image, bar_width, gap), tasks_text(image)
 
 
-def state_text(image: Tracked, *, acknowledged: bool, short: bool = False) -> Text:
+def state_text(image: HasProgress, *, acknowledged: bool, short: bool = False) -> Text:
     """Return the state in its colour, dimmed when it is acknowledged."""
     mark = " (ack)" if short else " (acknowledged)"
-    return Text(image.state + mark * acknowledged, "dim red" if acknowledged else _STYLES[image.state])
+    return Text(image.state + mark * acknowledged, "dim red" if acknowledged else STATE_STYLES[image.state])
 
 
-def progress_bar(image: Tracked, width: int = _BAR_WIDTH, gap: int = 2) -> RenderableType:
+def progress_bar(image: HasProgress, width: int = _BAR_WIDTH, gap: int = 2) -> RenderableType:
     """Return a bar of so many columns and the percentage; without a width only the percentage."""
     if not width:
         return percent_text(image)
-    style = _STYLES[image.state]
+    style = STATE_STYLES[image.state]
     ratio = image.progress_ratio or 0.0
     bar = ProgressBar(total=1.0, completed=ratio, width=width, complete_style=style, finished_style=style)
     grid = Table.grid(padding=(0, gap))
@@ -132,7 +148,7 @@ def progress_bar(image: Tracked, width: int = _BAR_WIDTH, gap: int = 2) -> Rende
     return grid
 
 
-def percent_text(image: Tracked) -> str:
+def percent_text(image: HasProgress) -> str:
     """Return an empty text when the Controller reports no progress."""
     return "" if image.progress_ratio is None else f"{image.progress_ratio:4.0%}"
 
@@ -171,21 +187,21 @@ def image_facts(
             ("reason", safe_text(image.reason)),
             ("progress", progress_bar(image) if percent_text(image) else ""),
             ("tasks", tasks_text(image)),
-            ("started", _time_or_empty(image.started_at)),
-            ("ended", _time_or_empty(image.ended_at)),
-            ("took", _duration_or_empty(image.duration_s)),
-            ("changed", _time_or_empty(image.last_modified_at)),
+            ("started", time_or_empty(image.started_at)),
+            ("ended", time_or_empty(image.ended_at)),
+            ("took", duration_or_empty(image.duration_s)),
+            ("changed", time_or_empty(image.last_modified_at)),
             *more,
         )
     )
 
 
-def event_table(events: Iterable[Event]) -> Group:
+def event_table(events: Iterable[Event | UnitEvent]) -> Group:
     """Return a table of tasks × nodes, and below it the status of each failed event."""
     events = tuple(events)
     nodes = sorted({event.node for event in events})
     states = {(event.task, event.node): event.state for event in events}
-    table = _table("Task", *nodes)
+    table = empty_table("Task", *nodes)
     for column in table.columns:
         column.no_wrap, column.overflow = False, "fold"
     for task in dict.fromkeys(event.task for event in events):
@@ -225,14 +241,15 @@ def _json_text(value: Any) -> str:  # noqa: ANN401  any JSON
 
 def plain_table(headings: Iterable[str], rows: Iterable[Iterable[Text]]) -> Table:
     """Return a table of texts; the last column wraps."""
-    table = _table(*headings)
+    table = empty_table(*headings)
     table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
     for row in rows:
         table.add_row(*row)
     return table
 
 
-def _table(*headings: str, gap: int = 2) -> Table:
+def empty_table(*headings: str, gap: int = 2) -> Table:
+    """Return a table without lines, whose cells do not wrap."""
     table = Table(box=None, pad_edge=False, padding=(0, gap), collapse_padding=True)
     for heading in headings:
         table.add_column(safe_text(heading), no_wrap=True)
@@ -244,9 +261,11 @@ def format_time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _time_or_empty(at: float | None) -> str:
+def time_or_empty(at: float | None) -> str:
+    """Return Unix seconds as a date and a time, UTC; empty for None."""
     return "" if at is None else format_time(at)
 
 
-def _duration_or_empty(duration_s: float | None) -> str:
+def duration_or_empty(duration_s: float | None) -> str:
+    """``0:04:10``; empty for None."""
     return "" if duration_s is None else str(timedelta(seconds=round(min(duration_s, _MAX_DURATION_S))))

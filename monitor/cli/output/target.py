@@ -7,51 +7,28 @@ A name is looked up until an image matches. From then on the target is that imag
 from collections.abc import Iterator
 from typing import Literal, TypeAlias, assert_never
 
-from msgspec import Struct
-
 from monitor.cli.api.responses import Rejected, TargetFailed, WaitTimeout
+from monitor.cli.api.stream_objects import StreamImage
 from monitor.cli.api.view import (
     Change,
     ControllerRemoved,
     FleetView,
     HealthChanged,
     ImageChanged,
-    ImageKey,
     ImageRemoved,
-    StreamImage,
+    ObjectKey,
+    UnitChanged,
+    UnitRemoved,
+    UpgradeChanged,
 )
-from monitor.cli.output.format import describe_image, describe_outage, time_of_day
+from monitor.cli.output.format import describe_image, describe_outage
+from monitor.cli.output.watch_state import Target, WatchState, lost_text, no_response_text
 from monitor.config.validation import printable, quoted
 
 EndState: TypeAlias = Literal["completed", "failed"]
 
 
-class Target(Struct, frozen=True):
-    """``image``: a uuid or a name; empty: all images. ``controller``: the only one; empty: all."""
-
-    image: str = ""
-    controller: str = ""
-
-
-class WatchState(Struct, frozen=True):
-    """
-    Everything that is displayed. ``key``: the target's image, once found. ``lost``: why there is no connection.
-
-    ``as_of``: while the connection is lost, the daemon's time when it was last heard; None before its first message.
-    """
-
-    target: Target
-    view: FleetView = FleetView()
-    key: ImageKey | None = None
-    lost: str = ""
-    as_of: float | None = None
-
-    def now(self, monotonic: float) -> float:
-        """Return the daemon's time by the client's ``monotonic`` clock. It stands while the connection is lost."""
-        return (self.view.clock_offset_s or 0.0) + monotonic if self.as_of is None else self.as_of
-
-
-def find_image(view: FleetView, target: Target) -> ImageKey | None:
+def find_image(view: FleetView, target: Target) -> ObjectKey | None:
     """
     Return the image that the target means; None while none matches.
 
@@ -74,22 +51,24 @@ def _matches(view: FleetView, target: Target) -> Iterator[tuple[str, StreamImage
     yield from by_uuid or ((name, image) for name, image in candidates if image.name == target.image)
 
 
-def is_relevant(change: Change, target: Target, key: ImageKey | None) -> bool:
+def is_relevant(change: Change, target: Target, key: ObjectKey | None) -> bool:
     """Whether a change is about the target."""
     if target.controller not in {"", change.controller}:
         return False
     match change:
         case ImageChanged(controller, received):
-            return not target.image or (controller, received.image.uuid) == key
+            return not target.image or (controller, received.object.uuid) == key
         case ImageRemoved(controller, image):
             return not target.image or (controller, image.uuid) == key
         case HealthChanged(controller) | ControllerRemoved(controller):
             return key is None or controller == key[0]
+        case UnitChanged() | UnitRemoved() | UpgradeChanged():
+            return False
         case _:
             assert_never(change)
 
 
-def has_reached(view: FleetView, key: ImageKey, until: EndState) -> bool:
+def has_reached(view: FleetView, key: ObjectKey, until: EndState) -> bool:
     """
     Whether the image is in the state that is waited for; False while it can still reach it.
 
@@ -104,36 +83,29 @@ def has_reached(view: FleetView, key: ImageKey, until: EndState) -> bool:
         return False  # a daemon that has just started knows no images yet
     if received is None:
         raise TargetFailed(f"{printable(name)}  {printable(uuid)}: the image is gone")
-    image = received.image
+    image = received.object
     if image.state not in {until, "started", "in_progress", "unknown"}:
         ending = f"{image.state}: {image.reason}" if image.reason else image.state
         raise TargetFailed(printable(f"{name}  {image.name or uuid}: {ending}"))
     return image.state == until
 
 
-def wait_timeout(state: WatchState, *, now: float) -> WaitTimeout:
+def wait_timeout(state: WatchState, target: Target, *, now: float) -> WaitTimeout:
     """Return the error for a timeout: how far the image was, and what prevented polling or the connection."""
     view, key = state.view, state.key
     if view.clock_offset_s is None:
-        return WaitTimeout("timed out: no response from the daemon yet" + (f": {state.lost}" if state.lost else ""))
-    names = [key[0]] if key else [name for name in view.controllers if state.target.controller in {"", name}]
+        return WaitTimeout(no_response_text(state))
+    names = [key[0]] if key else [name for name in view.controllers if target.controller in {"", name}]
     outages = (describe_outage(name, view.controllers.get(name)) for name in names)
-    lost = f"no connection to the daemon{as_of_text(state)}: {state.lost}" if state.lost else ""
-    parts = filter(None, (_describe_target(state, now=now), *outages, lost))
+    parts = filter(None, (_describe_target(state, target, now=now), *outages, lost_text(state)))
     return WaitTimeout("; ".join(map(printable, ("timed out", *parts))))
 
 
-def as_of_text(state: WatchState) -> str:
-    """Return ``, as of 12:00:03Z`` while the connection is lost; empty while nothing is known."""
-    return "" if state.as_of is None else f", as of {time_of_day(state.as_of)}"
-
-
-def _describe_target(state: WatchState, *, now: float) -> str:
+def _describe_target(state: WatchState, target: Target, *, now: float) -> str:
     if state.key is None:
-        image = state.target.image
-        return f"no image with the uuid or name {quoted(image)} was found" if image else ""
+        return f"no image with the uuid or name {quoted(target.image)} was found" if target.image else ""
     name, uuid = state.key
     received = state.view.get(state.key)
     if received is None:
         return f"{name}  {uuid}: not known at present"
-    return describe_image(name, state.view.controllers[name], received.image, now=now)
+    return describe_image(name, state.view.controllers[name], received.object, now=now)

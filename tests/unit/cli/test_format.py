@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.cli.api.view import ControllerView, Eta, Health, StreamImage
+from monitor.cli.api.messages import Health
+from monitor.cli.api.stream_objects import Eta, StreamImage
+from monitor.cli.api.view import ControllerView
 from monitor.cli.output.format import describe_outage, describe_progress, format_duration, format_remaining
 from tests.support.stream_messages import DOWN, NEW, NOW, UP
 

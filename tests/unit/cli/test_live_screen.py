@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from monitor.cli.api.messages import Message
 from monitor.cli.api.responses import ConnectionLost
 from monitor.cli.api.subscription import Connected
-from monitor.cli.api.view import Message
-from monitor.cli.output.live_screen import LiveScreen, SortedImages, render_screen, screen_of
-from monitor.cli.output.target import Target, WatchState, find_image
+from monitor.cli.output.live_screen import LiveScreen, Sorted, render_screen, screen_of, sort_images
+from monitor.cli.output.target import find_image
+from monitor.cli.output.watch_state import Target, WatchState
 from monitor.cli.output.watcher import Watcher
 from tests.support.stream_messages import DOWN, NOW, after, change, image, part, state
 from tests.support.timers import SteppedTimers
@@ -25,7 +26,7 @@ def render(
     watch_state = WatchState(target, view, find_image(view, target), lost, as_of if lost else None)
     console = Console(file=io.StringIO(), width=width)
     with console.capture() as capture:
-        console.print(render_screen(screen_of(watch_state, SortedImages(), now=NOW, height=height)))
+        console.print(render_screen(screen_of(watch_state, target, Sorted(sort_images), now=NOW, height=height)))
     return [" ".join(line.replace("━", "").replace("╸", "").split()) for line in capture.get().splitlines()]
 
 

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from monitor.cli.api.client import connect
+from monitor.cli.api.messages import Message
 from monitor.cli.api.responses import CommandError, ConnectionLost, Rejected, ServerError
 from monitor.cli.api.subscription import MAX_EVENT_BYTES, Connected, StreamItem, subscribe
-from monitor.cli.api.view import Message
 from monitor.cli.params import Access
 
 TIMEOUT_S = 20.0

@@ -2,9 +2,10 @@
 
 import pytest
 
+from monitor.cli.api.messages import Message
 from monitor.cli.api.responses import Rejected, TargetFailed
-from monitor.cli.api.view import Message
-from monitor.cli.output.target import Target, find_image, has_reached
+from monitor.cli.output.target import find_image, has_reached
+from monitor.cli.output.watch_state import Target
 from tests.support.stream_messages import NEW, after, image, part, state
 
 TWINS = state(part("dc1", image("1", name="x")), part("dc2", image("2", "failed", name="x")))

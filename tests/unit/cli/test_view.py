@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from monitor.cli.api.messages import decode_message
 from monitor.cli.api.responses import ServerError
 from monitor.cli.api.sse import Event
-from monitor.cli.api.view import FleetView, apply, decode_message
+from monitor.cli.api.view import FleetView, apply
 from tests.support.stream_messages import DOWN, NEW, UP, after, change, image, part, state, summarize
 
 
@@ -17,7 +18,7 @@ def test_a_state_contains_everything_and_a_change_only_the_differences() -> None
     ]  # fmt: skip
     view, changes = after(first, change(part("dc1", image("2", progress_ratio=0.5), health=None, gone=["1"])))
     assert summarize(changes) == [("ImageChanged", "dc1", "2"), ("ImageRemoved", "dc1", "1")]
-    assert view.controllers["dc1"].images["2"].image.progress_ratio == 0.5
+    assert view.controllers["dc1"].images["2"].object.progress_ratio == 0.5
     assert view.controllers["dc1"].health.up
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from monitor.cli.api.messages import Message, decode_message
 from monitor.cli.api.responses import ConnectionLost, WaitTimeout
 from monitor.cli.api.sse import Event
 from monitor.cli.api.subscription import Connected
-from monitor.cli.api.view import Message, decode_message
 from monitor.cli.output.display import Display, JsonDisplay, LineDisplay
-from monitor.cli.output.target import Target
+from monitor.cli.output.watch_state import Target
 from monitor.cli.output.watcher import Watcher
 from tests.support.stream_messages import DOWN, NEW, NOW, UP, change, image, part, state
 
