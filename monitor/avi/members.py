@@ -87,6 +87,8 @@ _OTHER: Final = frozenset({
     "ha_mode", "segroup_status", "se_with_no_vs", "se_upgraded_at_start",
     # SystemReport
     "readiness_reports", "system_readiness", "node_ref", "summary", "downloadable", "archive_ref",
+    # ImageInventory
+    "image_info", "image", "in_use", "in_use_info",
     # Cluster, the version and the log-in
     "nodes", "virtual_ip", "mgmt_ip", "version_info", "user", "user_initialized", "tenants", "session_cookie_name",
     "controller", "system_config", "sso", "welcome_workflow_complete", "setup_failed", "is_superuser", "username",

@@ -42,14 +42,16 @@ async def record(
     stop: asyncio.Event,
     now: Callable[[], float],
     rng: Random,
+    fleet: Fleet,
 ) -> Recorded:
     """
     Record until ``stop`` is set; the poll under way then is completed.
 
-    ``key``: random bytes, from which the pseudonyms are made; it is not kept.
+    ``key``: random bytes, from which the pseudonyms are made; it is not kept. ``fleet``: an empty one, in which the
+    polls are published.
     Raises: MonitorError when the folder cannot be used, or the Controller refuses the first log-in.
     """
-    secrets, fleet = KnownSecrets(), Fleet()
+    secrets = KnownSecrets()
     for source in (controller.password, *([controller.write.password] if controller.write else [])):
         if secret := source.read():
             secrets.add(secret)

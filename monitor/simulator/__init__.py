@@ -8,6 +8,8 @@ from monitor.simulator.controller import SimulatedController
 from monitor.simulator.fault_table import FAULT_KINDS
 from monitor.simulator.faults import Fault
 from monitor.simulator.fleet import Simulator
+from monitor.simulator.recording import RecordingError, read_recording
+from monitor.simulator.replay import Replay
 from monitor.simulator.request_log import LoggedRequest
 from monitor.simulator.scenarios import SCENARIOS
 from monitor.simulator.specs import (
@@ -32,6 +34,8 @@ __all__ = [
     "LoggedRequest",
     "PatchPolicy",
     "RateLimit",
+    "RecordingError",
+    "Replay",
     "Scenario",
     "SimulatedController",
     "Simulator",
@@ -39,4 +43,5 @@ __all__ = [
     "UnitOptions",
     "UpgradeSpec",
     "UploadSpec",
+    "read_recording",
 ]

@@ -27,7 +27,7 @@ from monitor.model.errors import Reason
 from monitor.model.secret import Secret
 from monitor.polling.fleet import Entry
 from monitor.polling.resources import RESOURCES, AnyResource
-from monitor.simulator import SimulatedController, Simulator
+from monitor.simulator import Replay, SimulatedController, Simulator
 from monitor.web.context import Limits
 from tests.support.limits import WAIT_TIMEOUT_S
 
@@ -45,7 +45,7 @@ QUICK_RELOAD = ReloadTiming(watch_interval_s=0.05, settle_s=0.01, retry_interval
 
 @asynccontextmanager
 async def watching(
-    simulator: Simulator,
+    simulator: Simulator | Replay,
     folder: Path,
     *,
     poll: Mapping[str, object] = QUICK,

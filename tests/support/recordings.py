@@ -12,8 +12,10 @@ from typing import Any
 from monitor.cli.commands.simulate import write_config
 from monitor.config.load import load
 from monitor.daemon.record import Recorded, record
+from monitor.polling.fleet import Fleet
 from monitor.simulator import Simulator
 from tests.support.daemons import QUICK
+from tests.support.polling import wait_until
 
 
 class Recording:
@@ -23,6 +25,7 @@ class Recording:
         self.folder = folder
         self.stop = asyncio.Event()
         self.recorded: Recorded | None = None
+        self.fleet = Fleet()
 
     @property
     def exchanges(self) -> list[dict[str, Any]]:
@@ -38,6 +41,11 @@ class Recording:
     def text(self) -> str:
         """All that is written so far."""
         return "".join(path.read_text() for path in sorted(self.folder.iterdir()))
+
+    async def polled_anew(self) -> None:
+        """Wait until a poll is recorded that began after this call, whether it failed or not."""
+        polls = self.fleet.entries["dc1"].session.polls  # one may be under way
+        await wait_until(self.fleet, lambda entry: entry.session.polls >= polls + 2)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -72,6 +80,7 @@ async def recording(
                 stop=made.stop,
                 now=now,
                 rng=Random(7),
+                fleet=made.fleet,
             )
         )
         try:

@@ -65,6 +65,7 @@ async def _record(
 ) -> None:
     """Raises: MonitorError when it cannot begin, or ended too early."""
     from monitor.daemon.record import record as record_until  # noqa: PLC0415  it imports aiohttp
+    from monitor.polling.fleet import Fleet  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
     stop = stop_on_signals(loop)
@@ -80,6 +81,7 @@ async def _record(
         stop=stop,
         now=time.time,  # noqa: TID251
         rng=Random(),  # noqa: S311
+        fleet=Fleet(),
     )
     click.echo(f"{done.exchanges} exchanges, {done.answers} distinct answers, {done.bytes / 1e6:.1f} MB in {folder}")
     click.echo(f"Read what is in it before you hand it on:  avi-upgrade-monitor record check {folder}")

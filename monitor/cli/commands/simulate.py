@@ -1,24 +1,30 @@
-"""``simulate``: simulated Controllers until a signal ends them, and a config with which the daemon watches them."""
+"""``simulate``: simulated or recorded Controllers until a signal ends them, and a config that watches them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from monitor.cli.runner import exit_on_error, run_loop, stop_on_signals
+from monitor.config.settings import Poll
+from monitor.config.values import write_duration
 from monitor.model.errors import MonitorError
 
 if TYPE_CHECKING:
-    from monitor.simulator import Simulator
+    from monitor.simulator import Replay, Simulator
+
+_SHORTEST_S: Final = 0.05  # between two polls, however fast the simulated clocks run
 
 
 @click.command()
 @click.option("--scenario", default="fleet", show_default=True, help="The scenario; --list prints their names.")
 @click.option("--list", "list_scenarios", is_flag=True, help="Print the names of the scenarios, and end.")
+@click.option("--replay", type=click.Path(path_type=Path), help="A folder that `record` made, instead of a scenario.")
 @click.option("--speed", default=1.0, show_default=True, help="How many times faster the simulated clocks run.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same objects.")
 @click.option(
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
 def simulate(  # noqa: PLR0917  one argument an option
     scenario: str,
     list_scenarios: bool,
+    replay: Path | None,
     speed: float,
     seed: int,
     host: str,
@@ -50,7 +57,7 @@ def simulate(  # noqa: PLR0917  one argument an option
     if list_scenarios:
         click.echo(_scenario_table())
     else:
-        run_loop(_serve(scenario, speed=speed, seed=seed, host=host, port=port, tls=tls, config_dir=config_dir))
+        run_loop(_serve(scenario, replay, speed=speed, seed=seed, host=host, port=port, tls=tls, config_dir=config_dir))
 
 
 def _scenario_table() -> str:
@@ -61,35 +68,73 @@ def _scenario_table() -> str:
 
 
 async def _serve(
-    scenario: str, *, speed: float, seed: int, host: str, port: int, tls: bool, config_dir: Path | None
+    scenario: str,
+    replay: Path | None,
+    *,
+    speed: float,
+    seed: int,
+    host: str,
+    port: int,
+    tls: bool,
+    config_dir: Path | None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Raises: MonitorError when there is no such scenario, or it cannot listen."""
+    """Serve until SIGTERM or SIGINT. Raises: MonitorError, also when it cannot listen."""
     from monitor.cli.commands.certificate import make_certificate  # noqa: PLC0415
-    from monitor.simulator import SCENARIOS, Simulator  # noqa: PLC0415
 
-    if scenario not in SCENARIOS:
-        raise MonitorError(f"no scenario {scenario!r}; there are {', '.join(SCENARIOS)}")
     stop = stop_on_signals(asyncio.get_running_loop())
+    make_simulator = _recorded(replay, port) if replay else _invented(scenario, port)
     async with AsyncExitStack() as stack:
         temporary = stack.enter_context(TemporaryDirectory(prefix="avi-simulate-"))
         folder = config_dir or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         ca_file = folder / "ca.pem" if tls else None
         context = make_certificate(host, ca_file) if ca_file else None
-        simulator = Simulator.of(scenario, speed=speed, seed=seed, host=host, tls=context, first_port=port)
+        simulator = make_simulator(speed=speed, seed=seed, host=host, tls=context)
         try:
             await stack.enter_async_context(simulator)
         except OSError as error:
             raise MonitorError(f"cannot listen on {host or 'an empty host'}: {error.strerror}") from error
-        config = write_config(simulator, folder, {"database": f"sqlite:///{folder}/state.db"}, ca_file)
+        settings: dict[str, object] = {"database": f"sqlite:///{folder}/state.db"}
+        if replay:
+            settings["poll"] = _intervals(speed)
+        config = write_config(simulator, folder, settings, ca_file)
         for controller in simulator.controllers.values():
             click.echo(f"{controller.name}  {controller.url}  {controller.username}  {controller.password}")
         click.echo(f"\nWatch them with:  avi-upgrade-monitor run --config {config}\nCtrl-C ends.")
         await stop.wait()
 
 
+def _invented(scenario: str, first_port: int) -> Callable[..., "Simulator"]:
+    """Return what makes the Controllers of a scenario. Raises: MonitorError when there is no such scenario."""
+    from monitor.simulator import SCENARIOS, Simulator  # noqa: PLC0415
+
+    if scenario not in SCENARIOS:
+        raise MonitorError(f"no scenario {scenario!r}; there are {', '.join(SCENARIOS)}")
+    return partial(Simulator.of, scenario, first_port=first_port)
+
+
+def _recorded(folder: Path, port: int) -> Callable[..., "Replay"]:
+    """Return what makes the Controller of a recording. Raises: MonitorError when it cannot be read."""
+    from monitor.simulator import RecordingError, Replay, read_recording  # noqa: PLC0415
+
+    try:
+        recording = read_recording(folder)
+    except RecordingError as error:
+        raise MonitorError(str(error)) from error
+    span = write_duration(max(1, round(recording.ended_at - recording.started_at)))
+    click.echo(f"A recording of {span}; after its end, the last answers are repeated.\n")
+    return partial(Replay, recording, port=port)
+
+
+def _intervals(speed: float) -> dict[str, str]:
+    """Return intervals of polls that are as long in simulated time as the defaults, so that no change is missed."""
+    poll = Poll()
+    intervals = {"active_interval": poll.active_interval_s, "idle_interval": poll.idle_interval_s}
+    return {key: write_duration(max(_SHORTEST_S, round(s / max(1.0, speed), 3))) for key, s in intervals.items()}
+
+
 def write_config(
-    simulator: "Simulator", folder: Path, settings: Mapping[str, object], ca_file: Path | None = None
+    simulator: "Simulator | Replay", folder: Path, settings: Mapping[str, object], ca_file: Path | None = None
 ) -> Path:
     """
     Write a config for the daemon, and one password file a controller, that match these simulated Controllers.
