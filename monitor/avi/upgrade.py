@@ -237,6 +237,7 @@ def _engines(group: wire.GroupStatus, unknown: list[str]) -> Engines:
 def _checks(readiness: wire.Readiness, unknown: list[str]) -> Checks:
     return Checks(
         state=_state(_status(readiness.state).state, unknown, evaluation=True),
+        image_uuid=_uuid_in(readiness.image_ref or "") or _uuid_in(readiness.patch_image_ref or ""),
         checks=parse_tasks(readiness.total_checks, unknown),
         checks_completed=parse_tasks(readiness.checks_completed, unknown),
         started_at=parse_time(readiness.start_time, unknown),

@@ -49,6 +49,8 @@ class SessionHealth(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     durations_sum_s: float = 0.0
     logins: int = 0
     certificate_expires_at: float | None = None
+    clock_ahead_s: float | None = None
+    """By how much the Controller's clock was ahead of ours at the last good log-in; None: not known."""
     tls_insecure: bool = False
 
     @property

@@ -111,9 +111,14 @@ class Check(Struct, frozen=True, gc=False):
 
 
 class Checks(Struct, frozen=True, gc=False, kw_only=True):
-    """The pre-checks of an operation. ``exceptions``: those that failed or warned. Times in Unix seconds."""
+    """
+    The pre-checks of an operation. ``exceptions``: those that failed or warned. Times in Unix seconds.
+
+    ``image_uuid``: of the image for which they ran; empty when the Controller does not say.
+    """
 
     state: UpgradeState = "idle"
+    image_uuid: str = ""
     checks: int | None = None
     checks_completed: int | None = None
     started_at: float | None = None

@@ -24,6 +24,7 @@ class RenderedSessionHealth:
             api_version=link.api_version,
             logins=link.logins,
             certificate_expires_at=link.certificate_expires_at,
+            clock_ahead_s=link.clock_ahead_s,
         )
         before = self.health, self.pieces
         self.health, self.pieces = health, render.render_changes(SESSION_FAMILIES, (self._controller,), before, health)
