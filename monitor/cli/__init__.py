@@ -18,6 +18,7 @@ from monitor.cli.commands.demo import demo
 from monitor.cli.commands.images import image, images
 from monitor.cli.commands.metrics import metrics
 from monitor.cli.commands.patch import annotate, patch
+from monitor.cli.commands.readiness import readiness
 from monitor.cli.commands.record import record
 from monitor.cli.commands.report import report
 from monitor.cli.commands.run import run
@@ -57,6 +58,7 @@ for command in (
     upgrades,
     upgrade,
     watch,
+    readiness,
     report,
     annotate,
     patch,

@@ -38,7 +38,8 @@ Phase = Literal["login", "version", "images", "image", "patch", "upgrade"]
 
 ProblemKind = Literal[
     "bad-request", "bad-query", "bad-json", "no-version", "unknown-version", "unauthorized", "forbidden",
-    "no-such-route", "no-such-image", "no-such-unit", "no-such-upgrade", "name-mismatch", "tenant-mismatch",
+    "no-such-route", "no-such-image", "no-such-unit", "no-such-upgrade", "no-such-controller", "name-mismatch",
+    "tenant-mismatch",
     "method-not-allowed", "request-timeout", "ambiguous-image", "ambiguous-unit", "image-active",
     "client-closed-request", "precondition-failed", "too-large", "unsupported-media-type", "bad-patch",
     "unknown-field", "read-only-field", "two-operations", "bad-config", "too-many-annotations", "controller-refused",

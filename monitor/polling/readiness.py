@@ -25,7 +25,7 @@ _EXPIRES_SOON_S: Final = 7 * 86400.0  # an upgrade that is resumed or rolled bac
 _CLOCK_TOLERANCE_S: Final = 5.0  # the resolution of the header from which it is known is a second
 
 
-class Line(Struct, frozen=True):
+class ReadinessLine(Struct, frozen=True):
     """One line: what it is about, the verdict, and why."""
 
     name: str
@@ -33,7 +33,7 @@ class Line(Struct, frozen=True):
     reason: str
 
 
-class Target(Struct, frozen=True):
+class ReadinessImage(Struct, frozen=True):
     """The image."""
 
     uuid: str
@@ -43,7 +43,7 @@ class Target(Struct, frozen=True):
     type: str
 
 
-class Call(Struct, frozen=True):
+class ControllerRequest(Struct, frozen=True):
     """A request to the Controller, which an operator may send."""
 
     method: str
@@ -51,7 +51,7 @@ class Call(Struct, frozen=True):
     body: Mapping[str, Any]
 
 
-class Readiness(Struct, frozen=True):
+class ReadinessReport(Struct, frozen=True):
     """
     The report. ``verdict``: that of the worst line. ``observed_at``: when a poll was last good, Unix seconds.
 
@@ -59,20 +59,20 @@ class Readiness(Struct, frozen=True):
     """
 
     controller: str
-    image: Target
+    image: ReadinessImage
     verdict: Verdict
     observed_at: float | None
-    lines: list[Line]
-    prechecks: Call | None
+    lines: list[ReadinessLine]
+    prechecks: ControllerRequest | None
 
 
-def readiness(facts: Facts) -> Readiness:
+def readiness(facts: Facts) -> ReadinessReport:
     """Return the report."""
     lines = [_line(name, decide, facts) for name, decide in _LINES.items()]
     image = facts.image
-    return Readiness(
+    return ReadinessReport(
         facts.entry.name,
-        Target(image.uuid, image.name, image.version, image.patch, image.type),
+        ReadinessImage(image.uuid, image.name, image.version, image.patch, image.type),
         max((line.verdict for line in lines), key=get_args(Verdict).index),
         facts.entry.collections["image"].health.succeeded_at,
         lines,
@@ -80,10 +80,10 @@ def readiness(facts: Facts) -> Readiness:
     )
 
 
-def _line(name: str, decide: Callable[[Facts], Finding], facts: Facts) -> Line:
+def _line(name: str, decide: Callable[[Facts], Finding], facts: Facts) -> ReadinessLine:
     if decide in _OF_UNITS and facts.unknown:
-        return Line(name, "warn", f"not known: {facts.unknown}")
-    return Line(name, *decide(facts))
+        return ReadinessLine(name, "warn", f"not known: {facts.unknown}")
+    return ReadinessLine(name, *decide(facts))
 
 
 def _view(facts: Facts) -> Finding:
@@ -151,9 +151,9 @@ LINES: Final = tuple(_LINES)
 _OF_UNITS: Final = (active_versions, units_at_rest, service_engines, prechecks, rollback)
 
 
-def _prechecks_call(facts: Facts) -> Call | None:
+def _prechecks_call(facts: Facts) -> ControllerRequest | None:
     """``prechecks_only`` came with 22.1.6 and with 30.2.1, but is in no 30.1."""
     if not ((22, 1, 6) <= facts.current < (30,) or facts.current >= (30, 2, 1)):
         return None
     body = {"image_ref": f"/api/image/{facts.image.uuid}", "system": True, "prechecks_only": True}
-    return Call("POST", "/api/upgrade", body)
+    return ControllerRequest("POST", "/api/upgrade", body)

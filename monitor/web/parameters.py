@@ -73,6 +73,11 @@ UPGRADE_REPORT: Final = (
     Parameter("query", "number", "Which upgrade: 1 is the last one, the default; 2 the one before it.", _LogNumber),
 )
 
+READINESS: Final = (
+    Parameter("query", "controller", "The name of the controller.", required=True),
+    Parameter("query", "image", "The image: its uuid, or its name if no other one has the same.", required=True),
+)
+
 AUDIT: Final = (
     Parameter("query", "image", "Only changes of the image with this uuid."),
     Parameter("query", "controller", "Only changes on this controller."),

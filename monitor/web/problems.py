@@ -25,6 +25,7 @@ PROBLEM_KINDS: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     "no-such-image": (404, "No such image"),
     "no-such-unit": (404, "No such unit"),
     "no-such-upgrade": (404, "No such upgrade"),
+    "no-such-controller": (404, "No such controller"),
     "name-mismatch": (404, "The image has a different name"),
     "tenant-mismatch": (404, "The tenant is not watched"),
     "method-not-allowed": (405, "Method not allowed"),

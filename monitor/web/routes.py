@@ -11,6 +11,7 @@ from aiohttp import web
 
 from monitor.config.types import Difference
 from monitor.model.errors import ProblemKind
+from monitor.polling.readiness import ReadinessReport
 from monitor.polling.upgrade_report import UpgradeReport
 from monitor.web import parameters
 from monitor.web.handlers.audit import list_audit
@@ -23,6 +24,7 @@ from monitor.web.handlers.nodes import list_nodes
 from monitor.web.handlers.page import FILE_TYPES, get_file, get_page
 from monitor.web.handlers.patch import options_image, patch_image
 from monitor.web.handlers.probes import healthy, ready
+from monitor.web.handlers.readiness import get_readiness
 from monitor.web.handlers.reload import reload
 from monitor.web.handlers.tasks import list_tasks
 from monitor.web.handlers.units import get_unit, list_units
@@ -248,6 +250,16 @@ ROUTES: Final = (
         {200: Response("the report, also on an upgrade that goes on", (UpgradeReport,))},
         problems=("bad-query", "no-such-upgrade", "database-down"),
         parameters=parameters.UPGRADE_REPORT,
+    ),
+    Route(
+        "GET",
+        "/api/readiness",
+        "read",
+        "what speaks for and against an upgrade of a controller to an image, line by line; nothing is started",
+        get_readiness,
+        {200: Response("the report", (ReadinessReport,))},
+        problems=("bad-query", "no-such-controller", "no-such-image", "ambiguous-image"),
+        parameters=parameters.READINESS,
     ),
     Route(
         "GET",

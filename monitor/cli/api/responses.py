@@ -6,6 +6,7 @@ The daemon's responses: their decoding, and the errors of a command. Pure.
         ├── ServerError         no usable response; a change may or may not have been made      → exit 1
         │   └── ConnectionLost  the connection broke, or there is none; it may come back        → watch reconnects
         ├── TargetFailed        the image can no longer reach the state that was waited for     → exit 1
+        ├── NotReady            an upgrade may not begin; the report says why                       → exit 1
         ├── WaitTimeout         the state was not reached in time                               → exit 3
         └── Rejected            the daemon rejected the request (4xx); the message says why     → exit 4
 """
@@ -74,6 +75,12 @@ class ConnectionLost(ServerError):
 
 class TargetFailed(CommandError):
     """The image that was waited for ended in another state, or was removed."""
+
+    exit_status = 1
+
+
+class NotReady(CommandError):
+    """Something speaks against the upgrade."""
 
     exit_status = 1
 

@@ -523,6 +523,7 @@ def test_checks_are_the_exceptions_that_the_controller_lists() -> None:
                 "checks_completed": "42",
                 "start_time": START,
                 "end_time": END,
+                "image_ref": "https://10.0.0.1/api/image/image-6#31.2.2",
                 "checks": [
                     {
                         "check_code": "SYSERR_MC_DISK",
@@ -541,6 +542,7 @@ def test_checks_are_the_exceptions_that_the_controller_lists() -> None:
     assert unknown == ()
     assert unit.checks == Checks(
         state="checked",
+        image_uuid="image-6",
         checks=42,
         checks_completed=42,
         started_at=STARTED_AT,
@@ -555,9 +557,10 @@ def test_checks_are_the_exceptions_that_the_controller_lists() -> None:
 
 
 def test_checks_that_run_change_nothing_of_the_state_of_the_unit() -> None:
-    unit = in_state("UPGRADE_FSM_INIT", upgrade_readiness={"state": {"state": "UPGRADE_FSM_IN_PROGRESS"}})
+    readiness = {"state": {"state": "UPGRADE_FSM_IN_PROGRESS"}, "patch_image_ref": "https://10.0.0.1/api/image/image-7"}
+    unit = in_state("UPGRADE_FSM_INIT", upgrade_readiness=readiness)
     assert unit.checks
-    assert (unit.state, unit.checks.state) == ("idle", "checking")
+    assert (unit.state, unit.checks.state, unit.checks.image_uuid) == ("idle", "checking", "image-7")
 
 
 def test_a_dry_run_has_a_state_of_its_own() -> None:

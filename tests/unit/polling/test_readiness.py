@@ -14,7 +14,7 @@ from monitor.model.image import Image, MandatoryPatch, Requirements
 from monitor.model.tracked import Event, TrackedObject
 from monitor.model.upgrade import Check, Checks, Engines, Upgrade, Version
 from monitor.polling.fleet import Entry
-from monitor.polling.readiness import LINES, Readiness, readiness
+from monitor.polling.readiness import LINES, ReadinessReport, readiness
 from monitor.polling.readiness_facts import Verdict, facts_of, span
 from tests.support.polling import entry_of, tracked_of, with_units
 
@@ -75,7 +75,7 @@ class Given:
     def _tracked(self, unit: Upgrade) -> TrackedObject[Upgrade]:
         return tracked_of(unit, **({"acknowledged": "yes"} if unit.uuid in self.acknowledged else {}))
 
-    def report(self) -> Readiness:
+    def report(self) -> ReadinessReport:
         return readiness(facts_of(self.entry(), self.image.uuid, self.events, self.requirements, at=AT))
 
 
