@@ -17,6 +17,7 @@ from monitor.web.route import Parameter
 
 _Boolean = Annotated[str, Meta(pattern=f"^({'|'.join(BOOLEANS)})$")]
 _ApiVersion = Annotated[str, Meta(pattern=f"^{VERSION_PATTERN}$")]
+_Name = Annotated[str, Meta(min_length=1)]
 _PageSize = Annotated[int, Meta(ge=1, le=PAGE_SIZE)]
 _PageNumber = Annotated[int, Meta(ge=1, le=LARGEST_PAGE_NUMBER)]
 _LogNumber = Annotated[int, Meta(ge=1, le=MAX_LOGS)]
@@ -74,8 +75,8 @@ UPGRADE_REPORT: Final = (
 )
 
 READINESS: Final = (
-    Parameter("query", "controller", "The name of the controller.", required=True),
-    Parameter("query", "image", "The image: its uuid, or its name if no other one has the same.", required=True),
+    Parameter("query", "controller", "The name of the controller.", _Name, required=True),
+    Parameter("query", "image", "The image: its uuid, or its name if no other has the same.", _Name, required=True),
 )
 
 AUDIT: Final = (
