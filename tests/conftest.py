@@ -10,7 +10,6 @@ import signal
 from collections.abc import Generator
 
 import pytest
-from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import database_url, postgres_server, postgres_url
@@ -67,16 +66,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """
-    Put the slowest modules first; all else stays in its order. Before that, give each test of a route its own id.
-
-    With pytest 9.2, the tests that schemathesis makes share one id, and pytest-xdist runs one test for each id.
-    """
+    """Put the slowest modules first; all else stays in its order."""
     for item in items:
         if item.nodeid.startswith("tests/e2e/"):  # what they run, faster tests measure
             item.add_marker("no_cover")
-        if item.parent and not item.nodeid.endswith(item.name):
-            item._id = NodeId.parse(f"{item.parent.nodeid}::{item.name}")
     rank = {name: place for place, name in enumerate(_SLOWEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
 

@@ -5,6 +5,8 @@ import pytest
 from tests.benchmarks.__main__ import MEASURES, rows_of
 from tests.benchmarks.measure import TINY, table
 
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.mark.parametrize("name", MEASURES)
 async def test_a_benchmark_runs(name: str) -> None:

@@ -19,6 +19,8 @@ from monitor.simulator import ControllerSpec, SimulatedController, Simulator
 from tests.support.daemon_processes import RARE, DaemonProcess, started
 from tests.support.operators import TOKENS
 
+pytestmark = pytest.mark.no_cover
+
 
 async def require_consistent(
     daemon: DaemonProcess, controller: SimulatedController, uuid: str, number: int, status: int

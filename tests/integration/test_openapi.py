@@ -18,6 +18,8 @@ from requests.structures import CaseInsensitiveDict
 from schemathesis import Case, CheckContext, Response
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.specs.openapi.checks import ignored_auth
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 from structlog.testing import capture_logs
@@ -47,6 +49,12 @@ BEARER = {"Authorization": f"Bearer {ROOT}"}
 VERSION = CaseInsensitiveDict({"X-Avi-Version": "30.2.1"})
 FEW = settings(max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 PATCH_ROUTE = "/api/image/{uuid}"
+LABELS = [
+    f"{method.upper()} {path}"
+    for path, methods in document(ROUTES)["paths"].items()
+    if path != "/api/events"  # its response does not end; test_events.py tests it
+    for method in methods
+]
 FORMS = [shape["$ref"].rpartition("/")[2] for shape in PATCH_BODY.schema["anyOf"]]
 
 BEYOND_SCHEMAS = {
@@ -109,7 +117,7 @@ def _idle(daemon: Daemon) -> tuple[str, ...]:
 def _schema(body: Mapping[str, Any] | None = None) -> OpenApiSchema:
     """The document for schemathesis. ``body``: replaces the schema of the body of PATCH."""
     raw = document(ROUTES)
-    del raw["paths"]["/api/events"]  # its response does not end; test_events.py tests it
+    del raw["paths"]["/api/events"]
     if body:
         for content in raw["paths"][PATCH_ROUTE]["patch"]["requestBody"]["content"].values():
             content["schema"] = body
@@ -144,14 +152,38 @@ def test_the_daemon_serves_the_document(daemon: Running) -> None:
     assert response.json() == msgspec.json.decode(msgspec.json.encode(document(ROUTES)))
 
 
-SCHEMA = _schema()
+@pytest.fixture(scope="module")
+def schema() -> OpenApiSchema:
+    """Of all routes."""
+    return _schema()
 
 
-@SCHEMA.parametrize()
-@FEW
 @pytest.mark.timeout(240)
-def test_every_route_does_what_the_document_says(case: Case[Any], daemon: Running) -> None:
-    """In every phase: the examples, one case for each keyword of each schema, and random cases."""
+@pytest.mark.parametrize("label", LABELS)
+def test_every_route_does_what_the_document_says(label: str, schema: OpenApiSchema, daemon: Running) -> None:
+    """
+    In every phase: the examples, one case for each keyword of each schema, and random cases.
+
+    ``schema.parametrize()`` would make all cases while tests are collected, which every worker of pytest-xdist does.
+    """
+
+    def check(case: Case[Any]) -> None:
+        send_to_route(case, daemon)
+
+    operation, feedback = schema.find_operation_by_label(label), FeedbackSources()
+    assert operation
+    build_operation_test(
+        config=schema.config,
+        operation=operation,
+        test_func=check,
+        given_kwargs={},
+        feedback=feedback,
+        explicit_settings=FEW,
+    )()
+
+
+def send_to_route(case: Case[Any], daemon: Running) -> None:
+    """Send a case to an image that exists, unless it is about images that do not."""
     tried = getattr(case.meta.phase.data, "parameter_location", None) if case.meta else None
     if "uuid" in case.path_parameters and tried != ParameterLocation.PATH:
         is_unit = "upgradestatusinfo" in case.path
@@ -194,12 +226,14 @@ def _unconditional(body: Any) -> Any:  # noqa: ANN401  JSON
 
 
 @pytest.mark.parametrize("label", ["PATCH /api/image/{uuid}", "GET /api/audit"])
-def test_routes_without_anonymous_callers_need_known_credentials(label: str, daemon: Running) -> None:
+def test_routes_without_anonymous_callers_need_known_credentials(
+    label: str, schema: OpenApiSchema, daemon: Running
+) -> None:
     """Two cases each: after ten wrong credentials in a row the response would be 429."""
     method, path = label.split()
 
     @settings(FEW, max_examples=2)
-    @given(case=SCHEMA[path][method].as_strategy(path_parameters={"uuid": daemon.uuids[0]} if "{" in path else None))
+    @given(case=schema[path][method].as_strategy(path_parameters={"uuid": daemon.uuids[0]} if "{" in path else None))
     def check(case: Case[Any]) -> None:
         case.call_and_validate(base_url=daemon.url, headers=BEARER, checks=[ignored_auth])
 

@@ -20,6 +20,7 @@ from monitor.web.openapi_patch import PATCH_BODY, REF
 from monitor.web.routes import ROUTES
 from tests.support.strategies import BOUNDED
 
+pytestmark = pytest.mark.no_cover
 FEW = settings(
     BOUNDED, max_examples=25, suppress_health_check=list(HealthCheck)
 )  # strategies made from schemas filter a lot
