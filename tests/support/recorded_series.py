@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -37,13 +38,13 @@ class RecordedSeries:
         """Scrape all daemons."""
         step: dict[str, float] = {}
         for number, daemon in enumerate(daemons):
-            target = {"job": "avi-upgrade-monitor", "instance": f"monitor-{number}"}
-            step[_series("up", target)] = 1.0
-            for family in text_string_to_metric_families(await scrape(daemon)):
-                for sample in family.samples:
-                    if sample.name in self._names:
-                        zero = self._start if sample.name.endswith("_timestamp_seconds") else 0.0  # that of promtool
-                        step[_series(sample.name, {**sample.labels, **target})] = sample.value - zero
+            step[f"up{{{_target(number)}}}"] = 1.0
+            for line in (await scrape(daemon)).splitlines():
+                sample, _, value = line.rpartition(" ")
+                name = sample.partition("{")[0]
+                if name in self._names:
+                    zero = self._start if name.endswith("_timestamp_seconds") else 0.0  # that of promtool
+                    step[_series(sample, number)] = float(value) - zero
         self._steps.append(step)
 
     async def firing(self, folder: Path) -> dict[Alert, list[float]]:
@@ -70,8 +71,16 @@ class RecordedSeries:
         return found
 
 
-def _series(name: str, labels: dict[str, str]) -> str:
-    return f"{name}{{{','.join(f'{key}={json.dumps(value)}' for key, value in labels.items())}}}"
+@cache  # most lines are the same but for their value, and to parse them takes longer than all else
+def _series(sample: str, daemon: int) -> str:
+    """The series of a scraped sample: name and labels as scraped, and the labels of the target."""
+    ((parsed,),) = (family.samples for family in text_string_to_metric_families(f"{sample} 0\n"))
+    labels = ",".join(f"{key}={json.dumps(value)}" for key, value in parsed.labels.items())
+    return f"{parsed.name}{{{labels}{',' if labels else ''}{_target(daemon)}}}"
+
+
+def _target(daemon: int) -> str:
+    return f'job="avi-upgrade-monitor",instance="monitor-{daemon}"'
 
 
 def _value(value: float | None) -> str:
