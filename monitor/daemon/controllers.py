@@ -110,7 +110,7 @@ class Controllers:
         self._limiter = PollLimiter(1)
         self._tasks: asyncio.TaskGroup | None = None
         self.targets: dict[str, WriteTarget] = {}
-        self.tenants: dict[str, str] = {}
+        self.tenants: dict[str, dict[str, str]] = {}
 
     def __len__(self) -> int:
         return len(self._managed)
@@ -170,7 +170,10 @@ class Controllers:
         self.targets |= {
             name: self._write_target(managed) for name, managed in self._managed.items() if name not in kept
         }
-        self.tenants |= {name: controller.tenant for name, controller in wanted.items()}
+        self.tenants |= {
+            name: {"image": controller.tenant, "upgrade": controller.upgrades_tenant or controller.tenant}
+            for name, controller in wanted.items()
+        }
         await self._close_outdated()
         new = wanted.keys() - kept
         changed = tuple(sorted(new & outdated.keys()))

@@ -150,7 +150,12 @@ class ProgressMark(msgspec.Struct, frozen=True, gc=False):
 
     def work_id(self, uuid: str) -> str:
         """Return what identifies the work on the object of this uuid: what is kept of an earlier one is not of it."""
-        return f"{uuid}@{self.operation.key}" if self.operation else uuid
+        return work_id(uuid, self.operation.key if self.operation else None)
+
+
+def work_id(uuid: str, operation_key: str | None) -> str:
+    """As `ProgressMark.work_id`. ``operation_key``: None for an object on which there is only one operation."""
+    return uuid if operation_key is None else f"{uuid}@{operation_key}"
 
 
 class Eta(msgspec.Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""Annotations of images: keys and values that operators set, and that no Controller sees. Pure."""
+"""Annotations of objects: keys and values that operators set, and that no Controller sees. Pure."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from monitor.model.errors import PatchProblem
 
-MAX_ANNOTATIONS: Final = 64  # of one image
+MAX_ANNOTATIONS: Final = 64  # of one object
 _MAX_KEY = 63
 _MAX_VALUE = 1024
 
@@ -20,7 +20,7 @@ Value = Annotated[str, Meta(max_length=_MAX_VALUE, pattern=r"^[^\x00]*$")]  # Po
 
 
 class AnnotationChange(Struct, frozen=True):
-    """A change of an image's annotations. ``values``: None removes the key. ``replace``: all other keys are removed."""
+    """A change of annotations. ``values``: None removes the key. ``replace``: all other keys are removed."""
 
     values: Mapping[str, str | None] = {}
     replace: bool = False
@@ -35,7 +35,7 @@ def annotate(before: Mapping[str, str], change: AnnotationChange) -> Mapping[str
     merged = {**({} if change.replace else before), **change.values}
     after = {key: value for key, value in merged.items() if value is not None}
     if len(after) > MAX_ANNOTATIONS and len(after) > len(before):
-        detail = f"the image would have {len(after)} annotations, expected at most {MAX_ANNOTATIONS}"
+        detail = f"there would be {len(after)} annotations, expected at most {MAX_ANNOTATIONS}"
         raise PatchProblem("too-many-annotations", detail, "$.annotations")
     return after
 

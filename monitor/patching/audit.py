@@ -16,17 +16,19 @@ import msgspec
 from msgspec import Struct
 
 from monitor.model.outcome import OutcomeKind
+from monitor.model.tracked import work_id
 
 GENESIS: Final = bytes(32)
 """The hash before the first record."""
 
 
-class Intent(Struct, frozen=True, kw_only=True):
+class Intent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     A change that is about to be made. Stored as JSON, so the names of the fields are a format.
 
-    ``actor``: the name of the credential. ``source``: the address of the client. ``asked``: the change, as JSON:
-    ``annotations``, ``operation`` and ``fields``, ``force``; large values are shortened.
+    ``actor``: the name of the credential. ``source``: the address of the client. ``image_uuid``: of the image or unit.
+    ``asked``: the change, as JSON: ``annotations``, ``operation`` and ``fields``, ``force``; large values are
+    shortened. ``operation_key``: of a unit, which of its operations is annotated, see `OperationMark`; None: an image.
     """
 
     request_id: str
@@ -35,6 +37,12 @@ class Intent(Struct, frozen=True, kw_only=True):
     controller: str
     image_uuid: str
     asked: Mapping[str, Any]
+    operation_key: str | None = None
+
+    @property
+    def work_id(self) -> str:
+        """What the annotations belong to: an image, or an operation of a unit."""
+        return work_id(self.image_uuid, self.operation_key)
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -186,7 +194,7 @@ class AnnotationReplay:
     def __init__(self) -> None:
         self._open: dict[int, Intent] = {}
         self._expected: dict[tuple[str, str], dict[str, tuple[str | None, int]]] = {}
-        """By controller and image, then by key: the value, None once it was removed; and the record that says so."""
+        """By controller and `Intent.work_id`, then by key: the value, None once it was removed; and its record."""
 
     def follow(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield the records, in order; each is taken into account when the next one is asked for."""
@@ -199,24 +207,24 @@ class AnnotationReplay:
         """
         Yield every annotation that is not as the chain says, in words, without its value.
 
-        ``stored``: controller, image, key and value of all annotations in the database.
+        ``stored``: controller, `Intent.work_id`, key and value of all annotations in the database.
         """
         missing = {
-            (*image, key): number
-            for image, keys in self._expected.items()
+            (*work, key): number
+            for work, keys in self._expected.items()
             for key, (value, number) in keys.items()
             if value is not None
         }
-        for controller, uuid, key, value in stored:
-            expected, number = self._expected.get((controller, uuid), {}).get(key, (None, 0))
-            missing.pop((controller, uuid, key), None)
-            where = f"the annotation {key} of {uuid} on {controller}"
+        for controller, work, key, value in stored:
+            expected, number = self._expected.get((controller, work), {}).get(key, (None, 0))
+            missing.pop((controller, work, key), None)
+            where = f"the annotation {key} of {work} on {controller}"
             if expected is None:
                 yield f"{where} was added: {f'record {number} removed it' if number else 'no record has it'}"
             elif not _is_recorded_as(value, expected):
                 yield f"{where} was altered: record {number} has another value"
-        for (controller, uuid, key), number in missing.items():
-            yield f"the annotation {key} of {uuid} on {controller} was removed: record {number} set it"
+        for (controller, work, key), number in missing.items():
+            yield f"the annotation {key} of {work} on {controller} was removed: record {number} set it"
 
     def _add(self, record: Record) -> None:
         if record.intent is None:
@@ -226,7 +234,7 @@ class AnnotationReplay:
         outcome = msgspec.json.decode(record.text, type=Outcome)
         if intent is None or outcome.kind != "done" or "annotations" not in intent.asked:
             return
-        keys = self._expected.setdefault((intent.controller, intent.image_uuid), {})
+        keys = self._expected.setdefault((intent.controller, intent.work_id), {})
         if intent.asked.get("replace_annotations"):
             keys.update(dict.fromkeys(keys, (None, record.number)))
         change = msgspec.convert(intent.asked["annotations"], dict[str, str | None])

@@ -105,7 +105,11 @@ def decode_patch(body: bytes) -> Patch:
     Raises: PatchProblem of the kind bad-json, bad-patch, unknown-field, read-only-field or two-operations, naming the
     JSON path of the first wrong member.
     """
-    tree = decode_json(body)
+    return decode_tree(decode_json(body))
+
+
+def decode_tree(tree: Json) -> Patch:
+    """As `decode_patch`, of what `decode_json` returned."""
     if not isinstance(tree, dict):
         raise PatchProblem(
             "bad-patch",
@@ -218,7 +222,7 @@ def _json_patch(steps: list[dict[str, Json]]) -> Patch:
     operations: dict[str, Operation] = {}
     for index, step in enumerate(steps):
         path = f"$.json_patch[{index}].path"
-        field, *rest = _pointer(step["path"])
+        field, *rest = split_pointer(step["path"])
         if field == "annotations" and len(rest) == 1:
             annotations |= _annotation_of_step(rest[0], step, path.removesuffix(".path"))
             continue
@@ -234,7 +238,7 @@ def _json_patch(steps: list[dict[str, Json]]) -> Patch:
     return Patch(AnnotationChange(annotations) if annotations else None, adjustment)
 
 
-def _pointer(path: str) -> list[str]:
+def split_pointer(path: str) -> list[str]:
     """Split a JSON pointer (RFC 6901)."""
     return [part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/")]
 

@@ -4,7 +4,7 @@ The write path: one PATCH, from the request to the result.
     audit intent → a fresh read, and the conditions → one change on the Controller → a read → annotations and outcome
 
 A PATCH of annotations alone never leaves this process, and its intent and outcome are one transaction. PATCHes of one
-image run one after the other. A PATCH is sent again only after a reply that the session is not valid, on which the
+object run one after the other. A PATCH is sent again only after a reply that the session is not valid, on which the
 Controller has not acted. Knows nothing of our web server: a PatchProblem carries the problem type and the headers of
 the response.
 """
@@ -18,6 +18,7 @@ from monitor.avi.image import decode_image
 from monitor.avi.values import version_key
 from monitor.model.errors import BadAnswer, BadObject, CommitUnknown, PatchProblem, PollError, StoreError
 from monitor.model.outcome import OutcomeKind
+from monitor.model.tracked import work_id
 from monitor.patching.annotations import AnnotationChange, annotate
 from monitor.patching.audit import Outcome
 from monitor.patching.failures import DEFAULT_RETRY_AFTER_S, classify_failure
@@ -55,7 +56,7 @@ class Patcher:
 
     async def apply(self, request: PatchRequest) -> PatchResult:
         """
-        Apply one PATCH, after the earlier ones of the same image.
+        Apply one PATCH, after the earlier ones of the same object.
 
         Raises: PatchProblem; its text says what was changed, if anything.
         """
@@ -66,12 +67,8 @@ class Patcher:
         """Refuse new requests, and wait until those in flight have ended or the timeout has passed."""
         await self._queue.drain(timeout_s=timeout_s)
 
-    def annotations_of(self, controller: str, uuid: str) -> Mapping[str, str]:
-        """Return the present annotations of one image."""
-        return self._audit_log.annotations_of(controller).get(uuid, {})
-
     async def _annotate(self, request: PatchRequest) -> PatchResult:
-        """Change annotations alone: checked against the image as last polled, without a request to the Controller."""
+        """Change annotations alone: checked against the object as last polled, without a request to the Controller."""
         try:
             preview = self._preview(request, self._last_polled(request))
         except PatchProblem as problem:
@@ -88,35 +85,38 @@ class Patcher:
         """Raises: PatchProblem when a reload has removed the controller in the meantime."""
         target = self._targets.get(request.controller)
         if target is None:
-            raise PatchProblem("no-such-image", f"the controller {request.controller} is no longer configured")
+            raise PatchProblem(request.kind.missing, f"the controller {request.controller} is no longer configured")
         return target
 
     def _last_polled(self, request: PatchRequest) -> bytes:
-        entry = self._fleet.entries.get(request.controller)
-        if entry is None or entry.collections["image"].health.stale or request.uuid not in entry.objects("image"):
-            raise PatchProblem("no-such-image", f"{request.controller} no longer has the image {request.uuid}")
-        return bytes(entry.collections["image"].snapshot.object_list.raws[request.uuid])
+        entry, kind = self._fleet.entries.get(request.controller), request.kind
+        collection = entry.collections.get(kind.resource) if entry else None
+        if collection is None or collection.health.stale or request.uuid not in collection.snapshot.objects:
+            raise PatchProblem(kind.missing, f"{request.controller} no longer has the {kind.noun} {request.uuid}")
+        return bytes(collection.snapshot.object_list.raws[request.uuid])
 
     def _preview(self, request: PatchRequest, raw: bytes) -> PatchResult:
         """
-        Return the changes that the request would make to the image ``raw``; the ``raw`` of the result is the same.
+        Return the changes that the request would make to the object ``raw``; the ``raw`` of the result is the same.
 
         Raises: PatchProblem when a condition does not hold, or there would be too many annotations.
         """
-        before = self.annotations_of(request.controller, request.uuid)
-        image = content(raw)
-        modified = str(image.get("_last_modified"))
+        before = self._audit_log.annotations_of(request.controller).get(
+            work_id(request.uuid, request.operation_key), {}
+        )
+        found = content(raw)
+        modified = str(found.get("_last_modified"))
         tag = entity_tag(raw, request.controller, before)
         patch = request.patch
         if request.if_match is not None and not request.if_match & {tag, "*"}:
-            raise _precondition_failed("its ETag is different", tag)
+            raise _precondition_failed(request, "its ETag is different", tag)
         if patch.last_modified not in {None, modified}:
-            raise _precondition_failed(f"its _last_modified is {modified}", tag)
+            raise _precondition_failed(request, f"its _last_modified is {modified}", tag)
         after = annotate(before, patch.annotations) if patch.annotations else before
         changes = {f"annotations.{key}": (before.get(key), after.get(key)) for key in before.keys() | after.keys()}
         changes = {key: pair for key, pair in sorted(changes.items()) if pair[0] != pair[1]}
         if patch.adjustment:
-            changes |= field_changes(image, patch.adjustment)
+            changes |= field_changes(found, patch.adjustment)
         return PatchResult(raw, after, changes)
 
     async def _adjust(self, request: PatchRequest) -> PatchResult:
@@ -217,7 +217,7 @@ class Patcher:
         except StoreError as error:
             if annotations and isinstance(error, CommitUnknown):
                 self._on_outcome("unknown")
-                see = "read the image again to see whether its annotations were changed"
+                see = f"read the {request.kind.noun} again to see whether its annotations were changed"
                 raise PatchProblem("outcome-unknown", f"the database failed: {error}; {see}") from error
             raise PatchProblem("database-down", f"nothing was changed: the database failed: {error}") from error
         self._on_outcome(outcome.kind)
@@ -272,6 +272,6 @@ def _is_active(raw: bytes) -> bool:
     return image.active
 
 
-def _precondition_failed(why: str, tag: str) -> PatchProblem:
-    detail = f"the image has changed: {why}; read it again, then decide"
+def _precondition_failed(request: PatchRequest, why: str, tag: str) -> PatchProblem:
+    detail = f"the {request.kind.noun} has changed: {why}; read it again, then decide"
     return PatchProblem("precondition-failed", detail, headers={"ETag": f'"{tag}"'})

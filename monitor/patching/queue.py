@@ -1,7 +1,7 @@
 """
-PATCHes of one image run one after the other; when the daemon shuts down, no new one starts.
+PATCHes of one object run one after the other; when the daemon shuts down, no new one starts.
 
-Owns the locks of images and the count of PATCHes in flight. Knows neither annotations nor Controllers.
+Owns the locks of objects and the count of PATCHes in flight. Knows neither annotations nor Controllers.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ LOCK_TIMEOUT_S: Final = 30.0
 
 
 class PatchQueue:
-    """``lock_timeout_s``: how long a PATCH waits for earlier ones of the same image."""
+    """``lock_timeout_s``: how long a PATCH waits for earlier ones of the same object."""
 
     def __init__(self, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self._lock_timeout_s = lock_timeout_s
@@ -30,7 +30,7 @@ class PatchQueue:
     @asynccontextmanager
     async def turn(self, controller: str, uuid: str, *, client_connected: Callable[[], bool]) -> AsyncIterator[None]:
         """
-        Hold the lock of an image; it is given in the order of the calls.
+        Hold the lock of an object; it is given in the order of the calls.
 
         Raises: PatchProblem when the wait is too long, when the daemon is shutting down, and when the client
         disconnected while it waited: a client that retries after a timeout would otherwise have the change made twice.
@@ -40,7 +40,7 @@ class PatchQueue:
             async with asyncio.timeout(self._lock_timeout_s):
                 await lock.acquire()
         except TimeoutError as error:
-            detail = "nothing was changed: other changes of the image are in progress"
+            detail = "nothing was changed: other changes of the same object are in progress"
             raise PatchProblem("image-busy", detail, headers={"Retry-After": str(DEFAULT_RETRY_AFTER_S)}) from error
         self._in_flight += 1
         self._idle.clear()

@@ -11,6 +11,7 @@ from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Intent, Outcome, Search, shorten
 from monitor.patching.body import Patch
 from monitor.patching.fields import Json
+from monitor.patching.kinds import IMAGE, ObjectKind
 
 
 class ImageWriter(Protocol):
@@ -29,7 +30,7 @@ class AuditLog(Protocol):
     """Annotations and the audit. What is written is durable on return; otherwise StoreError is raised."""
 
     def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
-        """Return the annotations of a controller's images by uuid."""
+        """Return the annotations of a controller's objects by `Intent.work_id`."""
 
     async def begin(self, intent: Intent, *, at: float) -> int:
         """Write an intent. Returns: its number."""
@@ -51,7 +52,7 @@ class AuditReader(Protocol):
 
 
 class ImageView(Protocol):
-    """The images of a controller as metrics, API and events show them."""
+    """The images and units of a controller as metrics, API and events show them."""
 
     def update_annotations(self) -> None:
         """Show the annotations as they are now."""
@@ -72,14 +73,18 @@ class WriteTarget(Struct, frozen=True):
 
 class PatchRequest(Struct, frozen=True, kw_only=True):
     """
-    One PATCH of one image, decoded and authorized.
+    One PATCH of one object, decoded and authorized.
 
-    ``if_match``: the image must have one of these entity tags, without quotes; ``*`` for any; None: no condition.
+    ``operation_key``: of a unit, the operation that the client saw: it is annotated, even if another one begins
+    meanwhile. None: an image. ``if_match``: the object must have one of these entity tags, without quotes; ``*`` for
+    any; None: no condition.
     ``api_version``: of the body, as the client says. ``actor``, ``source``, ``request_id``: for the audit.
     """
 
     controller: str
     uuid: str
+    kind: ObjectKind = IMAGE
+    operation_key: str | None = None
     patch: Patch
     api_version: str
     if_match: frozenset[str] | None = None
@@ -108,6 +113,7 @@ class PatchRequest(Struct, frozen=True, kw_only=True):
             controller=self.controller,
             image_uuid=self.uuid,
             asked=asked,
+            operation_key=self.operation_key,
         )
 
 
@@ -116,7 +122,7 @@ def _shorten_all(values: Mapping[str, Json]) -> Mapping[str, Json]:
 
 
 class PatchResult(Struct, frozen=True):
-    """The image after a PATCH. ``raw``: the Controller's JSON. ``changes``: before and after, by field."""
+    """The object after a PATCH. ``raw``: the Controller's JSON. ``changes``: before and after, by field."""
 
     raw: bytes
     annotations: Mapping[str, str]

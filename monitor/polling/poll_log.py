@@ -7,7 +7,7 @@ poll, and objects that moved or were edited.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from logging import DEBUG
 from typing import Final, Literal, TypeAlias, assert_never, get_args
@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from monitor.model.errors import UNREADABLE, PollError, Reason
 from monitor.model.health import SessionHealth
 from monitor.model.snapshot import Altered, Appeared, Change, Vanished
+from monitor.model.tracked import ProgressMark, Tracked
 
 MAX_LINES: Final = 20  # of one read, for changed objects, and for bad ones
 
@@ -158,3 +159,12 @@ def bad_objects(
         log.warning("more_bad_objects", resource=resource, objects=len(undecodable) - MAX_LINES)
     for cause, objects in left_out.items():
         log.warning("bad_object", resource=resource, uuid="", cause=cause, objects=objects)
+
+
+def annotations_lapsed(
+    log: FilteringBoundLogger, resource: str, tracked: Tracked, before: ProgressMark, keys: Iterable[str]
+) -> None:
+    """Log which annotations an object has lost, because a new operation began. ``before``: the mark of the old one."""
+    operation_key = before.operation.key if before.operation else None
+    facts = {"uuid": tracked.uuid, "name": tracked.name, "operation_key": operation_key, "keys": sorted(keys)}
+    log.info("annotations_lapsed", resource=resource, **facts)

@@ -63,4 +63,8 @@ class AnnotationSource(Protocol):
     """The store of annotations."""
 
     def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
-        """Return the annotations of the controller's objects by uuid. Inner mappings are replaced, never mutated."""
+        """
+        Return the annotations of the controller's objects by `ProgressMark.work_id`.
+
+        The mapping of one is replaced, never mutated.
+        """

@@ -241,6 +241,10 @@ class Tracker(Generic[T]):
             tracked = replace(tracked, mark=replace(tracked.mark, changed_at=at))
         progress = self._update_progress(decoded, known, before, tracked.mark, at=at)
         annotations = self._current_annotations(decoded.uuid, tracked.mark)
+        if before and before.work_id(decoded.uuid) != tracked.mark.work_id(decoded.uuid):
+            lapsed = self._current_annotations(decoded.uuid, before)
+            if lapsed:
+                poll_log.annotations_lapsed(self._log, resource.name, decoded, before, lapsed)
         rendered = render.render_object(
             resource.families,
             self._controller,

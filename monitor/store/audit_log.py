@@ -44,7 +44,7 @@ class _Finished(Struct, frozen=True):
 
 class AuditLog:
     """
-    The audit records (who changed what on which image), and the annotations of images.
+    The audit records (who changed what on which object), and the annotations of images and units.
 
     ``now``: Unix seconds. ``on_failure``: called for each write of the audit that failed. ``on_annotations_read``:
     called after the annotations were read from the database again, to update metrics, API and events.
@@ -74,9 +74,9 @@ class AuditLog:
 
     def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
         """
-        Return the annotations of a controller's images by uuid; an image without any is absent.
+        Return the annotations on a controller by `Intent.work_id`; where there are none, it is absent.
 
-        The mapping of an image is replaced by a change and never mutated: the same object has the same content.
+        The mapping of one is replaced by a change and never mutated: the same object has the same content.
         """
         return self._annotations.get(controller, {})
 
@@ -196,7 +196,7 @@ class AuditLog:
         self._on_annotations_read()
 
     async def _read_annotations(self) -> None:
-        """Read all annotations; those of an image that did not change stay the same object."""
+        """Read all annotations; those of an object that did not change stay the same mapping."""
         async with self._database.transaction(writes=False) as connection:
             stored = await audit_queries.read_annotations(connection)
         self._annotations = {
@@ -238,13 +238,13 @@ class AuditLog:
         return _NOT_STARTED if self._unconfirmed.get(intent.number) == intent.text else _ABANDONED
 
     def _set_annotations(self, intent: Intent, after: Mapping[str, str] | None) -> None:
-        """Replace an image's annotations in memory by those that were committed. None: they did not change."""
+        """Replace the annotations in memory by those that were committed. None: they did not change."""
         if after is None:
             return
-        images = {**self.annotations_of(intent.controller), intent.image_uuid: after}
+        objects = {**self.annotations_of(intent.controller), intent.work_id: after}
         if not after:
-            del images[intent.image_uuid]
-        self._annotations = {**self._annotations, intent.controller: images}
+            del objects[intent.work_id]
+        self._annotations = {**self._annotations, intent.controller: objects}
 
     def _log_records(self, request_id: str, *records: Record) -> None:
         """Log written records with their hashes: logs that are kept elsewhere anchor the chain."""
@@ -266,10 +266,10 @@ class AuditLog:
 async def _change_annotations(
     connection: AsyncConnection, intent: Intent, change: AnnotationChange | None
 ) -> Mapping[str, str] | None:
-    """Change the annotations of the intent's image. Returns: all of them after it; None when nothing changes."""
+    """Change the annotations of the intent's object. Returns: all of them after it; None when nothing changes."""
     if change is None:
         return None
-    return await audit_queries.change_annotations(connection, intent.controller, intent.image_uuid, change)
+    return await audit_queries.change_annotations(connection, intent.controller, intent.work_id, change)
 
 
 def _missing_records(

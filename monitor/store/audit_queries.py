@@ -29,7 +29,7 @@ T = TypeVar("T", Intent, Outcome)
 Head = tuple[int, bytes]
 """Number and hash of the last record."""
 StoredAnnotation = tuple[str, str, str, object]
-"""Controller, image, key and value; the value is a text unless it was altered by hand."""
+"""Controller, `Intent.work_id`, key and value; the value is a text unless it was altered by hand."""
 
 _SNAPSHOTS = {"sqlite": "BEGIN", "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"}
 
@@ -120,27 +120,27 @@ def _text(value: object) -> str:
 
 
 async def change_annotations(
-    connection: AsyncConnection, controller: str, image_uuid: str, change: AnnotationChange
+    connection: AsyncConnection, controller: str, work: str, change: AnnotationChange
 ) -> Mapping[str, str]:
-    """Change the annotations of an image. Returns: its annotations after the change."""
-    of_image = (annotations.c.controller == controller) & (annotations.c.image_uuid == image_uuid)
+    """Change the annotations of one `Intent.work_id`. Returns: its annotations after the change."""
+    of_work = (annotations.c.controller == controller) & (annotations.c.image_uuid == work)
     for keys in _keys_to_delete(change):
         await connection.execute(
-            delete(annotations).where(of_image if keys is None else of_image & annotations.c.key.in_(keys))
+            delete(annotations).where(of_work if keys is None else of_work & annotations.c.key.in_(keys))
         )
     rows = [
-        {"controller": controller, "image_uuid": image_uuid, "key": key, "value": value}
+        {"controller": controller, "image_uuid": work, "key": key, "value": value}
         for key, value in change.values.items()
         if value is not None
     ]
     if rows:
         await connection.execute(insert(annotations), rows)
-    found = await connection.execute(select(annotations.c.key, annotations.c.value).where(of_image))
+    found = await connection.execute(select(annotations.c.key, annotations.c.value).where(of_work))
     return {row.key: row.value for row in found}
 
 
 def _keys_to_delete(change: AnnotationChange) -> Iterator[Collection[str] | None]:
-    """Yield batches of keys whose rows are deleted; None: all rows of the image."""
+    """Yield batches of keys whose rows are deleted; None: all rows of the object."""
     if change.replace:
         yield None
         return
@@ -150,7 +150,7 @@ def _keys_to_delete(change: AnnotationChange) -> Iterator[Collection[str] | None
 
 
 async def read_annotations(connection: AsyncConnection) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
-    """Return all annotations by controller, image and key."""
+    """Return all annotations by controller, `Intent.work_id` and key."""
     found: dict[str, dict[str, dict[str, str]]] = {}
     for row in await connection.execute(select(annotations)):
         found.setdefault(row.controller, {}).setdefault(row.image_uuid, {})[row.key] = row.value

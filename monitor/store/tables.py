@@ -50,11 +50,11 @@ annotations = Table(
     "annotations",
     metadata,
     Column("controller", Text, primary_key=True),
-    Column("image_uuid", Text, primary_key=True),
+    Column("image_uuid", Text, primary_key=True),  # or of a unit: audit.Intent.work_id
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""What operators wrote on images."""
+"""What operators wrote on images and units."""
 
 audit = Table(
     "audit",
@@ -63,7 +63,7 @@ audit = Table(
     Column("intent", BigInteger, unique=True),  # of an outcome; unique: an intent has one outcome
     Column("at", Double, nullable=False),
     Column("controller", Text, nullable=False),
-    Column("image_uuid", Text, nullable=False),
+    Column("image_uuid", Text, nullable=False),  # or that of a unit
     Column("actor", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),

@@ -43,8 +43,8 @@ class Context(Struct, frozen=True, kw_only=True):
     scrape_bodies: ScrapeBodies
     upgrade_logs: Callable[[str], Logs]
     """Of the controller with this name."""
-    tenants: Mapping[str, str]
-    """The tenant that is watched, by controller; `*`: all tenants."""
+    tenants: Mapping[str, Mapping[str, str]]
+    """The tenant that is watched, by controller and resource; `*`: all tenants."""
     reload: Callable[[], Awaitable[Difference]]
     """Raises: ConfigError."""
     stall_reason: Callable[[], Awaitable[str]]

@@ -56,9 +56,9 @@ def _unset() -> Json:
     return _object({**nulls, **_COMMON}, title="Unset", description="A partial Image: fields to unset.")
 
 
-def _operation(form: str) -> Json:
+def _operation(form: str, content_name: str) -> Json:
     """The Controller's own form. A common member may be inside or beside the operation, not both."""
-    content = {"$ref": REF.format(name=FORMS[form].__name__)}
+    content = {"$ref": REF.format(name=content_name)}
     repeated = [
         {"required": [form, name], "properties": {form: {"type": "object", "required": [name]}}} for name in _COMMON
     ]
@@ -85,16 +85,32 @@ def _field_step() -> Json:
     return {"anyOf": [*sets, *appends, removes]}
 
 
-def _step() -> Json:
+def _annotation_step() -> Json:
     sets = _step_schema(["add", "replace"], {"pattern": _ANNOTATION}, msgspec.json.schema(Value))
     removes = _step_schema(["remove"], {"pattern": _ANNOTATION}, None)
-    return {"anyOf": [{"$ref": REF.format(name="FieldStep")}, sets, removes]}
+    return {"anyOf": [sets, removes]}
 
 
 def _step_schema(operations: list[str], path: Json, value: Json) -> Json:
     """``value``: None when the operation needs none and ignores it."""
     properties = {"op": {"enum": operations}, "path": {"type": "string", **path}, "value": value or {}}
     return _object(properties, "op", "path", *(["value"] if value else []))
+
+
+def _any_of(*names: str) -> Json:
+    return {"anyOf": [{"$ref": REF.format(name=name)} for name in names]}
+
+
+def _annotations_json_patch() -> Json:
+    """As `_json_patch`: annotations are either in the steps or beside them."""
+    beside = _object({"json_patch": {"type": "array", "maxItems": 0}, **_COMMON}, "json_patch")
+    modified = {"_last_modified": _COMMON["_last_modified"]}
+    return {"anyOf": [_object({"json_patch": _list_of("AnnotationStep"), **modified}, "json_patch"), beside]}
+
+
+def _annotations_in(name: str) -> Json:
+    """The content of an operation, of which only the common members are left."""
+    return _object({member: _COMPONENTS[name]["properties"][member] for member in _COMMON})
 
 
 def _examples() -> Mapping[str, Json]:
@@ -111,17 +127,36 @@ def _examples() -> Mapping[str, Json]:
 PATCH_BODY: Final = RequestBody(
     description="One operation: a partial Image, or one in the form of the Controller or of the vendor's SDK.",
     media_types=MEDIA_TYPES,
-    schema={
-        "anyOf": [{"$ref": REF.format(name=name)} for name in ("Set", "Unset", *_OPERATIONS.values(), "JsonPatch")]
-    },
+    schema=_any_of("Set", "Unset", *_OPERATIONS.values(), "JsonPatch"),
     components={
         **{name: _COMPONENTS[name] for name in _COMPONENTS if name != "Merge"},
         "Set": _set(),
         "Unset": _unset(),
         "FieldStep": _field_step(),
-        "Step": _step(),
-        **{name: _operation(form) for form, name in _OPERATIONS.items()},
+        "AnnotationStep": _annotation_step(),
+        "Step": _any_of("FieldStep", "AnnotationStep"),
+        **{name: _operation(form, FORMS[form].__name__) for form, name in _OPERATIONS.items()},
         "JsonPatch": _json_patch(),
     },
     examples=_examples(),
+)
+
+_OF_ANNOTATIONS: Final = {form: f"{form.capitalize()}Annotations" for form in _OPERATIONS}
+
+UNIT_PATCH_BODY: Final = RequestBody(
+    description="Annotations, in any form that a PATCH of an image has.",
+    media_types=MEDIA_TYPES,
+    schema=_any_of("Annotations", *_OF_ANNOTATIONS.values(), "AnnotationsJsonPatch"),
+    components={
+        "Annotations": _object(_COMMON, title="Annotations", description="Annotations to merge; null removes one."),
+        "AnnotationsToSet": _annotations_in("SetFields"),
+        "AnnotationsToDelete": _annotations_in("Delete"),
+        "AnnotationStep": _annotation_step(),
+        **{
+            name: _operation(form, "AnnotationsToDelete" if form == "delete" else "AnnotationsToSet")
+            for form, name in _OF_ANNOTATIONS.items()
+        },
+        "AnnotationsJsonPatch": _annotations_json_patch(),
+    },
+    examples={name: value for name, value in _examples().items() if value.keys() == {"annotations"}},
 )

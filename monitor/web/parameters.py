@@ -56,17 +56,39 @@ LAST_EVENT_ID: Final = Parameter(
 )
 FILE: Final = Parameter("path", "file", "The name of one of the page's files.", required=True)
 
+_DRY_RUN: Final = Parameter("query", "dry_run", "Change nothing; return what would be done.", _Boolean)
+_API_VERSION: Final = Parameter(
+    "header", "X-Avi-Version", "The API version of the body, such as 30.2.1.", _ApiVersion, required=True
+)
+_TENANT_UUID: Final = Parameter("header", "X-Avi-Tenant-UUID", "The same, by uuid.")
+_CSRF_TOKEN: Final = Parameter(
+    "header", "X-CSRFToken", "Accepted and not needed: there are no sessions; each request authenticates."
+)
+_IF_MATCH: Final = Parameter("header", "If-Match", "Entity tags; 412 when it has none of them.")
+
 PATCH: Final = (
     UUID,
     CONTROLLER,
     Parameter("query", "name", "A guard: 404 when the image has another name."),
-    Parameter("query", "dry_run", "Change nothing; return what would be done.", _Boolean),
+    _DRY_RUN,
     Parameter("query", "force", "Adjust the image although it is being processed.", _Boolean),
-    Parameter("header", "X-Avi-Version", "The API version of the body, such as 30.2.1.", _ApiVersion, required=True),
+    _API_VERSION,
     Parameter("header", "X-Avi-Tenant", "404 when the images of this tenant are not watched."),
-    Parameter("header", "X-Avi-Tenant-UUID", "The same, by uuid."),
-    Parameter("header", "X-CSRFToken", "Accepted and not needed: there are no sessions; each request authenticates."),
-    Parameter("header", "If-Match", "Entity tags; 412 when the image has none of them."),
+    _TENANT_UUID,
+    _CSRF_TOKEN,
+    _IF_MATCH,
+)
+
+UNIT_PATCH: Final = (
+    UNIT_UUID,
+    UNIT_CONTROLLER,
+    Parameter("query", "name", "A guard: 404 when the unit has another name."),
+    _DRY_RUN,
+    _API_VERSION,
+    Parameter("header", "X-Avi-Tenant", "404 when the units of this tenant are not watched."),
+    _TENANT_UUID,
+    _CSRF_TOKEN,
+    _IF_MATCH,
 )
 
 UPGRADE_REPORT: Final = (
@@ -80,7 +102,8 @@ READINESS: Final = (
 )
 
 AUDIT: Final = (
-    Parameter("query", "image", "Only changes of the image with this uuid."),
+    Parameter("query", "uuid", "Only changes of the image or unit with this uuid."),
+    Parameter("query", "image", "The same, as it was called first; without effect beside `uuid`."),
     Parameter("query", "controller", "Only changes on this controller."),
     Parameter("query", "actor", "Only changes by the caller with this name."),
     Parameter("query", "since", "Only changes at or after this time, Unix seconds.", float),

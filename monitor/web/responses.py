@@ -197,6 +197,14 @@ class DryRun(Struct, frozen=True):
     changes: Mapping[str, tuple[Json, Json]]
 
 
+class UnitDryRun(Struct, frozen=True):
+    """What a PATCH would do. ``changes``: before and after, by ``annotations.key``; null: absent."""
+
+    dry_run: bool
+    unit: UpgradeStatusInfo
+    changes: Mapping[str, tuple[Json, Json]]
+
+
 class ControllerStatus(Struct, frozen=True, kw_only=True):
     """The state of polling one controller. ``reason``, ``cause``: why the last poll failed, as a label and as text."""
 
@@ -227,7 +235,9 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     """
     A change that a caller asked for, and its outcome, which is null while the change is in progress.
 
-    ``asked``: the request. ``changes``: before and after, by field and by ``annotations.key``; null: absent.
+    ``uuid``: of the image or unit. ``image_uuid``: the same; empty for a unit. ``operation_key``: of a unit, which of
+    its operations was annotated; null for an image. ``asked``: the request. ``changes``: before and after, by field and
+    by ``annotations.key``; null: absent.
     ``answer``: the status of the Controller's response, if there was one.
     """
 
@@ -237,7 +247,9 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     source: str
     request_id: str
     controller: str
+    uuid: str
     image_uuid: str
+    operation_key: str | None
     asked: Mapping[str, Json]
     outcome: OutcomeKind | None
     ended_at: float | None

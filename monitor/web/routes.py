@@ -22,7 +22,7 @@ from monitor.web.handlers.inventory import list_inventory
 from monitor.web.handlers.metrics import metrics
 from monitor.web.handlers.nodes import list_nodes
 from monitor.web.handlers.page import FILE_TYPES, get_file, get_page
-from monitor.web.handlers.patch import options_image, patch_image
+from monitor.web.handlers.patch import options_image, options_unit, patch_image, patch_unit
 from monitor.web.handlers.probes import healthy, ready
 from monitor.web.handlers.readiness import get_readiness
 from monitor.web.handlers.reload import reload
@@ -30,7 +30,7 @@ from monitor.web.handlers.tasks import list_tasks
 from monitor.web.handlers.units import get_unit, list_units
 from monitor.web.handlers.upgrade_report import get_upgrade_report
 from monitor.web.openapi import document
-from monitor.web.openapi_patch import PATCH_BODY
+from monitor.web.openapi_patch import PATCH_BODY, UNIT_PATCH_BODY
 from monitor.web.responses import (
     AuditPage,
     ControllerPage,
@@ -40,6 +40,7 @@ from monitor.web.responses import (
     InventoryPage,
     NodePage,
     TaskPage,
+    UnitDryRun,
     UnitPage,
     UpgradeStatusInfo,
 )
@@ -55,14 +56,17 @@ _ACCEPT_PATCH = Header("Accept-Patch", "The media types that PATCH accepts (RFC 
 _ONE_IMAGE: Final[tuple[ProblemKind, ...]] = ("no-such-image", "no-such-route", "ambiguous-image")
 _ONE_UNIT: Final[tuple[ProblemKind, ...]] = ("no-such-unit", "no-such-route", "ambiguous-unit")
 
-_PATCHED = "the image after the change; for a dry run, what would be done"
-_PATCHED_ETAG = Header("ETag", "The entity tag of the image after the change; absent after a dry run.", required=False)
+_PATCHED = "the object after the change; for a dry run, what would be done"
+_PATCHED_ETAG = Header("ETag", "The entity tag of the object after the change; absent after a dry run.", required=False)
+_OF_AN_ANNOTATION: Final[tuple[ProblemKind, ...]] = (
+    "bad-query", "bad-json", "no-version", "name-mismatch", "tenant-mismatch", "request-timeout", "precondition-failed",
+    "too-large", "unsupported-media-type", "bad-patch", "read-only-field", "two-operations", "too-many-annotations",
+    "too-many-changes", "image-busy", "shutting-down", "client-closed-request", "database-down", "outcome-unknown",
+)  # fmt: skip
 _OF_A_PATCH: Final[tuple[ProblemKind, ...]] = (
-    "bad-query", "bad-json", "no-version", "unknown-version", "name-mismatch", "tenant-mismatch", "request-timeout",
-    "image-active", "precondition-failed", "too-large", "unsupported-media-type", "bad-patch", "unknown-field",
-    "read-only-field", "two-operations", "too-many-annotations", "too-many-changes", "image-busy", "shutting-down",
-    "client-closed-request", "not-recorded", "controller-refused", "controller-failed", "database-down",
-    "controller-upgrading", "controller-busy", "outcome-unknown",
+    *_OF_AN_ANNOTATION,
+    "unknown-version", "image-active", "unknown-field", "not-recorded", "controller-refused", "controller-failed",
+    "controller-upgrading", "controller-busy",
 )  # fmt: skip
 _STREAM = (
     "`event: state` with a StateMessage, then an `event: change` with a ChangeMessage for each change; comments between"
@@ -212,6 +216,27 @@ ROUTES: Final = (
         {200: Response("events, checks and, of an SE group, its Service Engines", (TaskPage,))},
         problems=_ONE_UNIT,
         parameters=(parameters.UNIT_UUID, parameters.UNIT_CONTROLLER),
+    ),
+    Route(
+        "OPTIONS",
+        "/api/upgradestatusinfo/{uuid}",
+        "read",
+        "which methods the unit has, and which media types PATCH accepts",
+        options_unit,
+        {204: Response("the answer is in the headers", headers=(_ALLOW, _ACCEPT_PATCH))},
+        problems=("no-such-route",),
+        parameters=(parameters.UNIT_UUID,),
+    ),
+    Route(
+        "PATCH",
+        "/api/upgradestatusinfo/{uuid}",
+        "annotate",
+        "annotate the present operation of the unit; nothing is sent to its Controller",
+        patch_unit,
+        {200: Response(_PATCHED, (UpgradeStatusInfo, UnitDryRun), headers=(_PATCHED_ETAG,))},
+        problems=(*_ONE_UNIT, *_OF_AN_ANNOTATION),
+        parameters=parameters.UNIT_PATCH,
+        request_body=UNIT_PATCH_BODY,
     ),
     Route(
         "GET",

@@ -299,7 +299,7 @@ async def test_if_unchanged_overwrites_no_change_of_another_client(tmp_path: Pat
         cli.dc1.touch(cli.uuids["broken"], name="another client's")
         result = await cli("patch", "broken", "--set", "name=ours", "--if-unchanged")
         assert result.exit_code == 4
-        assert "412 The image has changed" in result.stderr
+        assert "412 The object has changed" in result.stderr
         assert cli.dc1.image(cli.uuids["broken"])["name"] == "another client's"
 
 

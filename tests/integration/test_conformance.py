@@ -62,6 +62,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 @pytest.mark.parametrize("route", ENDING, ids=lambda route: f"{route.method} {route.path}")
 async def test_every_successful_response_is_as_documented(site: Site, route: Any) -> None:  # noqa: ANN401
     await site.ask("PATCH", IMAGE, ANNOTATE | RENAME)  # something to show
+    await site.ask("PATCH", UNIT, ANNOTATE)
     path = route.path.replace("info/{uuid}", "info/{unit}").replace("{uuid}", "{idle}").replace("{file}", "style.css")
     got = await site.ask(route.method, path, ANNOTATE if route.request_body else None)
     assert got.status in route.responses
@@ -75,8 +76,9 @@ async def test_an_unmodified_object_is_answered_as_documented(site: Site, path: 
     assert (await site.ask("GET", path, If_None_Match=tag)).status == 304
 
 
-async def test_a_dry_run_is_answered_as_documented(site: Site) -> None:
-    got = await site.ask("PATCH", IMAGE, ANNOTATE | RENAME, query={"dry_run": "true"})
+@pytest.mark.parametrize(("path", "body"), [(IMAGE, ANNOTATE | RENAME), (UNIT, ANNOTATE)], ids=["image", "unit"])
+async def test_a_dry_run_is_answered_as_documented(site: Site, path: str, body: dict[str, Any]) -> None:
+    got = await site.ask("PATCH", path, body, query={"dry_run": "true"})
     assert (got.status, "ETag" in got.headers) == (200, False)
 
 
@@ -170,7 +172,7 @@ async def test_an_ambiguous_unit_is_answered_as_documented(tmp_path: Path) -> No
         await until(daemon, "dc2", lambda entry: bool(entry.objects("upgrade")))
         site = Site(daemon, simulator.controllers["dc1"])
         kinds = {(await site.ask("GET", path)).kind for path in (UNIT, f"{UNIT}/tasks")}
-        assert kinds == {"ambiguous-unit"}
+        assert kinds | {(await site.ask("PATCH", UNIT, ANNOTATE)).kind} == {"ambiguous-unit"}
 
 
 async def test_the_next_page_does_not_depend_on_the_host_header(site: Site) -> None:

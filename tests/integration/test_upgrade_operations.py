@@ -1,5 +1,5 @@
 """
-Which operation, and of which cluster: restarts, acknowledgements, rollbacks, two clusters.
+Which operation, and of which cluster: restarts, rollbacks, two clusters.
 
 Rules 8, 11 and 12 of docs/upgrade-watching.md.
 """
@@ -10,15 +10,10 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from monitor.model.upgrade import Upgrade
-from monitor.patching.annotations import AnnotationChange
-from monitor.patching.audit import Outcome
 from monitor.polling.fleet import Entry
 from monitor.simulator import Simulator, UnitOptions, UpgradeSpec
-from monitor.store.audit_log import AuditLog
 from tests.support.daemons import exposition, failed, polled, samples, scrape, until, watching
 from tests.support.nights import START, Night, note_phases, phase_of, planned, polled_anew, upgrade_night
-from tests.support.operators import ALICE, TOKENS, patch
-from tests.support.stores import intent
 
 
 def keys_of(entry: Entry) -> dict[str, str]:
@@ -60,38 +55,6 @@ async def test_a_daemon_that_is_restarted_while_the_controllers_are_away_waits_f
                 assert daemon.fleet.entries["dc1"].overview.done  # type: ignore[union-attr]
         events = [(log["event"], log["log_level"]) for log in logs if log["event"].startswith("controller_")]
         assert events == [("controller_down", "info"), ("controller_returned", "info")]
-
-
-async def test_an_acknowledgement_is_of_one_operation(tmp_path: Path) -> None:
-    spec = planned(outcome="controller_failed")
-    async with upgrade_night(tmp_path, spec, tokens=TOKENS) as (daemon, night):
-        await night.go_to("controllers", after_s=380.0)
-        entry = daemon.fleet.entries["dc1"]
-        ((uuid, cluster),) = clusters_of(entry).items()
-        key = keys_of(entry)[uuid]
-        assert cluster.state == "failed"
-        alarm = {"unit_uuid": uuid}
-        assert samples(await scrape(daemon), "avi_upgrade_acknowledged", **alarm) == [0.0]
-
-        noted = AnnotationChange({"acknowledged": "true"})
-        of_operation = intent(f"{uuid}@{key}", annotations={"acknowledged": "true"})
-        audit_log = daemon.context.audit_log
-        assert isinstance(audit_log, AuditLog)
-        await audit_log.record(of_operation, Outcome(kind="done"), noted, at=night.simulator.clock.now())
-        image = next(iter(entry.objects("image")))
-        await patch(daemon, image, {"annotations": {"any": "thing"}}, token=ALICE)  # so that the daemon looks at all
-        text = await scrape(daemon)
-        assert samples(text, "avi_upgrade_acknowledged", **alarm) == [1.0]
-        assert samples(text, "avi_upgrade_annotations", **alarm) == [1.0]
-        assert daemon.fleet.entries["dc1"].objects("upgrade")[uuid].standing == "acknowledged"
-
-        night.controller.upgrades.start(UpgradeSpec(version="31.2.2"), at=night.simulator.clock.now() + 10.0)
-        await night.advance(20.0)
-        entry = daemon.fleet.entries["dc1"]
-        assert keys_of(entry)[uuid] != key
-        text = await scrape(daemon)
-        assert samples(text, "avi_upgrade_acknowledged", **alarm) == [0.0]
-        assert samples(text, "avi_upgrade_annotations", **alarm) == [0.0]
 
 
 async def test_of_two_clusters_the_one_that_exists_drives(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ async def list_audit(request: web.Request) -> web.Response:
     """
     One result per intent, with its outcome.
 
-    Query: ``image``, ``controller``, ``actor`` (equal); ``since``, ``until`` (Unix seconds); ``page_size`` (1 to 500,
+    Query: ``uuid``, ``controller``, ``actor`` (equal); ``since``, ``until`` (Unix seconds); ``page_size`` (1 to 500,
     default 50); ``before``: only entries with a lower number.
     Shape: ``{"results": [entry, …], "next": reference?}``; ``outcome`` is null while the change is in progress.
     """
@@ -38,7 +38,7 @@ async def list_audit(request: web.Request) -> web.Response:
 
 async def _read(request: web.Request, limit: int) -> tuple[Entry, ...]:
     return await request.app[CONTEXT].audit_log.entries(
-        image_uuid=request.query.get("image"),
+        image_uuid=request.query.get("uuid", request.query.get("image")),
         controller=request.query.get("controller"),
         controllers=request[CALLER].controllers,
         actor=request.query.get("actor"),
@@ -58,7 +58,9 @@ def _audit_entry(entry: Entry) -> AuditEntry:
         source=intent.source,
         request_id=intent.request_id,
         controller=intent.controller,
-        image_uuid=intent.image_uuid,
+        uuid=intent.image_uuid,
+        image_uuid=intent.image_uuid if intent.operation_key is None else "",
+        operation_key=intent.operation_key,
         asked=intent.asked,
         outcome=outcome.kind if outcome else None,
         ended_at=entry.ended_at,

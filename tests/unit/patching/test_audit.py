@@ -263,6 +263,22 @@ def test_replacing_removes_the_other_annotations() -> None:
     ]
 
 
+def test_annotations_of_another_operation_are_others() -> None:
+    """An image, a unit with which nothing was ever done, and two operations of it."""
+    intents = [INTENT, *(replace(INTENT, operation_key=key) for key in ("", "1.000", "2.000"))]
+    assert [intent.work_id for intent in intents] == ["image-1", "image-1@", "image-1@1.000", "image-1@2.000"]
+    changes = [(encode(replace(intent, asked={"annotations": {"a": "b"}})), encode(DONE)) for intent in intents]
+    assert annotation_faults(*changes, stored={"a": "b"}) == [
+        f"the annotation a of {intent.work_id} on dc1 was removed: record {number} set it"
+        for number, intent in zip((4, 6, 8), intents[1:], strict=True)
+    ]
+
+
+def test_the_intent_of_an_image_is_recorded_as_before_there_were_operations() -> None:
+    assert b"operation_key" not in encode(INTENT).encode()
+    assert msgspec.json.decode(encode(replace(INTENT, operation_key="")), type=Intent).operation_key == ""
+
+
 def test_annotations_that_were_altered_added_or_removed_are_faults() -> None:
     assert annotation_faults(TICKET, stored={"ticket": "CHG-2", "owner": "eve"}) == [
         "the annotation ticket of image-1 on dc1 was altered: record 2 has another value",

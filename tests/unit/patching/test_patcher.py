@@ -28,6 +28,7 @@ from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Intent, Outcome
 from monitor.patching.body import Patch
 from monitor.patching.fields import Adjustment
+from monitor.patching.kinds import UNIT
 from monitor.patching.patcher import Patcher
 from monitor.patching.queue import LOCK_TIMEOUT_S
 from monitor.patching.request import PatchRequest, WriteTarget
@@ -324,6 +325,13 @@ async def test_an_image_that_vanished_while_an_annotation_waited_is_not_annotate
     bench = Bench(known=known)
     assert (await bench.refused(NOTE)).kind == "no-such-image"
     assert [outcome.kind for outcome in bench.audit_log.outcomes] == ["refused"]
+
+
+async def test_a_unit_that_is_no_longer_watched_is_not_annotated() -> None:
+    bench = Bench()
+    refusal = await bench.refused(NOTE, kind=UNIT, operation_key="1.000")
+    assert (refusal.kind, refusal.detail) == ("no-such-unit", "dc1 no longer has the unit image-1")
+    assert [intent.work_id for intent in bench.audit_log.intents] == ["image-1@1.000"]
 
 
 async def test_an_annotation_that_was_written_is_a_success_even_if_a_reload_removed_the_controller_meanwhile() -> None:

@@ -3,11 +3,19 @@
 from collections.abc import MutableMapping
 from typing import Any
 
+import structlog
+from msgspec import Raw, json
 from structlog.testing import capture_logs
 
 from monitor.model.errors import BadStatus, LoginRefused, Unavailable, Unreachable
 from monitor.model.snapshot import ObjectList
+from monitor.model.tracked import OperationMark, ProgressMark
+from monitor.polling.resources import UPGRADE, TrackingSettings
+from monitor.polling.tracker import Tracker
 from tests.support.polling import (
+    ChangingAnnotations,
+    KeptMarks,
+    NoHistory,
     image_fields,
     image_list,
     running_poller,
@@ -90,6 +98,23 @@ async def logged_changes(*answers: ObjectList) -> list[MutableMapping[str, Any]]
 
 def renamed(name: str, *, images: int) -> ObjectList:
     return image_list(*(image_fields(f"image-{number}", name=name) for number in range(images)))
+
+
+async def test_annotations_that_lapsed_while_the_daemon_was_down_are_logged_at_the_first_read() -> None:
+    annotations, marks = ChangingAnnotations(), KeptMarks()
+    annotations.of_images = {"cluster-1@5.000": {"b": "1", "a": "2"}, "cluster-1@9.000": {"c": "3"}}
+    before = OperationMark("5.000", "upgrade", 5.0, active=False)
+    marks.marks["upgrade"] = {"cluster-1": ProgressMark(b"", 1.0, 1.0, before)}
+    with capture_logs() as logs:
+        tracker = Tracker(
+            "dc1", UPGRADE, marks, annotations, NoHistory(), settings=TrackingSettings(), log=structlog.get_logger()
+        )
+        fields = {"uuid": "cluster-1", "name": "c", "upgrade_ops": "UPGRADE", "start_time": "1970-01-01 00:00:09"}
+        await tracker.apply_list(ObjectList(raws={"cluster-1": Raw(json.encode(fields))}), at=10.0)
+        await tracker.apply_list(ObjectList(raws={"cluster-1": Raw(json.encode({**fields, "name": "d"}))}), at=11.0)
+    (lapsed,) = [line for line in logs if line["event"] == "annotations_lapsed"]
+    assert (lapsed["uuid"], lapsed["operation_key"], lapsed["keys"]) == ("cluster-1", "5.000", ["a", "b"])
+    assert tracker.collection.snapshot.objects["cluster-1"].annotations == {"c": "3"}
 
 
 async def test_of_very_many_changes_a_few_are_logged_and_the_rest_is_summed_up() -> None:

@@ -13,10 +13,12 @@ from jsonschema import Draft202012Validator
 from schemathesis import Case, GenerationMode
 
 from monitor.model.errors import PatchProblem
-from monitor.patching.body import FORMS, decode_patch
+from monitor.patching.body import FORMS, Patch, decode_patch
 from monitor.patching.fields import ADJUSTABLE, OWNED, Adjustment
+from monitor.patching.unit_body import decode_annotations
 from monitor.web.openapi import document
-from monitor.web.openapi_patch import PATCH_BODY, REF
+from monitor.web.openapi_patch import PATCH_BODY, REF, UNIT_PATCH_BODY
+from monitor.web.route import RequestBody
 from monitor.web.routes import ROUTES
 from tests.support.strategies import BOUNDED
 
@@ -24,7 +26,6 @@ pytestmark = pytest.mark.no_cover
 FEW = settings(
     BOUNDED, max_examples=25, suppress_health_check=list(HealthCheck)
 )  # strategies made from schemas filter a lot
-VALIDATOR = Draft202012Validator({**PATCH_BODY.schema, "components": {"schemas": PATCH_BODY.components}})
 FORM_NAMES = [shape["$ref"].rpartition("/")[2] for shape in PATCH_BODY.schema["anyOf"]]
 CLOUD = {"cloud_name": "vc", "cloud_data_values": [{"key": "region", "values": ["eu"]}]}
 
@@ -70,9 +71,24 @@ operations = one_operation | st.fixed_dictionaries({}, optional=contents)
 near_misses = images | st.builds(lambda form, beside: {**form, **beside}, operations, members) | odd
 
 
-def refusal_of(body: object) -> PatchProblem | None:
+Decode = Callable[[bytes], Patch]
+
+
+def validator_of(body: RequestBody) -> Draft202012Validator:
+    return Draft202012Validator({**body.schema, "components": {"schemas": body.components}})
+
+
+VALIDATORS: Mapping[Decode, Draft202012Validator] = {
+    decode_patch: validator_of(PATCH_BODY),
+    decode_annotations: validator_of(UNIT_PATCH_BODY),
+}
+VALIDATOR = VALIDATORS[decode_patch]
+of_each_kind = pytest.mark.parametrize("decode", VALIDATORS, ids=["image", "unit"])
+
+
+def refusal_of(body: object, decode: Decode = decode_patch) -> PatchProblem | None:
     try:
-        decode_patch(json.dumps(body).encode())
+        decode(json.dumps(body).encode())
     except PatchProblem as refusal:
         return refusal
     return None
@@ -83,10 +99,10 @@ def beyond_schemas(refusal: PatchProblem) -> bool:
     return refusal.kind == "bad-json" or (refusal.kind, refusal.path) == ("two-operations", "$.json_patch")
 
 
-def agree(body: object) -> bool:
+def agree(body: object, decode: Decode = decode_patch) -> bool:
     """Whether schema and decoder both accept the body, or both refuse it."""
-    refusal = refusal_of(body)
-    if VALIDATOR.is_valid(body):
+    refusal = refusal_of(body, decode)
+    if VALIDATORS[decode].is_valid(body):
         return refusal is None or beyond_schemas(refusal)
     return refusal is not None
 
@@ -153,14 +169,18 @@ def with_one_step() -> Iterator[object]:
 @pytest.mark.parametrize(
     "bodies", [with_one_member, with_one_annotation, with_one_step], ids=lambda each: each.__name__
 )
-def test_schema_and_decoder_agree_on_bodies_with_one_fault(bodies: Callable[[], Iterable[object]]) -> None:
-    assert [body for body in bodies() if not agree(body)] == []
+@of_each_kind
+def test_schema_and_decoder_agree_on_bodies_with_one_fault(
+    bodies: Callable[[], Iterable[object]], decode: Decode
+) -> None:
+    assert [body for body in bodies() if not agree(body, decode)] == []
 
 
+@of_each_kind
 @settings(FEW, max_examples=200)
 @given(body=near_misses)
-def test_schema_and_decoder_agree_on_bodies_that_are_nearly_valid(body: object) -> None:
-    assert agree(body), refusal_of(body)
+def test_schema_and_decoder_agree_on_bodies_that_are_nearly_valid(body: object, decode: Decode) -> None:
+    assert agree(body, decode), refusal_of(body, decode)
 
 
 @pytest.mark.parametrize("name", PATCH_BODY.examples)
@@ -168,6 +188,9 @@ def test_every_example_is_accepted(name: str) -> None:
     body = PATCH_BODY.examples[name]
     assert refusal_of(body) is None
     VALIDATOR.validate(body)
+    if name in UNIT_PATCH_BODY.examples:
+        assert refusal_of(body, decode_annotations) is None
+        VALIDATORS[decode_annotations].validate(body)
 
 
 @pytest.mark.parametrize(
