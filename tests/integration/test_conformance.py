@@ -27,8 +27,9 @@ IMAGE = "/api/image/{idle}"
 UNIT = "/api/upgradestatusinfo/{unit}"
 ANNOTATE: dict[str, Any] = {"annotations": {"a": "b"}}
 RENAME: dict[str, Any] = {"name": "renamed"}
-ENDING = [route for route in ROUTES if route.path != "/api/events"]
-"""Routes whose response ends; test_events.py tests the other."""
+TESTED_ELSEWHERE = {"/api/events", "/api/upgrade-report"}  # test_events.py, test_upgrade_report.py
+SIMPLE = [route for route in ROUTES if route.path not in TESTED_ELSEWHERE]
+"""Routes whose response ends, and which say something of a fleet that was never upgraded."""
 
 
 class Site:
@@ -59,7 +60,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             yield Site(daemon, simulator.controllers["dc1"])
 
 
-@pytest.mark.parametrize("route", ENDING, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("route", SIMPLE, ids=lambda route: f"{route.method} {route.path}")
 async def test_every_successful_response_is_as_documented(site: Site, route: Any) -> None:  # noqa: ANN401
     await site.ask("PATCH", IMAGE, ANNOTATE | RENAME)  # something to show
     await site.ask("PATCH", UNIT, ANNOTATE)
@@ -101,6 +102,7 @@ REFUSED: list[tuple[int, str, tuple[Any, ...], dict[str, Any]]] = [
     (404, "no-such-unit", ("GET", "/api/upgradestatusinfo/cluster-none"), {}),
     (404, "no-such-unit", ("GET", "/api/upgradestatusinfo/cluster-none/tasks"), {}),
     (400, "bad-query", ("GET", "/api/upgradestatusinfo"), {"query": {"state": "COMPLETED"}}),
+    (404, "no-such-upgrade", ("GET", "/api/upgrade-report"), {"query": {"controller": "dc1"}}),
     (404, "no-such-image", ("PATCH", "/api/image/image-none", ANNOTATE), {}),
     (404, "name-mismatch", ("PATCH", IMAGE, ANNOTATE), {"query": {"name": "another"}}),
     (404, "tenant-mismatch", ("PATCH", IMAGE, ANNOTATE), {"X_Avi_Tenant": "others"}),

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, GroupSpec, Simulator
 from tests.support.command_line import run
+from tests.support.conformance import require_conformance
 from tests.support.daemons import until, watching
 from tests.support.nights import START, Moment, Night, planned, polled_anew
 from tests.support.operators import ALICE, TOKENS, ask, token
@@ -26,6 +27,7 @@ AFTER: tuple[Moment, ...] = ("back", "groups", "done")
 async def report(daemon: Daemon, **query: str) -> dict[str, Any]:
     got = await ask(daemon, "GET", "/api/upgrade-report", token=ALICE, query={"controller": "dc1", **query})
     assert got.status == 200, got.body
+    require_conformance("GET", "/api/upgrade-report", got.status, got.headers, got.body)
     return dict(got.json)
 
 
