@@ -65,10 +65,11 @@ async def test_every_successful_response_is_as_documented(site: Site, route: Any
     await site.ask("PATCH", IMAGE, ANNOTATE | RENAME)  # something to show
     await site.ask("PATCH", UNIT, ANNOTATE)
     path = route.path.replace("info/{uuid}", "info/{unit}").replace("{uuid}", "{idle}").replace("{file}", "style.css")
-    got = await site.ask(route.method, path, ANNOTATE if route.request_body else None)
+    query = {"controller": "dc1", "image": site.idle} if route.path == "/api/readiness" else None
+    got = await site.ask(route.method, path, ANNOTATE if route.request_body else None, query=query)
     assert got.status in route.responses
     if route.method == "GET":
-        assert (await site.ask("HEAD", path)).status == got.status
+        assert (await site.ask("HEAD", path, query=query)).status == got.status
 
 
 @pytest.mark.parametrize("path", [IMAGE, UNIT])
@@ -102,6 +103,7 @@ REFUSED: list[tuple[int, str, tuple[Any, ...], dict[str, Any]]] = [
     (404, "no-such-unit", ("GET", "/api/upgradestatusinfo/cluster-none"), {}),
     (404, "no-such-unit", ("GET", "/api/upgradestatusinfo/cluster-none/tasks"), {}),
     (400, "bad-query", ("GET", "/api/upgradestatusinfo"), {"query": {"state": "COMPLETED"}}),
+    (404, "no-such-controller", ("GET", "/api/readiness"), {"query": {"controller": "dc9", "image": "x"}}),
     (404, "no-such-upgrade", ("GET", "/api/upgrade-report"), {"query": {"controller": "dc1"}}),
     (404, "no-such-image", ("PATCH", "/api/image/image-none", ANNOTATE), {}),
     (404, "name-mismatch", ("PATCH", IMAGE, ANNOTATE), {"query": {"name": "another"}}),
