@@ -117,8 +117,8 @@ def _upgrades() -> Panel:
         "Controllers on an upgrade, and those of which a unit failed or is suspended and is not acknowledged, or was "
         "left behind. Time left: of what is under way and has a forecast, the last to end."
     )
-    acknowledged = f"({OF.each('avi_upgrade_acknowledged', by=UNIT)} == 1)"
-    failed = f"count by (controller) ({OF.units('check_failed|suspended|failed')} unless on ({UNIT}) {acknowledged})"
+    unseen = f"{OF.units('check_failed|suspended|failed')} unless on ({UNIT}) {OF.acknowledged_units()}"
+    failed = f"count by (controller) ({unseen})"
     behind = f"sum by (controller) ({OF.each('avi_controller_upgrade_left_behind', by='controller, kind')})"
     still_behind = f"({behind} > 0 and on (controller) {OF.phase_code()} == 1)"
     shown = f"({OF.phase_code()} > 1 or {failed} or {still_behind})"

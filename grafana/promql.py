@@ -98,6 +98,16 @@ class Scope(NamedTuple):
         """The units in one of these states, each 1."""
         return f"({self.each('avi_upgrade_state', is_in(states), by=UNIT)} == 1)"
 
+    def acknowledged_units(self) -> str:
+        """The units of which alerts are quiet: acknowledged, or SE groups that began within a day of such a cluster."""
+        own = f"({self.each('avi_upgrade_acknowledged', by=UNIT)} == 1)"
+        cluster, others = is_in("controller", "kind"), is_not("controller", "kind")
+        queued, started = "avi_upgrade_enqueue_timestamp_seconds", "avi_upgrade_start_timestamp_seconds"
+        group = f"({self.each(started, others, by=UNIT)} or {self.each(queued, others, by=UNIT)})"
+        night = f"({self.each(queued, cluster, by=UNIT)} or {self.each(started, cluster, by=UNIT)})"
+        begun = f"max by (controller) ({of(night, own, on=UNIT)})"
+        return f"({own} or {group} - on (controller) group_left () {begun} > -1 < 86400)"
+
     def named(self, query: str, label: str = "image") -> str:
         """The same with the image's name or another label; one while a rename has reached one daemon of two."""
         names = f"topk by ({IMAGE}) (1, {self('avi_image_info')})"

@@ -174,7 +174,7 @@ def _counts() -> tuple[Panel, ...]:
         return of(left, f"({OF.phase_code()} == 1)", on="controller")
 
     disrupted = f"sum({OF.each('avi_upgrade_virtual_services_disrupted', by=UNIT)}) or 0 * max({known})"
-    acknowledged = f"({OF.each('avi_upgrade_acknowledged', by=UNIT)} == 1)"
+    acknowledged = OF.acknowledged_units()
     failed = OF.units("check_failed|suspended|failed")
     return (
         state(
@@ -208,7 +208,12 @@ def _counts() -> tuple[Panel, ...]:
             steps=((1, RED),),
         ),
         numbers(
-            Head("Failed and unseen", "Units that failed or are suspended, and of these the acknowledged ones.", 4, 4),
+            Head(
+                "Failed and unseen",
+                "Units that failed or are suspended. Acknowledged: they are, or the Controllers of the same night.",
+                4,
+                4,
+            ),
             Ask(f"count({failed} unless on ({UNIT}) {acknowledged}) or 0 * max({known})", "unseen"),
             Ask(f"count({failed} and on ({UNIT}) {acknowledged}) or 0 * max({known})", "acknowledged"),
             unit="none",

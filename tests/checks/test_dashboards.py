@@ -264,6 +264,33 @@ async def test_the_health_of_a_controller_is_the_worst_that_is_known_of_it(tmp_p
     assert (status, stderr) == (0, ""), stdout
 
 
+async def test_an_acknowledged_cluster_counts_for_the_groups_of_its_night_as_in_the_alerts(tmp_path: Path) -> None:
+    seen, unseen = (
+        filled(query.query, {"controller": "dc1"})
+        for ref in ("B", "A")
+        for query in EVERY
+        if (query.board, query.title, query.ref) == ("upgrade", "Failed and unseen", ref)
+    )
+    began_s = {"c": 0, "before": -3600, "with": 0, "after": 3600, "days-later": 172800}
+    series = [{"series": 'avi_controller_upgrade_phase{controller="dc1", phase="none"}', "values": "1"}]
+    for uuid, start_s in began_s.items():
+        labels = f'controller="dc1", unit_uuid="{uuid}", kind="{"controller" if uuid == "c" else "se_group"}"'
+        series += [
+            {"series": f'avi_upgrade_state{{{labels}, state="failed"}}', "values": "1"},
+            {"series": f"avi_upgrade_start_timestamp_seconds{{{labels}}}", "values": f"{start_s}"},
+            {"series": f"avi_upgrade_acknowledged{{{labels}}}", "values": f"{int(uuid == 'c')}"},
+        ]
+    asked_now = [
+        {"expr": query, "eval_time": "0s", "exp_samples": [{"labels": "{}", "value": count}]}
+        for query, count in ((seen, 3), (unseen, 2))
+    ]
+    (tmp_path / "test.yml").write_text(
+        yaml.safe_dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": asked_now}]})
+    )
+    status, stdout, stderr = await output_of(program("promtool"), "test", "rules", str(tmp_path / "test.yml"))
+    assert (status, stderr) == (0, ""), stdout
+
+
 def test_links_name_dashboards_and_variables_that_exist() -> None:
     by_uid = {board["uid"]: board for board in BOARDS.values()}
     urls = [link["url"] for panel in all_panels() for link in links_of(panel.values[0])]
