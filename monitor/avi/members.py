@@ -29,7 +29,7 @@ PASSING: Final[Mapping[str, re.Pattern[str]]] = {
     **dict.fromkeys(
         (
             "state", "type", "node_type", "upgrade_ops", "ops", "operation", "rollback_type", "status", "task",
-            "check_code", "traffic_status", "action_on_error", "fips_mode", "role",
+            "check_code", "traffic_status", "action_on_error", "fips_mode",
         ),
         _ENUM,
     ),

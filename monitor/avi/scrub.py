@@ -21,6 +21,7 @@ from monitor.model.masking import KnownSecrets, mask_spans
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 _SHORT: Final = 4  # characters; a shorter name is looked for as a whole word only, not inside of words
+_MOST_REMEMBERED: Final = 500_000  # strings, of which nearly all stand in every reply; some 100 MB
 _URL: Final = re.compile(
     r"(?P<origin>[a-z][a-z0-9+.-]*://)?(?P<host>(?<=//)[^/?#]*)?(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#(?P<name>.*))?\Z",
     re.DOTALL,
@@ -58,11 +59,15 @@ class Scrubber:
         """The pseudonyms of what may stand in a text, by name."""
         self._texts: dict[tuple[str, bool], str] = {}
         """What was made of texts since a name was last learned."""
+        self._values: dict[tuple[str, str], str] = {}
+        """What was made of other strings, by member."""
+        self._mask = secrets.mask
         for name in filter(None, names):
             self._plain(name)
 
     def body(self, body: bytes) -> Json:
         """Replace what is in a reply. Raises: any of UNREADABLE for a body that is no JSON."""
+        self._update_mask()
         document: Json = msgspec.json.decode(body)
         for member, text in _strings("", document):
             if member not in TEXTS and member not in TASKS:
@@ -81,6 +86,7 @@ class Scrubber:
 
     def text(self, text: str) -> str:
         """Replace what is known in a free text, or leave all of it out."""
+        self._update_mask()
         return self._text(text, inside_words=True) if self._keep_texts else ""
 
     def url(self, url: str) -> str:
@@ -132,6 +138,13 @@ class Scrubber:
             return self.text(value)
         if member in TASKS:
             return self._text(value, inside_words=False)
+        key = member, value
+        if key not in self._values:
+            self._values[key] = self._other(member, value)
+        return self._values[key]
+
+    def _other(self, member: str, value: str) -> str:
+        """``value``: neither a free text nor the name of a task."""
         pattern = PASSING.get(member)
         if pattern and pattern.match(value) and not self._pseudonyms.address(value):
             return self._masked(value)
@@ -202,8 +215,15 @@ class Scrubber:
         same = (made for name, made in self._known.items() if name.lower() == found.lower())
         return self._known.get(found) or next(same, self._pseudonyms.name(found))
 
+    def _update_mask(self) -> None:
+        """Make everything anew when there are other secrets, and when too much is remembered."""
+        if self._mask is not self._secrets.mask or len(self._values) + len(self._texts) > _MOST_REMEMBERED:
+            self._mask = self._secrets.mask
+            self._values.clear()
+            self._texts.clear()
+
     def _masked(self, text: str) -> str:
-        return mask_spans(text, self._secrets.mask.find(text))
+        return mask_spans(text, self._mask.find(text))
 
 
 def _passes(value: str) -> bool:

@@ -58,11 +58,13 @@ async def record(
     scrubber = Scrubber(key, secrets, names=_names_in(config), keep_texts=keep_texts)
     files = RecordingFiles(folder, scrubber, max_bytes=max_bytes, now=now, on_end=stop.set)
 
-    def check_first_login(_name: str, entry: Entry | None, _changes: object) -> None:
-        if entry and entry.session.polls == 1 and entry.session.auth_suspended:
-            stop.set()
+    def end_first_poll(_name: str, entry: Entry | None, _changes: object) -> None:
+        if entry and entry.session.polls == 1:
+            files.first_poll_ended()
+            if entry.session.auth_suspended:
+                stop.set()
 
-    fleet.subscribe(check_first_login)
+    fleet.subscribe(end_first_poll)
     with closing(files):
         async with connected(controller, config, now, secrets=secrets, observe=files.observe) as (client, _):
             poller = make_poller(controller, client, config, fleet, now=now, rng=rng)

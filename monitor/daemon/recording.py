@@ -4,7 +4,8 @@ The files of a recording: what a Controller answered, each distinct answer once,
 ``recording.json`` says what it is. ``answers.jsonl`` has a line for each distinct answer: its number, the request, the
 status, a few headers, and the body. ``exchanges.jsonl`` has a line for each exchange: when it ended, how long it took,
 and the number of its answer, or how it failed. Each line is written at once, without a buffer, so that a
-process that is killed loses the last one at most. Nothing is written that `monitor.avi.scrub` has not seen.
+process that is killed loses the last one at most. Nothing is written that `monitor.avi.scrub` has not seen; the
+exchanges of the first poll are written together, at its end, so that no text in them names what comes later in them.
 """
 
 import errno
@@ -23,6 +24,7 @@ from monitor.avi.errors import Reply
 from monitor.avi.exchange import Request
 from monitor.avi.scrub import Scrubber
 from monitor.avi.wire import UNREADABLE
+from monitor.config.values import write_size
 from monitor.model.errors import MonitorError, PollError, Unanswered
 
 ANSWERS: Final = "answers.jsonl"
@@ -61,6 +63,7 @@ class RecordingFiles:
         self._numbers: dict[bytes, int] = {}
         """The numbers of the answers, by the digests of what came, and of what was written of it."""
         self.answers = self.exchanges = self.bytes = 0
+        self._held_back: list[tuple[float, Request, Reply | PollError, float]] | None = []
         self.ended = ""
         """Why nothing more is recorded; empty: it still is."""
         try:
@@ -74,10 +77,26 @@ class RecordingFiles:
 
     def observe(self, request: Request, outcome: Reply | PollError, took_s: float) -> None:
         """Record an exchange; see `monitor.avi.client.Observer`."""
+        exchange = self._now(), request, outcome, took_s
+        if self._held_back is None:
+            self._record(*exchange)
+        else:
+            self._held_back.append(exchange)
+
+    def first_poll_ended(self) -> None:
+        """Write the exchanges until now, with every name in them known, and each further one at once."""
+        held_back, self._held_back = self._held_back or [], None
+        for _, request, outcome, _ in held_back:
+            if isinstance(outcome, Reply):
+                describe(request, outcome, self._scrubber)
+        for exchange in held_back:
+            self._record(*exchange)
+
+    def _record(self, at: float, request: Request, outcome: Reply | PollError, took_s: float) -> None:
         if self.ended:
             return
         asked = f"{request.method} {self._scrubber.url(request.url.raw_path_qs)}"
-        exchange: dict[str, Any] = {"at": round(self._now(), 6), "took": round(took_s, 6), "request": asked}
+        exchange: dict[str, Any] = {"at": round(at, 6), "took": round(took_s, 6), "request": asked}
         try:
             if isinstance(outcome, Reply):
                 self._write(self._exchanges, {**exchange, "answer": self._number_of(request, outcome, asked)})
@@ -85,7 +104,7 @@ class RecordingFiles:
                 sent = isinstance(outcome, Unanswered)
                 self._write(self._exchanges, {**exchange, "failure": outcome.reason, "sent": sent})
         except _Full:
-            self._end(f"it has reached its limit of {self._max_bytes} bytes")
+            self._end(f"it has reached its limit of {write_size(self._max_bytes)}")
         except OSError as error:
             self._end(f"its files cannot be written: {error.strerror}")
         else:
@@ -158,7 +177,8 @@ def _describe_body(request: Request, body: bytes, scrubber: Scrubber) -> dict[st
     except UNREADABLE:
         if start.startswith((b"{", b"[")):
             return {"unreadable": len(body)}
-        return {"text": scrubber.text(body.decode(errors="replace")[:_TEXT_LENGTH])}
+        # What is cut off may be a part of a name, so that it is not cut before names are replaced.
+        return {"text": scrubber.text(body[: 8 * _TEXT_LENGTH].decode(errors="replace"))[:_TEXT_LENGTH]}
 
 
 def _make_private(folder: Path) -> None:

@@ -58,7 +58,8 @@ async def test_nothing_that_names_the_installation_is_written_and_no_credential(
     async with Simulator([SPEC], speed=0.0) as simulator, recording(simulator, tmp_path) as night:
         dc1 = simulator.controllers["dc1"]
         dc1.upload(name="canary-reason", outcome="failed", duration=1.0, started_ago=5.0)
-        await dc1.wait_for_requests(1, path="/api/upgradestatusinfo", answered=True)
+        await dc1.wait_for_requests(1)
+        await night.polled_anew()
         dc1.faults.add(Fault("unauthorized", times=1, value="canary-group has no session on 192.0.2.7"))
         await dc1.wait_for_requests(4, path="/api/upgradestatussummary", answered=True)
         secrets = [*dc1.sessions, *(session.csrf for session in dc1.sessions.values())]
@@ -88,7 +89,7 @@ async def test_a_recording_ends_before_it_is_larger_than_its_limit(tmp_path: Pat
     async with Simulator([SPEC], speed=0.0) as simulator, recording(simulator, tmp_path, max_bytes=20_000) as night:
         await night.stop.wait()
     assert night.recorded
-    assert night.recorded.ended == "it has reached its limit of 20000 bytes"
+    assert night.recorded.ended == "it has reached its limit of 20000B"
     sizes = {path.name: path.stat().st_size for path in night.folder.glob("*.jsonl")}
     assert sum(sizes.values()) == night.recorded.bytes <= 20_000
     assert len(night.exchanges) == night.recorded.exchanges > 0
@@ -128,7 +129,8 @@ async def test_ctrl_c_ends_a_recording_with_what_it_has_and_a_kill_loses_the_las
             pipe = asyncio.subprocess.PIPE
             process = await asyncio.create_subprocess_exec(*COMMAND, *options, stdout=pipe, stderr=pipe)
             assert "for 3h; Ctrl-C ends it" in await line_with(process.stdout, "Recording dc1")
-            await dc1.next_request(path="/api/upgradestatusinfo")
+            await dc1.next_request(path="/api/upgradestatusinfo")  # the last of the first poll
+            await dc1.next_request(path="/api/upgradestatussummary")
             process.send_signal(number)
             out, errors = await process.communicate()
             assert (process.returncode, b"Traceback" in errors) == (expected, False)

@@ -269,6 +269,17 @@ def test_no_secret_stands_in_what_is_kept() -> None:
     assert out.count("<secret>") == 3
 
 
+def test_a_secret_that_came_later_is_masked_in_what_was_kept_before() -> None:
+    secrets = KnownSecrets()
+    scrub = Scrubber(KEY, secrets)
+    body = b'{"reason": "of UPGRADE_31", "upgrade_ops": "UPGRADE_31"}'
+    before = scrub.body(body)
+    secrets.add(Secret("UPGRADE_31"))
+    assert scrub.body(body) == {"reason": "of <secret>", "upgrade_ops": "<secret>"} != before
+    secrets.add(Secret("of <sec"))
+    assert scrub.text("of UPGRADE_31") == "of <secret>"
+
+
 def test_a_version_that_is_an_address_is_an_address() -> None:
     assert scrubbed({"version": "192.0.2.1"})["version"].startswith("10.")
 

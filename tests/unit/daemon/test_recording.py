@@ -29,9 +29,14 @@ class Ended:
         self.times += 1
 
 
-def files_in(folder: Path, *, max_bytes: int = 10_000, on_end: Ended | None = None) -> RecordingFiles:
+def files_in(
+    folder: Path, *, max_bytes: int = 20_000, on_end: Ended | None = None, first_poll: bool = False
+) -> RecordingFiles:
     scrubber = Scrubber(b"key", KnownSecrets())
-    return RecordingFiles(folder, scrubber, max_bytes=max_bytes, now=lambda: 1000.0, on_end=on_end or Ended())
+    files = RecordingFiles(folder, scrubber, max_bytes=max_bytes, now=lambda: 1000.0, on_end=on_end or Ended())
+    if not first_poll:
+        files.first_poll_ended()
+    return files
 
 
 def written(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -44,6 +49,7 @@ def written(folder: Path, name: str) -> list[dict[str, Any]]:
         (IMAGES, 200, {"Content-Type": "application/json"}, b'{"name": "acme"}', {"json": {"name": "name-1"}}),
         (IMAGES, 502, {"Content-Type": "text/html"}, b"\n<html>Acme portal", {"html": True}),
         (IMAGES, 401, {}, b"No session for root@acme.com", {"text": "No session for name-1"}),
+        (IMAGES, 401, {}, b"no " * 40_000, {"text": "no " * 3_333 + "n"}),
         (IMAGES, 204, {}, b"", {"text": ""}),
         (IMAGES, 200, {}, b'{"name": "acm', {"unreadable": 13}),
         (IMAGES, 200, {}, b"[" * 100_000 + b"]" * 100_000, {"unreadable": 200_000}),
@@ -116,13 +122,25 @@ def test_answers_that_differ_in_what_is_not_written_are_one(tmp_path: Path) -> N
     assert [each["answer"] for each in written(tmp_path, "exchanges")] == [1, 1, 1]
 
 
+def test_what_the_first_poll_names_is_replaced_in_all_texts_of_it(tmp_path: Path) -> None:
+    files = files_in(tmp_path, first_poll=True)
+    files.observe(IMAGES, Reply(401, {}, b"acme has no session"), 0.0)
+    files.observe(IMAGES, Reply(200, {}, b'{"name": "acme"}'), 0.0)
+    assert written(tmp_path, "answers") == []
+    files.first_poll_ended()
+    files.observe(IMAGES, Unreachable("connect", "refused"), 0.0)
+    files.close()
+    assert written(tmp_path, "answers")[0]["text"] == "name-1 has no session"
+    assert [each.get("answer") for each in written(tmp_path, "exchanges")] == [1, 2, None]
+
+
 def test_a_full_recording_ends_once_and_writes_nothing_more(tmp_path: Path) -> None:
     ended = Ended()
     files = files_in(tmp_path, max_bytes=200, on_end=ended)
     for number in range(5):
         files.observe(IMAGES, Reply(200, {}, b'{"count": %d}' % number), 0.0)
     files.close()
-    assert (ended.times, files.ended) == (1, "it has reached its limit of 200 bytes")
+    assert (ended.times, files.ended) == (1, "it has reached its limit of 200B")
     assert sum(path.stat().st_size for path in tmp_path.glob("*.jsonl")) == files.bytes <= 200
     assert len(written(tmp_path, "exchanges")) == files.exchanges == 1
 
