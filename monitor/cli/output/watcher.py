@@ -86,7 +86,9 @@ class Watcher:
         view, changes = apply(state.view, message, received_at=self._monotonic())
         # A wait stays with the image that was found. Without a wait, a removed one may be replaced by another.
         keeps_key = state.key and (self._until or _exists(view, state.target, state.key))
-        key = state.key if keeps_key else _find(view, state.target)
+        # A controller that is removed later ends a wait for its upgrade in another way than one that never was.
+        is_judged = self._is_judged and state.view.clock_offset_s is not None
+        key = state.key if keeps_key or is_judged else _find(view, state.target)
         self._state = replace(state, view=view, key=key)
         keys = {key, state.key} - {None} or {None}
         relevant = [change for change in changes if any(_is_relevant(change, state.target, each) for each in keys)]
@@ -95,6 +97,10 @@ class Watcher:
         if isinstance(state.target, UpgradeTarget):
             return self._judge(state.target, now=self._daemon_now())
         return self._until is not None and key is not None and images.has_reached(view, key, self._until)
+
+    @property
+    def _is_judged(self) -> bool:
+        return isinstance(self._state.target, UpgradeTarget) and self._state.target.wait is not None
 
     def _judge(self, target: UpgradeTarget, *, now: float) -> bool:
         """Raises: as `handle`."""
