@@ -75,6 +75,7 @@ class Reader:
         name = part["controller"]
         if part.get("removed"):
             del self.controllers[name]
+            self.upgrades.pop(name, None)
             self.objects = {key: each for key, each in self.objects.items() if key[0] != name}
         if session := part.get("session"):
             self.controllers[name] = session
