@@ -19,6 +19,7 @@ from yarl import URL
 
 from monitor.avi.errors import Reply, classify_reply
 from monitor.avi.exchange import PATIENCE, Exchange, Request
+from monitor.avi.inventory import FIRST_VERSION, decode_images_in_use
 from monitor.avi.link import Link
 from monitor.avi.list_reader import read_list
 from monitor.avi.login import clock_ahead_s, decode_account, decode_session_cookie_name, decode_version
@@ -26,7 +27,7 @@ from monitor.avi.login_password import LoginPassword, UpgradeWindow
 from monitor.avi.paging import PAGE_SIZE, identify
 from monitor.avi.session import Session
 from monitor.avi.unit_reader import UnitReader
-from monitor.avi.values import api_version_for
+from monitor.avi.values import api_version_for, version_key
 from monitor.config.settings import Upgrades
 from monitor.config.types import Controller
 from monitor.model.errors import BadStatus, LoginRefused, Phase, PollError, Unreachable
@@ -144,6 +145,18 @@ class Client:
             if error.status == 403 and error.reason == "http_4xx":
                 raise BadStatus("forbidden", error.detail, phase="upgrade", status=403) from error
             raise
+
+    async def list_images_in_use(self) -> Mapping[str, bool]:
+        """
+        Read which images the Controller says are in use, by uuid: an account that may read images may read this.
+
+        Returns: empty from a Controller before release 32.2.1, which does not say it. Raises: PollError.
+        """
+        if version_key(self.link.version) < FIRST_VERSION:
+            return {}
+        body = await self._get(URL(f"{self._controller.url}/api/image-inventory"), "inventory")
+        # in a thread: it has every image, with all its events
+        return await asyncio.to_thread(decode_images_in_use, body, max_response=self._exchange.max_response)
 
     def note_upgrade(self) -> None:
         """Note that an upgrade is under way at present."""

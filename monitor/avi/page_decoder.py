@@ -12,7 +12,7 @@ from monitor.avi.paging import decode_page
 from monitor.model.errors import BadAnswer
 from monitor.model.snapshot import Page
 
-_BYTES_PER_OBJECT: Final = 64  # on average; a Controller's own take 75 and more
+BYTES_PER_OBJECT: Final = 64  # on average; a Controller's own take 75 and more
 _DECODED_AT_ONCE: Final = 256 * 1024  # bytes; a larger page would hold the event loop for too long
 
 
@@ -25,7 +25,7 @@ class PageDecoder:
 
     def __init__(self, max_response: int) -> None:
         self._max_response = self._bytes_left = max_response
-        self._objects_left = max_response // _BYTES_PER_OBJECT
+        self._objects_left = max_response // BYTES_PER_OBJECT
         self._uncounted: list[bytes] = []
         self._pages = 0
 
@@ -47,7 +47,7 @@ class PageDecoder:
             self._objects_left -= sum(each.count(b"{") for each in self._uncounted)
             self._uncounted.clear()
         if self._objects_left < 0:
-            most = self._max_response // _BYTES_PER_OBJECT
+            most = self._max_response // BYTES_PER_OBJECT
             raise BadAnswer("oversize", f"more than {most} JSON objects on {self._pages} pages; see `max_response`")
         if len(body) <= _DECODED_AT_ONCE:
             return decode_page(body, known)

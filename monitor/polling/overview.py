@@ -36,18 +36,20 @@ class RenderedOverview:
         typical_of: TypicalOf,
         *,
         cluster_uuid: str,
+        images_in_use: Mapping[str, bool],
         failing: bool,
         at: float,
     ) -> None:
         """
         Compute it again if units or images have changed, or its estimate is overdue.
 
-        ``typical_of``: as in `controller_eta`. ``cluster_uuid``, ``failing``: as in `overview_of`. ``at``: now, Unix
+        ``typical_of``: as in `controller_eta`. ``cluster_uuid``, ``failing``: as in `overview_of`.
+        ``images_in_use``: as the Controller's own inventory says, where its units cannot be read. ``at``: now, Unix
         seconds.
         """
         shown = bool(units.health.readable) and not units.health.stale
         uuids: AbstractSet[str] = images.snapshot.objects.keys() if not images.health.stale else frozenset()
-        known = shown, units.health.readable, cluster_uuid, failing
+        known = shown, units.health.readable, cluster_uuid, images_in_use, failing
         overview = self.overview
         if self._objects is not units.snapshot.objects or self._known != (*known, uuids):
             self._objects, self._known = units.snapshot.objects, (*known, frozenset(uuids))
@@ -56,7 +58,8 @@ class RenderedOverview:
                     units, uuids, typical_of, cluster_uuid=cluster_uuid, failing=failing, at=at
                 )
             else:
-                overview = Overview(readable=units.health.readable)
+                pinned = {uuid: images_in_use[uuid] for uuid in uuids if uuid in images_in_use}
+                overview = Overview(readable=units.health.readable, images_pinned=pinned)
         if overview.eta and at > overview.eta.latest:
             overview = replace(overview, eta=None)
         before = self.overview, self.pieces

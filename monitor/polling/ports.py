@@ -35,6 +35,13 @@ class Source(Protocol):
     async def list_units(self, before: ObjectList) -> ObjectList:
         """Read all units. Returns ``before`` itself when no byte changed. Raises: PollError."""
 
+    async def list_images_in_use(self) -> Mapping[str, bool]:
+        """
+        Read which images the Controller says are in use, by uuid. Raises: PollError.
+
+        Returns: empty from a Controller that is too old to say it.
+        """
+
     def note_upgrade(self) -> None:
         """Note that an upgrade is under way: the Controller may refuse a log-in that it accepted before."""
 

@@ -21,6 +21,7 @@ from monitor.model.tracked import Tracked
 from monitor.polling import poll_log, schedule
 from monitor.polling.fleet import Collection
 from monitor.polling.health import excuse
+from monitor.polling.images_in_use import ImagesInUse
 from monitor.polling.overview import RenderedOverview
 from monitor.polling.ports import Source
 from monitor.polling.resources import TrackingSettings
@@ -59,6 +60,7 @@ class Reads:
         """When each resource was last read, or these began; by the event loop's clock."""
         self._pauses = {tracker.resource.name: ReadPause() for tracker in trackers[1:]}
         self._failing = False
+        self._images_in_use = ImagesInUse(source, log)
         self.overview = RenderedOverview(controller) if "upgrade" in self._trackers else None
 
     @property
@@ -79,12 +81,13 @@ class Reads:
             pause.end()
 
     async def read_all(
-        self, session: SessionHealth, *, at: float, idle_interval_s: float
+        self, session: SessionHealth, *, at: float, idle_interval_s: float, inventory_interval_s: float
     ) -> tuple[PollError | None, tuple[Change, ...]]:
         """
         Read the resources that are due. Returns: why the poll failed, and the changes.
 
-        ``session``: before the poll. ``at``: when it began, Unix seconds.
+        ``session``: before the poll. ``at``: when it began, Unix seconds. ``inventory_interval_s``: from one read of
+        the Controller's own inventory to the next, where the units cannot be read.
         """
         summaries_given_up = self._source.units.given_up
         error, changes = await self._read(self._first, session, at=at)
@@ -93,6 +96,9 @@ class Reads:
                 failure, found = await self._read(self._trackers[name], session, at=at)
                 pause.note(failure, version=self._source.link.version, idle_interval_s=idle_interval_s)
                 changes += found
+        if error is None and self.overview:
+            units = self._trackers["upgrade"].collection.health
+            await self._images_in_use.update(units, interval_s=inventory_interval_s)
         for tracker in self._trackers.values():
             tracker.drop_overdue(at=at)
         self.update_overview(failing=error is not None)
@@ -124,6 +130,7 @@ class Reads:
                 units,
                 self._trackers["upgrade"].typical,
                 cluster_uuid=self._source.units.cluster_uuid,
+                images_in_use=self._images_in_use.by_uuid,
                 failing=failing,
                 at=self._now(),
             )

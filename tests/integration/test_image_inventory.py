@@ -7,13 +7,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from monitor.daemon.app import Daemon
-from monitor.simulator import Account, ControllerSpec, GroupSpec, Simulator, UpgradeSpec, UploadSpec
+from monitor.polling.fleet import Entry
+from monitor.simulator import Account, ControllerSpec, Fault, GroupSpec, Simulator, UpgradeSpec, UploadSpec
 from tests.support.command_line import NO_FURTHER_POLLS, rows, run
-from tests.support.daemons import polled, until, watching
+from tests.support.daemons import polled, samples, scrape, until, watching
 from tests.support.nights import upgrade_night
 from tests.support.operators import EVE, ROOT, ask, token
 from tests.support.unit_client import UnitClient
-from tests.support.upgrade_reads import account_of_config, logging
+from tests.support.upgrade_reads import account_of_config, asked_for, logged, logging
 
 READER = Account(username="reader", password="reads images", can_write=False, reads_upgrades=False)
 SPEC = ControllerSpec(
@@ -24,6 +25,7 @@ SPEC = ControllerSpec(
     uploads=(UploadSpec(started_ago=10.0, duration=600.0),),
     accounts=(READER,),
 )
+INVENTORY = "/api/image-inventory"
 ROOTS = [token("root", ROOT, "admin")]
 TOKENS = [*ROOTS, token("eve", EVE, "read", controllers=["dc2"])]
 
@@ -136,3 +138,76 @@ async def test_without_permission_to_read_units_it_is_not_known_what_is_in_use(t
         await until(daemon, "dc1", lambda entry: entry.collections["upgrade"].health.readable is False)
         found = uses(await inventory(daemon), "in_use", "in_use_info", "deletable")
         assert list(found.values()) == [[None, [], False], *[[None, [], None]] * 3]
+
+
+NEWEST = replace(SPEC, version="32.2.1")
+
+
+def pinned(entry: Entry) -> bool:
+    """Whether it is known which images are pinned."""
+    return entry.overview is not None and bool(entry.overview.images_pinned)
+
+
+async def test_the_inventory_of_the_controller_says_what_is_in_use_to_an_account_that_reads_images_alone(
+    tmp_path: Path,
+) -> None:
+    """Once in `upgrades.full_interval`; and not any more when the units can be read."""
+    account = account_of_config(tmp_path, READER)
+    async with (
+        Simulator([NEWEST], speed=0.0) as simulator,
+        watching(simulator, tmp_path, of_each=account, upgrades={"full_interval": "1h"}, tokens=ROOTS) as daemon,
+    ):
+        dc1 = simulator.controllers["dc1"]
+        entry = await until(daemon, "dc1", pinned)
+        assert entry.collections["upgrade"].health.readable is False
+        text = await scrape(daemon)
+        assert sorted(samples(text, "avi_image_pinned", controller="dc1")) == [0.0, 0.0, 0.0, 1.0]
+        assert not samples(text, "avi_image_users", controller="dc1")
+        found = uses(await inventory(daemon), "in_use", "in_use_info")
+        assert sorted(found.values()) == [[False, []]] * 3 + [[True, []]]
+        (in_use,) = [uuid for uuid, use in found.items() if use[0]]
+        reasons = uses(await inventory(daemon), "reasons")[in_use]
+        assert reasons == [[{"kind": "in-use", "text": "the Controller says that it is in use"}]]
+        await polled(daemon, "dc1", 3)
+        assert asked_for(dc1, INVENTORY) == 1
+
+        dc1.login_state.accounts[1] = replace(READER, reads_upgrades=True)
+        dc1.version = "32.2.2"
+        dc1.expire_sessions()
+        await until(daemon, "dc1", lambda entry: bool(entry.objects("upgrade")))
+        assert {bool(use[1]) for use in uses(await inventory(daemon), "in_use", "in_use_info").values() if use[0]} == {
+            True
+        }
+        await polled(daemon, "dc1", 2)
+        assert asked_for(dc1, INVENTORY) == 1
+
+
+async def test_an_inventory_that_cannot_be_read_leaves_open_what_is_in_use_and_fails_no_poll(tmp_path: Path) -> None:
+    account = account_of_config(tmp_path, READER)
+    with logging() as logs:
+        async with (
+            Simulator([NEWEST], speed=0.0) as simulator,
+            watching(simulator, tmp_path, of_each=account, upgrades={"full_interval": "1ms"}, tokens=ROOTS) as daemon,
+        ):
+            dc1 = simulator.controllers["dc1"]
+            await until(daemon, "dc1", pinned)
+            dc1.faults.add(Fault("http_500", path=INVENTORY))
+            await until(daemon, "dc1", lambda entry: not pinned(entry))
+            await polled(daemon, "dc1", 2)
+            assert [use[0] for use in uses(await inventory(daemon), "in_use").values()] == [None] * 4
+            dc1.faults.clear()
+            await until(daemon, "dc1", pinned)
+    assert logged(logs, "read_failed", "image_inventory") == [("warning", "dc1", "http_5xx")]
+    assert not [log for log in logs if log["event"] == "controller_down"]
+
+
+async def test_a_controller_before_32_2_1_is_asked_for_no_inventory(tmp_path: Path) -> None:
+    account = account_of_config(tmp_path, READER)
+    async with (
+        Simulator([SPEC], speed=0.0) as simulator,
+        watching(simulator, tmp_path, of_each=account, upgrades={"full_interval": "1ms"}, tokens=ROOTS) as daemon,
+    ):
+        await until(daemon, "dc1", lambda entry: entry.collections["upgrade"].health.readable is False)
+        await polled(daemon, "dc1", 2)
+        assert asked_for(simulator.controllers["dc1"], INVENTORY) == 0
+        assert not samples(await scrape(daemon), "avi_image_pinned")

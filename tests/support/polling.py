@@ -182,6 +182,9 @@ class NoUnits:
     async def list_units(self, before: ObjectList) -> ObjectList:
         return before
 
+    async def list_images_in_use(self) -> Mapping[str, bool]:
+        return {}
+
     def note_upgrade(self) -> None:
         return
 

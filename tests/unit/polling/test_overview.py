@@ -5,6 +5,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from monitor.model.health import ReadHealth
+from monitor.model.image import Image
 from monitor.model.snapshot import Snapshot
 from monitor.model.tracked import Eta, ProgressMark, Tracked, TrackedObject
 from monitor.model.upgrade import Overview, Upgrade
@@ -27,10 +28,26 @@ def collection(*objects: T) -> Collection[T]:
 
 def updated(overview: RenderedOverview, units: Collection[Upgrade], *, at: float = 1000.0) -> Overview:
     """The overview after a poll. Earlier work of any kind took 100 s."""
-    overview.update(
-        NO_IMAGES, units, lambda _kind: TypicalDurations(took_s=100.0), cluster_uuid="", failing=False, at=at
-    )
+    typical = TypicalDurations(took_s=100.0)
+    overview.update(NO_IMAGES, units, lambda _kind: typical, cluster_uuid="", images_in_use={}, failing=False, at=at)
     return overview.overview
+
+
+def pinned(units: Collection[Upgrade], **in_use: bool) -> dict[str, bool]:
+    """Which of the images a and b are pinned, where the Controller's own inventory says this."""
+    overview, images = RenderedOverview("dc1"), collection(Image(uuid="a"), Image(uuid="b"))
+    overview.update(
+        images, units, lambda _kind: TypicalDurations(), cluster_uuid="", images_in_use=in_use, failing=False, at=0.0
+    )
+    return dict(overview.overview.images_pinned)
+
+
+def test_where_units_cannot_be_read_the_inventory_of_the_controller_says_which_images_are_pinned() -> None:
+    unreadable = Collection[Upgrade](Snapshot(), ReadHealth(readable=False, reason="forbidden"), (), ())
+    assert pinned(unreadable, a=True, gone=True) == {"a": True}, "of b it is not told"
+    assert pinned(unreadable, a=True, b=False) == {"a": True, "b": False}
+    assert pinned(unreadable) == {}
+    assert pinned(collection(CLUSTER), a=True) == {"a": False, "b": False}, "the units say it"
 
 
 def test_the_estimate_of_a_controller_stands_until_its_latest_end_has_passed() -> None:
