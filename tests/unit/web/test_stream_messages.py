@@ -1,18 +1,23 @@
 """What readers of the event stream are told of a controller, and what of a change."""
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
 from msgspec.structs import replace
 
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.image import Image
 from monitor.model.snapshot import Snapshot
 from monitor.model.tracked import ProgressMark, Tracked, TrackedObject
-from monitor.model.upgrade import Overview, Upgrade
+from monitor.model.upgrade import Overview, Upgrade, UpgradePhase, UpgradeState
 from monitor.polling.fleet import Collection, Entry
 from monitor.polling.resources import RESOURCES
+from monitor.polling.upgrade_status import UpgradeStatus
 from monitor.web.stream.messages import Part, Seen, difference, full_part, seen_of
+from tests.support.strategies import BOUNDED
 
 UP: Final = SessionHealth(up=True)
 IMAGE: Final = Image(uuid="image-1", state="completed")
@@ -100,3 +105,45 @@ def test_units_that_are_not_watched_any_more_are_gone_and_nothing_is_known_of_th
     assert told is not None
     assert told["resources"]["upgrade"] == {"gone": ["serviceenginegroup-1"]}
     assert told["upgrade"]["phase"] is None
+
+
+units = st.dictionaries(
+    st.sampled_from(["u1", "u2", "u3"]), st.sampled_from(get_args(UpgradeState)[:3]), max_size=3
+).map(lambda found: [replace(GROUP, uuid=uuid, state=state) for uuid, state in found.items()])
+entries = st.builds(
+    lambda units, watched, up, phase: entry(*units, watched=watched, session=SessionHealth(up=up), phase=phase),
+    units,
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(get_args(UpgradePhase)[:2]),
+)
+
+
+class Told(Struct):
+    """What a client knows after some parts: the objects by kind and uuid, the session, and the upgrade."""
+
+    objects: dict[tuple[str, str], Any]
+    session: object = None
+    upgrade: object = None
+
+    def apply(self, part: Part | None) -> "Told":
+        if part is not None:
+            self.session = part.session or self.session
+            self.upgrade = part.upgrade or self.upgrade
+            for name, resource in part.resources.items():
+                self.objects |= {(name, each.uuid): each for each in resource.objects}
+                for uuid in resource.gone:
+                    del self.objects[name, uuid]
+        return self
+
+
+@BOUNDED
+@given(st.lists(entries, min_size=1, max_size=4))
+def test_a_client_that_applied_every_change_knows_what_a_new_client_is_told(entries: list[Entry]) -> None:
+    known, seen = Told({}), Seen()
+    for each in entries:
+        known.apply(difference(seen, each, RESOURCES))
+        seen = seen_of(each, RESOURCES)
+    told = Told({}).apply(full_part(entries[-1], RESOURCES))
+    assert (known.objects, known.session) == (told.objects, told.session)
+    assert (known.upgrade or UpgradeStatus()) == (told.upgrade or UpgradeStatus())
