@@ -23,7 +23,7 @@ from monitor.simulator import SCENARIOS, ControllerSpec, Simulator
 from monitor.simulator.faults import Fault
 from monitor.simulator.specs import UploadSpec
 from monitor.simulator.upgrade_specs import CheckSpec, GroupSpec, UpgradeSpec
-from tests.support.daemons import until, watching
+from tests.support.daemons import UNHURRIED, until, watching
 from tests.support.dashboards import Asked, Json, asked, boards, filled, promql_of, variables
 from tests.support.nights import Night, polled_anew
 from tests.support.operators import TOKENS, ask, patch
@@ -224,7 +224,14 @@ async def eventful_fleet(folder: Path, hosts: Iterable[str]) -> AsyncIterator[Gr
     async with (
         simulator,
         aiohttp.ClientSession() as session,
-        watching(simulator, folder, tokens=TOKENS, annotations=annotations, wall=simulator.clock.now) as daemon,
+        watching(
+            simulator,
+            folder,
+            poll=UNHURRIED,
+            tokens=TOKENS,
+            annotations=annotations,
+            wall=simulator.clock.now,
+        ) as daemon,
         prometheus_on(daemon, folder, hosts) as prometheus,
     ):
         await Night(simulator, "dus", seen=partial(all_polled, daemon)).advance(WATCHED_S)

@@ -27,7 +27,7 @@ from playwright.async_api import (
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import SimulatedController, Simulator
-from tests.support.daemons import QUICK, polled, watching
+from tests.support.daemons import UNHURRIED, polled, watching
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.programs import program
 
@@ -155,7 +155,7 @@ async def demo_fleet(
     """The demo, so many simulated seconds after its start; its clock stands still. The daemon has polled it once."""
     async with demo_simulator() as simulator:
         simulator.clock.advance(at_s)
-        async with watching(simulator, folder, **{"poll": QUICK, **settings}) as daemon:
+        async with watching(simulator, folder, **{"poll": UNHURRIED, **settings}) as daemon:
             for name in simulator.controllers:
                 await polled(daemon, name)
             yield daemon, simulator

@@ -39,6 +39,14 @@ QUICK: Mapping[str, object] = {
 }
 """Intervals at which a test sees many polls; nothing in a test depends on how long they really take."""
 
+UNHURRIED: Mapping[str, object] = {
+    **QUICK,
+    "active_interval": "250ms",
+    "idle_interval": "250ms",
+    "max_backoff": "250ms",
+}
+"""Where a test waits for another program, such as a browser: polls meanwhile take processor time from it."""
+
 QUICK_RELOAD = ReloadTiming(watch_interval_s=0.05, settle_s=0.01, retry_interval_s=0.05)
 """A reload is not what most tests wait for; the watcher looks twenty times a second."""
 
