@@ -37,18 +37,32 @@ for _number, _handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signa
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"  # with it, a program of Python that starts measures itself
 
 _SLOWEST_FIRST = (
-    "tests/checks/test_rules.py",
     "tests/integration/test_openapi.py",
     "tests/integration/test_cli.py",
+    "tests/checks/test_rules.py",
+    "tests/e2e/test_page.py",
     "tests/integration/test_audit_verify.py",
-    "tests/integration/test_kills.py",
+    "tests/e2e/test_dashboards.py",
+    "tests/e2e/test_page_connection.py",
     "tests/integration/test_benchmarks.py",
+    "tests/integration/test_kills.py",
+    "tests/e2e/test_upgrade_alerts.py",
     "tests/e2e/test_page_looks.py",
-    "tests/integration/test_faults.py",
-    "tests/e2e/test_page_image.py",
-    "tests/integration/test_reload.py",
-    "tests/integration/test_watch.py",
+    "tests/e2e/test_upgrade_prometheus.py",
     "tests/e2e/test_behind_nginx.py",
+    "tests/e2e/test_page_hostile.py",
+    "tests/e2e/test_page_image.py",
+    "tests/integration/test_supervised.py",
+    "tests/checks/test_rules_of_replicas.py",
+    "tests/integration/test_reload.py",
+    "tests/integration/test_faults.py",
+    "tests/unit/polling/test_upgrade.py",
+    "tests/integration/test_upgrade_exposition.py",
+    "tests/integration/test_patching.py",
+    "tests/integration/test_upgrade_summary.py",
+    "tests/e2e/test_alerting.py",
+    "tests/e2e/test_prometheus.py",
+    "tests/integration/test_watch.py",
 )
 """
 The modules that take longest. ``make test`` gives whole modules to its workers: a long one that came last would keep
