@@ -84,7 +84,7 @@ def _checksum(text: str) -> str:
 def _migrations(version: str) -> Json:
     return {
         "api_version": version,
-        "versions": [release for release in RELEASES if _sort_key(release) < _sort_key(version)],
+        "versions": [release.replace(".", "_") for release in RELEASES if _sort_key(release) < _sort_key(version)],
         "max_active_versions": 2,
         "controller_min_free_disk_size": 10,
         "controller_min_memory": 24,
