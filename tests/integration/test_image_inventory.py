@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from monitor.daemon.app import Daemon
 from monitor.polling.fleet import Entry
 from monitor.simulator import Account, ControllerSpec, Fault, GroupSpec, Simulator, UpgradeSpec, UploadSpec
-from tests.support.command_line import NO_FURTHER_POLLS, rows, run
-from tests.support.daemons import polled, samples, scrape, until, watching
+from tests.support.command_line import NO_FURTHER_POLLS, command_line, rows, run
+from tests.support.daemons import QUICK, failed, polled, samples, scrape, until, watching
 from tests.support.nights import upgrade_night
 from tests.support.operators import EVE, ROOT, ask, token
 from tests.support.unit_client import UnitClient
@@ -128,6 +128,14 @@ async def check_command(tmp_path: Path) -> None:
         assert (nothing.exit_code, "no controller" in nothing.stderr) == (4, True)
         both = await run(daemon.url, "images", "--deletable", "--state", "failed", token=ROOT)
         assert both.exit_code == 2
+
+
+async def test_a_controller_of_which_images_may_be_missing_is_named_below_the_table(tmp_path: Path) -> None:
+    async with command_line(tmp_path, poll=QUICK) as cli:
+        await cli.dc2.stop_listening()
+        await failed(cli.daemon, "dc2", "connect")
+        result = await cli("images", "--deletable")
+        assert result.stdout.splitlines()[-1].startswith("dc2: cannot be polled (connect); its images are as of ")
 
 
 async def test_without_permission_to_read_units_it_is_not_known_what_is_in_use(tmp_path: Path) -> None:

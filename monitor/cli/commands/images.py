@@ -1,7 +1,7 @@
 """``images`` and ``image``: what a running daemon knows of the images, and which of them may be deleted."""
 
-from collections.abc import Iterable, Sequence
-from typing import get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -11,6 +11,9 @@ from monitor.cli.options import api_command, controller_option, image_argument
 from monitor.cli.params import Access, OutputFormat, Utf8Text
 from monitor.config.validation import quoted
 from monitor.model.image import ImageState
+
+if TYPE_CHECKING:
+    from monitor.cli.api.client import DaemonClient
 
 _AUDIT_RECORDS = 5  # the newest ones; GET /api/audit has the others
 
@@ -39,12 +42,11 @@ async def _show_inventory(access: Access, output: OutputFormat, controller: str)
     async with connect(access) as client:
         query = {"controller": controller} if controller else {}
         by_version = await client.inventory(**query, page_size=str(PAGE_SIZE))
-        if controller and not by_version:
-            _check_controller(controller, await client.controllers())
+        controllers = await _controllers(client, output, controller, found=bool(by_version))
     if output == "json":
         print_inventory(by_version)
     else:
-        print_inventory_table(by_version)
+        print_inventory_table(by_version, controllers)
 
 
 async def _show_images(access: Access, output: OutputFormat, controller: str, state: ImageState | None) -> None:
@@ -54,21 +56,28 @@ async def _show_images(access: Access, output: OutputFormat, controller: str, st
     async with connect(access) as client:
         query = {"controller": controller} if controller else {}
         raws = await client.images(**query, page_size=str(PAGE_SIZE))
-        needs_controllers = output == "text" or (controller and not raws)
-        controllers = await client.controllers() if needs_controllers else []
-    if controller and not raws:
-        _check_controller(controller, controllers)
+        controllers = await _controllers(client, output, controller, found=bool(raws))
     selected = [each for each in map(decode_api_image, raws) if state in {None, each.image.state}]
     if output == "json":
         print_image_list(selected)
     else:
-        print_image_table(selected, [each for each in controllers if controller in {"", each.name}])
+        print_image_table(selected, controllers)
 
 
-def _check_controller(name: str, controllers: Iterable[ControllerStatus]) -> None:
-    """Raises: Rejected unless it is one of these."""
-    if name not in {each.name for each in controllers}:
+async def _controllers(
+    client: "DaemonClient", output: OutputFormat, name: str, *, found: bool
+) -> list[ControllerStatus]:
+    """
+    Return the controllers of which images are shown; none for JSON, which does not show them.
+
+    ``found``: whether there are images. Raises: Rejected when there are none, and no controller with this name.
+    """
+    if output == "json" and (found or not name):
+        return []
+    selected = [each for each in await client.controllers() if name in {"", each.name}]
+    if name and not found and not selected:
         raise Rejected(f"there is no controller {quoted(name)} that you may see")
+    return selected
 
 
 @click.command()

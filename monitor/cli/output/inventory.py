@@ -1,13 +1,13 @@
 """What ``images --deletable`` prints: which images may be deleted, and why the others may not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 from rich.text import Text
 
-from monitor.cli.api.responses import InventoryImage, decode, decode_api_image
-from monitor.cli.output.printing import print_json
+from monitor.cli.api.responses import ControllerStatus, InventoryImage, decode, decode_api_image
+from monitor.cli.output.printing import outage_text, print_json
 from monitor.cli.output.tables import plain_table, print_output, safe_text
 
 _ANSWERS: Final = {True: Text("yes", "green"), None: Text("not known", "yellow"), False: Text("no")}
@@ -20,12 +20,15 @@ def print_inventory(by_version: Mapping[str, Sequence[msgspec.Raw]]) -> None:
     print_json(msgspec.json.encode({"count": len(results), "results": results}))
 
 
-def print_inventory_table(by_version: Mapping[str, Sequence[msgspec.Raw]]) -> None:
-    """Print the images, those first that may be deleted."""
+def print_inventory_table(
+    by_version: Mapping[str, Sequence[msgspec.Raw]], controllers: Iterable[ControllerStatus]
+) -> None:
+    """Print the images, those first that may be deleted, and which of these controllers cannot be polled."""
     images = [decode(bytes(raw), InventoryImage) for raws in by_version.values() for raw in raws]
     images.sort(key=lambda each: list(_ANSWERS).index(each.deletable))
     table = plain_table(("Controller", "Image", "Version", "Delete", "Why"), map(_cells, images))
-    print_output(table if images else "No images")
+    outages = (outage_text(each) for each in controllers if not each.up)
+    print_output(table if images else "No images", *outages)
 
 
 def _cells(found: InventoryImage) -> tuple[Text, ...]:

@@ -52,11 +52,12 @@ def print_image_table(images: Sequence[ApiImage], controllers: Iterable[Controll
         ImageRow(each.controller, each.image, each.standing, each.standing_rank, Text(str(len(each.annotations) or "")))
         for each in images
     )
-    outages = (_outage(controller) for controller in controllers if not controller.up)
+    outages = (outage_text(controller) for controller in controllers if not controller.up)
     print_output(image_table(rows, remark="Annot.") if images else "No images", *outages)
 
 
-def _outage(controller: ControllerStatus) -> Text:
+def outage_text(controller: ControllerStatus) -> Text:
+    """Say why the images of a controller that cannot be polled are outdated or missing."""
     problem = f"cannot be polled ({controller.reason})" if controller.reason else "not polled yet"
     if controller.seen_at is None:
         return safe_text(f"{controller.name}: {problem}", "yellow")
