@@ -16,7 +16,7 @@ from monitor.cli.output.recorded_strings import describe_strings, find_strings
 from monitor.model.errors import MonitorError
 from monitor.simulator import ControllerSpec, Fault, GroupSpec, Simulator, UploadSpec
 from tests.support.daemons import QUICK
-from tests.support.programs import line_with
+from tests.support.programs import line_with, output_of
 from tests.support.recordings import recording
 
 SPEC = ControllerSpec(
@@ -140,6 +140,15 @@ async def test_ctrl_c_ends_a_recording_with_what_it_has_and_a_kill_loses_the_las
             assert whole[0]["request"] == "POST /login"
             assert (b"record check" in out) == (number is signal.SIGINT)
         assert dc1.logouts == 1
+
+
+async def test_the_command_fails_when_a_recording_ends_too_early(tmp_path: Path) -> None:
+    async with Simulator([SPEC], speed=0.0) as simulator:
+        options = ("--controller", "dc1", "--to", str(tmp_path / "night"), "--max-size", "1KiB")
+        config = write_config(simulator, tmp_path, {"poll": dict(QUICK)})
+        status, out, errors = await output_of(*COMMAND, "--config", str(config), *options)
+    assert (status, "distinct answers" in out) == (1, True)
+    assert errors.endswith("avi-upgrade-monitor: the recording ended early: it has reached its limit of 1KiB\n")
 
 
 @pytest.mark.parametrize(
