@@ -1,14 +1,14 @@
 """
 The read path of one resource on one controller: from a complete list to exposition text.
 
-    list → resource.decode → changes.update_mark → render.render_object → pieces
+    list → resource.decode → ObjectUpdates.track → pieces
 
 New annotations, and an object that a PATCH changed, are rendered at once, without waiting for a poll. The tracker owns
 the collection, which the poller publishes. It knows no schedule and no HTTP.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from msgspec import Raw
@@ -17,25 +17,22 @@ from structlog.typing import FilteringBoundLogger
 
 from monitor.metrics import render
 from monitor.metrics.controller import READ_FAMILIES
-from monitor.metrics.family import CORE, DETAIL, NODE, Subject
 from monitor.model.errors import UNREADABLE, BadObject, Reason
 from monitor.model.health import ReadHealth
 from monitor.model.snapshot import Change, ObjectList, Snapshot
-from monitor.model.tracked import ProgressMark, Standing, Tracked, TrackedObject, UploadProgress
+from monitor.model.tracked import Tracked, TrackedObject
 from monitor.polling import changes, poll_log
 from monitor.polling.eta import TypicalDurations, is_overdue
 from monitor.polling.fleet import Collection
 from monitor.polling.health import count_occurrences, read_failed, read_succeeded
+from monitor.polling.object_updates import ObjectUpdates
 from monitor.polling.ports import AnnotationSource, ProgressMarks, Source, UploadHistory
 from monitor.polling.resources import Resource, TrackingSettings
-from monitor.polling.standing import standing_of
 
 T = TypeVar("T", bound=Tracked)
 
 YIELD_AFTER_S = 0.005
 """How long a read may occupy the event loop before other tasks run."""
-
-_NO_ANNOTATIONS: Mapping[str, str] = {}  # one shared object, because changed annotations are detected by identity
 
 
 class Tracker(Generic[T]):
@@ -61,16 +58,14 @@ class Tracker(Generic[T]):
         self.resource = resource
         self._controller = controller
         self._marks = marks
-        self._annotations = annotations
-        self._history = history
         self._settings = settings
+        self._updates = ObjectUpdates(controller, resource, annotations, history, settings=settings, log=log)
         self._log = log
         self._yield_after_s = yield_after_s
         self._yield_at = 0.0
         self._read_at = 0.0
         self._series_dropped = 0  # by the budgets, at the last read
-        self._returned = False
-        """Whether the Controller was away, for an upgrade, since the last good read."""
+        self._returned = False  # from an upgrade, since the last good read
         self._object_replaced = False
         """Whether `replace_object` was called since the list that is being read was requested."""
         self._render_all = known is not None
@@ -90,7 +85,7 @@ class Tracker(Generic[T]):
     def apply_settings(self, settings: TrackingSettings) -> None:
         """Use these settings from now on."""
         self._render_all |= settings != self._settings
-        self._settings = settings
+        self._settings = self._updates.settings = settings
 
     async def read(self, source: Source, *, at: float, returned: bool = False) -> tuple[Change, ...]:
         """
@@ -152,21 +147,20 @@ class Tracker(Generic[T]):
             known = snapshot.objects[tracked.uuid]
         except (BadObject, KeyError):
             return None  # the next poll reads it
-        objects = {**snapshot.objects, tracked.uuid: self._track(tracked, known, None, at=at)}
+        objects = {**snapshot.objects, tracked.uuid: self._updates.track(tracked, known, None, at=at)}
         raws = {**snapshot.object_list.raws, tracked.uuid: Raw(raw)}
         object_list = replace(snapshot.object_list, raws=raws)
-        self._set_snapshot(changes.make_snapshot(object_list, objects, at=at, stalled_after_s=self._stalled_after_s))
+        self._set_snapshot(
+            changes.make_snapshot(object_list, objects, at=at, stalled_after_s=self._updates.stalled_after_s)
+        )
         self._object_replaced = True
         return changes.diff(snapshot.objects, objects)
 
     def update_annotations(self, *, at: float) -> bool:
         """Render the annotations as they are now. Returns: whether any had changed."""
         snapshot = self.collection.snapshot
-        updated = {
-            uuid: self._annotate(tracked, current, at=at)
-            for uuid, tracked in snapshot.objects.items()
-            if tracked.annotations is not (current := self._current_annotations(uuid, tracked.mark))
-        }
+        annotated = {uuid: self._updates.annotate(each, at=at) for uuid, each in snapshot.objects.items()}
+        updated = {uuid: each for uuid, each in annotated.items() if each is not snapshot.objects[uuid]}
         if updated:
             self._set_snapshot(replace(snapshot, objects={**snapshot.objects, **updated}))
         return bool(updated)
@@ -177,7 +171,7 @@ class Tracker(Generic[T]):
         if at <= snapshot.overdue_at:
             return
         overdue = {
-            uuid: self._render_again(replace(tracked, progress=replace(tracked.progress, overdue=True)))
+            uuid: self._updates.render_again(replace(tracked, progress=replace(tracked.progress, overdue=True)))
             for uuid, tracked in snapshot.objects.items()
             if tracked.progress and is_overdue(tracked, at=at)
         }
@@ -186,7 +180,7 @@ class Tracker(Generic[T]):
 
     def typical(self, history_kind: str) -> TypicalDurations:
         """Return what is known of completed work of this kind on the controller."""
-        return self._history.typical(self._controller, history_kind)
+        return self._updates.typical(history_kind)
 
     @property
     def _identity(self) -> tuple[str, str]:
@@ -209,9 +203,10 @@ class Tracker(Generic[T]):
                 if render_all or raws.get(uuid) != raw:
                     decoded, unknown = self.resource.decode(raw)
                     unknown_fields.extend(unknown)
-                    objects[uuid] = self._track(decoded, tracked, marks.get(uuid), at=at)
+                    saved, returned = marks.get(uuid), self._returned
+                    objects[uuid] = self._updates.track(decoded, tracked, saved, at=at, returned=returned)
                 elif tracked:
-                    objects[uuid] = self._update_unchanged(tracked, at=at) if is_time else tracked
+                    objects[uuid] = self._updates.pass_time(tracked, at=at) if is_time else tracked
             except BadObject as error:
                 undecodable[uuid] = str(error)
             if loop.time() >= self._yield_at:
@@ -225,94 +220,7 @@ class Tracker(Generic[T]):
             bad_objects=self.collection.health.bad_objects + len(undecodable) + sum(left_out.values()),
             unknown_values=count_occurrences(self.collection.health.unknown_values, unknown_fields),
         )
-        return changes.make_snapshot(object_list, objects, at=at, stalled_after_s=self._stalled_after_s), health
-
-    def _track(
-        self, decoded: T, known: TrackedObject[T] | None, saved: ProgressMark | None, *, at: float
-    ) -> TrackedObject[T]:
-        """Update mark, estimate and text of one decoded object; drop its events. ``saved``: its stored mark."""
-        resource, before = self.resource, known.mark if known else saved
-        before = before and changes.not_after(before, at)
-        operation = resource.update_operation(before and before.operation, decoded, at=at)
-        tracked = changes.update_mark(
-            decoded, before, at=at, detail_for_s=self._settings.events.detail_for_s, operation=operation
-        )
-        if self._returned and decoded.active:
-            tracked = replace(tracked, mark=replace(tracked.mark, changed_at=at))
-        progress = self._update_progress(decoded, known, before, tracked.mark, at=at)
-        annotations = self._current_annotations(decoded.uuid, tracked.mark)
-        if before and before.work_id(decoded.uuid) != tracked.mark.work_id(decoded.uuid):
-            lapsed = self._current_annotations(decoded.uuid, before)
-            if lapsed:
-                poll_log.annotations_lapsed(self._log, resource.name, decoded, before, lapsed)
-        rendered = render.render_object(
-            resource.families,
-            self._controller,
-            Subject(decoded, tracked.mark.changed_at, annotations, self._settings.exported, progress),
-            finest_tier=DETAIL if tracked.detail_until > at else resource.rest_tier,
-            max_series=resource.budget(self._settings).per_object,
-        )
-        return replace(
-            tracked,
-            object=replace(decoded, events=(), had_events=bool(decoded.events)),
-            progress=progress,
-            rendered=rendered,
-            annotations=annotations,
-            standing=self._standing(decoded, tracked.mark, annotations, at=at),
-        )
-
-    def _update_progress(
-        self,
-        decoded: T,
-        known: TrackedObject[T] | None,
-        before: ProgressMark | None,
-        mark: ProgressMark,
-        *,
-        at: float,
-    ) -> UploadProgress | None:
-        """
-        Record the duration of work that is complete; update the estimate of work that is under way.
-
-        ``before``: the mark before. Of an earlier operation nothing is known of the present one.
-        """
-        resource, work_id = self.resource, mark.work_id(decoded.uuid)
-        kind, moved = resource.history_kind(decoded), before is None or before.fingerprint != mark.fingerprint
-        if known and known.mark.work_id(decoded.uuid) != work_id:
-            known = replace(known, progress=None)
-        if decoded.state == "completed" and (moved or not known):
-            self._history.record(self._controller, kind, work_id, resource.summarize(known, decoded, at=at))
-        return resource.update_eta(known, decoded, self._history.typical(self._controller, kind), at=at, moved=moved)
-
-    def _update_unchanged(self, tracked: TrackedObject[T], *, at: float) -> TrackedObject[T]:
-        """Update what depends on the time only: the object may lose its per-task series, or have stalled."""
-        rendered = tracked.rendered
-        for tier in (DETAIL, NODE, CORE)[: DETAIL - self.resource.rest_tier] if tracked.detail_until <= at else ():
-            if rendered.series[tier]:
-                rendered = render.drop_tier(self.resource.families, rendered, tier)
-        standing = self._standing(tracked.object, tracked.mark, tracked.annotations, at=at)
-        if rendered is tracked.rendered and standing == tracked.standing:
-            return tracked
-        return replace(tracked, rendered=rendered, standing=standing)
-
-    def _annotate(self, tracked: TrackedObject[T], annotations: Mapping[str, str], *, at: float) -> TrackedObject[T]:
-        standing = self._standing(tracked.object, tracked.mark, annotations, at=at)
-        return self._render_again(replace(tracked, annotations=annotations, standing=standing))
-
-    def _render_again(self, tracked: TrackedObject[T]) -> TrackedObject[T]:
-        """Render annotations and estimate as they are now."""
-        changed_at, annotations, progress = tracked.mark.changed_at, tracked.annotations, tracked.progress
-        subject = Subject(tracked.object, changed_at, annotations, self._settings.exported, progress)
-        rendered = render.render_again(self.resource.families, tracked.rendered, self._controller, subject)
-        return replace(tracked, rendered=rendered)
-
-    def _current_annotations(self, uuid: str, mark: ProgressMark) -> Mapping[str, str]:
-        return self._annotations.annotations_of(self._controller).get(mark.work_id(uuid), _NO_ANNOTATIONS)
-
-    def _stalled_after_s(self, tracked: T) -> float:
-        return self.resource.stalled_after_s(tracked, self._settings)
-
-    def _standing(self, tracked: T, mark: ProgressMark, annotations: Mapping[str, str], *, at: float) -> Standing:
-        return standing_of(tracked, mark, annotations, at=at, stalled_after_s=self._stalled_after_s(tracked))
+        return changes.make_snapshot(object_list, objects, at=at, stalled_after_s=self._updates.stalled_after_s), health
 
     async def _make_pieces(self, snapshot: Snapshot[T]) -> tuple[bytes, ...]:
         """Join the exposition text of the objects, within the controller's budget."""
