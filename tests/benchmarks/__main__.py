@@ -8,7 +8,18 @@ from typing import Final
 
 import click
 
-from tests.benchmarks import browsing, following, holding, polling, publishing, remembering, scraping, serving, watching
+from tests.benchmarks import (
+    browsing,
+    following,
+    holding,
+    polling,
+    publishing,
+    remembering,
+    scraping,
+    serving,
+    upgrading,
+    watching,
+)
 from tests.benchmarks.children import hush
 from tests.benchmarks.measure import FULL, TINY, Row, Scale, table
 
@@ -22,6 +33,7 @@ MEASURES: Final[Mapping[str, Callable[[Scale], AsyncIterator[Row]]]] = {
     "fleet": watching.measure,
     "readers": following.measure,
     "page": browsing.measure,
+    "night": upgrading.measure,
 }
 
 _MIX = """\

@@ -17,13 +17,14 @@ from tests.benchmarks.mix import IMAGES, busy_fleet
 from tests.benchmarks.serving import context_of, listen
 from tests.support.browser import chromium
 
-_PATIENCE_S: Final = 10.0
-_SLACK: Final = 4  # so many times slower than this machine: what the promise of the key is for
+ROW: Final = "tbody tr[data-uuid]"
+PATIENCE_S: Final = 10.0
+SLACK: Final = 4  # so many times slower than this machine: what the promise of the key is for
 _KEYS: Final = ("1", "2", "3", "4", *["Backspace"] * 4)  # each finds fewer, then more again
 
-_NOTE_FIRST_ROW = """window.firstRow = new Promise((done) => {
+_NOTE_FIRST = """window.firstRow = new Promise((done) => {
   const watch = new MutationObserver(() => {
-    if (!document.querySelector("tbody tr[data-uuid]")) return;
+    if (!document.querySelector("%s")) return;
     watch.disconnect();
     requestAnimationFrame(() => done(performance.now()));
   });
@@ -51,22 +52,22 @@ async def measure(scale: Scale) -> AsyncIterator[Row]:
     async with child(_serve, scale.browsed) as server, chromium() as browser:
         url = f"http://127.0.0.1:{await server.receive()}"
         quick, slow = [
-            [await _first_sight(browser, url, slack) for _ in range(scale.slow_rounds)] for slack in (1, _SLACK)
+            [await first_sight(browser, url, slack) for _ in range(scale.slow_rounds)] for slack in (1, SLACK)
         ]
         keys = sorted(await _keys(browser, url, scale.slow_rounds))
     paint, row = (median(seconds) for seconds in zip(*quick, strict=True))
     slow_row = median(row for _, row in slow)
     yield Row(what=f"{what}: first paint", ours=spoken(paint), figure=paint, unit=" s", limit=1.0)
     yield Row(what=f"{what}: first rows", ours=spoken(row), figure=row, unit=" s", limit=1.0)
-    yield Row(what=f"{what}: first rows, CPU {_SLACK} times slower", ours=spoken(slow_row), figure=slow_row, unit=" s")
-    key = f"{what}: a key until what it finds is shown, CPU {_SLACK} times slower"
+    yield Row(what=f"{what}: first rows, CPU {SLACK} times slower", ours=spoken(slow_row), figure=slow_row, unit=" s")
+    key = f"{what}: a key until what it finds is shown, CPU {SLACK} times slower"
     for name, seconds, limit in (("median", median(keys), 100.0), ("slowest", keys[-1], None)):
         yield Row(what=f"{key}, {name}", ours=spoken(seconds), figure=seconds * 1e3, unit=" ms", limit=limit)
 
 
-async def _first_sight(browser: Browser, url: str, slack: int) -> tuple[float, float]:
-    """Seconds to the first paint and to the first rows, for one who was never here."""
-    async with _tab(browser, url, slack) as page:
+async def first_sight(browser: Browser, url: str, slack: int, row: str = ROW) -> tuple[float, float]:
+    """Seconds to the first paint and to the first of these rows, for one who was never here."""
+    async with tab(browser, url, slack, row) as page:
         row_ms = await page.evaluate("window.firstRow")
         return await page.evaluate(_FIRST_PAINT) / 1e3, row_ms / 1e3
 
@@ -74,7 +75,7 @@ async def _first_sight(browser: Browser, url: str, slack: int) -> tuple[float, f
 async def _keys(browser: Browser, url: str, rounds: int) -> list[float]:
     """Seconds from each key to what it finds; nothing is asked of the page between the two."""
     told: asyncio.Queue[float | None] = asyncio.Queue(maxsize=1)
-    async with _tab(browser, url, _SLACK) as page:
+    async with tab(browser, url, SLACK) as page:
         await page.expose_function("tell", told.put_nowait)
         await page.evaluate("window.firstRow")
         await page.get_by_role("searchbox").focus()
@@ -84,16 +85,16 @@ async def _keys(browser: Browser, url: str, rounds: int) -> list[float]:
 
 
 async def _key(page: Page, key: str, told: asyncio.Queue[float | None]) -> float | None:
-    async with asyncio.timeout(_PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_S):
         await page.keyboard.press(key)
         return await told.get()
 
 
 @asynccontextmanager
-async def _tab(browser: Browser, url: str, slack: int) -> AsyncIterator[Page]:
+async def tab(browser: Browser, url: str, slack: int, row: str = ROW) -> AsyncIterator[Page]:
     """A tab with an empty cache, so many times slower than this machine."""
     async with await browser.new_context(viewport={"width": 1280, "height": 900}) as context:
-        await context.add_init_script(_NOTE_FIRST_ROW)
+        await context.add_init_script(_NOTE_FIRST % row)
         page = await context.new_page()
         devtools = await context.new_cdp_session(page)
         await devtools.send("Emulation.setCPUThrottlingRate", {"rate": slack})

@@ -34,6 +34,8 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """Of how many controllers all images change at once."""
     browsed: int
     """How many controllers the page shows."""
+    groups: int
+    """How many SE groups the controller has whose upgrade the page shows."""
     interval_s: float
     watched_s: float
     """For how long it is watched once every controller was polled."""
@@ -51,6 +53,7 @@ FULL = Scale(
     readers=500,
     changing=50,
     browsed=250,
+    groups=100,
     interval_s=10.0,
     watched_s=20.0,
 )
@@ -66,6 +69,7 @@ TINY = Scale(
     readers=2,
     changing=2,
     browsed=2,
+    groups=14,
     interval_s=0.2,
     watched_s=1.0,
 )

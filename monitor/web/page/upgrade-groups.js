@@ -8,7 +8,8 @@ import { formatCount, plural } from "./format.js";
 /** @import { GroupContext } from "./upgrade-group.js" */
 /** @import { ControllerUpgrade } from "./upgrades.js" */
 
-const FIRST_ROWS = 12; // about two screens; the others follow on demand, so that they delay nothing
+const FIRST_ROWS = 12; // about two screens; the others follow on demand
+const ROWS_PER_FRAME = 6; // then: no key press has to wait for all of them
 
 export class GroupList {
   /** By the uuid of the group. @type {Map<string, GroupRow>} */
@@ -39,7 +40,7 @@ export class GroupList {
   /** @param {ControllerUpgrade} upgrade @param {number} now */
   draw(upgrade, now) {
     this.#drawn = { upgrade, now };
-    const groups = sortGroups(groupsOf(upgrade));
+    const groups = sortGroups(upgrade);
     const shown = groups.slice(0, this.#limit);
     this.#release(new Set(shown.map(({ uuid }) => uuid)));
     this.#place(shown.map((unit) => this.#row(unit, upgrade, now)));
@@ -51,10 +52,19 @@ export class GroupList {
 
   #showAll() {
     const from = this.#limit;
-    this.#limit = Infinity;
-    if (this.#drawn) this.draw(this.#drawn.upgrade, this.#drawn.now);
+    this.#grow();
     const next = this.#list.children[from]?.querySelector("button:not([hidden])");
     if (next instanceof HTMLElement) next.focus(); // the button that had the focus is gone
+  }
+
+  /** Show some more in this frame, and the others in those that follow. */
+  #grow() {
+    if (!this.#drawn) return;
+    const { upgrade, now } = this.#drawn;
+    this.#limit += ROWS_PER_FRAME;
+    this.draw(upgrade, now);
+    setVisible(this.#more, false);
+    if (groupsOf(upgrade).length > this.#limit) requestAnimationFrame(() => this.#grow());
   }
 
   /** @param {UnitStatus} unit @param {ControllerUpgrade} upgrade @param {number} now */
