@@ -14,6 +14,7 @@ from monitor.simulator import CheckSpec, GroupSpec
 from tests.support.accessibility import WIDTHS, Scheme, assert_accessible
 from tests.support.browser import assert_no_horizontal_scroll, module_browser, open_page, save_screenshot
 from tests.support.nights import Moment, Night, planned, upgrade_night
+from tests.support.operators import ALICE, TOKENS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 browser = pytest_asyncio.fixture(module_browser, scope="module", loop_scope="module")
@@ -151,6 +152,54 @@ async def test_a_suspended_group_is_first_with_its_reason_and_opens_to_its_servi
         await expect(states).to_have_count(3)
         await page.go_back()
         await expect(strip(page).get_by_role("link")).to_be_focused()
+
+
+async def test_an_upgrade_that_left_a_group_behind_is_not_shown_as_done(browser: Browser, tmp_path: Path) -> None:
+    """Would find a page that repeats the Controller's «completed», and an image that leads to no upgrade."""
+    groups = [GroupSpec(ses=1), GroupSpec(name="zone", ses=2, outcome="left_behind")]
+    async with night_at(tmp_path, "done", groups) as (daemon, _), open_page(browser, daemon.url, VIEW) as page:
+        await expect(page.locator(".headline")).to_contain_text("Not done")
+        await expect(page.get_by_text("not everything is: 1 Service Engine group")).to_be_visible()
+        assert await steps(page) == ["warned", "done", "failed", "failed"]
+        await expect(page.locator("li.unit").first).to_contain_text("left behind")
+        await expect(page.locator("li.unit").first).to_contain_text("still at 30.2.1")
+        await page.get_by_role("link", name="31.2.2-").click()
+        await page.get_by_role("link", name="In use: dc1 runs it").click()
+        await page.get_by_role("link", name="All controllers and images").click()
+        await expect(strip(page)).to_contain_text("Not done")
+
+
+async def test_a_suspended_group_is_acknowledged_and_no_longer_counted(browser: Browser, tmp_path: Path) -> None:
+    """Would find an acknowledgement of another unit, and a page that shows it before the daemon reports it."""
+    access: dict[str, Any] = {"tokens": TOKENS, "anonymous": ["metrics", "read"]}
+    specs = planned(groups=[GroupSpec(ses=1), SUSPENDED], checks=CHECKS)
+    async with upgrade_night(tmp_path, specs, step_s=120.0, **access) as (daemon, night):
+        await night.go_to("suspended")
+        async with open_page(browser, daemon.url, VIEW, token=ALICE) as page:
+            await expect(page.locator(".steps")).to_contain_text("1 group suspended")
+            await group(page, "internet").get_by_role("button", name="Acknowledge: internet").click()
+            dialog = page.get_by_role("dialog", name="Acknowledge")
+            await expect(dialog).to_contain_text("internet in Default-Cloud on dc1")
+            await expect(dialog.locator('tr[data-field="annotations.acknowledged"] td').last).to_have_text("true")
+            await dialog.get_by_role("button", name="Confirm").click()
+            await expect(dialog.get_by_role("status")).to_contain_text("Done.")
+            await page.keyboard.press("Escape")
+            await expect(group(page, "internet")).to_have_attribute("data-standing", "acknowledged")
+            await expect(page.locator(".steps")).not_to_contain_text("1 group suspended")
+            await expect(page.locator(".log")).to_contain_text("internet in Default-Cloud: acknowledged")
+
+
+async def test_an_upgrade_of_a_controller_that_is_down_is_marked_as_outdated(browser: Browser, tmp_path: Path) -> None:
+    """Would find a page that shows old data of Service Engines as if it were current."""
+    async with (
+        night_at(tmp_path, "groups", [GroupSpec(ses=2)]) as (daemon, night),
+        open_page(browser, daemon.url, VIEW) as page,
+    ):
+        await expect(group(page, "Default-Group")).to_contain_text("1 in progress")
+        await night.controller.stop_listening()
+        await expect(page.locator(".upgrade-view .warning")).to_contain_text("what you see is as of")
+        await expect(page.locator(".absence")).to_be_hidden()
+        await expect(group(page, "Default-Group")).to_contain_text("1 in progress")
 
 
 async def test_the_view_and_the_strip_are_accessible_and_fit_a_narrow_window(browser: Browser, tmp_path: Path) -> None:

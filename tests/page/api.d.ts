@@ -249,7 +249,9 @@ interface AuditEntry {
   source: string;
   request_id: string;
   controller: string;
+  uuid: string;
   image_uuid: string;
+  operation_key: string | null;
   asked: Record<string, unknown>;
   outcome: string | null;
   ended_at: number | null;

@@ -20,7 +20,11 @@ const STATES = {
 export function engineTable(engines) {
   if (!engines.length) return h("p", { class: "muted", text: "The Controller lists no Service Engines of this group." });
   const sorted = [...engines].sort((a, b) => (STATES[a.state]?.rank ?? 9) - (STATES[b.state]?.rank ?? 9));
-  const head = ["Service Engine", "State", "In progress since", "Took"].map((text) => h("th", { scope: "col", text }));
+  const timed = engines.some(({ since, took_seconds: took }) => since !== null || took !== null);
+  const titles = ["Service Engine", "State", ...(timed ? ["In progress since", "Took"] : [])];
+  const head = titles.map((text) => h("th", { scope: "col", text }));
+  /** @param {Engine} engine */
+  const row = (engine) => engineRow(engine, { timed });
   const body = h("tbody", {}, ...sorted.slice(0, MAX_ROWS).map(row));
   const rest = sorted.slice(MAX_ROWS);
   const more = h("button", { type: "button", class: "small", text: `Show ${plural(rest.length, "more Service Engine")}` });
@@ -38,8 +42,8 @@ export function engineTable(engines) {
   return h("div", { class: "stack" }, table, rest.length ? more : null);
 }
 
-/** @param {Engine} engine */
-function row({ uuid, name, state, since, took_seconds: took }) {
+/** @param {Engine} engine @param {{timed: boolean}} how `timed`: of any of them a time is known */
+function engineRow({ uuid, name, state, since, took_seconds: took }, { timed }) {
   const { text, glyph, standing } = STATES[state] ?? { text: state, glyph: "?", standing: "unknown" };
   const badge = h("span", { class: "badge", "data-state": standing });
   badge.append(h("span", { class: "glyph", "aria-hidden": "true", text: glyph }), " ", externalText(text));
@@ -48,13 +52,14 @@ function row({ uuid, name, state, since, took_seconds: took }) {
     { "data-engine": uuid, "data-state": state },
     h("td", {}, externalText(truncate(name || uuid, 200))),
     h("td", {}, badge),
-    h("td", {}, since === null ? "" : timeElement(since)),
-    h("td", {}, took === null ? "" : formatDuration(took)),
+    timed ? h("td", {}, since === null ? "" : timeElement(since)) : null,
+    timed ? h("td", {}, took === null ? "" : formatDuration(took)) : null,
   );
 }
 
 /** @param {string[]} notes as the Controller wrote them, each with its time */
 export function noteList(notes) {
   const items = [...notes].reverse().map((note) => h("li", {}, expandableText(note, 300)));
-  return h("div", {}, h("p", { class: "muted", text: "Notes of the Controller, the newest first" }), h("ul", {}, ...items));
+  const title = h("p", { class: "muted", text: "Notes of the Controller, the newest first, by its clock" });
+  return h("div", {}, title, h("ul", { class: "notes", role: "list" }, ...items));
 }

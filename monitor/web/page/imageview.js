@@ -124,7 +124,7 @@ export class ImageView {
   #drawUse(upgrade) {
     if (upgrade?.units === this.#unitsDrawn) return;
     this.#unitsDrawn = upgrade?.units;
-    const text = upgrade ? useText(this.#entry.image.uuid, upgrade) : "";
+    const text = upgrade ? useText(this.#entry.image.uuid, this.#entry.controller, upgrade) : "";
     setText(this.#use, text);
     setVisible(this.#use, text !== "");
   }

@@ -109,6 +109,7 @@ export class ControllersPanel {
   /** @param {TaskPage} detail */
   showTasks(detail) {
     this.#nodes.show(detail);
+    setVisible(this.#nodes.timeline, detail.events.length > 0);
     const running = detail.events.filter(({ state }) => state === "running");
     const tasks = [...new Set(running.map(({ task }) => truncate(task, 80)))];
     const nodes = new Set(running.map(({ node }) => node)).size;

@@ -6,9 +6,9 @@ import { externalText, expandableText, h, setAttr, setText, setTime, setVisible 
 import { engineTable, noteList } from "./engine-table.js";
 import { problemBox } from "./problem.js";
 import { Refetcher } from "./refetch.js";
-import { endOfEstimate } from "./status.js";
+import { endOfEstimate, GLYPHS } from "./status.js";
 import { checkList, checksText } from "./upgrade-checks.js";
-import { canAcknowledgeUnit, stateText, unitLook, unitStanding } from "./upgrade-status.js";
+import { canAcknowledgeUnit, failedEngines, isLeftBehind, stateText, unitLook, unitStanding } from "./upgrade-status.js";
 import { clockTime, formatCount, formatDuration, isKnown, plural, roughDuration, truncate } from "./format.js";
 
 /** @import { ControllerUpgrade } from "./upgrades.js" */
@@ -26,6 +26,8 @@ const MAX_NAME = 120;
 export class GroupRow {
   /** @type {UnitStatus | null} */
   unit = null;
+  /** With which it was drawn. @type {UpgradeStatus | null} */
+  #status = null;
   /** While it is open. @type {Refetcher<Loaded> | null} */
   #tasks = null;
   /** @type {TaskPage | null} */
@@ -77,16 +79,19 @@ export class GroupRow {
   /** @param {UnitStatus} unit @param {ControllerUpgrade} upgrade @param {number} now */
   update(unit, upgrade, now) {
     const before = this.unit;
+    const { status } = upgrade;
     this.unit = unit;
-    if (before !== unit) this.#drawUnit(unit);
+    if (before !== unit || status !== this.#status) this.#drawUnit(unit, upgrade);
+    this.#status = status;
     if (this.#tasks && before && before.changed_at !== unit.changed_at) this.#tasks.refetch();
     this.#tick(unit, upgrade, now);
   }
 
-  /** @param {UnitStatus} unit */
-  #drawUnit(unit) {
-    const standing = unitStanding(unit);
-    const look = unitLook(unit);
+  /** @param {UnitStatus} unit @param {ControllerUpgrade} upgrade */
+  #drawUnit(unit, upgrade) {
+    const isBehind = isLeftBehind(unit, upgrade);
+    const standing = isBehind && !unit.acknowledged ? "failed" : unitStanding(unit);
+    const look = isBehind ? { standing, glyph: GLYPHS[standing] } : unitLook(unit);
     setAttr(this.element, "data-uuid", unit.uuid);
     setAttr(this.element, "data-state", unit.state);
     setAttr(this.element, "data-standing", standing);
@@ -94,10 +99,11 @@ export class GroupRow {
     setText(this.#cloud, truncate(unit.cloud, MAX_NAME));
     setAttr(this.#badge, "data-state", look.standing);
     setText(this.#glyph, look.glyph);
-    const failed = unit.state === "completed" && standing === "failed";
-    setText(this.#state, failed ? "completed, but with failures" : stateText(unit));
+    const hasFailures = unit.state === "completed" && failedEngines(unit) > 0;
+    const state = hasFailures ? "completed, but with failures" : stateText(unit);
+    setText(this.#state, isBehind ? "left behind" : state);
     setVisible(this.#acknowledged, unit.acknowledged);
-    setVisible(this.#acknowledge, canAcknowledgeUnit(unit));
+    setVisible(this.#acknowledge, isBehind || canAcknowledgeUnit(unit));
     setText(this.#acknowledge, unit.acknowledged ? "Remove acknowledgement" : "Acknowledge");
     setAttr(this.#acknowledge, "aria-label", `${this.#acknowledge.textContent}: ${truncate(unit.name, 60)}`);
     this.#bar.update(unit.engines);

@@ -106,12 +106,28 @@ export function canAcknowledgeUnit(unit) {
 const ORDER = ["failed", "stalled", "active", "unknown", "acknowledged", "completed"];
 const byName = new Intl.Collator("en", { numeric: true }).compare;
 
+/**
+ * Whether a group was left at another version, now that the upgrade has ended. Others may be, too, and took no part: those
+ * with which nothing was ever done while the upgrade was not one of the whole system.
+ * @param {UnitStatus} unit
+ * @param {Contents} upgrade
+ */
+export function isLeftBehind(unit, upgrade) {
+  const cluster = clusterOf(upgrade);
+  const { phase, left_behind: behind } = upgrade.status;
+  if (!cluster || cluster.state !== "completed" || (phase && phase !== "none") || !behind["se_group"]) return false;
+  return unit.version !== cluster.version && (cluster.system || unit.state !== "idle");
+}
+
 /** Those that need an operator first, then those under way, those that wait, and those that are over. */
-/** @param {UnitStatus[]} groups @returns {UnitStatus[]} */
-export function sortGroups(groups) {
+/** @param {Contents} upgrade @returns {UnitStatus[]} */
+export function sortGroups(upgrade) {
   /** @param {UnitStatus} unit */
-  const rank = (unit) => 2 * ORDER.indexOf(unitStanding(unit)) + Number(["queued", "completed"].includes(unit.state));
-  return groups
+  const rank = (unit) => {
+    if (isLeftBehind(unit, upgrade)) return 1;
+    return 2 * ORDER.indexOf(unitStanding(unit)) + Number(["queued", "completed"].includes(unit.state));
+  };
+  return groupsOf(upgrade)
     .map((unit) => ({ unit, rank: rank(unit), name: unitName(unit) }))
     .sort((a, b) => a.rank - b.rank || byName(a.name, b.name) || (a.unit.uuid < b.unit.uuid ? -1 : 1))
     .map(({ unit }) => unit);
@@ -132,6 +148,13 @@ export function enginesOf({ expected, completed, failed, in_progress, not_starte
   return expected ?? completed + failed + in_progress + not_started + suspended + skipped;
 }
 
+/** "1 group suspended"; "" while none failed, or is acknowledged. @param {Contents} upgrade */
+export function failedGroups(upgrade) {
+  const failed = groupsOf(upgrade).filter((unit) => unitStanding(unit) === "failed");
+  const isSuspended = failed.every(({ state }) => state === "suspended");
+  return failed.length ? `${plural(failed.length, "group")} ${isSuspended ? "suspended" : "failed"}` : "";
+}
+
 /**
  * The state of the whole upgrade: as a heading has it.
  * @param {Contents} upgrade
@@ -139,13 +162,13 @@ export function enginesOf({ expected, completed, failed, in_progress, not_starte
  */
 export function headline(upgrade) {
   const { phase, operation } = upgrade.status;
-  const failed = groupsOf(upgrade).filter((unit) => unitStanding(unit) === "failed").length;
+  const failed = failedGroups(upgrade);
   if (!phase || phase === "none") return restingHeadline(upgrade);
   const text = sentence(PHASE_TEXTS[phase]);
   const isAskedFor = phase === "rolling_back" && operation.startsWith("rollback");
   if ((phase === "rolling_back" && !isAskedFor) || phase === "suspended") return { text, standing: "failed" };
   if (!failed) return { text, standing: "active" };
-  return { text: `${text}; ${plural(failed, "group")} failed or suspended`, standing: "failed" };
+  return { text: `${text}; ${failed}`, standing: "failed" };
 }
 
 /** @param {Contents} upgrade @returns {{text: string, standing: Standing}} */
@@ -212,21 +235,20 @@ export function versionsText({ from_version: from, to_version: to }) {
   return truncate(from && to && from !== to ? `${from} → ${to}` : to || from, 120);
 }
 
-/** By role, in the order of what matters to an operator. @type {[string, string][]} */
+/** How a controller uses an image, by its role; what matters most to an operator first. @type {[string, string][]} */
 const USES = [
-  ["target", "being upgraded to it"],
-  ["current", "at it"],
-  ["patch", "patched with it"],
-  ["previous", "that could go back to it"],
-  ["previous_patch", "that could go back to its patch"],
+  ["target", "is being upgraded to it"],
+  ["current", "runs it"],
+  ["patch", "is patched with it"],
+  ["previous", "could go back to it"],
+  ["previous_patch", "could go back to it"],
 ];
 
-/** How many of what is upgraded use an image; "" while none does. @param {string} image its uuid @param {Contents} upgrade */
-export function useText(image, { units }) {
-  for (const [role, text] of USES) {
-    let using = 0;
-    for (const unit of units.values()) if (unit.image_uuids[role] === image) using += 1;
-    if (using) return `In use: ${plural(using, "unit")} ${text}`;
-  }
-  return "";
+/** "In use: dc1 runs it"; "" while it is not. @param {string} image its uuid @param {string} controller @param {Contents} upgrade */
+export function useText(image, controller, { units }) {
+  const roles = new Set();
+  for (const unit of units.values())
+    for (const [role, uuid] of Object.entries(unit.image_uuids)) if (uuid === image) roles.add(role);
+  const use = USES.find(([role]) => roles.has(role));
+  return use ? `In use: ${truncate(controller, 80)} ${use[1]}` : "";
 }

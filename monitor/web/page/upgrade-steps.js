@@ -1,6 +1,6 @@
 /** The four steps of an upgrade, and how far each is. Pure. */
 
-import { clusterOf, enginesDone, groupsOf, unitStanding } from "./upgrade-status.js";
+import { clusterOf, enginesDone, failedGroups } from "./upgrade-status.js";
 import { formatTasks, plural } from "./format.js";
 
 /** @import { Contents } from "./upgrade-status.js" */
@@ -56,11 +56,8 @@ function controllersStep(upgrade) {
 function enginesStep(upgrade) {
   const { phase, done } = upgrade.status;
   const count = enginesDone(upgrade);
-  const failed = groupsOf(upgrade).filter((unit) => unitStanding(unit) === "failed");
-  if (failed.length) {
-    const suspended = failed.every((unit) => unit.state === "suspended");
-    return { state: "failed", text: `${plural(failed.length, "group")} ${suspended ? "suspended" : "failed"}` };
-  }
+  const failed = failedGroups(upgrade);
+  if (failed || phase === "suspended") return { state: "failed", text: failed || "suspended" };
   if (phase === "service_engines") return { state: "current", text: count && `${count} done` };
   if (isNotDone(upgrade)) return { state: "failed", text: "left behind" };
   return done && isAtRest(upgrade) ? { state: "done", text: count && `${count} done` } : WAITING;

@@ -108,13 +108,16 @@ function countChanges(known, unit) {
 function statusLines(controller, before, after, now) {
   /** @type {LogLine[]} */
   const lines = [];
-  /** @param {string} text @param {number} [at] */
-  const add = (text, at = now) => lines.push({ at, subject: controller, text, bad: false });
+  /** @param {string} text @param {number} [at] @param {boolean} [bad] */
+  const add = (text, at = now, bad = false) => lines.push({ at, subject: controller, text, bad });
   const { away_since: away } = after;
   if (away !== null && before.away_since === null) add("the Controllers are away: they reboot", away);
   if (away === null && before.away_since !== null)
     add(`the Controllers are back, after ${roughDuration(now - before.away_since)}`);
   else if (after.phase && after.phase !== before.phase && after.phase !== "away") add(PHASE_TEXTS[after.phase]);
+  const isBehind = after.done === false && Object.values(after.left_behind).some(Boolean);
+  if (isMoving(before) && after.phase === "none" && isBehind)
+    add(`not done: not everything is at ${after.to_version}`, now, true);
   if (after.done && before.done === false) add(`done: all that took part is at ${after.to_version}`);
   return lines;
 }
