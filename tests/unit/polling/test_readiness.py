@@ -1,5 +1,6 @@
 """Each line of a readiness report: what lets it go, what warns, and what speaks against an upgrade."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -111,6 +112,10 @@ def events(*states: str) -> Given:
     return Given(events=tuple(Event("Copy", node, state, "") for node, state in pairs))  # type: ignore[arg-type]
 
 
+def replace_image(given: Given, **fields: Any) -> Given:  # noqa: ANN401
+    return dataclasses.replace(given, image=replace(given.image, **fields))
+
+
 def patched(*, state: str = "completed", patch: MandatoryPatch = PATCH) -> Given:
     found = Image(uuid="image-2", name="2p1", type="patch", state=state)  # type: ignore[arg-type]
     return Given(requirements=replace(REQUIRED, patches=(patch,)), more=(found,))
@@ -156,7 +161,16 @@ CASES: Mapping[str, Mapping[str, Case]] = {
         "succeeded on every node": Case("go", "all tasks have succeeded on 10.0.0.11, 10.0.0.12"),
         "not told": Case("warn", "not known: the Controller does not say what its nodes did", Given(events=())),
         "failed on one": Case("no_go", "failed: Copy on 10.0.0.12", events("running", "failed")),
-        "not done on one": Case("no_go", "not done yet: Copy on 10.0.0.12", events("succeeded", "pending")),
+        "completed, but not told of one": Case(
+            "warn",
+            "the image is completed, but the Controller does not say that these are: Copy on 10.0.0.12",
+            events("succeeded", "pending"),
+        ),
+        "not done on one": Case(
+            "no_go",
+            "not done yet: Copy on 10.0.0.12",
+            replace_image(events("succeeded", "running"), state="in_progress"),
+        ),
     },
     "image_type": {
         "system": Case("go", "the image is of type system"),
