@@ -9,7 +9,7 @@ import pytest
 from monitor.avi.values import HIGHEST_VERSION
 from monitor.simulator import Fault, Simulator
 from tests.support.command_line import command_line, fake_server, http_response, rows, run
-from tests.support.daemons import QUICK, failed
+from tests.support.daemons import QUICK, failed, until
 from tests.support.operators import ALICE, EVE, ROOT, ask, patch
 
 # -- images
@@ -213,6 +213,20 @@ async def test_a_dry_run_prints_the_changes_and_makes_none(tmp_path: Path) -> No
         nothing = await cli("annotate", "broken", "old=1", "--dry-run")
         assert nothing.stdout == "dc1  broken: nothing would change (dry run)\n"
         assert await cli.annotations("broken") == {"old": "1"}
+
+
+async def test_a_unit_is_annotated_by_its_uuid(tmp_path: Path) -> None:
+    async with command_line(tmp_path) as cli:
+        uuid = cli.dc1.upgrades.cluster_uuid
+        await until(cli.daemon, "dc1", lambda entry: bool(entry.objects("upgrade")))
+        dry = await cli("annotate", uuid, "acknowledged=true", "--dry-run", token=ALICE)
+        assert rows(dry)[1:] == [["annotations.acknowledged", "unset", "→", '"true"']]
+        result = await cli("annotate", uuid, "acknowledged=true", token=ALICE)
+        assert rows(result) == [["dc1", "cluster-0-1:", "annotated"], ["Annotations"], ["acknowledged", "true"]]
+        got = await ask(cli.daemon, "GET", f"/api/upgradestatusinfo/{uuid}")
+        assert got.json["annotations"] == {"acknowledged": "true"}
+        patched = await cli("patch", uuid, "--set", "name=x")
+        assert (patched.exit_code, "no controller that you may see has an image" in patched.stderr) == (4, True)
 
 
 async def test_an_insufficient_token_is_rejected_with_what_is_missing(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from itertools import count
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
 from uuid import uuid4
 
 import aiohttp
@@ -20,6 +19,7 @@ from monitor.avi.connection import as_poll_error
 from monitor.avi.resolver import Resolver
 from monitor.avi.trust import verifying_context
 from monitor.avi.values import HIGHEST_VERSION
+from monitor.cli.api.objects import ApiObject, UnitPage, image_path, unit_path
 from monitor.cli.api.responses import (
     OUTCOME_UNKNOWN,
     ApiImage,
@@ -125,7 +125,7 @@ class DaemonClient:
     async def image(self, uuid: str, controller: str) -> tuple[ApiImage, str]:
         """Return one image, and its ETag. ``controller`` may be empty."""
         query = {"controller": controller} if controller else {}
-        response = await self.request("GET", _image_path(uuid), query)
+        response = await self.request("GET", image_path(uuid), query)
         return decode_api_image(msgspec.Raw(response.body)), response.etag
 
     async def find_image(self, text: str, controller: str) -> ApiImage:
@@ -158,11 +158,11 @@ class DaemonClient:
 
     async def unit(self, uuid: str, controller: str) -> bytes:
         """Return one UpgradeStatusInfo."""
-        return (await self.request("GET", _unit_path(uuid), {"controller": controller})).body
+        return (await self.request("GET", unit_path(uuid), {"controller": controller})).body
 
     async def unit_tasks(self, uuid: str, controller: str) -> UnitTasks:
         """Return what was done in the operation of one unit."""
-        response = await self.request("GET", f"{_unit_path(uuid)}/tasks", {"controller": controller})
+        response = await self.request("GET", f"{unit_path(uuid)}/tasks", {"controller": controller})
         return decode(response.body, UnitTasks)
 
     async def audit(self, uuid: str, controller: str, *, limit: int) -> list[AuditRecord]:
@@ -170,13 +170,13 @@ class DaemonClient:
         query = {"image": uuid, "controller": controller, "page_size": str(limit)}
         return decode((await self.request("GET", "/api/audit", query)).body, AuditPage).results
 
-    async def patch_image(
-        self, image: ApiImage, body: bytes, *, query: Mapping[str, str], headers: Mapping[str, str]
-    ) -> Response:
-        """Send one PATCH of an image."""
-        query = {"controller": image.controller, **query}
-        headers = {"Content-Type": "application/json", **headers}
-        return await self.request("PATCH", _image_path(image.image.uuid), query, headers=headers, body=body)
+    async def find_unit(self, uuid: str, controller: str) -> ApiObject | None:
+        """Return the unit with this uuid; None without one. ``controller``: searched only, or empty."""
+        query = {"uuid": uuid, **({"controller": controller} if controller else {})}
+        units = decode((await self.request("GET", "/api/upgradestatusinfo", query)).body, UnitPage).results
+        if len(units) > 1:  # the daemon's own error names the controllers
+            await self.request("GET", unit_path(uuid))
+        return units[0] if units else None
 
     async def request(
         self,
@@ -296,11 +296,3 @@ def _detail(error: PollError) -> str:
             return text
         case _:
             return error.detail
-
-
-def _image_path(uuid: str) -> str:
-    return f"/api/image/{quote(uuid, safe='')}"
-
-
-def _unit_path(uuid: str) -> str:
-    return f"/api/upgradestatusinfo/{quote(uuid, safe='')}"

@@ -6,7 +6,8 @@ import click
 import msgspec
 from msgspec import Struct
 
-from monitor.cli.api.responses import ApiImage, ServerError
+from monitor.cli.api.objects import ApiObject, image_object, image_path, unit_path
+from monitor.cli.api.responses import ServerError
 from monitor.cli.options import api_command, controller_option, image_argument
 from monitor.cli.params import (
     Access,
@@ -28,18 +29,20 @@ _dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would 
 
 class _PatchRequest(Struct, frozen=True, kw_only=True):
     """
-    One change. ``image``: its uuid or name. ``body``: of the PATCH.
+    One change. ``target``: the uuid or name of the image. ``body``: of the PATCH.
 
-    ``controller`` and ``api_version``: empty to be looked up.
+    ``controller`` and ``api_version``: empty to be looked up. ``units``: whether the target may also be the uuid of a
+    unit.
     """
 
-    image: str
+    target: str
     controller: str
     body: Mapping[str, Json]
     api_version: str
     dry_run: bool
     force: bool = False
     if_unchanged: bool = False
+    units: bool = False
 
 
 @click.command()
@@ -62,12 +65,15 @@ async def annotate(
     """
     Set annotations of an image (KEY=VALUE), or remove them (KEY-). They are not sent to the Controller.
 
-    IMAGE is its uuid, or its name if no other image has the same.
+    IMAGE is its uuid, or its name if no other image has the same. It may also be the uuid of what is upgraded as one: a
+    cluster, an SE group or a Service Engine. Those annotations belong to its present operation.
     """
     from monitor.cli.output.printing import print_annotated, print_dry_run, print_json  # noqa: PLC0415  it imports rich
 
     body: Mapping[str, Json] = {"annotations": _unique(changes)}
-    request = _PatchRequest(image=image, controller=controller, body=body, api_version=api_version, dry_run=dry_run)
+    request = _PatchRequest(
+        target=image, controller=controller, body=body, api_version=api_version, dry_run=dry_run, units=True
+    )
     before, response_body = await _send(access, request)
     if output == "json":
         print_json(response_body)
@@ -118,7 +124,7 @@ async def patch(
         raise click.UsageError("nothing to do: give --set or --unset")
     fields = _unique(settings or [(field, None) for field in unset])
     request = _PatchRequest(
-        image=image,
+        target=image,
         controller=controller,
         body={"replace" if settings else "delete": fields},
         api_version=api_version,
@@ -145,20 +151,23 @@ def _unique(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
     return found
 
 
-async def _send(access: Access, request: _PatchRequest) -> tuple[ApiImage, bytes]:
-    """Return the image before the request, and the body of the response. Raises: Rejected, ServerError."""
+async def _send(access: Access, request: _PatchRequest) -> tuple[ApiObject, bytes]:
+    """Return the target before the request, and the body of the response. Raises: Rejected, ServerError."""
     from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
 
     async with connect(access) as client:
-        before = await client.find_image(request.image, request.controller)
+        unit = await client.find_unit(request.target, request.controller) if request.units else None
+        before = unit or image_object(await client.find_image(request.target, request.controller))
+        path = unit_path(before.uuid) if unit else image_path(before.uuid)
+        query = {"controller": before.controller}
         headers = {"X-Avi-Version": request.api_version or await client.api_version(before.controller)}
         if request.if_unchanged:
-            before, etag = await client.image(before.image.uuid, before.controller)
-            headers["If-Match"] = _require_etag(etag)
+            headers["If-Match"] = _require_etag((await client.request("GET", path, query)).etag)
         flags = {"dry_run": request.dry_run, "force": request.force}
-        query = {name: "true" for name, is_set in flags.items() if is_set}
+        query |= {name: "true" for name, is_set in flags.items() if is_set}
+        headers["Content-Type"] = "application/json"
         body = msgspec.json.encode(request.body)
-        return before, (await client.patch_image(before, body, query=query, headers=headers)).body
+        return before, (await client.request("PATCH", path, query, headers=headers, body=body)).body
 
 
 def _require_etag(etag: str) -> str:

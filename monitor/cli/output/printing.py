@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
-import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
+from monitor.cli.api.objects import ApiObject
 from monitor.cli.api.responses import (
     ApiImage,
     AuditRecord,
@@ -15,7 +15,6 @@ from monitor.cli.api.responses import (
     DryRun,
     ascii_json,
     decode,
-    decode_api_image,
 )
 from monitor.cli.output.tables import (
     ImageRow,
@@ -104,7 +103,7 @@ def _audit_cells(record: AuditRecord) -> tuple[Text, ...]:
     return Text(format_time(record.at)), safe_text(record.actor), safe_text(outcome), Text(what)
 
 
-def print_dry_run(before: ApiImage, body: bytes) -> None:
+def print_dry_run(before: ApiObject, body: bytes) -> None:
     """Print what a PATCH would change."""
     changes = decode(body, DryRun).changes
     title = "would change as follows (dry run)" if changes else "nothing would change (dry run)"
@@ -112,17 +111,17 @@ def print_dry_run(before: ApiImage, body: bytes) -> None:
 
 
 def print_annotated(body: bytes) -> None:
-    """Print the annotations of the image that a PATCH returned."""
-    after = decode_api_image(msgspec.Raw(body))
+    """Print the annotations of the image or unit that a PATCH returned."""
+    after = decode(body, ApiObject)
     print_output(_headline(after, "annotated"), *annotations_part(after.annotations))
 
 
 def print_patched(body: bytes, fields: Iterable[str]) -> None:
     """Print these fields of the image that a PATCH returned."""
     values: Mapping[str, Json] = decode(body, dict[str, Json])
-    after = decode_api_image(msgspec.Raw(body))
+    after = decode(body, ApiObject)
     print_output(_headline(after, "patched"), value_table({field: values.get(field) for field in fields}))
 
 
-def _headline(api_image: ApiImage, title: str) -> Text:
-    return safe_text(f"{api_image.controller}  {api_image.image.name or api_image.image.uuid}: {title}", "bold")
+def _headline(shown: ApiObject, title: str) -> Text:
+    return safe_text(f"{shown.controller}  {shown.name or shown.uuid}: {title}", "bold")
