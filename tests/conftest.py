@@ -10,7 +10,7 @@ import signal
 from collections.abc import Generator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.support.postgres import database_url, postgres_server, postgres_url
 
@@ -35,6 +35,9 @@ for _number, _handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signa
         signal.signal(_number, _handler)
 
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"  # with it, a program of Python that starts measures itself
+
+_MEASURED_BY_OTHERS = "tests/e2e/"  # faster tests run the same code
+_HAVE_EXAMPLES = ("tests/unit/metrics/", "tests/unit/polling/")  # which run every branch without the properties
 
 _SLOWEST_FIRST = (
     "tests/integration/test_openapi.py",
@@ -82,7 +85,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slowest modules first; all else stays in its order."""
     for item in items:
-        if item.nodeid.startswith("tests/e2e/"):  # what they run, faster tests measure
+        is_property = is_hypothesis_test(getattr(item, "function", None))
+        if item.nodeid.startswith(_MEASURED_BY_OTHERS) or (is_property and item.nodeid.startswith(_HAVE_EXAMPLES)):
             item.add_marker("no_cover")
     rank = {name: place for place, name in enumerate(_SLOWEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
