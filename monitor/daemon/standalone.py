@@ -10,8 +10,9 @@ from random import Random  # noqa: TID251  the type of an argument; the command 
 
 import structlog
 
-from monitor.avi.client import Client, Observer
+from monitor.avi.client import Client
 from monitor.avi.connection import Connector, open_session
+from monitor.avi.requester import Observer
 from monitor.config.types import Config, Controller
 from monitor.model.masking import KnownSecrets
 from monitor.model.tracked import ProgressMark

@@ -17,7 +17,9 @@ from monitor.patching.kinds import IMAGE, ObjectKind
 class ImageWriter(Protocol):
     """The client of a controller, as far as the patcher uses it."""
 
-    link: Link
+    @property
+    def link(self) -> Link:
+        """What is known of the connection to the Controller, and of its session."""
 
     async def get_image(self, uuid: str) -> bytes:
         """Read one image as it is now. Raises: PollError."""

@@ -19,7 +19,9 @@ class UnitFacts(Protocol):
 class Source(Protocol):
     """The client of one controller, as far as polls use it."""
 
-    link: Link
+    @property
+    def link(self) -> Link:
+        """What is known of the connection to the Controller, and of its session."""
 
     @property
     def units(self) -> UnitFacts:

@@ -170,7 +170,7 @@ async def test_a_summary_that_contradicts_the_units_is_not_read_again_until_the_
     assert await reading.read() == ["summary", "info"]
     assert await reading.read() == ["info"]
     assert reading.states()["cluster-0-1@"] == "running"
-    reading.client.link = msgspec.structs.replace(reading.client.link, version="31.2.2")
+    reading.client._requester.link = msgspec.structs.replace(reading.client.link, version="31.2.2")
     assert (await reading.read())[0] == "summary"
 
 
