@@ -5,18 +5,17 @@ Owns clients, pollers and their tasks, and the write targets that the patcher re
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from random import Random  # noqa: TID251  the type of an argument; the command makes the one rng
 
 import structlog
-from msgspec import Struct
 from msgspec.structs import replace
 
-from monitor.avi.client import Client
 from monitor.avi.connection import open_session
 from monitor.avi.login_password import UpgradeWindow
 from monitor.config.types import Config, Controller, Difference
+from monitor.daemon.managed_controller import ManagedController, clients_of, stop_polling
 from monitor.model.health import SessionHealth
 from monitor.model.masking import KnownSecrets
 from monitor.patching.client import PATCH_TIMEOUT_FACTOR, InFlightClient
@@ -30,30 +29,10 @@ from monitor.polling.tracker import Tracker
 from monitor.store import Store
 
 _LOG_OUT_TIMEOUT_S = 2.0  # of all log-outs together: a controller that does not answer must not delay the shutdown
-_LAST_POLL_TIMEOUT_S = 2.0  # of the polls under way when a reload stops them
 _SPREAD_S = 10.0  # the first polls of a large fleet are spread over this time
 _SPREAD_EACH_S = 0.02  # and those of a small fleet over this much per controller
 
 log = structlog.get_logger()
-
-
-class ManagedController(Struct, eq=False):
-    """
-    One controller with its clients and its poller.
-
-    ``writer``: the client for PATCHes: ``client``, or one that is logged in with the account of ``write``.
-    ``timeout_s``: of one request. ``polling_task``: runs the poller. ``closing_task``: closes the sessions after the
-    PATCH in flight.
-    """
-
-    controller: Controller
-    client: InFlightClient
-    writer: InFlightClient
-    poller: Poller
-    sessions: AsyncExitStack
-    timeout_s: float
-    polling_task: asyncio.Task[None] | None = None
-    closing_task: asyncio.Task[None] | None = None
 
 
 class _ImageView:
@@ -143,7 +122,7 @@ class Controllers:
     def poller_of(self, controller: Controller) -> Poller | None:
         """Return the present poller of this controller; None: it was removed, or its name belongs to another one."""
         managed = self._managed.get(controller.name)
-        return managed.poller if managed and _is_same_controller(managed.controller, controller) else None
+        return managed.poller if managed and managed.is_of(controller) else None
 
     async def apply_config(self, config: Config) -> Difference:
         """
@@ -160,7 +139,7 @@ class Controllers:
         for managed in self._managed.values():
             self._set_limits(managed, config)
         self._outdated.extend(outdated.values())
-        await _stop_polling(self._outdated)
+        await stop_polling(self._outdated)
         for name, controller in wanted.items():
             if name not in kept:
                 self._managed[name] = await self._open(controller, config, outdated.get(name))
@@ -220,7 +199,7 @@ class Controllers:
             managed.writer.refuse_new()
         try:
             async with asyncio.timeout(_LOG_OUT_TIMEOUT_S), asyncio.TaskGroup() as tasks:
-                for client in _clients(closing):
+                for client in clients_of(closing):
                     tasks.create_task(client.log_out(), name="log-out")
         except TimeoutError:
             log.warning("log_out_incomplete", after_s=_LOG_OUT_TIMEOUT_S)
@@ -241,7 +220,7 @@ class Controllers:
 
         None: there is none, or of another Controller.
         """
-        if outdated is None or not _is_same_controller(outdated.controller, controller):
+        if outdated is None or not outdated.is_of(controller):
             return None
         entry = self._fleet.entries[controller.name]
         if outdated.controller.upgrades_tenant == controller.upgrades_tenant:
@@ -330,24 +309,3 @@ class Controllers:
         for name in names:
             self._fleet.remove(name)
             del self.targets[name], self.tenants[name], self._secrets[name], self._upgrades[name]
-
-
-def _is_same_controller(one: Controller, other: Controller) -> bool:
-    """Whether both mean the same Controller and tenant, whatever the other settings are."""
-    return (one.url, one.tenant) == (other.url, other.tenant)
-
-
-async def _stop_polling(closing: list[ManagedController]) -> None:
-    """Stop polling, and wait for the tasks: only one poller may write the entry of a controller."""
-    for managed in closing:
-        managed.poller.retire()
-    if tasks := [managed.polling_task for managed in closing if managed.polling_task]:
-        _, slow = await asyncio.wait(tasks, timeout=_LAST_POLL_TIMEOUT_S)
-        for task in slow:
-            task.cancel()
-        await asyncio.wait(tasks)
-
-
-def _clients(closing: Iterable[ManagedController]) -> Iterator[Client]:
-    for managed in closing:
-        yield from {managed.client, managed.writer}
