@@ -21,12 +21,15 @@ from monitor.polling.upgrade import Units, sort_units
 MOST_NAMES: Final = 5
 """How many units or images a text names; a controller may have hundreds."""
 
-KeepReasonKind = Literal["in-use", "being-processed", "rule", "not-known"]
-"""``rule``: of the vendor; the Controller may not enforce it."""
+KeepReasonKind = Literal["in-use", "being-processed", "rule", "newer", "not-known"]
+"""
+``rule``: of the vendor; the Controller may not enforce it. ``newer``: nothing speaks against it, but the image may be
+meant for an upgrade.
+"""
 
 
 class KeepReason(Struct, frozen=True):
-    """Why an image is not to be deleted, or why it is not known whether it may be."""
+    """Why an image is not to be deleted, or may be meant for something, or why that is not known."""
 
     kind: KeepReasonKind
     text: str
@@ -40,7 +43,7 @@ class User(Struct, frozen=True):
 
 
 class ImageUse(Struct, frozen=True):
-    """``in_use``: whether a unit refers to it; None: not known. ``reasons``: why it is not to be deleted."""
+    """``in_use``: whether a unit refers to it; None: not known. ``reasons``: what speaks against deleting it."""
 
     in_use: bool | None
     users: tuple[User, ...]
@@ -49,9 +52,10 @@ class ImageUse(Struct, frozen=True):
     @property
     def deletable(self) -> bool | None:
         """Whether it may be deleted, as far as is known; None: not known."""
-        if all(reason.kind == "not-known" for reason in self.reasons):
-            return None if self.reasons else True
-        return False
+        kinds = {reason.kind for reason in self.reasons} - {"newer"}
+        if not kinds:
+            return True
+        return None if kinds == {"not-known"} else False
 
 
 class _Known(Struct, frozen=True):
@@ -141,7 +145,7 @@ def _use(image: Image, in_use: bool | None, users: tuple[User, ...], known: _Kno
         reasons.append(KeepReason("not-known", known.unknown or "which images are in use was not read yet"))
     elif in_use:
         reasons.append(KeepReason("in-use", _used_by(users)))
-    else:
+    elif not image.active:
         reasons += _rules(image, known)
     return ImageUse(in_use, users, tuple(reasons))
 
@@ -159,7 +163,9 @@ def _rules(image: Image, known: _Known) -> list[KeepReason]:
     if not present or not own:
         whose = "its version" if present else "the version of the Controllers"
         return [KeepReason("not-known", f"{whose} is not known")]
-    if own >= present:
+    if own > present:
+        return [KeepReason("newer", f"newer than {known.present.version}: it may be meant for an upgrade")]
+    if own == present:
         return []
     if known.unknown:
         return [KeepReason("not-known", f"it is older than {known.present.version}, and {known.unknown}")]

@@ -162,7 +162,7 @@ class ImageUser(Struct, frozen=True):
 
 class ImageInUse(Struct, frozen=True):
     """
-    An image, and the units that refer to it. ``reasons``: why it is not to be deleted.
+    An image, and the units that refer to it. ``reasons``: what speaks against deleting it.
 
     ``in_use_info`` is empty, too, where the daemon may not read the units, but the Controller says that it is in use.
     """

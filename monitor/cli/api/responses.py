@@ -127,7 +127,7 @@ class ImagePage(Struct, frozen=True):
 
 
 class KeepReason(Struct, frozen=True):
-    """Why an image is not to be deleted."""
+    """What speaks against deleting an image."""
 
     text: str
 

@@ -102,12 +102,21 @@ CASES = {
     "of the present version, and no unit refers to it": Case(
         entry(unit(), group(version=Version(OLDER)), image=an_image("31.2.2")), deletable=True
     ),
-    "newer": Case(entry(unit(), group(version=Version(OLDER)), image=an_image("32.2.1")), deletable=True),
+    "newer": Case(
+        entry(unit(), group(version=Version(OLDER)), image=an_image("32.2.1")),
+        deletable=True,
+        reason=KeepReason("newer", "newer than 31.2.2: it may be meant for an upgrade"),
+    ),
     "older, and never upgraded": Case(entry(unit(previous=Version()), image=an_image("30.2.1")), deletable=True),
     "being processed": Case(
         entry(unit(), image=an_image("32.2.1", state="in_progress")),
         deletable=False,
         reason=KeepReason("being-processed", "it is being processed (in_progress)"),
+    ),
+    "being processed, while nothing is known of the units": Case(
+        entry(image=an_image(state="started"), read=ReadHealth(readable=True)),
+        deletable=False,
+        reason=KeepReason("being-processed", "it is being processed (started)"),
     ),
     "of no version": Case(
         entry(unit(), image=an_image("")), None, KeepReason("not-known", "its version is not known")
