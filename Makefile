@@ -14,7 +14,7 @@ PYTEST      := $(BIN)/pytest --numprocesses=$(JOBS)
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX     := $(CURDIR)/$(VENV)/bytecode
 
-CORE   := monitor/model/*,monitor/metrics/*,monitor/avi/wire.py,monitor/avi/paging.py,monitor/avi/image*.py,monitor/avi/inventory.py,monitor/avi/objects.py,monitor/avi/upgrade*.py,monitor/avi/values.py,monitor/avi/login.py,monitor/avi/errors.py,monitor/avi/scrub.py,monitor/avi/members.py,monitor/avi/pseudonyms.py,monitor/polling/changes.py,monitor/polling/health.py,monitor/polling/eta.py,monitor/polling/upgrade*.py,monitor/polling/inventory.py,monitor/polling/readiness*.py,monitor/patching/body.py,monitor/patching/fields.py,monitor/patching/annotations.py,monitor/patching/audit.py,monitor/patching/representation.py,monitor/patching/failures.py,monitor/patching/strict_json.py,monitor/patching/unit_body.py
+CORE   := monitor/model/*,monitor/metrics/*,monitor/avi/wire.py,monitor/avi/paging.py,monitor/avi/image*.py,monitor/avi/inventory.py,monitor/avi/objects.py,monitor/avi/upgrade*.py,monitor/avi/values.py,monitor/avi/login.py,monitor/avi/errors.py,monitor/avi/scrub.py,monitor/avi/members.py,monitor/avi/pseudonyms.py,monitor/polling/changes.py,monitor/polling/health.py,monitor/polling/eta.py,monitor/polling/upgrade*.py,monitor/cli/output/upgrade_judge.py,monitor/cli/output/upgrade_wait.py,monitor/polling/inventory.py,monitor/polling/readiness*.py,monitor/patching/body.py,monitor/patching/fields.py,monitor/patching/annotations.py,monitor/patching/audit.py,monitor/patching/representation.py,monitor/patching/failures.py,monitor/patching/strict_json.py,monitor/patching/unit_body.py
 
 .PHONY: demo test torture pythons lint bench requirements clean
 
