@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from monitor.cli import main
-from monitor.simulator import CheckSpec, ControllerSpec, GroupSpec
+from monitor.simulator import CheckSpec, ControllerSpec, GroupSpec, UnitOptions
 from tests.support.command_line import run
 from tests.support.nights import Moment, planned, upgrade_night
 from tests.support.operators import EVE, ROOT, TOKENS
@@ -21,7 +22,7 @@ GROUPS = (
     GroupSpec(ses=3, virtual_services=20, outcome="suspended"),
     GroupSpec(name="internet", cloud="aws", ses=2, disrupted=2),
 )
-(DC1,) = planned(groups=GROUPS, checks=CheckSpec(warnings=1), groups_at_once=1)
+(DC1,) = planned(groups=GROUPS, checks=CheckSpec(warnings=1), groups_at_once=1, units=UnitOptions(history=2))
 DC2 = ControllerSpec(name="dc2", version="30.2.1", nodes=1, groups=(GroupSpec(ses=1),))
 
 Command = Callable[..., Awaitable[Result]]
@@ -95,6 +96,9 @@ async def test_upgrade_shows_all_about_a_cluster(tmp_path: Path) -> None:
         assert "checks 1 warning" in lines
         assert [line for line in lines if line.startswith("warning SYSERR_")]
         assert [line for line in lines if line.startswith("PrepareUpgrade")]
+        assert (
+            len([line for line in lines if re.fullmatch(r"2025\S+ \S+ UPGRADE \S+ UPGRADE_FSM_COMPLETED", line)]) == 2
+        )
         assert lines[-3:] == ["No annotations", "", "No audit records"]
         raw = json.loads((await command("upgrade", "dc1", "--output", "json")).stdout)
         assert (raw["node_type"], raw["controller"]) == ("NODE_CONTROLLER_CLUSTER", "dc1")

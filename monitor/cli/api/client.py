@@ -33,7 +33,6 @@ from monitor.cli.api.responses import (
     Rejected,
     Response,
     ServerError,
-    UnitTasks,
     classify_response,
     decode,
     decode_api_image,
@@ -155,15 +154,6 @@ class DaemonClient:
         """Return the API version in which the daemon polls a controller; before it knows one, the highest we know."""
         found = (each.api_version for each in await self.controllers() if each.name == controller)
         return next(found, "") or HIGHEST_VERSION
-
-    async def unit(self, uuid: str, controller: str) -> bytes:
-        """Return one UpgradeStatusInfo."""
-        return (await self.request("GET", unit_path(uuid), {"controller": controller})).body
-
-    async def unit_tasks(self, uuid: str, controller: str) -> UnitTasks:
-        """Return what was done in the operation of one unit."""
-        response = await self.request("GET", f"{unit_path(uuid)}/tasks", {"controller": controller})
-        return decode(response.body, UnitTasks)
 
     async def audit(self, uuid: str, controller: str, *, limit: int) -> list[AuditRecord]:
         """Return the newest audit records of an image or a unit."""

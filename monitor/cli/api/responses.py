@@ -22,7 +22,7 @@ from monitor.avi.image import decode_image
 from monitor.config.validation import printable
 from monitor.model.errors import BadObject, MonitorError, Reason
 from monitor.model.image import Image
-from monitor.model.tracked import EventState, Standing
+from monitor.model.tracked import Standing
 
 T = TypeVar("T")
 
@@ -31,6 +31,7 @@ OUTCOME_UNKNOWN: Final = "the outcome is unknown: look at the image before you r
 _MAX_FOREIGN_TEXT = 200  # characters shown of a response that is not the daemon's own problem
 _HINTS: Final[Mapping[str, str]] = {
     "ambiguous-image": "--controller",
+    "ambiguous-unit": "--controller",
     "image-active": "--force",
     "no-version": "--api-version",
     "unauthorized": "--token-file, or AVI_UPGRADE_MONITOR_TOKEN",
@@ -196,43 +197,6 @@ class AuditPage(Struct, frozen=True):
     """``GET /api/audit``: the newest records first."""
 
     results: list[AuditRecord]
-
-
-class UnitEvent(Struct, frozen=True):
-    """What one node did for one task."""
-
-    task: str
-    node: str
-    state: EventState
-    status: str = ""
-
-
-class UnitEngine(Struct, frozen=True):
-    """A Service Engine of a group. ``since``: Unix seconds, of one in progress. ``took_s``: of one that ended."""
-
-    uuid: str
-    name: str = ""
-    state: str = ""
-    since: float | None = None
-    took_s: float | None = field(default=None, name="took_seconds")
-
-
-class UnitCheck(Struct, frozen=True):
-    """A pre-check that did not simply pass."""
-
-    code: str
-    result: str
-    description: str = ""
-    details: tuple[str, ...] = ()
-
-
-class UnitTasks(Struct, frozen=True):
-    """``GET /api/upgradestatusinfo/{uuid}/tasks``. ``notes``: the Controller's texts."""
-
-    events: tuple[UnitEvent, ...] = ()
-    engines: tuple[UnitEngine, ...] = ()
-    checks: tuple[UnitCheck, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 class DryRun(Struct, frozen=True):

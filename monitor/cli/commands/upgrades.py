@@ -57,6 +57,7 @@ async def upgrade(access: Access, output: OutputFormat, *, unit: str, controller
     """
     from monitor.cli.api.client import connect  # noqa: PLC0415  it imports aiohttp
     from monitor.cli.api.subscription import read_state  # noqa: PLC0415
+    from monitor.cli.api.unit_details import earlier_operations, read_tasks, read_unit  # noqa: PLC0415
     from monitor.cli.output.printing import print_json  # noqa: PLC0415  it imports rich
     from monitor.cli.output.upgrade_printing import print_unit  # noqa: PLC0415
     from monitor.cli.output.upgrade_target import find_unit  # noqa: PLC0415
@@ -67,13 +68,14 @@ async def upgrade(access: Access, output: OutputFormat, *, unit: str, controller
         if (key := find_unit(view, UpgradeTarget(unit, controller))) is None:
             who = f"{quoted(controller)} has no" if controller else "no controller that you may see has a"
             raise Rejected(f"{who} unit with the uuid or name {quoted(unit)}")
+        body = await read_unit(client, key)
         if output == "json":
-            print_json(await client.unit(key[1], key[0]))
+            print_json(body)
             return
-        tasks = await client.unit_tasks(key[1], key[0])
+        tasks = await read_tasks(client, key)
         audit: Sequence[AuditRecord] | CommandError
         try:
             audit = await client.audit(key[1], key[0], limit=_AUDIT_RECORDS)
         except CommandError as error:
             audit = error
-    print_unit(view, key, tasks, audit, now=now)
+    print_unit(view, key, tasks, earlier_operations(body), audit, now=now)

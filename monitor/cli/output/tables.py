@@ -19,7 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.api.responses import UnitEvent
+from monitor.cli.api.unit_details import UnitEvent
 from monitor.config.validation import printable
 from monitor.model.image import Image
 from monitor.model.tracked import Event, EventState, Standing, Tracked

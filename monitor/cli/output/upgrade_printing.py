@@ -7,8 +7,9 @@ from msgspec import Struct
 from rich.console import RenderableType
 from rich.text import Text
 
-from monitor.cli.api.responses import AuditRecord, CommandError, UnitEngine, UnitTasks
+from monitor.cli.api.responses import AuditRecord, CommandError
 from monitor.cli.api.stream_objects import StreamUnit
+from monitor.cli.api.unit_details import Operation, UnitEngine, UnitTasks
 from monitor.cli.api.view import ControllerView, FleetView, ObjectKey
 from monitor.cli.output.format import format_duration
 from monitor.cli.output.printing import annotations_part, audit_part, print_json
@@ -83,6 +84,7 @@ def print_unit(
     view: FleetView,
     key: ObjectKey,
     tasks: UnitTasks,
+    earlier: Sequence[Operation],
     audit: Sequence[AuditRecord] | CommandError,
     *,
     now: float,
@@ -99,6 +101,7 @@ def print_unit(
         *events,
         *_engines(tasks.engines, now=now),
         *_notes(tasks.notes),
+        *_earlier(earlier),
         "",
         *annotations_part(unit.annotations),
         "",
@@ -133,6 +136,14 @@ def _engine_cells(engine: UnitEngine, *, now: float) -> tuple[Text, ...]:
     time = f"for {format_duration(max(0.0, now - engine.since))}" if engine.since is not None else took
     name = safe_text(engine.name or engine.uuid)
     return name, safe_text(engine.state.replace("_", " "), styles.get(engine.state, "dim")), Text(time)
+
+
+def _earlier(operations: Sequence[Operation]) -> Iterator[RenderableType]:
+    if operations:
+        yield ""
+        yield Text("Earlier operations", "bold")
+        rows = ((each.ended, each.operation, each.version, each.state) for each in operations)
+        yield plain_table(("Ended", "Operation", "Version", "State"), (map(safe_text, row) for row in rows))
 
 
 def _notes(notes: Sequence[str]) -> Iterator[RenderableType]:

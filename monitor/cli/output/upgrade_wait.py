@@ -114,17 +114,19 @@ def _relevant_units(wait: Wait, controller: ControllerView) -> tuple[StreamUnit,
 
 
 def _note_beginnings(seen: Seen, units: Iterable[StreamUnit], upgrade: UpgradeStatus) -> Seen:
-    keys = {unit.uuid: unit.operation_key for unit in units} | dict(seen.keys)
+    # A unit that rests, but not from the beginning, had an operation: its key may be told later, and is no new one.
+    known = {unit.uuid: unit.operation_key for unit in units if unit.operation_key or unit.state == "idle"}
+    keys = known | dict(seen.keys)
     begun = [
         unit
         for unit in units
         if unit.uuid in seen.begun
         or unit.active
         or unit.state == "suspended"
-        or unit.operation_key not in {"", keys[unit.uuid]}
+        or unit.operation_key not in {"", keys.get(unit.uuid, "")}
     ]
     uuids = seen.begun | {unit.uuid for unit in begun}
-    operation = seen.operation or next((unit.operation for unit in begun), "")
+    operation = seen.operation or next((unit.operation.removeprefix("eval_") for unit in begun), "")
     target = upgrade.to_version.partition("-")[0]
     is_target = is_version(target) and any(unit.uuid == upgrade.cluster and unit.active for unit in begun)
     rests_since = seen.resting_since if uuids == seen.begun else None

@@ -194,6 +194,17 @@ STORIES: dict[str, tuple[Wait, tuple[Step, ...], Verdict | type[Verdict]]] = {
         ),
         Succeeded(),
     ),
+    "a rollback is waited for that is checked first": (
+        COMPLETED,
+        (
+            of_cluster("checking", "checking", operation="eval_rollback"),
+            (upgrade(done=True), (cluster("completed", key="2", operation="rollback"), group("idle"))),
+        ),
+        Succeeded(),
+    ),
+    "done long ago, which the Controller tells in full later": (
+        COMPLETED, ((OLD_END[0], (cluster("completed"),)), OLD_END, OLD_END), Waiting(NOW + BEGIN_WITHIN_S)
+    ),
     "only its checks were done": (COMPLETED, (CHECKS, of_cluster("checked")), Waiting(NOW + 1 + BEGIN_WITHIN_S)),
     "a word that is not known": (COMPLETED, (RUNNING, of_cluster("unknown")), Waiting()),
     "done, but a group has begun again": (
