@@ -12,6 +12,14 @@ from monitor.web.problems import Problem
 LARGEST_PAGE_NUMBER = 1_000_000
 
 
+def required(request: web.Request, key: str, expected: str) -> str:
+    """Return a text of the query. ``expected``: what it is, for the error. Raises: Problem when it is absent."""
+    text = request.query.get(key)
+    if not text:
+        raise Problem("bad-query", f"{key}: found none, expected {expected}")
+    return text
+
+
 def number(request: web.Request, key: str, *, max_value: int = LARGEST_PAGE_NUMBER) -> int:
     """Return a positive number of the query; 0 when absent. Raises: Problem."""
     text = request.query.get(key)

@@ -273,7 +273,7 @@ ROUTES: Final = (
         "what happened in an upgrade of a controller: phases, units, Service Engines, who annotated what",
         get_upgrade_report,
         {200: Response("the report, also on an upgrade that goes on", (UpgradeReport,))},
-        problems=("bad-query", "no-such-upgrade", "database-down"),
+        problems=("bad-query", "no-such-controller", "no-such-upgrade", "database-down"),
         parameters=parameters.UPGRADE_REPORT,
     ),
     Route(

@@ -67,4 +67,4 @@ async def test_a_report_tells_a_whole_night_though_the_daemon_was_restarted_in_i
     assert any(line.startswith("- a\\|b@aws: Service Engines that are failed: a\\|b-se-2") for line in lines)
     assert unknown.exit_code == 4
     assert "no upgrade 2: the daemon knows of 1" in unknown.stderr
-    assert (other.status, other.kind) == (404, "no-such-upgrade")
+    assert (other.status, other.kind) == (404, "no-such-controller")

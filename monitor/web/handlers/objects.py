@@ -16,7 +16,7 @@ from monitor.polling.standing import RANKS
 from monitor.web.context import CALLER, CONTEXT
 from monitor.web.entity_tags import sent_tags
 from monitor.web.problems import Problem
-from monitor.web.query import number, other_page
+from monitor.web.query import number, other_page, required
 
 _MOST_NAMES: Final = 10  # of controllers in a text: a fleet may have a thousand
 
@@ -25,6 +25,15 @@ Found: TypeAlias = tuple[Entry, TrackedObject[Tracked]]
 
 Assess: TypeAlias = Callable[[Entry, TrackedObject[Tracked]], Assessment]
 """Returns what the daemon says of an object at present."""
+
+
+def find_controller(request: web.Request) -> Entry:
+    """Return the entry of the controller that the query names. Raises: Problem."""
+    name = required(request, "controller", "the name of a controller")
+    entry = request.app[CONTEXT].fleet.entries.get(name) if request[CALLER].sees(name) else None
+    if entry is None:
+        raise Problem("no-such-controller", f"there is no controller {name[:200]!r} that you may see")
+    return entry
 
 
 def visible(request: web.Request, kind: ObjectKind) -> Iterator[Found]:

@@ -11,9 +11,10 @@ from monitor.patching.kinds import IMAGE
 from monitor.polling.fleet import Entry
 from monitor.polling.readiness import ReadinessReport, readiness
 from monitor.polling.readiness_facts import facts_of
-from monitor.web.context import CALLER, CONTEXT
-from monitor.web.handlers.objects import Found, raw_of
+from monitor.web.context import CONTEXT
+from monitor.web.handlers.objects import Found, find_controller, raw_of
 from monitor.web.problems import Problem
+from monitor.web.query import required
 
 
 async def get_readiness(request: web.Request) -> web.Response:
@@ -23,20 +24,10 @@ async def get_readiness(request: web.Request) -> web.Response:
     Query: ``controller``; ``image``: a uuid, or a name.
     Raises: Problem.
     """
-    name = _required(request, "controller", "the name of a controller")
-    image = _required(request, "image", "the uuid or the name of an image")
-    entry = request.app[CONTEXT].fleet.entries.get(name) if request[CALLER].sees(name) else None
-    if entry is None:
-        raise Problem("no-such-controller", f"there is no controller {name[:200]!r} that you may see")
+    entry = find_controller(request)
+    image = required(request, "image", "the uuid or the name of an image")
     report = await asyncio.to_thread(_report, _find(entry, image), at=request.app[CONTEXT].now())
     return web.Response(body=msgspec.json.encode(report), content_type="application/json")
-
-
-def _required(request: web.Request, key: str, expected: str) -> str:
-    text = request.query.get(key)
-    if not text:
-        raise Problem("bad-query", f"{key}: found none, expected {expected}")
-    return text
 
 
 def _find(entry: Entry, image: str) -> Found:

@@ -7,7 +7,8 @@ from monitor.model.errors import StoreError
 from monitor.patching.audit import Entry
 from monitor.polling.upgrade_log import MAX_LOGS
 from monitor.polling.upgrade_report import AnnotatedUnit, report_on
-from monitor.web.context import CALLER, CONTEXT
+from monitor.web.context import CONTEXT
+from monitor.web.handlers.objects import find_controller
 from monitor.web.problems import Problem
 from monitor.web.query import number
 
@@ -23,13 +24,8 @@ async def get_upgrade_report(request: web.Request) -> web.Response:
     Query: ``controller``; ``number``: 1 is the last upgrade, the default.
     Raises: Problem.
     """
-    name = request.query.get("controller")
-    if not name:
-        raise Problem("bad-query", "controller: found none, expected the name of a controller")
+    name, context = find_controller(request).name, request.app[CONTEXT]
     place = number(request, "number", max_value=MAX_LOGS) or 1
-    context = request.app[CONTEXT]
-    if name not in context.fleet.entries or not request[CALLER].sees(name):
-        raise Problem("no-such-upgrade", f"there is no controller {name[:200]!r} that you may see")
     logs = context.upgrade_logs(name)
     if len(logs) < place:
         known = f"the daemon knows of {len(logs)}" if logs else "none was seen since the daemon watches it"
