@@ -48,6 +48,10 @@ async def test_a_report_tells_a_whole_night_though_the_daemon_was_restarted_in_i
             night = Night(simulator, "dc1", seen=partial(polled_anew, daemon, "dc1"))
             for moment in AFTER:
                 await night.go_to(moment)
+            (cluster,) = [unit["uuid"] for unit in (await report(daemon))["units"] if unit["kind"] == "controller"]
+            acknowledged = {"annotations": {"acknowledged": "true"}}
+            path = f"/api/upgradestatusinfo/{cluster}?controller=dc1"
+            assert (await ask(daemon, "PATCH", path, acknowledged, token=ALICE)).status == 200
             told = await report(daemon)
             with capture_logs():  # the daemon writes to the same output
                 text = await run(daemon.url, "report", "dc1", token=ALICE)
@@ -60,6 +64,9 @@ async def test_a_report_tells_a_whole_night_though_the_daemon_was_restarted_in_i
     assert (told["from_version"], told["to_version"], told["done"]) == ("30.2.1", "31.2.2", False)
     assert float(told["away_seconds"]) > 60.0
     assert told["left_behind"] == ["a|b"]
+    assert [(each["actor"], each["unit"], each["annotations"]) for each in told["annotations"]] == [
+        ("alice", cluster, {"acknowledged": "true"})
+    ]
     lines = text.stdout.splitlines()
     assert lines[0] == "# Upgrade of dc1: 30.2.1 → 31.2.2"
     assert "- Result: **not done**; left behind: a\\|b" in lines
