@@ -129,6 +129,18 @@ class Version(click.ParamType[str]):
         return str(value)
 
 
+class TargetVersion(click.ParamType[str]):
+    """``31.2.2``, with a patch ``31.2.2-2p1``, or with the number of its build ``31.2.2-9123``."""
+
+    name = "version"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """Return the version unchanged."""
+        if value and not is_version(str(value).partition("-")[0]):
+            self.fail(f"found {quoted(str(value))}, expected a version such as 31.2.2 or 31.2.2-2p1", param, ctx)
+        return str(value)
+
+
 class CaFile(click.ParamType[Path]):
     """A PEM file that exists and contains CA certificates."""
 

@@ -133,6 +133,8 @@ async def test_a_wait_for_an_upgrade_that_does_not_begin_ends_with_3(tmp_path: P
         assert json.loads(timed_out.stderr)["detail"].startswith("timed out")
         done = await command(*wait[:5], "controllers", "--version", "30.2.1")
         assert (done.exit_code, done.stderr) == (0, "")
+        other = await command(*wait, "--version", "30.2.1-2p1", "--begin-within", "100ms")
+        assert other.exit_code == 3
         wrong = await command(*wait[:3], "dc9", "--until", "completed")
         assert wrong.exit_code == 4
 
@@ -161,7 +163,7 @@ async def test_on_a_terminal_there_is_a_live_screen_of_units(tmp_path: Path) -> 
             ["--upgrade", "--controller", "dc1", "--until", "checked", "--through", "suspended"],
             "--through needs --until controllers or completed",
         ),
-        (["--upgrade", "--controller", "dc1", "--until", "completed", "--version", "soon"], "a version such as 30.2.1"),
+        (["--upgrade", "--controller", "dc1", "--until", "completed", "--version", "soon"], "a version such as 31.2.2"),
     ],
 )
 async def test_an_invalid_command_line_ends_with_2(arguments: list[str], words: str) -> None:

@@ -13,7 +13,7 @@ import click
 
 from monitor.cli.options import stream_command
 from monitor.cli.output.upgrade_wait import BEGIN_WITHIN_S, UpgradeGoal, Wait
-from monitor.cli.params import Access, Duration, OutputFormat, Utf8Text, Version
+from monitor.cli.params import Access, Duration, OutputFormat, TargetVersion, Utf8Text
 
 if TYPE_CHECKING:
     from monitor.cli.api.subscription import StreamItem
@@ -26,7 +26,9 @@ ImageGoal = Literal["completed", "failed"]
 def _upgrade_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that need ``--upgrade`` and ``--until``."""
     options = (
-        click.option("--version", type=Version(), default="", help="The version that is wanted: done before is done."),
+        click.option(
+            "--version", type=TargetVersion(), default="", help="The version that is wanted. It may be there already."
+        ),
         click.option(
             "--begin-within", "begin_within_s", type=Duration(), help="How long it may take to begin.  [default: 10m]"
         ),

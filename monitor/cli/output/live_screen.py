@@ -151,18 +151,17 @@ def render_screen(screen: Screen) -> RenderableType:
         case ImageDetails(controller, image, facts):
             return Group(*_render_details(controller, image, facts), footer)
         case ImageList(images, total):
-            return FittedTable(lambda shown: image_table(images[:shown]), total, footer=footer, height=screen.height)
+            return FittedTable(
+                lambda shown: image_table(images[:shown]), total, header=Group(), footer=footer, height=screen.height
+            )
         case UnitDetails():
             return Group(*render_unit_details(screen.body), footer)
         case UnitList(headers, units, total):
             header = Group(*(safe_text(line, "bold") for line in headers))
             if not units:
                 return Group(header, Text("No unit does or needs anything"), footer)
-            return Group(
-                header,
-                FittedTable(
-                    lambda shown: unit_table(units[:shown]), total, footer=footer, height=screen.height - len(headers)
-                ),
+            return FittedTable(
+                lambda shown: unit_table(units[:shown]), total, header=header, footer=footer, height=screen.height
             )
         case Text():
             return Group(screen.body, footer)
@@ -210,21 +209,29 @@ class FittedTable:
     """As many rows as fit into the height, and the number of the others; a row may take several lines."""
 
     def __init__(
-        self, table: Callable[[int], RenderableType], total: int, *, footer: RenderableType, height: int
+        self,
+        table: Callable[[int], RenderableType],
+        total: int,
+        *,
+        header: RenderableType,
+        footer: RenderableType,
+        height: int,
     ) -> None:
         self._table = table
         self._total = total
+        self._header = header
         self._footer = footer
         self._height = height
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        footer = console.render_lines(self._footer, options.update(height=None), pad=False)
-        room, total = max(_MIN_ROWS, self._height - len(footer)), self._total
+        around = console.render_lines(Group(self._header, self._footer), options.update(height=None), pad=False)
+        room, total = max(_MIN_ROWS, self._height - len(around)), self._total
         shown = total if total < room else room - 2  # the heading, and the line with the number of the others
         lines = self._render_lines(console, options, shown)
         while shown > 1 and len(lines) + (shown < total) > room:
             shown = max(1, shown * (room - 2) // (len(lines) - 1))
             lines = self._render_lines(console, options, shown)
+        yield self._header
         for line in lines:
             yield from (*line, Segment.line())
         if shown < total:

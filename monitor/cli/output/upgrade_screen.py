@@ -95,9 +95,11 @@ def unit_screen_body(
         return _unit_details(state, target, now=now)
     if state.view.clock_offset_s is None:
         return Text("Waiting for the daemon")
-    headers = tuple(filter(None, upgrade_lines(state.view, target.controller, now=now)))[: max(1, rows // 3)]
+    headers = [line for line in upgrade_lines(state.view, target.controller, now=now) if line]
+    limit = max(1, rows // 3)
+    more = [f"and {len(headers) - limit:,} more controllers"] if len(headers) > limit else []
     shown = tuple(unit_row(*each, now=now) for each in units[:rows])
-    return UnitList(headers, shown, len(units))
+    return UnitList((*headers[:limit], *more), shown, len(units))
 
 
 def _unit_details(state: WatchState, target: UpgradeTarget, *, now: float) -> UnitDetails | Text:

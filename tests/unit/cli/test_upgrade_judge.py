@@ -1,13 +1,16 @@
 """When a wait for an upgrade ends, and how: each cell of the table of ``--until``."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.cli.api.view import FleetView, apply
 from monitor.cli.output.upgrade_judge import GRACE_S, Failed, Lost, NotBegun, Succeeded, Verdict, Waiting, judge
 from monitor.cli.output.upgrade_wait import BEGIN_WITHIN_S, Seen, Wait
+from monitor.model.upgrade import UpgradeState
 from tests.support.stream_messages import DOWN, NOW, UP, state
 from tests.support.stream_units import BEGAN, CLUSTER, GROUP, NEW, OLD, cluster, group, unit, units_part, upgrade
 
@@ -306,6 +309,45 @@ def test_a_controller_that_is_not_watched_is_lost(status: dict[str, object] | No
     _, verdict = judge(COMPLETED, Seen(), controller, now=NOW)
     what = "the upgrades of this controller" if status is None else "this controller"
     assert verdict == Lost(f"the daemon does not watch {what}")
+
+
+STATES = st.sampled_from(get_args(UpgradeState))
+KEYS = st.sampled_from(["", "1", "2"])
+VERSIONS = st.sampled_from(["", OLD, NEW])
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([True, False, None]), st.tuples(STATES, KEYS, VERSIONS), st.tuples(STATES, KEYS, VERSIONS),
+        st.sampled_from([UP, DOWN]), st.integers(0, 2000),
+    ),
+    min_size=1, max_size=6,
+)  # fmt: skip
+
+
+@given(until=st.sampled_from(["checked", "controllers", "completed"]), version=VERSIONS, steps=STEPS)
+@settings(max_examples=300)
+def test_whatever_is_seen_a_wait_never_succeeds_by_mistake(until: Any, version: str, steps: Any) -> None:  # noqa: ANN401
+    view, seen, now = FleetView(), Seen(), NOW
+    wait, begun = Wait(until=until, version=version), False
+    keys: dict[object, object] = {}
+    for done, (state_1, key_1, version_1), (state_2, key_2, version_2), health, later_s in steps:
+        units = (cluster(state_1, key=key_1, version=version_1), group(state_2, key=key_2, version=version_2))
+        view, _ = apply(
+            view, state(units_part("dc1", *units, status=upgrade(done=done), health=health)), received_at=0.0
+        )
+        now += later_s
+        begun |= any(
+            shown["state"] in {"queued", "checking", "running", "aborting", "suspended"}
+            or shown["operation_key"] not in {"", keys.setdefault(shown["uuid"], shown["operation_key"])}
+            for shown in units
+        )
+        seen, verdict = judge(wait, seen, view.controllers["dc1"], now=now)
+        if isinstance(verdict, Succeeded):
+            assert begun or version, "nothing was seen to begin"
+            assert until != "completed" or done is True
+            assert until == "checked" or not version or version_1 == version
+            assert until != "controllers" or health is UP
+        if not isinstance(verdict, Waiting):
+            break
 
 
 def test_the_cluster_and_the_groups_are_remembered_as_they_were() -> None:

@@ -92,6 +92,24 @@ def test_rows_that_do_not_fit_are_counted() -> None:
     assert len(lines) == 5
 
 
+def test_many_controllers_leave_room_for_units() -> None:
+    several = [units_part(f"dc{n}", cluster("running"), status=upgrade("controllers")) for n in range(9)]
+    lines = render(state(*several), height=12)
+    assert lines[3:6] == [
+        "dc3: upgrading the Controllers, upgrade 30.2.1 → 31.2.2",
+        "and 5 more controllers",
+        "Controller Phase Unit Version State",
+    ]
+    assert (lines[-1], len(lines)) == ("and 4 more", 12)
+
+
+def test_lines_above_the_table_that_wrap_leave_less_room() -> None:
+    lines = render(NIGHT, width=60, height=8)
+    assert lines[1] == "4 min left (3–6)"
+    assert lines[-1] == "and 2 more"
+    assert len(lines) <= 8
+
+
 def test_a_controller_that_is_away_is_no_outage_and_its_units_are_as_of_the_last_read() -> None:
     away: dict[str, Any] = {"up": False, "reason": "upgrading", "cause": "refused", "stale": False, "seen_at": 900.0}
     status = upgrade("away", done=False, away_since=NOW - 180, held_until=8100.0)
