@@ -13,6 +13,7 @@ from monitor.daemon.app import Daemon
 from monitor.simulator import CheckSpec, GroupSpec
 from tests.support.accessibility import WIDTHS, Scheme, assert_accessible
 from tests.support.browser import assert_no_horizontal_scroll, module_browser, open_page, save_screenshot
+from tests.support.daemons import QUICK, until
 from tests.support.nights import Moment, Night, planned, upgrade_night
 from tests.support.operators import ALICE, TOKENS
 
@@ -69,7 +70,7 @@ async def test_the_phases_of_a_night_appear_in_order(browser: Browser, tmp_path:
     async with (
         upgrade_night(tmp_path, specs, step_s=120.0) as (daemon, night),
         open_page(browser, daemon.url) as fleet,
-        open_page(browser, daemon.url, VIEW) as page,
+        open_page(browser, daemon.url, VIEW, permissions=["clipboard-read", "clipboard-write"]) as page,
     ):
         await expect(strip(fleet)).to_have_count(0)
         await expect(page.locator(".headline")).to_contain_text("No upgrade has run")
@@ -102,6 +103,11 @@ async def test_the_phases_of_a_night_appear_in_order(browser: Browser, tmp_path:
         await expect(log.locator("li").first).to_contain_text("done: all that took part is at 31.2.2")
         await expect(log).to_contain_text("the Controllers are back, after")
         await save_screenshot(page, "upgrade-done")
+        await log.get_by_role("button", name="Copy").click()
+        await expect(log.get_by_role("status")).to_have_text("Copied.")
+        copied = (await page.evaluate("navigator.clipboard.readText()")).splitlines()
+        assert copied[0].endswith("UTC  dc1: done: all that took part is at 31.2.2")
+        assert copied[-1].endswith("Controllers (cluster-0-1): begins: upgrade")
 
 
 @pytest.mark.parametrize(
@@ -121,6 +127,22 @@ async def test_an_absence_that_takes_too_long_says_so(
             await expect(page.locator(".absence")).to_have_attribute("data-level", level)
             await expect(page.locator(".absence")).to_contain_text(text)
             await save_screenshot(page, f"upgrade-{level}")
+
+
+async def test_an_absence_that_is_too_long_to_show_anything_is_still_shown(browser: Browser, tmp_path: Path) -> None:
+    """Would find a page on which the worst night vanishes when its data is withdrawn."""
+    specs = planned(groups=[GroupSpec(ses=1)], checks=CHECKS, outcome="never_back")
+    settings: dict[str, Any] = {"poll": {**QUICK, "timeout": "2s", "stale_after": "3s"}, "upgrades": {"hold_for": "3s"}}
+    async with upgrade_night(tmp_path, specs, step_s=120.0, **settings) as (daemon, night):
+        await night.go_to("away", after_s=1500.0)
+        await until(daemon, "dc1", lambda entry: entry.collections["upgrade"].health.stale)
+        async with open_page(browser, daemon.url, VIEW) as page:
+            await expect(page.get_by_role("status")).to_contain_text(
+                "have not come back: look at their consoles. Away for"
+            )
+            await expect(page.get_by_role("status")).to_contain_text("is not shown any more")
+            await page.get_by_role("link", name="All controllers and images").click()
+            await expect(strip(page)).to_contain_text("have not come back")
 
 
 async def test_a_suspended_group_is_first_with_its_reason_and_opens_to_its_service_engines(

@@ -1,5 +1,6 @@
 /** What this page saw of an upgrade, the newest first; it can be copied as text. */
 
+import { apiUrl } from "./api.js";
 import { externalText, h, setText, setTime } from "./dom.js";
 import { clockTime, truncate, utcTime } from "./format.js";
 
@@ -15,6 +16,14 @@ export class UpgradeLog {
   #copied = h("span", { class: "muted", role: "status" });
   #button = h("button", { type: "button", class: "small", text: "Copy", on: { click: () => this.#copy() } });
   element = h("div", { class: "stack" }, h("div", { class: "line" }, this.#hint, this.#button, this.#copied), this.#list);
+
+  /** @param {string} controller */
+  constructor(controller) {
+    const href = apiUrl("upgrade-report", { controller });
+    const link = h("a", { href, target: "_blank", rel: "noopener", text: "Report of the daemon" });
+    const hint = h("span", { class: "muted", text: ": all that it saw (in a new tab; your token is not sent)" });
+    this.element.append(h("p", {}, link, hint));
+  }
 
   /** @param {ControllerUpgrade} upgrade @param {number} now */
   draw({ log, since }, now) {

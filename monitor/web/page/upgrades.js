@@ -146,9 +146,9 @@ export function announcements(controller, before, after) {
     }));
 }
 
-/** @param {UpgradeStatus} status */
-export function isMoving({ phase }) {
-  return phase !== null && phase !== "none";
+/** Also while its Controllers are away for so long that nothing of it is known any more. @param {UpgradeStatus} status */
+export function isMoving({ phase, away_since: away }) {
+  return (phase !== null && phase !== "none") || away !== null;
 }
 
 /** Whether an operator should see it among the fleet: it moves, or it ended badly and is not acknowledged. */

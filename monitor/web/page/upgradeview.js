@@ -11,7 +11,7 @@ import { checkList, checksText } from "./upgrade-checks.js";
 import { ControllersPanel } from "./upgrade-controllers.js";
 import { UpgradeHead } from "./upgrade-head.js";
 import { UpgradeLog } from "./upgrade-log.js";
-import { clusterOf } from "./upgrade-status.js";
+import { absenceOf, clusterOf } from "./upgrade-status.js";
 import { truncate } from "./format.js";
 
 /** @import { Editor } from "./editing.js" */
@@ -28,7 +28,7 @@ export class UpgradeView {
   #wasUp = true;
   #checksCount = h("p");
   #checks = h("div");
-  #log = new UpgradeLog();
+  #log;
   #head = new UpgradeHead();
   title = h("h1", { tabindex: "-1" });
   #unread = h("p", { class: "notice", role: "status" });
@@ -39,6 +39,7 @@ export class UpgradeView {
     /** @param {UnitStatus} unit */
     const acknowledge = (unit) => editor.acknowledge(unitTarget(controller, unit));
     this.controllers = new ControllersPanel(acknowledge);
+    this.#log = new UpgradeLog(controller);
     this.groups = new GroupList({ controller, acknowledge });
     this.title.append("Upgrade of ", externalText(truncate(controller, 200)));
     this.panels = h(
@@ -67,7 +68,7 @@ export class UpgradeView {
    * @param {number} now
    */
   draw(upgrade, health, now) {
-    const reason = whyUnread(upgrade);
+    const reason = whyUnread(upgrade, now);
     setText(this.#unread, reason);
     setVisible(this.#unread, reason !== "");
     setVisible(this.panels, reason === "");
@@ -135,12 +136,16 @@ export class UpgradeView {
   }
 }
 
-/** Why there is nothing to show; "" where there is. @param {ControllerUpgrade | undefined} upgrade */
-function whyUnread(upgrade) {
+/** Why there is nothing to show; "" where there is. @param {ControllerUpgrade | undefined} upgrade @param {number} now */
+function whyUnread(upgrade, now) {
   if (!upgrade || (upgrade.status.readable === null && !upgrade.units.size))
     return "Nothing is known of upgrades of this controller: it was not read yet, or its upgrades are not watched (upgrades.watch).";
   if (upgrade.status.readable === false)
     return "The Controller does not let this monitor read upgrades: its account needs read access to “Controller”.";
-  if (upgrade.health?.stale) return "What was known of the upgrade is too old, and is not shown any more.";
+  if (upgrade.health?.stale) {
+    const absence = absenceOf(upgrade.status, null, now);
+    const away = absence ? `${absence.what} ${absence.since} ` : "";
+    return `${away}What was known of the upgrade is too old, and is not shown any more.`;
+  }
   return upgrade.units.size ? "" : "The Controller lists nothing that could be upgraded.";
 }
