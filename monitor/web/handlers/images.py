@@ -9,7 +9,7 @@ from monitor.patching.kinds import IMAGE
 from monitor.patching.representation import Assessment
 from monitor.polling.fleet import Entry
 from monitor.web.context import CONTEXT
-from monitor.web.handlers.objects import assessment, object_response, page_response, visible, wanted
+from monitor.web.handlers.objects import assessment, find_objects, object_response, page_response, wanted
 
 
 async def list_images(request: web.Request) -> web.Response:
@@ -18,12 +18,7 @@ async def list_images(request: web.Request) -> web.Response:
 
     Query: ``name``, ``uuid``, ``controller`` (equal); ``page_size`` and ``page``.
     """
-    equal = wanted(request, "name", "uuid", "controller")
-    images = [
-        (entry, tracked)
-        for entry, tracked in visible(request, IMAGE)
-        if equal.items() <= {"name": tracked.object.name, "uuid": tracked.object.uuid, "controller": entry.name}.items()
-    ]
+    images = find_objects(request, IMAGE, wanted(request, "name", "uuid"))
     return page_response(request, IMAGE, images, partial(assess_image, now=request.app[CONTEXT].now()))
 
 

@@ -17,7 +17,7 @@ from monitor.patching.kinds import IMAGE
 from monitor.polling.inventory import ImageUse, User, image_uses
 from monitor.web.context import CONTEXT
 from monitor.web.handlers.images import assess_image
-from monitor.web.handlers.objects import Assess, Found, object_body, visible
+from monitor.web.handlers.objects import Assess, Found, find_objects, object_body
 from monitor.web.query import number, other_page
 from monitor.web.responses import ImageUser
 
@@ -33,8 +33,7 @@ async def list_inventory(request: web.Request) -> web.Response:
     """
     size = number(request, "page_size", max_value=PAGE_SIZE) or PAGE_SIZE
     page = number(request, "page") or 1
-    controller = request.query.get("controller")
-    images = sorted((found for found in visible(request, IMAGE) if controller in {None, found[0].name}), key=_place)
+    images = sorted(find_objects(request, IMAGE), key=_place)
     shown = images[(page - 1) * size : page * size]
     # in a thread: a controller may have hundreds of units
     results = await asyncio.to_thread(_by_version, shown, partial(assess_image, now=request.app[CONTEXT].now()))

@@ -1,6 +1,6 @@
 """What the routes of all kinds of object share: a page of objects as last seen, and one by its uuid."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -18,6 +18,7 @@ from monitor.web.entity_tags import sent_tags
 from monitor.web.problems import Problem
 from monitor.web.query import number, other_page, required
 
+_ALL: Final[Mapping[str, str]] = {}
 _MOST_NAMES: Final = 10  # of controllers in a text: a fleet may have a thousand
 
 Found: TypeAlias = tuple[Entry, TrackedObject[Tracked]]
@@ -36,14 +37,23 @@ def find_controller(request: web.Request) -> Entry:
     return entry
 
 
-def visible(request: web.Request, kind: ObjectKind) -> Iterator[Found]:
-    """Return the objects that the caller may see; stale ones are left out."""
-    caller = request[CALLER]
-    return (found for found in request.app[CONTEXT].fleet.objects(kind.resource) if caller.sees(found[0].name))
+def find_objects(request: web.Request, kind: ObjectKind, attributes: Mapping[str, str] = _ALL) -> list[Found]:
+    """
+    Return the objects with these attributes that the caller may see, on the controller of ``?controller=`` if it is
+    given. Stale ones are left out.
+    """
+    caller, controller = request[CALLER], request.query.get("controller")
+    return [
+        (entry, tracked)
+        for entry, tracked in request.app[CONTEXT].fleet.objects(kind.resource)
+        if (controller is None or controller == entry.name)
+        and caller.sees(entry.name)
+        and (not attributes or all(getattr(tracked.object, name) == value for name, value in attributes.items()))
+    ]
 
 
-def wanted(request: web.Request, *keys: str) -> Mapping[str, str]:
-    """Return what the query wants to be equal, of these keys."""
+def wanted(request: web.Request, *keys: str) -> dict[str, str]:
+    """Return what the query says of these keys."""
     return {key: request.query[key] for key in keys if key in request.query}
 
 

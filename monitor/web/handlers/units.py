@@ -5,19 +5,19 @@ The cluster that drives an upgrade comes first: many scripts take the first obje
 """
 
 from functools import partial
-from typing import Final, cast, get_args
+from typing import Final, get_args
 
 from aiohttp import web
 
 from monitor.avi.upgrade_enums import KINDS
 from monitor.model.tracked import Tracked, TrackedObject
-from monitor.model.upgrade import Upgrade, UpgradeState
+from monitor.model.upgrade import UpgradeState
 from monitor.patching.kinds import UNIT
 from monitor.patching.representation import Assessment
 from monitor.polling.fleet import Entry
 from monitor.polling.standing import RANKS
 from monitor.web.context import CONTEXT
-from monitor.web.handlers.objects import Found, assessment, object_response, page_response, visible, wanted
+from monitor.web.handlers.objects import Found, assessment, find_objects, object_response, page_response, wanted
 from monitor.web.query import choice
 
 NODE_TYPES: Final = tuple(KINDS)
@@ -30,12 +30,11 @@ async def list_units(request: web.Request) -> web.Response:
 
     Query: ``name``, ``uuid``, ``controller``, ``node_type``, ``state`` (equal); ``page_size`` and ``page``.
     """
-    equal = dict(wanted(request, "name", "uuid", "controller", "state"))
     choice(request, "state", STATES)
+    attributes = wanted(request, "name", "uuid", "state")
     if node_type := choice(request, "node_type", NODE_TYPES):
-        equal["kind"] = KINDS[node_type]
-    units = [found for found in visible(request, UNIT) if equal.items() <= _facts(found).items()]
-    units.sort(key=_place)
+        attributes["kind"] = KINDS[node_type]
+    units = sorted(find_objects(request, UNIT, attributes), key=_place)
     return page_response(request, UNIT, units, partial(_assess, now=request.app[CONTEXT].now()))
 
 
@@ -44,22 +43,11 @@ async def get_unit(request: web.Request) -> web.Response:
     return object_response(request, UNIT, partial(_assess, now=request.app[CONTEXT].now()))
 
 
-def _facts(found: Found) -> dict[str, str]:
-    """Return what a query may want to be equal."""
-    entry, tracked = found
-    unit = _unit(tracked)
-    return {"name": unit.name, "uuid": unit.uuid, "controller": entry.name, "state": unit.state, "kind": unit.kind}
-
-
-def _unit(tracked: TrackedObject[Tracked]) -> Upgrade:
-    return cast("Upgrade", tracked.object)
-
-
-def _place(found: Found) -> tuple[bool, int]:
+def _place(found: Found) -> int:
     """Return the sort key of a unit; those with the same one stay in the order of the Controller."""
     entry, tracked = found
     drives = entry.overview is not None and tracked.object.uuid == entry.overview.cluster
-    return not drives, RANKS[tracked.standing]
+    return -1 if drives else RANKS[tracked.standing]
 
 
 def _assess(entry: Entry, tracked: TrackedObject[Tracked], *, now: float) -> Assessment:
