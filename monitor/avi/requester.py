@@ -154,7 +154,7 @@ class Requester:
         reply = await send()
         if reply.status == 419:
             return await send()
-        is_over = reply.status == 401 or (not is_write and self._is_outdated(reply) and self._blames_session())
+        is_over = reply.status == 401 or (not is_write and self._refuses_version(reply) and self._blames_session())
         if is_over and self.link.logins == logins:  # else another call has logged in again
             # The Controller ends a session by itself, and then replies 401. It did not if it has just made the session,
             # or if the 401 of a write is about the CSRF token.
@@ -177,7 +177,7 @@ class Requester:
         self._refused_requests += 1
         return self._refused_requests % _REFUSALS_PER_SESSION == 1
 
-    def _is_outdated(self, reply: Reply) -> bool:
+    def _refuses_version(self, reply: Reply) -> bool:
         """Whether the Controller is now older than the version in use, which a log-in corrects unless it is pinned."""
         return reply.status == 400 and _INVALID_VERSION in reply.body and not self._controller.api_version
 

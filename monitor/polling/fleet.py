@@ -109,7 +109,7 @@ class Fleet:
 
         return unsubscribe
 
-    def objects(self, resource: str) -> Iterator[tuple[Entry, TrackedObject[Tracked]]]:
+    def shown_objects(self, resource: str) -> Iterator[tuple[Entry, TrackedObject[Tracked]]]:
         """Return every object of one resource with its controller's entry; stale objects are left out."""
         for entry in self._entries.values():
             collection = entry.collections.get(resource)

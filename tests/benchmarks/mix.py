@@ -208,4 +208,4 @@ async def tiny_fleet(controllers: int) -> Fleet:
 
 def image_series(fleet: Fleet) -> int:
     """How many series of images the fleet has; those of the controllers' health are beside them."""
-    return sum(sum(track.rendered.series) for _, track in fleet.objects("image"))
+    return sum(sum(track.rendered.series) for _, track in fleet.shown_objects("image"))

@@ -36,7 +36,7 @@ class Site:
     """A daemon on one Controller that is processing one image, and has completed others."""
 
     def __init__(self, daemon: Daemon, controller: SimulatedController) -> None:
-        tracks = [track.object for _, track in daemon.fleet.objects("image")]
+        tracks = [track.object for _, track in daemon.fleet.shown_objects("image")]
         self.daemon = daemon
         self.controller = controller
         self.idle = next(image.uuid for image in tracks if not image.active)

@@ -59,7 +59,7 @@ async def simulator_with(more_images: Iterable[Mapping[str, object]]) -> AsyncIt
 
 
 def active(daemon: Daemon) -> str:
-    return next(track.object.uuid for _, track in daemon.fleet.objects("image") if track.object.active)
+    return next(track.object.uuid for _, track in daemon.fleet.shown_objects("image") if track.object.active)
 
 
 async def test_the_first_event_is_the_full_state(tmp_path: Path) -> None:
@@ -73,7 +73,9 @@ async def test_the_first_event_is_the_full_state(tmp_path: Path) -> None:
         assert reader.kinds == ["state"]
         assert abs(state["now"] - time.time()) < WAIT_TIMEOUT_S
         assert reader.controllers.keys() == {"dc1", "dc2"}
-        assert {uuid for _, uuid in reader.images} == {track.object.uuid for _, track in daemon.fleet.objects("image")}
+        assert {uuid for _, uuid in reader.images} == {
+            track.object.uuid for _, track in daemon.fleet.shown_objects("image")
+        }
         image = reader.image(active(daemon))
         assert (image["state"], image["tasks"], image["eta"], image["annotations"]) == ("in_progress", 6, None, {})
 
@@ -318,7 +320,7 @@ async def test_estimates_are_beside_the_image_and_not_in_its_etag(tmp_path: Path
         ]
         assert path.endswith(listed["uuid"])
         assert listed["eta_seconds_min"] <= listed["eta_seconds"] <= listed["eta_seconds_max"]
-        idle = [track.object.uuid for _, track in daemon.fleet.objects("image") if not track.object.active]
+        idle = [track.object.uuid for _, track in daemon.fleet.shown_objects("image") if not track.object.active]
         one = await ask(daemon, "GET", f"/api/image/{idle[0]}", token=ROOT)
         assert [one.json[name] for name in one.json if name.endswith("_seconds")] == [None, None]
         assert json.loads(one.body)["eta_seconds"] is None

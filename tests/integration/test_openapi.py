@@ -111,7 +111,7 @@ async def _serve(folder: Path, ready: "Future[tuple[Running, asyncio.AbstractEve
 
 
 def _idle(daemon: Daemon) -> tuple[str, ...]:
-    return tuple(track.object.uuid for _, track in daemon.fleet.objects("image") if not track.object.active)
+    return tuple(track.object.uuid for _, track in daemon.fleet.shown_objects("image") if not track.object.active)
 
 
 def _schema(body: Mapping[str, Any] | None = None) -> OpenApiSchema:

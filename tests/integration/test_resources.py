@@ -82,7 +82,7 @@ async def test_a_kind_of_object_is_a_row(tmp_path: Path) -> None:
     ):
         await polled(daemon, "dc1")
         first, second = sorted(daemon.fleet.entries["dc1"].objects("toy"))
-        assert toys(daemon.fleet.objects("toy")) == {first, second}
+        assert toys(daemon.fleet.shown_objects("toy")) == {first, second}
 
         series = await exposition(daemon)
         mine = ("controller", "dc1"), ("resource", "toy")

@@ -48,7 +48,7 @@ class CommandLine:
     def __init__(self, daemon: Daemon, simulator: Simulator) -> None:
         self.daemon = daemon
         self.dc1, self.dc2 = (simulator.controllers[name] for name in ("dc1", "dc2"))
-        self.uuids = {track.object.name: track.object.uuid for _, track in daemon.fleet.objects("image")}
+        self.uuids = {track.object.name: track.object.uuid for _, track in daemon.fleet.shown_objects("image")}
 
     async def __call__(self, *arguments: str, **how: Any) -> Result:  # noqa: ANN401  as run
         return await run(self.daemon.url, *arguments, **how)

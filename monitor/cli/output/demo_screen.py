@@ -74,7 +74,7 @@ def fleet_rows(fleet: Fleet, *, now: float) -> list[ImageRow]:
     """Return the rows of all images, the failed ones first, then the active ones."""
     rows = (
         ImageRow(entry.name, tracked.object, tracked.standing, RANKS[tracked.standing], _stall_text(tracked, now=now))
-        for entry, tracked in fleet.objects("image")
+        for entry, tracked in fleet.shown_objects("image")
     )
     return sorted(rows, key=row_sort_key)
 
@@ -82,7 +82,7 @@ def fleet_rows(fleet: Fleet, *, now: float) -> list[ImageRow]:
 def unit_rows(fleet: Fleet) -> list[tuple[str, ...]]:
     """Return controller, phase, unit, state, progress and Service Engines of what was or is upgraded."""
     rows: list[tuple[str, ...]] = []
-    for entry, tracked in fleet.objects("upgrade"):
+    for entry, tracked in fleet.shown_objects("upgrade"):
         unit = tracked.object
         if isinstance(unit, Upgrade) and unit.kind != "se" and unit.has_begun:
             engines = unit.engines or Engines()

@@ -45,7 +45,7 @@ def find_objects(request: web.Request, kind: ObjectKind, attributes: Mapping[str
     caller, controller = request[CALLER], request.query.get("controller")
     return [
         (entry, tracked)
-        for entry, tracked in request.app[CONTEXT].fleet.objects(kind.resource)
+        for entry, tracked in request.app[CONTEXT].fleet.shown_objects(kind.resource)
         if (controller is None or controller == entry.name)
         and caller.sees(entry.name)
         and (not attributes or all(getattr(tracked.object, name) == value for name, value in attributes.items()))

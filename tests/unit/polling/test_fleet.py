@@ -112,7 +112,7 @@ def test_stale_objects_are_left_out() -> None:
     fleet.publish(good)
     fleet.publish(stale)
 
-    assert list(fleet.objects("image")) == [(good, IMAGE)]
+    assert list(fleet.shown_objects("image")) == [(good, IMAGE)]
     assert stale.objects("image") == {"image-1": IMAGE}
 
 

@@ -64,11 +64,11 @@ async def test_stale_images_are_withdrawn_and_published_again_by_a_good_poll() -
         stale = await wait_until(fleet, lambda entry: entry.collections["image"].health.stale)
         assert "avi_image" not in exposition_of(stale)
         assert 'avi_controller_stale{controller="dc1",resource="image"} 1.0\n' in exposition_of(stale)
-        assert list(fleet.objects("image")) == []
+        assert list(fleet.shown_objects("image")) == []
         source.answers[:] = [good]
         back = await wait_until(fleet, lambda entry: entry.session.up)
         assert 'avi_image_info{controller="dc1",image="30.2.1"' in exposition_of(back)
-        assert [tracked.object.uuid for _, tracked in fleet.objects("image")] == ["image-1"]
+        assert [tracked.object.uuid for _, tracked in fleet.shown_objects("image")] == ["image-1"]
 
 
 async def test_polls_are_frequent_while_an_image_is_active() -> None:
