@@ -7,7 +7,7 @@ from msgspec import Struct
 from rich.console import RenderableType
 from rich.text import Text
 
-from monitor.cli.api.stream_objects import StreamUnit
+from monitor.cli.api.stream_objects import StreamUnit, UpgradeStatus
 from monitor.cli.api.view import ControllerView, FleetView
 from monitor.cli.output.format import format_duration, format_remaining
 from monitor.cli.output.tables import annotation_table, safe_text
@@ -80,11 +80,13 @@ def unit_row(name: str, controller: ControllerView, unit: StreamUnit, *, now: fl
 def upgrade_lines(view: FleetView, controller: str, *, now: float) -> Iterator[str]:
     """Yield a line for each controller that is upgraded, or of which something is to be said."""
     for name, each in view.controllers.items():
-        upgrade = each.upgrade
-        if controller in {"", name} and upgrade:
-            is_notable = upgrade.phase not in {None, "none"} or upgrade.readable is False or upgrade.done is False
-            if is_notable or any(upgrade.left_behind.values()) or controller:
-                yield describe_upgrade(name, each, now=now)
+        if name == controller or (not controller and each.upgrade and _is_notable(each.upgrade)):
+            yield describe_upgrade(name, each, now=now)
+
+
+def _is_notable(upgrade: UpgradeStatus) -> bool:
+    is_wrong = upgrade.readable is False or upgrade.done is False or any(upgrade.left_behind.values())
+    return is_wrong or upgrade.phase not in {None, "none"}
 
 
 def unit_screen_body(

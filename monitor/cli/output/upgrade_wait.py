@@ -90,7 +90,7 @@ class Scene(Struct, frozen=True):
 def observe(wait: Wait, seen: Seen, controller: ControllerView, upgrade: UpgradeStatus, *, now: float) -> Scene:
     """Return the controller now, with what is seen by now. ``now``: by the daemon's clock."""
     units = _relevant_units(wait, controller)
-    seen = _note_beginnings(seen, units, upgrade)
+    seen = _note_beginnings(wait, seen, units, upgrade)
     scene = Scene(
         wait,
         seen,
@@ -113,7 +113,7 @@ def _relevant_units(wait: Wait, controller: ControllerView) -> tuple[StreamUnit,
     return *cluster, *(unit for unit in found if unit.kind == "se_group")
 
 
-def _note_beginnings(seen: Seen, units: Iterable[StreamUnit], upgrade: UpgradeStatus) -> Seen:
+def _note_beginnings(wait: Wait, seen: Seen, units: Iterable[StreamUnit], upgrade: UpgradeStatus) -> Seen:
     # A unit that rests, but not from the beginning, had an operation: its key may be told later, and is no new one.
     known = {unit.uuid: unit.operation_key for unit in units if unit.operation_key or unit.state == "idle"}
     keys = known | dict(seen.keys)
@@ -122,7 +122,7 @@ def _note_beginnings(seen: Seen, units: Iterable[StreamUnit], upgrade: UpgradeSt
         for unit in units
         if unit.uuid in seen.begun
         or unit.active
-        or unit.state == "suspended"
+        or (unit.state == "suspended" and wait.until != "checked")  # its pre-checks may be of long ago
         or unit.operation_key not in {"", keys.get(unit.uuid, "")}
     ]
     uuids = seen.begun | {unit.uuid for unit in begun}
@@ -140,8 +140,13 @@ def _note_beginnings(seen: Seen, units: Iterable[StreamUnit], upgrade: UpgradeSt
 
 
 def _tonight(seen: Seen, units: Iterable[StreamUnit], cluster: StreamUnit | None) -> Iterator[StreamUnit]:
-    """Yield the units that have begun; with the cluster also the groups that had followed it before the wait began."""
-    began = _began(cluster) if cluster and cluster.uuid in seen.begun else None
+    """
+    Yield the units that have begun; with the cluster also the groups that had followed it before the wait began.
+
+    While the cluster waits or is checked, its times may still be those of the operation before.
+    """
+    has_time = cluster and cluster.uuid in seen.begun and cluster.state not in {"queued", "checking", "checked"}
+    began = _began(cluster) if cluster and has_time else None
     for unit in units:
         own = _began(unit)
         if unit.uuid in seen.begun or (began and own and own > began - _CLOCK_RESOLUTION_S):
@@ -149,7 +154,7 @@ def _tonight(seen: Seen, units: Iterable[StreamUnit], cluster: StreamUnit | None
 
 
 def _began(unit: StreamUnit) -> float | None:
-    return unit.enqueued_at if unit.started_at is None else unit.started_at
+    return max((at for at in (unit.enqueued_at, unit.started_at) if at is not None), default=None)
 
 
 def _note_rest(scene: Scene, *, now: float) -> Seen:

@@ -145,6 +145,12 @@ def test_of_one_controller_the_phase_is_shown_whatever_it_is() -> None:
     assert render(done, target=UpgradeTarget(controller="dc1"))[0] == "dc1: done, at 30.2.1"
 
 
+def test_a_controller_whose_upgrades_are_not_watched_says_so_when_it_is_asked_for() -> None:
+    unwatched = state(units_part("dc1"), units_part("dc2", cluster("idle"), status=upgrade()))
+    assert render(unwatched, target=UpgradeTarget(controller="dc1"))[0] == "dc1: upgrades are not watched"
+    assert render(unwatched) == ["No unit does or needs anything"]
+
+
 def test_one_unit_is_shown_with_its_details() -> None:
     eta = {**ETA, "why": "it stood\x1b still"}
     told: dict[str, Any] = {
