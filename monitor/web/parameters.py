@@ -92,7 +92,7 @@ UNIT_PATCH: Final = (
 )
 
 UPGRADE_REPORT: Final = (
-    Parameter("query", "controller", "The name of the controller.", required=True),
+    Parameter("query", "controller", "The name of the controller.", _Name, required=True),
     Parameter("query", "number", "Which upgrade: 1 is the last one, the default; 2 the one before it.", _LogNumber),
 )
 
