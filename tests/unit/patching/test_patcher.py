@@ -334,6 +334,20 @@ async def test_a_unit_that_is_no_longer_watched_is_not_annotated() -> None:
     assert [intent.work_id for intent in bench.audit_log.intents] == ["image-1@1.000"]
 
 
+async def test_the_operation_that_the_client_saw_is_annotated_though_another_one_has_begun() -> None:
+    """Else an acknowledgement of what has failed would silence what comes next."""
+    known = fleet(IMAGE)
+    units = known.entries["dc1"].collections["image"]
+    known.publish(msgspec.structs.replace(known.entries["dc1"], collections={"upgrade": units}))
+    audit_log = FakeAuditLog()
+    audit_log.annotations = {"image-1@1.000": {"old": "1"}, "image-1@2.000": {"new": "2"}}
+    bench = Bench(audit_log=audit_log, known=known)
+    patched = await bench.apply(NOTE, kind=UNIT, operation_key="1.000")
+    assert patched.annotations == {"old": "1", "a": "b"}
+    assert [intent.work_id for intent in audit_log.intents] == ["image-1@1.000"]
+    assert bench.writer.sent == []
+
+
 async def test_an_annotation_that_was_written_is_a_success_even_if_a_reload_removed_the_controller_meanwhile() -> None:
     class Reloading(FakeAuditLog):
         async def record(self, *args: Any, **options: Any) -> int:  # noqa: ANN401  passed on
