@@ -1,7 +1,7 @@
 """The state machine of ``watch``: takes the items of the stream, updates the display, and knows when the wait ends."""
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 from msgspec.structs import replace
 
@@ -17,6 +17,8 @@ from monitor.cli.output.upgrade_judge import Succeeded, Waiting, judge
 from monitor.cli.output.upgrade_wait import Seen
 from monitor.cli.output.watch_state import Target, UpgradeTarget, WatchState
 from monitor.config.validation import quoted
+
+_TIMER_RESOLUTION_S: Final = 0.1  # an event loop may be early by some milliseconds
 
 
 class Watcher:
@@ -118,9 +120,10 @@ class Watcher:
         target, now = self._state.target, self._daemon_now()
         if isinstance(target, Target):
             return images.wait_timeout(self._state, target, now=now)
-        if self._due_at is not None and self.decides_in_s == 0.0:
+        left_s = self.decides_in_s
+        if self._due_at is not None and left_s is not None and left_s < _TIMER_RESOLUTION_S:
             try:
-                self._judge(target, now=now)
+                self._judge(target, now=max(now, self._due_at))
             except CommandError as error:
                 return error
         return units.upgrade_timeout(self._state, target, now=now)

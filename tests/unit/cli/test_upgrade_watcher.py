@@ -198,11 +198,12 @@ def test_a_wait_that_fails_names_unit_reason_and_time(message: Message, text: st
 IDLE = state(units_part("dc1", cluster("completed", key="1"), status=upgrade(done=True)))
 
 
-def test_a_wait_ends_by_itself_when_no_upgrade_has_begun_in_time() -> None:
+@pytest.mark.parametrize("early_s", [0.0, 0.001])
+def test_a_wait_ends_by_itself_when_no_upgrade_has_begun_in_time(early_s: float) -> None:
     waiting = Waiting(begin_within_s=60.0)
     waiting.watcher.handle(IDLE)
     assert waiting.watcher.decides_in_s == 60.0
-    waiting.clock += 60.0
+    waiting.clock += 60.0 - early_s
     error = waiting.watcher.timeout_error()
     assert isinstance(error, WaitTimeout)
     assert str(error) == "dc1: no upgrade began; cluster-0-1 is completed at 30.2.1 (as of 00:17:40Z)"
