@@ -27,7 +27,10 @@ def _upgrade_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that need ``--upgrade`` and ``--until``."""
     options = (
         click.option(
-            "--version", type=TargetVersion(), default="", help="The version that is wanted. It may be there already."
+            "--version",
+            type=TargetVersion(),
+            default="",
+            help="The version that is wanted, also if it was there before.",
         ),
         click.option(
             "--begin-within", "begin_within_s", type=Duration(), help="How long it may take to begin.  [default: 10m]"
