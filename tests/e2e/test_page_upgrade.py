@@ -76,6 +76,7 @@ async def test_the_phases_of_a_night_appear_in_order(browser: Browser, tmp_path:
         await expect(page.locator(".headline")).to_contain_text("No upgrade has run")
         await night.go_to("checks", after_s=20.0)
         await expect(page.locator(".headline")).to_contain_text("Checks are running")
+        await expect(page).to_have_title("dc1: Checks are running – Avi upgrade monitor")
         assert await steps(page) == ["current", "waiting", "waiting", "waiting"]
         await expect(strip(fleet)).to_contain_text("Checks are running")
         await night.go_to("controllers", after_s=20.0)
@@ -126,6 +127,7 @@ async def test_an_absence_that_takes_too_long_says_so(
         async with open_page(browser, daemon.url, VIEW) as page:
             await expect(page.locator(".absence")).to_have_attribute("data-level", level)
             await expect(page.locator(".absence")).to_contain_text(text)
+            await expect(page.locator(".headline")).not_to_have_attribute("data-state", "active")
             await save_screenshot(page, f"upgrade-{level}")
 
 

@@ -14,6 +14,7 @@ import { countStandings, prepareSearch } from "./sort.js";
 import { signInForm } from "./signin.js";
 import { EventStream } from "./stream.js";
 import { storedToken, storeToken } from "./token.js";
+import { headline } from "./upgrade-status.js";
 import { isMoving } from "./upgrades.js";
 import { UpgradeView } from "./upgradeview.js";
 import { plural, truncate } from "./format.js";
@@ -148,7 +149,9 @@ function drawTitle() {
   if (stalled) counts.push(`${stalled} stalled`);
   const summary = counts.join(", ");
   const prefix = stream.status.kind === "waiting" ? "(not connected) " : "";
-  const title = `${prefix}${summary} – Avi upgrade monitor`;
+  const upgrade = place.view === "upgrade" ? fleet.upgrades.get(place.controller) : undefined;
+  const subject = upgrade ? `${truncate(place.controller, 40)}: ${headline(upgrade).text}` : summary;
+  const title = `${prefix}${subject} – Avi upgrade monitor`;
   if (document.title !== title) document.title = title;
   setText(page.summary, `${summary}${total ? `, ${plural(total, "image")} in all` : ""}`);
 }

@@ -7,6 +7,7 @@ import { ABSENCE_STANDINGS, absenceOf, headline, OPERATION_TEXTS, outcomeText, s
 import { clockTime } from "./format.js";
 
 /** @import { Step, StepState } from "./upgrade-steps.js" */
+/** @import { Absence } from "./upgrade-status.js" */
 /** @import { ControllerUpgrade } from "./upgrades.js" */
 
 /** @type {Record<StepState, {glyph: string, text: string}>} */
@@ -49,7 +50,10 @@ export class UpgradeHead {
   /** @param {ControllerUpgrade} upgrade @param {ControllerHealth | undefined} health @param {number} now */
   draw(upgrade, health, now) {
     const { status } = upgrade;
-    const { text, standing } = headline(upgrade);
+    const absence = absenceOf(status, upgrade.health, now);
+    const { text, standing } = absence
+      ? { text: absence.what, standing: ABSENCE_STANDINGS[absence.level] }
+      : headline(upgrade);
     setText(this.#versions, versionsText(status) || "Version not known");
     setText(this.#operation, status.operation ? (OPERATION_TEXTS[status.operation] ?? "unknown operation") : "");
     setAttr(this.#badge, "data-state", standing);
@@ -59,7 +63,8 @@ export class UpgradeHead {
     setText(this.#outcome, outcome);
     setVisible(this.#outcome, outcome !== "");
     this.#drawSteps(stepsOf(upgrade));
-    this.#drawAbsence(upgrade, health, now);
+    this.#drawAbsence(absence);
+    this.#drawAge(absence ? undefined : health, upgrade.health, now);
     this.#drawEnd(upgrade, now);
   }
 
@@ -71,16 +76,18 @@ export class UpgradeHead {
     this.#steps.replaceChildren(...steps.map((step) => stepElement(step)));
   }
 
-  /** @param {ControllerUpgrade} upgrade @param {ControllerHealth | undefined} health @param {number} now */
-  #drawAbsence({ status, health: read }, health, now) {
-    const absence = absenceOf(status, read, now);
+  /** @param {Absence | null} absence */
+  #drawAbsence(absence) {
     setVisible(this.#absence, absence !== null);
-    if (absence) {
-      setAttr(this.#absence, "data-level", absence.level);
-      setText(this.#absenceGlyph, GLYPHS[ABSENCE_STANDINGS[absence.level]]);
-      setText(this.#absenceText, `${absence.what} ${absence.since}`);
-    }
-    const age = absence ? "" : ageText(health && { ...health, seen_at: read?.seen_at ?? null }, now);
+    if (!absence) return;
+    setAttr(this.#absence, "data-level", absence.level);
+    setText(this.#absenceGlyph, GLYPHS[ABSENCE_STANDINGS[absence.level]]);
+    setText(this.#absenceText, `${absence.what}${absence.advice}. ${absence.since}`);
+  }
+
+  /** @param {ControllerHealth | undefined} health @param {ReadStatus | null} read of the units @param {number} now */
+  #drawAge(health, read, now) {
+    const age = ageText(health && { ...health, seen_at: read?.seen_at ?? null }, now);
     setText(this.#age, age ? `The controller cannot be read; what you see is ${age}.` : "");
     setVisible(this.#age, age !== "");
   }

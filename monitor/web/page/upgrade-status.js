@@ -206,7 +206,8 @@ const LONGEST_ABSENCE_S = 1200; // the alert AviUpgradeControllersAway has the s
 
 /**
  * How long the Controllers have been away, and how an operator should take it.
- * @typedef {{level: "expected" | "late" | "too-late", what: string, since: string}} Absence
+ * `what`: as a heading has it; `advice`: follows it.
+ * @typedef {{level: "expected" | "late" | "too-late", what: string, advice: string, since: string}} Absence
  * @param {UpgradeStatus} status
  * @param {ReadStatus | null} health of the read of units
  * @param {number} now
@@ -217,14 +218,15 @@ export function absenceOf({ away_since: since, held_until: until }, health, now)
   const seconds = Math.max(0, now - since);
   const level = seconds < EXPECTED_ABSENCE_S ? "expected" : seconds < LONGEST_ABSENCE_S ? "late" : "too-late";
   const what = {
-    expected: "Controllers are rebooting.",
-    late: "Controllers are rebooting, for longer than expected.",
-    "too-late": "The Controllers have not come back: look at their consoles.",
+    expected: "The Controllers are rebooting",
+    late: "The Controllers are rebooting, for longer than expected",
+    "too-late": "The Controllers have not come back",
   }[level];
+  const advice = level === "too-late" ? ": look at their consoles" : "";
   const seen = isKnown(health?.seen_at) ? ` What you see is of ${clockTime(health.seen_at, now)}` : "";
   const held = seen && until !== null && level !== "expected" ? `, and stays on show until ${clockTime(until, now)}` : "";
   const duration = roughDuration(seconds);
-  return { level, what, since: `Away for ${duration} (expected up to 10 min).${seen}${held}${seen && "."}` };
+  return { level, what, advice, since: `Away for ${duration} (expected up to 10 min).${seen}${held}${seen && "."}` };
 }
 
 /** How it looks that the Controllers are away. */

@@ -42,7 +42,7 @@ function controllersStep(upgrade) {
   const cluster = clusterOf(upgrade);
   if (!cluster) return WAITING;
   const { state } = cluster;
-  if (phase === "away") return { state: "current", text: "rebooting" };
+  if (phase === "away") return { state: "current", text: "away" };
   if (phase === "controllers")
     return { state: "current", text: state === "queued" ? "queued" : `${formatTasks(cluster)} tasks` };
   if (state === "aborting") return { state: "failed", text: "rolling back" };

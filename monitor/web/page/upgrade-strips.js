@@ -85,7 +85,7 @@ class Strip {
     setAttr(this.element, "data-phase", status.phase);
     setAttr(this.#badge, "data-state", look);
     setText(this.#glyph, GLYPHS[look]);
-    setText(this.#state, absence ? absence.what.replace(/\.$/, "") : text);
+    setText(this.#state, absence ? absence.what : text);
     setText(this.#versions, versionsText(status));
     const count = enginesDone(upgrade);
     const engines = status.phase === "service_engines" && count ? `${count} Service Engines done` : "";

@@ -144,7 +144,7 @@ function whyUnread(upgrade, now) {
     return "The Controller does not let this monitor read upgrades: its account needs read access to “Controller”.";
   if (upgrade.health?.stale) {
     const absence = absenceOf(upgrade.status, null, now);
-    const away = absence ? `${absence.what} ${absence.since} ` : "";
+    const away = absence ? `${absence.what}${absence.advice}. ${absence.since} ` : "";
     return `${away}What was known of the upgrade is too old, and is not shown any more.`;
   }
   return upgrade.units.size ? "" : "The Controller lists nothing that could be upgraded.";
