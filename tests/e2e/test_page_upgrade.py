@@ -1,6 +1,6 @@
 """The night of an upgrade in a real browser: the strip among the fleet, and the view of one upgrade."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -10,18 +10,20 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
 from monitor.daemon.app import Daemon
+from monitor.model.tracked import Tracked, TrackedObject
 from monitor.simulator import CheckSpec, GroupSpec
 from tests.support.accessibility import WIDTHS, Scheme, assert_accessible
 from tests.support.browser import assert_no_horizontal_scroll, module_browser, open_page, save_screenshot
 from tests.support.daemons import QUICK, until
 from tests.support.nights import Moment, Night, planned, upgrade_night
-from tests.support.operators import ALICE, TOKENS
+from tests.support.operators import ALICE, TOKENS, ask
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 browser = pytest_asyncio.fixture(module_browser, scope="module", loop_scope="module")
 
 VIEW = "/#/upgrade/dc1"
 LOOKS: Final[dict[str, Scheme]] = {"wide": "light", "narrow": "dark"}
+OPEN: Final[dict[str, Any]] = {"tokens": TOKENS, "anonymous": ["metrics", "read"]}
 CHECKS = CheckSpec(warnings=2, seconds=60.0)
 SUSPENDED = GroupSpec(name="internet", ses=3, outcome="suspended", disrupted=2, virtual_services=25)
 HOSTILE = [
@@ -44,7 +46,7 @@ async def night_at(
 ) -> AsyncIterator[tuple[Daemon, Night]]:
     """A night of one Controller, dc1, soon after this moment."""
     specs = planned(groups=groups, **{"checks": CHECKS, **upgrade})
-    async with upgrade_night(folder, specs, step_s=120.0) as (daemon, night):
+    async with upgrade_night(folder, specs, step_s=120.0, **OPEN) as (daemon, night):
         await night.go_to(moment, after_s=20.0)
         yield daemon, night
 
@@ -52,6 +54,11 @@ async def night_at(
 def strip(page: Page) -> Locator:
     """The line of dc1 among the fleet."""
     return page.locator("[data-upgrade=dc1]")
+
+
+def units_of(daemon: Daemon) -> Mapping[str, TrackedObject[Tracked]]:
+    """The units of dc1, by uuid."""
+    return daemon.fleet.entries["dc1"].objects("upgrade")
 
 
 def group(page: Page, name: str) -> Locator:
@@ -191,26 +198,29 @@ async def test_an_upgrade_that_left_a_group_behind_is_not_shown_as_done(browser:
         await page.get_by_role("link", name="In use: dc1 runs it").click()
         await page.get_by_role("link", name="All controllers and images").click()
         await expect(strip(page)).to_contain_text("Not done")
+        uuid = next(uuid for uuid, unit in units_of(daemon).items() if unit.object.name == "zone")
+        path, body = f"/api/upgradestatusinfo/{uuid}", {"annotations": {"acknowledged": "true"}}
+        assert (await ask(daemon, "PATCH", path, body, token=ALICE)).status == 200
+        await expect(strip(page)).to_have_count(0)
 
 
 async def test_a_suspended_group_is_acknowledged_and_no_longer_counted(browser: Browser, tmp_path: Path) -> None:
     """Would find an acknowledgement of another unit, and a page that shows it before the daemon reports it."""
-    access: dict[str, Any] = {"tokens": TOKENS, "anonymous": ["metrics", "read"]}
-    specs = planned(groups=[GroupSpec(ses=1), SUSPENDED], checks=CHECKS)
-    async with upgrade_night(tmp_path, specs, step_s=120.0, **access) as (daemon, night):
-        await night.go_to("suspended")
-        async with open_page(browser, daemon.url, VIEW, token=ALICE) as page:
-            await expect(page.locator(".steps")).to_contain_text("1 group suspended")
-            await group(page, "internet").get_by_role("button", name="Acknowledge: internet").click()
-            dialog = page.get_by_role("dialog", name="Acknowledge")
-            await expect(dialog).to_contain_text("internet in Default-Cloud on dc1")
-            await expect(dialog.locator('tr[data-field="annotations.acknowledged"] td').last).to_have_text("true")
-            await dialog.get_by_role("button", name="Confirm").click()
-            await expect(dialog.get_by_role("status")).to_contain_text("Done.")
-            await page.keyboard.press("Escape")
-            await expect(group(page, "internet")).to_have_attribute("data-standing", "acknowledged")
-            await expect(page.locator(".steps")).not_to_contain_text("1 group suspended")
-            await expect(page.locator(".log")).to_contain_text("internet in Default-Cloud: acknowledged")
+    async with (
+        night_at(tmp_path, "suspended", [GroupSpec(ses=1), SUSPENDED]) as (daemon, _),
+        open_page(browser, daemon.url, VIEW, token=ALICE) as page,
+    ):
+        await expect(page.locator(".steps")).to_contain_text("1 group suspended")
+        await group(page, "internet").get_by_role("button", name="Acknowledge: internet").click()
+        dialog = page.get_by_role("dialog", name="Acknowledge")
+        await expect(dialog).to_contain_text("internet in Default-Cloud on dc1")
+        await expect(dialog.locator('tr[data-field="annotations.acknowledged"] td').last).to_have_text("true")
+        await dialog.get_by_role("button", name="Confirm").click()
+        await expect(dialog.get_by_role("status")).to_contain_text("Done.")
+        await page.keyboard.press("Escape")
+        await expect(group(page, "internet")).to_have_attribute("data-standing", "acknowledged")
+        await expect(page.locator(".steps")).not_to_contain_text("1 group suspended")
+        await expect(page.locator(".log")).to_contain_text("internet in Default-Cloud: acknowledged")
 
 
 async def test_an_upgrade_of_a_controller_that_is_down_is_marked_as_outdated(browser: Browser, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import { expandableText, externalText, h, setAttr, setText, setVisible } from ".
 import { textFact, timeFact } from "./facts.js";
 import { imageHref } from "./place.js";
 import { endOfEstimate } from "./status.js";
-import { canAcknowledgeUnit, stateText, unitLook } from "./upgrade-status.js";
+import { canAcknowledgeUnit, isNotDone, stateText, unitLook } from "./upgrade-status.js";
 import { clockTime, formatDuration, formatTasks, isKnown, roughDuration, truncate } from "./format.js";
 
 /** @import { ControllerUpgrade } from "./upgrades.js" */
@@ -67,8 +67,9 @@ export class ControllersPanel {
   }
 
   /** @param {string} controller @param {UnitStatus} unit @param {ControllerUpgrade} upgrade @param {number} now */
-  draw(controller, unit, { status, health }, now) {
-    if (unit !== this.#unit || status !== this.#status) this.#drawUnit(controller, unit, status);
+  draw(controller, unit, upgrade, now) {
+    const { status, health } = upgrade;
+    if (unit !== this.#unit || status !== this.#status) this.#drawUnit(controller, unit, upgrade);
     this.#status = status;
     this.#unit = unit;
     const { eta } = unit;
@@ -82,16 +83,17 @@ export class ControllersPanel {
     this.#ended.set(unit.ended_at, isKnown(unit.ended_at) ? clockTime(unit.ended_at, now) : "");
   }
 
-  /** @param {string} controller @param {UnitStatus} unit @param {UpgradeStatus} status */
-  #drawUnit(controller, unit, status) {
-    const isWaiting = unit.state === "running" && (status.phase === "service_engines" || status.phase === "suspended");
+  /** @param {string} controller @param {UnitStatus} unit @param {ControllerUpgrade} upgrade */
+  #drawUnit(controller, unit, upgrade) {
+    const { phase } = upgrade.status;
+    const isWaiting = unit.state === "running" && (phase === "service_engines" || phase === "suspended");
     const { standing, glyph } = isWaiting ? { standing: "completed", glyph: "✓" } : unitLook(unit);
     const text = isWaiting ? "done; the Service Engines follow" : stateText(unit);
     setAttr(this.#badge, "data-state", standing);
     setText(this.#glyph, glyph);
     setText(this.#state, text);
     setVisible(this.#acknowledged, unit.acknowledged);
-    setVisible(this.#acknowledge, canAcknowledgeUnit(unit));
+    setVisible(this.#acknowledge, canAcknowledgeUnit(unit) || isNotDone(upgrade));
     setText(this.#acknowledge, unit.acknowledged ? "Remove acknowledgement" : "Acknowledge");
     setVisible(this.#bar.element, !isWaiting && isKnown(unit.progress_ratio) && !WITHOUT_PROGRESS.has(unit.state));
     this.#bar.update(unit, text, "Progress of the Controllers");

@@ -106,6 +106,16 @@ export function canAcknowledgeUnit(unit) {
 const ORDER = ["failed", "stalled", "active", "unknown", "acknowledged", "completed"];
 const byName = new Intl.Collator("en", { numeric: true }).compare;
 
+/** @param {Contents} upgrade */
+export function isAtRest({ status: { phase } }) {
+  return !phase || phase === "none";
+}
+
+/** The Controller calls it completed, and it is not. @param {Contents} upgrade */
+export function isNotDone(upgrade) {
+  return isAtRest(upgrade) && upgrade.status.done === false && clusterOf(upgrade)?.state === "completed";
+}
+
 /**
  * Whether a group was left at another version, now that the upgrade has ended. Others may be, too, and took no part: those
  * with which nothing was ever done while the upgrade was not one of the whole system.
@@ -114,8 +124,7 @@ const byName = new Intl.Collator("en", { numeric: true }).compare;
  */
 export function isLeftBehind(unit, upgrade) {
   const cluster = clusterOf(upgrade);
-  const { phase, left_behind: behind } = upgrade.status;
-  if (!cluster || cluster.state !== "completed" || (phase && phase !== "none") || !behind["se_group"]) return false;
+  if (!cluster || !isNotDone(upgrade) || !upgrade.status.left_behind["se_group"]) return false;
   return unit.version !== cluster.version && (cluster.system || unit.state !== "idle");
 }
 
@@ -163,7 +172,7 @@ export function failedGroups(upgrade) {
 export function headline(upgrade) {
   const { phase, operation } = upgrade.status;
   const failed = failedGroups(upgrade);
-  if (!phase || phase === "none") return restingHeadline(upgrade);
+  if (!phase || isAtRest(upgrade)) return restingHeadline(upgrade);
   const text = sentence(PHASE_TEXTS[phase]);
   const isAskedFor = phase === "rolling_back" && operation.startsWith("rollback");
   if ((phase === "rolling_back" && !isAskedFor) || phase === "suspended") return { text, standing: "failed" };
@@ -184,9 +193,10 @@ function restingHeadline({ status, units }) {
 }
 
 /** Whether all is at the new version, or who is not; "" while that is still to come. @param {Contents} upgrade */
-export function outcomeText({ status, units }) {
-  const cluster = clusterOf({ status, units });
-  if (!cluster || status.done === null || (status.phase && status.phase !== "none")) return "";
+export function outcomeText(upgrade) {
+  const { status } = upgrade;
+  const cluster = clusterOf(upgrade);
+  if (!cluster || status.done === null || !isAtRest(upgrade)) return "";
   if (status.done) return `Everything that took part is at ${cluster.version}.`;
   if (cluster.state === "failed") return `The Controllers are at ${cluster.version}.`;
   if (cluster.state !== "completed") return "";

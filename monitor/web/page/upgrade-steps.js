@@ -1,6 +1,6 @@
 /** The four steps of an upgrade, and how far each is. Pure. */
 
-import { clusterOf, enginesDone, failedGroups } from "./upgrade-status.js";
+import { clusterOf, enginesDone, failedGroups, isAtRest, isNotDone } from "./upgrade-status.js";
 import { formatTasks, plural } from "./format.js";
 
 /** @import { Contents } from "./upgrade-status.js" */
@@ -67,14 +67,4 @@ function enginesStep(upgrade) {
 function doneStep(upgrade) {
   if (isNotDone(upgrade)) return { state: "failed", text: "not done" };
   return upgrade.status.done && isAtRest(upgrade) ? { state: "done", text: "" } : WAITING;
-}
-
-/** @param {Contents} upgrade */
-function isAtRest({ status: { phase } }) {
-  return !phase || phase === "none";
-}
-
-/** The Controller calls it completed, and it is not. @param {Contents} upgrade */
-function isNotDone(upgrade) {
-  return isAtRest(upgrade) && upgrade.status.done === false && clusterOf(upgrade)?.state === "completed";
 }

@@ -3,7 +3,17 @@
  * open. Pure: times are Unix seconds of the daemon's clock. Values are replaced, never mutated.
  */
 
-import { clusterOf, OPERATION_TEXTS, PHASE_TEXTS, stateText, unitName } from "./upgrade-status.js";
+import {
+  clusterOf,
+  groupsOf,
+  isLeftBehind,
+  isNotDone,
+  OPERATION_TEXTS,
+  PHASE_TEXTS,
+  stateText,
+  unitName,
+  unitStanding,
+} from "./upgrade-status.js";
 import { plural, roughDuration, truncate } from "./format.js";
 
 /** @typedef {{at: number, subject: string, text: string, bad: boolean}} LogLine  `bad`: it needs an operator */
@@ -151,13 +161,16 @@ export function isMoving({ phase, away_since: away }) {
   return (phase !== null && phase !== "none") || away !== null;
 }
 
-/** Whether an operator should see it among the fleet: it moves, or it ended badly and is not acknowledged. */
-/** @param {ControllerUpgrade} upgrade */
-export function needsSight({ status, units }) {
-  if (isMoving(status)) return true;
-  const cluster = clusterOf({ status, units });
+/**
+ * Whether an operator should see it among the fleet: it moves, or it ended badly. What ended is not shown any more when the
+ * Controllers, or each group that did not get through, are acknowledged.
+ * @param {ControllerUpgrade} upgrade
+ */
+export function needsSight(upgrade) {
+  if (isMoving(upgrade.status)) return true;
+  const cluster = clusterOf(upgrade);
   if (cluster?.acknowledged) return false;
-  if (status.done === false && Object.values(status.left_behind).some(Boolean)) return true;
-  for (const unit of units.values()) if (unit.kind !== "se" && unit.standing === "failed") return true;
-  return false;
+  const groups = groupsOf(upgrade).filter((unit) => unitStanding(unit) === "failed" || isLeftBehind(unit, upgrade));
+  if (groups.length) return groups.some((unit) => !unit.acknowledged);
+  return cluster?.standing === "failed" || isNotDone(upgrade);
 }
