@@ -69,6 +69,23 @@ export function setAttr(element, name, value) {
   if (element.getAttribute(name) !== text) element.setAttribute(name, text);
 }
 
+/**
+ * Make these the only children, in this order; move only those that are elsewhere.
+ * @param {HTMLElement} parent
+ * @param {HTMLElement[]} elements
+ */
+export function setChildren(parent, elements) {
+  const kept = new Set(elements);
+  for (const child of [...parent.children]) if (!kept.has(/** @type {HTMLElement} */ (child))) child.remove();
+  let next = parent.firstElementChild;
+  for (const element of elements) {
+    if (element === next) next = next.nextElementSibling;
+    else if (element.isConnected && parent.moveBefore)
+      parent.moveBefore(element, next); // keeps the focus
+    else parent.insertBefore(element, next);
+  }
+}
+
 /** @param {HTMLElement} element @param {boolean} visible */
 export function setVisible(element, visible) {
   if (element.hidden === visible) element.hidden = !visible;

@@ -3,7 +3,7 @@
  * Owns the rows of the table: one per image, moved rather than recreated. A row whose image is no longer shown is reused.
  */
 
-import { find, h, setText, setVisible } from "./dom.js";
+import { find, h, setChildren, setText, setVisible } from "./dom.js";
 import { Row } from "./row.js";
 import { formatCount } from "./format.js";
 
@@ -90,7 +90,7 @@ export class ImageList {
       this.#heading(group, count),
       ...entries.map(({ entry, standing }) => this.#row(entry, controllers.get(entry.controller), standing, now)),
     ]);
-    this.#place(elements);
+    setChildren(this.body, elements);
     setVisible(this.table, elements.length > 0);
     setVisible(this.more, this.#total > this.#limit);
     setText(this.button, `Show more (${formatCount(Math.max(0, this.#total - this.#limit))} not shown)`);
@@ -161,19 +161,6 @@ export class ImageList {
       row.element.remove();
       if (this.#freeRows.length < MAX_FREE_ROWS) this.#freeRows.push(row);
       else this.rowObserver.unobserve(row.element);
-    }
-  }
-
-  /** Put these rows into the table, in this order; move only those that are elsewhere. @param {HTMLTableRowElement[]} elements */
-  #place(elements) {
-    const kept = new Set(elements);
-    for (const { element } of this.#headings.values()) if (!kept.has(element)) element.remove();
-    let next = this.body.firstElementChild;
-    for (const element of elements) {
-      if (element === next) next = next.nextElementSibling;
-      else if (element.isConnected && this.body.moveBefore)
-        this.body.moveBefore(element, next); // keeps the focus
-      else this.body.insertBefore(element, next);
     }
   }
 }

@@ -1,6 +1,6 @@
 /** All groups of Service Engines of one controller, those that need an operator first. */
 
-import { h, setText, setVisible } from "./dom.js";
+import { h, setChildren, setText, setVisible } from "./dom.js";
 import { GroupRow } from "./upgrade-group.js";
 import { groupsOf, sortGroups } from "./upgrade-status.js";
 import { formatCount, plural } from "./format.js";
@@ -43,7 +43,10 @@ export class GroupList {
     const groups = sortGroups(upgrade);
     const shown = groups.slice(0, this.#limit);
     this.#release(new Set(shown.map(({ uuid }) => uuid)));
-    this.#place(shown.map((unit) => this.#row(unit, upgrade, now)));
+    setChildren(
+      this.#list,
+      shown.map((unit) => this.#row(unit, upgrade, now)),
+    );
     setVisible(this.#empty, groups.length === 0);
     setText(this.#empty, "The Controller lists no groups of Service Engines.");
     setVisible(this.#more, groups.length > shown.length);
@@ -83,19 +86,7 @@ export class GroupList {
     for (const [uuid, row] of this.#rows) {
       if (kept.has(uuid)) continue;
       row.stop();
-      row.element.remove();
       this.#rows.delete(uuid);
-    }
-  }
-
-  /** Put these rows in order; move only those that are elsewhere. @param {HTMLElement[]} elements */
-  #place(elements) {
-    let next = this.#list.firstElementChild;
-    for (const element of elements) {
-      if (element === next) next = next.nextElementSibling;
-      else if (element.isConnected && this.#list.moveBefore)
-        this.#list.moveBefore(element, next); // keeps the focus
-      else this.#list.insertBefore(element, next);
     }
   }
 

@@ -53,9 +53,9 @@ export function clusterOf({ status, units }) {
   return units.get(status.cluster);
 }
 
-/** @param {Contents} upgrade @returns {UnitStatus[]} */
+/** The groups of Service Engines, and what is of no kind that the daemon knows. @param {Contents} upgrade */
 export function groupsOf({ units }) {
-  return [...units.values()].filter(({ kind }) => kind === "se_group");
+  return [...units.values()].filter(({ kind }) => kind === "se_group" || kind === "unknown");
 }
 
 /** The name, with the cloud where there is one: groups of two clouds may have the same name. @param {UnitStatus} unit */

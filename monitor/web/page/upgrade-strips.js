@@ -1,9 +1,9 @@
 /** The upgrades above the list of images: one line for each controller on which something moves, or ended badly. */
 
-import { externalText, h, setAttr, setText, setTime, setVisible } from "./dom.js";
+import { externalText, h, setAttr, setChildren, setText, setTime, setVisible } from "./dom.js";
 import { endOfEstimate, GLYPHS } from "./status.js";
 import { ABSENCE_STANDINGS, absenceOf, enginesDone, headline, outcomeText, versionsText } from "./upgrade-status.js";
-import { needsSight } from "./upgrades.js";
+import { needsStrip } from "./upgrades.js";
 import { upgradeHref } from "./place.js";
 import { truncate } from "./format.js";
 
@@ -26,29 +26,22 @@ export class UpgradeStrips {
 
   /** @param {Map<string, ControllerUpgrade>} upgrades @param {number} now */
   draw(upgrades, now) {
-    const shown = [...upgrades].filter(([, upgrade]) => needsSight(upgrade));
-    const elements = shown.map(([name, upgrade]) => {
+    const shown = [...upgrades].filter(([, upgrade]) => needsStrip(upgrade));
+    const strips = shown.map(([name, upgrade]) => {
       const strip = this.#strips.get(name) ?? new Strip(name);
       this.#strips.set(name, strip);
       strip.draw(upgrade, now);
       return strip;
     });
-    elements.sort((a, b) => Number(b.needsOperator) - Number(a.needsOperator) || (a.name < b.name ? -1 : 1));
-    place(this.#list, elements.slice(0, MAX_STRIPS));
-    place(this.#folded, elements.slice(MAX_STRIPS));
+    strips.sort((a, b) => Number(b.needsOperator) - Number(a.needsOperator) || (a.name < b.name ? -1 : 1));
+    const elements = strips.map(({ element }) => element);
+    setChildren(this.#list, elements.slice(0, MAX_STRIPS));
+    setChildren(this.#folded, elements.slice(MAX_STRIPS));
     setText(this.#summary, `${elements.length - MAX_STRIPS} more`);
     setVisible(this.#list, elements.length > 0);
     setVisible(this.#details, elements.length > MAX_STRIPS);
     for (const name of this.#strips.keys()) if (!upgrades.has(name)) this.#strips.delete(name);
   }
-}
-
-/** @param {HTMLElement} list @param {Strip[]} strips */
-function place(list, strips) {
-  const elements = strips.map(({ element }) => element);
-  if (elements.length === list.childElementCount && elements.every((each, index) => each === list.children[index]))
-    return; // moving an element would take the focus from it
-  list.replaceChildren(...elements);
 }
 
 class Strip {

@@ -166,7 +166,7 @@ export function isMoving({ phase, away_since: away }) {
  * Controllers, or each group that did not get through, are acknowledged.
  * @param {ControllerUpgrade} upgrade
  */
-export function needsSight(upgrade) {
+export function needsStrip(upgrade) {
   if (isMoving(upgrade.status)) return true;
   const cluster = clusterOf(upgrade);
   if (cluster?.acknowledged) return false;
