@@ -9,7 +9,7 @@ import { formatCount, plural } from "./format.js";
 /** @import { ControllerUpgrade } from "./upgrades.js" */
 
 const FIRST_ROWS = 12; // about two screens; the others follow on demand
-const ROWS_PER_FRAME = 6; // then: no key press has to wait for all of them
+const ROWS_PER_FRAME = 4; // then: no key press has to wait for all of them
 
 export class GroupList {
   /** By the uuid of the group. @type {Map<string, GroupRow>} */
