@@ -31,7 +31,11 @@ export class ControllerStrip {
     this.healthy = find(section, "[data-part=healthy]", HTMLElement);
   }
 
-  /** @param {Map<string, ControllerHealth>} controllers @param {Map<string, ControllerUpgrade>} upgrades @param {number} now */
+  /**
+   * @param {Map<string, ControllerHealth>} controllers
+   * @param {Map<string, ControllerUpgrade>} upgrades
+   * @param {number} now
+   */
   draw(controllers, upgrades, now) {
     /** @type {Controller[]} */
     const all = [...controllers].map(([name, health]) => {
@@ -124,7 +128,8 @@ export class ControllerStrip {
       : null;
     const glyph = h("span", { class: "glyph", "aria-hidden": "true", text: GLYPHS[status] });
     const text = h("span", { class: status === "up" ? "visually-hidden" : "muted", text: ` ${label}` });
-    return h("li", { "data-controller": name, "data-state": status }, glyph, this.#selectButton(name), " ", version, text);
+    const select = this.#selectButton(name);
+    return h("li", { "data-controller": name, "data-state": status }, glyph, select, " ", version, text);
   }
 
   /** @param {string} name */

@@ -1,6 +1,6 @@
 /**
- * The dialogs that change an image, or annotate a unit that is upgraded: enter the change, show a dry run, then send the PATCH once. The page itself is not
- * updated from here: it changes when the event stream reports the change.
+ * The dialogs that change an image, or annotate a unit that is upgraded: enter the change, show a dry run, then send the
+ * PATCH once. The page itself is not updated from here: it changes when the event stream reports the change.
  */
 
 import { apiUrl, getJson, imagePath, patchObject, ProblemResponse, unitPath } from "./api.js";
@@ -20,7 +20,8 @@ import { truncate } from "./format.js";
 
 /** What is changed. @typedef {{controller: string, path: string, name: string, acknowledged: boolean}} Target */
 /** @typedef {{target: Target, form: PatchForm, etag?: string | null}} Draft  a change that is being entered */
-/** @typedef {{target: Target, body: object, query: Record<string, string>, etag?: string | null, draft?: Draft}} Change */
+/** @typedef {{target: Target, body: object, query: Record<string, string>}} Request */
+/** @typedef {Request & {etag?: string | null, draft?: Draft}} Change */
 /** @typedef {Change & {apiVersion: string}} CheckedChange  its dry run succeeded */
 
 /**

@@ -5,8 +5,10 @@ import { formatDuration, plural, truncate } from "./format.js";
 
 const MAX_ROWS = 60; // more on demand
 
-/** The states in the order of the table: the text, and a sign that needs no colour. */
-/** @type {Record<string, {text: string, glyph: string, standing: Standing, rank: number}>} */
+/**
+ * The states in the order of the table: the text, and a sign that needs no colour.
+ * @type {Record<string, {text: string, glyph: string, standing: Standing, rank: number}>}
+ */
 const STATES = {
   failed: { text: "failed", glyph: "✕", standing: "failed", rank: 0 },
   suspended: { text: "suspended", glyph: "‖", standing: "failed", rank: 1 },
@@ -22,12 +24,13 @@ export function engineTable(engines) {
   const sorted = [...engines].sort((a, b) => (STATES[a.state]?.rank ?? 9) - (STATES[b.state]?.rank ?? 9));
   const timed = engines.some(({ since, took_seconds: took }) => since !== null || took !== null);
   const titles = ["Service Engine", "State", ...(timed ? ["In progress since", "Took"] : [])];
-  const head = titles.map((text) => h("th", { scope: "col", text }));
+  const head = titles.map((title) => h("th", { scope: "col", text: title }));
   /** @param {Engine} engine */
   const row = (engine) => engineRow(engine, { timed });
   const body = h("tbody", {}, ...sorted.slice(0, MAX_ROWS).map(row));
   const rest = sorted.slice(MAX_ROWS);
-  const more = h("button", { type: "button", class: "small", text: `Show ${plural(rest.length, "more Service Engine")}` });
+  const text = `Show ${plural(rest.length, "more Service Engine")}`;
+  const more = h("button", { type: "button", class: "small", text });
   more.addEventListener("click", () => {
     body.append(...rest.map(row));
     more.remove();

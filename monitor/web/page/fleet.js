@@ -1,6 +1,7 @@
 /**
  * The current state of the fleet, as the event stream reports it: controllers, their images and their upgrades. Nothing
- * else changes it. Knows nothing of DOM and network. Entries are replaced, never mutated, so views compare them by identity.
+ * else changes it. Knows nothing of DOM and network. Entries are replaced, never mutated, so views compare them by
+ * identity.
  */
 
 import { addSample } from "./rate.js";
@@ -18,7 +19,10 @@ import { announcements, applyUpgrade } from "./upgrades.js";
  */
 
 /** @typedef {"failed" | "completed" | "down" | "up" | "upgrade" | "upgrade-failed"} TransitionKind */
-/** @typedef {{kind: TransitionKind, name: string, controller: string}} Transition  `name`: of an upgrade, what happened */
+/**
+ * `name`: of an upgrade, what happened.
+ * @typedef {{kind: TransitionKind, name: string, controller: string}} Transition
+ */
 
 /**
  * @typedef {object} Contents

@@ -1,4 +1,4 @@
-/** The view of the fleet: the controllers, their upgrades, the filters and the list of images. Draws at most once a frame. */
+/** The view of the fleet: controllers, their upgrades, filters, and the list of images. Draws at most once a frame. */
 
 import { Filters } from "./filters.js";
 import { find, h, setVisible } from "./dom.js";

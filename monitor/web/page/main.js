@@ -214,8 +214,8 @@ function navigate() {
 
 /** Back among the fleet: focus the link to what the person came from. @param {Place} before */
 function focusLinkTo({ view, controller, uuid }) {
-  const of = view === "upgrade" ? `data-upgrade="${CSS.escape(controller)}"` : `data-key="${CSS.escape(entryKey(controller, uuid))}"`;
-  const link = view === "fleet" ? null : page.fleet.querySelector(`[${of}] a`);
+  const [name, value] = view === "upgrade" ? ["upgrade", controller] : ["key", entryKey(controller, uuid)];
+  const link = view === "fleet" ? null : page.fleet.querySelector(`[data-${name}="${CSS.escape(value)}"] a`);
   if (link instanceof HTMLElement) link.focus();
 }
 

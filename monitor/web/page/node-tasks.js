@@ -32,7 +32,9 @@ export class NodeTasks {
     const detail = { tasks, nodes, events };
     if (JSON.stringify(detail) === JSON.stringify(this.#detail)) return;
     this.#detail = detail;
-    const focusable = () => [.../** @type {NodeListOf<HTMLElement>} */ (this.table.querySelectorAll("summary, button"))];
+    const focusable = () => [
+      .../** @type {NodeListOf<HTMLElement>} */ (this.table.querySelectorAll("summary, button")),
+    ];
     const focused = focusable().findIndex((element) => element === document.activeElement);
     this.table.replaceChildren(
       events.length ? matrix(detail, this.#openMessages) : h("p", { class: "muted", text: this.empty }),

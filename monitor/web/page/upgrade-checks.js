@@ -35,10 +35,11 @@ function resultOf({ result }) {
 /** @param {CheckException} check */
 function item(check) {
   const { glyph, text, standing } = resultOf(check);
+  const sign = h("span", { "aria-hidden": "true", text: glyph });
   return h(
     "li",
     { "data-result": check.result },
-    h("span", { class: "badge", "data-state": standing }, h("span", { "aria-hidden": "true", text: glyph }), ` ${text}`),
+    h("span", { class: "badge", "data-state": standing }, sign, ` ${text}`),
     externalText(check.code, { class: "code" }),
     check.description ? expandableText(check.description, 400) : null,
     check.details.length

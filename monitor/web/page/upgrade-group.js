@@ -8,7 +8,14 @@ import { problemBox } from "./problem.js";
 import { Refetcher } from "./refetch.js";
 import { endOfEstimate, GLYPHS } from "./status.js";
 import { checkList, checksText } from "./upgrade-checks.js";
-import { canAcknowledgeUnit, failedEngines, isLeftBehind, stateText, unitLook, unitStanding } from "./upgrade-status.js";
+import {
+  canAcknowledgeUnit,
+  failedEngines,
+  isLeftBehind,
+  stateText,
+  unitLook,
+  unitStanding,
+} from "./upgrade-status.js";
 import { clockTime, formatCount, formatDuration, isKnown, plural, roughDuration, truncate } from "./format.js";
 
 /** @import { ControllerUpgrade } from "./upgrades.js" */
@@ -122,8 +129,8 @@ export class GroupRow {
     setVisible(this.#oldest, oldest !== null);
     if (oldest) {
       setText(this.#oldestName, truncate(units.get(oldest.uuid)?.name || oldest.uuid, 60));
-      const for_ = status.away_since === null ? `for ${roughDuration(now - oldest.since)}, ` : "";
-      setTime(this.#oldestSince, oldest.since, `${for_}since ${clockTime(oldest.since, now)}`);
+      const duration = status.away_since === null ? `for ${roughDuration(now - oldest.since)}, ` : "";
+      setTime(this.#oldestSince, oldest.since, `${duration}since ${clockTime(oldest.since, now)}`);
     }
     const end = eta && !health?.stale ? endOfEstimate(eta, now) : null;
     const ending = end && `ends ${end.text}${end.range ? ` (${end.range})` : ""}`;
@@ -168,8 +175,9 @@ export class GroupRow {
     if (JSON.stringify(detail) === JSON.stringify(this.#detail)) return;
     this.#detail = detail;
     const { checks, engines = [], notes = [] } = detail;
-    const parts = [engineTable(engines), notes.length ? noteList(notes) : null, checks.length ? checkList(checks) : null];
-    this.#opened.replaceChildren(...parts.filter((part) => part !== null));
+    this.#opened.replaceChildren(engineTable(engines));
+    if (notes.length) this.#opened.append(noteList(notes));
+    if (checks.length) this.#opened.append(checkList(checks));
   }
 
   /** @param {unknown} error */
@@ -193,5 +201,5 @@ function servicesText({ virtual_services: services }) {
   if (!services || (!services.all && !services.disrupted)) return "";
   const { all, disrupted } = services;
   const of = all === null ? "virtual services" : `of ${plural(all, "virtual service")}`;
-  return disrupted ? `${formatCount(disrupted)} ${of} disrupted` : `${all === null ? "no" : formatCount(all)} virtual services, none disrupted`;
+  return disrupted ? `${formatCount(disrupted)} ${of} disrupted` : `${plural(all ?? 0, "virtual service")}, none disrupted`;
 }

@@ -25,7 +25,7 @@ export class GroupList {
     { class: "stack" },
     h("p", {
       class: "hint",
-      text: "Service Engines carry the traffic. Each is taken out, upgraded and put back; how many at once is up to its group.",
+      text: "Service Engines carry the traffic. Each is taken out, upgraded and put back.",
     }),
     this.#empty,
     this.#list,

@@ -1,9 +1,17 @@
-/** The top of the view of an upgrade: from which version to which, how far it is, and whether the Controllers are away. */
+/** The top of the view of an upgrade: from which version to which, how far it is, and how long Controllers are away. */
 
 import { externalText, h, setAttr, setText, setTime, setVisible } from "./dom.js";
 import { ageText, endOfEstimate, GLYPHS } from "./status.js";
 import { stepsOf } from "./upgrade-steps.js";
-import { ABSENCE_STANDINGS, absenceOf, headline, OPERATION_TEXTS, outcomeText, sentence, versionsText } from "./upgrade-status.js";
+import {
+  ABSENCE_STANDINGS,
+  absenceOf,
+  headline,
+  OPERATION_TEXTS,
+  outcomeText,
+  sentence,
+  versionsText,
+} from "./upgrade-status.js";
 import { clockTime } from "./format.js";
 
 /** @import { Step, StepState } from "./upgrade-steps.js" */

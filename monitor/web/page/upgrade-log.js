@@ -15,7 +15,8 @@ export class UpgradeLog {
   #list = h("ol", { class: "log", reversed: true, role: "list" });
   #copied = h("span", { class: "muted", role: "status" });
   #button = h("button", { type: "button", class: "small", text: "Copy", on: { click: () => this.#copy() } });
-  element = h("div", { class: "stack" }, h("div", { class: "line" }, this.#hint, this.#button, this.#copied), this.#list);
+  #head = h("div", { class: "line" }, this.#hint, this.#button, this.#copied);
+  element = h("div", { class: "stack" }, this.#head, this.#list);
 
   /** @param {string} controller */
   constructor(controller) {
@@ -27,7 +28,8 @@ export class UpgradeLog {
 
   /** @param {ControllerUpgrade} upgrade @param {number} now */
   draw({ log, since }, now) {
-    setText(this.#hint, `Since this page was opened, at ${clockTime(since, now)}; when it is loaded again, it begins anew.`);
+    const text = `Since this page was opened, at ${clockTime(since, now)}; when it is loaded again, it begins anew.`;
+    setText(this.#hint, text);
     if (log === this.#lines) return;
     const known = new Set(this.#lines);
     const added = log.filter((line) => !known.has(line)).reverse();

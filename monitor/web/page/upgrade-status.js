@@ -72,21 +72,29 @@ export function stateText({ state, standing, checks, fsm }) {
   return STATE_TEXTS[state];
 }
 
-/** Service Engines that did not get through, also in a group that the Controller calls completed. */
-/** @param {UnitStatus} unit */
+/**
+ * Service Engines that did not get through, also in a group that the Controller calls completed.
+ * @param {UnitStatus} unit
+ */
 export function failedEngines({ engines }) {
   return engines ? engines.failed + engines.suspended : 0;
 }
 
-/** What it means to an operator: a completed group with failed Service Engines has failed. */
-/** @param {UnitStatus} unit @returns {Standing} */
+/**
+ * What it means to an operator: a completed group with failed Service Engines has failed.
+ * @param {UnitStatus} unit
+ * @returns {Standing}
+ */
 export function unitStanding(unit) {
   if (!failedEngines(unit) || unit.standing === "stalled") return unit.standing;
   return unit.acknowledged ? "acknowledged" : "failed";
 }
 
-/** How its state looks: the colour of a standing, and a sign that needs no colour. */
-/** @param {UnitStatus} unit @returns {{standing: Standing, glyph: string}} */
+/**
+ * How its state looks: the colour of a standing, and a sign that needs no colour.
+ * @param {UnitStatus} unit
+ * @returns {{standing: Standing, glyph: string}}
+ */
 export function unitLook(unit) {
   const standing = unitStanding(unit);
   if (unit.state === "aborting") return { standing: "failed", glyph: "↩" };
@@ -117,8 +125,8 @@ export function isNotDone(upgrade) {
 }
 
 /**
- * Whether a group was left at another version, now that the upgrade has ended. Others may be, too, and took no part: those
- * with which nothing was ever done while the upgrade was not one of the whole system.
+ * Whether a group was left at another version, now that the upgrade has ended. Others may be, too, and took no part:
+ * those with which nothing was ever done while the upgrade was not one of the whole system.
  * @param {UnitStatus} unit
  * @param {Contents} upgrade
  */
@@ -128,8 +136,11 @@ export function isLeftBehind(unit, upgrade) {
   return unit.version !== cluster.version && (cluster.system || unit.state !== "idle");
 }
 
-/** Those that need an operator first, then those under way, those that wait, and those that are over. */
-/** @param {Contents} upgrade @returns {UnitStatus[]} */
+/**
+ * Those that need an operator first, then those under way, those that wait, and those that are over.
+ * @param {Contents} upgrade
+ * @returns {UnitStatus[]}
+ */
 export function sortGroups(upgrade) {
   /** @param {UnitStatus} unit */
   const rank = (unit) => {
@@ -188,7 +199,8 @@ function restingHeadline({ status, units }) {
   const { standing } = unitLook(cluster);
   if (cluster.state === "check_failed") return { text: "Checks failed; nothing was changed", standing };
   if (cluster.state === "checked") return { text: `${sentence(stateText(cluster))}; nothing was changed`, standing };
-  if (cluster.state === "completed") return { text: "Not done", standing: cluster.acknowledged ? "acknowledged" : "failed" };
+  if (cluster.state === "completed")
+    return { text: "Not done", standing: cluster.acknowledged ? "acknowledged" : "failed" };
   return { text: sentence(stateText(cluster)), standing };
 }
 
@@ -234,7 +246,8 @@ export function absenceOf({ away_since: since, held_until: until }, health, now)
   }[level];
   const advice = level === "too-late" ? ": look at their consoles" : "";
   const seen = isKnown(health?.seen_at) ? ` What you see is of ${clockTime(health.seen_at, now)}` : "";
-  const held = seen && until !== null && level !== "expected" ? `, and stays on show until ${clockTime(until, now)}` : "";
+  const isHeld = seen && until !== null && level !== "expected";
+  const held = isHeld ? `, and stays on show until ${clockTime(until, now)}` : "";
   const duration = roughDuration(seconds);
   return { level, what, advice, since: `Away for ${duration} (expected up to 10 min).${seen}${held}${seen && "."}` };
 }
@@ -256,7 +269,12 @@ const USES = [
   ["previous_patch", "could go back to it"],
 ];
 
-/** "In use: dc1 runs it"; "" while it is not. @param {string} image its uuid @param {string} controller @param {Contents} upgrade */
+/**
+ * "In use: dc1 runs it"; "" while it is not.
+ * @param {string} image its uuid
+ * @param {string} controller
+ * @param {Contents} upgrade
+ */
 export function useText(image, controller, { units }) {
   const roles = new Set();
   for (const unit of units.values())

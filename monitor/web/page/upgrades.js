@@ -1,6 +1,6 @@
 /**
- * The upgrade of one controller as the event stream reports it: its units, and a log of what changed while this page was
- * open. Pure: times are Unix seconds of the daemon's clock. Values are replaced, never mutated.
+ * The upgrade of one controller as the event stream reports it: its units, and a log of what changed while this page
+ * was open. Pure: times are Unix seconds of the daemon's clock. Values are replaced, never mutated.
  */
 
 import {
@@ -69,8 +69,12 @@ function unitLines(before, after, at) {
 
 /** @typedef {{text: string, bad?: boolean}} LoggedChange */
 
-/** Of a Service Engine only that it failed: its group counts the others. */
-/** @param {UnitStatus | undefined} known @param {UnitStatus} unit @returns {LoggedChange[]} */
+/**
+ * Of a Service Engine only that it failed: its group counts the others.
+ * @param {UnitStatus | undefined} known
+ * @param {UnitStatus} unit
+ * @returns {LoggedChange[]}
+ */
 function engineChanges(known, unit) {
   const bad = unit.standing === "failed";
   return known && known.state !== unit.state && bad ? [{ text: withReason(stateText(unit), unit), bad }] : [];
@@ -162,8 +166,8 @@ export function isMoving({ phase, away_since: away }) {
 }
 
 /**
- * Whether an operator should see it among the fleet: it moves, or it ended badly. What ended is not shown any more when the
- * Controllers, or each group that did not get through, are acknowledged.
+ * Whether an operator should see it among the fleet: it moves, or it ended badly. What ended is not shown any more when
+ * the Controllers, or each group that did not get through, are acknowledged.
  * @param {ControllerUpgrade} upgrade
  */
 export function needsStrip(upgrade) {

@@ -139,7 +139,7 @@ export class UpgradeView {
 /** Why there is nothing to show; "" where there is. @param {ControllerUpgrade | undefined} upgrade @param {number} now */
 function whyUnread(upgrade, now) {
   if (!upgrade || (upgrade.status.readable === null && !upgrade.units.size))
-    return "Nothing is known of upgrades of this controller: it was not read yet, or its upgrades are not watched (upgrades.watch).";
+    return "Nothing is known of its upgrades: it was not read yet, or its upgrades are not watched (upgrades.watch).";
   if (upgrade.status.readable === false)
     return "The Controller does not let this monitor read upgrades: its account needs read access to “Controller”.";
   if (upgrade.health?.stale) {
