@@ -105,7 +105,8 @@ FOREIGN = [
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 async def test_the_page_of_another_site_changes_nothing(daemon: Daemon, headers: dict[str, str]) -> None:
     named = {name.replace("-", "_"): value for name, value in headers.items()}
-    assert [route.path for route in CHANGING] == ["/-/reload", "/api/image/{uuid}"]
+    paths = ["/-/reload", "/api/image/{uuid}", "/api/upgradestatusinfo/{uuid}"]
+    assert [route.path for route in CHANGING] == paths
     for route in CHANGING:
         path = route.path.replace("{uuid}", uuid_of(daemon))
         got = await ask(daemon, route.method, path, {"annotations": {"a": "b"}}, token=ROOT, **named)
