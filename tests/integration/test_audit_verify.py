@@ -13,6 +13,7 @@ from monitor.store import Store
 from tests.support.programs import output_of
 from tests.support.stores import DONE, intent, opened, run
 
+pytestmark = pytest.mark.no_cover  # tests/unit/patching/test_audit.py measures what finds the faults
 COMMAND = (sys.executable, "-W", "error", "-m", "monitor")
 
 
