@@ -71,7 +71,7 @@ async def test_a_report_tells_a_whole_night_though_the_daemon_was_restarted_in_i
     assert lines[0] == "# Upgrade of dc1: 30.2.1 → 31.2.2"
     assert "- Result: **not done**; left behind: a\\|b" in lines
     assert any(line.startswith("| internal@Default-Cloud | completed |") and line.endswith("| 3 |") for line in lines)
-    assert any(line.startswith("- a\\|b@aws: Service Engines that are failed: a\\|b-se-2") for line in lines)
+    assert any(line.startswith("- a\\|b@aws: Service Engines that failed: a\\|b-se-2") for line in lines)
     assert unknown.exit_code == 4
     assert "no upgrade 2: the daemon knows of 1" in unknown.stderr
     assert (other.status, other.kind) == (404, "no-such-controller")

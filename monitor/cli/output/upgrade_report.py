@@ -14,6 +14,7 @@ _PHASES: Final[Mapping[str, str]] = {
     "none": "none", "checking": "checks", "controllers": "Controllers", "away": "Controllers away",
     "service_engines": "Service Engines", "suspended": "suspended", "rolling_back": "rolling back",
 }  # fmt: skip
+_UNIT_COLUMNS: Final = ("unit", "state", "version", "took", "Service Engines", "virtual services disrupted")
 _BAD_STATES: Final = frozenset({"failed", "suspended", "check_failed", "aborting"})
 
 
@@ -35,23 +36,14 @@ def _lines(report: UpgradeReport) -> Iterator[str]:
     yield f"- Ended: {_time(report.ended_at) if report.ended_at is not None else 'not yet'}"
     yield f"- Took: {format_duration(report.seconds)}"
     yield f"- Controllers did not answer for: {format_duration(report.away_seconds)}"
-    yield from _table(
-        "Phases",
-        ("phase", "began", "took"),
-        ((_word(each.phase), _time(each.began_at), format_duration(each.seconds))
-         for each in report.phases),
-    )  # fmt: skip
-    yield from _table(
-        "Units",
-        ("unit", "state", "version", "took", "Service Engines", "virtual services disrupted"),
-        (_unit_row(unit) for unit in report.units),
-    )
+    phases = ((_word(each.phase), _time(each.began_at), format_duration(each.seconds)) for each in report.phases)
+    yield from _table("Phases", ("phase", "began", "took"), phases)
+    yield from _table("Units", _UNIT_COLUMNS, map(_unit_row, report.units))
     yield from _list("What went wrong", _troubles(report.units, names))
     yield from _list("Pre-checks that did not pass", _checks(report.units))
     yield from _list("Annotations", (_annotation(each, names) for each in report.annotations))
-    yield from _table(
-        "Events", ("time", "of", "before", "after"), (_event_row(event, names) for event in report.events)
-    )
+    events = (_event_row(event, names) for event in report.events)
+    yield from _table("Events", ("time", "of", "before", "after"), events)
     if report.events_left_out:
         yield f"\n{report.events_left_out} later events were too many to be kept."
     yield ""
@@ -60,8 +52,8 @@ def _lines(report: UpgradeReport) -> Iterator[str]:
 def _result(report: UpgradeReport) -> str:
     if report.ended_at is None:
         return f"**not over**, phase: {_word(report.phase)}"
-    if report.done is None or (not report.left_behind and report.operation.startswith("eval_")):
-        return "over; nothing was upgraded"
+    if all(each.phase == "checking" for each in report.phases):
+        return "over: only pre-checks ran, and nothing was changed"
     if report.done:
         return "**done**: the Controllers and every group that took part are at the new version"
     behind = f"; left behind: {', '.join(map(_text, report.left_behind))}" if report.left_behind else ""
@@ -94,11 +86,14 @@ def _troubles(units: Iterable[UnitReport], names: Mapping[str, str]) -> Iterator
             yield f"{name}: {_word(unit.state)}" + (f": {_text(unit.reason)}" if unit.reason else "")
         if unit.left_behind:
             yield f"{name}: left behind"
-        for state, uuids in (
-            (("failed", engines.failed_uuids), ("suspended", engines.suspended_uuids)) if engines else ()
-        ):
-            if uuids:
-                yield f"{name}: Service Engines that are {state}: {', '.join(_named(uuid, names) for uuid in uuids)}"
+        if engines and engines.failed_uuids:
+            yield f"{name}: Service Engines that failed: {_joined(engines.failed_uuids, names)}"
+        if engines and engines.suspended_uuids:
+            yield f"{name}: Service Engines that are suspended: {_joined(engines.suspended_uuids, names)}"
+
+
+def _joined(uuids: Iterable[str], names: Mapping[str, str]) -> str:
+    return ", ".join(_named(uuid, names) for uuid in uuids)
 
 
 def _checks(units: Iterable[UnitReport]) -> Iterator[str]:
