@@ -58,10 +58,7 @@ def _note(
         left_behind=tuple(unit.uuid for unit in behind),
         units={**log.units, **changed},
         engine_names={**log.engine_names, **{unit.uuid: unit.name for unit in every if unit.kind == "se"}},
-        disrupted={
-            **log.disrupted,
-            **{uuid: _most_disrupted(log, unit) for uuid, unit in changed.items() if unit.engines},
-        },
+        disrupted={**log.disrupted, **_most_disrupted(log, changed)},
         events=(*log.events, *kept),
         events_left_out=log.events_left_out + len(events) - len(kept),
     )
@@ -94,6 +91,12 @@ def _states_of_engines(group: Upgrade) -> Mapping[str, str]:
     return found
 
 
-def _most_disrupted(log: UpgradeLog, group: Upgrade) -> int:
-    now = group.engines.virtual_services_disrupted if group.engines else None
-    return max(log.disrupted.get(group.uuid, 0), now or 0)
+def _most_disrupted(log: UpgradeLog, changed: Mapping[str, Upgrade]) -> Mapping[str, int]:
+    """Return the counts of groups that are at work, or were until now: others have that of an earlier upgrade."""
+    found: dict[str, int] = {}
+    for uuid, group in changed.items():
+        known = log.units.get(uuid)
+        now = group.engines.virtual_services_disrupted if group.engines else None
+        if now is not None and (group.active or group.suspended or (known is not None and known.active)):
+            found[uuid] = max(log.disrupted.get(uuid, 0), now)
+    return found

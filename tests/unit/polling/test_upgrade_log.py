@@ -136,9 +136,12 @@ def test_changes_beyond_the_limit_are_counted_and_the_state_is_kept() -> None:
     assert (log.phase, log.units["g1"].state) == ("service_engines", "running")
 
 
-def test_lists_of_service_engines_that_are_left_of_an_earlier_upgrade_are_no_changes() -> None:
-    (log,) = followed([(0.0, "controllers", [cluster(), group("completed", engines(done="ab", failed="c"))])])
-    assert [event.what for event in log.events] == ["phase", "unit"]
+def test_what_is_left_of_an_earlier_upgrade_is_no_change_of_this_one() -> None:
+    before = group("completed", engines(done="ab", failed="c", disrupted=3))
+    begun = group("running", engines(later="abc", disrupted=0))
+    (log,) = followed([(0.0, "controllers", [cluster(), before]), (600.0, "service_engines", [cluster(), begun])])
+    assert [event.what for event in log.events] == ["phase", "unit", "phase", "unit"]
+    assert log.disrupted == {"g1": 0}
 
 
 def test_a_log_is_the_same_after_it_was_stored() -> None:
