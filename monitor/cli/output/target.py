@@ -7,7 +7,7 @@ A name is looked up until an image matches. From then on the target is that imag
 from collections.abc import Iterator
 from typing import Literal, TypeAlias, assert_never
 
-from monitor.cli.api.responses import Rejected, TargetFailed, WaitTimeout
+from monitor.cli.api.responses import TargetFailed, WaitTimeout
 from monitor.cli.api.stream_objects import StreamImage
 from monitor.cli.api.view import (
     Change,
@@ -22,7 +22,14 @@ from monitor.cli.api.view import (
     UpgradeChanged,
 )
 from monitor.cli.output.format import describe_image, describe_outage
-from monitor.cli.output.watch_state import Target, WatchState, lost_text, no_response_text
+from monitor.cli.output.watch_state import (
+    Target,
+    WatchState,
+    choose,
+    lost_text,
+    no_response_text,
+    require_controller,
+)
 from monitor.config.validation import printable, quoted
 
 EndState: TypeAlias = Literal["completed", "failed"]
@@ -34,14 +41,9 @@ def find_image(view: FleetView, target: Target) -> ObjectKey | None:
 
     Raises: Rejected when several match, unless exactly one of them is active; when there is no such controller.
     """
-    if target.controller and target.controller not in view.controllers:
-        raise Rejected(f"there is no controller {quoted(target.controller)} that you may see")
+    require_controller(view, target.controller)
     found = list(_matches(view, target)) if target.image else []
-    active = [(name, image) for name, image in found if image.active]
-    if len(found) > 1 and len(active) != 1:
-        lines = "".join(f"\n  {printable(name)}  {printable(image.uuid)}  {image.state}" for name, image in found)
-        raise Rejected(f"{quoted(target.image)} matches {len(found)} images; give --controller or a uuid:{lines}")
-    return next(((name, image.uuid) for name, image in active or found), None)
+    return choose(found, target.image, "images", lambda image: f"{image.uuid}  {image.state}")
 
 
 def _matches(view: FleetView, target: Target) -> Iterator[tuple[str, StreamImage]]:

@@ -7,7 +7,7 @@ A name is looked up until a unit matches. From then on the target is that unit.
 from collections.abc import Iterator
 from typing import Final, assert_never
 
-from monitor.cli.api.responses import CommandError, Rejected, TargetFailed, WaitTimeout
+from monitor.cli.api.responses import CommandError, TargetFailed, WaitTimeout
 from monitor.cli.api.stream_objects import StreamUnit
 from monitor.cli.api.view import (
     Change,
@@ -24,7 +24,14 @@ from monitor.cli.api.view import (
 )
 from monitor.cli.output.upgrade_judge import Failed, Lost, NotBegun, Succeeded, Verdict, Waiting
 from monitor.cli.output.upgrade_text import describe_read_time, describe_unit, describe_unit_outage, describe_upgrade
-from monitor.cli.output.watch_state import UpgradeTarget, WatchState, lost_text, no_response_text
+from monitor.cli.output.watch_state import (
+    UpgradeTarget,
+    WatchState,
+    choose,
+    lost_text,
+    no_response_text,
+    require_controller,
+)
 from monitor.config.validation import printable, quoted
 
 _MOST_UNITS: Final = 5  # in the message of a timeout
@@ -36,14 +43,9 @@ def find_unit(view: FleetView, target: UpgradeTarget) -> ObjectKey | None:
 
     Raises: Rejected when several match, unless exactly one of them is active; when there is no such controller.
     """
-    if target.controller and target.controller not in view.controllers:
-        raise Rejected(f"there is no controller {quoted(target.controller)} that you may see")
-    found = list(_matches(view, target)) if target.unit else []
-    active = [(name, unit) for name, unit in found if unit.active]
-    if len(found) > 1 and len(active) != 1:
-        lines = "".join(f"\n  {printable(f'{name}  {unit.uuid}  {unit.label}  {unit.state}')}" for name, unit in found)
-        raise Rejected(f"{quoted(target.unit)} matches {len(found)} units; give --controller or a uuid:{lines}")
-    return next(((name, unit.uuid) for name, unit in active or found), None)
+    require_controller(view, target.controller)
+    found = _matches(view, target) if target.unit else []
+    return choose(found, target.unit, "units", lambda unit: f"{unit.uuid}  {unit.label}  {unit.state}")
 
 
 def _matches(view: FleetView, target: UpgradeTarget) -> list[tuple[str, StreamUnit]]:

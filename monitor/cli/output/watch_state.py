@@ -1,10 +1,14 @@
 """What ``watch`` is told to watch, and everything that it displays."""
 
+from collections.abc import Callable, Sequence
+
 from msgspec import Struct
 
-from monitor.cli.api.view import FleetView, ObjectKey
+from monitor.cli.api.responses import Rejected
+from monitor.cli.api.view import FleetView, ObjectKey, T
 from monitor.cli.output.format import time_of_day
 from monitor.cli.output.upgrade_wait import Wait
+from monitor.config.validation import printable, quoted
 
 
 class Target(Struct, frozen=True):
@@ -42,6 +46,26 @@ class WatchState(Struct, frozen=True):
     def now(self, monotonic: float) -> float:
         """Return the daemon's time by the client's ``monotonic`` clock. It stands while the connection is lost."""
         return (self.view.clock_offset_s or 0.0) + monotonic if self.as_of is None else self.as_of
+
+
+def require_controller(view: FleetView, controller: str) -> None:
+    """Raises: Rejected when there is no such controller; empty: any will do."""
+    if controller and controller not in view.controllers:
+        raise Rejected(f"there is no controller {quoted(controller)} that you may see")
+
+
+def choose(found: Sequence[tuple[str, T]], text: str, noun: str, describe: Callable[[T], str]) -> ObjectKey | None:
+    """
+    Return the object that ``text`` means, of those that match it, with their controllers; None while none does.
+
+    ``noun``: of several. ``describe``: returns what tells one from the others.
+    Raises: Rejected when several match, unless exactly one of them is active.
+    """
+    active = [(name, each) for name, each in found if each.active]
+    if len(found) > 1 and len(active) != 1:
+        lines = "".join(f"\n  {printable(f'{name}  {describe(each)}')}" for name, each in found)
+        raise Rejected(f"{quoted(text)} matches {len(found)} {noun}; give --controller or a uuid:{lines}")
+    return next(((name, each.uuid) for name, each in active or found), None)
 
 
 def as_of_text(state: WatchState) -> str:
