@@ -1,7 +1,7 @@
 """The rules, runbooks and rule tests in deploy/prometheus, read as their tools read them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,8 +34,7 @@ class Expectation(NamedTuple):
 @cache
 def rules() -> list[Yaml]:
     """Of all files."""
-    every = [yaml.safe_load(path.read_text()) for path in sorted(RULES.glob("*.yml"))]
-    return [rule for each in every for group in each["groups"] for rule in group["rules"]]
+    return [rule for path in sorted(RULES.glob("*.yml")) for group in _read(path)["groups"] for rule in group["rules"]]
 
 
 @cache
@@ -47,16 +46,26 @@ def alerts() -> dict[str, Yaml]:
 @cache
 def promtool_tests() -> list[tuple[str, Yaml]]:
     """The tests, each with the name of its file."""
-    return [(path.name, test) for path in TESTS for test in yaml.safe_load(path.read_text())["tests"]]
+    return [(path.name, test) for path in TESTS for test in _read(path)["tests"]]
 
 
-def expectations() -> Iterator[Expectation]:
+def _read(path: Path) -> Yaml:
+    read: Yaml = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+    return read
+
+
+@cache
+def expectations() -> tuple[Expectation, ...]:
     """
     What is expected of alerts, in the order of the files.
 
     Either by name, or of all whose name matches in an ``ALERTS{alertname=~…}`` that is expected to be empty. That an
     alert is quiet where none of its series is, is no expectation.
     """
+    return tuple(_expectations())
+
+
+def _expectations() -> Iterator[Expectation]:
     for file, test in promtool_tests():
         for expected in test.get("alert_rule_test", ()):
             fires = bool(expected["exp_alerts"])
@@ -68,6 +77,38 @@ def expectations() -> Iterator[Expectation]:
                 for alert in filter(re.compile(matched[1]).fullmatch, alerts()):
                     if is_about(test, alert):
                         yield Expectation(file, test["name"], alert, seconds(expected["eval_time"]), fires=False)
+
+
+def narrowed(folder: Path, tests: Iterable[Path]) -> list[Path]:
+    """
+    Write each test into a file of its own in the folder, with the alerts that it asks for. Returns: the files.
+
+    promtool evaluates every rule at every step of a test, which takes most of its time. The alerts that no expectation
+    of a test names do not change its result: no rule is made of an alert.
+    """
+    written = []
+    for path in tests:
+        head, *texts = re.split(r"\n(?=  - name: )", path.read_text())
+        (names,) = re.findall(r"^rule_files: \[(.*)\]$", head, re.MULTILINE)
+        groups = [group for name in names.split(", ") for group in _read(path.parent / name)["groups"]]
+        for number, text in enumerate(texts):
+            kept = [{**group, "rules": [rule for rule in group["rules"] if _asks_for(text, rule)]} for group in groups]
+            alone = folder / f"{path.stem}-{number}.yml"
+            rules_file = alone.with_suffix(".rules")
+            rules_file.write_text(yaml.dump({"groups": kept}, Dumper=yaml.CSafeDumper, width=10_000))
+            alone.write_text(f"{head.replace(names, rules_file.name)}\n{text}\n")
+            written.append(alone)
+    return written
+
+
+def _asks_for(test: str, rule: Yaml) -> bool:
+    """Whether an expectation of the test is of the alert. All recording rules are kept: they are few."""
+    name = rule.get("alert")
+    if name is None or re.search(rf"alertname: {name}\b", test):
+        return True
+    asked = re.findall(r"\bALERTS\w*(?:\{(.*?)\})?", test)
+    matchers = [re.search(r'alertname=~?"([^"]+)"', each) for each in asked]
+    return any(matcher is None or re.fullmatch(matcher[1], name) for matcher in matchers)
 
 
 def is_about(test: Yaml, alert: str) -> bool:
