@@ -135,12 +135,7 @@ class Poller:
         last_success_at = self._reads.succeeded_at
         if before.under_way:
             self._source.note_upgrade()
-        error, changes = await self._reads.read_all(
-            before,
-            at=at,
-            idle_interval_s=self._poll.idle_interval_s,
-            inventory_interval_s=self._upgrades.full_interval_s,
-        )
+        error, changes = await self._reads.read_all(before, self._poll, self._upgrades, at=at)
         took_s, units = loop.time() - started, self._reads.overview
         health = count_poll(before, at=at, took_s=took_s)
         if error:

@@ -13,7 +13,7 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from monitor.config.settings import Poll
+from monitor.config.settings import Poll, Upgrades
 from monitor.model.errors import PollError
 from monitor.model.health import SessionHealth
 from monitor.model.snapshot import Change
@@ -81,24 +81,24 @@ class Reads:
             pause.end()
 
     async def read_all(
-        self, session: SessionHealth, *, at: float, idle_interval_s: float, inventory_interval_s: float
+        self, session: SessionHealth, poll: Poll, upgrades: Upgrades, *, at: float
     ) -> tuple[PollError | None, tuple[Change, ...]]:
         """
         Read the resources that are due. Returns: why the poll failed, and the changes.
 
-        ``session``: before the poll. ``at``: when it began, Unix seconds. ``inventory_interval_s``: from one read of
-        the Controller's own inventory to the next, where the units cannot be read.
+        ``session``: before the poll. ``at``: when it began, Unix seconds. Where the units cannot be read, the
+        Controller's own inventory is, each ``full_interval`` of the upgrades.
         """
         summaries_given_up = self._source.units.given_up
         error, changes = await self._read(self._first, session, at=at)
         for name, pause in self._pauses.items() if error is None else ():
             if session.away or pause.is_over(version=self._source.link.version):
                 failure, found = await self._read(self._trackers[name], session, at=at)
-                pause.note(failure, version=self._source.link.version, idle_interval_s=idle_interval_s)
+                pause.note(failure, version=self._source.link.version, idle_interval_s=poll.idle_interval_s)
                 changes += found
         if error is None and self.overview:
             units = self._trackers["upgrade"].collection.health
-            await self._images_in_use.update(units, interval_s=inventory_interval_s)
+            await self._images_in_use.update(units, interval_s=upgrades.full_interval_s)
         for tracker in self._trackers.values():
             tracker.drop_overdue(at=at)
         self.update_overview(failing=error is not None)

@@ -314,3 +314,12 @@ def test_every_path_exists(name: str, text: str) -> None:
 def test_the_make_targets_of_contributing_exist() -> None:
     targets_there = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"`make ([\w-]+)`", CONTRIBUTING)) <= {*targets_there}
+
+
+def test_no_module_is_longer_than_350_lines_and_the_poller_no_longer_than_150() -> None:
+    texts = {path: path.read_text() for path in sorted((ROOT / "monitor").rglob("*.py"))}
+    assert [str(path.relative_to(ROOT)) for path, text in texts.items() if len(text.splitlines()) > 350] == []
+    module = ast.parse(texts[ROOT / "monitor" / "polling" / "poller.py"])
+    (poller,) = [each for each in module.body if isinstance(each, ast.ClassDef) and each.name == "Poller"]
+    assert poller.end_lineno
+    assert poller.end_lineno - poller.lineno < 150
