@@ -149,15 +149,8 @@ class Poller:
         interval_s = self._interval_s(health, error, at=at)
         self._publish(replace(health, interval_s=interval_s, held_until=held_until), changes)
         self._reads.keep_for(keep_s)
-        poll_log.poll(
-            self._log,
-            before,
-            self._session.health,
-            at=at,
-            took_s=took_s,
-            late_s=late_s,
-            last_success_at=last_success_at,
-        )
+        health = self._session.health  # with what the client knows of the Controller
+        poll_log.poll(self._log, before, health, at=at, took_s=took_s, late_s=late_s, last_success_at=last_success_at)
 
     def _keep_s(self, health: SessionHealth) -> float:
         """For how long objects stand after their last good read: longer while the Controllers are upgraded."""
