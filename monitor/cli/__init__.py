@@ -1,5 +1,5 @@
 """
-The command line: one module of ``commands`` a command, registered here.
+The command line: one module of ``commands`` a command, imported when it is called.
 
 Exit codes: 0 done; 1 it failed, or its outcome is unknown (the log or the last line says why); 2 the configuration or
 the command line is wrong (every problem is listed); 3 the timeout of ``watch`` is over, or no upgrade has begun; 4 a
@@ -7,64 +7,56 @@ running daemon rejected the request, or has no such object (its message is shown
 """
 
 import signal
+from collections import UserDict
+from importlib import import_module
+from typing import Any, Final
 
 import click
 
 from monitor import __version__
-from monitor.cli.commands.audit import audit_verify
-from monitor.cli.commands.check_config import check_config
-from monitor.cli.commands.config_schema import config_schema
-from monitor.cli.commands.demo import demo
-from monitor.cli.commands.images import image, images
-from monitor.cli.commands.metrics import metrics
-from monitor.cli.commands.patch import annotate, patch
-from monitor.cli.commands.readiness import readiness
-from monitor.cli.commands.record import record
-from monitor.cli.commands.report import report
-from monitor.cli.commands.run import run
-from monitor.cli.commands.simulate import simulate
-from monitor.cli.commands.token import token_new
-from monitor.cli.commands.upgrades import upgrade, upgrades
-from monitor.cli.commands.watch import watch
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(UserDict[str, Any]):
+    """
+    The commands by name, made of the names of their modules.
+
+    A module is imported when its command is looked up: the imports of all take several times as long as most commands.
+    """
+
+    def __getitem__(self, name: str) -> click.Command:
+        module = import_module(f"monitor.cli.commands.{self.data[name]}")
+        command: click.Command = getattr(module, name.replace("-", "_"))
+        return command
+
+
+_COMMANDS: Final = _Commands(
+    {
+        "run": "run",
+        "demo": "demo",
+        "simulate": "simulate",
+        "record": "record",
+        "check-config": "check_config",
+        "images": "images",
+        "image": "images",
+        "upgrades": "upgrades",
+        "upgrade": "upgrades",
+        "watch": "watch",
+        "readiness": "readiness",
+        "report": "report",
+        "annotate": "patch",
+        "patch": "patch",
+        "config-schema": "config_schema",
+        "metrics": "metrics",
+        "token": "token",
+        "audit": "audit",
+    }
+)
+
+
+@click.group(commands=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="avi-upgrade-monitor")
 @click.pass_context
 def main(context: click.Context) -> None:
     """Watch image uploads and upgrades of Avi Load Balancer Controllers, and export them to Prometheus."""
-    if context.invoked_subcommand != run.name:  # `run` lets it through when it can handle it
+    if context.invoked_subcommand != "run":  # `run` lets it through when it can handle it
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-
-
-@main.group()
-def token() -> None:
-    """Manage the tokens that the daemon's API accepts."""
-
-
-@main.group()
-def audit() -> None:
-    """Check the record of changes."""
-
-
-for command in (
-    run,
-    demo,
-    simulate,
-    record,
-    check_config,
-    images,
-    image,
-    upgrades,
-    upgrade,
-    watch,
-    readiness,
-    report,
-    annotate,
-    patch,
-    config_schema,
-    metrics,
-):
-    main.add_command(command)
-token.add_command(token_new)
-audit.add_command(audit_verify)

@@ -1,6 +1,6 @@
 """
 One module a command: its declaration for click, and what it does.
 
-``avi-upgrade-monitor --help`` imports all of them, so each imports its heavy modules (aiohttp, SQLAlchemy, rich,
-structlog) only when it runs.
+``monitor.cli`` imports a module when its command is called, and ``avi-upgrade-monitor --help`` all of them. So each
+imports its heavy modules (aiohttp, SQLAlchemy, rich, structlog) only when the command runs.
 """

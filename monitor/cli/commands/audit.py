@@ -29,7 +29,12 @@ class Verdict(Struct, frozen=True):
     faults: tuple[str, ...]
 
 
-@click.command("verify")
+@click.group()
+def audit() -> None:
+    """Check the record of changes."""
+
+
+@audit.command("verify")
 @config_option
 @web_config_option
 @click.option(

@@ -23,7 +23,12 @@ def _check_name(_context: click.Context, _parameter: click.Parameter, name: str)
     return name
 
 
-@click.command("new")
+@click.group()
+def token() -> None:
+    """Manage the tokens that the daemon's API accepts."""
+
+
+@token.command("new")
 @click.option("--name", required=True, callback=_check_name, help="The owner's name, as the audit shows it.")
 @click.option(
     "--scope", "scopes", required=True, multiple=True, type=click.Choice(get_args(Scope)), help="What it permits."
@@ -34,14 +39,14 @@ def _check_name(_context: click.Context, _parameter: click.Parameter, name: str)
 @output_option
 def token_new(name: str, scopes: tuple[Scope, ...], controllers: tuple[str, ...], output: OutputFormat) -> None:
     """Print a new token, once, and the line for the config that makes the daemon accept it."""
-    token = generate_token()
-    entry = config_entry(token, name, scopes)
+    secret = generate_token()
+    entry = config_entry(secret, name, scopes)
     if controllers:
         entry["controllers"] = list(dict.fromkeys(controllers))
     if output == "json":
-        click.echo(msgspec.json.encode({"token": token, "entry": entry}).decode())
+        click.echo(msgspec.json.encode({"token": secret, "entry": entry}).decode())
     else:
-        click.echo(_TEXT.format(token=token, line=_flow_mapping(entry)))
+        click.echo(_TEXT.format(token=secret, line=_flow_mapping(entry)))
 
 
 def generate_token() -> str:
