@@ -1,5 +1,6 @@
 """Migrate a database to the schema of this version, with alembic, inside the caller's transaction."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -30,10 +31,7 @@ def migrate(connection: Connection) -> None:
 
 
 def _migrate(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(config)
+    scripts = _scripts()
     present = MigrationContext.configure(connection).get_current_revision()
     if present == scripts.get_current_head():
         return
@@ -43,4 +41,17 @@ def _migrate(connection: Connection) -> None:
             " run that version, or configure another database"
         )
     connection.exec_driver_sql(_LOCKS[connection.dialect.name])
+    config = _config()
+    config.attributes["connection"] = connection
     command.upgrade(config, "head")  # checks the revision again, under the lock
+
+
+@cache  # a database that failed is opened again and again, and each time it would load every script
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
