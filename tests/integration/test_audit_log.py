@@ -13,7 +13,7 @@ from monitor.model.errors import AlteredRecord, StoreError
 from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Entry, Outcome
 from monitor.store import Store
-from tests.support.stores import DONE, NOW, TICKET, UNKNOWN, chain_faults, closing, intent, opened, run
+from tests.support.stores import DONE, NOW, TICKET, UNKNOWN, chain_faults, closing, intent, migrated_url, opened, run
 
 # Intents and outcomes
 
@@ -272,7 +272,7 @@ async def test_a_record_that_cannot_be_read_is_named(database_url: str) -> None:
 
 async def test_a_record_with_a_value_of_another_type_is_named(tmp_path: Path) -> None:
     """SQLite takes any; PostgreSQL would not."""
-    async with opened(f"sqlite:///{tmp_path}/state.db") as store:
+    async with opened(migrated_url(tmp_path)) as store:
         await store.audit_log.record(intent(), DONE, None, at=1)
         await run(store, "UPDATE audit SET hash = 'no hash' WHERE number = 2")
         with pytest.raises(AlteredRecord, match="record 2 of the audit was altered and cannot be read"):
@@ -292,7 +292,7 @@ async def test_an_open_intent_that_was_altered_is_closed_and_the_audit_continues
     tmp_path: Path, alteration: str
 ) -> None:
     """SQLite takes any value."""
-    url = f"sqlite:///{tmp_path}/state.db"
+    url = migrated_url(tmp_path)
     async with opened(url) as store:
         await store.audit_log.record(intent(), DONE, TICKET, at=1)
         await store.audit_log.begin(intent(), at=1)
@@ -317,7 +317,7 @@ async def test_an_open_intent_whose_text_was_altered_does_not_keep_the_store_dow
 
 async def test_finishing_an_altered_intent_writes_it_again(tmp_path: Path) -> None:
     change = intent()
-    async with opened(f"sqlite:///{tmp_path}/state.db") as store:
+    async with opened(migrated_url(tmp_path)) as store:
         number = await store.audit_log.begin(change, at=1)
         await run(store, "UPDATE audit SET text = x'00', hash = 'no hash'")
         await store.audit_log.finish(number, change, DONE, TICKET, at=2)
@@ -328,7 +328,7 @@ async def test_finishing_an_altered_intent_writes_it_again(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("alteration", ["UPDATE audit_head SET hash = 'no hash'", "DELETE FROM audit_head"])
 async def test_an_altered_head_is_reported(tmp_path: Path, alteration: str) -> None:
-    url = f"sqlite:///{tmp_path}/state.db"
+    url = migrated_url(tmp_path)
     words = "the head of the audit is missing or was altered, so no record can be added"
     async with opened(url) as store:
         await store.audit_log.record(intent(), DONE, TICKET, at=1)

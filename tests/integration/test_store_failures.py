@@ -18,7 +18,19 @@ from monitor.patching.annotations import AnnotationChange
 from monitor.store import Store
 from tests.support.postgres import Server, serving
 from tests.support.store_failures import OF_FILES, OF_SERVERS, Failure, Place, read_only_file
-from tests.support.stores import DONE, NOT_BEGUN, NOW, TICKET, chain_faults, closing, intent, is_up, opened, recover
+from tests.support.stores import (
+    DONE,
+    NOT_BEGUN,
+    NOW,
+    TICKET,
+    chain_faults,
+    closing,
+    intent,
+    is_up,
+    migrated_url,
+    opened,
+    recover,
+)
 
 EARLY = ProgressMark(b"e" * 16, changed_at=100.5, first_seen_at=90.25)
 
@@ -32,7 +44,7 @@ def own_server() -> Iterator[Server]:
 
 @pytest.fixture
 def file_place(tmp_path: Path) -> Place:
-    return Place(f"sqlite:///{tmp_path}/state.db", tmp_path)
+    return Place(migrated_url(tmp_path), tmp_path)
 
 
 @pytest.fixture

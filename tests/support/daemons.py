@@ -30,6 +30,7 @@ from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.simulator import Replay, SimulatedController, Simulator
 from monitor.web.context import Limits
 from tests.support.limits import WAIT_TIMEOUT_S
+from tests.support.stores import migrated_url
 
 QUICK: Mapping[str, object] = {
     "active_interval": "50ms",
@@ -71,8 +72,8 @@ async def watching(
 
     ``of_each``: further keys of every controller. ``limits``: of the web server.
     """
-    every = {"listen": "127.0.0.1:0", "database": f"sqlite:///{folder}/state.db", "poll": dict(poll), **settings}
-    path = write_config(simulator, folder, every)
+    settings.setdefault("database", migrated_url(folder))
+    path = write_config(simulator, folder, {"listen": "127.0.0.1:0", "poll": dict(poll), **settings})
     if of_each:
         written = yaml.safe_load(path.read_text())
         written["controllers"] = [{**controller, **deepcopy(of_each)} for controller in written["controllers"]]

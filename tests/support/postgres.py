@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.limits import WAIT_TIMEOUT_S
+from tests.support.stores import migrated_url
 
 _numbers = count(1)
 
@@ -126,8 +127,8 @@ def postgres_url(postgres_server: Server) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, of either kind: what is promised of the one holds for the other."""
+    """A database without rows, of either kind: what is promised of the one holds for the other."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/state.db"
+        return migrated_url(tmp_path)
     url: str = request.getfixturevalue("postgres_url")
     return url

@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from monitor.patching.annotations import AnnotationChange
 from monitor.patching.audit import Intent, Outcome, faults
 from monitor.store import Store
+from monitor.store.migrate import migrate
 from tests.support.limits import WAIT_TIMEOUT_S
 
 DONE = Outcome(kind="done", answer=200)
@@ -23,6 +26,32 @@ TICKET = AnnotationChange({"ticket": "CHG-1"})
 NOW = 1_000.5
 
 _requests = count(1)
+
+
+def migrated_url(folder: Path) -> str:
+    """
+    The URL of a file in the folder; one that is missing is made, with the schema of this version and no rows.
+
+    To migrate an empty file takes half the processor time of a start of the daemon.
+    """
+    file = folder / "state.db"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_bytes(_migrated_file())
+    return f"sqlite:///{file}"
+
+
+@cache
+def _migrated_file() -> bytes:
+    with TemporaryDirectory() as folder:
+        engine = create_engine(f"sqlite:///{folder}/state.db")
+        with engine.begin() as connection:
+            migrate(connection)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        engine.dispose()
+        return Path(folder, "state.db").read_bytes()
 
 
 @asynccontextmanager
