@@ -19,7 +19,6 @@ from tests.support.browser import chromium
 
 ROW: Final = "tbody tr[data-uuid]"
 PATIENCE_S: Final = 10.0
-SLACK: Final = 4  # so many times slower than this machine: what the promise of the key is for
 _KEYS: Final = ("1", "2", "3", "4", *["Backspace"] * 4)  # each finds fewer, then more again
 
 _NOTE_FIRST = """window.firstRow = new Promise((done) => {
@@ -52,15 +51,16 @@ async def measure(scale: Scale) -> AsyncIterator[Row]:
     async with child(_serve, scale.browsed) as server, chromium() as browser:
         url = f"http://127.0.0.1:{await server.receive()}"
         quick, slow = [
-            [await first_sight(browser, url, slack) for _ in range(scale.slow_rounds)] for slack in (1, SLACK)
+            [await first_sight(browser, url, slack) for _ in range(scale.slow_rounds)] for slack in (1, scale.slack)
         ]
-        keys = sorted(await _keys(browser, url, scale.slow_rounds))
+        keys = sorted(await _keys(browser, url, scale))
     paint, row = (median(seconds) for seconds in zip(*quick, strict=True))
     slow_row = median(row for _, row in slow)
     yield Row(what=f"{what}: first paint", ours=spoken(paint), figure=paint, unit=" s", limit=1.0)
     yield Row(what=f"{what}: first rows", ours=spoken(row), figure=row, unit=" s", limit=1.0)
-    yield Row(what=f"{what}: first rows, CPU {SLACK} times slower", ours=spoken(slow_row), figure=slow_row, unit=" s")
-    key = f"{what}: a key until what it finds is shown, CPU {SLACK} times slower"
+    slower = f"CPU {scale.slack} times slower"
+    yield Row(what=f"{what}: first rows, {slower}", ours=spoken(slow_row), figure=slow_row, unit=" s")
+    key = f"{what}: a key until what it finds is shown, {slower}"
     for name, seconds, limit in (("median", median(keys), 100.0), ("slowest", keys[-1], None)):
         yield Row(what=f"{key}, {name}", ours=spoken(seconds), figure=seconds * 1e3, unit=" ms", limit=limit)
 
@@ -72,15 +72,15 @@ async def first_sight(browser: Browser, url: str, slack: int, row: str = ROW) ->
         return await page.evaluate(_FIRST_PAINT) / 1e3, row_ms / 1e3
 
 
-async def _keys(browser: Browser, url: str, rounds: int) -> list[float]:
+async def _keys(browser: Browser, url: str, scale: Scale) -> list[float]:
     """Seconds from each key to what it finds; nothing is asked of the page between the two."""
     told: asyncio.Queue[float | None] = asyncio.Queue(maxsize=1)
-    async with tab(browser, url, SLACK) as page:
+    async with tab(browser, url, scale.slack) as page:
         await page.expose_function("tell", told.put_nowait)
         await page.evaluate("window.firstRow")
         await page.get_by_role("searchbox").focus()
         await page.evaluate(_NOTE_KEYS)
-        taken = [await _key(page, key, told) for _ in range(rounds) for key in _KEYS]
+        taken = [await _key(page, key, told) for _ in range(scale.slow_rounds) for key in _KEYS]
     return [each / 1e3 for each in taken if each is not None]
 
 

@@ -14,6 +14,8 @@ from monitor.daemon import logging as log
 
 _PATIENCE_S = 120.0
 _FILES = 10_000  # a fleet of a thousand controllers is a socket each, on both sides
+_FORKS = multiprocessing.get_context("forkserver")  # its server has imported everything, and measures nothing
+_FORKS.set_forkserver_preload(["tests.benchmarks.__main__"])
 
 
 class Child:
@@ -39,10 +41,9 @@ class Child:
 
 @asynccontextmanager
 async def child(function: Callable[..., None], *arguments: object) -> AsyncIterator[Child]:
-    """Run ``function(pipe, *arguments)`` in a fresh process; it ends when the context does."""
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_begin, args=(function, theirs, *arguments), daemon=True)
+    """Run ``function(pipe, *arguments)`` in a process of its own; it ends when the context does."""
+    ours, theirs = _FORKS.Pipe()
+    process = _FORKS.Process(target=_begin, args=(function, theirs, *arguments), daemon=True)
     process.start()
     theirs.close()
     try:

@@ -36,6 +36,8 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """How many controllers the page shows."""
     groups: int
     """How many SE groups the controller has whose upgrade the page shows."""
+    slack: int
+    """How many times slower than this machine one that is slow is: what the promise of a key is for."""
     interval_s: float
     watched_s: float
     """For how long it is watched once every controller was polled."""
@@ -54,15 +56,16 @@ FULL = Scale(
     changing=50,
     browsed=250,
     groups=100,
+    slack=4,
     interval_s=10.0,
     watched_s=20.0,
 )
 TINY = Scale(
     series=(1_000,),
-    rounds=2,
-    slow_rounds=2,
-    requests=2,
-    polls=2,
+    rounds=1,
+    slow_rounds=1,
+    requests=1,
+    polls=1,
     fleet=20,
     remembered=3,
     controllers=3,
@@ -70,6 +73,7 @@ TINY = Scale(
     changing=2,
     browsed=2,
     groups=14,
+    slack=1,
     interval_s=0.2,
     watched_s=1.0,
 )

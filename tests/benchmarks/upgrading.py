@@ -11,7 +11,7 @@ from typing import Final
 from playwright.async_api import Browser
 
 from monitor.simulator import GroupSpec
-from tests.benchmarks.browsing import PATIENCE_S, SLACK, first_sight, tab
+from tests.benchmarks.browsing import PATIENCE_S, first_sight, tab
 from tests.benchmarks.children import child
 from tests.benchmarks.measure import Row, Scale, spoken
 from tests.support.browser import chromium
@@ -32,9 +32,9 @@ async def measure(scale: Scale) -> AsyncIterator[Row]:
     async with child(_serve, scale.groups) as server, chromium() as browser:
         url = f"{await server.receive()}/#/upgrade/dc1"
         first = median([(await first_sight(browser, url, 1, _GROUP))[1] for _ in range(scale.slow_rounds)])
-        slow = [await _slow_sight_and_key(browser, url) for _ in range(scale.slow_rounds)]
+        slow = [await _slow_sight_and_key(browser, url, scale.slack) for _ in range(scale.slow_rounds)]
     slow_first, key = (median(seconds) for seconds in zip(*slow, strict=True))
-    slower = f"CPU {SLACK} times slower"
+    slower = f"CPU {scale.slack} times slower"
     yield Row(what=f"{what}: first groups", ours=spoken(first), figure=first, unit=" s", limit=1.0)
     yield Row(what=f"{what}: first groups, {slower}", ours=spoken(slow_first), figure=slow_first, unit=" s")
     yield Row(
@@ -46,9 +46,9 @@ async def measure(scale: Scale) -> AsyncIterator[Row]:
     )
 
 
-async def _slow_sight_and_key(browser: Browser, url: str) -> tuple[float, float]:
+async def _slow_sight_and_key(browser: Browser, url: str, slack: int) -> tuple[float, float]:
     """Seconds to the first groups, and from the key to those that were not shown."""
-    async with tab(browser, url, SLACK, _GROUP) as page, asyncio.timeout(PATIENCE_S):
+    async with tab(browser, url, slack, _GROUP) as page, asyncio.timeout(PATIENCE_S):
         first_ms = await page.evaluate("window.firstRow")
         await page.get_by_role("button", name="more group").focus()
         await page.evaluate(_NOTE_KEY)
