@@ -21,7 +21,6 @@ from monitor.store.engines import ConnectionRenewal
 from monitor.store.files import DatabaseFiles
 from monitor.store.locks import FileLock, Lock, NoLock, ServerLock
 from monitor.store.log_keeper import LogKeeper
-from monitor.store.migrate import migrate
 from monitor.store.sqlite_threads import SqliteThreads
 from monitor.store.time_limit import time_limit
 
@@ -99,6 +98,8 @@ class Database:
                 await self._leave_lost_files()
                 async with engine.begin() as connection:
                     if not self._read_only:
+                        from monitor.store.migrate import migrate  # noqa: PLC0415  it imports alembic
+
                         await connection.run_sync(migrate)
                 await self._watch_files()
         except (StoreError, *_DRIVER_ERRORS) as error:

@@ -21,7 +21,7 @@ RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": 
 """One poll, at the start."""
 
 forks = multiprocessing.get_context("forkserver")  # its server has imported everything, and runs no event loop
-forks.set_forkserver_preload(["tests.support.self_killing_daemon"])
+forks.set_forkserver_preload(["tests.support.self_killing_daemon", "monitor.store.migrate"])
 
 
 class DaemonProcess:
