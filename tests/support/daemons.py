@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from copy import deepcopy
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from random import Random
 from typing import get_args
@@ -206,18 +206,25 @@ def samples(text: str, name: str, **labels: str) -> list[float]:
     return [float(line.rpartition(" ")[2]) for line in lines if all(pair in line for pair in wanted)]
 
 
-Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+_SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
+Series = dict[_SeriesKey, float]
 
 
 async def exposition(daemon: Daemon) -> Series:
     """All series of a scrape, read by Prometheus' own parser, none of them twice."""
     found: Series = {}
-    for family in text_string_to_metric_families(await scrape(daemon)):
-        for sample in family.samples:
-            key = sample.name, tuple(sorted(sample.labels.items()))
+    for line in (await scrape(daemon)).splitlines():
+        for key, value in _read_samples(line):
             assert key not in found, f"a duplicate fails the whole scrape: {key}"
-            found[key] = sample.value
+            found[key] = value
     return found
+
+
+@lru_cache(maxsize=4096)
+def _read_samples(line: str) -> Sequence[tuple[_SeriesKey, float]]:
+    """One of a sample, none of a comment. The parser is slow, and of two scrapes most lines are equal."""
+    samples = (sample for family in text_string_to_metric_families(line) for sample in family.samples)
+    return tuple(((sample.name, tuple(sorted(sample.labels.items()))), sample.value) for sample in samples)
 
 
 def image_uuids(series: Series, controller: str, name: str = "avi_image_") -> set[str]:
