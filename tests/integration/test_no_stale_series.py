@@ -12,7 +12,7 @@ from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simula
 from tests.support.daemons import QUICK, exposition, image_uuids, polled, scrape, until, watching
 
 pytestmark = pytest.mark.no_cover
-WALKS = 32
+WALKS = 24
 STEPS = 12
 HASTY = {**QUICK, "active_interval": "5ms", "idle_interval": "10ms", "max_backoff": "10ms"}
 FAILURES = (
