@@ -7,8 +7,8 @@ schedules.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from monitor.avi.cluster import decode_nodes
 from monitor.avi.errors import Reply
 from monitor.avi.exchange import PATIENCE
 from monitor.avi.inventory import FIRST_VERSION, decode_images_in_use
@@ -28,6 +29,7 @@ from monitor.avi.unit_reader import UnitReader
 from monitor.avi.values import version_key
 from monitor.config.settings import Upgrades
 from monitor.config.types import Controller
+from monitor.model.cluster import NodesState
 from monitor.model.errors import BadStatus, Phase, PollError, Unreachable
 from monitor.model.masking import KnownSecrets
 from monitor.model.snapshot import ObjectList
@@ -129,14 +131,10 @@ class Client:
         Returns: ``before`` itself when nothing changed. Raises: PollError; its reason is ``forbidden`` when the account
         may not read it, and ``absent`` when the Controller is too old to have it.
         """
-        try:
+        with _forbidden("upgrade"):
             async with self._limit(UNITS_TIMEOUT_FACTOR, "upgrade"):
                 await self.log_in()
                 return await self.units.read(before, version=self.link.version)
-        except PollError as error:
-            if error.status == 403 and error.reason == "http_4xx":
-                raise BadStatus("forbidden", error.detail, phase="upgrade", status=403) from error
-            raise
 
     async def list_images_in_use(self) -> Mapping[str, bool]:
         """
@@ -149,6 +147,15 @@ class Client:
         body = await self._get(URL(f"{self._controller.url}/api/image-inventory"), "inventory")
         # in a thread: it has every image, with all its events
         return await asyncio.to_thread(decode_images_in_use, body, max_response=self._requester.exchange.max_response)
+
+    async def get_nodes(self) -> NodesState:
+        """
+        Read whether the nodes of the Controllers' cluster are up.
+
+        Raises: PollError; its reason is ``forbidden`` when the account may not read it.
+        """
+        with _forbidden("cluster"):
+            return decode_nodes(await self._get(URL(f"{self._controller.url}/api/cluster/runtime"), "cluster"))
 
     def note_upgrade(self) -> None:
         """Note that an upgrade is under way at present."""
@@ -217,3 +224,14 @@ class Client:
     async def _get(self, url: URL, phase: Phase) -> bytes:
         tenant = self._controller.upgrades_tenant if phase == "upgrade" else ""
         return await self._requester.get(url, phase, headers={"X-Avi-Tenant": tenant} if tenant else {})
+
+
+@contextmanager
+def _forbidden(phase: Phase) -> Iterator[None]:
+    """Turn a 403 that is not for an upgrade into ``forbidden``: the account may not read it, which is no failure."""
+    try:
+        yield
+    except PollError as error:
+        if error.status == 403 and error.reason == "http_4xx":
+            raise BadStatus("forbidden", error.detail, phase=phase, status=403) from error
+        raise

@@ -89,7 +89,8 @@ _OTHER: Final = frozenset({
     "readiness_reports", "system_readiness", "node_ref", "summary", "downloadable", "archive_ref",
     # ImageInventory
     "image_info", "image", "in_use", "in_use_info",
-    # Cluster, the version and the log-in
+    # Cluster and its state, the version and the log-in
+    "cluster_state", "node_states", "node_info", "role",
     "nodes", "virtual_ip", "mgmt_ip", "version_info", "user", "user_initialized", "tenants", "session_cookie_name",
     "controller", "system_config", "sso", "welcome_workflow_complete", "setup_failed", "is_superuser", "username",
     "user_profile", "default_tenant", "avi_version",

@@ -33,7 +33,7 @@ Reason = Literal[
 UNREADABLE: Final = frozenset[Reason]({"forbidden", "absent"})
 """The account may not read the objects of this resource, or the Controller is too old to have any: no failure of it."""
 
-Phase = Literal["login", "version", "images", "image", "patch", "upgrade", "inventory"]
+Phase = Literal["login", "version", "images", "image", "patch", "upgrade", "inventory", "cluster"]
 """The exchange with a Controller in which a `PollError` happened."""
 
 ProblemKind = Literal[

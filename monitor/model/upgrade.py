@@ -10,6 +10,7 @@ from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
+from monitor.model.cluster import NodesState
 from monitor.model.tracked import Eta, Tracked, TrackedObject, UploadProgress
 
 UnitKind = Literal["controller", "se_group", "se", "unknown"]
@@ -298,3 +299,5 @@ class Overview(Struct, frozen=True, gc=False, kw_only=True):
     """How many units refer to an image, by its uuid, in a role."""
     images_pinned: Mapping[str, bool] = {}
     """Whether a delete of the image, by its uuid, would be refused, as far as is known."""
+    nodes: NodesState | None = None
+    """Of the Controllers' cluster, as told at most a `full_interval` ago; None while they are not known."""

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from monitor.metrics import render
 from monitor.metrics.upgrade_overview import OVERVIEW_FAMILIES
+from monitor.model.cluster import NodesState
 from monitor.model.tracked import Tracked, TrackedObject
 from monitor.model.upgrade import Overview, Upgrade
 from monitor.polling.eta import TypicalDurations
@@ -37,6 +38,7 @@ class RenderedOverview:
         *,
         cluster_uuid: str,
         images_in_use: Mapping[str, bool],
+        nodes: NodesState | None,
         failing: bool,
         at: float,
     ) -> None:
@@ -44,8 +46,8 @@ class RenderedOverview:
         Compute it again if units or images have changed, or its estimate is overdue.
 
         ``typical_of``: as in `controller_eta`. ``cluster_uuid``, ``failing``: as in `overview_of`.
-        ``images_in_use``: as the Controller's own inventory says, where its units cannot be read. ``at``: now, Unix
-        seconds.
+        ``images_in_use``: as the Controller's own inventory says, where its units cannot be read. ``nodes``: of the
+        Controllers' cluster. ``at``: now, Unix seconds.
         """
         shown = bool(units.health.readable) and not units.health.stale
         uuids: AbstractSet[str] = images.snapshot.objects.keys() if not images.health.stale else frozenset()
@@ -60,6 +62,8 @@ class RenderedOverview:
             else:
                 pinned = {uuid: images_in_use[uuid] for uuid in uuids if uuid in images_in_use}
                 overview = Overview(readable=units.health.readable, images_pinned=pinned)
+        if overview.nodes != nodes:
+            overview = replace(overview, nodes=nodes)
         if overview.eta and at > overview.eta.latest:
             overview = replace(overview, eta=None)
         before = self.overview, self.pieces

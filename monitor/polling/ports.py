@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from monitor.avi.link import Link
+from monitor.model.cluster import NodesState
 from monitor.model.snapshot import ObjectList
 from monitor.model.tracked import ProgressMark
 from monitor.polling.eta import CompletedUpload, TypicalDurations
@@ -43,6 +44,9 @@ class Source(Protocol):
 
         Returns: empty from a Controller that is too old to say it.
         """
+
+    async def get_nodes(self) -> NodesState:
+        """Read whether the nodes of the Controllers' cluster are up. Raises: PollError."""
 
     def note_upgrade(self) -> None:
         """Note that an upgrade is under way: the Controller may refuse a log-in that it accepted before."""

@@ -10,6 +10,7 @@ from typing import Any, Final, get_args
 
 from msgspec import Struct
 
+from monitor.polling.inventory import listed
 from monitor.polling.readiness_facts import Facts, Finding, Verdict, span
 from monitor.polling.readiness_image import (
     active_versions,
@@ -22,6 +23,7 @@ from monitor.polling.readiness_image import (
 from monitor.polling.readiness_units import prechecks, rollback, service_engines, units_at_rest
 
 _EXPIRES_SOON_S: Final = 7 * 86400.0  # an upgrade that is resumed or rolled back may take days
+_NOT_WHOLE: Final = frozenset({"CLUSTER_UP_HA_COMPROMISED", "CLUSTER_UP_HA_NOT_READY", "CLUSTER_NOT_READY"})
 _CLOCK_TOLERANCE_S: Final = 5.0  # the resolution of the header from which it is known is a second
 
 
@@ -105,8 +107,19 @@ def _view(facts: Facts) -> Finding:
     return "go", f"the last good poll was {age} ago"
 
 
-def _cluster(_facts: Facts) -> Finding:
-    return "warn", "not known: this monitor does not read the state of the nodes; GET /api/cluster/runtime has it"
+def _cluster(facts: Facts) -> Finding:
+    """Whether all nodes are up. Words that are not known, perhaps of a later release, are a warning."""
+    nodes = facts.entry.overview.nodes if facts.entry.overview else None
+    if nodes is None:
+        return "warn", f"not known: {facts.unknown or 'the state of the nodes was not read'}"
+    told = nodes.state or "in a state that it does not tell"
+    reason = f"the Controllers' cluster is {told}, nodes: {nodes.count}"
+    if nodes.inactive:
+        reason += f", not active: {listed(nodes.inactive)}"
+    if nodes.state in _NOT_WHOLE:
+        return "no_go", reason
+    is_whole = nodes.state == "CLUSTER_UP_HA_ACTIVE" or (nodes.state == "CLUSTER_UP_NO_HA" and nodes.count <= 1)
+    return ("go" if is_whole and not nodes.inactive else "warn"), reason
 
 
 def _certificate(facts: Facts) -> Finding:

@@ -21,9 +21,9 @@ from monitor.model.tracked import Tracked
 from monitor.polling import poll_log, schedule
 from monitor.polling.fleet import Collection
 from monitor.polling.health import excuse
-from monitor.polling.images_in_use import ImagesInUse
 from monitor.polling.overview import RenderedOverview
 from monitor.polling.ports import Source
+from monitor.polling.rare_read import RareRead
 from monitor.polling.resources import TrackingSettings
 from monitor.polling.schedule import ReadPause, Timer
 from monitor.polling.tracker import Tracker
@@ -60,7 +60,8 @@ class Reads:
         """When each resource was last read, or these began; by the event loop's clock."""
         self._pauses = {tracker.resource.name: ReadPause() for tracker in trackers[1:]}
         self._failing = False
-        self._images_in_use = ImagesInUse(source, log)
+        self._images_in_use = RareRead("image_inventory", source.list_images_in_use, log)
+        self._nodes = RareRead("cluster_runtime", source.get_nodes, log)
         self.overview = RenderedOverview(controller) if "upgrade" in self._trackers else None
 
     @property
@@ -86,8 +87,8 @@ class Reads:
         """
         Read the resources that are due. Returns: why the poll failed, and the changes.
 
-        ``session``: before the poll. ``at``: when it began, Unix seconds. Where the units cannot be read, the
-        Controller's own inventory is, each ``full_interval`` of the upgrades.
+        ``session``: before the poll. ``at``: when it began, Unix seconds. Each ``full_interval`` of the upgrades the
+        state of the nodes is read, or, where the units cannot be read, the Controller's own inventory.
         """
         summaries_given_up = self._source.units.given_up
         error, changes = await self._read(self._first, session, at=at)
@@ -97,8 +98,10 @@ class Reads:
                 pause.note(failure, version=self._source.link.version, idle_interval_s=poll.idle_interval_s)
                 changes += found
         if error is None and self.overview:
-            units = self._trackers["upgrade"].collection.health
-            await self._images_in_use.update(units, interval_s=upgrades.full_interval_s)
+            unreadable = self._trackers["upgrade"].collection.health.readable is False
+            await self._images_in_use.update(wanted=unreadable, interval_s=upgrades.full_interval_s)
+            # another node may lead after the Controllers were away
+            await self._nodes.update(wanted=not unreadable and not session.away, interval_s=upgrades.full_interval_s)
         for tracker in self._trackers.values():
             tracker.drop_overdue(at=at)
         self.update_overview(failing=error is not None)
@@ -130,7 +133,8 @@ class Reads:
                 units,
                 self._trackers["upgrade"].typical,
                 cluster_uuid=self._source.units.cluster_uuid,
-                images_in_use=self._images_in_use.by_uuid,
+                images_in_use=self._images_in_use.value or {},
+                nodes=self._nodes.value,
                 failing=failing,
                 at=self._now(),
             )

@@ -15,6 +15,8 @@ def status(controller: ControllerState, _: ApiRequest) -> HttpResponse:
 
 def _cluster_state(controller: ControllerState) -> Json:
     state = "CLUSTER_UP_HA_ACTIVE" if len(controller.nodes) > 1 else "CLUSTER_UP_NO_HA"
+    if controller.nodes_down:
+        state = "CLUSTER_UP_HA_COMPROMISED"
     return {"state": state, "progress": 100, "up_since": format_time(controller.started_at - UPTIME_S)}
 
 
@@ -31,7 +33,7 @@ def runtime(controller: ControllerState, _: ApiRequest) -> HttpResponse:
         {
             "name": node,
             "role": "CLUSTER_LEADER" if index == 0 else "CLUSTER_FOLLOWER",
-            "state": "CLUSTER_ACTIVE",
+            "state": "CLUSTER_INACTIVE" if node in controller.nodes_down else "CLUSTER_ACTIVE",
             "mgmt_ip": node,
             "up_since": format_time(controller.started_at - UPTIME_S),
         }

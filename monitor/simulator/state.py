@@ -21,8 +21,8 @@ class ControllerState:
     One Controller cluster without its socket. ``index``: its number in the fleet, which decides its addresses.
 
     To be set at any time: ``version``, ``upgrading`` (writes are rejected), ``unready`` (503 for every request),
-    ``bad_gateway`` (502 for every request), ``images_in_use`` (uuids that cannot be deleted), ``faults`` and ``clock``
-    (one for the whole fleet).
+    ``bad_gateway`` (502 for every request), ``images_in_use`` (uuids that cannot be deleted), ``nodes_down`` (some of
+    ``nodes``), ``faults`` and ``clock`` (one for the whole fleet).
     """
 
     def __init__(self, spec: ControllerSpec, *, index: int, seed: str, clock: Clock, secure: bool) -> None:
@@ -47,6 +47,7 @@ class ControllerState:
         self.rate_limiter = LeakyBucket(spec.rate_limit) if spec.rate_limit else None
         self.images = ImageStore()
         self.images_in_use: set[str] = set()
+        self.nodes_down: set[str] = set()
         self._add_first_images()
         self.upgrades = Upgrades(
             spec,

@@ -7,13 +7,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from monitor.daemon.app import Daemon
-from monitor.simulator import ControllerSpec, GroupSpec, Simulator, UploadSpec
+from monitor.simulator import ControllerSpec, Fault, GroupSpec, Simulator, UploadSpec
 from tests.support.command_line import run
 from tests.support.daemons import polled, watching
 from tests.support.nights import upgrade_night
 from tests.support.operators import EVE, ROOT, Got, ask, token
 from tests.support.unit_client import UnitClient
-from tests.support.upgrade_reads import logging
+from tests.support.upgrade_reads import asked_for, logging
 
 SPEC = ControllerSpec(
     name="dc1",
@@ -48,7 +48,7 @@ async def test_a_report_follows_an_image_from_its_upload_over_its_prechecks_to_t
             (image,) = [each for each in daemon.fleet.entries["dc1"].objects("image").values() if each.object.active]
             name = image.object.name
             # no TLS, groups that were never upgraded, and a clock that stands
-            usual = dict.fromkeys(("cluster", "certificate", "service_engines", "clock"), "warn")
+            usual = dict.fromkeys(("certificate", "service_engines", "clock"), "warn")
             lines = usual | {"image_state": "no_go", "image_nodes": "no_go", "prechecks": "warn"}
             assert await verdicts(daemon, name) == (1, "no_go", lines)
 
@@ -72,6 +72,54 @@ async def test_a_report_follows_an_image_from_its_upload_over_its_prechecks_to_t
             assert (await client.ask(method, path, json=upgrade))[0] == 202
             await night.go_to("controllers")
             assert await verdicts(daemon, name) == (1, "no_go", usual | {"units": "no_go"})
+
+
+async def cluster_line(daemon: Daemon) -> tuple[str, str]:
+    """The verdict and the reason of the line on the nodes."""
+    image = next(iter(daemon.fleet.entries["dc1"].objects("image")))
+    got = await ask(daemon, "GET", "/api/readiness", token=ROOT, query={"controller": "dc1", "image": image})
+    (line,) = [each for each in got.json["lines"] if each["name"] == "cluster"]
+    return line["verdict"], line["reason"]
+
+
+async def test_a_report_says_which_node_is_down_and_that_none_is_known_where_they_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    runtime, upgrades = "/api/cluster/runtime", {"full_interval": "1ms"}
+    with logging() as logs:
+        async with (
+            Simulator([SPEC], speed=0.0) as simulator,
+            watching(simulator, tmp_path, tokens=ROOTS, upgrades=upgrades) as daemon,
+        ):
+            dc1 = simulator.controllers["dc1"]
+            await polled(daemon, "dc1", 2)
+            whole = ("go", "the Controllers' cluster is CLUSTER_UP_HA_ACTIVE, nodes: 3")
+            assert await cluster_line(daemon) == whole
+            dc1.nodes_down.add(dc1.nodes[2])
+            await polled(daemon, "dc1", 2)
+            verdict, reason = await cluster_line(daemon)
+            assert (verdict, f"not active: {dc1.nodes[2]} (CLUSTER_INACTIVE)" in reason) == ("no_go", True)
+            denied = Fault("forbidden_upgrade", path=runtime, value="Account does not have permission")
+            for fault in (Fault("http_500", path=runtime), denied):
+                dc1.faults.add(fault)
+                await polled(daemon, "dc1", 3)
+                assert await cluster_line(daemon) == ("warn", "not known: the state of the nodes was not read")
+                dc1.faults.clear()
+            dc1.nodes_down.clear()
+            await polled(daemon, "dc1", 3)
+            assert await cluster_line(daemon) == whole
+            assert daemon.fleet.entries["dc1"].session.up
+    told = [(log["event"], log["log_level"], log["reason"]) for log in logs if log.get("resource") == "cluster_runtime"]
+    assert told == [("read_failed", "warning", "http_5xx"), ("objects_unreadable", "info", "forbidden")]
+
+
+async def test_the_nodes_are_read_again_when_the_controllers_are_back(tmp_path: Path) -> None:
+    async with upgrade_night(tmp_path, tokens=ROOTS) as (daemon, night):
+        await polled(daemon, "dc1", 3)
+        assert asked_for(night.controller, "/api/cluster/runtime") == 1
+        await night.go_to("back")
+        await polled(daemon, "dc1", 2)
+        assert asked_for(night.controller, "/api/cluster/runtime") == 2
 
 
 async def test_a_report_is_of_a_controller_and_an_image_that_the_caller_may_see(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ SPEC = ControllerSpec(name="dc1", version="30.2.1", images=1, groups=(GroupSpec(
 SLOW_S = 0.02
 
 
-async def test_an_idle_poll_makes_two_requests_and_the_first_one_more(tmp_path: Path) -> None:
+async def test_an_idle_poll_makes_two_requests_and_the_first_two_more(tmp_path: Path) -> None:
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
         await polled(daemon, "dc1", 5)
         polls = polls_of(simulator.controllers["dc1"])
         assert simulator.controllers["dc1"].logins == 1
-    assert polls[0] == ["image", "summary", "info"]
+    assert polls[0] == ["image", "summary", "info", "cluster/runtime"]
     assert len(polls) >= 4
     assert all(poll == ["image", "summary"] for poll in polls[1:])
 
@@ -105,7 +105,7 @@ async def test_all_units_are_read_again_after_the_full_interval(tmp_path: Path) 
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path, upgrades=upgrades) as daemon:
         await polled(daemon, "dc1", 4)
         polls = polls_of(simulator.controllers["dc1"])
-        assert {tuple(poll) for poll in polls} == {("image", "summary", "info")}
+        assert {tuple(poll) for poll in polls} == {("image", "summary", "info", "cluster/runtime")}
 
         path = tmp_path / "config.yml"
         path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "upgrades": {"full_interval": "1h"}}))

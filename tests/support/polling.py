@@ -14,6 +14,7 @@ from monitor.avi.link import Link
 from monitor.avi.paging import assemble, decode_page
 from monitor.config.settings import Events, Poll
 from monitor.metrics.controller import READ_FAMILIES
+from monitor.model.cluster import NodesState
 from monitor.model.errors import PollError
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.snapshot import ObjectList, Snapshot
@@ -184,6 +185,9 @@ class NoUnits:
 
     async def list_images_in_use(self) -> Mapping[str, bool]:
         return {}
+
+    async def get_nodes(self) -> NodesState:
+        return NodesState("CLUSTER_UP_NO_HA", 1)
 
     def note_upgrade(self) -> None:
         return

@@ -29,7 +29,9 @@ def collection(*objects: T) -> Collection[T]:
 def updated(overview: RenderedOverview, units: Collection[Upgrade], *, at: float = 1000.0) -> Overview:
     """The overview after a poll. Earlier work of any kind took 100 s."""
     typical = TypicalDurations(took_s=100.0)
-    overview.update(NO_IMAGES, units, lambda _kind: typical, cluster_uuid="", images_in_use={}, failing=False, at=at)
+    overview.update(
+        NO_IMAGES, units, lambda _kind: typical, cluster_uuid="", images_in_use={}, nodes=None, failing=False, at=at
+    )
     return overview.overview
 
 
@@ -37,7 +39,14 @@ def pinned(units: Collection[Upgrade], **in_use: bool) -> dict[str, bool]:
     """Which of the images a and b are pinned, where the Controller's own inventory says this."""
     overview, images = RenderedOverview("dc1"), collection(Image(uuid="a"), Image(uuid="b"))
     overview.update(
-        images, units, lambda _kind: TypicalDurations(), cluster_uuid="", images_in_use=in_use, failing=False, at=0.0
+        images,
+        units,
+        lambda _kind: TypicalDurations(),
+        cluster_uuid="",
+        images_in_use=in_use,
+        nodes=None,
+        failing=False,
+        at=0.0,
     )
     return dict(overview.overview.images_pinned)
 

@@ -10,6 +10,7 @@ import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from monitor.model.cluster import NodesState
 from monitor.model.health import ReadHealth, SessionHealth
 from monitor.model.image import Image, MandatoryPatch, Requirements
 from monitor.model.tracked import Event, TrackedObject
@@ -52,6 +53,9 @@ GROUP = Upgrade(
 PATCH = MandatoryPatch("Service Engines", "image-2", "2p1")
 
 
+WHOLE = NodesState("CLUSTER_UP_HA_ACTIVE", 3)
+
+
 @dataclass(frozen=True)
 class Given:
     """What is known; by default, all that an upgrade needs."""
@@ -65,13 +69,16 @@ class Given:
     read: ReadHealth = READ
     of_units: ReadHealth = READ
     acknowledged: tuple[str, ...] = ()
+    nodes: NodesState | None = WHOLE
 
     def entry(self) -> Entry:
         images = {each.uuid: tracked_of(each) for each in (self.image, *self.more)}
         entry = entry_of("dc1", images, session=self.session, read=self.read)
         if self.units is None:
             return entry
-        return with_units(entry, *map(self._tracked, self.units), read=self.of_units)
+        entry = with_units(entry, *map(self._tracked, self.units), read=self.of_units)
+        assert entry.overview
+        return replace(entry, overview=replace(entry.overview, nodes=self.nodes))
 
     def _tracked(self, unit: Upgrade) -> TrackedObject[Upgrade]:
         return tracked_of(unit, **({"acknowledged": "yes"} if unit.uuid in self.acknowledged else {}))
@@ -101,6 +108,10 @@ def group(**fields: Any) -> Given:  # noqa: ANN401
 
 def checked(*exceptions: Check, **fields: Any) -> Given:  # noqa: ANN401
     return cluster(checks=replace(PASSED, exceptions=exceptions, **fields))
+
+
+def nodes(state: str, count: int, inactive: tuple[str, ...] = ()) -> Given:
+    return Given(nodes=NodesState(state, count, inactive))
 
 
 def session(**fields: Any) -> Given:  # noqa: ANN401
@@ -311,9 +322,31 @@ CASES: Mapping[str, Mapping[str, Case]] = {
         "not known": Case("warn", f"not known: {FORBIDDEN}", UNREADABLE),
     },
     "cluster": {
-        "not read": Case(
-            "warn", "not known: this monitor does not read the state of the nodes; GET /api/cluster/runtime has it"
+        "whole": Case("go", "the Controllers' cluster is CLUSTER_UP_HA_ACTIVE, nodes: 3"),
+        "of one node": Case(
+            "go", "the Controllers' cluster is CLUSTER_UP_NO_HA, nodes: 1", nodes("CLUSTER_UP_NO_HA", 1)
         ),
+        "without HA": Case(
+            "warn", "the Controllers' cluster is CLUSTER_UP_NO_HA, nodes: 3", nodes("CLUSTER_UP_NO_HA", 3)
+        ),
+        "a node down": Case(
+            "no_go",
+            "the Controllers' cluster is CLUSTER_UP_HA_COMPROMISED, nodes: 3, not active: n3 (CLUSTER_DOWN)",
+            nodes("CLUSTER_UP_HA_COMPROMISED", 3, ("n3 (CLUSTER_DOWN)",)),
+        ),
+        "a node that is not active in a cluster that is whole": Case(
+            "warn",
+            "the Controllers' cluster is CLUSTER_UP_HA_ACTIVE, nodes: 3, not active: n2 (CLUSTER_STANDBY)",
+            nodes("CLUSTER_UP_HA_ACTIVE", 3, ("n2 (CLUSTER_STANDBY)",)),
+        ),
+        "a word of a later release": Case(
+            "warn", "the Controllers' cluster is CLUSTER_UP_SOMEHOW, nodes: 3", nodes("CLUSTER_UP_SOMEHOW", 3)
+        ),
+        "no word": Case(
+            "warn", "the Controllers' cluster is in a state that it does not tell, nodes: 0", nodes("", 0)
+        ),
+        "not read": Case("warn", "not known: the state of the nodes was not read", Given(nodes=None)),
+        "not known": Case("warn", f"not known: {FORBIDDEN}", dataclasses.replace(UNREADABLE, nodes=None)),
     },
     "rollback": {
         "possible": Case("go", f"the Controllers could go back to 22.1.6 at present; {AFTER}"),
@@ -372,8 +405,9 @@ def test_every_line_is_in_every_report_in_the_same_order() -> None:
 
 def test_the_verdict_is_that_of_the_worst_line() -> None:
     report = Given().report()
-    assert [line.name for line in report.lines if line.verdict != "go"] == ["cluster"]
-    assert report.verdict == "warn"
+    assert [line.name for line in report.lines if line.verdict != "go"] == []
+    assert report.verdict == "go"
+    assert Given(nodes=None).report().verdict == "warn"
     assert image(state="failed").report().verdict == "no_go"
 
 
@@ -383,7 +417,7 @@ def test_a_report_is_of_an_image_and_ends_with_the_request_for_prechecks() -> No
     assert report == {
         "controller": "dc1",
         "image": {"uuid": "image-1", "name": "31.2.2-9123", "version": "31.2.2", "patch": "", "type": "system"},
-        "verdict": "warn",
+        "verdict": "go",
         "observed_at": AT - 12.0,
         "prechecks": {
             "method": "POST",
