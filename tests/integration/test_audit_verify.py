@@ -1,4 +1,4 @@
-"""``audit verify`` as a process, beside an open database: on a whole chain and on altered ones."""
+"""``audit verify`` beside an open database: on a whole chain and on altered ones."""
 
 import json
 import sys
@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from monitor.patching.annotations import AnnotationChange
 from monitor.store import Store
+from tests.support.command_line import call
 from tests.support.programs import output_of
 from tests.support.stores import DONE, intent, opened, run
 
@@ -32,7 +33,7 @@ def write_config(folder: Path, database: str) -> Path:
 
 async def verify(config: Path, *arguments: str) -> tuple[int, str, str]:
     """Return exit code, standard output and standard error."""
-    return await output_of(*COMMAND, "audit", "verify", "--config", str(config), *arguments)
+    return await call("audit", "verify", "--config", str(config), *arguments)
 
 
 async def test_a_whole_chain_is_reported_with_its_last_hash(config: Path, database_url: str) -> None:
@@ -40,7 +41,8 @@ async def test_a_whole_chain_is_reported_with_its_last_hash(config: Path, databa
         await store.audit_log.record(intent(), DONE, None, at=1)
         await store.audit_log.begin(intent(), at=1)
         last = await store.audit_log.read_chain(lambda _, head, __: head[1].hex())
-        assert await verify(config) == (0, f"3 records, whole; the last is 3, {last}\n", "")
+        process = await output_of(*COMMAND, "audit", "verify", "--config", str(config))
+        assert process == (0, f"3 records, whole; the last is 3, {last}\n", "")
         status, out, err = await verify(config, "--output", "json")
         assert (status, err) == (0, "")
         assert json.loads(out) == {"whole": True, "records": 3, "number": 3, "hash": last, "faults": []}
@@ -68,7 +70,7 @@ async def test_a_database_without_an_audit_is_reported_and_not_changed(
     config: Path, database_url: str, tmp_path: Path
 ) -> None:
     if database_url.startswith("sqlite"):
-        (tmp_path / "state.db").touch()
+        (tmp_path / "state.db").write_bytes(b"")
     status, out, err = await verify(config)
     assert (status, out) == (1, "")
     assert err.endswith("cannot be read: it contains no audit; no daemon of this version has used it\n")
@@ -90,8 +92,10 @@ async def test_a_path_may_contain_characters_with_a_meaning_in_a_url(tmp_path: P
     assert (status, out.startswith("2 records, whole;")) == (0, True)
 
 
-async def test_the_daemon_does_not_start_with_the_database_of_a_newer_version(config: Path, database_url: str) -> None:
-    async with opened(database_url) as store, store.database.transaction() as connection:
+async def test_the_daemon_does_not_start_with_the_database_of_a_newer_version(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/state.db"
+    config = write_config(tmp_path, database)
+    async with opened(database) as store, store.database.transaction() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     status, _, err = await output_of(*COMMAND, "run", "--config", str(config))
     assert status == 1

@@ -1,9 +1,10 @@
-"""The command as a process: its exit code, and what it prints."""
+"""The commands that need no daemon, and the daemon as a process: exit codes, and what is printed."""
 
 import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +19,7 @@ from monitor import __version__
 from monitor.cli.commands.simulate import write_config
 from monitor.polling.resources import FAMILIES
 from monitor.simulator import SCENARIOS, ControllerSpec, Fault, Simulator
+from tests.support.command_line import call, called
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import BOB, TOKENS
 from tests.support.programs import line_with, output_of
@@ -47,18 +49,27 @@ async def ended(running: asyncio.subprocess.Process) -> int:
     return running.returncode
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
-async def test_a_signal_ends_the_daemon_and_its_sessions_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
+async def test_ctrl_c_ends_the_daemon_and_its_sessions_cleanly_and_the_debug_log_contains_no_secret(
+    tmp_path: Path,
+) -> None:
+    """SIGTERM ends it in the tests of a reload."""
+    async with Simulator([ControllerSpec(name="dc1", images=1, password="canary-3f81")], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
-        async with process("run", "--config", str(config)) as daemon:
+        async with process("run", "--config", str(config), "--log-level", "debug") as daemon:
             started = json.loads(await line_with(daemon.stderr, '"started"'))
             await line_with(daemon.stderr, "controller_up")
+            arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()  # noqa: ASYNC240  in memory
+            sessions = list(simulator.controllers["dc1"].sessions)
             async with aiohttp.ClientSession() as http, http.get(f"http://{started['address']}/-/ready") as response:
                 assert response.status == 200
-            daemon.send_signal(number)
-            assert await ended(daemon) == 0
+            daemon.send_signal(signal.SIGINT)
+            async with asyncio.timeout(WAIT_TIMEOUT_S):
+                _, log = await daemon.communicate()
+            assert daemon.returncode == 0
         assert simulator.controllers["dc1"].logouts == 1
+    assert sessions
+    assert [canary for canary in ("canary-3f81", *sessions) if canary in log.decode() + arguments.decode()] == []
+    assert os.linesep in log.decode()
 
 
 async def test_sighup_reloads_the_configuration(tmp_path: Path) -> None:
@@ -163,28 +174,31 @@ async def test_a_controller_that_hangs_does_not_block_the_shutdown(tmp_path: Pat
             assert await ended(daemon) == 0
 
 
-async def test_a_port_in_use_is_reported_on_one_line(tmp_path: Path) -> None:
-    async with Simulator([ControllerSpec(name="dc1")], speed=0.0) as simulator:
-        taken = simulator.controllers["dc1"].url.removeprefix("http://")
-        config = write_config(simulator, tmp_path, {"listen": taken, "database": f"sqlite:///{tmp_path}/s.db"})
-        status, _, errors = await output_of(*COMMAND, "run", "--config", str(config))
+def test_a_port_in_use_is_reported_on_one_line(tmp_path: Path) -> None:
+    controllers = [{"name": "dc1", "url": "https://127.0.0.1:1", "username": "svc", "password_file": "password"}]
+    (tmp_path / "password").write_text("not needed here")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = f"127.0.0.1:{server.getsockname()[1]}"
+        settings = {"listen": taken, "database": f"sqlite:///{tmp_path}/s.db", "controllers": controllers}
+        (tmp_path / "config.yml").write_text(yaml.safe_dump(settings))
+        status, _, errors = called("run", "--config", str(tmp_path / "config.yml"))
     assert status == 1
     assert errors.splitlines()[-1] == f"avi-upgrade-monitor: cannot listen on {taken}: Address already in use"
 
 
-async def test_an_invalid_config_ends_with_2_and_every_problem(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["run", "check-config"])
+def test_an_invalid_config_ends_with_2_and_every_problem(tmp_path: Path, command: str) -> None:
     config = tmp_path / "bad.yml"
     config.write_text("listen: 7\npol: {}\ncontrollers: []\n")
-    for command in ("run", "check-config"):
-        status, out, errors = await output_of(*COMMAND, command, "--config", str(config))
-        assert (status, out) == (2, "")
-        assert {line.split(": ")[1] for line in errors.splitlines()} == {"listen", "pol", "controllers"}
+    status, out, errors = called(command, "--config", str(config))
+    assert (status, out) == (2, "")
+    assert {line.split(": ")[1] for line in errors.splitlines()} == {"listen", "pol", "controllers"}
 
 
 async def test_check_config_prints_what_it_read(tmp_path: Path) -> None:
     async with Simulator.of("fleet", speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {})
-    assert await output_of(*COMMAND, "check-config", "--config", str(config)) == (
+    assert await call("check-config", "--config", str(config)) == (
         0,
         f"{config}: valid, 5 controllers in 1 file\n",
         "",
@@ -208,7 +222,7 @@ async def test_a_probe_reports_every_controller_and_fails_when_one_does(tmp_path
 
 
 async def test_the_config_schema_accepts_a_valid_config_and_rejects_an_invalid_one(tmp_path: Path) -> None:
-    status, out, _ = await output_of(*COMMAND, "config-schema")
+    status, out, _ = await call("config-schema")
     assert status == 0
     validator = Draft202012Validator(json.loads(out))
     async with Simulator.of("fleet", speed=0.0) as simulator:
@@ -218,8 +232,8 @@ async def test_the_config_schema_accepts_a_valid_config_and_rejects_an_invalid_o
     assert not validator.is_valid({**written, "poll": {"timeout": 3}})
 
 
-async def test_metrics_prints_every_family() -> None:
-    status, out, _ = await output_of(*COMMAND, "metrics")
+def test_metrics_prints_every_family() -> None:
+    status, out, _ = called("metrics")
     assert status == 0
     assert [line for line in out.splitlines() if not line.startswith(" ")] == [family.name for family in FAMILIES]
 
@@ -250,47 +264,33 @@ async def test_simulate_writes_a_config_that_watches_its_controllers(tmp_path: P
         assert f"  {scheme}://127.0.0.1:" in await line_with(simulate.stdout, "dc1")
         line = await line_with(simulate.stdout, "Watch them with")
         config = line.split()[-1]
-        status, out, errors = await output_of(*COMMAND, "check-config", "--probe", "--config", config)
+        status, out, errors = await call("check-config", "--probe", "--config", config)
         assert (status, errors) == (0, "")
         assert "dc1: ok" in out
         simulate.send_signal(signal.SIGINT)
         assert await ended(simulate) == 0
 
 
-async def test_an_address_that_does_not_exist_is_reported_by_simulate_on_one_line() -> None:
-    assert await output_of(*COMMAND, "simulate", "--host", "198.51.100.7") == (
+def test_an_address_that_does_not_exist_is_reported_by_simulate_on_one_line() -> None:
+    assert called("simulate", "--host", "198.51.100.7") == (
         1,
         "",
         "avi-upgrade-monitor: cannot listen on 198.51.100.7: Cannot assign requested address\n",
     )
 
 
-async def test_scenarios_are_listed_also_for_an_unknown_one() -> None:
-    status, out, _ = await output_of(*COMMAND, "simulate", "--list")
+def test_scenarios_are_listed_also_for_an_unknown_one() -> None:
+    status, out, _ = called("simulate", "--list")
     assert (status, [line.split()[0] for line in out.splitlines()]) == (0, list(SCENARIOS))
-    status, _, errors = await output_of(*COMMAND, "simulate", "--scenario", "nonsense")
+    status, _, errors = called("simulate", "--scenario", "nonsense")
     assert status == 1
     assert [name for name in SCENARIOS if name not in errors] == []
 
 
-async def test_a_bad_duration_is_a_usage_error_that_shows_a_good_one() -> None:
-    status, _, errors = await output_of(*COMMAND, "demo", "--for", "soon")
+def test_a_bad_duration_is_a_usage_error_that_shows_a_good_one() -> None:
+    status, _, errors = called("demo", "--for", "soon")
     assert status == 2
     assert "'soon' is not a duration such as 300ms, 30s or 5m" in errors
-
-
-async def test_the_debug_log_contains_no_secret(tmp_path: Path) -> None:
-    async with Simulator([ControllerSpec(name="dc1", images=1, password="canary-3f81")], speed=0.0) as simulator:
-        config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})
-        async with process("run", "--config", str(config), "--log-level", "debug") as daemon:
-            await line_with(daemon.stderr, "controller_up")
-            arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()  # noqa: ASYNC240  in memory
-            sessions = list(simulator.controllers["dc1"].sessions)
-            daemon.send_signal(signal.SIGTERM)
-            _, log = await daemon.communicate()
-    assert sessions
-    assert [canary for canary in ("canary-3f81", *sessions) if canary in log.decode() + arguments.decode()] == []
-    assert os.linesep in log.decode()
 
 
 async def test_the_demo_ends_when_its_output_is_closed() -> None:

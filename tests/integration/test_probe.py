@@ -15,10 +15,8 @@ import yaml
 
 from monitor.cli.commands.simulate import write_config
 from monitor.simulator import Account, ControllerSpec, Fault, GroupSpec, Simulator, UploadSpec
+from tests.support.command_line import call
 from tests.support.programs import output_of
-
-COMMAND = (sys.executable, "-W", "error", "-m", "monitor", "check-config")
-
 
 NO_COMPRESSION = """
 import zlib
@@ -43,7 +41,7 @@ except ImportError:
 
 
 async def check(config: Path, *options: str) -> tuple[int, str, str]:
-    return await output_of(*COMMAND, "--config", str(config), *options)
+    return await call("check-config", "--config", str(config), *options)
 
 
 def set_keys(config: Path, **keys: object) -> None:
@@ -212,7 +210,7 @@ async def test_a_probe_fails_where_a_later_step_of_a_poll_fails_on_this_host(tmp
     (tmp_path / "sitecustomize.py").write_text(NO_COMPRESSION)
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         dc1, config = simulator.controllers["dc1"], write_config(simulator, tmp_path, {})
-        command = (*COMMAND, "--config", str(config), "--probe")
+        command = (sys.executable, "-W", "error", "-m", "monitor", "check-config", "--config", str(config), "--probe")
         status, out, errors = await output_of("env", f"PYTHONPATH={tmp_path}", *command)
         assert (status, dc1.logins, dc1.logouts) == (1, 1, 1)
     assert "dc1: failed, internal (scrape): ValueError\n" in out
