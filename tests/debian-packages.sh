@@ -4,7 +4,8 @@
 set -eu
 missing=""
 for pair in prometheus:prometheus promtool:prometheus \
-    prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager curl:curl chromium:chromium \
+    prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager curl:curl \
+    chromium-headless-shell:chromium-headless-shell \
     ip:iproute2 systemd-analyze:systemd shellcheck:shellcheck node:nodejs npm:npm; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done

@@ -31,7 +31,7 @@ async def test_curl_reads_a_compressed_scrape_to_its_end(tmp_path: Path) -> None
 
 
 async def test_chromium_reads_a_compressed_scrape_to_its_end(tmp_path: Path) -> None:
-    chromium = program("chromium")
+    chromium = program("chromium-headless-shell")
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync")
     quiet = ("--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path}/profile")
     async with Simulator([SPEC], speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
