@@ -5,6 +5,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[2]
 PROJECT: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PRIVATE_PARTS_USED = ("aiohttp", "aiosqlite")
-OWNERS = packages_distributions()
+owners = cache(packages_distributions)  # it reads the metadata of all that is installed
 
 
 def canonical(name: str) -> str:
@@ -43,24 +44,27 @@ def imports(node: ast.AST) -> Iterator[str]:
 
 def distributions(node: ast.AST) -> set[str]:
     """The distributions that a piece of code imports, by their canonical names."""
-    return {canonical(owner) for module in imports(node) for owner in OWNERS[module]}
+    return {canonical(owner) for module in imports(node) for owner in owners()[module]}
 
 
-SOURCES = {path: ast.parse(path.read_text()) for path in sorted((ROOT / "monitor").rglob("*.py"))}
+@cache
+def sources() -> list[ast.Module]:
+    """Of all modules, parsed."""
+    return [ast.parse(path.read_text()) for path in sorted((ROOT / "monitor").rglob("*.py"))]
 
 
 def test_every_import_is_declared_and_every_declared_dependency_is_imported() -> None:
     """Greenlet is neither: SQLAlchemy imports it, and declares it in its extra `asyncio`."""
-    imported = set[str]().union(*map(distributions, SOURCES.values()))
+    imported = set[str]().union(*map(distributions, sources()))
     assert imported == REQUIRED.keys() | OPTIONAL
     assert REQUIRED["sqlalchemy"].extras == {"asyncio"}
 
 
 def test_an_optional_dependency_is_imported_only_where_its_absence_is_handled() -> None:
     """In a `try`, or in a `with suppress(ImportError)`."""
-    guards = [part for tree in SOURCES.values() for part in ast.walk(tree) if isinstance(part, ast.Try | ast.With)]
+    guards = [part for tree in sources() for part in ast.walk(tree) if isinstance(part, ast.Try | ast.With)]
     guarded = {statement for guard in guards for statement in optional_imports(guard)}
-    assert {statement for tree in SOURCES.values() for statement in optional_imports(tree)} == guarded
+    assert {statement for tree in sources() for statement in optional_imports(tree)} == guarded
 
 
 def optional_imports(node: ast.AST) -> Iterator[ast.AST]:
