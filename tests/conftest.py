@@ -36,7 +36,12 @@ for _number, _handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signa
 
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"  # with it, a program of Python that starts measures itself
 
-_MEASURED_BY_OTHERS = "tests/e2e/"  # faster tests run the same code
+_DEAR = (
+    "audit_log", "cli", "fips", "one_writer", "patching", "platforms", "reload", "reload_access", "store_failures",
+    "supervised", "upgrade_exposition", "upgrade_script", "upgrade_summary", "watch",
+)  # fmt: skip
+_MEASURED_BY_OTHERS = ("tests/checks/", "tests/e2e/", *(f"tests/integration/test_{name}.py" for name in _DEAR))
+"""Cheaper tests run nearly all of the code that these run; see `pytest_runtest_protocol`."""
 _HAVE_EXAMPLES = ("tests/unit/metrics/", "tests/unit/polling/")  # which run every branch without the properties
 
 _SLOWEST_FIRST = (
