@@ -31,7 +31,13 @@ SPECS = (
 )
 MIB = 1024 * 1024
 FAST = {**QUICK, "active_interval": "20ms", "idle_interval": "40ms", "max_backoff": "40ms", "max_response": "1MiB"}
-SHORT_TIMEOUT = {**FAST, "timeout": "1s"}  # for faults that end by the timeout
+SHORT_TIMEOUT = {  # for faults that end by the timeout; meanwhile the healthy one need not be polled as often
+    **FAST,
+    "active_interval": "100ms",
+    "idle_interval": "100ms",
+    "max_backoff": "100ms",
+    "timeout": "1s",
+}
 
 
 def has_version(tracked: TrackedObject[Tracked]) -> bool:

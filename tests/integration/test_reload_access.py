@@ -195,7 +195,7 @@ HALVES = pytest.mark.parametrize(
 
 async def write_slowly(web: Path, half: str) -> None:
     """As a slow editor, which writes in place: what is there is good YAML the whole time."""
-    for number in range(20):
+    for number in range(8):
         write(web, f"{half}#{'.' * number}\n")
         await asyncio.sleep(0.02)
     write(web, f"{WHOLE}# whole\n")
