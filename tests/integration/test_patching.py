@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -305,30 +305,30 @@ async def test_if_match_any_is_always_met(site: Site) -> None:
 
 
 @pytest.mark.no_cover
-async def test_of_a_hundred_changes_with_one_tag_exactly_one_succeeds(site: Site) -> None:
+async def test_of_many_changes_with_one_tag_exactly_one_succeeds(site: Site) -> None:
     rounds = 3
     for number in range(rounds):
         tag = await site.tag()
-        changes = [{"annotations": {"winner": f"{number}-{place}"}} for place in range(100)]
+        changes = [{"annotations": {"winner": f"{number}-{place}"}} for place in range(40)]
         got = await in_parallel([site.patch(change, If_Match=tag) for change in changes])
-        assert sorted(each.status for each in got) == [200] + [412] * 99
+        assert sorted(each.status for each in got) == [200] + [412] * 39
         (winner,) = [change for change, each in zip(changes, got, strict=True) if each.status == 200]
         assert (await ask(site.daemon, "GET", f"/api/image/{site.uuid}")).json["annotations"] == winner["annotations"]
     outcomes = [entry["outcome"] for entry in await audit(site.daemon, page_size="500")]
-    assert (outcomes.count("done"), outcomes.count("refused")) == (rounds, 99 * rounds)
+    assert (outcomes.count("done"), outcomes.count("refused")) == (rounds, 39 * rounds)
 
 
 @pytest.mark.no_cover
 async def test_of_many_adjustments_with_one_tag_exactly_one_succeeds(site: Site) -> None:
     tag = await site.tag()
-    got = await in_parallel([site.patch({"name": f"n{place}"}, If_Match=tag) for place in range(100)])
-    assert sorted(each.status for each in got) == [200] + [412] * 99
+    got = await in_parallel([site.patch({"name": f"n{place}"}, If_Match=tag) for place in range(40)])
+    assert sorted(each.status for each in got) == [200] + [412] * 39
     assert site.patches() == 1
 
 
 @pytest.mark.no_cover
-async def test_a_hundred_parallel_annotations_with_different_keys_are_all_kept(site: Site) -> None:
-    keys = [f"k{number}" for number in range(50)]
+async def test_many_parallel_annotations_with_different_keys_are_all_kept(site: Site) -> None:
+    keys = [f"k{number}" for number in range(25)]
     got = await in_parallel([site.patch({"annotations": {key: key}}) for key in keys])
     got += await in_parallel([patch(site.daemon, site.other, {"annotations": {key: key}}) for key in keys])
     assert {each.status for each in got} == {200}
@@ -411,44 +411,41 @@ async def test_an_image_on_two_controllers_needs_the_parameter_controller(tmp_pa
             assert other.json["annotations"] == {}
 
 
-@pytest.mark.parametrize(
-    ("how", "status", "kind"),
-    [
-        ({"query": {"name": "another"}}, 404, "name-mismatch"),
-        ({"query": {"controller": "dc9"}}, 404, "no-such-image"),
-        ({"X_Avi_Tenant": "others"}, 404, "tenant-mismatch"),
-        ({"X_Avi_Tenant_UUID": "tenant-1"}, 404, "tenant-mismatch"),
-        ({"X_Avi_Tenant": "*"}, 404, "tenant-mismatch"),
-        ({"X_Avi_Version": None}, 400, "no-version"),
-        ({"X_Avi_Version": "latest"}, 400, "no-version"),
-        ({"X_Avi_Version": "99.1.1"}, 400, "unknown-version"),
-        ({"query": {"dry_run": "maybe"}}, 400, "bad-query"),
-        ({"query": {"force": "yes"}}, 400, "bad-query"),
-        ({"query": {"dryrun": "true"}}, 400, "bad-query"),
-        ({"query": {"Name": "another"}}, 400, "bad-query"),
-        ({"query": [("dry_run", "false"), ("dry_run", "true")]}, 400, "bad-query"),
-        ({"If_Match": ""}, 412, "precondition-failed"),
-        ({"If_Match": '"*"'}, 412, "precondition-failed"),
-        ({"Content_Type": "text/plain"}, 415, "unsupported-media-type"),
-        ({"Content_Type": "application/json; charset=utf-16"}, 415, "unsupported-media-type"),
-        ({"Content_Type": "application/json-patch+json"}, 415, "unsupported-media-type"),
-        ({"Content_Type": None}, 415, "unsupported-media-type"),
-        ({"Content_Encoding": "gzip"}, 415, "unsupported-media-type"),
-    ],
-    ids=str,
+INVALID_REQUESTS: Sequence[tuple[dict[str, Any], int, str]] = (
+    ({"query": {"name": "another"}}, 404, "name-mismatch"),
+    ({"query": {"controller": "dc9"}}, 404, "no-such-image"),
+    ({"X_Avi_Tenant": "others"}, 404, "tenant-mismatch"),
+    ({"X_Avi_Tenant_UUID": "tenant-1"}, 404, "tenant-mismatch"),
+    ({"X_Avi_Tenant": "*"}, 404, "tenant-mismatch"),
+    ({"X_Avi_Version": None}, 400, "no-version"),
+    ({"X_Avi_Version": "latest"}, 400, "no-version"),
+    ({"X_Avi_Version": "99.1.1"}, 400, "unknown-version"),
+    ({"query": {"dry_run": "maybe"}}, 400, "bad-query"),
+    ({"query": {"force": "yes"}}, 400, "bad-query"),
+    ({"query": {"dryrun": "true"}}, 400, "bad-query"),
+    ({"query": {"Name": "another"}}, 400, "bad-query"),
+    ({"query": [("dry_run", "false"), ("dry_run", "true")]}, 400, "bad-query"),
+    ({"If_Match": ""}, 412, "precondition-failed"),
+    ({"If_Match": '"*"'}, 412, "precondition-failed"),
+    ({"Content_Type": "text/plain"}, 415, "unsupported-media-type"),
+    ({"Content_Type": "application/json; charset=utf-16"}, 415, "unsupported-media-type"),
+    ({"Content_Type": "application/json-patch+json"}, 415, "unsupported-media-type"),
+    ({"Content_Type": None}, 415, "unsupported-media-type"),
+    ({"Content_Encoding": "gzip"}, 415, "unsupported-media-type"),
 )
-async def test_an_invalid_request_is_refused_and_changes_nothing(
-    site: Site, how: dict[str, Any], status: int, kind: str
-) -> None:
+
+
+async def test_an_invalid_request_is_refused_and_changes_nothing(site: Site) -> None:
     before = site.image
-    got = await site.patch({"name": "x", "annotations": {"a": "b"}}, **how)
-    assert (got.status, got.kind) == (status, kind)
-    assert got.json["request_id"] == got.headers["X-Request-ID"]
-    assert got.json["error"] == got.json["detail"]
-    if status == 415:
-        assert got.headers["Accept-Patch"] == "application/json, application/merge-patch+json"
-    assert (site.image, site.patches()) == (before, 0)
-    assert (await ask(site.daemon, "GET", f"/api/image/{site.uuid}")).json["annotations"] == {}
+    for how, status, kind in INVALID_REQUESTS:
+        got = await site.patch({"name": "x", "annotations": {"a": "b"}}, **how)
+        assert (got.status, got.kind) == (status, kind), how
+        assert got.json["request_id"] == got.headers["X-Request-ID"]
+        assert got.json["error"] == got.json["detail"]
+        if status == 415:
+            assert got.headers["Accept-Patch"] == "application/json, application/merge-patch+json"
+        assert (site.image, site.patches()) == (before, 0), how
+        assert (await ask(site.daemon, "GET", f"/api/image/{site.uuid}")).json["annotations"] == {}, how
 
 
 @pytest.mark.parametrize(
@@ -489,29 +486,29 @@ async def test_a_controller_watched_in_all_tenants_accepts_any_tenant(tmp_path: 
         assert (await patch(daemon, uuid, {"annotations": {"a": "b"}}, X_Avi_Tenant="others")).status == 200
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "kind"),
-    [
-        (b"{", 400, "bad-json"),
-        (b'{"annotations": {"a": "1", "a": "2"}}', 400, "bad-json"),
-        (b'{"name": NaN}', 400, "bad-json"),
-        (b'{"name": "\xff"}', 400, "bad-json"),
-        (b"[" * 60_000, 400, "bad-json"),
-        (b" " * 65_537, 413, "too-large"),
-        ({"progress": 100}, 422, "read-only-field"),
-        ({"nmae": "x"}, 422, "unknown-field"),
-        ({"name": 5}, 422, "bad-patch"),
-        ({"name": "\0"}, 422, "bad-patch"),
-        ({"replace": {"se_patch_name": "a\nb\x1b[31m"}}, 422, "bad-patch"),
-        ({"name": "x", "se_patch_ref": None}, 422, "two-operations"),
-    ],
-    ids=lambda value: str(value)[:40],
+INVALID_BODIES: Sequence[tuple[object, int, str]] = (
+    (b"{", 400, "bad-json"),
+    (b'{"annotations": {"a": "1", "a": "2"}}', 400, "bad-json"),
+    (b'{"name": NaN}', 400, "bad-json"),
+    (b'{"name": "\xff"}', 400, "bad-json"),
+    (b"[" * 60_000, 400, "bad-json"),
+    (b" " * 65_537, 413, "too-large"),
+    ({"progress": 100}, 422, "read-only-field"),
+    ({"nmae": "x"}, 422, "unknown-field"),
+    ({"name": 5}, 422, "bad-patch"),
+    ({"name": "\0"}, 422, "bad-patch"),
+    ({"replace": {"se_patch_name": "a\nb\x1b[31m"}}, 422, "bad-patch"),
+    ({"name": "x", "se_patch_ref": None}, 422, "two-operations"),
 )
-async def test_an_invalid_body_changes_nothing(site: Site, body: object, status: int, kind: str) -> None:
+
+
+async def test_an_invalid_body_changes_nothing(site: Site) -> None:
     before = site.image
-    got = await site.patch(body)
-    assert (got.status, got.kind, got.headers["Content-Type"]) == (status, kind, "application/problem+json")
-    assert (site.image, site.patches(), await audit(site.daemon)) == (before, 0, [])
+    for body, status, kind in INVALID_BODIES:
+        got = await site.patch(body)
+        found = got.status, got.kind, got.headers["Content-Type"]
+        assert found == (status, kind, "application/problem+json"), str(body)[:40]
+        assert (site.image, site.patches(), await audit(site.daemon)) == (before, 0, []), str(body)[:40]
 
 
 async def test_a_body_of_the_maximum_size_is_accepted(site: Site) -> None:
