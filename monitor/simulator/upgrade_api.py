@@ -100,8 +100,13 @@ def _body(request: ApiRequest) -> StartBody:
 
 
 def _units(controller: ControllerState, request: ApiRequest) -> list[Json]:
+    """Return the units as this client may see them; of a request for one unit only that one. Raises: as `_readable`."""
+    return [_view(unit, request) for unit in _readable(controller, request)]
+
+
+def _readable(controller: ControllerState, request: ApiRequest) -> list[Json]:
     """
-    Return the units as this client may see them.
+    Return what `_units` does, in the newest version.
 
     Raises: ApiError 403 without the permission; 404 from a Controller that is older than the first with units.
     """
@@ -112,7 +117,8 @@ def _units(controller: ControllerState, request: ApiRequest) -> list[Json]:
     if controller.upgrading and controller.upgrades.plan is None:  # by the timeline alone
         cluster = next(unit for unit in units if unit["uuid"] == controller.upgrades.cluster_uuid)
         cluster |= {"progress": 50, "state": {**cluster["state"], "state": "UPGRADE_FSM_IN_PROGRESS"}}
-    return [_view(unit, request) for unit in units if request.tenant in {"*", _tenant(unit)}]
+    asked = [unit for unit in units if unit["uuid"] == request.uuid] if request.uuid else units
+    return [unit for unit in asked if request.tenant in {"*", _tenant(unit)}]
 
 
 def _check_may_read(request: ApiRequest) -> None:
@@ -128,7 +134,7 @@ def _summaries(controller: ControllerState, request: ApiRequest) -> list[Json]:
     kind = controller.upgrades.options.summary
     if kind == "absent":
         raise ApiError(404, "Not Found")
-    return [_summary(unit, kind) for unit in _units(controller, request)]
+    return [_view(_summary(unit, kind), request) for unit in _readable(controller, request)]
 
 
 def _summary(unit: Json, kind: str) -> Json:
