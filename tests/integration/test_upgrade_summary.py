@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, GroupSpec, Simulator, UnitOptions, UpgradeSpec
-from tests.support.daemons import exposition, failed, image_uuids, polled, until, watching
+from tests.support.daemons import UNHURRIED, exposition, failed, image_uuids, polled, until, watching
 from tests.support.nights import upgrade_night
 from tests.support.upgrade_reads import labels_of, logged, logging, polls_of
 
@@ -72,9 +72,12 @@ async def test_a_history_of_ten_megabytes_is_not_kept(tmp_path: Path, kind: Lite
     options = UnitOptions(summary=kind, history_bytes=HISTORY_BYTES)
     fleet = [replace(SPEC, upgrade=None, units=options), ControllerSpec(name="dc2", images=1)]
     with tracing_memory():
-        async with Simulator(fleet, speed=0.0) as simulator, watching(simulator, tmp_path) as daemon:
+        async with (
+            Simulator(fleet, speed=0.0) as simulator,
+            watching(simulator, tmp_path, poll=UNHURRIED) as daemon,
+        ):
             for name in ("dc1", "dc2"):
-                entry = await polled(daemon, name, 4)
+                entry = await polled(daemon, name, 2)
                 assert (entry.session.up, entry.collections["image"].health.failures) == (True, {})
             entry = await until(daemon, "dc1", lambda entry: bool(entry.objects("upgrade")))
             assert {each.object.state for each in entry.objects("upgrade").values()} == {"idle"}
