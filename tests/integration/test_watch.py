@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from monitor.cli import main
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator, UploadSpec
-from tests.support.daemons import until, watching
+from tests.support.daemons import UNHURRIED, until, watching
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import EVE, TOKENS
 
@@ -68,7 +68,7 @@ async def set_up(folder: Path, **settings: Any) -> AsyncIterator[Setup]:  # noqa
     with capture_logs():  # keeps the log out of the output of the command
         async with (
             Simulator([DC1, ControllerSpec(name="dc2")], speed=0.0) as simulator,
-            watching(simulator, folder, **settings) as daemon,
+            watching(simulator, folder, poll=UNHURRIED, **settings) as daemon,
         ):
             for name in ("dc1", "dc2"):
                 await until(daemon, name, lambda entry: entry.session.up)
