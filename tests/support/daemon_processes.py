@@ -21,7 +21,15 @@ RARE = {**QUICK, "active_interval": "1h", "idle_interval": "1h", "stale_after": 
 """One poll, at the start."""
 
 forks = multiprocessing.get_context("forkserver")  # its server has imported everything, and runs no event loop
-forks.set_forkserver_preload(["tests.support.self_killing_daemon", "monitor.store.migrate"])
+forks.set_forkserver_preload(
+    [
+        "tests.support.self_killing_daemon",
+        # what the daemon imports only when it has a database
+        "monitor.store.migrate",
+        "sqlalchemy.dialects.sqlite.aiosqlite",
+        "asyncpg",
+    ]
+)
 
 
 class DaemonProcess:
