@@ -64,7 +64,7 @@ async def test_an_intent_in_flight_is_not_closed_by_reconciling(database_url: st
         assert [entry.outcome for entry in await store.audit_log.entries()] == [DONE]
 
 
-async def test_a_hundred_concurrent_changes_leave_a_whole_chain(database_url: str) -> None:
+async def test_concurrent_changes_leave_a_whole_chain(database_url: str) -> None:
     async with opened(database_url) as store:
 
         async def adjust(place: int) -> None:
@@ -76,16 +76,16 @@ async def test_a_hundred_concurrent_changes_leave_a_whole_chain(database_url: st
             await store.audit_log.record(intent("image-0"), DONE, AnnotationChange({f"other-{place}": "1"}), at=place)
 
         async with asyncio.TaskGroup() as tasks:
-            for place in range(50):
+            for place in range(25):
                 tasks.create_task(adjust(place), name="adjust")
                 tasks.create_task(annotate(place), name="annotate")
         entries = await store.audit_log.entries(limit=1_000)
         numbers = await store.audit_log.read_chain(lambda records, _, __: [record.number for record in records])
-        assert numbers == list(range(1, 201))
-        assert len(entries) == 100
+        assert numbers == list(range(1, 101))
+        assert len(entries) == 50
         assert all(entry.outcome == DONE for entry in entries)
         assert not await chain_faults(store)
-        assert sum(map(len, store.audit_log.annotations_of("dc1").values())) == 100
+        assert sum(map(len, store.audit_log.annotations_of("dc1").values())) == 50
 
 
 async def test_a_long_chain_is_read_whole(database_url: str) -> None:
@@ -195,8 +195,7 @@ SEARCHES: Mapping[str, tuple[Mapping[str, Any], list[int]]] = {
 }
 
 
-@pytest.mark.parametrize(("search", "numbers"), SEARCHES.values(), ids=SEARCHES.keys())
-async def test_records_are_found_newest_first(database_url: str, search: dict[str, Any], numbers: list[int]) -> None:
+async def test_records_are_found_newest_first(database_url: str) -> None:
     async with opened(database_url) as store:
         for at, change in enumerate(
             [
@@ -209,9 +208,10 @@ async def test_records_are_found_newest_first(database_url: str, search: dict[st
             1,
         ):
             await store.audit_log.record(change, DONE, None, at=at)
-        entries = await store.audit_log.entries(**search)
-        assert [entry.number for entry in entries] == numbers
-        assert store.up
+        for name, (search, numbers) in SEARCHES.items():
+            entries = await store.audit_log.entries(**search)
+            assert [entry.number for entry in entries] == numbers, name
+            assert store.up, name
 
 
 async def test_fifty_intents_are_returned_by_default(database_url: str) -> None:
