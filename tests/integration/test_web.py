@@ -22,7 +22,7 @@ from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from monitor.web.app import make_app
 from monitor.web.context import Limits
 from monitor.web.routes import ROUTES
-from tests.support.daemons import polled, until, watching
+from tests.support.daemons import UNHURRIED, polled, until, watching
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.polling import entry_of
 
@@ -328,7 +328,7 @@ async def test_an_unexpected_error_in_a_handler_is_a_problem_that_names_the_log_
 
 @pytest.fixture
 async def impatient(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Daemon]:
-    async with watching(simulator, tmp_path, limits=Limits(response_timeout_s=2.0)) as daemon:
+    async with watching(simulator, tmp_path, poll=UNHURRIED, limits=Limits(response_timeout_s=2.0)) as daemon:
         yield daemon
 
 
