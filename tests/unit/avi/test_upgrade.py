@@ -636,25 +636,15 @@ def test_any_bytes_are_a_valid_unit_or_a_bad_object_with_a_short_message(body: b
 @BOUNDED
 @given(units)
 def test_a_unit_with_the_right_types_is_never_bad(fields: dict[str, object]) -> None:
+    """It never has two events of one task and node, or an engine twice in a list."""
     unit = upgrade_of(**fields)
     assert unit.state in get_args(UpgradeState)
     assert unit.operation in get_args(OperationName)
     assert unit.kind in get_args(UnitKind)
-
-
-@BOUNDED
-@given(units)
-def test_no_unit_has_two_events_of_one_task_and_node_or_an_engine_twice_in_a_list(fields: dict[str, object]) -> None:
-    unit = upgrade_of(**fields)
     keys = [(event.task, event.node) for event in unit.events]
     assert len(keys) == len(set(keys))
     for state in ENGINE_STATES:
         listed = getattr(unit.engines or Engines(), state)
         assert len(listed) == len(set(listed))
-
-
-@BOUNDED
-@given(units)
-def test_a_result_of_a_check_is_one_of_three(fields: dict[str, object]) -> None:
-    checks = upgrade_of(**fields).checks or Checks()
+    checks = unit.checks or Checks()
     assert {check.result for check in checks.exceptions} <= {*get_args(CheckResult)}

@@ -369,21 +369,17 @@ def test_an_upgrade_that_is_done_is_not_with_one_group_spoilt(
 
 @BOUNDED
 @given(decoded_units, st.booleans())
-def test_every_controller_is_in_one_phase_and_none_only_when_nothing_is_at_work(
+def test_any_units_have_one_phase_and_an_overview_that_counts_each_of_them_once(
     found: list[Upgrade],
     failing: bool,
 ) -> None:
+    """The phase is none only when nothing is at work."""
     sorted_units = sort_units(found)
     phase = phase_of(sorted_units, failing=failing)
     driving = [each for each in (sorted_units.cluster, *sorted_units.below) if each]
     at_work = any(each.active or each.state == "suspended" for each in driving)
     assert phase in get_args(UpgradePhase)
     assert (phase == "none") is not at_work
-
-
-@BOUNDED
-@given(decoded_units)
-def test_any_units_have_an_overview_that_counts_each_of_them_once(found: list[Upgrade]) -> None:
     overview = overview_of(found, ["image-0", "image-9"])
     assert sum(overview.units.values()) == len(found)
     assert overview.images_pinned["image-9"] is False
