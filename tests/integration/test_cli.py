@@ -264,7 +264,7 @@ async def test_simulate_writes_a_config_that_watches_its_controllers(tmp_path: P
         assert f"  {scheme}://127.0.0.1:" in await line_with(simulate.stdout, "dc1")
         line = await line_with(simulate.stdout, "Watch them with")
         config = line.split()[-1]
-        status, out, errors = await call("check-config", "--probe", "--config", config)
+        status, out, errors = await output_of(*COMMAND, "check-config", "--probe", "--config", config)
         assert (status, errors) == (0, "")
         assert "dc1: ok" in out
         simulate.send_signal(signal.SIGINT)
