@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import yaml
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, GroupSpec, SimulatedController, Simulator, UploadSpec
+from monitor.web.context import Limits
 from monitor.web.openapi import problems_of
 from monitor.web.problems import PROBLEM_KINDS
 from monitor.web.routes import ROUTES
 from tests.support.conformance import require_conformance
-from tests.support.daemons import QUICK, polled, until, watching
+from tests.support.daemons import QUICK, UNHURRIED, polled, until, watching
 from tests.support.operators import ALICE, EVE, ROOT, TOKENS, Got, ask
 
 SPEC = ControllerSpec(
@@ -60,8 +62,22 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             yield Site(daemon, simulator.controllers["dc1"])
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """For requests of which none changes the response to another."""
+    folder, limits = tmp_path_factory.mktemp("site"), Limits(max_changes=1_000_000)
+    async with (
+        Simulator([SPEC], speed=0.0) as simulator,
+        watching(simulator, folder, tokens=TOKENS, poll=UNHURRIED, limits=limits) as daemon,
+    ):
+        await until(daemon, "dc1", lambda entry: entry.session.up)
+        yield Site(daemon, simulator.controllers["dc1"])
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("route", SIMPLE, ids=lambda route: f"{route.method} {route.path}")
-async def test_every_successful_response_is_as_documented(site: Site, route: Any) -> None:  # noqa: ANN401
+async def test_every_successful_response_is_as_documented(shared_site: Site, route: Any) -> None:  # noqa: ANN401
+    site = shared_site
     await site.ask("PATCH", IMAGE, ANNOTATE | RENAME)  # something to show
     await site.ask("PATCH", UNIT, ANNOTATE)
     path = route.path.replace("info/{uuid}", "info/{unit}").replace("{uuid}", "{idle}").replace("{file}", "style.css")
@@ -122,11 +138,12 @@ REFUSED: list[tuple[int, str, tuple[Any, ...], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("status", "kind", "what", "how"), REFUSED, ids=lambda value: str(value)[:50])
 async def test_every_refusal_is_answered_as_documented(
-    site: Site, status: int, kind: str, what: tuple[Any, ...], how: dict[str, Any]
+    shared_site: Site, status: int, kind: str, what: tuple[Any, ...], how: dict[str, Any]
 ) -> None:
-    got = await site.ask(*what, **how)
+    got = await shared_site.ask(*what, **how)
     assert (got.status, got.kind) == (status, kind)
 
 
