@@ -26,6 +26,7 @@ UNIT_PARTS: dict[str, Version] = {  # of what is inside an UpgradeStatusInfo
     **dict.fromkeys(("task_name", "sub_events"), (18, 2, 10)),
     "rebooted": (20, 1, 2),
 }
+_NEWEST_PART = max(UNIT_PARTS.values())
 REPORT_FIELDS = frozenset({"system_report_refs", "error_details"})
 
 INTRODUCED: dict[str, Version] = {
@@ -102,6 +103,8 @@ def view_unit(unit: Json, version: Version, *, with_names: bool) -> Json:
     """Return an UpgradeStatusInfo without what this version does not have. ``with_names``: behind references."""
     version = max(version, OLDEST_VERSION)
     fields = {field: value for field, value in unit.items() if UNIT_FIELDS.get(field, version) <= version}
+    if with_names and has_reports(version) and version >= _NEWEST_PART:
+        return fields
     past = {"history": fields.pop("history")} if "history" in fields else {}  # may be large, and needs no change
     return {**_view_part(fields, version, with_names=with_names), **past}
 

@@ -87,8 +87,8 @@ async def test_no_alert_fires_in_a_night_in_which_nothing_goes_wrong(
 async def test_a_controller_that_is_down_without_an_upgrade_raises_its_alert_meanwhile(tmp_path: Path) -> None:
     upgrade = FLEET[0].upgrade
     assert upgrade
-    async with recorded(tmp_path, with_upgrade(replace(upgrade, outage_s=570.0))) as run:
-        before_s = (run.night.time_of("away") - START) // STEP_S * STEP_S
+    async with recorded(tmp_path, with_upgrade(replace(upgrade, outage_s=570.0)), step_s=2 * STEP_S) as run:
+        before_s = (run.night.time_of("away") - START) // (2 * STEP_S) * 2 * STEP_S
         await run.advance(before_s)
         await run.night.simulator.controllers["dc2"].stop_listening()
         await run.advance(600.0)
@@ -100,8 +100,9 @@ async def test_a_controller_that_is_down_without_an_upgrade_raises_its_alert_mea
 async def test_an_upgrade_that_is_not_watched_looks_like_a_controller_that_is_down(tmp_path: Path) -> None:
     upgrade = FLEET[0].upgrade
     assert upgrade
-    async with recorded(tmp_path, with_upgrade(replace(upgrade, outage_s=570.0)), watch=False) as run:
-        await run.advance((run.night.time_of("away") - START) // STEP_S * STEP_S + 480.0)
+    fleet = with_upgrade(replace(upgrade, outage_s=570.0))
+    async with recorded(tmp_path, fleet, watch=False, step_s=2 * STEP_S) as run:
+        await run.advance((run.night.time_of("away") - START) // (2 * STEP_S) * 2 * STEP_S + 480.0)
         firing = await run.series.firing(tmp_path)
     assert firing.keys() == {("AviControllerDown", "dc1")}
 
