@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import inf
 from typing import Literal
 
@@ -248,6 +248,7 @@ def to_microseconds(time: float) -> int:
     return round(time * 1_000_000)
 
 
+@lru_cache(maxsize=4096)  # the same times are in each response
 def format_time(time: float) -> str:
     """Format seconds since the epoch as a Controller does, in UTC."""
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S")
