@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,16 @@ class Prometheus:
             answer = await response.json()
         return [(series["metric"], float(series["value"][1])) for series in answer["data"]["result"]]
 
-    async def health_of_rules(self) -> dict[str, str]:
-        """By name: ok, the error of the last evaluation, or unknown."""
+    async def health_of_rules(self, *, since: float = 0.0) -> dict[str, str]:
+        """By name: ok, the error of the last evaluation, or unknown where the last one was before ``since``."""
         async with self._session.get(f"{self.url}/api/v1/rules") as response:
             groups = (await response.json())["data"]["groups"]
-        return {rule["name"]: rule.get("lastError") or rule["health"] for group in groups for rule in group["rules"]}
+        return {rule["name"]: _health(rule, since) for group in groups for rule in group["rules"]}
+
+
+def _health(rule: Mapping[str, str], since: float) -> str:
+    is_recent = datetime.fromisoformat(rule["lastEvaluation"]).timestamp() >= since
+    return rule.get("lastError") or rule["health"] if is_recent else "unknown"
 
 
 @asynccontextmanager
