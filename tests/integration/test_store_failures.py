@@ -345,7 +345,7 @@ async def test_an_intent_of_the_old_file_is_not_taken_for_one_of_the_new(file_pl
 # A caller that is gone
 
 
-@pytest.mark.parametrize("after_s", [step / 3_000 for step in range(18)], ids=lambda after_s: f"{after_s * 1e6:.0f}us")
+@pytest.mark.parametrize("after_s", [step / 1_500 for step in range(9)], ids=lambda after_s: f"{after_s * 1e6:.0f}us")
 async def test_a_caller_that_goes_at_any_moment_leaves_all_or_nothing(database_url: str, after_s: float) -> None:
     """When it goes decides where it is interrupted, and on no machine at the same place; what holds, holds anywhere."""
     concluded, abandoned, recorded = intent(), intent(), intent("image-2")
