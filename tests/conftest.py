@@ -7,6 +7,8 @@ failure, because a skipped test proves nothing.
 
 import os
 import signal
+import sys
+import threading
 from collections.abc import Generator
 
 import pytest
@@ -37,8 +39,10 @@ for _number, _handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signa
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"  # with it, a program of Python that starts measures itself
 
 _DEAR = (
-    "audit_log", "cli", "fips", "one_writer", "patching", "platforms", "reload", "reload_access", "store_failures",
-    "supervised", "upgrade_exposition", "upgrade_script", "upgrade_summary", "watch",
+    "access", "audit_log", "cli", "database_cut_off", "fips", "health", "logs", "one_writer", "patching", "platforms",
+    "reload", "reload_access", "store_failures", "supervised", "units", "upgrade_blocked", "upgrade_exposition",
+    "upgrade_judges", "upgrade_operations", "upgrade_read_failures", "upgrade_reads", "upgrade_return",
+    "upgrade_script", "upgrade_summary", "upgrade_waits", "upload_history", "watch",
 )  # fmt: skip
 _MEASURED_BY_OTHERS = ("tests/checks/", "tests/e2e/", *(f"tests/integration/test_{name}.py" for name in _DEAR))
 """Cheaper tests run nearly all of the code that these run; see `pytest_runtest_protocol`."""
@@ -92,7 +96,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         is_property = is_hypothesis_test(getattr(item, "function", None))
         if item.nodeid.startswith(_MEASURED_BY_OTHERS) or (is_property and item.nodeid.startswith(_HAVE_EXAMPLES)):
-            item.add_marker("no_cover")
+            item.add_marker("unmeasured")
     rank = {name: place for place, name in enumerate(_SLOWEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
 
@@ -100,14 +104,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
     """
-    Measure no coverage in the programs that a test marked ``no_cover`` starts; pytest-cov measures none in its process.
+    Measure no coverage in a test marked ``unmeasured``, nor in its fixtures and the threads and programs they start.
 
-    Before Python 3.14, coverage of branches makes a program of Python need twice the time.
+    Before Python 3.14, coverage of branches makes Python need twice the time. The mark ``no_cover`` of pytest-cov does
+    less: in a worker of pytest-xdist the coverage that each program begins with goes on.
     """
-    inherited = os.environ.pop(_COVERAGE, None) if item.get_closest_marker("no_cover") else None
+    if not item.get_closest_marker("unmeasured"):
+        return (yield)
+    inherited = os.environ.pop(_COVERAGE, None)
+    trace, trace_of_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
     try:
         return (yield)
     finally:
+        threading.settrace(trace_of_threads)
+        sys.settrace(trace)
         if inherited is not None:
             os.environ[_COVERAGE] = inherited
 

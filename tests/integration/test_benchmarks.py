@@ -5,7 +5,7 @@ import pytest
 from tests.benchmarks.__main__ import MEASURES, rows_of
 from tests.benchmarks.measure import TINY, table
 
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 
 
 @pytest.mark.parametrize("name", MEASURES)

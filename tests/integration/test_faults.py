@@ -21,7 +21,7 @@ from monitor.polling.fleet import Entry
 from monitor.simulator import FAULT_KINDS, ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
 from tests.support.daemons import QUICK, Series, exposition, failed, image_uuids, polled, until, watching
 
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 FAULTY, HEALTHY = "faulty", "healthy"
 HALFWAY = UploadSpec(duration=600.0, started_ago=300.0)
 DONE = UploadSpec(duration=60.0, started_ago=3600.0)

@@ -20,7 +20,7 @@ from monitor.simulator import ControllerSpec, SimulatedController, Simulator
 from tests.support.daemon_processes import RARE, DaemonProcess, started
 from tests.support.operators import TOKENS
 
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 
 
 async def require_consistent(

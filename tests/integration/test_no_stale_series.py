@@ -11,7 +11,7 @@ from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator, UploadSpec
 from tests.support.daemons import QUICK, exposition, image_uuids, polled, scrape, until, watching
 
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 WALKS = 24
 STEPS = 12
 HASTY = {**QUICK, "active_interval": "5ms", "idle_interval": "10ms", "max_backoff": "10ms"}

@@ -22,7 +22,7 @@ from monitor.web.route import RequestBody
 from monitor.web.routes import ROUTES
 from tests.support.strategies import BOUNDED
 
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 FEW = settings(
     BOUNDED, max_examples=25, suppress_health_check=list(HealthCheck)
 )  # strategies made from schemas filter a lot
