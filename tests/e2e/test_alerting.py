@@ -7,25 +7,26 @@ Their files are those that we ship, sixty times as fast (``support.rules.hurried
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import yaml
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
 from monitor.daemon.app import Daemon
 from monitor.polling.fleet import Entry
 from monitor.simulator import Simulator
+from tests.support.alertmanager import Alertmanager, alertmanager_running
 from tests.support.daemons import until, watching
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import ALICE, TOKENS, patch
-from tests.support.programs import eventually, free_address, program, started
+from tests.support.programs import eventually, free_address
 from tests.support.prometheus import Prometheus, any_image, prometheus_running, shipped, write_rules
 
 FAILED = ("AviImageUploadFailed", "fra")
 STALLED = ("AviImageStalled", "sin")
+IMAGES = "AviImage.*"
 
 Json = dict[str, Any]
 AlertKey = tuple[str, str]  # the alert, and the controller
@@ -53,28 +54,6 @@ class Receiver:
                 await self._changed.wait()
 
 
-class Alertmanager:
-    """The API of a running Alertmanager."""
-
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
-        self._url = url
-        self._session = session
-
-    async def ready(self) -> bool:
-        try:
-            async with self._session.get(f"{self._url}/-/ready") as response:
-                return response.status == 200
-        except aiohttp.ClientConnectionError:
-            return False
-
-    async def alerts(self) -> list[Json]:
-        """Those on images that fire, inhibited or not."""
-        query = {"filter": 'alertname=~"AviImage.*"'}
-        async with self._session.get(f"{self._url}/api/v2/alerts", params=query) as response:
-            answer: list[Json] = await response.json()
-        return answer
-
-
 def names(alerts: list[Json], state: str) -> list[AlertKey]:
     """The alerts in this state, sorted."""
     found = [alert["labels"] for alert in alerts if alert["status"]["state"] == state]
@@ -85,20 +64,16 @@ def names(alerts: list[Json], state: str) -> list[AlertKey]:
 async def alerting(daemon: Daemon, folder: Path) -> AsyncIterator[tuple[Alertmanager, Receiver, Prometheus]]:
     """Prometheus and Alertmanager on the daemon, and the receiver that Alertmanager notifies."""
     address, receiver = free_address(), Receiver()
-    async with RawTestServer(receiver.answer) as server, aiohttp.ClientSession() as session:
+    async with RawTestServer(receiver.answer) as server:
         webhook = str(server.make_url("/"))
         webhooks = {f"https://{name}.example.net/alertmanager": webhook for name in ("pager", "tickets")}
-        (folder / "alertmanager.yml").write_text(yaml.safe_dump(shipped("alertmanager.yml", webhooks)))
-        command = (program("prometheus-alertmanager"), f"--config.file={folder}/alertmanager.yml",
-                   f"--storage.path={folder}/alertmanager", f"--web.listen-address={address}",
-                   "--cluster.listen-address=")  # fmt: skip
         addresses = {"127.0.0.1:9972": daemon.url.removeprefix("http://"), "127.0.0.1:9093": address}
         write_rules(folder)
-        async with started(*command, log=folder / "alertmanager.log"):
-            alertmanager = Alertmanager(f"http://{address}", session)
-            await eventually(alertmanager.ready, bool)
-            async with prometheus_running(shipped("prometheus.yml", addresses), folder) as prometheus:
-                yield alertmanager, receiver, prometheus
+        async with (
+            alertmanager_running(shipped("alertmanager.yml", webhooks), folder, address) as alertmanager,
+            prometheus_running(shipped("prometheus.yml", addresses), folder) as prometheus,
+        ):
+            yield alertmanager, receiver, prometheus
 
 
 async def test_the_failed_and_the_stalled_upload_raise_their_alerts_until_they_are_acknowledged(tmp_path: Path) -> None:
@@ -110,7 +85,7 @@ async def test_the_failed_and_the_stalled_upload_raise_their_alerts_until_they_a
         for name in simulator.controllers:
             await until(daemon, name, has_ended if name != "sin" else any_image("in_progress"))
         async with alerting(daemon, tmp_path) as (alertmanager, receiver, prometheus):
-            raised = await eventually(alertmanager.alerts, are_the_expected_ones)
+            raised = await eventually(partial(alertmanager.alerts, IMAGES), are_the_expected_ones)
             for alert in raised:
                 assert alert["labels"]["image"] == name_of(daemon, **alert["labels"])
             await receiver.wait("firing", FAILED, STALLED)
@@ -118,7 +93,7 @@ async def test_the_failed_and_the_stalled_upload_raise_their_alerts_until_they_a
                 if names([alert], "active"):
                     body = {"annotations": {"acknowledged": "true"}}
                     assert (await patch(daemon, alert["labels"]["image_uuid"], body, token=ALICE)).status == 200
-            await eventually(alertmanager.alerts, lambda now: now == [])
+            await eventually(partial(alertmanager.alerts, IMAGES), lambda now: now == [])
             await receiver.wait("resolved", FAILED, STALLED)
             health = await eventually(prometheus.health_of_rules, lambda health: "unknown" not in health.values())
     assert {name: state for name, state in health.items() if state != "ok"} == {}  # not so where a join does not fit
