@@ -18,7 +18,7 @@ from yarl import URL
 
 from monitor.avi.cluster import decode_nodes
 from monitor.avi.errors import Reply
-from monitor.avi.exchange import PATIENCE
+from monitor.avi.exchange import RESEND_AFTER
 from monitor.avi.inventory import FIRST_VERSION, decode_images_in_use
 from monitor.avi.link import Link
 from monitor.avi.list_reader import read_list
@@ -51,7 +51,7 @@ class Client:
     ``http``: for this Controller alone, see :func:`monitor.avi.connection.open_session`. ``now``: Unix seconds.
     ``secrets``: what was ever held for this Controller, also by clients before this one; it is never shown.
     ``upgrade``: when an upgrade was last under way; shared by the clients of one Controller.
-    ``patience``: see :mod:`monitor.avi.exchange`. ``observe``: None: there is no observer.
+    ``resend_after``: see :mod:`monitor.avi.exchange`. ``observe``: None: there is no observer.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Client:
         secrets: KnownSecrets | None = None,
         upgrade: UpgradeWindow | None = None,
         images_timeout_factor: float = IMAGES_TIMEOUT_FACTOR,
-        patience: float = PATIENCE,
+        resend_after: float = RESEND_AFTER,
         observe: Observer | None = None,
     ) -> None:
         self._controller = controller
@@ -78,7 +78,7 @@ class Client:
             now=now,
             secrets=secrets or KnownSecrets(),
             upgrade=upgrade or UpgradeWindow(),
-            patience=patience,
+            resend_after=resend_after,
             observe=observe or (lambda _request, _outcome, _took_s: None),
             on_log_in=self.units.read_all_next,  # the Controllers may have another leader
         )

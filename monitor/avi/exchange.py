@@ -20,7 +20,7 @@ from monitor.avi.connection import Connector, as_poll_error
 from monitor.avi.errors import Reply
 from monitor.model.errors import BadAnswer, Phase, PollError
 
-PATIENCE: Final = 0.5
+RESEND_AFTER: Final = 0.5
 """The share of the timeout after which a GET without a reply is sent again, which leaves the new connection as much."""
 
 _Failure: TypeAlias = aiohttp.ClientError | OSError | UnicodeError | PollError
@@ -52,13 +52,13 @@ class Exchange:
         *,
         timeout_s: float,
         max_response: int,
-        patience: float = PATIENCE,
+        resend_after: float = RESEND_AFTER,
     ) -> None:
         assert isinstance(http.connector, Connector)  # noqa: S101  for the type: open_session made it
         self.connector = http.connector
         self._http = http
         self._on_response = on_response
-        self._patience = patience
+        self._resend_after = resend_after
         self.timeout_s = timeout_s
         self.max_response = max_response
         self.received = 0
@@ -83,12 +83,12 @@ class Exchange:
         The first one is still waited for: a slow Controller replies on it. Returns: the reply that is complete first.
         """
         loop, answered = asyncio.get_running_loop(), asyncio.Event()
-        patience_s = self.timeout_s * self._patience
+        resend_after_s = self.timeout_s * self._resend_after
         second: asyncio.Task[Reply | _Failure] | None = None
 
         def send_again() -> None:
             nonlocal second
-            limit.reschedule(loop.time() + self.timeout_s - patience_s)
+            limit.reschedule(loop.time() + self.timeout_s - resend_after_s)
             if not answered.is_set():
                 self.connector.drop_idle()
                 second = loop.create_task(self._try(request, asyncio.Event()), name="get-again")
@@ -99,7 +99,7 @@ class Exchange:
                 limit.reschedule(loop.time())
 
         # The first one needs no task of its own, and no timer but this: almost always there is no second one.
-        timer = loop.call_later(patience_s, send_again)
+        timer = loop.call_later(resend_after_s, send_again)
         try:
             async with asyncio.timeout(None) as limit:
                 outcome = await self._try(request, answered)

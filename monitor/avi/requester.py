@@ -52,7 +52,7 @@ class Requester:
         now: Callable[[], float],
         secrets: KnownSecrets,
         upgrade: UpgradeWindow,
-        patience: float,
+        resend_after: float,
         observe: Observer,
         on_log_in: Callable[[], None],
     ) -> None:
@@ -60,7 +60,7 @@ class Requester:
         self._observe = observe
         self._on_log_in = on_log_in
         self.exchange = Exchange(
-            http, self._on_response, timeout_s=timeout_s, max_response=max_response, patience=patience
+            http, self._on_response, timeout_s=timeout_s, max_response=max_response, resend_after=resend_after
         )
         self._now = now
         self._secrets = secrets

@@ -57,7 +57,7 @@ class _Exchange(msgspec.Struct):
 
 
 @dataclass(slots=True)
-class _Course:
+class _Timeline:
     """What happened, in the order of time: times, and outcomes of as many."""
 
     times: list[float] = field(default_factory=list)
@@ -82,22 +82,22 @@ class Recording:
 
     def __init__(self, exchanges: list[tuple[float, Asked, Outcome]]) -> None:
         self.started_at, self.ended_at = exchanges[0][0], exchanges[-1][0]
-        self._courses: dict[Asked, _Course] = {}
-        self._reachable = _Course()
+        self._timelines: dict[Asked, _Timeline] = {}
+        self._reachable = _Timeline()
         self._sessions_ended_at = [at for at, (method, *_), got in exchanges if method == "GET" and _status(got) == 401]
         for at, asked, outcome in exchanges:
-            self._courses.setdefault(asked, _Course()).add(at, outcome)
+            self._timelines.setdefault(asked, _Timeline()).add(at, outcome)
             self._reachable.add(at, "refused" if outcome == "refused" else "closed")
 
     def outcome(self, asked: Asked, now: float) -> Outcome | None:
         """Return what the last such request came to; None if there was never one."""
-        course = self._courses.get(asked)
-        return course.at(now) if course else None
+        timeline = self._timelines.get(asked)
+        return timeline.at(now) if timeline else None
 
     def changes_at(self, asked: Asked, now: float) -> float:
         """Return when such a request came to something else for the first time after now; infinite if never."""
-        course = self._courses.get(asked)
-        return course.changes_at(now) if course else inf
+        timeline = self._timelines.get(asked)
+        return timeline.changes_at(now) if timeline else inf
 
     def refuses(self, now: float) -> bool:
         """Whether connections are refused."""

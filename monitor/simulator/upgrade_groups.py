@@ -9,7 +9,7 @@ from typing import Final
 from monitor.simulator.http_types import Json
 from monitor.simulator.lifecycle import format_time
 from monitor.simulator.upgrade_group_plan import GroupPlan, SePlan, phase_at
-from monitor.simulator.upgrade_objects import Build, Course, Group, UnitWriter, modified
+from monitor.simulator.upgrade_objects import Build, Group, PlanAtTime, UnitWriter, modified
 
 GROUP: Final = "NODE_SE_GROUP"
 ENGINE: Final = "NODE_SE_TYPE"
@@ -36,25 +36,25 @@ class GroupWriter:
     write: UnitWriter
     group: Group
     plan: GroupPlan
-    course: Course
+    planned: PlanAtTime
     before: Build
 
     def objects(self) -> Iterator[Json]:
         """Return the group and its Service Engines."""
         yield self._group()
-        gone = self.write.options.vanishing and self.course.offset >= 0
+        gone = self.write.options.vanishing and self.planned.offset >= 0
         for number in range(0 if gone else len(self.group.engines)):
             yield self._engine(number)
 
     @property
     def build(self) -> Build:
         """The group's build."""
-        return self.course.target if self.course.offset >= self.plan.end > -inf else self.before
+        return self.planned.target if self.planned.offset >= self.plan.end > -inf else self.before
 
     def _group(self) -> Json:
-        spec, course, plan = self.group.spec, self.course, self.plan
+        spec, planned, plan = self.group.spec, self.planned, self.plan
         unit = self._unit(self.group.uuid, spec.name, GROUP, self.build)
-        since, fsm = phase_at(plan.phases, course.offset)
+        since, fsm = phase_at(plan.phases, planned.offset)
         if since == -inf:
             note = f"{format_time(self.write.rests_since)} Init segroup({spec.name})"
             return {**unit, **self.write.at_rest(node_type=GROUP), "seg_status": {"notes": [note]}}
@@ -62,12 +62,12 @@ class GroupWriter:
         ended = sum(len(lists[state]) for state in ("completed", "failed", "skip_suspended"))
         bad = (*lists["failed"], *lists["suspended"])
         reason = f"Service Engine {bad[0].rpartition('#')[2]} failed to reconnect" if bad else ""
-        times = {"enqueue_time": course.format_time(plan.queued)}
-        times |= {"start_time": course.format_time(plan.begin)} if course.offset >= plan.begin else {}
+        times = {"enqueue_time": planned.format_time(plan.queued)}
+        times |= {"start_time": planned.format_time(plan.begin)} if planned.offset >= plan.begin else {}
         progress = 100 * ended // max(1, spec.ses)
         unit |= {
-            "upgrade_ops": "SEGROUP_RESUME" if course.offset >= plan.resumed else course.plan.spec.operation,
-            "state": self.write.state(fsm, course.time(since), reason, as_text=True),
+            "upgrade_ops": "SEGROUP_RESUME" if planned.offset >= plan.resumed else planned.plan.spec.operation,
+            "state": self.write.state(fsm, planned.time(since), reason, as_text=True),
             "progress": progress,
             "total_tasks": spec.ses,
             "tasks_completed": ended,
@@ -85,12 +85,12 @@ class GroupWriter:
                 **times,
             },
             "se_upgrade_events": self._engine_events(),
-            **modified(course.time(plan.latest_change(course.offset))),
+            **modified(planned.time(plan.latest_change(planned.offset))),
         }
         return self._ended(unit, since) if fsm == "UPGRADE_FSM_COMPLETED" else unit
 
     def _ended(self, unit: Json, since: float) -> Json:
-        seconds, end = round(since - self.plan.begin), {"end_time": self.course.format_time(since)}
+        seconds, end = round(since - self.plan.begin), {"end_time": self.planned.format_time(since)}
         status = {**unit["seg_status"], **end, "duration": DURATIONS[self.write.options.duration](seconds)}
         return {**unit, **end, "duration": seconds, "seg_status": status, **self.write.previous(self.before)}
 
@@ -103,28 +103,28 @@ class GroupWriter:
         return [
             {"task": "SE_IMAGE_INSTALL", "se_ref": self._engine_ref(n), "traffic_status": _traffic(disrupted=False)}
             for n, engine in enumerate(self.plan.engines)
-            if engine.begin <= self.course.offset
+            if engine.begin <= self.planned.offset
         ]
 
     def _engines_in(self, state: str) -> list[int]:
-        return [n for n, engine in enumerate(self.plan.engines) if engine.state(self.course.offset) == state]
+        return [n for n, engine in enumerate(self.plan.engines) if engine.state(self.planned.offset) == state]
 
     def _engine(self, number: int) -> Json:
         engine = self.plan.engines[number] if self.plan.engines else SePlan(inf, inf)
-        state = engine.state(self.course.offset)
+        state = engine.state(self.planned.offset)
         done = state == "completed"
         unit = self._unit(
-            self.group.engines[number], self._engine_name(number), ENGINE, self.course.target if done else self.before
+            self.group.engines[number], self._engine_name(number), ENGINE, self.planned.target if done else self.before
         )
         if state == "not_started":
             return unit | self.write.at_rest(node_type=ENGINE)
-        changed_at = self.course.time(engine.begin if state == "in_progress" else engine.end)
+        changed_at = self.planned.time(engine.begin if state == "in_progress" else engine.end)
         return {
             **unit,
-            "upgrade_ops": self.course.plan.spec.operation,
+            "upgrade_ops": self.planned.plan.spec.operation,
             "state": self.write.state(ENGINE_FSM.get(state, "UPGRADE_FSM_ERROR"), changed_at, as_text=True),
             "progress": 100 if done else 50,
-            "start_time": self.course.format_time(engine.begin),
+            "start_time": self.planned.format_time(engine.begin),
             **({} if state == "in_progress" else {"end_time": format_time(changed_at)}),
             **modified(changed_at),
         }

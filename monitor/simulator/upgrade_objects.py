@@ -54,7 +54,7 @@ def make_groups(specs: tuple[GroupSpec, ...], rng: SeededRandom) -> tuple[Group,
 
 
 @dataclass(frozen=True)
-class Course:
+class PlanAtTime:
     """A plan at one time. ``offset``: seconds after its start. ``target``: its build."""
 
     plan: UpgradePlan

@@ -8,7 +8,7 @@ from typing import Final
 from monitor.simulator.http_types import Json
 from monitor.simulator.upgrade_cluster import cluster_object, stale_cluster
 from monitor.simulator.upgrade_groups import GroupWriter
-from monitor.simulator.upgrade_objects import Build, Course, Group, UnitWriter
+from monitor.simulator.upgrade_objects import Build, Group, PlanAtTime, UnitWriter
 from monitor.simulator.upgrade_plan import UpgradePlan
 from monitor.simulator.upgrade_specs import UnitOptions, UpgradeSpec
 
@@ -36,23 +36,23 @@ class Units:
 
     def objects(self, now: float) -> list[Json]:
         """Return all objects in full, in the newest API version."""
-        write, course = UnitWriter(self.host, self.started_at, self.options), self._course(now)
-        clusters = [cluster_object(write, self.cluster_uuid, course, self.before)]
+        write, planned = UnitWriter(self.host, self.started_at, self.options), self._plan_at(now)
+        clusters = [cluster_object(write, self.cluster_uuid, planned, self.before)]
         if self.options.stale_cluster:
             clusters.insert(0, stale_cluster(write, self.cluster_uuid, self.before))
-        others = [each for group in self._groups(write, course) for each in group.objects()]
+        others = [each for group in self._groups(write, planned) for each in group.objects()]
         return [*others, *clusters] if self.options.cluster_last else [*clusters, *others]
 
     def cluster(self, now: float) -> Json:
         """Return the object of the cluster that exists."""
         write = UnitWriter(self.host, self.started_at, self.options)
-        return cluster_object(write, self.cluster_uuid, self._course(now), self.before)
+        return cluster_object(write, self.cluster_uuid, self._plan_at(now), self.before)
 
     def builds(self, now: float) -> Iterator[tuple[str, Build]]:
         """Return the build of the cluster and of each group, by uuid."""
-        write, course = UnitWriter(self.host, self.started_at, self.options), self._course(now)
-        yield self.cluster_uuid, self.target if course.offset >= course.plan.back else self.before
-        for group in self._groups(write, course):
+        write, planned = UnitWriter(self.host, self.started_at, self.options), self._plan_at(now)
+        yield self.cluster_uuid, self.target if planned.offset >= planned.plan.back else self.before
+        for group in self._groups(write, planned):
             yield group.group.uuid, group.build
 
     def users(self, now: float) -> dict[str, list[Json]]:
@@ -65,10 +65,10 @@ class Units:
                 found.setdefault(uuid, []).append(unit)
         return found
 
-    def _course(self, now: float) -> Course:
+    def _plan_at(self, now: float) -> PlanAtTime:
         plan = self.plan or UpgradePlan(_NONE, inf, (), tuple(group.spec for group in self.groups))
-        return Course(plan, round(now - plan.started_at, 3), self.target)
+        return PlanAtTime(plan, round(now - plan.started_at, 3), self.target)
 
-    def _groups(self, write: UnitWriter, course: Course) -> Iterator[GroupWriter]:
-        for group, plan in zip(self.groups, course.plan.groups, strict=True):
-            yield GroupWriter(write, group, plan, course, self.skewed.get(group.uuid, self.before))
+    def _groups(self, write: UnitWriter, planned: PlanAtTime) -> Iterator[GroupWriter]:
+        for group, plan in zip(self.groups, planned.plan.groups, strict=True):
+            yield GroupWriter(write, group, plan, planned, self.skewed.get(group.uuid, self.before))

@@ -18,7 +18,7 @@ from tests.benchmarks.serving import context_of, listen
 from tests.support.browser import chromium
 
 ROW: Final = "tbody tr[data-uuid]"
-PATIENCE_S: Final = 10.0
+TIMEOUT_S: Final = 10.0
 _KEYS: Final = ("1", "2", "3", "4", *["Backspace"] * 4)  # each finds fewer, then more again
 
 _NOTE_FIRST = """window.firstRow = new Promise((done) => {
@@ -85,7 +85,7 @@ async def _keys(browser: Browser, url: str, scale: Scale) -> list[float]:
 
 
 async def _key(page: Page, key: str, told: asyncio.Queue[float | None]) -> float | None:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         await page.keyboard.press(key)
         return await told.get()
 

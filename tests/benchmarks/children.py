@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from monitor.daemon import logging as log
 
-_PATIENCE_S = 120.0
+_TIMEOUT_S = 120.0
 _FILES = 10_000  # a fleet of a thousand controllers is a socket each, on both sides
 _FORKS = multiprocessing.get_context("forkserver")  # its server has imported everything, and measures nothing
 _FORKS.set_forkserver_preload(["tests.benchmarks.__main__"])
@@ -26,7 +26,7 @@ class Child:
 
     async def receive(self) -> Any:  # noqa: ANN401  what the function sends; the caller knows
         """Wait for the next thing that it sends."""
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_TIMEOUT_S):
             return await asyncio.to_thread(self._receive)
 
     def send(self, message: object) -> None:
@@ -34,7 +34,7 @@ class Child:
         self._pipe.send(message)
 
     def _receive(self) -> object:
-        if not self._pipe.poll(_PATIENCE_S):
+        if not self._pipe.poll(_TIMEOUT_S):
             raise TimeoutError
         return self._pipe.recv()
 

@@ -11,7 +11,7 @@ from typing import Final
 from playwright.async_api import Browser
 
 from monitor.simulator import GroupSpec
-from tests.benchmarks.browsing import PATIENCE_S, first_sight, tab
+from tests.benchmarks.browsing import TIMEOUT_S, first_sight, tab
 from tests.benchmarks.children import child
 from tests.benchmarks.measure import Row, Scale, spoken
 from tests.support.browser import chromium
@@ -48,7 +48,7 @@ async def measure(scale: Scale) -> AsyncIterator[Row]:
 
 async def _slow_sight_and_key(browser: Browser, url: str, slack: int) -> tuple[float, float]:
     """Seconds to the first groups, and from the key to those that were not shown."""
-    async with tab(browser, url, slack, _GROUP) as page, asyncio.timeout(PATIENCE_S):
+    async with tab(browser, url, slack, _GROUP) as page, asyncio.timeout(TIMEOUT_S):
         first_ms = await page.evaluate("window.firstRow")
         await page.get_by_role("button", name="more group").focus()
         await page.evaluate(_NOTE_KEY)

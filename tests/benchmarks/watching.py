@@ -29,7 +29,7 @@ from tests.benchmarks.mix import IMAGES, PASSWORD
 
 _SIZE = 200_000  # bytes a controller
 _SCRAPE_EVERY_S = 2.0
-_PATIENCE_S = 60.0  # until every controller was polled once
+_TIMEOUT_S = 60.0  # until every controller was polled once
 _TURN = re.compile(rb'^avi_image_duration_seconds\{controller="avi-(\d+)",[^}]*\} (\S+)$', re.MULTILINE)
 
 
@@ -186,7 +186,7 @@ async def _all_polled(daemon: Daemon) -> None:
             polled.set()
 
     unsubscribe = daemon.fleet.subscribe(note)
-    async with asyncio.timeout(_PATIENCE_S):
+    async with asyncio.timeout(_TIMEOUT_S):
         await polled.wait()
     unsubscribe()
 

@@ -36,7 +36,7 @@ async def firewall(dc1: SimulatedController) -> AsyncIterator[IdleFirewall]:
 @pytest.fixture
 async def client(dc1: SimulatedController, firewall: IdleFirewall) -> AsyncIterator[Client]:
     """Behind the firewall, with one good poll behind it; it sends a GET again at once."""
-    async with connected(dc1, url=firewall.url, timeout_s=WAIT_TIMEOUT_S, patience=0.0) as client:
+    async with connected(dc1, url=firewall.url, timeout_s=WAIT_TIMEOUT_S, resend_after=0.0) as client:
         await client.list_images(NOTHING)
         yield client
 
@@ -89,7 +89,7 @@ async def test_a_slow_controller_is_asked_once_more_and_the_reply_to_either_requ
 
 async def test_a_poll_that_is_cancelled_on_an_idle_connection_sends_nothing_more(dc1: SimulatedController) -> None:
     """Would find a timer that outlives its request, and then sends it again."""
-    async with connected(dc1, timeout_s=WAIT_TIMEOUT_S, patience=1e-3) as client:
+    async with connected(dc1, timeout_s=WAIT_TIMEOUT_S, resend_after=1e-3) as client:
         await client.list_images(NOTHING)
         loop, errors = asyncio.get_running_loop(), list[object]()
         loop.set_exception_handler(lambda _, context: errors.append(context))

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.avi.client import IMAGES_TIMEOUT_FACTOR, Client
 from monitor.avi.connection import open_session
-from monitor.avi.exchange import PATIENCE
+from monitor.avi.exchange import RESEND_AFTER
 from monitor.cli.commands.simulate import write_config
 from monitor.config.load import load
 from monitor.config.types import Controller, SecretSource, SecretVariable, Tls
@@ -104,7 +104,7 @@ async def connected(
     timeout_s: float = 30.0,
     max_response: int = 32 * 1024 * 1024,
     images_timeout_factor: float = IMAGES_TIMEOUT_FACTOR,
-    patience: float = PATIENCE,
+    resend_after: float = RESEND_AFTER,
 ) -> AsyncIterator[Client]:
     """A client of a simulated Controller, without the daemon around it."""
     configured = Controller(
@@ -124,7 +124,7 @@ async def connected(
             max_response=max_response,
             now=time.time,
             images_timeout_factor=images_timeout_factor,
-            patience=patience,
+            resend_after=resend_after,
         )
 
 
