@@ -1,4 +1,4 @@
-"""The script of the README for a whole night, from the upload to the report, with and without success."""
+"""The script of the README for a whole night, from the upload to the report, however the upgrade ends."""
 
 import asyncio
 import os
@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from monitor.simulator import CheckSpec, ControllerSpec, GroupSpec, Simulator, UpgradeSpec, UploadSpec
@@ -20,10 +21,11 @@ ROOT = Path(__file__).parents[2]
 OLD, NEW = "30.2.1", "31.2.2"
 UPLOAD = UploadSpec(duration=60.0, started_ago=600.0, version=NEW)
 GOOD = ControllerSpec(name="good", version=OLD, uploads=(UPLOAD,), groups=(GroupSpec(ses=2, se_s=30.0),))
-FAILED = ControllerSpec(
-    name="failed", version=OLD, uploads=(UPLOAD,), groups=(GroupSpec(ses=2, se_s=30.0, outcome="failed_ses_continue"),)
-)
+FAILED = replace(GOOD, groups=(GroupSpec(ses=2, se_s=30.0, outcome="failed_ses_continue"),))
+SUSPENDED = replace(GOOD, groups=(GroupSpec(ses=2, se_s=30.0, outcome="suspended"),))
 UPGRADE = UpgradeSpec(version=NEW, controllers_s=60.0, outage_s=60.0, checks=CheckSpec(total=2))
+ROLLED_BACK = replace(UPGRADE, outcome="controller_failed")
+NEVER_BACK = replace(UPGRADE, outcome="never_back")
 
 
 def readme_script() -> str:
@@ -32,15 +34,21 @@ def readme_script() -> str:
 
 
 @asynccontextmanager
-async def scripted(folder: Path, url: str, controller: str, image: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the script in a folder with the command of this installation, and a program that starts no upgrade."""
+async def scripted(
+    folder: Path, url: str, controller: str, image: str, script: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """
+    Run the script in a folder with the command of this installation.
+
+    Its program to start an upgrade prints a line, and goes on when the script gets one: the test starts the upgrade.
+    """
     start = folder / "start-upgrade"
-    start.write_text('#!/bin/sh\necho "started $*"\n')
+    start.write_text('#!/bin/sh\necho "started $*"\nread -r _\n')
     start.chmod(0o700)
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-c",
-        readme_script(),
+        script,
         cwd=folder,
         env={
             **os.environ,
@@ -50,6 +58,7 @@ async def scripted(folder: Path, url: str, controller: str, image: str) -> Async
             "IMAGE": image,
             "VERSION": NEW,
         },
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -68,31 +77,63 @@ async def prints(process: asyncio.subprocess.Process, text: str) -> None:
         assert line, f"{text!r} was not printed"
 
 
+async def goes_on(process: asyncio.subprocess.Process) -> None:
+    """Let the program that starts upgrades end."""
+    assert process.stdin
+    process.stdin.write(b"\n")
+    await process.stdin.drain()
+
+
 @pytest.mark.parametrize(
-    ("spec", "status", "error", "report"),
+    ("spec", "upgrade", "expected"),
     [
-        (GOOD, 0, "", "done"),
-        (FAILED, 1, "completed, but 1 of 2 Service Engines failed", "not done"),
+        (GOOD, UPGRADE, (0, "", "**done**")),
+        (FAILED, UPGRADE, (1, "completed, but 1 of 2 Service Engines failed", "**not done**")),
+        (SUSPENDED, UPGRADE, (1, "suspended", "**not over**, phase: suspended")),
+        (GOOD, ROLLED_BACK, (1, "failed", "**not done**")),
     ],
-    ids=["success", "failed-engines"],
+    ids=["success", "failed-engines", "suspended-group", "rollback"],
 )
 async def test_the_script_upgrades_and_reports(
-    tmp_path: Path, spec: ControllerSpec, status: int, error: str, report: str
+    tmp_path: Path, spec: ControllerSpec, upgrade: UpgradeSpec, expected: tuple[int, str, str]
 ) -> None:
-    with capture_logs():
-        simulator = Simulator([spec], start=START, speed=0.0)
-        async with simulator, watching(simulator, tmp_path, wall=simulator.clock.now) as daemon:
-            await until(daemon, spec.name, lambda entry: entry.session.up)
-            (image,) = daemon.fleet.entries[spec.name].objects("image")
-            async with scripted(tmp_path, daemon.url, spec.name, image) as script, asyncio.timeout(WAIT_TIMEOUT_S):
-                await prints(script, f"started {spec.name} {image}")
-                controller = simulator.controllers[spec.name]
-                controller.upgrades.start(UPGRADE, at=simulator.clock.now())
-                await prints(script, "pre-checks")
-                night = Night(simulator, spec.name, seen=lambda: polled_anew(daemon, spec.name))
-                await night.advance(300.0)
-                _, stderr = await script.communicate()
+    status, error, report = expected
+    async with begun(tmp_path, spec, upgrade, readme_script()) as (script, night):
+        await goes_on(script)
+        await prints(script, "pre-checks")
+        await night.advance(300.0)
+        _, stderr = await script.communicate()
     assert script.returncode == status, stderr.decode()
     assert error in stderr.decode()
-    text = (tmp_path / f"report-{spec.name}.md").read_text()
+    text = (tmp_path / "report-good.md").read_text()
     assert report in text, text
+
+
+async def test_the_script_ends_when_its_time_is_over_while_the_controllers_never_return(tmp_path: Path) -> None:
+    hasty = readme_script().replace("--timeout 6h", "--timeout 1s")
+    assert hasty != readme_script()
+    async with begun(tmp_path, GOOD, NEVER_BACK, hasty) as (script, night):
+        await night.go_to("away", after_s=30.0)
+        await goes_on(script)
+        _, stderr = await script.communicate()
+    assert script.returncode == 3, stderr.decode()
+    assert "**not over**, phase: Controllers away" in (tmp_path / "report-good.md").read_text()
+
+
+@asynccontextmanager
+async def begun(
+    folder: Path, spec: ControllerSpec, upgrade: UpgradeSpec, script: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, Night]]:
+    """The script until it has started the upgrade, and the night that follows."""
+    with capture_logs():
+        simulator = Simulator([spec], start=START, speed=0.0)
+        async with simulator, watching(simulator, folder, wall=simulator.clock.now) as daemon:
+            await until(daemon, spec.name, lambda entry: entry.session.up)
+            (image,) = daemon.fleet.entries[spec.name].objects("image")
+            async with (
+                scripted(folder, daemon.url, spec.name, image, script) as process,
+                asyncio.timeout(WAIT_TIMEOUT_S),
+            ):
+                await prints(process, f"started {spec.name} {image}")
+                simulator.controllers[spec.name].upgrades.start(upgrade, at=simulator.clock.now())
+                yield process, Night(simulator, spec.name, seen=lambda: polled_anew(daemon, spec.name))
