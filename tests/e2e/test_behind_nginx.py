@@ -43,7 +43,7 @@ async def test_the_page_annotates_and_adjusts_after_a_dry_run(browser: Browser, 
         uuid = newest_upload(fra)
         async with (
             nginx_before(daemon, tmp_path, form) as proxy,
-            open_page(browser, proxy.url, address("fra", uuid), token=BOB, ignore_https_errors=True) as page,
+            open_page(browser, proxy.url, address("fra", uuid), token=BOB) as page,
         ):
             await annotate(page, "change", "CHG0042")
             assert (await ask(daemon, "GET", f"/api/image/{uuid}")).json["annotations"] == {"change": "CHG0042"}

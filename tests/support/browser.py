@@ -30,6 +30,7 @@ from monitor.daemon.app import Daemon
 from monitor.simulator import SimulatedController, Simulator
 from tests.support.daemons import UNHURRIED, polled, watching
 from tests.support.limits import WAIT_TIMEOUT_S
+from tests.support.nginx import KEY_PIN
 from tests.support.programs import program
 
 ARTEFACTS: Final = Path(__file__).parents[2] / "test-artefacts"
@@ -48,6 +49,7 @@ _CHROMIUM_ARGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--ignore-certificate-errors-spki-list={KEY_PIN}",  # else it would ask about each connection, and give up at times
 )
 _REPORT_CSP_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));"""

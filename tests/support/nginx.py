@@ -1,12 +1,16 @@
 """A real nginx between clients and a daemon, in the three forms in which operators have one."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 import aiohttp
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from monitor.daemon.app import Daemon
@@ -37,6 +41,12 @@ http {{
 }}
 """
 
+_CA: Final = trustme.CA()
+_LEAF: Final = _CA.issue_cert("127.0.0.1")
+_KEY: Final = x509.load_pem_x509_certificate(_LEAF.cert_chain_pems[0].bytes()).public_key()
+KEY_PIN: Final = b64encode(sha256(_KEY.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()).decode()
+"""The SHA-256 of the public key of nginx, in base64: a browser that is told it trusts the certificate."""
+
 
 class Proxy(Struct, frozen=True):
     """``url``: of the daemon through nginx, with its path. ``ca_file``: of the certificate; None without TLS."""
@@ -48,12 +58,11 @@ class Proxy(Struct, frozen=True):
 @asynccontextmanager
 async def nginx_before(daemon: Daemon, folder: Path, form: Form) -> AsyncIterator[Proxy]:
     """An nginx of this form in front of the daemon; its files are in ``folder``."""
-    home, address, ca = folder / "nginx", free_address(), trustme.CA()
+    home, address = folder / "nginx", free_address()
     home.mkdir()
-    leaf = ca.issue_cert("127.0.0.1")
-    (home / "leaf.pem").write_bytes(b"".join(pem.bytes() for pem in leaf.cert_chain_pems))
-    leaf.private_key_pem.write_to_path(home / "leaf.key")
-    ca.cert_pem.write_to_path(home / "ca.pem")
+    (home / "leaf.pem").write_bytes(b"".join(pem.bytes() for pem in _LEAF.cert_chain_pems))
+    _LEAF.private_key_pem.write_to_path(home / "leaf.key")
+    _CA.cert_pem.write_to_path(home / "ca.pem")
     server = _SERVERS[form].format(address=address, daemon=daemon.url, folder=home)
     (home / "nginx.conf").write_text(_CONFIG.format(folder=home, server=server))
     scheme, path = "https" if form == "tls" else "http", "/monitor" if form == "prefix" else ""
