@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import yaml
 
-from tests.support.programs import eventually, program, started
+from tests.support.programs import eventually, is_up, program, started
 
 Json = dict[str, Any]
 
@@ -21,11 +21,7 @@ class Alertmanager:
         self._session = session
 
     async def ready(self) -> bool:
-        try:
-            async with self._session.get(f"{self._url}/-/ready") as response:
-                return response.status == 200
-        except aiohttp.ClientConnectionError:
-            return False
+        return await is_up(self._session, f"{self._url}/-/ready")
 
     async def alerts(self, name: str) -> list[Json]:
         """Those that fire and whose name matches, inhibited or not."""

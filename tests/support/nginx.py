@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from monitor.daemon.app import Daemon
-from tests.support.programs import eventually, free_address, program, started
+from tests.support.programs import eventually, free_address, is_up, program, started
 
 Form = Literal["compressing", "prefix", "tls"]
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
@@ -69,13 +70,5 @@ async def nginx_before(daemon: Daemon, folder: Path, form: Form) -> AsyncIterato
     proxy = Proxy(f"{scheme}://{address}{path}", home / "ca.pem" if form == "tls" else None)
     command = (program("nginx"), "-p", str(home), "-c", str(home / "nginx.conf"), "-e", "stderr")
     async with started(*command, log=home / "log"), aiohttp.ClientSession() as session:
-
-        async def answers() -> bool:
-            try:
-                async with session.get(f"{proxy.url}/-/healthy", ssl=False) as response:
-                    return response.status == 200
-            except aiohttp.ClientConnectionError:
-                return False
-
-        await eventually(answers, bool)
+        await eventually(partial(is_up, session, f"{proxy.url}/-/healthy", verified=False), bool)
         yield proxy

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import TypeVar
 
+import aiohttp
 import pytest
 
 from tests.support.limits import WAIT_TIMEOUT_S
@@ -74,6 +75,15 @@ async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool])
         assert loop.time() < ends, f"the last answer was {answer!r}"
         await asyncio.sleep(0.1)
     return answer
+
+
+async def is_up(session: aiohttp.ClientSession, url: str, *, verified: bool = True) -> bool:
+    """Whether a server answers this with 200 already. ``verified``: whether its certificate has to be."""
+    try:
+        async with session.get(url, ssl=verified) as response:
+            return response.status == 200
+    except aiohttp.ClientConnectionError:
+        return False
 
 
 def free_address() -> str:

@@ -11,7 +11,7 @@ import yaml
 
 from monitor.daemon.app import Daemon
 from monitor.polling.fleet import Entry
-from tests.support.programs import eventually, free_address, program, started
+from tests.support.programs import eventually, free_address, is_up, program, started
 from tests.support.rules import PROMETHEUS, RULES, hurried
 
 Sample = tuple[dict[str, str], float]
@@ -27,11 +27,7 @@ class Prometheus:
         self._session = session
 
     async def ready(self) -> bool:
-        try:
-            async with self._session.get(f"{self.url}/-/ready") as response:
-                return response.status == 200
-        except aiohttp.ClientConnectionError:
-            return False
+        return await is_up(self._session, f"{self.url}/-/ready")
 
     async def query(self, expression: str) -> list[Sample]:
         async with self._session.get(f"{self.url}/api/v1/query", params={"query": expression}) as response:
