@@ -113,7 +113,6 @@ async def test_sighup_during_the_start_reloads_after_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command", [COMMAND, (f"{Path(sys.executable).parent}/avi-upgrade-monitor",)], ids=["module", "script"]
 )
-@pytest.mark.unmeasured
 async def test_no_sighup_ends_the_daemon_while_it_imports_starts_or_stops(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
@@ -162,7 +161,6 @@ async def test_a_patch_in_flight_is_answered_before_the_daemon_ends_within_its_d
         assert (dc1.logouts, dc1.sessions) == (1, {})
 
 
-@pytest.mark.unmeasured
 async def test_a_controller_that_hangs_does_not_block_the_shutdown(tmp_path: Path) -> None:
     async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
         config = write_config(simulator, tmp_path, {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"})

@@ -35,7 +35,9 @@ from monitor.web.routes import ROUTES
 from tests.support.daemons import UNHURRIED, polled, watching
 from tests.support.operators import ROOT, TOKENS
 
-pytestmark = pytest.mark.unmeasured  # test_web.py and test_patching.py measure what this would take minutes to trace
+pytestmark = (
+    pytest.mark.unmeasured
+)  # test_web.py and test_unit_patching.py measure what this would take minutes to trace
 FLEET = (
     ControllerSpec(
         name="dc1",

@@ -304,7 +304,6 @@ async def test_if_match_any_is_always_met(site: Site) -> None:
     assert (await site.patch({"annotations": {"a": "b"}}, If_Match="*")).status == 200
 
 
-@pytest.mark.unmeasured
 async def test_of_many_changes_with_one_tag_exactly_one_succeeds(site: Site) -> None:
     rounds = 3
     for number in range(rounds):
@@ -318,7 +317,6 @@ async def test_of_many_changes_with_one_tag_exactly_one_succeeds(site: Site) -> 
     assert (outcomes.count("done"), outcomes.count("refused")) == (rounds, 39 * rounds)
 
 
-@pytest.mark.unmeasured
 async def test_of_many_adjustments_with_one_tag_exactly_one_succeeds(site: Site) -> None:
     tag = await site.tag()
     got = await in_parallel([site.patch({"name": f"n{place}"}, If_Match=tag) for place in range(40)])
@@ -326,7 +324,6 @@ async def test_of_many_adjustments_with_one_tag_exactly_one_succeeds(site: Site)
     assert site.patches() == 1
 
 
-@pytest.mark.unmeasured
 async def test_many_parallel_annotations_with_different_keys_are_all_kept(site: Site) -> None:
     keys = [f"k{number}" for number in range(25)]
     got = await in_parallel([site.patch({"annotations": {key: key}}) for key in keys])

@@ -472,7 +472,6 @@ async def test_a_bug_in_a_reload_leaves_the_daemon_as_it_was_and_is_logged_once(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.unmeasured
 async def test_many_reloads_disturb_no_other_controller_and_leak_nothing(tmp_path: Path) -> None:
     rng = Random(7)
     async with sited(tmp_path, poll=dict(QUICK)) as site:

@@ -56,7 +56,6 @@ async def test_an_error_of_years_ago_is_shown_and_nothing_follows_from_it(tmp_pa
     assert now - end_at > YEARS_S - 86_400.0
 
 
-@pytest.mark.unmeasured
 async def test_a_hundred_groups_and_six_hundred_service_engines_fit_the_budget(tmp_path: Path) -> None:
     async with upgrade_night(tmp_path, [LARGE], step_s=300.0) as (daemon, night):
         at_rest = await exposition(daemon)

@@ -38,7 +38,6 @@ async def test_lists_are_asked_for_in_large_pages_with_the_names_of_what_they_re
     assert {(each.query["page_size"], each.query["include_name"]) for each in requests} == {("200", "true")}
 
 
-@pytest.mark.unmeasured
 async def test_no_poll_makes_more_than_26_requests_and_none_while_another_is_in_flight(tmp_path: Path) -> None:
     groups = tuple(GroupSpec(name=f"group-{number}", ses=1) for number in range(40))
     async with upgrade_night(tmp_path, [replace(SPEC, groups=groups, upgrade=UpgradeSpec(at=1.0))]) as (daemon, night):

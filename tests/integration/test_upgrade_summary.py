@@ -68,7 +68,6 @@ async def test_a_summary_that_is_of_no_use_in_the_next_version_either_is_logged_
 
 
 @pytest.mark.parametrize("kind", ["good", "absent"])
-@pytest.mark.unmeasured
 async def test_a_history_of_ten_megabytes_is_not_kept(tmp_path: Path, kind: Literal["good", "absent"]) -> None:
     options = UnitOptions(summary=kind, history_bytes=HISTORY_BYTES)
     fleet = [replace(SPEC, upgrade=None, units=options), ControllerSpec(name="dc2", images=1)]
