@@ -1,7 +1,7 @@
 """
 Decode whether the nodes of a Controller cluster are up: ``GET /api/cluster/runtime``. Pure.
 
-Source: recorded replies of releases 18.2 to 22.1; ``cluster_state.state`` and ``node_states``.
+Source: what public programs for Avi read of the reply: ``cluster_state.state``, and ``node_states``.
 """
 
 from typing import Final
