@@ -35,9 +35,7 @@ from monitor.web.routes import ROUTES
 from tests.support.daemons import UNHURRIED, polled, watching
 from tests.support.operators import ROOT, TOKENS
 
-pytestmark = (
-    pytest.mark.unmeasured
-)  # test_web.py and test_unit_patching.py measure what this would take minutes to trace
+pytestmark = pytest.mark.unmeasured  # test_web.py and test_unit_patching.py measure what this takes minutes to trace
 FLEET = (
     ControllerSpec(
         name="dc1",
