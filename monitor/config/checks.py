@@ -52,7 +52,6 @@ def check_files(
     for file in files:
         yield from map(file.problem, file.problems)
     yield from _repeated_names(files)
-    yield from _check_any_controller(main, more)
     if not web_problems:
         yield from map(main.problem, _check_callers(main, files, web))
         yield from check_access(main, web)
@@ -75,14 +74,6 @@ def _names(file: AnyConfigFile) -> Iterator[tuple[int, str]]:
     for place, each in enumerate(controllers_of(file)):
         if isinstance(name := getattr(each, "name", None), str):
             yield place, name
-
-
-def _check_any_controller(main: ConfigFile[Settings], more: Iterable[ConfigFile[ControllerFile]]) -> Iterator[str]:
-    """Yield a problem if no controller is configured, unless another problem explains it."""
-    explained = main.content is None or any(problem.startswith("controller") for problem in main.problems)
-    if explained or any(file.problems or controllers_of(file) for file in more) or controllers_of(main):
-        return
-    yield main.problem("controllers: found none, expected at least one, here or in controller_files")
 
 
 def _check_callers(

@@ -154,6 +154,8 @@ class Controllers:
             for name, controller in wanted.items()
         }
         await self._close_outdated()
+        if not wanted:  # as before the first one is added; it may also be a mistake
+            log.warning("no_controllers", file=str(config.files[0]))
         new = wanted.keys() - kept
         changed = tuple(sorted(new & outdated.keys()))
         return Difference(tuple(sorted(new - outdated.keys())), changed, tuple(sorted(outdated.keys() - wanted.keys())))

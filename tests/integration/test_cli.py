@@ -187,7 +187,7 @@ def test_a_port_in_use_is_reported_on_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["run", "check-config"])
 def test_an_invalid_config_ends_with_2_and_every_problem(tmp_path: Path, command: str) -> None:
     config = tmp_path / "bad.yml"
-    config.write_text("listen: 7\npol: {}\ncontrollers: []\n")
+    config.write_text("listen: 7\npol: {}\ncontrollers: 7\n")
     status, out, errors = called(command, "--config", str(config))
     assert (status, out) == (2, "")
     assert {line.split(": ")[1] for line in errors.splitlines()} == {"listen", "pol", "controllers"}

@@ -286,10 +286,10 @@ async def test_a_controller_with_another_url_starts_without_the_images_of_the_ol
     ("text", "words"),
     [
         ("controllers: [", "not YAML"),
-        ("controllers: []", "found none, expected at least one"),
-        ("{}", "controllers: found none"),
+        ("controllers: dc1", "expected a list"),
+        ("{}", "listen: found"),
     ],
-    ids=["syntax", "no-controllers", "empty"],
+    ids=["syntax", "type", "empty"],
 )
 async def test_a_bad_file_changes_nothing_and_the_reason_is_in_reply_log_and_metric(
     site: Site, text: str, words: str

@@ -9,8 +9,8 @@ import click
 
 from monitor.cli.options import config_option, web_config_option
 from monitor.cli.runner import exit_on_error, run_loop
+from monitor.config.config_warnings import warnings_of
 from monitor.config.load import load
-from monitor.config.secret_warnings import warnings_of
 from monitor.config.types import Config, Controller
 from monitor.model.errors import MonitorError
 

@@ -1,12 +1,12 @@
-"""What `check-config` warns of: secrets that look mistaken, and files that every user of the machine may open."""
+"""What `check-config` warns of: no controllers, secrets that look mistaken, files that every user may open."""
 
 from pathlib import Path
 
 import pytest
 import trustme
 
+from monitor.config.config_warnings import warnings_of
 from monitor.config.load import load
-from monitor.config.secret_warnings import warnings_of
 
 CONFIG = """
 database: {database}
@@ -36,6 +36,12 @@ def found(site: Path, *, variable: str = "s3cret", web: Path | None = None) -> l
 
 def test_a_secret_of_owner_and_group_alone_is_no_warning(site: Path) -> None:
     assert found(site) == []
+
+
+def test_no_controllers_are_a_warning(site: Path) -> None:
+    (site / "config.yml").write_text("controllers: []")
+    why = "found none, here or in controller_files: the daemon starts and polls nothing"
+    assert found(site) == [f"config.yml: controllers: {why}"]
 
 
 @pytest.mark.parametrize(

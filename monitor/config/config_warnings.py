@@ -1,5 +1,6 @@
 """
-What ``check-config`` warns of in a valid configuration: secrets that look mistaken, and files open to other users.
+What ``check-config`` warns of in a valid configuration: no controllers, secrets that look mistaken, and files open to
+other users.
 
 Reads the secrets again, and shows nothing of them.
 """
@@ -18,6 +19,9 @@ _RIGHTS: Final = {S_IROTH: "read", S_IWOTH: "write"}
 
 def warnings_of(config: Config) -> Iterator[str]:
     """Yield a line for each, in the order in which an operator reads the files."""
+    if not config.controllers:
+        where = printable(str(config.files[0]))
+        yield f"{where}: controllers: found none, here or in controller_files: the daemon starts and polls nothing"
     secret = dict.fromkeys(_files_with_a_secret(config))
     for path in (*secret, *(path for path in config.file_states if path not in secret)):
         yield from _check_mode(path, (S_IROTH, S_IWOTH) if path in secret else (S_IWOTH,))
