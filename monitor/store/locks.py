@@ -20,6 +20,7 @@ from monitor.model.errors import DatabaseTaken
 TAKEN = "another daemon has the database open; this one retries until that has ended"
 
 _KEY = 4708032  # any number; the same in every version, and not the one of migrate.py
+_OF_SCHEMA = f"{_KEY}, hashtext(current_schema())"  # two monitors with a schema each may share a database
 _TRIES, _PAUSE_S = 20, 0.05  # the session of a killed process takes a moment to end
 
 # a server that cannot reach us any more must not keep the lock for hours, as by the default keepalives of a system
@@ -106,7 +107,12 @@ class FileLock:
 
 
 class ServerLock:
-    """An advisory lock of PostgreSQL, held by a session that is used for nothing else."""
+    """
+    An advisory lock of PostgreSQL on the schema, held by a session that is used for nothing else.
+
+    An earlier version locks the whole database, by one number. For one release that lock is taken as well, shared: so
+    daemons of the two versions keep each other out, and daemons of this one on several schemas do not.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -149,7 +155,13 @@ class ServerLock:
 
 async def _take(connection: AsyncConnection) -> None:
     for _ in range(_TRIES):
-        if (await connection.execute(text(f"SELECT pg_try_advisory_lock({_KEY})"))).scalar_one():
-            return
+        if await _is_true(connection, f"pg_try_advisory_lock({_OF_SCHEMA})"):
+            if await _is_true(connection, f"pg_try_advisory_lock_shared({_KEY})"):
+                return
+            await _is_true(connection, f"pg_advisory_unlock({_OF_SCHEMA})")
         await asyncio.sleep(_PAUSE_S)
     raise DatabaseTaken(TAKEN)
+
+
+async def _is_true(connection: AsyncConnection, call: str) -> bool:
+    return bool((await connection.execute(text(f"SELECT {call}"))).scalar_one())
