@@ -1,0 +1,1 @@
+"""The rules of Prometheus: one table, and what makes files of it."""

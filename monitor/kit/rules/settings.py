@@ -1,0 +1,101 @@
+"""What an installation may set of the rules, and which values are refused."""
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from monitor.config.validation import quoted
+
+STALLED_AFTER_S: Final = 600.0  # as `stalled_after` in the configuration
+PAIR: Final = frozenset({"instance", "node", "pod"})
+"""The labels in which the monitors of a pair differ."""
+_OWN_LABELS: Final = frozenset({"alertname", "alertstate", "severity"})
+
+_LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+# A string as Go reads it; a matcher is a label, an operator and a string
+_STRING: Final = r"""
+    "(?:[^"\\\n]|\\[abfnrtv\\"]|\\x[0-9a-fA-F]{2}|\\[0-3][0-7]{2}|\\u[0-9a-fA-F]{4}|\\U00[01][0-9a-fA-F]{5})*"
+    |'(?:[^'\\\n]|\\[abfnrtv\\']|\\x[0-9a-fA-F]{2}|\\[0-3][0-7]{2}|\\u[0-9a-fA-F]{4}|\\U00[01][0-9a-fA-F]{5})*'
+    |`[^`]*`
+"""
+_MATCHER: Final = re.compile(rf"\s*({_LABEL.pattern})\s*(=~|!~|!=|=)\s*({_STRING})\s*", re.VERBOSE)
+_NOT_RE2: Final = re.compile(r"\(\?(?:[=!]|<[=!]|>|\(|#)|\\[1-9]|[*+?}]\+")  # Python's, but not Prometheus' own
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """
+    What an installation sets of the rules.
+
+    ``selector``: matchers that every series must meet, without braces. ``keep``: the labels of targets that alerts keep;
+    empty: all but those of `PAIR`. ``labels``: of every alert, beside its severity.
+    """
+
+    selector: str = ""
+    keep: tuple[str, ...] = ()
+    stalled_after_s: float = STALLED_AFTER_S
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+def parse_selector(text: str) -> str:
+    """Return the matchers as they are. Raises: ValueError with what is wrong and what was expected."""
+    if text.strip().startswith("{"):
+        raise ValueError(f'found {quoted(text)}, expected matchers without braces, such as job="x"')
+    at = 0
+    while True:
+        found = _MATCHER.match(text, at)
+        if not found:
+            raise ValueError(f'found {quoted(text[at:])}, expected a matcher such as job="x" or cluster=~"a|b"')
+        label, operator, value = found.groups()
+        if operator in {"=~", "!~"}:
+            _check_pattern(label, value[1:-1])
+        at = found.end()
+        if at == len(text):
+            return text.strip()
+        if text[at] != ",":
+            raise ValueError(f"found {quoted(text[at:])} after the matcher of {label}, expected a comma or the end")
+        at += 1
+
+
+def selects(selector: str, label: str) -> bool:
+    """Whether one of the matchers is of this label."""
+    return any(found[1] == label for found in _MATCHER.finditer(selector))
+
+
+def parse_keep(text: str) -> tuple[str, ...]:
+    """Return the labels between the commas. Raises: ValueError."""
+    labels = tuple(each.strip() for each in text.split(","))
+    for label in labels:
+        _check_label(label)
+        if label in PAIR:
+            raise ValueError(
+                f"found {label}, expected none of instance, node and pod: the monitors of a pair differ in it"
+            )
+    return labels
+
+
+def parse_label(text: str) -> tuple[str, str]:
+    """Return name and value of ``team=net``. Raises: ValueError."""
+    name, equals, value = text.partition("=")
+    if not equals or not value:
+        raise ValueError(f"found {quoted(text)}, expected name=value")
+    _check_label(name)
+    if name in _OWN_LABELS:
+        raise ValueError(f"found {name}, expected another name: each rule sets it itself")
+    return name, value
+
+
+def _check_label(name: str) -> None:
+    if not _LABEL.fullmatch(name) or name.startswith("__"):
+        raise ValueError(f"found {quoted(name)}, expected the name of a label: letters, digits and _, no digit first")
+
+
+def _check_pattern(label: str, pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"found {quoted(pattern)} for {label}, expected a regular expression ({error})") from error
+    if _NOT_RE2.search(pattern):
+        raise ValueError(
+            f"found {quoted(pattern)} for {label}, expected a regular expression of RE2: no look-around or back-reference"
+        )
