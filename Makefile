@@ -2,7 +2,11 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.ready
+# What the daemon needs, for `make demo`; and with the tools of the tests, for everything else.
+DEMO_STAMP := $(VENV)/.demo-ready
+STAMP      := $(VENV)/.ready
+# Compiles nothing ahead: most of it is never imported, and the rest is compiled once, at its first import.
+INSTALL    := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
 # How many processes run the tests, each a module at a time; most of them wait for something, so two cores take four.
 # `make test JOBS=0` runs the tests one after the other in one process. PYTEST_ARGS go to pytest: `make test PYTEST_ARGS="-k reload"`.
@@ -18,7 +22,7 @@ CORE   := monitor/model/*,monitor/metrics/*,monitor/avi/cluster.py,monitor/avi/w
 
 .PHONY: demo test torture pythons lint bench requirements clean
 
-demo: $(STAMP)
+demo: $(DEMO_STAMP)
 	$(BIN)/avi-upgrade-monitor demo
 
 test: $(STAMP)
@@ -47,19 +51,26 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
 
-$(STAMP): pyproject.toml tests/requirements.txt
+$(DEMO_STAMP): pyproject.toml deploy/requirements.txt deploy/requirements-build.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "avi-upgrade-monitor needs Python 3.11 or newer; set PYTHON=python3.11")'
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r deploy/requirements.txt -r deploy/requirements-build.txt
+	$(INSTALL) --no-build-isolation --editable .
 	touch $@
 
-# Pins every version with its hashes; run it to take newer ones.
+$(STAMP): $(DEMO_STAMP) tests/requirements.txt
+	$(INSTALL) --require-hashes -r tests/requirements.txt
+	touch $@
+
+# Pins every version with its hashes; run it to take newer ones. The daemon's first, then the tests', which contain them.
+COMPILE := $(VENV)-pin/bin/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 requirements:
 	$(PYTHON) -m venv $(VENV)-pin
 	$(VENV)-pin/bin/pip install --quiet pip-tools
-	$(VENV)-pin/bin/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes --all-extras \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	$(COMPILE) --extra postgres --extra speed --output-file deploy/requirements.txt pyproject.toml
+	$(COMPILE) --only-build-deps --build-deps-for editable --output-file deploy/requirements-build.txt pyproject.toml
+	$(COMPILE) --all-extras --constraint deploy/requirements.txt --constraint deploy/requirements-build.txt \
 		--output-file tests/requirements.txt pyproject.toml tests/requirements.in
 	rm -rf $(VENV)-pin
 

@@ -1,12 +1,16 @@
-"""Declared dependencies are those that monitor/ imports; those whose private parts it uses have an upper bound."""
+"""
+Declared dependencies are those that monitor/ imports; those whose private parts it uses have an upper bound.
+
+The locks have what is declared, and all of them the same versions.
+"""
 
 import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,8 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-PROJECT: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT: Mapping[str, Any] = PYPROJECT["project"]
 PRIVATE_PARTS_USED = ("aiohttp", "aiosqlite")
 owners = cache(packages_distributions)  # it reads the metadata of all that is installed
 
@@ -79,7 +84,50 @@ def test_a_dependency_whose_private_parts_are_used_has_an_upper_bound(name: str)
     assert "<" in {specifier.operator for specifier in REQUIRED[name].specifier}
 
 
-@pytest.mark.parametrize("name", sorted(REQUIRED))
-def test_the_pinned_version_is_within_the_declared_bounds(name: str) -> None:
-    pins = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "tests" / "requirements.txt").read_text(), re.MULTILINE))
-    assert pins[name] in REQUIRED[name].specifier
+def lock(path: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """By the name of each package of a lock: its version, and the hashes of its files."""
+    entries = re.findall(
+        r"^([\w.-]+)==(\S+) \\\n((?: +--hash=\S+(?: \\)?\n)+)", (ROOT / path).read_text(), re.MULTILINE
+    )
+    return {name: (version, frozenset(re.findall(r"--hash=(\S+)", hashes))) for name, version, hashes in entries}
+
+
+RUNTIME, BUILD, TESTS = map(
+    lock, ("deploy/requirements.txt", "deploy/requirements-build.txt", "tests/requirements.txt")
+)
+
+
+def everything_for(wanted: Iterable[str]) -> set[str]:
+    """The packages that these requirements amount to, on Python 3.11, for which the locks are made."""
+    found: set[str] = set()
+    pending = [(text, "") for text in wanted]
+    while pending:
+        text, extra = pending.pop()
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"python_version": "3.11", "extra": extra}):
+            continue
+        found.add(canonical(requirement.name))
+        inner = requires(requirement.name) or ()
+        pending += [(each, extra) for each in inner for extra in (requirement.extras or {""})]
+    return found
+
+
+def test_the_lock_of_the_daemon_has_what_is_declared_with_all_extras_and_nothing_else() -> None:
+    """Pip installs a lock without looking for dependencies: one that is missing would be found by the first import."""
+    extras = [text for texts in PROJECT["optional-dependencies"].values() for text in texts]
+    assert everything_for([*PROJECT["dependencies"], *extras]) == RUNTIME.keys()
+
+
+def test_the_lock_of_the_build_has_what_the_build_requires() -> None:
+    (backend,) = PYPROJECT["build-system"]["requires"]
+    assert everything_for([backend, "editables"]) == BUILD.keys(), "hatchling asks for editables when it is called"
+
+
+def test_the_tests_run_with_what_is_installed_elsewhere() -> None:
+    assert (RUNTIME | BUILD).items() <= TESTS.items()
+    assert RUNTIME.items() & BUILD.items() == {(name, RUNTIME[name]) for name in RUNTIME.keys() & BUILD.keys()}
+
+
+def test_the_declared_bounds_admit_the_pinned_versions() -> None:
+    refused = [name for name, requirement in REQUIRED.items() if RUNTIME[name][0] not in requirement.specifier]
+    assert refused == []
