@@ -17,7 +17,7 @@ def file_state(path: Path) -> FileState:
     """
     try:
         found = os.stat(path)  # noqa: PTH116  one name for all that follows
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have such a path
         return None
     return (found.st_mtime_ns, found.st_size, found.st_ino) if S_ISREG(found.st_mode) else (0, 0, found.st_ino)
 

@@ -48,7 +48,7 @@ def load(
     more = tuple(_read(file, ControllerFile, environ, seen) for file in _named_files(main))
     files: tuple[AnyConfigFile, ...] = (main, *more)
     web, web_problems = read_web_config(web_config, seen) if web_config else (None, ())
-    authorities, ca_problems = _read_authorities(files, seen)
+    authorities, ca_problems = _read_authorities(files)
     problems = (*check_files(main, more, web, web_problems), *ca_problems)
     if problems or main.content is None:
         raise ConfigError(problems, seen)
@@ -74,7 +74,7 @@ def _read(
     tree, repeated_keys = read_tree(path)
     if tree is None:
         return ConfigFile(path, None, repeated_keys)
-    content, problems = check(tree, shape, ParseContext(path.parent, environ), RULES_OF_SETTINGS)
+    content, problems = check(tree, shape, ParseContext(path.parent, environ, seen), RULES_OF_SETTINGS)
     return ConfigFile(path, content if isinstance(content, shape) else None, repeated_keys + problems)
 
 
@@ -101,9 +101,7 @@ def _expand(directory: Path, pattern: str) -> list[Path]:
     return sorted(directory / name for name in names if not os.path.isdir(directory / name))  # noqa: PTH112
 
 
-def _read_authorities(
-    files: Iterable[AnyConfigFile], seen: MutableMapping[Path, FileState]
-) -> tuple[Mapping[Path, str], tuple[str, ...]]:
+def _read_authorities(files: Iterable[AnyConfigFile]) -> tuple[Mapping[Path, str], tuple[str, ...]]:
     """
     Read each ``ca_file`` of the files without problems. What is read here is trusted later, so it is checked here.
 
@@ -116,7 +114,6 @@ def _read_authorities(
             path = controller.tls.ca_file
             if path is UNSET or path in authorities:
                 continue
-            seen[path] = file_state(path)
             try:
                 authorities[path] = read_authorities(path)
             except ValueError as error:

@@ -109,7 +109,7 @@ class Config(Struct, frozen=True, kw_only=True):
     users: tuple[User, ...] = ()
     web: WebConfig | None = None
     file_states: Mapping[Path, FileState] = {}
-    """How each file looked just before it was read: config files, CAs, the web configuration and the files it names."""
+    """How each file looked just before it was read: config files, web configuration, and all that they name."""
 
     @property
     def listen(self) -> tuple[str, int]:

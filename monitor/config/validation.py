@@ -1,12 +1,12 @@
 """
 Converts a tree of dicts, lists and scalars to msgspec Structs, and collects every problem, not only the first.
 
-Knows nothing of YAML, of files and of the keys of our config. Text with a format (a duration, an origin, a path)
-is declared as ``Annotated[type, written_as(TextFormat(…))]``: this one declaration gives the value, the error message
-and the JSON schema.
+Knows nothing of YAML and of the keys of our config, and opens no file. Text with a format (a duration, an origin, a
+path) is declared as ``Annotated[type, written_as(TextFormat(…))]``: this one declaration gives the value, the error
+message and the JSON schema.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import UNSET, Meta
 from msgspec import inspect as mi
+
+from monitor.config.file_state import FileState, file_state
 
 T = TypeVar("T")
 
@@ -30,10 +32,21 @@ class InvalidValue(Exception):
 
 
 class ParseContext(msgspec.Struct, frozen=True):
-    """What the texts of a file are resolved against: ``directory`` for relative paths, ``environ`` for variables."""
+    """
+    What the texts of a file are resolved against: ``directory`` for relative paths, ``environ`` for variables.
+
+    ``seen``: receives every file that the texts name, and how it looked just before it was read.
+    """
 
     directory: Path
     environ: Mapping[str, str]
+    seen: MutableMapping[Path, FileState] = {}
+
+    def file(self, text: str) -> Path:
+        """Return the path of a file that is to be read now."""
+        path = self.directory / text
+        self.seen.setdefault(path, file_state(path))
+        return path
 
 
 class TextFormat(msgspec.Struct, frozen=True, kw_only=True):

@@ -211,7 +211,7 @@ def _parse_name(text: str, _: ParseContext) -> str:
 
 
 def _parse_password_file(text: str, context: ParseContext) -> Path:
-    path = context.directory / text
+    path = context.file(text)
     shown = quoted(text) if "/" in text else ""  # else it may be the password itself, under the wrong key
     try:
         secret = read_secret(path)
@@ -234,7 +234,7 @@ def _parse_password_env(text: str, context: ParseContext) -> str:
 
 
 def _parse_ca_file(text: str, context: ParseContext) -> Path:
-    path = context.directory / text
+    path = context.file(text)
     try:
         read_authorities(path)
     except ValueError as error:

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
 from monitor.config import web_tls, web_values
-from monitor.config.file_state import FileState, file_state, file_states
+from monitor.config.file_state import FileState, file_state
 from monitor.config.reload_rules import LIVE, RESTART, keys_of
 from monitor.config.validation import ParseContext, Rule, SchemaRules, check, printable, written_as
 from monitor.config.web_tls import TlsServer, ssl_context
@@ -101,12 +101,11 @@ def read_web_config(path: Path, seen: MutableMapping[Path, FileState]) -> tuple[
     tree, problems = read_text_tree(path)
     settings = None
     if tree is not None:
-        settings, more = check(_without_empty(tree), WebSettings, ParseContext(path.parent, {}), _RULES)
+        settings, more = check(_without_empty(tree), WebSettings, ParseContext(path.parent, {}, seen), _RULES)
         problems += more
     if problems or not isinstance(settings, WebSettings):
         return None, _with_path(path, *problems)
     tls = None if settings.tls is UNSET else settings.tls
-    seen.update(file_states(tls.files if tls else ()))
     try:
         context = ssl_context(tls) if tls else None
     except (OSError, ValueError) as error:  # a file has changed since it was checked

@@ -43,7 +43,7 @@ _CIPHERS: Final = {
 
 
 def _parse_pem_file(text: str, context: ParseContext) -> Path:
-    path = context.directory / text
+    path = context.file(text)
     try:
         read_pem(path)
     except (OSError, ValueError) as error:

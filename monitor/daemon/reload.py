@@ -1,5 +1,5 @@
 """
-Reload the configuration while the daemon runs: config file, controller files, and web configuration.
+Reload the configuration while the daemon runs: config file, controller files, web configuration, and all they name.
 
 SIGHUP, ``POST /-/reload`` and the watcher of the files take one path: read everything → check → compare with the
 running configuration → apply all or nothing. They, and the start, reject a bad configuration with the same messages.
@@ -33,8 +33,12 @@ log = structlog.get_logger()
 class ReloadTiming(Struct, frozen=True, kw_only=True):
     """In seconds."""
 
-    watch_interval_s: float = 1.0
-    """How often the watcher checks the files. It reads them when two checks in a row find the same change."""
+    watch_interval_s: float | None = 1.0
+    """
+    How often the watcher checks the files. It reads them when two checks in a row find the same change.
+
+    None: there is no watcher; a reload has to be requested.
+    """
     settle_s: float = 0.25
     """How long each file must stay the same after it was read."""
     max_reads: int = 20
@@ -102,7 +106,7 @@ class Reloader:
         self._lock = asyncio.Lock()
         self._requested = asyncio.Event()
         self._logged_problems: tuple[str, ...] = ()
-        self._states_seen = self._states_read = _watched_when_read(config)
+        self._states_seen = self._states_read = config.file_states
         """The watched files at the last check of the watcher, and as they were last read."""
         self._retry_at: float | None = None
         self._mark_succeeded()
@@ -152,7 +156,7 @@ class Reloader:
     async def _apply_checked(self, config: Config) -> Difference:
         difference = await self._apply(config)
         self._config = config
-        self._states_seen = self._states_read = _watched_when_read(config)
+        self._states_seen = self._states_read = config.file_states
         self._retry_at = None
         self._mark_succeeded()
         log.info("reloaded", added=difference.added, changed=difference.changed, removed=difference.removed)
@@ -200,21 +204,9 @@ class Reloader:
             raise
 
 
-_Watched = Mapping[Path, FileState]
-
-
-def _watched_now(config: Config) -> _Watched:
-    """
-    Return the states of the controller files and of the files of the web configuration.
-
-    The config file itself is not watched: an operator may save it half edited.
-    """
-    return file_states((*find_controller_files(config), *(config.web.files if config.web else ())))
-
-
-def _watched_when_read(config: Config) -> _Watched:
-    watched = (*config.files[1:], *(config.web.files if config.web else ()))
-    return {path: config.file_states.get(path) for path in watched}
+def _watched_now(config: Config) -> Mapping[Path, FileState]:
+    """Return the states of every file that was read, and of those that `controller_files` names by now."""
+    return file_states(dict.fromkeys((*config.file_states, *find_controller_files(config))))
 
 
 def _reject_restart_changes(before: Config, after: Config) -> None:

@@ -22,7 +22,7 @@ from monitor.cli.commands.simulate import write_config
 from monitor.config.web_config import read_web_config
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, Simulator
-from tests.support.daemons import polled, rewrite, samples, watching
+from tests.support.daemons import QUICK_WATCH, polled, rewrite, samples, watching
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.programs import eventually, output_of, program, started
 
@@ -72,7 +72,7 @@ def example(tmp_path: Path) -> Path:
 async def daemon(example: Path, tmp_path: Path) -> AsyncIterator[Daemon]:
     async with (
         Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator,
-        watching(simulator, tmp_path, web_config=example) as daemon,
+        watching(simulator, tmp_path, web_config=example, reload_timing=QUICK_WATCH) as daemon,
     ):
         await polled(daemon, "dc1")
         yield daemon

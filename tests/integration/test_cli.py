@@ -79,7 +79,7 @@ async def test_sighup_reloads_the_configuration(tmp_path: Path) -> None:
         whole = config.read_text()
         both = yaml.safe_load(whole)
         config.write_text(yaml.safe_dump({**both, "controllers": both["controllers"][:1]}))
-        async with process("run", "--config", str(config)) as daemon:
+        async with process("run", "--config", str(config), "--no-config-watch") as daemon:
             await line_with(daemon.stderr, "controller_up")
             config.write_text("controllers: [")
             daemon.send_signal(signal.SIGHUP)
@@ -91,6 +91,37 @@ async def test_sighup_reloads_the_configuration(tmp_path: Path) -> None:
             daemon.send_signal(signal.SIGTERM)
             assert await ended(daemon) == 0
         assert [simulator.controllers[name].logouts for name in ("dc1", "dc2")] == [1, 1]
+
+
+async def test_a_config_map_that_is_replaced_is_reloaded_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
+    """As the kubelet does it: the config is a link through `..data`, which is renamed to the new folder."""
+    specs = [ControllerSpec(name=name, images=1) for name in ("dc1", "dc2")]
+    async with Simulator(specs, speed=0.0) as simulator:
+        settings = {"listen": "127.0.0.1:0", "database": f"sqlite:///{tmp_path}/s.db"}
+        whole = yaml.safe_load(write_config(simulator, tmp_path, settings).read_text())
+        controllers = [
+            {**each, "password_file": f"{tmp_path}/{each['name']}.password"} for each in whole["controllers"]
+        ]
+        mount = tmp_path / "mount"
+        mount.mkdir()
+        (mount / "config.yml").symlink_to("..data/config.yml")
+
+        def swap(folder: str, text: str) -> None:
+            (mount / folder).mkdir()
+            (mount / folder / "config.yml").write_text(text)
+            (mount / "..data_tmp").symlink_to(folder)
+            (mount / "..data_tmp").rename(mount / "..data")
+
+        swap("..1", yaml.safe_dump({**whole, "controllers": controllers[:1]}))
+        async with process("run", "--config", str(mount / "config.yml")) as daemon:
+            await line_with(daemon.stderr, "controller_up")
+            swap("..2", "controllers: [")
+            assert "not YAML" in await line_with(daemon.stderr, "reload_failed")
+            assert simulator.controllers["dc1"].logouts == 0
+            swap("..3", yaml.safe_dump({**whole, "controllers": controllers}))
+            assert json.loads(await line_with(daemon.stderr, '"reloaded"'))["added"] == ["dc2"]
+            daemon.send_signal(signal.SIGTERM)
+            assert await ended(daemon) == 0
 
 
 async def test_sighup_during_the_start_reloads_after_it(tmp_path: Path) -> None:

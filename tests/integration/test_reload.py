@@ -25,7 +25,18 @@ from monitor.daemon.app import Daemon, running
 from monitor.model.errors import ConfigError, PatchProblem
 from monitor.simulator import ControllerSpec, Fault, SimulatedController, Simulator
 from tests.support.conformance import require_conformance
-from tests.support.daemons import QUICK, QUICK_RELOAD, exposition, failed, polled, samples, scrape, until, watching
+from tests.support.daemons import (
+    QUICK,
+    QUICK_RELOAD,
+    QUICK_WATCH,
+    exposition,
+    failed,
+    polled,
+    samples,
+    scrape,
+    until,
+    watching,
+)
 from tests.support.operators import ALICE, BOB, EVE, ROOT, TOKENS, ask, audit, patch, token
 from tests.support.stores import opened
 
@@ -393,7 +404,7 @@ async def test_no_reload_tries_a_refused_password_of_the_writing_account_again(t
 
 
 async def test_a_new_controller_file_is_found_by_the_watcher(tmp_path: Path) -> None:
-    async with sited(tmp_path, controller_files=["more/*.yml"]) as site:
+    async with sited(tmp_path, reload_timing=QUICK_WATCH, controller_files=["more/*.yml"]) as site:
         whole = yaml.safe_load((tmp_path / "config.yml").read_text())
         (tmp_path / "more").mkdir()
         template = whole["controllers"][0]
@@ -416,7 +427,7 @@ def controller_file(site: Site, folder: Path, password_file: Path) -> str:
 async def test_a_controller_file_that_is_edited_in_place_is_read_again(tmp_path: Path) -> None:
     more = tmp_path / "more.yml"
     more.write_text("controllers: []  # none yet\n")
-    async with sited(tmp_path, controller_files=["more.yml"]) as site:
+    async with sited(tmp_path, reload_timing=QUICK_WATCH, controller_files=["more.yml"]) as site:
         with more.open("r+") as file:
             file.write(controller_file(site, tmp_path, tmp_path / "dc3.password"))
         await until(site.daemon, "dc3", lambda entry: entry.session.up)
@@ -425,7 +436,7 @@ async def test_a_controller_file_that_is_edited_in_place_is_read_again(tmp_path:
 async def test_a_file_that_a_controller_file_names_may_come_later_and_until_then_the_problem_is_logged_once(
     tmp_path: Path,
 ) -> None:
-    async with sited(tmp_path, poll=dict(QUICK), controller_files=["more/*.yml"]) as site:
+    async with sited(tmp_path, dict(QUICK), reload_timing=QUICK_WATCH, controller_files=["more/*.yml"]) as site:
         (tmp_path / "more").mkdir()
         late = tmp_path / "late.password"
         with capture_logs() as logs:

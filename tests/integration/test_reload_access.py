@@ -133,7 +133,7 @@ async def by_watcher(_: Daemon) -> None:
 
 
 WAYS = pytest.mark.parametrize("way", [by_post, by_signal, by_watcher])
-ON_REQUEST_ONLY = ReloadTiming(watch_interval_s=3600.0, settle_s=0.1)
+ON_REQUEST_ONLY = ReloadTiming(watch_interval_s=None, settle_s=0.1)
 
 
 def timing_of(way: Way) -> ReloadTiming:

@@ -48,8 +48,11 @@ UNHURRIED: Mapping[str, object] = {
 }
 """Where a test waits for another program, such as a browser: polls meanwhile take processor time from it."""
 
-QUICK_RELOAD = ReloadTiming(watch_interval_s=0.05, settle_s=0.01, retry_interval_s=0.05)
-"""A reload is not what most tests wait for; the watcher looks twenty times a second."""
+QUICK_RELOAD = ReloadTiming(watch_interval_s=None, settle_s=0.01)
+"""On request alone: a watcher may be quicker than the request of a test."""
+
+QUICK_WATCH = ReloadTiming(watch_interval_s=0.05, settle_s=0.01, retry_interval_s=0.05)
+"""The watcher looks twenty times a second."""
 
 
 @asynccontextmanager

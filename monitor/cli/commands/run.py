@@ -35,12 +35,18 @@ _MACOS_DESCRIPTORS: Final = 10_240  # OPEN_MAX: macOS says that there is no limi
 @click.option(
     "--log-format", type=click.Choice(["json", "console"]), help="JSON for a log system, console for a person."
 )
+@click.option(
+    "--no-config-watch",
+    is_flag=True,
+    help="Reload on request only, and not when a file of the configuration has changed.",
+)
 @exit_on_error
 def run(
     config_file: Path,
     web_config_file: Path | None,
     log_level: str | None,
     log_format: Literal["json", "console"] | None,
+    no_config_watch: bool,
 ) -> None:
     """Run the daemon."""
     from monitor.daemon import logging  # noqa: PLC0415  it imports structlog
@@ -53,7 +59,7 @@ def run(
     def configure_log(config: Config) -> None:
         logging.configure(log_level or config.log.level, log_format or config.log.format)
 
-    run_loop(serve(read_config, configure_log, passed_socket))
+    run_loop(serve(read_config, configure_log, passed_socket, watch=not no_config_watch))
 
 
 async def serve(
@@ -61,10 +67,13 @@ async def serve(
     configure_log: Callable[[Config], None],
     passed_socket: socket | None = None,
     *,
+    watch: bool = True,
     stall_limits: "StallLimits | None" = None,
 ) -> None:
     """
     Read the configuration and serve until a signal says stop, then shut down cleanly; reload at SIGHUP.
+
+    ``watch``: whether to reload when a file has changed, too.
 
     SIGHUP must be blocked when this is called (``monitor.__main__`` does so), and is ignored when it returns.
 
@@ -72,7 +81,7 @@ async def serve(
     """
     from monitor.daemon.app import running  # noqa: PLC0415  it imports aiohttp and SQLAlchemy
     from monitor.daemon.heartbeat import StallLimits  # noqa: PLC0415
-    from monitor.daemon.reload import read_settled  # noqa: PLC0415
+    from monitor.daemon.reload import ReloadTiming, read_settled  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
     stop = stop_on_signals(loop, (signal.SIGTERM, signal.SIGINT))
@@ -87,6 +96,7 @@ async def serve(
         load=read_config,
         manager=_service_manager(),
         passed_socket=passed_socket,
+        reload_timing=ReloadTiming() if watch else ReloadTiming(watch_interval_s=None),
         stall_limits=stall_limits or StallLimits(),
     ) as daemon:
         # Not a handler of the loop, which gives up its handlers when it ends: a SIGHUP would end the process then.

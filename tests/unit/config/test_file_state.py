@@ -51,3 +51,7 @@ def test_a_file_that_is_not_changed_looks_the_same(tmp_path: Path) -> None:
     paths = [tmp_path / "file", tmp_path / "missing"]
     assert file_states(paths) == file_states(paths)
     assert file_states(paths)[tmp_path / "missing"] is None
+
+
+def test_a_path_that_no_file_can_have_is_a_missing_file(tmp_path: Path) -> None:
+    assert file_state(tmp_path / "null\0character") is None

@@ -195,7 +195,10 @@ def test_the_full_example_loads(site: Path) -> None:
         controller_files=("controllers.d/*.yml",),
         files=(site / "full.yml", site / "controllers.d" / "dc2.yml", site / "controllers.d" / "dc3.yml"),
         file_states=file_states(
-            site / name for name in ("full.yml", "controllers.d/dc2.yml", "controllers.d/dc3.yml", "web.yaml", "ca.pem")
+            [
+                *(site / name for name in ("full.yml", "controllers.d/dc2.yml", "controllers.d/dc3.yml", "web.yaml")),
+                *(site / "ca.pem", from_file.path, beside.path),
+            ]
         ),
     )
 
@@ -246,7 +249,7 @@ def test_the_minimal_example_has_the_defaults(site: Path) -> None:
             ),
         ),
         files=(site / "minimal.yml",),
-        file_states=file_states([site / "minimal.yml"]),
+        file_states=file_states([site / "minimal.yml", site / "dc1.password"]),
     )
 
 

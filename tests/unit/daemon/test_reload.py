@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -26,6 +27,11 @@ TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
 CONFIG = """
 controller_files: ["more/*.yml"]
 controllers: [{name: dc1, url: https://avi.example.net, username: svc, password_file: password}]
+"""
+EVERY_FILE = """
+controllers:
+  - {name: dc1, url: https://avi.example.net, username: svc, password_file: password, tls: {ca_file: ca.pem},
+     write: {username: svc, password_file: write-password}}
 """
 CA = trustme.CA()
 AT_ONCE = ReloadTiming(watch_interval_s=0.0, settle_s=0.0, retry_interval_s=0.0)
@@ -48,7 +54,10 @@ class Files:
         self.write("web.yml", web)
         self.issue()
         self.load = partial(load, path / "config.yml", {}, path / "web.yml")
-        self.reloader = Reloader(
+        self.reloader = self.make_reloader(timing)
+
+    def make_reloader(self, timing: ReloadTiming) -> Reloader:
+        return Reloader(
             self.load(),
             self.load,
             self._apply,
@@ -155,12 +164,63 @@ async def test_controller_files_that_come_change_and_go_are_applied(files: Files
     assert (names, len(files.applied)) == ([["dc1", "dc2"], ["dc1", "dc3"], ["dc1"]], 3)
 
 
-async def test_the_config_file_itself_is_read_only_on_request_or_with_another_change(files: Files) -> None:
-    files.write("config.yml", f"poll: {{timeout: 3s}}\n{CONFIG}")
+@pytest.mark.parametrize("name", ["config.yml", "password", "write-password", "ca.pem", "web.yml"])
+async def test_every_file_that_the_configuration_names_is_watched(files: Files, name: str) -> None:
+    """Would find a Secret or a ConfigMap that is replaced, and that the daemon goes on without."""
+    files.write("write-password", "s3cret")
+    files.write("ca.pem", CA.cert_pem.bytes())
+    files.write("config.yml", EVERY_FILE)
+    await files.check_files(3)
+    assert len(files.applied) == 1
+    files.write(name, f"{(files.path / name).read_text()}\n")
+    await files.check_files(3)
+    assert len(files.applied) == 2
+
+
+async def test_a_password_file_that_is_being_written_changes_nothing(files: Files, logs: Logs) -> None:
+    """Would find a controller that is polled with an empty password, and one problem that is logged again and again."""
+    files.write("password", "")
     await files.check_files(5)
-    assert files.applied == []
-    await files.reloader.reload()
-    assert files.applied[-1].poll.timeout_s == 3.0
+    files.write("password", "n3w")
+    await files.check_files(3)
+    assert (events(logs), len(files.applied)) == (["reload_failed", "reloaded"], 1)
+
+
+async def test_a_swapped_folder_is_one_change(files: Files) -> None:
+    """As the kubelet replaces a ConfigMap: each file is a link through `..data`, which is renamed to the new folder."""
+    for folder in ("..1", "..2"):
+        (files.path / folder).mkdir()
+    for name in ("config.yml", "password"):
+        (files.path / name).rename(files.path / "..1" / name)
+        (files.path / name).symlink_to(f"..data/{name}")
+    (files.path / "..data").symlink_to("..1")
+    (files.path / "..2" / "config.yml").write_text(f"poll: {{timeout: 3s}}\n{CONFIG}")
+    (files.path / "..2" / "password").write_text("n3w")
+    (files.path / "..data_tmp").symlink_to("..2")
+    (files.path / "..data_tmp").rename(files.path / "..data")
+    rmtree(files.path / "..1")
+    await files.check_files(5)
+    assert [config.poll.timeout_s for config in files.applied] == [3.0]
+
+
+async def test_without_a_watcher_only_a_request_reads_the_files(files: Files, tmp_path: Path) -> None:
+    """The watcher of a second daemon shows how long the first one has had to notice the changes."""
+    (tmp_path / "other").mkdir()
+    other = Files(tmp_path / "other")
+    unwatched = files.make_reloader(ReloadTiming(watch_interval_s=None, settle_s=0.0))
+    async with asyncio.timeout(WAIT_TIMEOUT_S), asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(each.run(), name="reload") for each in (unwatched, other.reloader)]
+        for times in (1, 2):
+            for each in (files, other):
+                each.write("web.yml", f"{TLS}# changed {times}\n")
+            other.happened.clear()
+            await other.happened.wait()
+        assert (files.applied, len(other.applied)) == ([], 2)
+        unwatched.request()
+        await files.happened.wait()
+        for task in running:
+            task.cancel()
+    assert len(files.applied) == 1
 
 
 @pytest.mark.parametrize("name", ["server.pem", "server.key"])
