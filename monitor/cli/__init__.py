@@ -2,8 +2,8 @@
 The command line: one module of ``commands`` a command, imported when it is called.
 
 Exit codes: 0 done; 1 it failed, or its outcome is unknown (the log or the last line says why); 2 the configuration or
-the command line is wrong (every problem is listed); 3 the timeout of ``watch`` is over, or no upgrade has begun; 4 a
-running daemon rejected the request, or has no such object (its message is shown).
+the command line is wrong (every problem is listed), or a newer version wrote the database; 3 the timeout of ``watch``
+is over, or no upgrade has begun; 4 a running daemon rejected the request, or has no such object (its message is shown).
 """
 
 import signal

@@ -1,6 +1,7 @@
 """What every command runs in: its event loop, the signals that stop it, errors as messages and exit codes."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable
@@ -10,6 +11,7 @@ from typing import Any, ParamSpec
 
 import click
 
+from monitor.daemon.journal import add_priority, is_journal
 from monitor.model.errors import ConfigError, MonitorError
 
 P = ParamSpec("P")
@@ -23,13 +25,18 @@ def exit_on_error(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except ConfigError as error:
-            click.echo("\n".join(error.problems), err=True)
+            _print_error("\n".join(error.problems))
             sys.exit(2)
         except MonitorError as error:
-            click.echo(f"avi-upgrade-monitor: {error}", err=True)
+            _print_error(f"avi-upgrade-monitor: {error}")
             sys.exit(1)
 
     return wrapped
+
+
+def _print_error(text: str) -> None:
+    """Print to standard error; as errors where the journal reads it, for the unit of systemd."""
+    click.echo(add_priority(text, "error") if is_journal(os.environ, 2) else text, err=True)  # noqa: TID251
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:

@@ -24,7 +24,7 @@ from monitor.daemon.heartbeat import Heartbeat, StallLimits, let_overdue_run, no
 from monitor.daemon.reload import Reloader, ReloadTiming
 from monitor.daemon.systemd import ServiceManager, StatusReporter
 from monitor.metrics.self_metrics import SelfMetrics
-from monitor.model.errors import MonitorError, NewerDatabase, StoreError
+from monitor.model.errors import ConfigError, NewerDatabase, StoreError
 from monitor.model.snapshot import Change
 from monitor.model.upgrade import TrackedUpgrade
 from monitor.patching.client import PATCH_TIMEOUT_FACTOR
@@ -82,7 +82,7 @@ async def running(
     ``now``: Unix seconds. ``load``: reads the configuration again, for a reload; None: it never changes.
     ``manager``: the service manager to notify. ``passed_socket``: one to listen on; None: the configured address.
     ``limits``: of the web server. ``resources``: the kinds of object to poll.
-    Raises: MonitorError when it cannot listen, or a newer version wrote the database.
+    Raises: MonitorError when it cannot listen; ConfigError when a newer version wrote the database.
     """
     self_metrics, fleet, stopping = SelfMetrics(), Fleet(), asyncio.Event()
 
@@ -244,14 +244,14 @@ async def _open_store(store: Store, stack: AsyncExitStack) -> None:
     """
     Open the database. Without it the daemon starts all the same: only writes need it.
 
-    Raises: MonitorError when a newer version wrote it, for which waiting does not help.
+    Raises: ConfigError when a newer version wrote it: neither waiting nor another start helps.
     """
     stack.push_async_callback(store.close)
     stack.push_async_callback(_flush_at_shutdown, store)
     try:
         await store.open()
     except NewerDatabase as error:
-        raise MonitorError(f"the database {store.name} cannot be used: {error}") from error
+        raise ConfigError((f"the database {store.name} cannot be used: {error}",)) from error
     except StoreError:
         return  # the store logged it
 

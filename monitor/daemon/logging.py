@@ -16,6 +16,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from monitor.config.validation import printable
+from monitor.daemon.journal import add_priority
 from monitor.model.masking import MASK, SecretMask, mask_spans
 from monitor.model.secret import Secret
 
@@ -29,8 +30,10 @@ _SECRET_PAIRS = re.compile(
 )
 
 
-def configure(level: str, form: Literal["json", "console"], stream: TextIO | None = None) -> None:
-    """Set up logging for the process; called once, by the command line."""
+def configure(
+    level: str, form: Literal["json", "console"], stream: TextIO | None = None, *, journal: bool = False
+) -> None:
+    """Set up logging for the process; called once, by the command line. ``journal``: whether systemd's reads it."""
     sink = cast("TextIO", _LossyStream(stream or sys.stderr))
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
@@ -38,7 +41,7 @@ def configure(level: str, form: Literal["json", "console"], stream: TextIO | Non
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    last: list[Processor] = [structlog.processors.format_exc_info, mask, *_renderers(form, sink)]
+    last: list[Processor] = [structlog.processors.format_exc_info, mask, *_renderers(form, sink, journal=journal)]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -97,10 +100,15 @@ def _masked(value: object, secrets: SecretMask) -> object:
     return mask_spans(text, sorted([*secrets.find(text), *pairs]))
 
 
-def _renderers(form: Literal["json", "console"], stream: TextIO) -> tuple[Processor, ...]:
+def _renderers(form: Literal["json", "console"], stream: TextIO, *, journal: bool) -> tuple[Processor, ...]:
+    last: tuple[Processor, ...] = (_begin_with_priority,) if journal else ()
     if form == "json":
-        return (structlog.processors.JSONRenderer(sort_keys=False),)
-    return _escape, structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        return structlog.processors.JSONRenderer(sort_keys=False), *last
+    return _escape, structlog.dev.ConsoleRenderer(colors=stream.isatty()), *last
+
+
+def _begin_with_priority(_logger: WrappedLogger, level: str, line: EventDict | str) -> str:
+    return add_priority(str(line), level)
 
 
 def _escape(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

@@ -4,7 +4,7 @@ The errors of the project, divided by what the caller does with them::
     MonitorError
     ├── ConfigError          the configuration is invalid         → print every problem, exit 2
     ├── StoreError           the database did not answer          → reads and metrics go on
-    │   ├── NewerDatabase    a newer version has migrated it      → exit 1 at the start
+    │   ├── NewerDatabase    a newer version has migrated it      → exit 2 at the start
     │   ├── DatabaseTaken    another daemon writes to it          → retry until that has ended
     │   ├── FilesLost        a file of it was removed or replaced → save what is open, and open it again
     │   ├── AlteredRecord    a record of the audit cannot be read → tell the client to run `audit verify`

@@ -55,6 +55,14 @@ def test_a_service_that_the_watchdog_ends_leaves_no_core() -> None:
     assert "\nLimitCORE=0\n" in SERVICE.read_text()
 
 
+def test_a_reload_checks_the_file_that_the_daemon_was_started_with() -> None:
+    """Otherwise a reload of a wrong file would succeed, or one of a good file fail."""
+    (start,) = re.findall(r"^ExecStart=(.*)$", SERVICE.read_text(), re.MULTILINE)
+    check, signal = re.findall(r"^ExecReload=(.*)$", SERVICE.read_text(), re.MULTILINE)
+    assert check == start.replace(" run ", " check-config ")
+    assert signal == '/bin/sh -c "kill -HUP $MAINPID"'
+
+
 def test_the_socket_unit_listens_where_the_daemon_does_by_default() -> None:
     (address,) = re.findall(r"^ListenStream=(.*)$", SOCKET.read_text(), re.MULTILINE)
     assert address == yaml.safe_load((DEPLOY / "config.yml").read_text())["listen"] == "127.0.0.1:9972"

@@ -17,6 +17,7 @@ from monitor.cli.commands.simulate import write_config
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from tests.support.programs import line_with
 from tests.support.service_manager import ReceivingManager, manager_at
+from tests.support.stores import opened, run
 
 SPEC = ControllerSpec(name="dc1", images=1, uploads=(UploadSpec(duration=600.0, started_ago=300.0),))
 QUICK_US = 200_000
@@ -211,3 +212,21 @@ async def test_a_descriptor_that_is_not_open_is_one_line(tmp_path: Path) -> None
         _, errors = await daemon.communicate()
     assert daemon.returncode == 1
     assert "the service manager passed something other than a TCP socket" in errors.decode()
+
+
+async def test_what_the_journal_reads_has_priorities_and_a_newer_database_is_not_tried_again(tmp_path: Path) -> None:
+    """Without priorities, `journalctl --priority warning` shows nothing; 2 is RestartPreventExitStatus= of the unit."""
+    database = f"sqlite:///{tmp_path}/s.db"
+    async with opened(database) as store:
+        await run(store, "UPDATE alembic_version SET version_num = '9999'")
+    config, log = tmp_path / "config.yml", tmp_path / "log"
+    config.write_text(f"database: {database}\ncontrollers: []\n")
+    with log.open("wb") as sink:
+        file = os.fstat(sink.fileno())
+        environ = {**os.environ, "JOURNAL_STREAM": f"{file.st_dev}:{file.st_ino}"}
+        command = (sys.executable, "-W", "error", "-m", "monitor", "run", "--config", str(config))
+        process = await asyncio.create_subprocess_exec(*command, stderr=sink, env=environ)
+        assert await process.wait() == 2
+    warning, error = log.read_text().splitlines()
+    assert (warning[:4], json.loads(warning[3:])["event"]) == ("<4>{", "database_down")
+    assert error.startswith(f"<3>the database {database} cannot be used: its schema is 9999")

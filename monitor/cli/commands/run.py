@@ -19,6 +19,7 @@ from monitor.cli.options import config_option, log_level_option, web_config_opti
 from monitor.cli.runner import exit_on_error, run_loop, stop_on_signals
 from monitor.config.load import load
 from monitor.config.types import Config
+from monitor.daemon.journal import is_journal
 
 if TYPE_CHECKING:
     from monitor.daemon.heartbeat import StallLimits
@@ -56,8 +57,10 @@ def run(
     listen = passed_socket.getsockname()[:2] if passed_socket else None
     read_config = partial(load, config_file, web_config=web_config_file, listen=listen)
 
+    journal = is_journal(os.environ, 2)  # noqa: TID251
+
     def configure_log(config: Config) -> None:
-        logging.configure(log_level or config.log.level, log_format or config.log.format)
+        logging.configure(log_level or config.log.level, log_format or config.log.format, journal=journal)
 
     run_loop(serve(read_config, configure_log, passed_socket, watch=not no_config_watch))
 

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import structlog
@@ -39,6 +40,14 @@ def test_console_is_for_people(stream: io.StringIO) -> None:
     structlog.get_logger().info("started", address="127.0.0.1:9972")
     assert "started" in stream.getvalue()
     assert "address=127.0.0.1:9972" in stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_lines_for_the_journal_begin_with_their_priority(stream: io.StringIO, form: Literal["json", "console"]) -> None:
+    log.configure("info", form, stream, journal=True)
+    structlog.get_logger().warning("controller_down")
+    logging.getLogger("asyncio").error("Task exception was never retrieved")
+    assert [line[:3] for line in stream.getvalue().splitlines()] == ["<4>", "<3>"]
 
 
 def test_control_characters_are_escaped_on_a_console(stream: io.StringIO) -> None:
