@@ -47,6 +47,7 @@ _COMMANDS: Final = _Commands(
         "patch": "patch",
         "config-schema": "config_schema",
         "metrics": "metrics",
+        "kit": "kit",
         "token": "token",
         "audit": "audit",
     }

@@ -15,6 +15,7 @@ import yaml
 from grafana import looks
 from monitor.cli import main
 from monitor.config.settings import Settings
+from monitor.kit.rules.settings import STALLED_AFTER_S
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.upgrade import UnitKind, Upgrade
 from monitor.polling.resources import FAMILIES, TrackingSettings
@@ -185,7 +186,7 @@ def test_one_number_decides_when_an_image_has_stalled() -> None:
     (in_the_alert,) = re.findall(r"> (\d+)\n", alerts()["AviImageStalled"]["expr"])
     by_default = {field.name: field.default for field in msgspec.structs.fields(Settings)}["stalled_after_s"]
     of_the_stream = signature(EventStream).parameters["stalled_after_s"].default
-    numbers = by_default, TrackingSettings().stalled_after_s, of_the_stream, looks.STALLED_AFTER_S
+    numbers = by_default, TrackingSettings().stalled_after_s, of_the_stream, looks.STALLED_AFTER_S, STALLED_AFTER_S
     assert {float(in_the_alert)} == set(numbers)
 
 

@@ -1,51 +1,50 @@
-"""The rules, after the command of the README that adds a label in which the monitors of a pair differ."""
+"""The rules of an installation whose monitors differ in one more label: `kit rules --keep` names those that stay."""
 
 import re
-import shlex
-import shutil
 from collections import defaultdict
 from pathlib import Path
 
+from monitor.kit.rules.settings import Settings
+from monitor.kit.rules.write import rule_files
 from tests.support.programs import output_of, program
-from tests.support.rules import PROMETHEUS, RULES, TESTS, Yaml, alerts, narrowed, promtool_tests, seconds
+from tests.support.rules import TESTS, Yaml, alerts, narrowed, promtool_tests, seconds
 
 RECORDED = "recording.yml"
-README = (PROMETHEUS.parents[1] / "README.md").read_text()
+KEPT = Settings(keep=("cluster", "site", "region", "namespace"))
 
 
-async def test_the_command_of_the_readme_adds_the_label_to_every_list_and_changes_nothing_else(tmp_path: Path) -> None:
-    for path in await changed_rules(tmp_path):
-        text = path.read_text()
-        assert text.replace("(instance, host,", "(instance,") == (RULES / path.name).read_text()
-        assert re.findall(r"(?:without|ignoring) \(instance\b(?!, host, )", text) == []
+def test_no_list_of_the_labels_in_which_monitors_differ_is_left() -> None:
+    """A list that is written in another way than all others keeps the labels that were to go."""
+    for text in rule_files(KEPT, "prometheus").values():
+        assert re.findall(r"(?:without|ignoring) \([^)]*\b(?:instance|pod)\b", text) == []
 
 
 async def test_monitors_that_differ_in_the_label_raise_one_alert_without_it(tmp_path: Path) -> None:
     """Each monitor of the tests gets a host; where an alert has the label ``instance``, it has the host, too."""
-    await changed_rules(tmp_path)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "tests").mkdir()
+    for name, text in rule_files(KEPT, "prometheus").items():
+        (tmp_path / "rules" / name).write_text(text)
     chosen = seen_to_fire()
-    files = [tmp_path / "tests" / path.name for path in TESTS if path.name in chosen]
-    for path in files:
-        head, *tests = re.split(r"\n(?=  - name: )", path.read_text())
-        kept = [text for text in tests if any(text.startswith(f"  - name: {name}\n") for name in chosen[path.name])]
-        assert len(kept) == len(chosen[path.name])
-        path.write_text(with_hosts("\n".join((head, *kept))))
+    for path in TESTS:
+        if path.name in chosen:
+            (tmp_path / "tests" / path.name).write_text(with_hosts(narrowed_text(path, chosen[path.name])))
+    files = sorted((tmp_path / "tests").iterdir())
     status, stdout, stderr = await output_of(program("promtool"), "test", "rules", *map(str, narrowed(tmp_path, files)))
     assert (status, stderr) == (0, ""), stdout
 
 
-async def changed_rules(folder: Path) -> list[Path]:
-    """Run the command on a copy of all that we ship for Prometheus. Returns: the files of rules."""
-    shutil.copytree(PROMETHEUS, folder, dirs_exist_ok=True)
-    (command,) = re.findall(r"`(sed -i 's/without .*?) rules/\*\.yml`", README)
-    files = sorted((folder / "rules").glob("*.yml"))
-    assert (await output_of(*shlex.split(command), *map(str, files)))[0] == 0
-    return files
+def narrowed_text(path: Path, names: set[str]) -> str:
+    """The file with the tests of these names alone."""
+    head, *tests = re.split(r"\n(?=  - name: )", path.read_text())
+    kept = [text for text in tests if any(text.startswith(f"  - name: {name}\n") for name in names)]
+    assert len(kept) == len(names)
+    return "\n".join((head, *kept))
 
 
 def seen_to_fire() -> dict[str, set[str]]:
     """
-    By file, the names of tests in which every alert fires whose rule the command changes.
+    By file, the names of tests in which every alert fires in whose rule monitors are put together.
 
     For each alert the shortest, of two monitors where there is one; and those of the recording rules, which are short.
     """

@@ -47,32 +47,43 @@ def _annotations(alert: Alert, settings: Settings) -> dict[str, str]:
     return words | {"runbook_url": f"{RUNBOOKS}/{alert.name}.md"}
 
 
-def _words(seconds: float) -> str:
+def _words(seconds: int) -> str:
     """``10 minutes``."""
     size, unit = next(
         (size, unit) for size, unit in ((3600, "hour"), (60, "minute"), (1, "second")) if not seconds % size
     )
-    count = round(seconds / size)
+    count = seconds // size
     return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def _expression(rule: Rule, settings: Settings) -> str:
-    expr = dedent(rule.expr).strip().replace(STALLED_S, f"{settings.stalled_after_s:g}")
+    expr = dedent(rule.expr).strip().replace(STALLED_S, str(settings.stalled_after_s))
     if settings.labels:  # an alert that is read by an expression has those of its rule, which the series do not have
         expr = expr.replace(_OF_ALERTS, f"{_OF_ALERTS[:-1]}, {', '.join(name for name, _ in settings.labels)})")
     if settings.keep:
-        expr = _keeping(expr, ("job", *settings.keep), _labels_of(rule.name))
+        expr = _keeping(expr, ("job", *settings.keep))
     return _selecting(expr, settings.selector) if settings.selector else expr
 
 
-def _keeping(expr: str, keep: tuple[str, ...], own: frozenset[str]) -> str:
+def _keeping(expr: str, keep: tuple[str, ...]) -> str:
     """The same with lists of the labels that stay in place of those in which the monitors of a pair differ."""
 
     def stays(found: re.Match[str]) -> str:
         gone = {label.strip() for label in found[2].split(",")}
-        return f"{_INSTEAD[found[1]]} ({', '.join(dict.fromkeys((*keep, *sorted(own - gone))))})"
+        around = expr if found[1] == "ignoring" else _argument(expr, found.end())
+        return f"{_INSTEAD[found[1]]} ({', '.join(dict.fromkeys((*keep, *sorted(_labels_of(around) - gone))))})"
 
     return _WITHOUT.sub(stays, expr)
+
+
+def _argument(expr: str, at: int) -> str:
+    """What stands in the parentheses that are opened next."""
+    depth = 0
+    for end in range(start := expr.index("(", at), len(expr)):
+        depth += {"(": 1, ")": -1}.get(expr[end], 0)
+        if not depth:
+            return expr[start:end]
+    raise ValueError(f"a parenthesis is not closed: {expr}")
 
 
 def _selecting(expr: str, selector: str) -> str:
@@ -83,14 +94,18 @@ def _selecting(expr: str, selector: str) -> str:
 
 
 @cache
-def _labels_of(name: str) -> frozenset[str]:
-    """The labels of ours that a series in the expression of a rule may have; with those of rules that it reads."""
-    expr = _rules_by_name()[name].expr
-    families = {family.name: {*family.identity, *family.labels} for family in FAMILIES}
-    direct = {label for found in _SERIES.finditer(expr) for label in families.get(found[1], ())}
-    return frozenset(direct).union(*(_labels_of(found) for found in _RECORDED.findall(expr)))
+def _labels_of(expr: str) -> frozenset[str]:
+    """The labels of ours that series in an expression may have; more than that do no harm where labels stay."""
+    labels = _labels_by_series()
+    direct = {label for found in _SERIES.finditer(expr) for label in labels.get(found[1], ())}
+    return frozenset(direct).union(*(_labels_of(_recorded()[name]) for name in _RECORDED.findall(expr)))
 
 
 @cache
-def _rules_by_name() -> Mapping[str, Rule]:
-    return {rule.name: rule for rule in every_rule()}
+def _labels_by_series() -> Mapping[str, tuple[str, ...]]:
+    return {family.name: (*family.identity, *family.labels) for family in FAMILIES}
+
+
+@cache
+def _recorded() -> Mapping[str, str]:
+    return {rule.name: rule.expr for rule in every_rule() if isinstance(rule, Record)}

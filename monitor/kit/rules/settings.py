@@ -6,8 +6,9 @@ from typing import Final
 from msgspec import Struct
 
 from monitor.config.validation import quoted
+from monitor.config.values import parse_duration_s
 
-STALLED_AFTER_S: Final = 600.0  # as `stalled_after` in the configuration
+STALLED_AFTER_S: Final = 600  # as `stalled_after` in the configuration
 PAIR: Final = frozenset({"instance", "node", "pod"})
 """The labels in which the monitors of a pair differ."""
 _OWN_LABELS: Final = frozenset({"alertname", "alertstate", "severity"})
@@ -33,7 +34,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     selector: str = ""
     keep: tuple[str, ...] = ()
-    stalled_after_s: float = STALLED_AFTER_S
+    stalled_after_s: int = STALLED_AFTER_S
     labels: tuple[tuple[str, str], ...] = ()
 
 
@@ -60,6 +61,17 @@ def parse_selector(text: str) -> str:
 def selects(selector: str, label: str) -> bool:
     """Whether one of the matchers is of this label."""
     return any(found[1] == label for found in _MATCHER.finditer(selector))
+
+
+def parse_stalled_s(text: str) -> int:
+    """Return whole seconds. Raises: ValueError."""
+    try:
+        seconds = parse_duration_s(text)
+    except ValueError:
+        seconds = 0.0
+    if seconds < 1 or seconds % 1:
+        raise ValueError(f"found {quoted(text)}, expected a duration of whole seconds, such as 90s, 15m or 1h30m")
+    return int(seconds)
 
 
 def parse_keep(text: str) -> tuple[str, ...]:

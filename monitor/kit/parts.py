@@ -1,0 +1,55 @@
+"""
+The files of each part of the kit, by their paths in the repository, of the version of this program.
+
+Rules are made of their table; all other files are those of the repository, which a wheel has in `files`.
+"""
+
+from collections.abc import Iterable, Mapping
+from os import X_OK, access
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from monitor.kit.rules.settings import Settings
+from monitor.kit.rules.write import Format, rule_files
+
+_PACKAGED: Final = Path(__file__).parent / "files"
+_ROOT: Final = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2]  # not installed, but run in a checkout
+
+SHIPPED: Final[Mapping[str, tuple[str, ...]]] = {
+    "unit": ("deploy/systemd",),
+    "dashboards": ("grafana/dashboards", "grafana/provisioning"),
+    "alertmanager": ("deploy/prometheus/alertmanager.yml", "deploy/prometheus/runbooks"),
+    "web-config": ("deploy/web-config.yml",),
+    "compose": (
+        "deploy/container/compose.yaml",
+        "deploy/prometheus/prometheus.yml",
+        "deploy/prometheus/alertmanager.yml",
+        "grafana/dashboards",
+        "grafana/provisioning",
+    ),
+}
+"""The parts whose files, or some of them, are those of the repository."""
+
+
+class File(NamedTuple):
+    """A file of the kit; ``path`` is relative."""
+
+    path: str
+    content: bytes
+    executable: bool = False
+
+
+def shipped(part: str) -> Iterable[File]:
+    """Return the files of a part of `SHIPPED`."""
+    for path in (path for each in SHIPPED[part] for path in _files_of(_ROOT / each)):
+        yield File(path.relative_to(_ROOT).as_posix(), path.read_bytes(), access(path, X_OK))
+
+
+def rules(settings: Settings, format_: Format) -> Iterable[File]:
+    """Return the files of rules."""
+    for name, text in rule_files(settings, format_).items():
+        yield File(f"deploy/prometheus/rules/{name}", text.encode())
+
+
+def _files_of(path: Path) -> list[Path]:
+    return sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
