@@ -133,6 +133,7 @@ async def running(
         not_ready_reason=lambda: not_ready_reason(
             fleet, store=store.not_ready_reason, uptime_s=heartbeat.uptime_s, stopping=stopping.is_set()
         ),
+        not_writer_reason=lambda: "stopping" if stopping.is_set() else store.not_writer_reason,
     )
     async with AsyncExitStack() as stack:
         await _open_store(store, stack)
@@ -174,6 +175,7 @@ def _make_context(
     reload: Callable[[], Awaitable[Difference]],
     stall_reason: Callable[[], Awaitable[str]],
     not_ready_reason: Callable[[], str],
+    not_writer_reason: Callable[[], str],
 ) -> Context:
     """Make what only the handlers of requests use, and export its state. ``reload`` and after: as in the context."""
     event_stream = EventStream(
@@ -200,6 +202,7 @@ def _make_context(
         reload=reload,
         stall_reason=stall_reason,
         not_ready_reason=not_ready_reason,
+        not_writer_reason=not_writer_reason,
         event_stream=event_stream,
         scrape_bodies=ScrapeBodies(fleet, resources),
         limits=limits,
@@ -242,14 +245,14 @@ async def _current_stall_reason(heartbeat: Heartbeat, controllers: Controllers, 
 
 async def _open_store(store: Store, stack: AsyncExitStack) -> None:
     """
-    Open the database. Without it the daemon starts all the same: only writes need it.
+    Open the database, or read it as a standby. Without it the daemon starts all the same: only writes need it.
 
     Raises: ConfigError when a newer version wrote it: neither waiting nor another start helps.
     """
     stack.push_async_callback(store.close)
     stack.push_async_callback(_flush_at_shutdown, store)
     try:
-        await store.open()
+        await store.flush()
     except NewerDatabase as error:
         raise ConfigError((f"the database {store.name} cannot be used: {error}",)) from error
     except StoreError:

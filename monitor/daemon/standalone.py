@@ -84,6 +84,8 @@ def make_poller(
 class _NothingKept:
     """The stores of marks, annotations and uploads, for polls that nothing came before."""
 
+    annotations_known = True
+
     def of(self, _controller: str, _resource: str) -> Mapping[str, ProgressMark]:
         return {}
 

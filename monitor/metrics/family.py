@@ -20,13 +20,14 @@ class Subject(NamedTuple, Generic[T]):
     """
     What the families of an object export: the object, and what the daemon adds to it.
 
-    ``changed_at``: of its `ProgressMark`, Unix seconds. ``exported``: the keys of the annotations that become labels.
+    ``changed_at``: of its `ProgressMark`, Unix seconds. ``annotations``: None while they have not been read yet.
+    ``exported``: their keys that become labels.
     ``progress``: as in `TrackedObject`.
     """
 
     object: T
     changed_at: float
-    annotations: Mapping[str, str] = {}
+    annotations: Mapping[str, str] | None = {}
     exported: frozenset[str] = frozenset()
     progress: UploadProgress | None = None
 

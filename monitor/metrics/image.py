@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, get_args
 
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Row, Subject, escape, row_if_known, rows_of_choice
-from monitor.metrics.objects import event_values, node_events, object_gauge
+from monitor.metrics.objects import event_values, node_events, object_gauge, row_of_annotations
 from monitor.model.image import Image, ImageState
 from monitor.model.tracked import is_acknowledged
 
@@ -44,8 +44,8 @@ def _event_states(subject: Subject[Image]) -> Iterable[Row]:
 
 
 def _exported(subject: Subject[Image]) -> Iterable[Row]:
-    known = sorted(subject.annotations.keys() & subject.exported)
-    return [(escape(key), escape(subject.annotations[key]), "1.0") for key in known]
+    annotations = subject.annotations or {}
+    return [(escape(key), escape(annotations[key]), "1.0") for key in sorted(annotations.keys() & subject.exported)]
 
 
 IMAGE_FAMILIES: Final = (
@@ -92,13 +92,13 @@ IMAGE_FAMILIES: Final = (
     _family(
         "avi_image_annotations",
         "How many annotations operators have put on the image.",
-        lambda subject: row_if_known(len(subject.annotations)),
+        row_of_annotations(len),
         changes_alone=True,
     ),
     _family(
         "avi_image_acknowledged",
         "Whether the annotation acknowledged is true, yes or 1: an operator knows, and alerts stay quiet.",
-        lambda subject: row_if_known(is_acknowledged(subject.annotations)),
+        row_of_annotations(is_acknowledged),
         changes_alone=True,
     ),
     _family(

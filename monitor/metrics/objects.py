@@ -1,10 +1,10 @@
 """What the families of objects of all resources share: how they are made, and the samples of events. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, TypeVar, get_args
 
-from monitor.metrics.family import CORE, Family, Row, Subject, escape, format_number, line_format
+from monitor.metrics.family import CORE, Family, Row, Subject, escape, format_number, line_format, row_if_known
 from monitor.model.tracked import Eta, EventState, Tracked
 
 T = TypeVar("T", bound=Tracked)
@@ -47,6 +47,15 @@ def node_events(subject: Subject[T]) -> Iterable[Row]:
     return [
         (escape(node), state, format_number(counts[node, state])) for node in nodes for state in get_args(EventState)
     ]
+
+
+def row_of_annotations(read: Callable[[Mapping[str, str]], float]) -> Callable[[Subject[T]], Iterable[Row]]:
+    """Return what yields one row, of what ``read`` returns for the annotations; none while they are not known."""
+
+    def rows(subject: Subject[T]) -> Iterable[Row]:
+        return row_if_known(None if subject.annotations is None else read(subject.annotations))
+
+    return rows
 
 
 def event_values(

@@ -38,7 +38,7 @@ class SelfMetrics:
             "config_last_reload_success_timestamp_seconds", "When a good configuration was read last, Unix seconds."
         )
         self.store_up = self._gauge(
-            "store_up", "Whether the database answers; also 1 while another daemon has it open."
+            "store_up", "Whether the database answers; also 1 while another daemon writes to it."
         )
         self.writer = self._gauge("writer", "Whether this daemon holds the lock on the database, and so can change it.")
         self.event_readers = self._gauge("event_readers", "How many clients read the event stream at present.")

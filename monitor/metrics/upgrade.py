@@ -9,7 +9,7 @@ from typing import Final
 
 from monitor.metrics import upgrade_rows as rows
 from monitor.metrics.family import CORE, DETAIL, NODE, Family, Row, Subject, row_if_known
-from monitor.metrics.objects import event_values, node_events, object_gauge
+from monitor.metrics.objects import event_values, node_events, object_gauge, row_of_annotations
 from monitor.model.tracked import is_acknowledged
 from monitor.model.upgrade import Checks, Engines, UnitKind, Upgrade
 
@@ -128,13 +128,13 @@ UPGRADE_FAMILIES: Final = (
     _family(
         "avi_upgrade_annotations",
         "How many annotations operators have put on the unit during this operation.",
-        lambda subject: row_if_known(len(subject.annotations)),
+        row_of_annotations(len),
         changes_alone=True,
     ),
     _family(
         "avi_upgrade_acknowledged",
         "Whether the annotation acknowledged is true, yes or 1: an operator knows, and alerts stay quiet.",
-        lambda subject: row_if_known(is_acknowledged(subject.annotations)),
+        row_of_annotations(is_acknowledged),
         changes_alone=True,
     ),
     _family(

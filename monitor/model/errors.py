@@ -5,7 +5,7 @@ The errors of the project, divided by what the caller does with them::
     ├── ConfigError          the configuration is invalid         → print every problem, exit 2
     ├── StoreError           the database did not answer          → reads and metrics go on
     │   ├── NewerDatabase    a newer version has migrated it      → exit 2 at the start
-    │   ├── DatabaseTaken    another daemon writes to it          → retry until that has ended
+    │   ├── DatabaseTaken    another daemon writes to it          → read it, and take over when that ends
     │   ├── FilesLost        a file of it was removed or replaced → save what is open, and open it again
     │   ├── AlteredRecord    a record of the audit cannot be read → tell the client to run `audit verify`
     │   └── CommitUnknown    it failed in a commit                → tell the client that it may have been done
@@ -82,9 +82,9 @@ class NewerDatabase(StoreError):
 
 
 class DatabaseTaken(StoreError):
-    """Another daemon has the database open. It works, but not for this daemon."""
+    """Another daemon writes to the database. This one can only read it."""
 
-    public: ClassVar[str] = "another daemon writes to the database"
+    public: ClassVar[str] = "a standby: another daemon writes to the database"
 
 
 class FilesLost(StoreError):

@@ -23,7 +23,9 @@ from monitor.polling.standing import standing_of
 
 T = TypeVar("T", bound=Tracked)
 
-_NO_ANNOTATIONS: Mapping[str, str] = {}  # one shared object, because changed annotations are detected by identity
+# Shared objects, because changed annotations are detected by identity.
+_NO_ANNOTATIONS: Mapping[str, str] = {}
+_UNKNOWN_ANNOTATIONS: Mapping[str, str] = {}
 
 
 class ObjectUpdates(Generic[T]):
@@ -78,7 +80,7 @@ class ObjectUpdates(Generic[T]):
         rendered = render.render_object(
             resource.families,
             self._controller,
-            Subject(decoded, tracked.mark.changed_at, annotations, self.settings.exported, progress),
+            Subject(decoded, tracked.mark.changed_at, _if_known(annotations), self.settings.exported, progress),
             finest_tier=DETAIL if tracked.detail_until > at else resource.rest_tier,
             max_series=resource.budget(self.settings).per_object,
         )
@@ -134,12 +136,14 @@ class ObjectUpdates(Generic[T]):
 
     def render_again(self, tracked: TrackedObject[T]) -> TrackedObject[T]:
         """Render annotations and estimate as they are now."""
-        changed_at, annotations, progress = tracked.mark.changed_at, tracked.annotations, tracked.progress
+        changed_at, annotations, progress = tracked.mark.changed_at, _if_known(tracked.annotations), tracked.progress
         subject = Subject(tracked.object, changed_at, annotations, self.settings.exported, progress)
         rendered = render.render_again(self._resource.families, tracked.rendered, self._controller, subject)
         return replace(tracked, rendered=rendered)
 
     def _current_annotations(self, uuid: str, mark: ProgressMark) -> Mapping[str, str]:
+        if not self._annotations.annotations_known:
+            return _UNKNOWN_ANNOTATIONS
         return self._annotations.annotations_of(self._controller).get(mark.work_id(uuid), _NO_ANNOTATIONS)
 
     def stalled_after_s(self, tracked: T) -> float:
@@ -152,3 +156,7 @@ class ObjectUpdates(Generic[T]):
     def typical(self, history_kind: str) -> TypicalDurations:
         """Return what is known of completed work of this kind on the controller."""
         return self._history.typical(self._controller, history_kind)
+
+
+def _if_known(annotations: Mapping[str, str]) -> Mapping[str, str] | None:
+    return None if annotations is _UNKNOWN_ANNOTATIONS else annotations

@@ -75,6 +75,10 @@ class UploadHistory(Protocol):
 class AnnotationSource(Protocol):
     """The store of annotations."""
 
+    @property
+    def annotations_known(self) -> bool:
+        """Whether they have been read; until then, nothing is said of them."""
+
     def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
         """
         Return the annotations of the controller's objects by `ProgressMark.work_id`.

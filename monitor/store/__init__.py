@@ -20,6 +20,7 @@ from monitor.store.upgrades import Upgrades
 from monitor.store.upload_history import UploadHistory
 
 FLUSH_INTERVAL_S = 2.0  # the most that a kill -9 can lose of the marks, and that only restarts a stall clock
+RETRY_INTERVAL_S = 1.0  # how often a standby asks for the lock, and reads; a part of the time that a takeover takes
 
 
 class Store:
@@ -40,12 +41,15 @@ class Store:
         on_audit_failure: Callable[[], None] = lambda: None,
         on_annotations_read: Callable[[], None] = lambda: None,
     ) -> None:
-        self.database = Database(url, busy_timeout_ms=busy_timeout_ms, transaction_timeout_s=transaction_timeout_s)
+        self.database = Database(
+            url, busy_timeout_ms=busy_timeout_ms, transaction_timeout_s=transaction_timeout_s, now=now
+        )
         self.name = self.database.name
         self.marks = ProgressMarks(self.database, now=now)
         self.upload_history = UploadHistory(self.database, now=now)
         self.upgrades = Upgrades(self.database, now=now)
         self.upgrade_logs = UpgradeLogs(self.database)
+        self._parts = (self.marks, self.upload_history, self.upgrades, self.upgrade_logs)
         self.audit_log = AuditLog(
             self.database, now=now, on_failure=on_audit_failure, on_annotations_read=on_annotations_read
         )
@@ -62,42 +66,57 @@ class Store:
         return self.database.up
 
     @property
+    def standby(self) -> bool:
+        """Whether another daemon is the writer, and this one shows what that writes."""
+        return self.database.standby
+
+    @property
     def answers(self) -> bool:
-        """Whether it is up, or would be for the daemon that has it open."""
-        return self.up or isinstance(self.database.error, DatabaseTaken)
+        """Whether the database works, for this daemon or for the writer."""
+        return self.up or self.standby
 
     @property
     def not_ready_reason(self) -> str:
-        """Why changes are refused at present, without names, for any client; empty: they are not."""
+        """Why the database does not answer, without names, for any client; empty: it does."""
+        return "" if self.answers else self.database.error.public
+
+    @property
+    def not_writer_reason(self) -> str:
+        """Why this daemon is not the writer, without names, for any client; empty: it is."""
         return "" if self.up else self.database.error.public
 
     async def open(self) -> None:
         """
         Connect, migrate the schema, and reconcile memory and database. What is in memory already wins.
 
-        Raises: StoreError; NewerDatabase.
+        Raises: DatabaseTaken; StoreError; NewerDatabase.
         """
         await self.database.open()
-        self.marks.mark_unsynced()
-        self.upload_history.mark_unsynced()
-        self.upgrades.mark_unsynced()
-        self.upgrade_logs.mark_unsynced()
+        for part in self._parts:
+            part.mark_unsynced()
         await self._write()
 
     async def flush(self) -> None:
         """
         Write what is to be written, or check that writing works; open the database again where needed.
 
+        While another daemon is the writer, read what it has written.
         Raises: StoreError; what was not written stays to be written.
         """
-        with suppress(StoreError):  # it is logged, and the database is opened again in the next line
+        with suppress(StoreError):  # it is logged, and the database is opened again below
             await self.database.probe()
-        await (self._write() if self.database.is_open else self.open())
+        if self.database.is_open:
+            await self._write()
+            return
+        try:
+            await self.open()
+        except DatabaseTaken:
+            await self._read()
 
     async def run(self) -> None:
         """Flush periodically until cancelled."""
         while True:
-            await asyncio.sleep(FLUSH_INTERVAL_S)
+            await asyncio.sleep(FLUSH_INTERVAL_S if self.up else RETRY_INTERVAL_S)
             await self.try_flush()
 
     async def try_flush(self) -> None:
@@ -111,13 +130,30 @@ class Store:
 
     async def _write(self) -> None:
         try:
-            await self.marks.flush()
-            await self.upload_history.flush()
-            await self.upgrades.flush()
-            await self.upgrade_logs.flush()
+            for part in self._parts:
+                await part.flush()
             if not self.database.up:
                 self.audit_log.mark_unsynced()  # reconciling always writes something, which shows that writing works
             await self.audit_log.reconcile()
         except StoreError as error:
             raise self.database.mark_down(error) from error  # also errors about the content, which nothing else logs
         self.database.mark_up()
+
+    async def _read(self) -> None:
+        """
+        Read what the writer has written; nothing from a writer of an earlier version.
+
+        Annotations are read whenever they have changed. All else this daemon learns by its own polls, and reads once.
+        """
+        try:
+            async with self.database.transaction(writes=False) as connection:
+                from monitor.store.migrate import is_migrated  # noqa: PLC0415  it imports alembic
+
+                same_version = await connection.run_sync(is_migrated)
+            if same_version:
+                for part in self._parts:
+                    await part.read()
+                await self.audit_log.read()
+        except StoreError as error:
+            raise self.database.mark_down(error) from error
+        self.database.mark_standby()

@@ -64,7 +64,9 @@ class AuditLog:
         self._on_annotations_read = on_annotations_read
         self._log = structlog.get_logger()
         self._lock = asyncio.Lock()
-        self._annotations: Mapping[str, Mapping[str, Mapping[str, str]]] = {}
+        self._annotations: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None
+        self._head: Head | None = None
+        """The head of the chain when a standby read the annotations last."""
         self._in_flight: set[int] = set()
         self._unconfirmed: dict[int, str] = {}
         """The texts of intents whose write failed, by number: they may have been committed all the same."""
@@ -72,13 +74,18 @@ class AuditLog:
         self._unsynced = True
         """Whether memory and database may differ: not read yet, or a write failed with an unknown result."""
 
+    @property
+    def annotations_known(self) -> bool:
+        """Whether the annotations have been read once."""
+        return self._annotations is not None
+
     def annotations_of(self, controller: str) -> Mapping[str, Mapping[str, str]]:
         """
         Return the annotations on a controller by `Intent.work_id`; where there are none, it is absent.
 
         The mapping of one is replaced by a change and never mutated: the same object has the same content.
         """
-        return self._annotations.get(controller, {})
+        return (self._annotations or {}).get(controller, {})
 
     async def begin(self, intent: Intent, *, at: float) -> int:
         """
@@ -165,6 +172,16 @@ class AuditLog:
         async with self._lock:
             await self._reconcile()
 
+    async def read(self) -> None:
+        """Read what another daemon has written: the annotations, if the chain has grown. Raises: StoreError."""
+        async with self._lock, self._database.transaction(writes=False) as connection:
+            head = await audit_queries.read_head(connection)
+            if head == self._head:
+                return
+            self._set_all(await audit_queries.read_annotations(connection))
+            self._head = head
+        self._on_annotations_read()
+
     @asynccontextmanager
     async def _writing(self, number: int | None = None) -> AsyncIterator[None]:
         """One write of the audit at a time. A write that fails may have been committed all the same."""
@@ -196,9 +213,12 @@ class AuditLog:
         self._on_annotations_read()
 
     async def _read_annotations(self) -> None:
-        """Read all annotations; those of an object that did not change stay the same mapping."""
         async with self._database.transaction(writes=False) as connection:
-            stored = await audit_queries.read_annotations(connection)
+            self._set_all(await audit_queries.read_annotations(connection))
+        self._head = None
+
+    def _set_all(self, stored: Mapping[str, Mapping[str, Mapping[str, str]]]) -> None:
+        """Replace all annotations; those of an object that did not change stay the same mapping."""
         self._annotations = {
             controller: {uuid: self._same_or_new(controller, uuid, found) for uuid, found in images.items()}
             for controller, images in stored.items()
@@ -244,7 +264,7 @@ class AuditLog:
         objects = {**self.annotations_of(intent.controller), intent.work_id: after}
         if not after:
             del objects[intent.work_id]
-        self._annotations = {**self._annotations, intent.controller: objects}
+        self._annotations = {**(self._annotations or {}), intent.controller: objects}
 
     def _log_records(self, request_id: str, *records: Record) -> None:
         """Log written records with their hashes: logs that are kept elsewhere anchor the chain."""

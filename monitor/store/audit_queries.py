@@ -63,10 +63,16 @@ async def lock(connection: AsyncConnection) -> Head:
     Raises: StoreError when the head row is missing or unusable.
     """
     await connection.execute(update(audit_head).values(number=audit_head.c.number + 1))
+    number, last_hash = await read_head(connection)
+    return number - 1, last_hash
+
+
+async def read_head(connection: AsyncConnection) -> Head:
+    """Return number and hash of the last record. Raises: StoreError when the head row is missing or unusable."""
     row = (await connection.execute(select(audit_head.c.number, audit_head.c.hash))).one_or_none()
     if row is None or not isinstance(row.number, int) or not isinstance(row.hash, bytes):
         raise StoreError("the head of the audit is missing or was altered, so no record can be added")
-    return row.number - 1, row.hash
+    return row.number, row.hash
 
 
 async def append(connection: AsyncConnection, head: Head, *drafts: Record) -> tuple[Record, ...]:

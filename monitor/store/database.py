@@ -2,11 +2,11 @@
 One database by URL: connected, migrated, locked against a second daemon, and used in transactions with a time limit.
 
 Owns the engine and the lock, and knows whether the database is up. Every error of a driver is raised as a StoreError
-with the message of the database. Knows no table.
+with the message of the database. Knows no table but the one that says who the writer is.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from monitor.model.errors import CommitUnknown, DatabaseTaken, FilesLost, StoreError
-from monitor.store import engines
+from monitor.store import engines, writer_row
 from monitor.store.engines import ConnectionRenewal
 from monitor.store.files import DatabaseFiles
-from monitor.store.locks import FileLock, Lock, NoLock, ServerLock
+from monitor.store.locks import TAKEN, FileLock, Lock, NoLock, ServerLock
 from monitor.store.log_keeper import LogKeeper
+from monitor.store.reading import reading_file, reading_server
 from monitor.store.sqlite_threads import SqliteThreads
 from monitor.store.time_limit import time_limit
 
@@ -36,10 +37,9 @@ class Database:
     ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (memory) or ``postgresql://…``.
 
     ``up``: whether the database works. A failed operation sets it to False; only `mark_up` sets it to True again.
-    ``read_only``: change nothing, and take no lock.
+    ``read_only``: change nothing, and take no lock. ``now``: Unix seconds.
 
-    Only one daemon at a time uses a database. A second one can neither open nor read it: what it read could be
-    outdated a moment later. With ``read_only``, a database can be read while a daemon uses it.
+    Only one daemon at a time writes to a database. A second one cannot open it, and from then on can read it alone.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Database:
         busy_timeout_ms: int = 1000,
         transaction_timeout_s: float = TRANSACTION_TIMEOUT_S,
         read_only: bool = False,
+        now: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._url_text = url
         self._url = make_url(url)
@@ -56,6 +57,7 @@ class Database:
         self._busy_timeout_ms = busy_timeout_ms
         self.transaction_timeout_s = transaction_timeout_s
         self._read_only = read_only
+        self._now = now
         self._engine: AsyncEngine | None = None
         self._renewal: ConnectionRenewal | None = None
         self._threads = SqliteThreads()
@@ -68,6 +70,8 @@ class Database:
         self.name = self._url.render_as_string(hide_password=True)
         self._log = structlog.get_logger().bind(database=self.name)
         self._down_logged = False
+        self._taken = False
+        """Whether another daemon had the lock when it was asked for last."""
         self.is_open = False
         """Whether transactions are possible: False before `open`, and after a file or the lock was lost."""
         self.up = False
@@ -80,6 +84,11 @@ class Database:
         return self._engine is not None and not self._lock.lost()
 
     @property
+    def standby(self) -> bool:
+        """Whether another daemon is the writer, and what it writes can be read."""
+        return not self.up and isinstance(self.error, DatabaseTaken)
+
+    @property
     def cause(self) -> str:
         """The same as text."""
         return str(self.error)
@@ -88,8 +97,9 @@ class Database:
         """
         Connect, take the lock, and migrate the schema. What only a removed log has is saved before.
 
-        Raises: StoreError, also while another process has the lock; NewerDatabase.
+        Raises: DatabaseTaken while another process has the lock; StoreError; NewerDatabase.
         """
+        self._taken = False
         try:
             engine = self._prepare()
             async with time_limit(_OPEN_FACTOR * self.transaction_timeout_s):
@@ -101,7 +111,11 @@ class Database:
                         from monitor.store.migrate import migrate  # noqa: PLC0415  it imports alembic
 
                         await connection.run_sync(migrate)
+                        await writer_row.begin_term(connection, at=self._now())
                 await self._watch_files()
+        except DatabaseTaken:
+            self._taken = True
+            raise
         except (StoreError, *_DRIVER_ERRORS) as error:
             if not (self._files and self._files.lost()):  # what has not been saved yet is ours to save
                 await self._lock.release()  # another process may be able to use the database
@@ -156,11 +170,16 @@ class Database:
         SQLite has one writer at a time and makes the others ask again and again, until its busy timeout is over. With
         ``writes``, those of this process wait for each other here instead; only another process is then waited for so.
 
-        ``limited``: whether the time limit applies; it includes the wait for the other writers.
+        Without ``writes``, it also works while another daemon is the writer. ``limited``: whether the time limit
+        applies; it includes the wait for the other writers.
         Raises: StoreError; CommitUnknown from the commit on. The next transaction waits for the abandoned threads of
         SQLite, so that they commit nothing later; PostgreSQL rolls back when the connection ends.
         """
         engine = self._engine
+        if self._taken and not writes:
+            async with self._reading(limited=limited) as connection:
+                yield connection
+            return
         if engine is None or not self.is_open:
             raise type(self.error)(self.cause)
         committing = False
@@ -184,6 +203,22 @@ class Database:
         except _DRIVER_ERRORS as error:
             failure = self.mark_down(error)
             raise (CommitUnknown(str(failure)) if committing else failure) from error
+
+    @asynccontextmanager
+    async def _reading(self, *, limited: bool) -> AsyncIterator[AsyncConnection]:
+        """Read what the writer has written. Raises: StoreError."""
+        assert self._engine is not None  # noqa: S101  it asked for the lock
+        try:
+            async with time_limit(self.transaction_timeout_s if limited else None):
+                await self._threads.wait()
+                async with (
+                    reading_file(self._path, self._threads, busy_timeout_ms=self._busy_timeout_ms)
+                    if self._path
+                    else reading_server(self._engine)
+                ) as connection:
+                    yield connection
+        except _DRIVER_ERRORS as error:
+            raise self.mark_down(error) from error
 
     def check_files(self) -> None:
         """
@@ -229,7 +264,16 @@ class Database:
         """Note that the database works again."""
         if self._down_logged:
             self._log.warning("database_up")
+        elif self.standby:
+            self._log.info("became_writer")
         self._down_logged, self.up = False, True
+
+    def mark_standby(self) -> None:
+        """Note that another daemon is the writer, and that what it writes can be read."""
+        if not self.standby:
+            self._log.info("became_standby")
+        self.error = DatabaseTaken(TAKEN)
+        self._down_logged, self.up = False, False
 
     def mark_down(self, error: Exception) -> StoreError:
         """

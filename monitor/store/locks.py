@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from monitor.model.errors import DatabaseTaken
 
-TAKEN = "another daemon has the database open; this one retries until that has ended"
+TAKEN = "another daemon writes to the database; this one takes over when that has ended"
 
 _KEY = 4708032  # any number; the same in every version, and not the one of migrate.py
 _OF_SCHEMA = f"{_KEY}, hashtext(current_schema())"  # two monitors with a schema each may share a database

@@ -30,16 +30,21 @@ def migrate(connection: Connection) -> None:
         raise StoreError(f"the table alembic_version is inconsistent: {error}") from error
 
 
-def _migrate(connection: Connection) -> None:
+def is_migrated(connection: Connection) -> bool:
+    """Whether the database has the schema of this version; not that of an earlier one. Raises: NewerDatabase."""
     scripts = _scripts()
     present = MigrationContext.configure(connection).get_current_revision()
-    if present == scripts.get_current_head():
-        return
     if present is not None and present not in {script.revision for script in scripts.walk_revisions()}:
         raise NewerDatabase(
             f"its schema is {present}, which this version does not know: a newer version wrote it;"
             " run that version, or configure another database"
         )
+    return present == scripts.get_current_head()
+
+
+def _migrate(connection: Connection) -> None:
+    if is_migrated(connection):
+        return
     connection.exec_driver_sql(_LOCKS[connection.dialect.name])
     config = _config()
     config.attributes["connection"] = connection

@@ -66,14 +66,18 @@ class ProgressMarks:
         """Compare memory with the database at the next flush: the database may be another one now."""
         self._unsynced = True
 
+    async def read(self) -> None:
+        """Take from the database what memory lacks, if that is still to be done. Raises: StoreError."""
+        if self._unsynced:
+            await self._reconcile()
+
     async def flush(self) -> None:
         """
         Write what changed since the last flush.
 
         Raises: StoreError; what was not written stays to be written.
         """
-        if self._unsynced:
-            await self._reconcile()
+        await self.read()
         groups = frozenset(self._dirty)
         with taken_from(self._dirty, groups):
             changed = dict(sorted(each for group in groups for each in self._changes_of(group)))

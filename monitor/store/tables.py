@@ -81,6 +81,17 @@ audit_head = Table(
 """Number and hash of the last record; each transaction that adds records locks this row first."""
 
 
+writer = Table(
+    "writer",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
+    Column("term", BigInteger, nullable=False),  # one more with each daemon that becomes the writer
+    Column("url", Text, nullable=False),  # empty: not known
+    Column("since", Double, nullable=False),  # Unix seconds of its clock
+)
+"""Which daemon writes to the database, and how others reach it."""
+
+
 def is_storable(text: str) -> bool:
     """Whether every database takes the text: PostgreSQL takes no zero byte, and UTF-8 no unpaired surrogate."""
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

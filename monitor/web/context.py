@@ -51,6 +51,8 @@ class Context(Struct, frozen=True, kw_only=True):
     """Why the daemon has stalled; empty while it has not. Shown to anonymous clients: names no controller."""
     not_ready_reason: Callable[[], str]
     """Why the daemon is not ready; shown as `stall_reason` is."""
+    not_writer_reason: Callable[[], str]
+    """Why the daemon is not the one that writes to the database; shown as `stall_reason` is."""
     now: Callable[[], float]
     limits: Limits = Limits()
 

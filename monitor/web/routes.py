@@ -23,7 +23,7 @@ from monitor.web.handlers.metrics import metrics
 from monitor.web.handlers.nodes import list_nodes
 from monitor.web.handlers.page import FILE_TYPES, get_file, get_page
 from monitor.web.handlers.patch import options_image, options_unit, patch_image, patch_unit
-from monitor.web.handlers.probes import healthy, ready
+from monitor.web.handlers.probes import healthy, ready, writer
 from monitor.web.handlers.readiness import get_readiness
 from monitor.web.handlers.reload import reload
 from monitor.web.handlers.tasks import list_tasks
@@ -120,6 +120,14 @@ ROUTES: Final = (
         "200 when the database works, and every controller was polled once or the start was 30 s ago",
         ready,
         {200: Response("ready", (str,), _TEXT), 503: Response("not ready, with the reason", (str,), _TEXT)},
+    ),
+    Route(
+        "GET",
+        "/-/writer",
+        "open",
+        "200 from the daemon that writes to the database, 503 from a standby",
+        writer,
+        {200: Response("writer", (str,), _TEXT), 503: Response("not writer, with the reason", (str,), _TEXT)},
     ),
     Route(
         "POST",

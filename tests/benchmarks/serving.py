@@ -142,6 +142,7 @@ def context_of(fleet: Fleet, own: SelfMetrics) -> Context:
         reload=_no_reload,
         stall_reason=_healthy,
         not_ready_reason=lambda: "",
+        not_writer_reason=lambda: "",
     )
 
 

@@ -177,7 +177,7 @@ async def test_a_removed_log_is_not_saved_over_what_another_daemon_wrote_in_the_
             await change(other, "theirs")
             await store.try_flush()
             await store.try_flush()
-            assert store.not_ready_reason == "another daemon writes to the database"
+            assert store.not_writer_reason == "a standby: another daemon writes to the database"
             await change(other, "theirs-too")
         await recover(store)
         assert store.audit_log.annotations_of("dc1") == {uuid: {"theirs": "x", "theirs-too": "x"}}

@@ -102,7 +102,7 @@ async def test_closing_does_not_wait_and_keeps_the_lock_while_a_thread_may_write
                     await store.audit_log.record(intent(), DONE, TICKET, at=1)
                 await store.close()
             assert disk.holds == 1
-            with pytest.raises(StoreError, match="another daemon has the database open"):
+            with pytest.raises(StoreError, match="another daemon writes to the database"):
                 await second.open()
         await store.close()
         await second.flush()

@@ -244,6 +244,7 @@ _SCHEMA_0003 = (
  changed_at DOUBLE PRECISION NOT NULL, first_seen_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (controller, image_uuid))",
     "INSERT INTO progress_marks VALUES ('dc1', 'image-1', {e16}, 100.5, 90.25)",
     "UPDATE alembic_version SET version_num = '0003'",
+    "DROP TABLE writer",
 )
 """What the version before wrote, when marks were of images alone."""
 

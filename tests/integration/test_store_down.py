@@ -116,7 +116,7 @@ async def test_an_altered_record_is_not_taken_for_a_database_that_is_down(tmp_pa
         assert (await patch(daemon, uuid, {"annotations": {"a": "c"}})).status == 200, "the audit goes on"
 
 
-async def test_a_daemon_that_starts_beside_another_watches_and_changes_nothing_until_that_has_ended(
+async def test_a_daemon_that_starts_beside_another_shows_what_that_writes_and_takes_over_when_it_has_ended(
     tmp_path: Path,
 ) -> None:
     database = f"sqlite:///{tmp_path}/state.db"
@@ -131,17 +131,22 @@ async def test_a_daemon_that_starts_beside_another_watches_and_changes_nothing_u
             await until(second, "dc1", lambda entry: entry.session.up)
             got = await patch(second, uuid, {"annotations": {"a": "c"}})
             assert (got.status, got.kind) == (503, "database-down")
-            assert "the database failed: another daemon has the database open" in got.json["detail"]
-            ready = await ask(second, "GET", "/-/ready")
-            assert (ready.status, ready.body) == (503, b"not ready: another daemon writes to the database\n")
+            assert "the database failed: another daemon writes to the database" in got.json["detail"]
+            assert (await ask(second, "GET", "/-/ready")).status == 200
+            writer = await ask(second, "GET", "/-/writer")
+            expected = b"not writer: a standby: another daemon writes to the database\n"
+            assert (writer.status, writer.body) == (503, expected)
+            assert (await ask(first, "GET", "/-/writer")).body == b"writer\n"
             text = await scrape(second)
-            assert samples(text, "avi_image_annotations", image_uuid=uuid) == [0.0]
+            assert samples(text, "avi_image_annotations", image_uuid=uuid) == [1.0]
             assert samples(text, "avi_upgrade_monitor_store_up") == [1.0], "the database works, for the other daemon"
             assert samples(text, "avi_upgrade_monitor_writer") == [0.0]
             assert samples(text, "avi_upgrade_monitor_audit_write_failures_total") == [0.0]
             assert samples(await scrape(first), "avi_upgrade_monitor_writer") == [1.0]
             assert (await patch(first, uuid, {"annotations": {"a": "d"}})).status == 200
-        await recovered(second)
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
+            while (await ask(second, "GET", "/-/writer")).status != 200:
+                await polled(second, "dc1")
         assert samples(await scrape(second), "avi_upgrade_monitor_writer") == [1.0]
         assert (await ask(second, "GET", f"/api/image/{uuid}")).json["annotations"] == {"a": "d"}
         assert (await patch(second, uuid, {"annotations": {"a": "c"}})).status == 200

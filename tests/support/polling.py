@@ -74,6 +74,8 @@ class NoHistory:
 class NoAnnotations:
     """No object has an annotation."""
 
+    annotations_known = True
+
     def annotations_of(self, _controller: str) -> Mapping[str, Mapping[str, str]]:
         return {}
 

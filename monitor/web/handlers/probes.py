@@ -1,4 +1,4 @@
-"""``GET /-/healthy`` and ``GET /-/ready``: plain text for service managers, load balancers and Kubernetes."""
+"""``GET /-/healthy``, ``/-/ready`` and ``/-/writer``: plain text for service managers and load balancers."""
 
 from aiohttp import web
 
@@ -13,6 +13,11 @@ async def healthy(request: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """200 when the database works, and every controller was polled once, good or bad, or the start was 30 s ago."""
     return _probe("ready", request.app[CONTEXT].not_ready_reason())
+
+
+async def writer(request: web.Request) -> web.Response:
+    """200 from the daemon that writes to the database; 503 from a standby."""
+    return _probe("writer", request.app[CONTEXT].not_writer_reason())
 
 
 def _probe(name: str, reason: str) -> web.Response:

@@ -422,6 +422,12 @@ def test_annotations_are_counted_and_only_the_exported_ones_shown(name: str, tex
     assert of_subject(name, NOTED) == text
 
 
+def test_annotations_that_are_not_known_have_no_rows() -> None:
+    unknown = NOTED._replace(annotations=None)
+
+    assert not [family.name for family in IMAGE_FAMILIES if family.changes_alone and list(family.rows(unknown))]
+
+
 def test_the_families_changes_alone_are_those_that_change_with_annotations() -> None:
     names = [family.name for family in IMAGE_FAMILIES if family.changes_alone]
 

@@ -78,6 +78,18 @@ async def test_existing_annotations_are_published_by_the_first_poll() -> None:
         assert 'avi_image_annotations{image_uuid="image-1"} 1.0' in annotation_lines(fleet.entries["dc1"])
 
 
+async def test_of_annotations_that_are_not_known_yet_nothing_is_exported_and_no_standing_hides_behind_them() -> None:
+    annotations = ChangingAnnotations()
+    annotations.annotations_known = False
+    source = ScriptedSource([image_list(image_fields(img_state={"state": "IMAGE_FSM_FAILED"}))])
+    async with idle_poller(source, annotations) as (fleet, poller):
+        assert not annotation_lines(fleet.entries["dc1"])
+        assert fleet.entries["dc1"].objects("image")["image-1"].standing == "failed"
+        annotations.annotations_known = True
+        poller.update_annotations()
+        assert annotation_lines(fleet.entries["dc1"]) == NO_ANNOTATIONS
+
+
 async def test_an_annotation_changes_no_other_piece() -> None:
     annotations = ChangingAnnotations()
     running = image_fields(img_state={"state": "IMAGE_FSM_IN_PROGRESS"}, events=[event_fields("n1")])
