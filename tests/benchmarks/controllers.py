@@ -1,9 +1,12 @@
 """Controllers that answer from memory: a log-in, a page of images, one of units. Each has an origin of its own."""
 
 import asyncio
+import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
+
+import trustme
 
 from tests.benchmarks.mix import BUSY, IDLE, IMAGES, State, body, image, units
 
@@ -14,15 +17,24 @@ Bodies = Callable[[int], bytes]
 
 _CYCLE = 20
 _UNITS = units()
+_NODES = b'{"cluster_state":{"state":"CLUSTER_UP_NO_HA"},"node_states":[{"name":"node1","state":"CLUSTER_ACTIVE"}]}'
 _LOGIN = b'{"version":{"Version":"30.2.1"},"session_cookie_name":"avi-sessionid"}'
 
 
-class _Answering(asyncio.Protocol):
-    """As little of HTTP/1.1 as two clients need that we know."""
+class _Controller:
+    """``requests``: how many it got, on all connections, but for those about itself."""
 
-    def __init__(self, bodies: Bodies, turn: Callable[[], None]) -> None:
-        self._bodies = bodies
-        self._turn = turn
+    def __init__(self, bodies: Bodies, turn: Callable[[], None] = lambda: None) -> None:
+        self.bodies = bodies
+        self.turn = turn
+        self.requests = 0
+
+
+class _Answering(asyncio.Protocol):
+    """As little of HTTP/1.1 as the clients need that we know."""
+
+    def __init__(self, controller: _Controller) -> None:
+        self._controller = controller
         self._asked = 0
         self._held = b""
 
@@ -44,16 +56,22 @@ class _Answering(asyncio.Protocol):
             self._transport.write(self._answer(head))
 
     def _answer(self, head: bytes) -> bytes:
-        path = head.split(b" ", 2)[1]
-        answer = _LOGIN
+        answer = self._answer_to(head.split(b" ", 2)[1])
+        return _head(len(answer), self._asked) + answer
+
+    def _answer_to(self, path: bytes) -> bytes:
+        if path == b"/requests":
+            return b"%d" % self._controller.requests
+        if path == b"/turn":
+            self._controller.turn()
+            return b""
+        self._controller.requests += 1
         if path.startswith(b"/api/image"):
             self._asked += 1
-            answer = self._bodies(self._asked)
-        elif path.startswith(b"/api/upgradestatus"):
-            answer = _UNITS
-        elif path == b"/turn":
-            self._turn()
-        return _head(len(answer), self._asked) + answer
+            return self._controller.bodies(self._asked)
+        if path.startswith(b"/api/upgradestatus"):
+            return _UNITS
+        return _NODES if path == b"/api/cluster/runtime" else _LOGIN
 
 
 def _head(length: int, asked: int) -> bytes:
@@ -70,18 +88,22 @@ def _head(length: int, asked: int) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n" % (length, cookies)
 
 
-def serve_plans(pipe: Connection, size: int) -> None:
-    """Serve one Controller a plan, bodies of about ``size``; send its origin by the plan's name."""
-    asyncio.run(_serve_plans(pipe, size))
+def serve_plans(pipe: Connection, size: int, over_tls: bool = False) -> None:
+    """Serve one Controller a plan, bodies of about ``size``; send its origin by the plan's name, and their CA, PEM."""
+    asyncio.run(_serve_plans(pipe, size, over_tls=over_tls))
 
 
-async def _serve_plans(pipe: Connection, size: int) -> None:
+async def _serve_plans(pipe: Connection, size: int, *, over_tls: bool) -> None:
     plans = {
         "nothing changed": _cycle(size, changing=0),
         "one of 20 changed": _cycle(size, changing=1),
         "all changed": _cycle(size, changing=IMAGES),
     }
-    pipe.send({plan: await _listen(partial(_taken, bodies), lambda: None) for plan, bodies in plans.items()})
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if over_tls else None
+    if context:
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+    origins = {plan: await _listen(_Controller(partial(_taken, bodies)), context) for plan, bodies in plans.items()}
+    pipe.send((origins, authority.cert_pem.bytes().decode()))
     await asyncio.Event().wait()
 
 
@@ -102,10 +124,11 @@ def _taken(bodies: Sequence[bytes], asked: int) -> bytes:
     return bodies[asked % len(bodies)]
 
 
-async def _listen(bodies: Bodies, turn: Callable[[], None]) -> str:
-    server = await asyncio.get_running_loop().create_server(lambda: _Answering(bodies, turn), "127.0.0.1", 0)
+async def _listen(controller: _Controller, context: ssl.SSLContext | None = None) -> str:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Answering(controller), "127.0.0.1", 0, ssl=context)
     host, port = server.sockets[0].getsockname()[:2]
-    return f"http://{host}:{port}"
+    return f"{'https' if context else 'http'}://{host}:{port}"
 
 
 def serve_fleet(pipe: Connection, controllers: int, size: int) -> None:
@@ -131,4 +154,4 @@ async def _listen_as(number: int, size: int) -> str:
         nonlocal turns
         turns += 1
 
-    return await _listen(bodies, turn)
+    return await _listen(_Controller(bodies, turn))

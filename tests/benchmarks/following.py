@@ -13,7 +13,7 @@ from monitor.metrics.self_metrics import SelfMetrics
 from monitor.polling.fleet import Entry
 from monitor.web.app import make_app
 from monitor.web.stream.event_stream import FLUSH_INTERVAL_S, EventStream
-from tests.benchmarks.children import Child, child, cpu_s, resident
+from tests.benchmarks.children import Child, child, cpu_s, fresh_child, resident
 from tests.benchmarks.measure import Cost, Row, Scale, in_turn, spoken
 from tests.benchmarks.mix import IMAGES, busy_fleet
 from tests.benchmarks.serving import context_of, listen
@@ -26,7 +26,7 @@ async def measure(scale: Scale) -> AsyncIterator[Row]:
     """Rows of cost, of what one frozen reader does to it, of punctuality and of memory."""
     images = scale.changing * IMAGES
     what = f"{scale.readers:,} readers, {images:,} images that change every second"
-    async with child(_serve, scale) as server:
+    async with fresh_child(_serve, scale) as server:
         port, bare_port = await server.receive()
         async with child(_read, port, scale.readers, "/api/events"), child(_read, bare_port, scale.readers, "/bare"):
             await _ask(server, "await readers")

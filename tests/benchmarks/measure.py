@@ -22,8 +22,10 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """Scrapes a round."""
     polls: int
     """Polls a round."""
+    started: int
+    """Of how many controllers the start is measured."""
     fleet: int
-    """How many controllers a large fleet has, of which one is polled."""
+    """How many controllers a large fleet has."""
     remembered: int
     """How many controllers the memory is measured with."""
     controllers: int
@@ -49,8 +51,9 @@ FULL = Scale(
     slow_rounds=5,
     requests=20,
     polls=60,
+    started=50,
     fleet=5_000,
-    remembered=1_000,
+    remembered=500,
     controllers=1_000,
     readers=500,
     changing=50,
@@ -58,7 +61,7 @@ FULL = Scale(
     groups=100,
     slack=4,
     interval_s=10.0,
-    watched_s=20.0,
+    watched_s=40.0,
 )
 TINY = Scale(
     series=(1_000,),
@@ -66,6 +69,7 @@ TINY = Scale(
     slow_rounds=1,
     requests=1,
     polls=1,
+    started=2,
     fleet=20,
     remembered=3,
     controllers=3,
@@ -103,14 +107,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         limit = "" if self.limit is None else f"{sign} {self.limit:g}{self.unit}"
         return self.what, self.ours, self.theirs, f"{self.figure:.3g}{self.unit}", limit, _VERDICTS[self.met]
 
+    def __str__(self) -> str:
+        what, ours, theirs, figure, limit, verdict = self.cells()
+        measured = f"{ours} : {theirs}" if theirs else ours
+        return f"  {what}: {figure} ({measured})" + (f", {limit}: {verdict}" if limit else "")
 
-_VERDICTS = {True: "met", False: "MISSED", None: ""}
+
+_VERDICTS = {True: "met", False: "missed", None: ""}
 _TITLES = ("what", "ours", "yardstick", "figure", "limit", "")
 
 
 def table(rows: Iterable[Row]) -> str:
-    """All rows under their titles, in columns."""
-    lines = [_TITLES, *(row.cells() for row in rows)]
+    """All rows under their titles, in columns; nothing for none."""
+    cells = [row.cells() for row in rows]
+    lines = [_TITLES, *cells] if cells else []
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines

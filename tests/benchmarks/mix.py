@@ -30,6 +30,7 @@ State = Literal["ended", "active", "failed"]
 
 NOW: Final = 1_760_000_000.0
 IMAGES: Final = 20
+UNITS: Final = 12
 IDLE: Final[tuple[State, ...]] = ("ended",) * IMAGES
 BUSY: Final[tuple[State, ...]] = ("active", "failed", *IDLE[2:])
 PASSWORD = Secret("benchmark")
@@ -108,11 +109,11 @@ def _padding(parts: int) -> bytes:
 
 
 def units() -> bytes:
-    """The one page of the upgrade status of a cluster, four SE groups and seven Service Engines, all at rest."""
+    """The one page of the upgrade status of a cluster, four SE groups and their Service Engines, all at rest."""
     kinds = (
         [("cluster", "NODE_CONTROLLER_CLUSTER")]
         + 4 * [("serviceenginegroup", "NODE_SE_GROUP")]
-        + 7 * [("se", "NODE_SE_TYPE")]
+        + (UNITS - 5) * [("se", "NODE_SE_TYPE")]
     )
     results = [
         {

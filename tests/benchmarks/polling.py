@@ -1,12 +1,17 @@
 """What a poll costs the process, from the request to the publication, against reading the same bytes with aiohttp."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 
 import aiohttp
+import uvloop
 
 from monitor.avi.client import Client
 from monitor.avi.connection import open_session
+from monitor.avi.trust import verifying_context
 from monitor.config.settings import Poll
 from monitor.config.types import Controller, SecretVariable, Tls
 from monitor.polling.fleet import Fleet
@@ -17,76 +22,116 @@ from monitor.store import Store
 from tests.benchmarks.children import child
 from tests.benchmarks.controllers import serve_plans
 from tests.benchmarks.measure import Cost, Row, Scale, in_turn, spoken
-from tests.benchmarks.mix import PASSWORD
+from tests.benchmarks.mix import IMAGES, PASSWORD, UNITS
 from tests.support.polling import make_poller
 
-_BOTH = ("/api/image?page_size=200", "/api/upgradestatussummary?page_size=200&include_name=true")
-_UNITS_LIMIT = 1.4  # an idle poll with upgrade status, of two bare GETs
+IMAGES_PATH = "/api/image?page_size=200"
+_UNITS_PATH = "/api/upgradestatussummary?page_size=200&include_name=true"
 _LIMITS = {(200_000, "nothing changed"): 1.4, (200_000, "one of 20 changed"): 4.0}
+
+_Costs = tuple[float, float]
 
 
 async def measure(scale: Scale) -> AsyncIterator[Row]:
-    """Rows of small and of large bodies, and of how much changed between two polls."""
+    """Rows of small and of large bodies, and of how much changed; then of units, of TLS and of uvloop."""
     for size in (20_000, 200_000):
         async with child(serve_plans, size) as server:
-            for plan, origin in (await server.receive()).items():
-                mine, other = await _cost(origin, scale, ("/api/image?page_size=200",), (IMAGE,))
-                yield Row(
-                    what=f"poll, 20 images in {size // 1000} KB, {plan}: CPU, ours : bare GET",
-                    ours=spoken(mine),
-                    theirs=spoken(other),
-                    figure=mine / other,
-                    limit=_LIMITS.get((size, plan)),
-                )
+            for plan, origin in (await server.receive())[0].items():
+                costs = await _costs(scale, origin)
+                yield _row(f"{_images(size)}, {plan}", costs, limit=_LIMITS.get((size, plan)))
+    what = f"{_images(200_000)}, nothing changed"
+    async with child(serve_plans, 200_000, True) as server:
+        origins, authority = await server.receive()
+        tls = Tls(authorities=authority)
+        yield _row(f"{what}, over TLS", await _costs(scale, origins["nothing changed"], tls=tls), limit=1.4)
     async with child(serve_plans, 200_000) as server:
-        origin = (await server.receive())["nothing changed"]
-        mine, other = await _cost(origin, scale, _BOTH, RESOURCES)
-        yield Row(
-            what="poll, 20 images in 200 KB and 12 units, nothing changed: CPU, ours : two bare GETs",
-            ours=spoken(mine),
-            theirs=spoken(other),
-            figure=mine / other,
-            limit=_UNITS_LIMIT,
-        )
-
-
-async def _cost(
-    origin: str, scale: Scale, paths: Sequence[str], resources: Sequence[AnyResource]
-) -> tuple[float, float]:
-    controller = Controller(name="avi-0000", url=origin, username="admin", password=SecretVariable("", PASSWORD))
-    async with open_session(Tls(), keepalive_s=60.0) as session, _bare_session() as bare:
-        client = Client(controller, session, timeout_s=10.0, max_response=2**25, now=time.time)
-        fleet = Fleet()
-        poller = _poller(client, fleet, resources)
-        urls = [origin + path for path in paths]
-        costs = await in_turn(scale.rounds, _polls(poller, scale.polls), _gets(bare, urls, scale.polls))
-        entry = fleet.entries["avi-0000"]
-        assert entry.session.polls == (scale.rounds + 1) * scale.polls
-        assert not any(collection.health.failures for collection in entry.collections.values())
-        return costs
-
-
-def _bare_session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())  # it shall not pay for cookies
-
-
-def _poller(client: Client, fleet: Fleet, resources: Sequence[AnyResource]) -> Poller:
-    store = Store("sqlite://")
-    return make_poller(
-        "avi-0000",
-        client,
-        fleet,
-        marks=store.marks,
-        annotations=store.audit_log,
-        history=store.upload_history,
-        poll=Poll(),
-        limiter=PollLimiter(64),
-        now=time.time,
-        resources=resources,
+        origin = (await server.receive())[0]["nothing changed"]
+        both = partial(_costs, scale, origin, (IMAGES_PATH, _UNITS_PATH), RESOURCES)
+        own_loop, on_uvloop = await both(), await asyncio.to_thread(_on_uvloop, both)
+    what = f"{_images(200_000)} and {UNITS} units, nothing changed"
+    yield _row(what, own_loop, "two bare GETs", limit=1.4)
+    yield _row(f"{what}, both with uvloop", on_uvloop, "two bare GETs", limit=1.4)
+    yield Row(
+        what=f"poll, {what}: CPU, with uvloop : without",
+        ours=spoken(on_uvloop[0]),
+        theirs=spoken(own_loop[0]),
+        figure=on_uvloop[0] / own_loop[0],
     )
 
 
-def _polls(poller: Poller, times: int) -> Cost:
+def _images(size: int) -> str:
+    return f"{IMAGES} images in {size // 1000} KB"
+
+
+def _row(what: str, costs: _Costs, against: str = "bare GET", *, limit: float | None) -> Row:
+    ours, theirs = costs
+    return Row(
+        what=f"poll, {what}: CPU, ours : {against}",
+        ours=spoken(ours),
+        theirs=spoken(theirs),
+        figure=ours / theirs,
+        limit=limit,
+    )
+
+
+def _on_uvloop(work: Callable[[], Coroutine[None, None, _Costs]]) -> _Costs:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work())
+
+
+async def _costs(
+    scale: Scale,
+    origin: str,
+    paths: Sequence[str] = (IMAGES_PATH,),
+    resources: Sequence[AnyResource] = (IMAGE,),
+    tls: Tls = Tls(),  # noqa: B008  frozen
+) -> _Costs:
+    """Seconds of processor time of a poll, and of the bare GETs."""
+    fleet = Fleet()
+    async with poller_of(origin, fleet, resources, tls) as poller, bare_session(tls) as bare:
+        urls = [origin + path for path in paths]
+        costs = await in_turn(scale.rounds, polls(poller, scale.polls), gets(bare, urls, scale.polls))
+    entry = fleet.entries["avi-0000"]
+    assert entry.session.polls == (scale.rounds + 1) * scale.polls
+    assert not any(collection.health.failures for collection in entry.collections.values())
+    return costs
+
+
+@asynccontextmanager
+async def poller_of(
+    origin: str,
+    fleet: Fleet,
+    resources: Sequence[AnyResource],
+    tls: Tls = Tls(),  # noqa: B008  frozen
+) -> AsyncIterator[Poller]:
+    """A poller of the Controller there, with the settings of the daemon, less the database behind its marks."""
+    controller = Controller(name="avi-0000", url=origin, username="admin", password=SecretVariable("", PASSWORD))
+    store = Store("sqlite://")
+    async with open_session(tls, keepalive_s=60.0) as session:
+        yield make_poller(
+            controller.name,
+            Client(controller, session, timeout_s=10.0, max_response=2**25, now=time.time),
+            fleet,
+            marks=store.marks,
+            annotations=store.audit_log,
+            history=store.upload_history,
+            poll=Poll(),
+            limiter=PollLimiter(64),
+            now=time.time,
+            resources=resources,
+        )
+
+
+def bare_session(tls: Tls = Tls()) -> aiohttp.ClientSession:  # noqa: B008  frozen
+    """A session of aiohttp that does not pay for cookies."""
+    context = verifying_context(cadata=tls.authorities) if tls.authorities else True
+    connector = aiohttp.TCPConnector(ssl=context)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def polls(poller: Poller, times: int) -> Cost:
+    """Processor time of one of so many polls."""
+
     async def cost() -> float:
         started = time.process_time()
         for _ in range(times):
@@ -96,7 +141,9 @@ def _polls(poller: Poller, times: int) -> Cost:
     return cost
 
 
-def _gets(session: aiohttp.ClientSession, urls: Sequence[str], times: int) -> Cost:
+def gets(session: aiohttp.ClientSession, urls: Sequence[str], times: int) -> Cost:
+    """Processor time of one of so many rounds, in which each is read once."""
+
     async def cost() -> float:
         started = time.process_time()
         for _ in range(times):

@@ -2,12 +2,12 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
-from itertools import count, product
+from collections.abc import AsyncIterator, Callable
+from itertools import count
 from multiprocessing.connection import Connection
 
 from monitor.polling.fleet import Fleet
-from tests.benchmarks.children import child, resident
+from tests.benchmarks.children import fresh_child, resident
 from tests.benchmarks.controllers import BUSY_EVERY
 from tests.benchmarks.measure import Row, Scale
 from tests.benchmarks.mix import BUSY, IDLE, IMAGES, Canned, body, image, make_poller
@@ -17,41 +17,40 @@ _SIZE = 10_000  # bytes an image: some detail, and what upgrades leave in it
 
 async def measure(scale: Scale) -> AsyncIterator[Row]:
     """
-    A row for each mix and age: a fresh process, its memory before and after it was told of all images.
+    A row for each mix and age: how much a process has grown after it was told of all images.
 
     When every body has changed once, malloc keeps the holes that the old ones left.
     """
     mixes = ((f"one controller in {BUSY_EVERY} busy", BUSY_EVERY), ("all busy", 1))
-    ages = (("first polls", 1), ("every image changed", 2))
-    for (what, every), (age, polls) in product(mixes, ages):
-        async with child(_remember, scale.remembered, every, polls) as process:
-            grown = await process.receive()
-        images = scale.remembered * IMAGES
-        yield Row(
-            what=f"memory of {images:,} images of {_SIZE // 1000} KB, {what}, {age}",
-            ours=f"{grown / 2**20:.0f} MiB",
-            figure=grown / images / 1024,
-            unit=" KiB",
-            limit=18.0,
-        )
+    images = scale.remembered * IMAGES
+    for what, every in mixes:
+        async with fresh_child(_remember, scale.remembered, every) as process:
+            for age in ("first polls", "every image changed"):
+                grown = await process.receive()
+                yield Row(
+                    what=f"memory of {images:,} images of {_SIZE // 1000} KB, {what}, {age}",
+                    ours=f"{grown / 2**20:.0f} MiB",
+                    figure=grown / images / 1024,
+                    unit=" KiB",
+                    limit=18.0,
+                )
 
 
-def _remember(pipe: Connection, controllers: int, every: int, polls: int) -> None:
-    asyncio.run(_watch_all(2, every, polls))  # what is imported and cached is no image's
+def _remember(pipe: Connection, controllers: int, every: int) -> None:
+    asyncio.run(_poll_twice(2, every, lambda: None))  # what is imported and cached is no image's
     before = resident()
-    fleet = asyncio.run(_watch_all(controllers, every, polls))
-    gc.collect()
-    pipe.send(resident() - before)
-    assert fleet.entries
+    asyncio.run(_poll_twice(controllers, every, lambda: pipe.send(resident() - before)))
 
 
-async def _watch_all(controllers: int, every: int, polls: int) -> Fleet:
+async def _poll_twice(controllers: int, every: int, polled: Callable[[], None]) -> None:
+    """Call ``polled`` each time that all were polled, while all that is known of them is there."""
     fleet = Fleet()
     pollers = [make_poller(f"avi-{number:04}", _Turning(number, every), fleet) for number in range(controllers)]
-    for _ in range(polls):
+    for _ in range(2):
         for poller in pollers:
             await poller.poll_once(late_s=0.0)
-    return fleet
+        gc.collect()
+        polled()
 
 
 class _Turning(Canned):

@@ -50,12 +50,12 @@ async def measure(scale: Scale) -> AsyncIterator[Row]:
     for series in scale.series:
         fleet = await fleet_of(series)
         registry = CollectorRegistry()
-        registry.register(Yardstick(_text(fleet)))
+        registry.register(Yardstick(text_of(fleet)))
         _check_same(fleet, registry)
         gc.freeze()  # what lives on is no burden to the collector on either side
         what = f"scrape, {image_series(fleet):,} image series"
         limit = 400.0 if series == 100_000 else None
-        costs = {"identity": cpu_of(partial(_join, fleet, own), _TIMES), "gzip": _compress(fleet, own)}
+        costs = {"identity": cpu_of(partial(join, fleet, own), _TIMES), "gzip": _compress(fleet, own)}
         for encoding, ours in costs.items():
             theirs = cpu_of(partial(_generate, registry, encoding))
             mine, other = await in_turn(scale.slow_rounds, ours, theirs)
@@ -74,11 +74,12 @@ def pieces_of(fleet: Fleet) -> list[bytes]:
     return ScrapeBodies(fleet, RESOURCES).pieces(None, openmetrics=False)
 
 
-def _text(fleet: Fleet) -> str:
+def text_of(fleet: Fleet) -> str:
+    """What a scrape shows of the fleet."""
     return b"".join(pieces_of(fleet)).decode()
 
 
-def _join(fleet: Fleet, own: SelfMetrics) -> None:
+def join(fleet: Fleet, own: SelfMetrics) -> None:
     """What the handler does on the event loop at a scrape without compression, but for the socket."""
     for _ in exposition.chunks([*pieces_of(fleet), own.render(openmetrics=False)]):
         pass
@@ -108,13 +109,13 @@ def _generate(registry: CollectorRegistry, encoding: str) -> None:
 
 def _check_same(fleet: Fleet, registry: CollectorRegistry) -> None:
     """A yardstick that measures something else is none."""
-    if sorted(_text(fleet).splitlines()) != sorted(generate_latest(registry).decode().splitlines()):
+    if sorted(text_of(fleet).splitlines()) != sorted(generate_latest(registry).decode().splitlines()):
         raise AssertionError("prometheus-client renders other lines")
 
 
 def _size(what: str, fleet: Fleet) -> Row:
     """Our gzip body, checked to be one member that holds the text, against the whole compressed at once."""
-    text = _text(fleet).encode()
+    text = text_of(fleet).encode()
     body = b"".join(exposition.gzip_member(exposition.compress(pieces_of(fleet)), b""))
     stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
     if stream.decompress(body) != text or not stream.eof or stream.unused_data:

@@ -4,91 +4,117 @@ import asyncio
 import re
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator
-from multiprocessing.connection import Connection
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from statistics import quantiles
 from tempfile import TemporaryDirectory
 
 import aiohttp
-import msgspec
-import structlog
-from structlog.typing import EventDict, WrappedLogger
+from msgspec.structs import replace
 
-from monitor.config.settings import Events, Log, Poll
-from monitor.config.types import Config, Controller, SecretVariable
-from monitor.daemon import logging as log
-from monitor.daemon.app import Daemon, running
-from monitor.model.snapshot import Change
-from monitor.polling.fleet import Entry
-from tests.benchmarks.children import child, cpu_s, nowhere, resident
+from tests.benchmarks.children import Child, child, fresh_child
 from tests.benchmarks.controllers import BUSY_EVERY, serve_fleet
-from tests.benchmarks.measure import Row, Scale
-from tests.benchmarks.mix import IMAGES, PASSWORD
+from tests.benchmarks.daemon_child import FleetSpec, Watched, run_daemon
+from tests.benchmarks.measure import Row, Scale, spoken
+from tests.benchmarks.mix import IMAGES
 
-_SIZE = 200_000  # bytes a controller
-_SCRAPE_EVERY_S = 2.0
-_TIMEOUT_S = 60.0  # until every controller was polled once
+_FEW = 10
+_LATE_LIMIT = 0.05  # of the interval
 _TURN = re.compile(rb'^avi_image_duration_seconds\{controller="avi-(\d+)",[^}]*\} (\S+)$', re.MULTILINE)
 
 
-class Watched(msgspec.Struct):
-    """What the daemon says of itself at the end. Seconds, bytes."""
-
-    cpu_s: float
-    wall_s: float
-    polls: int
-    failures: int
-    first_cpu_s: float
-    resident: int
-    late_s: list[float]
-
-
 async def measure(scale: Scale) -> AsyncIterator[Row]:
-    """Rows of cost, memory, punctuality and freshness."""
-    async with child(serve_fleet, scale.controllers, _SIZE) as server:
-        origins: list[str] = await server.receive()
-        async with child(_watch, origins, scale) as process:
-            url = await process.receive()  # every controller was polled
-            fresh_s = await _change_and_scrape(origins, url, scale)
-            process.send("enough")
-            watched: Watched = await process.receive()
-    assert not watched.failures
-    for row in _rows(watched, fresh_s, scale):
-        yield row
-
-
-def _rows(watched: Watched, fresh_s: list[float], scale: Scale) -> Iterator[Row]:
-    fleet = f"daemon, {scale.controllers:,} controllers of {IMAGES} images every {scale.interval_s:g} s"
-    yield Row(
-        what=f"{fleet}: share of a core",
-        ours=f"{watched.cpu_s:.2f} s in {watched.wall_s:.0f} s",
-        figure=100 * watched.cpu_s / watched.wall_s,
-        unit=" %",
-        limit=50.0,
+    """Rows of cost, memory, punctuality and freshness: of a usual fleet, with uvloop, and of a very large one."""
+    usual = FleetSpec(
+        controllers=scale.controllers, interval_s=scale.interval_s, size=200_000, watched_s=scale.watched_s
     )
+    async with _started(usual) as (origins, daemon):
+        watched, fresh_s = await _watch(usual, origins, daemon)
+    yield _share(usual, watched, limit=40.0)
+    for row in _rows(usual, watched, fresh_s):
+        yield row
+    on_uvloop = replace(usual, uvloop=True)
+    async with _started(on_uvloop) as (origins, daemon):
+        watched, _ = await _watch(on_uvloop, origins, daemon)
+    yield _share(on_uvloop, watched)
+    large = replace(usual, controllers=scale.fleet, interval_s=3 * scale.interval_s, size=20_000)
+    async with _started(large) as (origins, daemon):
+        watched, fresh_s = await _watch(large, origins, daemon)
+        yield _share(large, watched)
+        for row in _rows(large, watched, fresh_s):
+            yield row
+        few = replace(large, controllers=_FEW, interval_s=large.interval_s * _FEW / large.controllers)
+        async with _started(few) as (_, small):
+            await small.receive()
+            yield _same_cost(large, *await _window((daemon, small), large.watched_s))
+
+
+def _rows(spec: FleetSpec, watched: Watched, fresh_s: list[float]) -> Iterator[Row]:
+    fleet = _name(spec)
     yield Row(
         what=f"{fleet}: CPU a poll, scrapes and all",
         ours=f"{watched.polls:,} polls",
-        figure=1e3 * watched.cpu_s / watched.polls,
+        figure=1e3 * watched.cpu_a_poll_s,
         unit=" ms",
     )
     yield Row(
         what=f"{fleet}: CPU a controller, from the start to its first poll",
-        ours=f"{watched.first_cpu_s:.2f} s",
-        figure=1e3 * watched.first_cpu_s / scale.controllers,
+        ours=f"{watched.start_cpu_s:.2f} s",
+        figure=1e3 * watched.start_cpu_s / spec.controllers,
         unit=" ms",
     )
+    half = len(watched.resident) // 2
+    first, second = max(watched.resident[:half]), max(watched.resident[half:])
     yield Row(
         what=f"{fleet}: memory of the process, an image",
-        ours=f"{watched.resident / 2**20:.0f} MiB",
-        figure=watched.resident / scale.controllers / IMAGES / 1024,
+        ours=f"{second / 2**20:.0f} MiB",
+        figure=second / spec.controllers / IMAGES / 1024,
         unit=" KiB",
     )
-    yield _percentiles(f"{fleet}: polls begin late by", watched.late_s, unit=" ms")
-    most = scale.interval_s + _SCRAPE_EVERY_S + 0.5
-    yield _percentiles(f"{fleet}: from a change to a scrape with it", fresh_s, unit=" s", limit=most)
+    yield Row(
+        what=f"{fleet}: memory in the second half of {spec.watched_s:g} s against the first",
+        ours=f"{second / 2**20:.0f} MiB",
+        theirs=f"{first / 2**20:.0f} MiB",
+        figure=second / first,
+        limit=1.05,
+    )
+    late = _percentiles(f"{fleet}: polls begin late by, from the start on", watched.late_s, unit=" ms")
+    steady = _percentiles("", watched.late_s[watched.late_at_start :], unit=" ms")
+    yield replace(
+        late,
+        ours=f"{late.ours}; p99 once all were polled {steady.figure:.3g} ms",
+        limit=1e3 * _LATE_LIMIT * spec.interval_s,
+    )
+    most_s = spec.interval_s * (1 + _LATE_LIMIT) + spec.scrape_every_s
+    yield _percentiles(f"{fleet}: from a change to a scrape with it", fresh_s, unit=" s", limit=most_s)
+
+
+def _name(spec: FleetSpec) -> str:
+    loop = ", with uvloop" if spec.uvloop else ""
+    return f"daemon{loop}, {spec.controllers:,} controllers every {spec.interval_s:g} s"
+
+
+def _share(spec: FleetSpec, watched: Watched, limit: float | None = None) -> Row:
+    return Row(
+        what=f"{_name(spec)}, scraped every {spec.scrape_every_s:g} s: share of a core",
+        ours=f"{watched.cpu_s:.2f} s in {watched.wall_s:.0f} s",
+        figure=100 * watched.cpu_s / watched.wall_s,
+        unit=" %",
+        limit=limit,
+    )
+
+
+def _same_cost(spec: FleetSpec, large: Watched, small: Watched) -> Row:
+    """Both make as many polls a second, in the same time, and nobody scrapes."""
+    return Row(
+        what=f"{_name(spec)}: CPU a poll, against {_FEW} controllers with as many polls a second",
+        ours=spoken(large.cpu_a_poll_s),
+        theirs=spoken(small.cpu_a_poll_s),
+        figure=large.cpu_a_poll_s / small.cpu_a_poll_s,
+        limit=1.1,
+    )
 
 
 def _percentiles(what: str, seconds: list[float], *, unit: str, limit: float | None = None) -> Row:
@@ -99,15 +125,46 @@ def _percentiles(what: str, seconds: list[float], *, unit: str, limit: float | N
     return Row(what=f"{what}, p99", ours=ours, figure=scale * cuts[98], unit=unit, limit=limit)
 
 
-async def _change_and_scrape(origins: list[str], url: str, scale: Scale) -> list[float]:
+@asynccontextmanager
+async def _started(spec: FleetSpec) -> AsyncIterator[tuple[list[str], Child]]:
+    """The Controllers' origins, and the daemon that polls them, each in a process of its own."""
+    with TemporaryDirectory(prefix="bench-") as folder:
+        async with child(serve_fleet, spec.controllers, spec.size) as server:
+            origins: list[str] = await server.receive()
+            async with fresh_child(run_daemon, origins, spec, Path(folder)) as daemon:
+                yield origins, daemon
+
+
+async def _watch(spec: FleetSpec, origins: list[str], daemon: Child) -> tuple[Watched, list[float]]:
+    """What it costs while Controllers change and somebody scrapes; and how long each change took to be in a scrape."""
+    url = await daemon.receive()  # every controller was polled
+    daemon.send("begin")
+    fresh_s = await _change_and_scrape(spec, origins, f"{url}/metrics")
+    daemon.send("end")
+    watched: Watched = await daemon.receive()
+    assert not watched.failures
+    return watched, fresh_s
+
+
+async def _window(daemons: Sequence[Child], lasts_s: float) -> list[Watched]:
+    """What each costs in the same time."""
+    for daemon in daemons:
+        daemon.send("begin")
+    await asyncio.sleep(lasts_s)
+    for daemon in daemons:
+        daemon.send("end")
+    return [await daemon.receive() for daemon in daemons]
+
+
+async def _change_and_scrape(spec: FleetSpec, origins: list[str], url: str) -> list[float]:
     """How many seconds each change took to be in a scrape."""
     waiting: dict[tuple[int, int], float] = {}
     fresh_s: list[float] = []
     async with aiohttp.ClientSession(auto_decompress=False) as session, asyncio.TaskGroup() as tasks:
-        changing = tasks.create_task(_change(session, origins, waiting, scale), name="change")
+        changing = tasks.create_task(_change(session, spec, origins, waiting), name="change")
         due = time.monotonic()
         while waiting or not changing.done():
-            due += min(_SCRAPE_EVERY_S, scale.interval_s)
+            due += spec.scrape_every_s
             await asyncio.sleep(due - time.monotonic())
             shown, at = await _scrape(session, url)
             for number, turn in [key for key in waiting if key[1] <= shown.get(key[0], 0)]:
@@ -116,17 +173,17 @@ async def _change_and_scrape(origins: list[str], url: str, scale: Scale) -> list
 
 
 async def _change(
-    session: aiohttp.ClientSession, origins: list[str], waiting: dict[tuple[int, int], float], scale: Scale
+    session: aiohttp.ClientSession, spec: FleetSpec, origins: list[str], waiting: dict[tuple[int, int], float]
 ) -> None:
     """Change the busy controllers one after the other, each once an interval, in another order each time."""
     busy, rng = list(range(0, len(origins), BUSY_EVERY)), Random(7)
-    for turn in range(1, round(scale.watched_s / scale.interval_s) + 1):
+    for turn in range(1, max(1, round(spec.watched_s / spec.interval_s)) + 1):
         rng.shuffle(busy)
         for number in busy:
             waiting[number, turn] = time.monotonic()
             async with session.post(f"{origins[number]}/turn") as response:
                 await response.read()
-            await asyncio.sleep(scale.interval_s / len(busy))
+            await asyncio.sleep(spec.interval_s / len(busy))
 
 
 async def _scrape(session: aiohttp.ClientSession, url: str) -> tuple[dict[int, int], float]:
@@ -136,78 +193,3 @@ async def _scrape(session: aiohttp.ClientSession, url: str) -> tuple[dict[int, i
     at = time.monotonic()
     text = await asyncio.to_thread(zlib.decompress, body, zlib.MAX_WBITS | 16)
     return {int(number): int(float(turn)) for number, turn in _TURN.findall(text) if turn != b"0.0"}, at
-
-
-def _watch(pipe: Connection, origins: list[str], scale: Scale) -> None:
-    late_s: list[float] = []
-
-    def note(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-        if event["event"] == "poll":
-            late_s.append(event["late_s"])
-        if event["level"] == "debug":
-            raise structlog.DropEvent
-        return event
-
-    log.configure("debug", "json", nowhere())
-    processors = structlog.get_config()["processors"]
-    structlog.configure(processors=[structlog.processors.add_log_level, note, *processors])
-    asyncio.run(_watch_all(pipe, origins, scale, late_s))
-
-
-async def _watch_all(pipe: Connection, origins: list[str], scale: Scale, late_s: list[float]) -> None:
-    with TemporaryDirectory(prefix="bench-") as folder:
-        started = cpu_s()
-        async with running(_config(origins, scale, Path(folder)), now=time.time, rng=Random(7)) as daemon:
-            await _all_polled(daemon)
-            cpu, wall, polls, skip = cpu_s(), time.monotonic(), _polls(daemon), len(late_s)
-            pipe.send(f"{daemon.url}/metrics")
-            await asyncio.to_thread(pipe.recv)
-            watched = Watched(
-                cpu_s=cpu_s() - cpu,
-                wall_s=time.monotonic() - wall,
-                polls=_polls(daemon) - polls,
-                failures=sum(
-                    sum(entry.collections["image"].health.failures.values()) for entry in daemon.fleet.entries.values()
-                ),
-                first_cpu_s=cpu - started,
-                resident=resident(),
-                late_s=late_s[skip:],
-            )
-        pipe.send(watched)
-
-
-async def _all_polled(daemon: Daemon) -> None:
-    polled = asyncio.Event()
-    left = set(daemon.fleet.entries)
-
-    def note(name: str, _entry: Entry | None, _changes: tuple[Change, ...]) -> None:
-        left.discard(name)
-        if not left:
-            polled.set()
-
-    unsubscribe = daemon.fleet.subscribe(note)
-    async with asyncio.timeout(_TIMEOUT_S):
-        await polled.wait()
-    unsubscribe()
-
-
-def _polls(daemon: Daemon) -> int:
-    return sum(entry.session.polls for entry in daemon.fleet.entries.values())
-
-
-def _config(origins: list[str], scale: Scale, folder: Path) -> Config:
-    controllers = [
-        Controller(name=f"avi-{number:04}", url=origin, username="admin", password=SecretVariable("", PASSWORD))
-        for number, origin in enumerate(origins)
-    ]
-    return Config(
-        listen_host="127.0.0.1",
-        listen_port=0,
-        database=f"sqlite:///{folder}/state.db",
-        poll=Poll(active_interval_s=scale.interval_s, idle_interval_s=scale.interval_s),
-        log=Log(),
-        events=Events(),
-        anonymous=frozenset({"metrics"}),
-        controllers=tuple(controllers),
-        files=(folder / "config.yml",),
-    )

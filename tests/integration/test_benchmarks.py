@@ -10,7 +10,7 @@ pytestmark = pytest.mark.unmeasured
 
 @pytest.mark.parametrize("name", MEASURES)
 async def test_a_benchmark_runs(name: str) -> None:
-    rows = await rows_of((name,), TINY)
+    rows = await rows_of(name, TINY)
     lines = table(rows).splitlines()
 
     assert all(row.figure > 0 for row in rows)
