@@ -29,10 +29,11 @@ _NOTE_KEY: Final = """() => {
 async def measure(scale: Scale) -> AsyncIterator[Row]:
     """Rows of the first sight of an upgrade, and of the key that shows its other groups."""
     what = f"page, upgrade of {scale.groups} groups with {scale.groups * _ENGINES} Service Engines"
-    async with child(_serve, scale.groups) as server, chromium() as browser:
-        url = f"{await server.receive()}/#/upgrade/dc1"
-        first = median([(await first_sight(browser, url, 1, _GROUP))[1] for _ in range(scale.slow_rounds)])
-        slow = [await _slow_sight_and_key(browser, url, scale.slack) for _ in range(scale.slow_rounds)]
+    with TemporaryDirectory(prefix="bench-") as folder:  # of this process: the server is killed
+        async with child(_serve, scale.groups, Path(folder)) as server, chromium() as browser:
+            url = f"{await server.receive()}/#/upgrade/dc1"
+            first = median([(await first_sight(browser, url, 1, _GROUP))[1] for _ in range(scale.slow_rounds)])
+            slow = [await _slow_sight_and_key(browser, url, scale.slack) for _ in range(scale.slow_rounds)]
     slow_first, key = (median(seconds) for seconds in zip(*slow, strict=True))
     slower = f"CPU {scale.slack} times slower"
     yield Row(what=f"{what}: first groups", ours=spoken(first), figure=first, unit=" s", limit=1.0)
@@ -56,15 +57,14 @@ async def _slow_sight_and_key(browser: Browser, url: str, slack: int) -> tuple[f
         return first_ms / 1e3, await page.evaluate("window.keyMs") / 1e3
 
 
-def _serve(pipe: Connection, groups: int) -> None:
-    asyncio.run(_serve_night(pipe, groups))
+def _serve(pipe: Connection, groups: int, folder: Path) -> None:
+    asyncio.run(_serve_night(pipe, groups, folder))
 
 
-async def _serve_night(pipe: Connection, groups: int) -> None:
+async def _serve_night(pipe: Connection, groups: int, folder: Path) -> None:
     """The daemon on a Controller whose SE groups are all being upgraded; the clock stands still."""
     specs = planned(groups=[GroupSpec(name=f"group-{number:03}", ses=_ENGINES) for number in range(groups)])
-    with TemporaryDirectory() as folder:
-        async with upgrade_night(Path(folder), specs, step_s=240.0) as (daemon, night):
-            await night.go_to("groups", after_s=90.0)
-            pipe.send(daemon.url)
-            await asyncio.Event().wait()
+    async with upgrade_night(folder, specs, step_s=240.0) as (daemon, night):
+        await night.go_to("groups", after_s=90.0)
+        pipe.send(daemon.url)
+        await asyncio.Event().wait()

@@ -128,7 +128,7 @@ def _percentiles(what: str, seconds: list[float], *, unit: str, limit: float | N
 @asynccontextmanager
 async def _started(spec: FleetSpec) -> AsyncIterator[tuple[list[str], Child]]:
     """The Controllers' origins, and the daemon that polls them, each in a process of its own."""
-    with TemporaryDirectory(prefix="bench-") as folder:
+    with TemporaryDirectory(prefix="bench-") as folder:  # of this process: the daemon is killed
         async with child(serve_fleet, spec.controllers, spec.size) as server:
             origins: list[str] = await server.receive()
             async with fresh_child(run_daemon, origins, spec, Path(folder)) as daemon:
