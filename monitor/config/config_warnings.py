@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from stat import S_IROTH, S_ISREG, S_IWOTH
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
 
+from monitor.config.database import DatabaseUrl
 from monitor.config.types import Config, SecretFile, SecretSource
 from monitor.config.validation import printable
 
@@ -30,6 +30,8 @@ def warnings_of(config: Config) -> Iterator[str]:
 
 
 def _passwords(config: Config) -> Iterator[SecretSource]:
+    if config.database_password_file:
+        yield SecretFile(config.database_password_file)
     for controller in config.controllers:
         yield controller.password
         if controller.write:
@@ -37,8 +39,9 @@ def _passwords(config: Config) -> Iterator[SecretSource]:
 
 
 def _files_with_a_secret(config: Config) -> Iterator[Path]:
-    url = urlsplit(config.database)
-    if url.password or "password" in parse_qs(url.query):
+    if config.database_file:
+        yield config.database_file
+    elif DatabaseUrl(config.database).has_password:
         yield config.files[0]
     if config.web:
         yield from config.web.secret_files

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from monitor.config.access import token_of, user_of
 from monitor.config.checks import AnyConfigFile, ConfigFile, check_files, controllers_of
 from monitor.config.controller_settings import ControllerFile, ControllerSettings, TlsSettings, WriteSettings
+from monitor.config.database import DATABASE_FILE, read_database_file
 from monitor.config.file_state import FileState, file_state
 from monitor.config.settings import RULES_OF_SETTINGS, Settings
 from monitor.config.text_file import without_newlines
@@ -49,7 +50,8 @@ def load(
     files: tuple[AnyConfigFile, ...] = (main, *more)
     web, web_problems = read_web_config(web_config, seen) if web_config else (None, ())
     authorities, ca_problems = _read_authorities(files)
-    problems = (*check_files(main, more, web, web_problems), *ca_problems)
+    database, database_problems = _read_database(main)
+    problems = (*check_files(main, more, web, web_problems), *ca_problems, *database_problems)
     if problems or main.content is None:
         raise ConfigError(problems, seen)
     watch_upgrades = main.content.upgrades.watch
@@ -58,7 +60,7 @@ def load(
         for file in files
         for each in controllers_of(file)
     )
-    return _config(main.content, controllers, tuple(file.path for file in files), web, seen)
+    return _config(main.content, controllers, tuple(file.path for file in files), web, seen, database=database)
 
 
 def _listening_at(listen: tuple[str, int] | None, main: ConfigFile[Settings]) -> ConfigFile[Settings]:
@@ -122,18 +124,35 @@ def _read_authorities(files: Iterable[AnyConfigFile]) -> tuple[Mapping[Path, str
     return authorities, tuple(problems)
 
 
+def _read_database(main: ConfigFile[Settings]) -> tuple[str, tuple[str, ...]]:
+    """Return the URL of the database. That of ``database_file`` is read again, as a ``ca_file`` is."""
+    if main.content is None or main.problems or main.content.database_file is UNSET:
+        return main.content.database if main.content else "", ()
+    path = main.content.database_file
+    try:
+        return read_database_file(path), ()
+    except ValueError as error:
+        return "", (
+            main.problem(f"database_file: found {quoted(str(path))}, expected {DATABASE_FILE.expected}: {error}"),
+        )
+
+
 def _config(
     settings: Settings,
     controllers: tuple[Controller, ...],
     files: tuple[Path, ...],
     web: WebConfig | None,
     seen: Mapping[Path, FileState],
+    *,
+    database: str,
 ) -> Config:
     host, port = settings.listen
     return Config(
         listen_host=host,
         listen_port=port,
-        database=settings.database,
+        database=database,
+        database_file=_given(settings.database_file),
+        database_password_file=_given(settings.database_password_file),
         poll=settings.poll,
         log=settings.log,
         events=settings.events,

@@ -6,6 +6,7 @@ section declare for themselves.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, Literal, cast
 
 from msgspec import UNSET, Meta, Struct
@@ -79,7 +80,11 @@ def _value(within: object, key: Key) -> str:
     value = within
     for name in key.names:
         value = getattr(value, name)
+    if value is None or value is UNSET:
+        return "nothing"
     if is_section(key.type):
-        return "nothing" if value is None or value is UNSET else "a mapping"
+        return "a mapping"
+    if isinstance(value, Path):
+        return str(value)
     text_format = text_format_of(key.type)
     return text_format.write(value) if text_format and text_format.shown else repr(value)

@@ -5,6 +5,7 @@ A field ending in ``_s`` is in seconds; its key in the file has no unit, as its 
 ``LIVE`` (a reload changes it) or ``RESTART`` (a reload that would change it is refused).
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -20,6 +21,7 @@ from monitor.config.controller_settings import (
     TlsSettings,
     WriteSettings,
 )
+from monitor.config.database import DATABASE, DATABASE_FILE, DEFAULT_DATABASE, DatabaseUrl
 from monitor.config.reload_rules import LIVE, RESTART
 from monitor.config.validation import Rule, SchemaRules, quoted, text_format_of, written_as
 from monitor.config.values import write_duration
@@ -140,8 +142,29 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="Address to serve on; port 0 takes a free one."),
     ] = ("127.0.0.1", 9972)
     database: Annotated[
-        str, written_as(values.DATABASE), RESTART, Meta(description="Database of annotations, audit and progress.")
-    ] = "sqlite:////var/lib/avi-upgrade-monitor/state.db"
+        str,
+        written_as(DATABASE),
+        RESTART,
+        Meta(description="Database of annotations, audit and progress."),
+    ] = DEFAULT_DATABASE
+    database_file: (
+        Annotated[
+            Path,
+            written_as(DATABASE_FILE),
+            RESTART,
+            Meta(description="File with the URL of the database, instead of `database`; read at each connection."),
+        ]
+        | UnsetType
+    ) = UNSET
+    database_password_file: (
+        Annotated[
+            Path,
+            written_as(values.PASSWORD_FILE),
+            RESTART,
+            Meta(description="File with the password of the user in `database`; read at each connection."),
+        ]
+        | UnsetType
+    ) = UNSET
     poll: Poll = field(default_factory=Poll)
     log: Log = field(default_factory=Log)
     events: Events = field(default_factory=Events)
@@ -224,6 +247,24 @@ def _check_active_interval(poll: Poll) -> str | None:
     return f"found {quoted(write_duration(poll.active_interval_s))}, expected at most idle_interval ({idle})"
 
 
+def _check_database_file(settings: Settings) -> str | None:
+    if settings.database_file is UNSET or settings.database == DEFAULT_DATABASE:
+        return None
+    return "found database as well, expected one of them"
+
+
+def _check_database_password_file(settings: Settings) -> str | None:
+    if settings.database_password_file is UNSET:
+        return None
+    if settings.database_file is not UNSET:
+        return "found database_file as well, expected one of them: its URL has the password"
+    if not settings.database.startswith("postgresql:"):
+        return "found one for SQLite, which has no password, expected a postgresql:// URL in database"
+    if DatabaseUrl(settings.database).has_password:
+        return "found a password in database as well (not shown), expected one of them"
+    return None
+
+
 def _check_hold_for(settings: Settings) -> str | None:
     least_s = settings.poll.stale_after_s
     if settings.upgrades.hold_for_s >= least_s:
@@ -236,7 +277,15 @@ def _check_hold_for(settings: Settings) -> str | None:
 
 RULES_OF_SETTINGS: Final = SchemaRules(
     rules={
-        Settings: (Rule("upgrades.hold_for", ("poll", "upgrades"), _check_hold_for),),
+        Settings: (
+            Rule("upgrades.hold_for", ("poll", "upgrades"), _check_hold_for),
+            Rule("database_file", ("database", "database_file"), _check_database_file),
+            Rule(
+                "database_password_file",
+                ("database", "database_file", "database_password_file"),
+                _check_database_password_file,
+            ),
+        ),
         Poll: (
             Rule("stale_after", ("stale_after_s", "idle_interval_s", "timeout_s"), _check_stale_after),
             Rule("active_interval", ("active_interval_s", "idle_interval_s"), _check_active_interval),

@@ -7,6 +7,7 @@ from typing import get_args
 from msgspec import Struct
 
 from monitor.config.access import AnonymousScope, Token, User
+from monitor.config.database import DatabaseUrl, read_database_file
 from monitor.config.file_state import FileState
 from monitor.config.settings import STALLED_AFTER_S, Annotations, Events, Log, Poll, Upgrades
 from monitor.config.text_file import read_secret
@@ -91,6 +92,7 @@ class Config(Struct, frozen=True, kw_only=True):
     listen_port: int
     """0: a free one."""
     database: str
+    """As it was when the configuration was read; see `log_in_to_database`."""
     poll: Poll
     log: Log
     events: Events
@@ -98,6 +100,8 @@ class Config(Struct, frozen=True, kw_only=True):
     files: tuple[Path, ...]
     controller_files: tuple[str, ...] = ()
     """The paths and patterns of the key of this name, as they were written."""
+    database_file: Path | None = None
+    database_password_file: Path | None = None
     upgrades: Upgrades = Upgrades()
     annotations: Annotations = Annotations()
     stalled_after_s: float = STALLED_AFTER_S
@@ -115,6 +119,31 @@ class Config(Struct, frozen=True, kw_only=True):
     def listen(self) -> tuple[str, int]:
         """Host and port."""
         return self.listen_host, self.listen_port
+
+    def log_in_to_database(self) -> tuple[str, str | None]:
+        """
+        Return the URL for a new connection, and the password that is not in it. Their files are read anew.
+
+        Raises: ValueError that says what is wrong with a file, without any of it.
+        """
+        if self.database_file:
+            return self._read_database_file(self.database_file), None
+        if self.database_password_file is None:
+            return self.database, None
+        password = SecretFile(self.database_password_file).read()
+        if password is None:
+            raise ValueError(f"database_password_file: {self.database_password_file} is empty or cannot be read")
+        return self.database, password.reveal()
+
+    def _read_database_file(self, path: Path) -> str:
+        try:
+            url = read_database_file(path)
+        except ValueError as error:
+            raise ValueError(f"database_file: {path}: {error}") from error
+        before = DatabaseUrl(self.database).place
+        if url.place != before:
+            raise ValueError(f"database_file: {path}: found {url.place}, expected {before} as at the start")
+        return url
 
     @property
     def loopback(self) -> bool:

@@ -21,22 +21,11 @@ _SIZE: Final = re.compile(r"([0-9]{1,15})(GiB|MiB|KiB|B)")
 _ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):([0-9]{1,5})")
 _ORIGIN: Final = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
-_DATABASE: Final = re.compile(r"(?:sqlite|postgresql)://\S*")
 _VERSION: Final = re.compile(r"auto|[0-9]+(?:\.[0-9]+){1,3}")
 _FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _ANNOTATION: Final = re.compile(r"[a-zA-Z0-9._/-]{1,63}")
-
-
-class DatabaseUrl(str):
-    """A URL that may hold a password: ``repr`` masks it."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        scheme, _, rest = self.partition("://")
-        return repr(f"{scheme}://{'<secret>' if set('@?') & set(rest) else rest}")
 
 
 def parse_duration_s(text: str) -> float:
@@ -159,18 +148,6 @@ def _parse_host(text: str, _: ParseContext) -> str:
     return _match(_HOST, text).lower()
 
 
-def _parse_database(text: str, context: ParseContext) -> DatabaseUrl:
-    parts = urlsplit(_match(_DATABASE, text))
-    _ = parts.port  # raises ValueError where it is not a number
-    if parts.scheme != "sqlite":
-        return DatabaseUrl(text)
-    if parts.netloc or parts.query or parts.fragment:
-        raise InvalidValue(
-            found="a host, a query or a fragment in a sqlite URL (three slashes before a path, four if absolute)"
-        )
-    return DatabaseUrl(f"sqlite:///{context.directory.absolute() / parts.path[1:]}" if parts.path else text)
-
-
 def _parse_api_version(text: str, _: ParseContext) -> str:
     return _match(_VERSION, text)
 
@@ -277,10 +254,6 @@ ORIGIN: Final = TextFormat(
 HOST: Final = TextFormat(
     expected="a name such as monitor.example.net, without scheme and port", parse=_parse_host, pattern=_HOST.pattern
 )
-DATABASE: Final = TextFormat(
-    expected="sqlite:////absolute/path or postgresql://host/name",
-    parse=_parse_database, pattern=_DATABASE.pattern, shown=False,
-)  # fmt: skip
 NAME: Final = TextFormat(
     expected="a name of 1 to 63 printable characters, in quotes if it looks like a number", parse=_parse_name
 )

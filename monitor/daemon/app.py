@@ -91,6 +91,7 @@ async def running(
 
     store = Store(
         config.database,
+        log_in=config.log_in_to_database,
         now=now,
         on_audit_failure=self_metrics.audit_write_failures.inc,
         on_annotations_read=update_annotations,

@@ -14,6 +14,7 @@ from contextlib import suppress
 from monitor.model.errors import DatabaseTaken, StoreError
 from monitor.store.audit_log import AuditLog
 from monitor.store.database import TRANSACTION_TIMEOUT_S, Database
+from monitor.store.engines import LogIn
 from monitor.store.progress_marks import ProgressMarks
 from monitor.store.upgrade_logs import UpgradeLogs
 from monitor.store.upgrades import Upgrades
@@ -28,13 +29,14 @@ class Store:
     One database by URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (memory), ``postgresql://…``.
 
     ``now``: Unix seconds, for the outcomes that the store itself has to write, and to recognize moments in the future.
-    ``on_audit_failure``, ``on_annotations_read``: see `AuditLog`.
+    ``log_in``: see `Database`. ``on_audit_failure``, ``on_annotations_read``: see `AuditLog`.
     """
 
     def __init__(
         self,
         url: str,
         *,
+        log_in: LogIn | None = None,
         busy_timeout_ms: int = 1000,
         transaction_timeout_s: float = TRANSACTION_TIMEOUT_S,
         now: Callable[[], float] = time.time,  # noqa: TID251  the daemon passes its own; most tests need none
@@ -42,7 +44,7 @@ class Store:
         on_annotations_read: Callable[[], None] = lambda: None,
     ) -> None:
         self.database = Database(
-            url, busy_timeout_ms=busy_timeout_ms, transaction_timeout_s=transaction_timeout_s, now=now
+            url, log_in=log_in, busy_timeout_ms=busy_timeout_ms, transaction_timeout_s=transaction_timeout_s, now=now
         )
         self.name = self.database.name
         self.marks = ProgressMarks(self.database, now=now)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from monitor.model.errors import CommitUnknown, DatabaseTaken, FilesLost, StoreError
 from monitor.store import engines, writer_row
-from monitor.store.engines import ConnectionRenewal
+from monitor.store.engines import ConnectionRenewal, LogIn
 from monitor.store.files import DatabaseFiles
 from monitor.store.locks import TAKEN, FileLock, Lock, NoLock, ServerLock
 from monitor.store.log_keeper import LogKeeper
@@ -37,6 +37,8 @@ class Database:
     ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (memory) or ``postgresql://…``.
 
     ``up``: whether the database works. A failed operation sets it to False; only `mark_up` sets it to True again.
+    ``log_in``: returns the URL for a new connection to PostgreSQL, and the password where the URL has none; may block.
+    None: ``url`` for each.
     ``read_only``: change nothing, and take no lock. ``now``: Unix seconds.
 
     Only one daemon at a time writes to a database. A second one cannot open it, and from then on can read it alone.
@@ -46,12 +48,13 @@ class Database:
         self,
         url: str,
         *,
+        log_in: LogIn | None = None,
         busy_timeout_ms: int = 1000,
         transaction_timeout_s: float = TRANSACTION_TIMEOUT_S,
         read_only: bool = False,
         now: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._url_text = url
+        self._log_in = log_in or (lambda: (url, None))
         self._url = make_url(url)
         self._path = Path(self._url.database) if self._is_sqlite and self._url.database else None
         self._busy_timeout_ms = busy_timeout_ms
@@ -67,7 +70,7 @@ class Database:
         self._writer = asyncio.Lock()
         self._in_flight = 0
         self._idle = asyncio.Event()
-        self.name = self._url.render_as_string(hide_password=True)
+        self.name = self._url.set(query={}).render_as_string(hide_password=True)  # a parameter may be a password
         self._log = structlog.get_logger().bind(database=self.name)
         self._down_logged = False
         self._taken = False
@@ -328,7 +331,7 @@ class Database:
 
     def _make_engine(self) -> AsyncEngine:
         if not self._is_sqlite:
-            return engines.make_postgres_engine(self._url_text, timeout_s=self.transaction_timeout_s)
+            return engines.make_postgres_engine(self._log_in, timeout_s=self.transaction_timeout_s)
         if self._path is None:
             return engines.make_memory_engine()
         make = engines.make_reading_engine if self._read_only else engines.make_file_engine

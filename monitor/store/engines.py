@@ -1,8 +1,9 @@
 """How SQLAlchemy connects to a SQLite file, to a database in memory and to PostgreSQL."""
 
+import asyncio
 import logging
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,11 @@ def _prepare(engine: AsyncEngine, pragmas: Iterable[str]) -> None:
             connection.rollback()
 
 
-def make_postgres_engine(url: str, *, timeout_s: float) -> AsyncEngine:
+LogIn = Callable[[], tuple[str, str | None]]
+"""The URL for a new connection, and the password where that is not in the URL. Raises: ValueError."""
+
+
+def make_postgres_engine(log_in: LogIn, *, timeout_s: float) -> AsyncEngine:
     """
     Make an engine for PostgreSQL. asyncpg reads the URL itself, so ``sslmode``, ``passfile`` and the rest work.
 
@@ -82,7 +87,10 @@ def make_postgres_engine(url: str, *, timeout_s: float) -> AsyncEngine:
     async def connect() -> Any:  # noqa: ANN401  the driver's, untyped
         name = {"application_name": "avi-upgrade-monitor"}
         try:
-            return await asyncpg.connect(url, timeout=timeout_s, command_timeout=timeout_s, server_settings=name)
+            url, password = await asyncio.to_thread(log_in)  # it may read a file, and a disk may stall
+            return await asyncpg.connect(
+                url, password=password, timeout=timeout_s, command_timeout=timeout_s, server_settings=name
+            )
         except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise ConnectionError(str(error)) from error  # SQLAlchemy then treats it as a failure to connect
 

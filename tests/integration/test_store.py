@@ -213,8 +213,11 @@ async def test_without_its_driver_a_postgresql_url_is_an_error_that_names_the_ex
         await Store("postgresql://user:hidden@127.0.0.1/db").open()
 
 
-def test_the_name_of_a_store_hides_its_password() -> None:
-    assert Store("postgresql://user:hidden@db/monitor").name == "postgresql://user:***@db/monitor"
+@pytest.mark.parametrize(
+    "url", ["postgresql://user:hidden@db/monitor", "postgresql://user:x@db/monitor?password=hidden"]
+)
+def test_the_name_of_a_store_hides_its_password(url: str) -> None:
+    assert Store(url).name == "postgresql://user:***@db/monitor"
 
 
 async def test_a_database_that_a_newer_version_wrote_is_refused(database_url: str) -> None:

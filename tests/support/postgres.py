@@ -74,6 +74,20 @@ class Server:
         """How the daemon reaches a database."""
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
+    def create_role(self, name: str, password: str) -> None:
+        """A role that may do anything, and has to give its password."""
+        access = self.folder / "data" / "pg_hba.conf"
+        access.write_text(f"local all {name} scram-sha-256\n{access.read_text()}")
+        self.execute(f"DROP ROLE IF EXISTS {name}")
+        self.execute(f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD '{password}'")
+        self.execute("SELECT pg_reload_conf()")
+
+    def set_password(self, name: str, password: str) -> None:
+        """Another password for a role, whose connections end."""
+        self.execute(f"ALTER ROLE {name} PASSWORD '{password}'")
+        end = f"SELECT pg_terminate_backend(pid, {1000 * WAIT_TIMEOUT_S:.0f}) FROM pg_stat_activity"  # noqa: S608  ours
+        self.execute(f"{end} WHERE usename = '{name}'")
+
     def execute(self, statement: str, database: str = "postgres") -> str:
         """Run one statement; the rows that it gives, as text."""
         address = ("-h", str(self.folder), "-U", "postgres", "-d", database)

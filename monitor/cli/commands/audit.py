@@ -69,7 +69,7 @@ async def verify(config: Config, output: OutputFormat, anchors: Mapping[int, byt
     from monitor.store.audit_log import AuditLog  # noqa: PLC0415  it imports SQLAlchemy
     from monitor.store.database import Database  # noqa: PLC0415
 
-    database = Database(config.database, read_only=True)
+    database = Database(config.database, log_in=config.log_in_to_database, read_only=True)
     try:
         await database.open()
         verdict = await AuditLog(database, now=time.time).read_chain(partial(_check_chain, anchors))  # noqa: TID251

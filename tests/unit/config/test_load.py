@@ -85,7 +85,7 @@ def test_the_full_example_sets_every_key(site: Path) -> None:
     assert isinstance(defs, dict)
     controllers = [key for each in tree["controllers"] for key in each]
     tls = [key for each in tree["controllers"] for key in each.get("tls", ())]
-    assert set(tree) == set(defs["Settings"]["properties"])
+    assert set(tree) | {"database_file", "database_password_file"} == set(defs["Settings"]["properties"])
     sections = ("poll", "log", "events", "upgrades")
     assert {key: set(tree[key]) for key in sections} == {key: set(defs[key.title()]["properties"]) for key in sections}
     write = [key for each in tree["controllers"] for key in each.get("write", ())]
@@ -304,7 +304,7 @@ def test_a_config_does_not_show_a_secret(site: Path) -> None:
     text = repr(load(site / "full.yml", _ENVIRON, site / "web.yaml"))
     assert "$2b$" not in text
     assert [secret for secret in _SECRETS if secret in text] == []
-    assert "postgresql://<secret>" in text
+    assert "'postgresql://db.example.net/monitor'" in text
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
+from monitor.config.database import DatabaseUrl
 from monitor.config.load import load
 from monitor.config.reload_rules import check_restart, is_section, keys_of
 from monitor.config.settings import Settings, schema
 from monitor.config.types import Config
-from monitor.config.values import DatabaseUrl
 from monitor.config.web_config import WebConfig, WebSettings
 from monitor.config.web_tls import TlsServer
 
@@ -37,7 +37,15 @@ def test_every_key_declares_what_a_reload_does_with_it(shape: type[Struct]) -> N
 
 def test_these_keys_need_a_restart() -> None:
     restart = {key.path for shape in (Settings, WebSettings) for key in keys_of(shape) if key.reload == "restart"}
-    assert restart == {"listen", "database", "log.level", "log.format", "tls_server_config"}
+    assert restart == {
+        "listen",
+        "database",
+        "database_file",
+        "database_password_file",
+        "log.level",
+        "log.format",
+        "tls_server_config",
+    }
 
 
 def test_keys_in_lists_are_keys_too() -> None:
@@ -56,10 +64,14 @@ def test_the_schema_shows_what_a_reload_does() -> None:
         ({"listen_port": 1}, "listen: found 127.0.0.1:1, expected 127.0.0.1:9972 {}"),
         (
             {"database": DatabaseUrl("postgresql://user:s3cret@host/name")},
-            "database: found 'postgresql://<secret>', expected 'sqlite:////var/lib/avi-upgrade-monitor/state.db' {}",
+            "database: found 'postgresql://host/name', expected 'sqlite:////var/lib/avi-upgrade-monitor/state.db' {}",
+        ),
+        (
+            {"database_file": Path("/url")},
+            "database_file: found /url, expected nothing {}",
         ),
     ],
-    ids=["listen", "database"],
+    ids=["listen", "database", "database-file"],
 )
 def test_what_needs_a_restart_is_named_and_no_secret_shown(
     config: Config, change: dict[str, Any], problem: str
@@ -67,6 +79,13 @@ def test_what_needs_a_restart_is_named_and_no_secret_shown(
     assert list(check_restart(Settings, config, replace(config, **change))) == [
         problem.format("as at the start: changing it needs a restart")
     ]
+
+
+def test_another_password_in_the_file_of_the_database_needs_no_restart(config: Config) -> None:
+    """Would find a rotated password whose reload is refused."""
+    urls = [DatabaseUrl(f"postgresql://{user}@host/name") for user in ("user:old", "other:new")]
+    before, after = (replace(config, database=url, database_file=Path("/url")) for url in urls)
+    assert list(check_restart(Settings, before, after)) == []
 
 
 def test_a_key_in_a_section_is_named_by_its_path(config: Config) -> None:

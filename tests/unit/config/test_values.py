@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from monitor.config import values
 from monitor.config.validation import InvalidValue, ParseContext, TextFormat
 from monitor.config.values import (
-    DatabaseUrl,
     host_of,
     is_loopback,
     parse_duration_s,
@@ -96,8 +95,6 @@ def test_a_size_that_is_written_is_read_again(size: int) -> None:
         pytest.param(values.ADDRESS, "localhost:65535", ("localhost", 65535), id="address-by-name"),
         pytest.param(values.ORIGIN, "https://avi.example.net/", "https://avi.example.net", id="origin"),
         pytest.param(values.ORIGIN, "HTTP://[::1]:8080", "http://[::1]:8080", id="origin-ipv6"),
-        pytest.param(values.DATABASE, "sqlite:////var/lib/x/state.db", "sqlite:////var/lib/x/state.db", id="sqlite"),
-        pytest.param(values.DATABASE, "postgresql://u:p@h/db", "postgresql://u:p@h/db", id="postgresql"),
         pytest.param(values.NAME, "d" * 63, "d" * 63, id="name"),
         pytest.param(values.NAME, "Zürich 1", "Zürich 1", id="name-beyond-ascii"),
         pytest.param(values.WORD, "*", "*", id="word"),
@@ -138,11 +135,6 @@ def test_a_path_is_relative_to_the_file_that_names_it(site: ParseContext, text_f
         pytest.param(values.ORIGIN, "https://avi\n", id="origin-newline"),
         pytest.param(values.ORIGIN, "https://[127.0.0.1]", id="origin-ipv4-in-brackets"),
         pytest.param(values.ORIGIN, "https://[:]", id="origin-unfit-ipv6"),
-        pytest.param(values.DATABASE, "sqlite:state.db", id="database"),
-        pytest.param(values.DATABASE, "sqlite://state.db", id="database-host"),
-        pytest.param(values.DATABASE, "sqlite:///state.db?mode=ro", id="database-query"),
-        pytest.param(values.DATABASE, "postgresql://user@host:port/db", id="database-port"),
-        pytest.param(values.DATABASE, "postgresql+asyncpg://h/db", id="database-driver"),
         pytest.param(values.NAME, "n" * 64, id="name-long"),
         pytest.param(values.NAME, "", id="name-empty"),
         pytest.param(values.WORD, "a\nb", id="word-newline"),
@@ -201,25 +193,7 @@ def test_an_address_that_is_written_is_what_was_read(site: ParseContext, text: s
     assert write_address(address) == text
 
 
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        pytest.param("sqlite:////var/lib/state.db", "'sqlite:////var/lib/state.db'", id="nothing-to-hide"),
-        pytest.param("postgresql://u:hunter2@h/db", "'postgresql://<secret>'", id="user-and-password"),
-        pytest.param("postgresql://h/db?password=hunter2", "'postgresql://<secret>'", id="query"),
-    ],
-)
-def test_a_database_url_is_masked_where_it_is_shown(url: str, shown: str) -> None:
-    assert repr(DatabaseUrl(url)) == shown
-    assert str(DatabaseUrl(url)) == url
-
-
 @pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example.net", "1.2.3.999", "1.2.3"])
 def test_an_impossible_host_is_not_an_origin(site: ParseContext, host: str) -> None:
     with pytest.raises(InvalidValue):
         values.ORIGIN.parse(f"https://{host}", site)
-
-
-def test_a_database_file_is_relative_to_the_file_that_names_it(site: ParseContext) -> None:
-    assert values.DATABASE.parse("sqlite:///state.db", site) == f"sqlite:///{site.directory.absolute()}/state.db"
-    assert values.DATABASE.parse("sqlite://", site) == "sqlite://"
