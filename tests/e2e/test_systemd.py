@@ -59,7 +59,7 @@ def test_a_reload_checks_the_file_that_the_daemon_was_started_with() -> None:
     """Otherwise a reload of a wrong file would succeed, or one of a good file fail."""
     (start,) = re.findall(r"^ExecStart=(.*)$", SERVICE.read_text(), re.MULTILINE)
     check, signal = re.findall(r"^ExecReload=(.*)$", SERVICE.read_text(), re.MULTILINE)
-    assert check == start.replace(" run ", " check-config ")
+    assert check == f"+/usr/bin/nsenter --target $MAINPID --mount -- {start.replace(' run ', ' check-config ')}"
     assert signal == '/bin/sh -c "kill -HUP $MAINPID"'
 
 
