@@ -131,3 +131,11 @@ def test_the_tests_run_with_what_is_installed_elsewhere() -> None:
 def test_the_declared_bounds_admit_the_pinned_versions() -> None:
     refused = [name for name, requirement in REQUIRED.items() if RUNTIME[name][0] not in requirement.specifier]
     assert refused == []
+
+
+def test_the_classifiers_name_the_pythons_that_are_tested() -> None:
+    """A Python that `make test` and `make pythons` run, and a registry does not show; or one that only it shows."""
+    oldest = PYPROJECT["project"]["requires-python"].removeprefix(">=")
+    (others,) = re.findall(r"\$\{PYTHONS:-([\d. ]+)\}", (ROOT / "tests" / "pythons.sh").read_text())
+    classified = re.findall(r"Python :: (3\.\d+)", "\n".join(PYPROJECT["project"]["classifiers"]))
+    assert classified == [oldest, *others.split()]
