@@ -17,6 +17,7 @@ QUIET: dict[str, tuple[str, set[str]]] = {
     "AviControllerLogInSuspended": ("controller", CANNOT_BE_READ),
     "AviControllerThrottled": ("controller", CANNOT_BE_READ),
     "AviControllerDown": ("controller", {"AviControllerFlapping", "AviControllerStale"}),
+    "AviControllerCertificateExpiringSoon": ("controller", {"AviControllerCertificateExpiring"}),
     "AviUpgradeControllersAway": ("controller", CANNOT_BE_READ),
     "AviControllerUpgradeOverdue": ("controller", {*CANNOT_BE_READ, "AviUpgradeControllersAway"}),
     "AviUpgradeFailed": ("unit_uuid", OF_ENGINES),

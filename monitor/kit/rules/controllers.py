@@ -155,10 +155,23 @@ RULES: Final = (
             min without (instance, node, pod) (last_over_time(avi_controller_tls_certificate_expiry_timestamp_seconds[5m]))
             - time() < 21 * 86400
         """,
-        summary="""
-            The certificate of controller {{ $labels.controller }} {{ if lt $value 0.0 }}has expired{{ else }}expires
-            in {{ $value | humanizeDuration }}{{ end }}
+        summary="The certificate of controller {{ $labels.controller }} expires within three weeks, or has expired",
+        description="""
+            The portal certificate that the Controller {{ $labels.controller }} shows {{ if lt $value 0.0 }}has
+            expired{{ else }}expires in {{ $value | humanizeDuration }}{{ end }}. From then on clients that verify it
+            cannot connect. This includes this monitor, unless the certificate is pinned.
         """,
+    ),
+    Alert(
+        "AviControllerCertificateExpiringSoon",
+        comment="Three days include a weekend",
+        severity="critical",
+        lasting="15m",
+        expr="""
+            min without (instance, node, pod) (last_over_time(avi_controller_tls_certificate_expiry_timestamp_seconds[5m]))
+            - time() < 3 * 86400
+        """,
+        summary="The certificate of controller {{ $labels.controller }} expires within three days, or has expired",
         description="""
             The portal certificate that the Controller {{ $labels.controller }} shows {{ if lt $value 0.0 }}has
             expired{{ else }}expires in {{ $value | humanizeDuration }}{{ end }}. From then on clients that verify it

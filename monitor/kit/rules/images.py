@@ -200,4 +200,23 @@ RULES: Final = (
             node has done all that it began. An upgrade needs the image on every node.
         """,
     ),
+    Alert(
+        "AviImageStateUnknown",
+        severity="info",
+        lasting="15m",
+        expr=image_alert(
+            "AviImageStateUnknown",
+            """
+                max without (instance, node, pod, state) (avi_image_state{state="unknown"}) == 1
+                unless controller_image:avi_image_state:earlier
+            """,
+            firing=True,
+        ),
+        summary="The state of image {{ $labels.image }} on {{ $labels.controller }} is not known",
+        description="""
+            For a quarter of an hour the Controller {{ $labels.controller }} has given no state of the image
+            {{ $labels.image }} ({{ $labels.image_uuid }}), or one that this version of the monitor does not know.
+            No alert tells when the image fails or stalls.
+        """,
+    ),
 )

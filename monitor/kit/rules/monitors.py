@@ -96,7 +96,7 @@ RULES: Final = (
         severity="warning",
         lasting="5m",
         expr="last_over_time(avi_upgrade_monitor_event_loop_lag_seconds[3m]) > 0.5",
-        summary="The event loop of {{ $labels.instance }} is blocked for {{ $value | humanizeDuration }}",
+        summary="The event loop of {{ $labels.instance }} is blocked again and again",
         description="""
             In each of the last five minutes the event loop of the avi-upgrade-monitor at {{ $labels.instance }} was
             blocked, for at most {{ $value | humanizeDuration }}. Polls, scrapes and PATCHes waited.
@@ -183,6 +183,25 @@ RULES: Final = (
             In the last hour the avi-upgrade-monitor at {{ $labels.instance }} sent a change to a Controller and got
             no answer, or ended before it came. The image may or may not be changed: look at it before the change is
             repeated.
+        """,
+    ),
+    Alert(
+        "AviMonitorVersionsDiffer",
+        severity="info",
+        lasting="1h",
+        expr="""
+            count without (version)
+              (count without (instance, node, pod) (last_over_time(avi_upgrade_monitor_build_info[5m]))) > 1
+        """,
+        summary="The monitors of the job {{ $labels.job }} run two versions",
+        description="""
+            For an hour the monitors of the job {{ $labels.job }} have run versions that differ, so an update was not
+            finished. They run:
+            {{- range printf "count by (version) (avi_upgrade_monitor_build_info{job=%q})" .Labels.job | query | sortByLabel "version" }}
+            {{ .Labels.version }}.
+            {{- else }}
+            their versions are not known at the moment.
+            {{- end }}
         """,
     ),
     Alert(

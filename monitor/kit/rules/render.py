@@ -6,7 +6,7 @@ changed as text, without a parser of PromQL; tests ask promtool whether the resu
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from textwrap import dedent
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 from monitor.kit.rules.rule import STALLED, STALLED_S, Alert, Record, Rule
 from monitor.kit.rules.settings import Settings, selects
 from monitor.kit.rules.table import every_rule
+from monitor.metrics.self_metrics import SelfMetrics
 from monitor.polling.resources import FAMILIES
 
 RUNBOOKS: Final = "https://github.com/avi-upgrade-monitor/avi-upgrade-monitor/blob/main/deploy/prometheus/runbooks"
@@ -102,8 +103,11 @@ def _labels_of(expr: str) -> frozenset[str]:
 
 
 @cache
-def _labels_by_series() -> Mapping[str, tuple[str, ...]]:
-    return {family.name: (*family.identity, *family.labels) for family in FAMILIES}
+def _labels_by_series() -> Mapping[str, Iterable[str]]:
+    own = (sample for family in SelfMetrics().registry.collect() for sample in family.samples)
+    return {sample.name: sample.labels for sample in own} | {
+        family.name: (*family.identity, *family.labels) for family in FAMILIES
+    }
 
 
 @cache

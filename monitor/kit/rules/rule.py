@@ -80,12 +80,13 @@ def image_alert(name: str, expr: str, *, also: str = "", firing: bool = False) -
 unless ignoring (image{others}) controller_image:avi_image_acknowledged:any"""
 
 
-def unit_alert(name: str, expr: str, *, leftovers: bool = True) -> str:
+def unit_alert(name: str, expr: str, *, leftovers: bool = True, firing: bool = False) -> str:
     """
     Make an alert on units of what is wrong with one, as `image_alert`.
 
     ``leftovers``: also of units whose operation ended more than seven days ago.
     """
+    state = ', alertstate="firing"' if firing else ""
     earlier = "" if leftovers else "\nunless ignoring (unit, cloud) controller_unit:avi_upgrade_state:earlier"
     return f"""\
 (
@@ -94,7 +95,7 @@ def unit_alert(name: str, expr: str, *, leftovers: bool = True) -> str:
   )
   * ignoring (unit, cloud) group_left (unit, cloud) controller_unit:avi_upgrade_info:name
   or
-  max without (alertname, alertstate, severity) (ALERTS{{alertname="{name}"}})
+  max without (alertname, alertstate, severity) (ALERTS{{alertname="{name}"{state}}})
     and ignoring (unit_uuid, kind, unit, cloud) controller:avi_controller_upgrades_readable:unread
 ){earlier}
 unless ignoring (unit, cloud) controller_unit:avi_upgrade_acknowledged:any"""

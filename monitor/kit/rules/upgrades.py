@@ -178,4 +178,25 @@ RULES: Final = (
             one may take 20 minutes to come back; this one may not come back.
         """,
     ),
+    Alert(
+        "AviUpgradeStateUnknown",
+        severity="info",
+        lasting="15m",
+        expr=unit_alert(
+            "AviUpgradeStateUnknown",
+            'max without (instance, node, pod, state) (avi_upgrade_state{state="unknown"}) == 1',
+            leftovers=False,
+            firing=True,
+        ),
+        summary="""
+            The state of {{ if eq $labels.kind "controller" }}the Controllers{{ else }}{{ $labels.unit }}
+            {{- with $labels.cloud }} in {{ . }}{{ end }}{{ end }} on {{ $labels.controller }} is not known
+        """,
+        description="""
+            For a quarter of an hour the Controller {{ $labels.controller }} has given a state of
+            {{ if eq $labels.kind "controller" }}its Controllers{{ else }}the SE group {{ $labels.unit }}{{ end }}
+            ({{ $labels.unit_uuid }}) that this version of the monitor does not know. No alert tells when its upgrade
+            fails or stalls.
+        """,
+    ),
 )
