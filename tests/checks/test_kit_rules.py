@@ -9,6 +9,7 @@ import yaml
 
 from monitor.kit.rules.settings import Settings, parse_keep, parse_label, parse_selector, parse_stalled_s
 from monitor.kit.rules.write import Format, all_rules, rule_files
+from tests.support.dashboards import boards, variables
 from tests.support.programs import output_of, program
 from tests.support.rules import RULES, TESTS, narrowed
 
@@ -112,6 +113,47 @@ async def test_an_upload_stalls_after_the_time_that_is_set_and_where_the_selecto
     text = head + indent(yaml.safe_dump(test), "    ")
     await run_tests(tmp_path, Settings(selector='job="a"', stalled_after_s=900), {"stalled.yml": text})
     assert "for 15 minutes or more" in " ".join((tmp_path / "rules" / "alerts.yml").read_text().split())
+
+
+def test_alerts_lead_to_runbook_dashboard_and_page_where_the_installation_has_them() -> None:
+    """A dashboard or a variable of another name: the link opens an empty one."""
+    urls = Settings(runbooks="https://wiki/avi", grafana="https://grafana/g", page="https://watch")
+    groups = yaml.load(all_rules(urls, "prometheus"), yaml.CSafeLoader)["groups"]
+    links = {rule["alert"]: rule["annotations"] for group in groups for rule in group["rules"] if "alert" in rule}
+    assert {(each["runbook_url"]) for each in links.values()} == {f"https://wiki/avi/{name}.md" for name in links}
+    known = {
+        f"https://grafana/g/d/{board['uid']}": {each["name"] for each in variables(board)}
+        for board in boards().values()
+    }
+    for each in links.values():
+        url, _, query = each["dashboard_url"].partition("?")
+        assert set(re.findall(r"var-(\w+)=", query)) <= known[url]
+    assert links["AviMonitorDown"]["page_url"] == "https://watch/"
+    assert "dashboard_url" not in all_rules(Settings(), "prometheus")
+
+
+async def test_the_links_of_a_controller_with_a_strange_name_are_whole(tmp_path: Path) -> None:
+    """A name with a space or a & ends the link, and the dashboard shows all controllers."""
+    series = [{"series": 'avi_controller_upgrades_readable{controller="dc 1&2"}', "values": "0x90"}]
+    expected = {
+        "dashboard_url": "https://g/d/avi-upgrade-monitor-upgrade?var-controller=dc+1%262",
+        "page_url": "https://w/#/upgrade/dc%201%262",
+    }
+    settings = Settings(grafana="https://g", page="https://w")
+    (rule,) = (
+        rule
+        for group in yaml.load(all_rules(settings, "prometheus"), yaml.CSafeLoader)["groups"]
+        for rule in group["rules"]
+        if rule.get("alert") == "AviUpgradesUnreadable"
+    )
+    rule["annotations"] = {name: rule["annotations"][name] for name in expected}
+    fires = {"exp_labels": {"severity": "info", "controller": "dc 1&2"}, "exp_annotations": expected}
+    asked = {"alertname": "AviUpgradesUnreadable", "eval_time": "80m", "exp_alerts": [fires]}
+    test = {"interval": "1m", "input_series": series, "alert_rule_test": [asked]}
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "links", "rules": [rule]}]}))
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": [test]}))
+    status, stdout, stderr = await output_of(program("promtool"), "test", "rules", str(tmp_path / "test.yml"))
+    assert (status, stderr) == (0, ""), stdout
 
 
 # --- which values are refused

@@ -146,7 +146,9 @@ def test_every_alert_has_a_severity_texts_and_its_runbook(name: str) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert alert["annotations"].keys() == {"summary", "description", "runbook_url"}
     assert alert["annotations"]["runbook_url"] == f"{BASE}/{name}.md"
-    assert "$value" not in alert["annotations"]["summary"], "the title of a notification would change with each evaluation"
+    assert "$value" not in alert["annotations"]["summary"], (
+        "the title of a notification would change with each evaluation"
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROMETHEUS)))

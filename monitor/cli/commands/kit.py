@@ -15,12 +15,14 @@ from monitor.config.text_file import reason
 from monitor.kit import parts as kit_parts
 from monitor.kit.parts import File
 from monitor.kit.rules.settings import (
+    RUNBOOKS,
     STALLED_AFTER_S,
     Settings,
     parse_keep,
     parse_label,
     parse_selector,
     parse_stalled_s,
+    parse_url,
 )
 from monitor.kit.rules.write import Format, all_rules
 from monitor.model.errors import MonitorError
@@ -74,6 +76,15 @@ class _Parsed(click.ParamType[T], Generic[T]):
     help="Of rules: a label that every alert gets. May be repeated.",
 )
 @click.option(
+    "--runbooks",
+    type=_Parsed("url", parse_url),
+    help="Of rules: where the folder of the runbooks is, for `runbook_url`.",
+)
+@click.option("--grafana", type=_Parsed("url", parse_url), help="Of rules: where Grafana is; adds `dashboard_url`.")
+@click.option(
+    "--page", type=_Parsed("url", parse_url), help="Of rules: where the page of the monitor is; adds `page_url`."
+)
+@click.option(
     "--format",
     "format_",
     type=click.Choice(["prometheus", "operator", "mimir"]),
@@ -92,6 +103,9 @@ def kit(
     keep: tuple[str, ...] | None,
     stalled_after_s: int | None,
     labels: tuple[tuple[str, str], ...],
+    runbooks: str | None,
+    grafana: str | None,
+    page: str | None,
     format_: Format,
 ) -> None:
     """
@@ -102,13 +116,17 @@ def kit(
     a folder, are printed.
     """
     settings = Settings(
-        selector=selector or "", keep=keep or (), stalled_after_s=stalled_after_s or STALLED_AFTER_S, labels=labels
+        selector=selector or "",
+        keep=keep or (),
+        stalled_after_s=stalled_after_s or STALLED_AFTER_S,
+        labels=labels,
+        runbooks=runbooks or RUNBOOKS,
+        grafana=grafana or "",
+        page=page or "",
     )
     chosen = dict.fromkeys(parts or PARTS)
     if not {"rules", "compose"} & chosen.keys() and (settings != Settings() or format_ != "prometheus"):
-        raise click.UsageError(
-            "--selector, --keep, --stalled, --label and --format are of the part rules: name it, too."
-        )
+        raise click.UsageError("Options other than --output are of the part rules: name it, too.")
     if folder is None:
         if list(chosen) != ["rules"]:
             raise click.UsageError("--output is missing: without a folder, only the part rules can be printed.")

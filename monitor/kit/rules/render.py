@@ -11,13 +11,12 @@ from functools import cache
 from textwrap import dedent
 from typing import Any, Final
 
+from monitor.kit.rules.links import links
 from monitor.kit.rules.rule import STALLED, STALLED_S, Alert, Record, Rule
 from monitor.kit.rules.settings import Settings, selects
 from monitor.kit.rules.table import every_rule
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.polling.resources import FAMILIES
-
-RUNBOOKS: Final = "https://github.com/avi-upgrade-monitor/avi-upgrade-monitor/blob/main/deploy/prometheus/runbooks"
 
 _SERIES: Final = re.compile(r"(?<![:\w\"])(avi_\w+|up)\b(?!:)(?:\{([^}]*)\})?")
 _RECORDED: Final = re.compile(r"\b[a-z_]+:\w+:\w+")
@@ -45,7 +44,7 @@ def _annotations(alert: Alert, settings: Settings) -> dict[str, str]:
     texts = {"summary": alert.summary, "description": alert.description}
     folded = {key: " ".join(text.split()) for key, text in texts.items()}
     words = {key: text.replace(STALLED, _words(settings.stalled_after_s)) for key, text in folded.items()}
-    return words | {"runbook_url": f"{RUNBOOKS}/{alert.name}.md"}
+    return {**words, **links(alert.name, settings)}
 
 
 def _words(seconds: int) -> str:

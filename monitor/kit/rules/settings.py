@@ -9,11 +9,13 @@ from monitor.config.validation import quoted
 from monitor.config.values import parse_duration_s
 
 STALLED_AFTER_S: Final = 600  # as `stalled_after` in the configuration
+RUNBOOKS: Final = "https://github.com/avi-upgrade-monitor/avi-upgrade-monitor/blob/main/deploy/prometheus/runbooks"
 PAIR: Final = frozenset({"instance", "node", "pod"})
 """The labels in which the monitors of a pair differ."""
 _OWN_LABELS: Final = frozenset({"alertname", "alertstate", "severity"})
 
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_URL: Final = re.compile(r"https?://[\w.\-\[\]:]+(?:/[^\s?#{}]*)?", re.ASCII)
 # A string as Go reads it; a matcher is a label, an operator and a string
 _STRING: Final = r"""
     "(?:[^"\\\n]|\\[abfnrtv\\"]|\\x[0-9a-fA-F]{2}|\\[0-3][0-7]{2}|\\u[0-9a-fA-F]{4}|\\U00[01][0-9a-fA-F]{5})*"
@@ -29,13 +31,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     What an installation sets of the rules.
 
     ``selector``: matchers that every series must meet, without braces. ``keep``: the labels of targets that alerts keep;
-    empty: all but those of `PAIR`. ``labels``: of every alert, beside its severity.
+    empty: all but those of `PAIR`. ``labels``: of every alert, beside its severity. ``runbooks``, ``grafana``, ``page``:
+    URLs without a slash at their end; an alert has no link to the last two where they are empty.
     """
 
     selector: str = ""
     keep: tuple[str, ...] = ()
     stalled_after_s: int = STALLED_AFTER_S
     labels: tuple[tuple[str, str], ...] = ()
+    runbooks: str = RUNBOOKS
+    grafana: str = ""
+    page: str = ""
 
 
 def parse_selector(text: str) -> str:
@@ -72,6 +78,15 @@ def parse_stalled_s(text: str) -> int:
     if seconds < 1 or seconds % 1:
         raise ValueError(f"found {quoted(text)}, expected a duration of whole seconds, such as 90s, 15m or 1h30m")
     return int(seconds)
+
+
+def parse_url(text: str) -> str:
+    """Return the URL without slashes at its end. Raises: ValueError."""
+    if not _URL.fullmatch(text):
+        raise ValueError(
+            f"found {quoted(text)}, expected an http or https URL without a query, such as https://host/path"
+        )
+    return text.rstrip("/")
 
 
 def parse_keep(text: str) -> tuple[str, ...]:

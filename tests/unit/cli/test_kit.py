@@ -87,6 +87,8 @@ def test_rules_are_printed_where_no_folder_is_named() -> None:
         ("rules --selector job=x", 'found "job=x", expected a matcher such as job="x"'),
         ("rules --stalled 0s", 'found "0s", expected a duration of whole seconds'),
         ("rules --label a-b=c", 'found "a-b", expected the name of a label'),
+        ("rules --grafana grafana:3000", 'found "grafana:3000", expected an http or https URL'),
+        ("rules --page https://host/?a=b", 'found "https://host/?a=b", expected an http or https URL'),
         ("rules --keep pod", "found pod, expected none of instance, node and pod"),
     ],
 )
