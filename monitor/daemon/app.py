@@ -22,6 +22,7 @@ from monitor.config.values import write_address
 from monitor.daemon.controllers import Controllers
 from monitor.daemon.heartbeat import Heartbeat, StallLimits, let_overdue_run, not_ready_reason, stall_reason
 from monitor.daemon.reload import Reloader, ReloadTiming
+from monitor.daemon.standby import make_forwarder, own_url
 from monitor.daemon.systemd import ServiceManager, StatusReporter
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.errors import ConfigError, NewerDatabase, StoreError
@@ -37,6 +38,7 @@ from monitor.web.app import error_response, make_app
 from monitor.web.auth.authenticator import Authenticator
 from monitor.web.connections import Runner
 from monitor.web.context import Context, Limits
+from monitor.web.forward import Forwarder
 from monitor.web.scrape_bodies import ScrapeBodies
 from monitor.web.server import Listener
 from monitor.web.stream.event_stream import EventStream
@@ -69,6 +71,7 @@ async def running(
     now: Callable[[], float],
     rng: Random,
     load: Callable[[], Config] | None = None,
+    advertise_url: str = "",
     manager: ServiceManager = ServiceManager(),  # noqa: B008  frozen
     passed_socket: socket | None = None,
     reload_timing: ReloadTiming = ReloadTiming(),  # noqa: B008  frozen
@@ -80,8 +83,9 @@ async def running(
     Run the daemon for as long as the context lasts.
 
     ``now``: Unix seconds. ``load``: reads the configuration again, for a reload; None: it never changes.
-    ``manager``: the service manager to notify. ``passed_socket``: one to listen on; None: the configured address.
-    ``limits``: of the web server. ``resources``: the kinds of object to poll.
+    ``advertise_url``: where other daemons on the database reach this one; empty: where it listens, if that is one
+    address. ``manager``: the service manager to notify. ``passed_socket``: one to listen on; None: the configured
+    address. ``limits``: of the web server. ``resources``: the kinds of object to poll.
     Raises: MonitorError when it cannot listen; ConfigError when a newer version wrote the database.
     """
     self_metrics, fleet, stopping = SelfMetrics(), Fleet(), asyncio.Event()
@@ -141,7 +145,10 @@ async def running(
         stack.push_async_callback(controllers.close)
         await controllers.apply_config(config)
         listener = await _listen(config, context, stack, passed_socket)
-        stack.push_async_callback(lambda: context.patcher.drain(timeout_s=PATCH_TIMEOUT_FACTOR * controllers.timeout_s))
+        store.advertise(advertise_url or own_url(config, listener))
+        await store.try_flush()
+        for each in (context.patcher, context.forwarder):
+            stack.push_async_callback(_drain, each, controllers)
         await stack.enter_async_context(
             _in_background(
                 controllers,
@@ -197,6 +204,7 @@ def _make_context(
             config, self_metrics, clock=asyncio.get_running_loop().time, max_changes=limits.max_changes
         ),
         audit_log=store.audit_log,
+        forwarder=make_forwarder(store, controllers),
         patcher=Patcher(fleet, store.audit_log, controllers.targets, now=now, on_outcome=self_metrics.patched),
         upgrade_logs=store.upgrade_logs.of,
         tenants=controllers.tenants,
@@ -258,6 +266,10 @@ async def _open_store(store: Store, stack: AsyncExitStack) -> None:
         raise ConfigError((f"the database {store.name} cannot be used: {error}",)) from error
     except StoreError:
         return  # the store logged it
+
+
+async def _drain(changes: Patcher | Forwarder, controllers: Controllers) -> None:
+    await changes.drain(timeout_s=PATCH_TIMEOUT_FACTOR * controllers.timeout_s)
 
 
 async def _flush_at_shutdown(store: Store) -> None:

@@ -43,7 +43,7 @@ ProblemKind = Literal[
     "method-not-allowed", "request-timeout", "ambiguous-image", "ambiguous-unit", "image-active",
     "client-closed-request", "precondition-failed", "too-large", "unsupported-media-type", "bad-patch",
     "unknown-field", "read-only-field", "two-operations", "bad-config", "too-many-annotations", "controller-refused",
-    "misdirected-request", "too-many-failures", "too-many-changes", "too-many-requests", "internal-error",
+    "misdirected-request", "not-writer", "too-many-failures", "too-many-changes", "too-many-requests", "internal-error",
     "not-recorded", "altered-record", "controller-failed", "database-down", "image-busy", "shutting-down",
     "too-many-readers", "controller-upgrading", "controller-busy", "outcome-unknown",
 ]  # fmt: skip

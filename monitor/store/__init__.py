@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from monitor.model.errors import DatabaseTaken, StoreError
+from monitor.store import writer_row
 from monitor.store.audit_log import AuditLog
 from monitor.store.database import TRANSACTION_TIMEOUT_S, Database
 from monitor.store.engines import LogIn
@@ -51,10 +52,17 @@ class Store:
         self.upload_history = UploadHistory(self.database, now=now)
         self.upgrades = Upgrades(self.database, now=now)
         self.upgrade_logs = UpgradeLogs(self.database)
+        self._own_url = self._written_url = ""
+        self.writer_url = ""
+        """Where the writer is, as this daemon read it last as a standby; empty: not known."""
         self._parts = (self.marks, self.upload_history, self.upgrades, self.upgrade_logs)
         self.audit_log = AuditLog(
             self.database, now=now, on_failure=on_audit_failure, on_annotations_read=on_annotations_read
         )
+
+    def advertise(self, url: str) -> None:
+        """Tell the standbys where this daemon is, with the next flush."""
+        self._own_url = url
 
     def keep_only(self, controllers: Collection[str]) -> None:
         """Forget marks, completed uploads and logs of all other controllers; annotations and the audit stay."""
@@ -96,6 +104,7 @@ class Store:
         await self.database.open()
         for part in self._parts:
             part.mark_unsynced()
+        self._written_url = ""
         await self._write()
 
     async def flush(self) -> None:
@@ -132,6 +141,10 @@ class Store:
 
     async def _write(self) -> None:
         try:
+            if self._written_url != self._own_url:
+                async with self.database.transaction() as connection:
+                    await writer_row.set_url(connection, self._own_url)
+                self._written_url = self._own_url
             for part in self._parts:
                 await part.flush()
             if not self.database.up:
@@ -152,6 +165,7 @@ class Store:
                 from monitor.store.migrate import is_migrated  # noqa: PLC0415  it imports alembic
 
                 same_version = await connection.run_sync(is_migrated)
+                self.writer_url = await writer_row.read_url(connection) if same_version else ""
             if same_version:
                 for part in self._parts:
                     await part.read()

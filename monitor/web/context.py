@@ -12,6 +12,7 @@ from monitor.patching.request import AuditReader
 from monitor.polling.fleet import Fleet
 from monitor.polling.upgrade_log import Logs
 from monitor.web.auth.authenticator import Authenticator, Caller
+from monitor.web.forward import Forwarder
 from monitor.web.scrape_bodies import ScrapeBodies
 from monitor.web.stream.event_stream import MAX_BUFFERED_EVENTS, MAX_READERS, EventStream
 
@@ -39,6 +40,7 @@ class Context(Struct, frozen=True, kw_only=True):
     authenticator: Authenticator
     audit_log: AuditReader
     patcher: Patcher
+    forwarder: Forwarder
     event_stream: EventStream
     scrape_bodies: ScrapeBodies
     upgrade_logs: Callable[[str], Logs]

@@ -38,6 +38,7 @@ PROBLEM_KINDS: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "Unsupported media type"),
     "misdirected-request": (421, "The daemon is not called so"),
+    "not-writer": (421, "The daemon is a standby"),
     "bad-patch": (422, "The body is not a valid patch"),
     "unknown-field": (422, "Unknown field"),
     "read-only-field": (422, "The field is read-only"),
@@ -72,6 +73,7 @@ HEADERS: Final[Mapping[ProblemKind, Mapping[str, str]]] = {
     "method-not-allowed": {"Allow": "The methods that are allowed."},
     "precondition-failed": {"ETag": "The current entity tag of the object."},
     "unsupported-media-type": {"Accept-Patch": "The media types that are accepted (RFC 5789)."},
+    "not-writer": _RETRY_AFTER,
     "too-many-failures": _RETRY_AFTER,
     "too-many-changes": _RETRY_AFTER,
     "too-many-requests": _RETRY_AFTER,
@@ -89,6 +91,7 @@ class ProblemDetails(Struct, frozen=True, kw_only=True):
     What was wrong (RFC 9457). ``error``: the same as ``detail``, for the vendor's SDK, which shows it.
 
     ``path``: the JSON path of the wrong member of the body. ``problems``: every problem of a configuration.
+    ``writer``: the URL of the daemon to send the request to.
     """
 
     type: str
@@ -97,6 +100,7 @@ class ProblemDetails(Struct, frozen=True, kw_only=True):
     detail: str
     path: str | UnsetType = UNSET
     problems: tuple[str, ...] | UnsetType = UNSET
+    writer: str | UnsetType = UNSET
     request_id: str
     error: str
 
@@ -106,7 +110,7 @@ class Problem(Exception):
     A request is refused with a problem response.
 
     ``path``: the JSON path of the wrong member of the body. ``status``: the Controller's own, where it is passed on;
-    0 for that of the kind.
+    0 for that of the kind. ``writer``: the URL of the daemon that can carry it out.
     """
 
     def __init__(
@@ -118,6 +122,7 @@ class Problem(Exception):
         path: str = "",
         status: int = 0,
         problems: tuple[str, ...] = (),
+        writer: str = "",
     ) -> None:
         super().__init__(detail)
         self.kind: ProblemKind = kind
@@ -125,6 +130,7 @@ class Problem(Exception):
         self.headers = headers or {}
         self.path = path
         self.problems = problems
+        self.writer = writer
         self.status = status or PROBLEM_KINDS[kind][0]
 
 
@@ -137,6 +143,7 @@ def problem_response(problem: Problem, request_id: str) -> web.Response:
         detail=problem.detail,
         path=problem.path or UNSET,
         problems=problem.problems or UNSET,
+        writer=problem.writer or UNSET,
         request_id=request_id,
         error=problem.detail,
     )

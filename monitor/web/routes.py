@@ -62,6 +62,7 @@ _OF_AN_ANNOTATION: Final[tuple[ProblemKind, ...]] = (
     "bad-query", "bad-json", "no-version", "name-mismatch", "tenant-mismatch", "request-timeout", "precondition-failed",
     "too-large", "unsupported-media-type", "bad-patch", "read-only-field", "two-operations", "too-many-annotations",
     "too-many-changes", "image-busy", "shutting-down", "client-closed-request", "database-down", "outcome-unknown",
+    "not-writer",
 )  # fmt: skip
 _OF_A_PATCH: Final[tuple[ProblemKind, ...]] = (
     *_OF_AN_ANNOTATION,

@@ -20,6 +20,7 @@ from monitor.store import Store
 from monitor.web.app import make_app
 from monitor.web.auth.authenticator import Authenticator
 from monitor.web.context import Context
+from monitor.web.forward import Forwarder
 from monitor.web.scrape_bodies import ScrapeBodies
 from monitor.web.stream.event_stream import EventStream
 from tests.benchmarks.children import child
@@ -133,6 +134,9 @@ def context_of(fleet: Fleet, own: SelfMetrics) -> Context:
         self_metrics=own,
         authenticator=Authenticator(config, own, clock=time.monotonic),
         audit_log=audit_log,
+        forwarder=Forwarder(
+            is_standby=lambda: False, writer_url=lambda: "", timeout_s=lambda: 0.0, changed=_show_nothing
+        ),
         event_stream=EventStream(fleet, now=time.time),
         scrape_bodies=ScrapeBodies(fleet, RESOURCES),
         now=time.time,
@@ -148,6 +152,10 @@ def context_of(fleet: Fleet, own: SelfMetrics) -> Context:
 
 async def _healthy() -> str:
     return ""
+
+
+async def _show_nothing(_response: bytes) -> None:
+    return
 
 
 async def _no_reload() -> Difference:

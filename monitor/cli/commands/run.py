@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 
 from monitor.cli.options import config_option, log_level_option, web_config_option
+from monitor.cli.params import DaemonUrl
 from monitor.cli.runner import exit_on_error, run_loop, stop_on_signals
 from monitor.config.load import load
 from monitor.config.types import Config
@@ -41,13 +42,21 @@ _MACOS_DESCRIPTORS: Final = 10_240  # OPEN_MAX: macOS says that there is no limi
     is_flag=True,
     help="Reload on request only, and not when a file of the configuration has changed.",
 )
+@click.option(
+    "--advertise-url",
+    type=DaemonUrl(),
+    envvar="AVI_UPGRADE_MONITOR_ADVERTISE_URL",
+    show_envvar=True,
+    help="Where other daemons on the database reach this one; by default where it listens, if that is one address.",
+)
 @exit_on_error
-def run(
+def run(  # noqa: PLR0917  one argument an option
     config_file: Path,
     web_config_file: Path | None,
     log_level: str | None,
     log_format: Literal["json", "console"] | None,
     no_config_watch: bool,
+    advertise_url: str | None,
 ) -> None:
     """Run the daemon."""
     from monitor.daemon import logging  # noqa: PLC0415  it imports structlog
@@ -62,7 +71,9 @@ def run(
     def configure_log(config: Config) -> None:
         logging.configure(log_level or config.log.level, log_format or config.log.format, journal=journal)
 
-    run_loop(serve(read_config, configure_log, passed_socket, watch=not no_config_watch))
+    run_loop(
+        serve(read_config, configure_log, passed_socket, watch=not no_config_watch, advertise_url=advertise_url or "")
+    )
 
 
 async def serve(
@@ -71,12 +82,13 @@ async def serve(
     passed_socket: socket | None = None,
     *,
     watch: bool = True,
+    advertise_url: str = "",
     stall_limits: "StallLimits | None" = None,
 ) -> None:
     """
     Read the configuration and serve until a signal says stop, then shut down cleanly; reload at SIGHUP.
 
-    ``watch``: whether to reload when a file has changed, too.
+    ``watch``: whether to reload when a file has changed, too. ``advertise_url``: as in `monitor.daemon.app.running`.
 
     SIGHUP must be blocked when this is called (``monitor.__main__`` does so), and is ignored when it returns.
 
@@ -97,6 +109,7 @@ async def serve(
         now=now,
         rng=rng,
         load=read_config,
+        advertise_url=advertise_url,
         manager=_service_manager(),
         passed_socket=passed_socket,
         reload_timing=ReloadTiming() if watch else ReloadTiming(watch_interval_s=None),

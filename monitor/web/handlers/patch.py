@@ -54,6 +54,8 @@ async def _patch(
     body = await _body(request)
     try:
         patch = decode(body)
+        if request.app[CONTEXT].forwarder.is_standby():
+            return await request.app[CONTEXT].forwarder.pass_on(request, body, request[REQUEST_ID])
         entry, tracked = find_object(request, kind)
         _require_name(request, kind, tracked)
         _require_tenant(request, kind, entry, tracked)
