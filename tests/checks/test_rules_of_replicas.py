@@ -9,7 +9,6 @@ from monitor.kit.rules.write import rule_files
 from tests.support.programs import output_of, program
 from tests.support.rules import TESTS, Yaml, alerts, narrowed, promtool_tests, seconds
 
-RECORDED = "recording.yml"
 KEPT = Settings(keep=("cluster", "site", "region", "namespace"))
 
 
@@ -46,7 +45,7 @@ def seen_to_fire() -> dict[str, set[str]]:
     """
     By file, the names of tests in which every alert fires in whose rule monitors are put together.
 
-    For each alert the shortest, of two monitors where there is one; and those of the recording rules, which are short.
+    For each alert the shortest, of two monitors where there is one.
     """
     fires = defaultdict(list)
     for file, test in promtool_tests():
@@ -54,7 +53,7 @@ def seen_to_fire() -> dict[str, set[str]]:
         for expected in test.get("alert_rule_test", ()):
             if expected["exp_alerts"]:
                 fires[expected["alertname"]].append((one_monitor, length_s(test), file, test["name"]))
-    names = defaultdict(set, {RECORDED: {test["name"] for file, test in promtool_tests() if file == RECORDED}})
+    names = defaultdict(set)
     for alert, rule in alerts().items():
         if "(instance," in rule["expr"]:
             *_, file, name = min(fires[alert])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from monitor.kit.rules import controllers, images, monitors, recording, upgrade_ends, upgrade_records, upgrades
+from monitor.kit.rules import controllers, images, monitors, upgrade_ends, upgrade_records, upgrades
 from monitor.kit.rules.rule import Group, Rule, RuleFile
 
 _ALERTS: Final = """\
@@ -25,17 +25,6 @@ A lost scrape ends the series of its target. So that it does not resolve an aler
 controllers and monitors count for five minutes (last_over_time), and alerts on images stand as they are (ALERTS) while
 no monitor can read the controller."""
 
-_RECORDING: Final = """\
-What people ask Prometheus by hand, and may build their own dashboards on. Ours need none of these, as they are to work
-where only the scrape is set up; nor do the alerts: each file of rules works without the others. So there are two answers
-to when an upload is done: on our dashboards it is by the pace since its start, which is steady; here it is by the last
-five minutes, which tell at once that it has become slower.
-
-Names are level:metric:operation; the level controller_image is one series a job, controller and image, controller_unit
-one a job, controller and unit that is upgraded, and all for each cluster, site and what else tells your installations
-apart: the labels that go are those in which the monitors of a pair differ. Where several monitors watch one controller,
-the one that has seen the image move fastest is believed: one that lost sight of the controller sees nothing move."""
-
 _UPGRADES: Final = """\
 Alerts on upgrades: of the Controllers themselves, of SE groups and of their Service Engines. What alerts.yml says at its
 top about severities, two monitors, labels and lost scrapes holds here, too; neither file needs the other.
@@ -53,7 +42,6 @@ FILES: Final = (
             Group("avi-upgrade-monitor-itself", monitors.RULES),
         ),
     ),
-    RuleFile("recording.yml", _RECORDING, (Group("avi-upgrade-monitor-recording", recording.RULES),)),
     RuleFile(
         "upgrades.yml",
         _UPGRADES,
