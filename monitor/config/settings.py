@@ -91,7 +91,10 @@ class Upgrades(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     full_interval_s: Annotated[
         Duration,
         LIVE,
-        Meta(description="From one full read of all units to the next; between them only those that move are read."),
+        Meta(
+            description="From one full read of all units, and of the state of the nodes, to the next; between them, "
+            "only units that move are read."
+        ),
     ] = field(default=900.0, name="full_interval")
     hold_for_s: Annotated[
         Duration,
