@@ -32,8 +32,8 @@ class UpgradeLog(Struct, frozen=True, gc=False, kw_only=True):
 
     ``units``: the cluster and the groups as seen last, by uuid. ``disrupted``: by the uuid of a group, the most of its
     virtual services that were disrupted at once. ``cluster``, ``done``: as `monitor.model.upgrade.Overview` has them.
-    ``left_behind``: the uuids of the units. ``engine_names``: of Service Engines by uuid. ``events_left_out``: how many
-    changes are too many to be kept.
+    ``left_behind``: the uuids of the units; none while it goes on, when those that wait or are suspended may still get
+    there. ``engine_names``: of Service Engines by uuid. ``events_left_out``: how many changes are too many to be kept.
     """
 
     began_at: float

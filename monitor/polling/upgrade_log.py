@@ -48,10 +48,11 @@ def _note(
         return log
     events = list(_events(log, phase, changed, at=at))
     kept = events[: MAX_EVENTS - len(log.events)]
-    behind = left_behind(sort_units(every, cluster_uuid=overview.cluster))
+    goes_on = phase != "none"
+    behind = () if goes_on else left_behind(sort_units(every, cluster_uuid=overview.cluster))
     return replace(
         log,
-        ended_at=at if phase == "none" else None,
+        ended_at=None if goes_on else at,
         phase=phase,
         cluster=overview.cluster,
         done=overview.done,

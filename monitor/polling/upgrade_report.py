@@ -89,8 +89,8 @@ class UpgradeReport(Struct, frozen=True, kw_only=True):
     One upgrade of a controller, as the daemon saw it.
 
     ``ended_at``: null while it goes on. ``done``: whether the cluster and every group that took part are, at the
-    cluster's version. ``away_seconds``: for how long the Controllers did not answer. ``left_behind``: names of groups.
-    ``engine_names``: of Service Engines by uuid.
+    cluster's version. ``away_seconds``: for how long the Controllers did not answer. ``left_behind``: names of groups;
+    empty while it goes on. ``engine_names``: of Service Engines by uuid.
     """
 
     controller: str

@@ -173,6 +173,18 @@ def test_a_report_on_an_upgrade_that_goes_on_counts_to_the_present() -> None:
     assert [(unit.name, unit.ended_at, unit.seconds) for unit in report.units] == [("cluster-0-1", None, 160.0)]
 
 
+def test_nothing_is_left_behind_while_the_upgrade_goes_on() -> None:
+    """Would find a report that counts groups that wait for their turn, or for an operator, as left behind."""
+    suspended = group("suspended", engines(done="a", failed="b", later="cd"), reason="b is lost")
+    readings: Sequence[Reading] = (*NIGHT[:6], (1000.0, "suspended", [cluster("completed", NEW), suspended]))
+    for number in range(2, len(readings) + 1):
+        (log,) = followed(readings[:number])
+        report = report_on("dc1", log, (), now=2000.0)
+        assert (report.left_behind, [unit.name for unit in report.units if unit.left_behind]) == ([], []), number
+    (log,) = followed([*readings, (1100.0, "none", [cluster("completed", NEW), group("failed")])])
+    assert report_on("dc1", log, (), now=2000.0).left_behind == ["group-1"]
+
+
 def test_a_report_tells_of_each_unit_what_became_of_it() -> None:
     (log,) = followed(NIGHT)
     first, second = report_on("dc1", log, (), now=5000.0).units
