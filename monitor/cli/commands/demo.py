@@ -18,7 +18,7 @@ from monitor.cli.params import Duration
 from monitor.cli.runner import exit_on_error, run_loop, stop_on_signals
 from monitor.config.load import load
 
-_START_IN_PAST_S = 900.0  # the simulated clocks start in the past: they run fast, and must not overtake the real one
+START_IN_PAST_S = 2400.0  # the simulated clocks run fast, and must not overtake the real one before all has ended
 _POLL = {"active_interval": "500ms", "idle_interval": "2s"}  # short, because the simulated clocks run fast
 
 
@@ -47,7 +47,7 @@ async def _run_demo(*, listen: str, for_s: float | None, speed: float, seed: int
 
     stop = stop_on_signals(asyncio.get_running_loop())
     with TemporaryDirectory(prefix="avi-demo-") as folder:
-        start = time.time() - _START_IN_PAST_S  # noqa: TID251
+        start = time.time() - START_IN_PAST_S  # noqa: TID251
         async with Simulator.of("fleet", seed=seed, speed=speed, start=start) as simulator:
             token = generate_token()
             settings = {
