@@ -296,6 +296,12 @@ async def test_simulate_writes_a_config_that_watches_its_controllers(tmp_path: P
         status, out, errors = await output_of(*COMMAND, "check-config", "--probe", "--config", config)
         assert (status, errors) == (0, "")
         assert "dc1: ok" in out
+        (tmp_path / "other.yml").write_text("controller_files: [controllers.yml]\n")
+        assert await output_of(*COMMAND, "check-config", "--config", str(tmp_path / "other.yml")) == (
+            0,
+            f"{tmp_path}/other.yml: valid, 1 controller in 2 files\n",
+            "",
+        )
         simulate.send_signal(signal.SIGINT)
         assert await ended(simulate) == 0
 

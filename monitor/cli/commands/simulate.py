@@ -139,7 +139,8 @@ def write_config(
     """
     Write a config for the daemon, and one password file a controller, that match these simulated Controllers.
 
-    ``settings``: further keys of the config.
+    ``settings``: further keys of the config. ``controllers.yml`` has the Controllers alone, for `controller_files` of
+    another config.
     """
     import yaml  # noqa: PLC0415
 
@@ -155,4 +156,5 @@ def write_config(
         controllers.append({**facts, "password_file": secret.name, **tls})
     path = folder / "config.yml"
     path.write_text(yaml.safe_dump({**settings, "controllers": controllers}, sort_keys=False))
+    (folder / "controllers.yml").write_text(yaml.safe_dump({"controllers": controllers}, sort_keys=False))
     return path
