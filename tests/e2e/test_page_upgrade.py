@@ -81,20 +81,28 @@ async def test_the_phases_of_a_night_appear_in_order(browser: Browser, tmp_path:
     ):
         await expect(strip(fleet)).to_have_count(0)
         await expect(page.locator(".headline")).to_contain_text("No upgrade has run")
+        await expect(page.locator(".versions")).to_contain_text("At 30.2.1")
+        assert await steps(page) == []
         await night.go_to("checks", after_s=20.0)
         await expect(page.locator(".headline")).to_contain_text("Checks are running")
         await expect(page).to_have_title("dc1: Checks are running – Avi upgrade monitor")
         assert await steps(page) == ["current", "waiting", "waiting", "waiting"]
+        await expect(page.locator("p", has_text="Time left:")).to_contain_text("not known yet")
+        await expect(page.get_by_text("Under way for 20 s, since")).to_be_visible()
         await expect(strip(fleet)).to_contain_text("Checks are running")
+        await expect(strip(fleet)).to_contain_text("6 of 20 checks done")
+        await expect(strip(fleet)).to_contain_text("end not known yet")
         await night.go_to("controllers", after_s=20.0)
         await expect(page.locator(".headline")).to_contain_text("The Controllers are being upgraded")
         await expect(page.locator(".versions")).to_contain_text("30.2.1 → 31.2.2")
         assert await steps(page) == ["warned", "current", "waiting", "waiting"]
         await expect(page.get_by_text("Task now").locator("+ dd")).to_have_text("PrepareUpgrade on 3 of 3 nodes")
+        await expect(strip(fleet)).to_contain_text("0 of 8 tasks done")
         await expect(page.locator(".checks > li")).to_have_count(2)
         await night.go_to("away")
         await expect(page.locator(".absence")).to_have_attribute("data-level", "expected")
         await expect(page.locator(".absence")).to_contain_text("(expected up to 10 min). What you see is of ")
+        await expect(page.get_by_text("Under way for 5 min, since")).to_be_visible()
         await expect(strip(fleet)).to_have_attribute("data-phase", "away")
         await expect(page.locator("#announcements")).to_contain_text("the Controllers are away")
         await night.go_to("groups", after_s=20.0)
@@ -105,6 +113,8 @@ async def test_the_phases_of_a_night_appear_in_order(browser: Browser, tmp_path:
         await night.go_to("done")
         await expect(page.locator(".headline")).to_contain_text("Done")
         await expect(page.get_by_text("Everything that took part is at 31.2.2.")).to_be_visible()
+        await expect(page.get_by_text("Took 11 min, until")).to_be_visible()
+        await expect(page.get_by_text("Time left:")).to_be_hidden()
         assert await steps(page) == ["warned", "done", "done", "done"]
         await expect(strip(fleet)).to_have_count(0)
         log = page.get_by_role("region", name="What happened")
@@ -192,6 +202,7 @@ async def test_an_upgrade_that_left_a_group_behind_is_not_shown_as_done(browser:
         await expect(page.locator(".headline")).to_contain_text("Not done")
         await expect(page.get_by_text("not everything is: 1 Service Engine group")).to_be_visible()
         assert await steps(page) == ["warned", "done", "failed", "failed"]
+        await expect(page.locator(".steps")).to_contain_text("1 Service Engine group and 2 Service Engines left behind")
         await expect(page.locator("li.unit").first).to_contain_text("left behind")
         await expect(page.locator("li.unit").first).to_contain_text("still at 30.2.1")
         await page.get_by_role("link", name="31.2.2-").click()
@@ -202,6 +213,36 @@ async def test_an_upgrade_that_left_a_group_behind_is_not_shown_as_done(browser:
         path, body = f"/api/upgradestatusinfo/{uuid}", {"annotations": {"acknowledged": "true"}}
         assert (await ask(daemon, "PATCH", path, body, token=ALICE)).status == 200
         await expect(strip(page)).to_have_count(0)
+
+
+async def test_a_group_whose_service_engine_was_skipped_is_shown_as_what_is_missing(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Would find a page that says «not done», and calls each group completed."""
+    groups = [GroupSpec(ses=1), GroupSpec(name="zone", ses=3, outcome="suspended", resumed_after_s=60.0)]
+    async with night_at(tmp_path, "done", groups) as (daemon, _), open_page(browser, daemon.url, VIEW) as page:
+        await expect(page.locator(".headline")).to_contain_text("Not done")
+        await expect(page.locator(".steps")).to_contain_text("1 Service Engine left behind")
+        first = page.locator("li.unit").first
+        await expect(first).to_contain_text("1 Service Engine skipped")
+        await expect(first).to_contain_text("zone")
+        await expect(first).to_have_attribute("data-standing", "failed")
+        await expect(group(page, "Default-Group")).to_contain_text("completed")
+
+
+async def test_after_checks_that_failed_the_other_steps_are_not_begun(browser: Browser, tmp_path: Path) -> None:
+    """Would find a page that lets a person wait for what will not come."""
+    checks = CheckSpec(warnings=1, errors=1, seconds=60.0)
+    how: dict[str, Any] = {"outcome": "check_error", "checks": checks}
+    async with (
+        night_at(tmp_path, "checks", [GroupSpec(ses=1)], **how) as (daemon, night),
+        open_page(browser, daemon.url, VIEW) as page,
+    ):
+        await night.advance(60.0)
+        await expect(page.locator(".headline")).to_contain_text("Checks failed; nothing was changed")
+        await expect(page.get_by_text("20 of 20 checks done, 1 failed, 1 warning.")).to_be_visible()
+        await expect(page.locator(".steps li").nth(1)).to_have_text("○ControllersNot begun")
+        await expect(page.get_by_text("Time left:")).to_be_hidden()
 
 
 async def test_a_suspended_group_is_acknowledged_and_no_longer_counted(browser: Browser, tmp_path: Path) -> None:

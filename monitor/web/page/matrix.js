@@ -45,7 +45,8 @@ function cellKey(node, task) {
 /** @param {string} task @param {number} index */
 function columnHead(task, index) {
   const number = h("span", { class: "muted", text: `${index + 1} ` });
-  return h("th", { scope: "col" }, number, externalText(truncate(task, 120)));
+  const words = truncate(task, 120).split(/(?<=[a-z])(?=[A-Z])/); // where it may break
+  return h("th", { scope: "col" }, number, h("bdi", {}, ...words.flatMap((word) => [word, h("wbr")])));
 }
 
 /** @param {NodeEvent[]} events @param {string} key @param {Set<string>} open */

@@ -1,7 +1,6 @@
-/** The pre-checks of one unit: how many are done, and those that failed or warned, with their texts. */
+/** The pre-checks of one unit that failed or warned, with their texts. */
 
 import { expandableText, externalText, h } from "./dom.js";
-import { plural } from "./format.js";
 
 /** @type {Record<string, {glyph: string, text: string, standing: Standing, rank: number}>} */
 const RESULTS = {
@@ -10,16 +9,6 @@ const RESULTS = {
 };
 /** @type {{glyph: string, text: string, standing: Standing, rank: number}} */
 const OTHER_RESULT = { glyph: "?", text: "other", standing: "unknown", rank: 2 };
-
-/** @param {CheckCounts | null} checks */
-export function checksText(checks) {
-  if (!checks) return "The Controller reports no checks.";
-  const { checks: all, completed, warnings, errors } = checks;
-  const parts = [all === null ? "" : `${completed ?? "?"} of ${plural(all, "check")} done`];
-  parts.push(errors ? `${errors} failed` : "", warnings ? plural(warnings, "warning") : "");
-  if (!errors && !warnings && all !== null && completed === all) parts.push("nothing found");
-  return parts.filter(Boolean).join(", ") || "none reported yet";
-}
 
 /** Those that did not simply pass: failed ones first. @param {CheckException[]} checks */
 export function checkList(checks) {

@@ -24,7 +24,8 @@ export class ControllersPanel {
   #reason = h("div", { class: "reason-box", "data-state": "failed" });
   #imageName = externalText("");
   #image = h("a", {}, this.#imageName);
-  #imageLine = h("p", {}, h("span", { class: "muted", text: "Image: " }), this.#image);
+  #imageLabel = h("span", { class: "muted" });
+  #imageLine = h("p", {}, this.#imageLabel, " ", this.#image);
   #task = textFact("Task now");
   #tasks = textFact("Tasks done");
   #eta = timeFact("Ends");
@@ -104,6 +105,7 @@ export class ControllersPanel {
     this.#word.set(unit.state === "idle" ? "" : truncate(unit.fsm, 64));
     const uuid = unit.image_uuids["target"] ?? unit.image_uuids["current"];
     setVisible(this.#imageLine, uuid !== undefined);
+    setText(this.#imageLabel, unit.image_uuids["target"] ? "Image that they are upgraded to:" : "Image that they run:");
     setAttr(this.#image, "href", uuid ? imageHref(controller, uuid) : null);
     setText(this.#imageName, truncate(unit.target || unit.tag || uuid || "", 200));
   }

@@ -7,11 +7,13 @@ import { engineTable, noteList } from "./engine-table.js";
 import { problemBox } from "./problem.js";
 import { Refetcher } from "./refetch.js";
 import { endOfEstimate, GLYPHS } from "./status.js";
-import { checkList, checksText } from "./upgrade-checks.js";
+import { checkList } from "./upgrade-checks.js";
 import {
   canAcknowledgeUnit,
+  checksText,
   failedEngines,
   isLeftBehind,
+  leftBehindText,
   stateText,
   unitLook,
   unitStanding,
@@ -108,7 +110,7 @@ export class GroupRow {
     setText(this.#glyph, look.glyph);
     const hasFailures = unit.state === "completed" && failedEngines(unit) > 0;
     const state = hasFailures ? "completed, but with failures" : stateText(unit);
-    setText(this.#state, isBehind ? "left behind" : state);
+    setText(this.#state, isBehind ? leftBehindText(unit, upgrade) : state);
     setVisible(this.#acknowledged, unit.acknowledged);
     setVisible(this.#acknowledge, isBehind || canAcknowledgeUnit(unit));
     setText(this.#acknowledge, unit.acknowledged ? "Remove acknowledgement" : "Acknowledge");

@@ -1,21 +1,15 @@
 /** The top of the view of an upgrade: from which version to which, how far it is, and how long Controllers are away. */
 
 import { externalText, h, setAttr, setText, setTime, setVisible } from "./dom.js";
-import { ageText, endOfEstimate, GLYPHS } from "./status.js";
+import { ageText, GLYPHS } from "./status.js";
 import { stepsOf } from "./upgrade-steps.js";
-import {
-  ABSENCE_STANDINGS,
-  absenceOf,
-  headline,
-  OPERATION_TEXTS,
-  outcomeText,
-  sentence,
-  versionsText,
-} from "./upgrade-status.js";
+import { headline, OPERATION_TEXTS, outcomeText, sentence, versionsText } from "./upgrade-status.js";
+import { ABSENCE_STANDINGS, absenceOf, durationText, timeLeft } from "./upgrade-time.js";
 import { clockTime } from "./format.js";
 
 /** @import { Step, StepState } from "./upgrade-steps.js" */
-/** @import { Absence } from "./upgrade-status.js" */
+/** @import { Headline } from "./upgrade-status.js" */
+/** @import { Absence, TimeLeft } from "./upgrade-time.js" */
 /** @import { ControllerUpgrade } from "./upgrades.js" */
 
 /** @type {Record<StepState, {glyph: string, text: string}>} */
@@ -37,6 +31,7 @@ export class UpgradeHead {
   #end = h("time");
   #range = h("span", { class: "muted" });
   #ends = h("p", {}, h("span", { class: "muted", text: "Time left: " }), this.#end, this.#range);
+  #duration = h("p", { class: "muted" });
   #steps = h("ol", { class: "steps" });
   #stepsDrawn = "";
   #absenceGlyph = h("span", { "aria-hidden": "true" });
@@ -53,19 +48,21 @@ export class UpgradeHead {
     this.#outcome,
     this.#steps,
     this.#ends,
+    this.#duration,
   );
 
   /** @param {ControllerUpgrade} upgrade @param {ControllerHealth | undefined} health @param {number} now */
   draw(upgrade, health, now) {
     const { status } = upgrade;
     const absence = absenceOf(status, upgrade.health, now);
-    const { text, standing } = absence
+    /** @type {Headline} */
+    const { text, standing, glyph } = absence
       ? { text: absence.what, standing: ABSENCE_STANDINGS[absence.level] }
       : headline(upgrade);
-    setText(this.#versions, versionsText(status) || "Version not known");
+    setText(this.#versions, sentence(versionsText(upgrade)) || "Version not known");
     setText(this.#operation, status.operation ? (OPERATION_TEXTS[status.operation] ?? "unknown operation") : "");
     setAttr(this.#badge, "data-state", standing);
-    setText(this.#glyph, GLYPHS[standing]);
+    setText(this.#glyph, glyph ?? GLYPHS[standing]);
     setText(this.#state, text);
     const outcome = outcomeText(upgrade);
     setText(this.#outcome, outcome);
@@ -82,6 +79,7 @@ export class UpgradeHead {
     if (signature === this.#stepsDrawn) return;
     this.#stepsDrawn = signature;
     this.#steps.replaceChildren(...steps.map((step) => stepElement(step)));
+    setVisible(this.#steps, steps.length > 0);
   }
 
   /** @param {Absence | null} absence */
@@ -101,15 +99,25 @@ export class UpgradeHead {
   }
 
   /** @param {ControllerUpgrade} upgrade @param {number} now */
-  #drawEnd({ status, health }, now) {
-    const end = status.eta && !health?.stale ? endOfEstimate(status.eta, now) : null;
-    setVisible(this.#ends, end !== null);
-    if (!end) return;
-    const at = end.text === "overdue" ? "" : `, at ${clockTime(end.at, now)}`;
-    const asOf = status.away_since === null ? "" : ", as estimated before the Controllers went away";
-    setTime(this.#end, end.at, end.text.replace(/^in /, ""));
-    setText(this.#range, `${end.range ? ` (${end.range})` : ""}${at}${asOf}`);
+  #drawEnd(upgrade, now) {
+    const duration = durationText(upgrade, now);
+    setText(this.#duration, duration);
+    setVisible(this.#duration, duration !== "");
+    const left = timeLeft(upgrade, now);
+    setVisible(this.#ends, left !== null);
+    if (!left) return;
+    setTime(this.#end, left.at, left.text.replace(/^in /, ""));
+    setText(this.#range, rangeText(left, upgrade.status, now));
   }
+}
+
+/** What follows the time that is left. @param {TimeLeft} left @param {UpgradeStatus} status @param {number} now */
+function rangeText({ at, text, of, range }, { away_since: away }, now) {
+  if (at === null) return "; it is estimated once some of it is done";
+  const moment = text === "overdue" ? "" : `, at ${clockTime(at, now)}`;
+  const asOf = away === null ? "" : ", as estimated before the Controllers went away";
+  const rest = of ? " for the Controllers; not known yet for the Service Engines" : "";
+  return `${range && ` (${range})`}${moment}${asOf}${rest}`;
 }
 
 /** @param {Step} step */
@@ -121,6 +129,6 @@ function stepElement({ name, state, text }) {
     h("span", { class: "glyph", "aria-hidden": "true", text: glyph }),
     h("span", { class: "step-name", text: name }),
     h("span", { class: "step-text", text: text ? sentence(text) : sentence(inWords) }),
-    text ? h("span", { class: "visually-hidden", text: `, ${inWords}` }) : null,
+    text && state !== "waiting" ? h("span", { class: "visually-hidden", text: `, ${inWords}` }) : null,
   );
 }

@@ -1,7 +1,7 @@
 /** The upgrade of a controller in words, from the daemon's facts. Pure; times are Unix seconds of the daemon's clock. */
 
 import { GLYPHS } from "./status.js";
-import { clockTime, formatCount, isKnown, plural, roughDuration, truncate } from "./format.js";
+import { formatCount, formatTasks, plural, truncate } from "./format.js";
 
 /** @import { ControllerUpgrade } from "./upgrades.js" */
 
@@ -125,15 +125,31 @@ export function isNotDone(upgrade) {
 }
 
 /**
- * Whether a group was left at another version, now that the upgrade has ended. Others may be, too, and took no part:
- * those with which nothing was ever done while the upgrade was not one of the whole system.
+ * Whether a group, or a Service Engine of it that was skipped, was left at another version, now that the upgrade has
+ * ended. Other groups may be, too, and took no part: those with which nothing was ever done while the upgrade was not one
+ * of the whole system.
  * @param {UnitStatus} unit
  * @param {Contents} upgrade
  */
 export function isLeftBehind(unit, upgrade) {
   const cluster = clusterOf(upgrade);
-  if (!cluster || !isNotDone(upgrade) || !upgrade.status.left_behind["se_group"]) return false;
-  return unit.version !== cluster.version && (cluster.system || unit.state !== "idle");
+  if (!cluster || !isNotDone(upgrade)) return false;
+  const { se_group: groups, se: engines } = upgrade.status.left_behind;
+  if (engines && unit.engines?.skipped) return true;
+  return Boolean(groups) && unit.version !== cluster.version && (cluster.system || unit.state !== "idle");
+}
+
+/** What a group that `isLeftBehind` is. @param {UnitStatus} unit @param {Contents} upgrade */
+export function leftBehindText(unit, upgrade) {
+  if (unit.version !== clusterOf(upgrade)?.version) return "left behind";
+  return `${plural(unit.engines?.skipped ?? 0, "Service Engine")} skipped`;
+}
+
+/** "1 Service Engine group and 2 Service Engines". @param {Contents} upgrade */
+export function allLeftBehind({ status }) {
+  const { se_group: groups = 0, se: engines = 0 } = status.left_behind;
+  const behind = [groups && plural(groups, "Service Engine group"), engines && plural(engines, "Service Engine")];
+  return behind.filter(Boolean).join(" and ") || "a Service Engine group";
 }
 
 /**
@@ -177,8 +193,9 @@ export function failedGroups(upgrade) {
 
 /**
  * The state of the whole upgrade: as a heading has it.
+ * @typedef {{text: string, standing: Standing, glyph?: string}} Headline `glyph`: where it is not that of the standing
  * @param {Contents} upgrade
- * @returns {{text: string, standing: Standing}}
+ * @returns {Headline}
  */
 export function headline(upgrade) {
   const { phase, operation } = upgrade.status;
@@ -191,10 +208,10 @@ export function headline(upgrade) {
   return { text: `${text}; ${failed}`, standing: "failed" };
 }
 
-/** @param {Contents} upgrade @returns {{text: string, standing: Standing}} */
+/** @param {Contents} upgrade @returns {Headline} */
 function restingHeadline({ status, units }) {
   const cluster = clusterOf({ status, units });
-  if (!cluster || status.done === null) return { text: "No upgrade has run", standing: "unknown" };
+  if (!cluster || status.done === null) return { text: "No upgrade has run", standing: "unknown", glyph: "○" };
   if (status.done) return { text: "Done", standing: "completed" };
   const { standing } = unitLook(cluster);
   if (cluster.state === "check_failed") return { text: "Checks failed; nothing was changed", standing };
@@ -211,10 +228,9 @@ export function outcomeText(upgrade) {
   if (!cluster || status.done === null || !isAtRest(upgrade)) return "";
   if (status.done) return `Everything that took part is at ${cluster.version}.`;
   if (cluster.state === "failed") return `The Controllers are at ${cluster.version}.`;
+  if (cluster.state === "checked" || cluster.state === "check_failed") return `${checksText(cluster.checks)}.`;
   if (cluster.state !== "completed") return "";
-  const { se_group: groups = 0, se: engines = 0 } = status.left_behind;
-  const behind = [groups && plural(groups, "Service Engine group"), engines && plural(engines, "Service Engine")];
-  const who = behind.filter(Boolean).join(" and ") || "a Service Engine group";
+  const who = allLeftBehind(upgrade);
   return `The Controllers are at ${cluster.version}, but not everything is: ${who} stayed at another version, or failed.`;
 }
 
@@ -223,41 +239,31 @@ export function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-const EXPECTED_ABSENCE_S = 600; // the vendor's documents say 4 to 10 min
-const LONGEST_ABSENCE_S = 1200; // the alert AviUpgradeControllersAway has the same number
-
-/**
- * How long the Controllers have been away, and how an operator should take it.
- * `what`: as a heading has it; `advice`: follows it.
- * @typedef {{level: "expected" | "late" | "too-late", what: string, advice: string, since: string}} Absence
- * @param {UpgradeStatus} status
- * @param {ReadStatus | null} health of the read of units
- * @param {number} now
- * @returns {Absence | null} null: they are not away
- */
-export function absenceOf({ away_since: since, held_until: until }, health, now) {
-  if (since === null) return null;
-  const seconds = Math.max(0, now - since);
-  const level = seconds < EXPECTED_ABSENCE_S ? "expected" : seconds < LONGEST_ABSENCE_S ? "late" : "too-late";
-  const what = {
-    expected: "The Controllers are rebooting",
-    late: "The Controllers are rebooting, for longer than expected",
-    "too-late": "The Controllers have not come back",
-  }[level];
-  const advice = level === "too-late" ? ": look at their consoles" : "";
-  const seen = isKnown(health?.seen_at) ? ` What you see is of ${clockTime(health.seen_at, now)}` : "";
-  const isHeld = seen && until !== null && level !== "expected";
-  const held = isHeld ? `, and stays on show until ${clockTime(until, now)}` : "";
-  const duration = roughDuration(seconds);
-  return { level, what, advice, since: `Away for ${duration} (expected up to 10 min).${seen}${held}${seen && "."}` };
+/** 30.2.1 → 31.2.2, or the only version that is known: at 30.2.1; "" while none is. @param {Contents} upgrade */
+export function versionsText(upgrade) {
+  const { from_version: from, to_version: to } = upgrade.status;
+  const one = to || from || clusterOf(upgrade)?.version;
+  return truncate(from && to && from !== to ? `${from} → ${to}` : one ? `at ${one}` : "", 120);
 }
 
-/** How it looks that the Controllers are away. */
-export const ABSENCE_STANDINGS = /** @type {const} */ ({ expected: "active", late: "stalled", "too-late": "failed" });
+/** How far the present phase is: "8 of 20 checks done"; "" where that is not told. @param {Contents} upgrade */
+export function progressText(upgrade) {
+  const cluster = clusterOf(upgrade);
+  const { phase } = upgrade.status;
+  if (phase === "checking" && cluster?.checks?.checks) return checksText(cluster.checks);
+  if (phase === "controllers" && cluster?.tasks) return `${formatTasks(cluster)} tasks done`;
+  const count = enginesDone(upgrade);
+  return phase === "service_engines" && count ? `${count} Service Engines done` : "";
+}
 
-/** 30.2.1 → 31.2.2; "" while it is not known. @param {UpgradeStatus} status */
-export function versionsText({ from_version: from, to_version: to }) {
-  return truncate(from && to && from !== to ? `${from} → ${to}` : to || from, 120);
+/** @param {CheckCounts | null} checks */
+export function checksText(checks) {
+  if (!checks) return "The Controller reports no checks.";
+  const { checks: all, completed, warnings, errors } = checks;
+  const parts = [all === null ? "" : `${completed ?? "?"} of ${plural(all, "check")} done`];
+  parts.push(errors ? `${errors} failed` : "", warnings ? plural(warnings, "warning") : "");
+  if (!errors && !warnings && all !== null && completed === all) parts.push("nothing found");
+  return parts.filter(Boolean).join(", ") || "none reported yet";
 }
 
 /** How a controller uses an image, by its role; what matters most to an operator first. @type {[string, string][]} */

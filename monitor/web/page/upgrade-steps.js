@@ -1,6 +1,6 @@
 /** The four steps of an upgrade, and how far each is. Pure. */
 
-import { clusterOf, enginesDone, failedGroups, isAtRest, isNotDone } from "./upgrade-status.js";
+import { allLeftBehind, clusterOf, enginesDone, failedGroups, isAtRest, isNotDone } from "./upgrade-status.js";
 import { formatTasks, plural } from "./format.js";
 
 /** @import { Contents } from "./upgrade-status.js" */
@@ -9,16 +9,21 @@ import { formatTasks, plural } from "./format.js";
 /** @typedef {{name: string, state: StepState, text: string}} Step */
 
 const NOT_PART = /** @type {const} */ ({ state: "waiting", text: "not part of it" });
+const NOT_BEGUN = /** @type {const} */ ({ state: "waiting", text: "not begun" });
 const WAITING = /** @type {const} */ ({ state: "waiting", text: "" });
 
-/** @param {Contents} upgrade @returns {Step[]} */
+/** None while nothing has ever run. @param {Contents} upgrade @returns {Step[]} */
 export function stepsOf(upgrade) {
-  return [
+  const isOver = isAtRest(upgrade);
+  if (isOver && upgrade.status.done === null) return [];
+  const steps = [
     { name: "Checks", ...checksStep(upgrade) },
     { name: "Controllers", ...controllersStep(upgrade) },
     { name: "Service Engines", ...enginesStep(upgrade) },
     { name: "Done", ...doneStep(upgrade) },
   ];
+  const { state, text } = NOT_BEGUN;
+  return steps.map((step) => (isOver && step.state === "waiting" && !step.text ? { ...step, state, text } : step));
 }
 
 /** @param {Contents} upgrade @returns {Omit<Step, "name">} */
@@ -59,7 +64,7 @@ function enginesStep(upgrade) {
   const failed = failedGroups(upgrade);
   if (failed || phase === "suspended") return { state: "failed", text: failed || "suspended" };
   if (phase === "service_engines") return { state: "current", text: count && `${count} done` };
-  if (isNotDone(upgrade)) return { state: "failed", text: "left behind" };
+  if (isNotDone(upgrade)) return { state: "failed", text: `${allLeftBehind(upgrade)} left behind` };
   return done && isAtRest(upgrade) ? { state: "done", text: count && `${count} done` } : WAITING;
 }
 

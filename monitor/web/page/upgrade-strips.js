@@ -1,12 +1,14 @@
 /** The upgrades above the list of images: one line for each controller on which something moves, or ended badly. */
 
 import { externalText, h, setAttr, setChildren, setText, setTime, setVisible } from "./dom.js";
-import { endOfEstimate, GLYPHS } from "./status.js";
-import { ABSENCE_STANDINGS, absenceOf, enginesDone, headline, outcomeText, versionsText } from "./upgrade-status.js";
+import { GLYPHS } from "./status.js";
+import { headline, outcomeText, progressText, versionsText } from "./upgrade-status.js";
+import { ABSENCE_STANDINGS, absenceOf, timeLeft } from "./upgrade-time.js";
 import { needsStrip } from "./upgrades.js";
 import { upgradeHref } from "./place.js";
 import { truncate } from "./format.js";
 
+/** @import { TimeLeft } from "./upgrade-time.js" */
 /** @import { ControllerUpgrade } from "./upgrades.js" */
 
 const MAX_STRIPS = 12; // the images must stay in sight; more are folded
@@ -79,11 +81,16 @@ class Strip {
     setAttr(this.#badge, "data-state", look);
     setText(this.#glyph, GLYPHS[look]);
     setText(this.#state, absence ? absence.what : text);
-    setText(this.#versions, versionsText(status));
-    const count = enginesDone(upgrade);
-    const engines = status.phase === "service_engines" && count ? `${count} Service Engines done` : "";
-    setText(this.#more, absence ? absence.since : engines || outcomeText(upgrade));
-    const end = status.eta && !absence && !health?.stale ? endOfEstimate(status.eta, now) : null;
-    setTime(this.#end, end?.at ?? null, end ? `ends ${end.text}`.replace("ends overdue", "overdue") : "");
+    setText(this.#versions, versionsText(upgrade));
+    setText(this.#more, absence ? absence.since : progressText(upgrade) || outcomeText(upgrade));
+    const left = absence ? null : timeLeft(upgrade, now);
+    setTime(this.#end, left?.at ?? null, left ? endText(left) : "");
   }
+}
+
+/** @param {TimeLeft} left */
+function endText({ at, text, of }) {
+  if (at === null) return "end not known yet";
+  const verb = of ? "Controllers end" : "ends";
+  return text === "overdue" ? "overdue" : `${verb} ${text}`;
 }

@@ -7,17 +7,23 @@ import { GroupList } from "./upgrade-groups.js";
 import { panel } from "./panel.js";
 import { problemBox } from "./problem.js";
 import { Refetcher } from "./refetch.js";
-import { checkList, checksText } from "./upgrade-checks.js";
+import { checkList } from "./upgrade-checks.js";
 import { ControllersPanel } from "./upgrade-controllers.js";
 import { UpgradeHead } from "./upgrade-head.js";
 import { UpgradeLog } from "./upgrade-log.js";
-import { absenceOf, clusterOf } from "./upgrade-status.js";
+import { checksText, clusterOf } from "./upgrade-status.js";
+import { absenceOf } from "./upgrade-time.js";
 import { truncate } from "./format.js";
 
 /** @import { Editor } from "./editing.js" */
 /** @import { ControllerUpgrade } from "./upgrades.js" */
 
 /** @typedef {{body: TaskPage, etag: string | null}} Loaded */
+
+const CHECKS_HINT = "Before it changes anything, the Controller checks what could stop the upgrade.";
+const CONTROLLERS_HINT =
+  "Controllers manage the Service Engines, and carry no traffic. While they are upgraded or away, traffic goes on, but " +
+  "nothing can be configured.";
 
 export class UpgradeView {
   /** The cluster as it was drawn last. @type {UnitStatus | null} */
@@ -46,8 +52,8 @@ export class UpgradeView {
       "div",
       { class: "image-view" },
       panel("State of the upgrade", this.#head.element),
-      panel("Checks", h("div", { class: "stack" }, this.#checksCount, this.#checks)),
-      panel("Controllers", this.controllers.element),
+      panel("Checks", h("div", { class: "stack" }, hint(CHECKS_HINT), this.#checksCount, this.#checks)),
+      panel("Controllers", h("div", { class: "stack" }, hint(CONTROLLERS_HINT), this.controllers.element)),
       panel("Service Engine groups", this.groups.element),
       panel("What happened", this.#log.element),
     );
@@ -134,6 +140,11 @@ export class UpgradeView {
     this.controllers.stop();
     this.groups.stop();
   }
+}
+
+/** @param {string} text */
+function hint(text) {
+  return h("p", { class: "hint", text });
 }
 
 /** Why there is nothing to show; "" where there is. @param {ControllerUpgrade | undefined} upgrade @param {number} now */
