@@ -18,12 +18,17 @@ _ROOT: Final = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2]  #
 SHIPPED: Final[Mapping[str, tuple[str, ...]]] = {
     "unit": ("deploy/systemd",),
     "dashboards": ("grafana/dashboards", "grafana/provisioning"),
-    "alertmanager": ("deploy/prometheus/alertmanager.yml", "deploy/prometheus/runbooks"),
+    "alertmanager": (
+        "deploy/prometheus/alertmanager.yml",
+        "deploy/prometheus/templates",
+        "deploy/prometheus/runbooks",
+    ),
     "web-config": ("deploy/web-config.yml",),
     "compose": (
         "deploy/container/compose.yaml",
         "deploy/prometheus/prometheus.yml",
         "deploy/prometheus/alertmanager.yml",
+        "deploy/prometheus/templates",
         "grafana/dashboards",
         "grafana/provisioning",
     ),

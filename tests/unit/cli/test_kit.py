@@ -21,7 +21,11 @@ FOLDERS = {
     "unit": {"deploy/systemd"},
     "rules": {"deploy/prometheus/rules"},
     "dashboards": {"grafana/dashboards", "grafana/provisioning"},
-    "alertmanager": {"deploy/prometheus/alertmanager.yml", "deploy/prometheus/runbooks"},
+    "alertmanager": {
+        "deploy/prometheus/alertmanager.yml",
+        "deploy/prometheus/templates",
+        "deploy/prometheus/runbooks",
+    },
     "web-config": {"deploy/web-config.yml"},
     "completion": {"completion"},
     "man": {"man"},
