@@ -21,6 +21,7 @@ from monitor.model.upgrade import UnitKind, Upgrade
 from monitor.polling.resources import FAMILIES, TrackingSettings
 from monitor.polling.upgrade import stalled_after_s
 from monitor.web.stream.event_stream import EventStream
+from tests.support.dashboards import boards
 from tests.support.programs import output_of, program
 from tests.support.rules import (
     PROMETHEUS,
@@ -169,6 +170,17 @@ def test_a_runbook_says_what_it_means_what_to_look_at_and_what_to_do(path: Path)
     assert re.findall(r"^## .*", text, re.MULTILINE) == HEADINGS
     links = re.findall(r"\]\((\w+)\.md\)", text)
     assert set(links) <= alerts().keys()
+
+
+@pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.stem)
+def test_a_runbook_says_the_impact_in_a_line_and_where_to_look(path: Path) -> None:
+    """A dashboard that has another uid, or the log of a platform that is left out."""
+    head = path.read_text().split("\n## ")[0]
+    assert re.search(r"\n\nImpact: [^\n]+\.\n\nDashboard: ", head)
+    ((title, uid),) = re.findall(r"Dashboard: \*(\w+)\*, `/d/([\w-]+)` of your Grafana\. Page: `/", head)
+    assert {board["uid"]: board["title"] for board in boards().values()}[uid] == f"Avi images: {title}"
+    logs = "`journalctl --unit avi-upgrade-monitor`", "`docker compose logs monitor`", "`kubectl logs --selector "
+    assert [each for each in logs if each not in head] == []
 
 
 def test_one_number_decides_when_an_image_has_stalled() -> None:
