@@ -19,7 +19,8 @@ from monitor.config.checks import AnyConfigFile, ConfigFile, check_files, contro
 from monitor.config.controller_settings import ControllerFile, ControllerSettings, TlsSettings, WriteSettings
 from monitor.config.database import DATABASE_FILE, read_database_file
 from monitor.config.file_state import FileState, file_state
-from monitor.config.settings import RULES_OF_SETTINGS, Settings
+from monitor.config.settings import Settings
+from monitor.config.settings_rules import RULES_OF_SETTINGS
 from monitor.config.text_file import without_newlines
 from monitor.config.types import Account, Config, Controller, SecretFile, SecretSource, SecretVariable, Tls
 from monitor.config.validation import ParseContext, check, quoted
@@ -153,6 +154,7 @@ def _config(
         database=database,
         database_file=_given(settings.database_file),
         database_password_file=_given(settings.database_password_file),
+        health=settings.health,
         poll=settings.poll,
         log=settings.log,
         events=settings.events,

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec import inspect as mi
 
-from monitor.config import access, controller_settings, values
+from monitor.config import values
 from monitor.config.access import AnonymousScope, TokenSettings, UserSettings
 from monitor.config.controller_settings import (
     Controllers,
@@ -21,10 +21,9 @@ from monitor.config.controller_settings import (
     TlsSettings,
     WriteSettings,
 )
-from monitor.config.database import DATABASE, DATABASE_FILE, DEFAULT_DATABASE, DatabaseUrl
+from monitor.config.database import DATABASE, DATABASE_FILE, DEFAULT_DATABASE
 from monitor.config.reload_rules import LIVE, RESTART
-from monitor.config.validation import Rule, SchemaRules, quoted, text_format_of, written_as
-from monitor.config.values import write_duration
+from monitor.config.validation import text_format_of, written_as
 
 STALLED_AFTER_S: Final = 600.0
 """The default of ``stalled_after``."""
@@ -125,6 +124,20 @@ class Upgrades(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 10000
 
 
+class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Probes for a kubelet or a load balancer, which can present neither a certificate nor a password."""
+
+    listen: (
+        Annotated[
+            tuple[str, int],
+            written_as(values.ADDRESS),
+            RESTART,
+            Meta(description="Address that serves the probes alone, over plain HTTP to everyone; by default none."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class Annotations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Export of annotations."""
 
@@ -168,6 +181,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    health: Health = field(default_factory=Health)
     poll: Poll = field(default_factory=Poll)
     log: Log = field(default_factory=Log)
     events: Events = field(default_factory=Events)
@@ -204,7 +218,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 _STRUCTS: Final = (
-    Settings, Poll, Log, Events, Upgrades, Annotations, TlsSettings, WriteSettings, ControllerUpgrades,
+    Settings, Health, Poll, Log, Events, Upgrades, Annotations, TlsSettings, WriteSettings, ControllerUpgrades,
     ControllerSettings, TokenSettings, UserSettings,
 )  # fmt: skip
 
@@ -231,73 +245,3 @@ def _as_written(generated: dict[str, Any], each: mi.Field) -> dict[str, Any]:
     text = {"type": "string", "pattern": f"^(?:{text_format.pattern})$"}
     described = {**generated, "description": f"{generated['description']} Expected: {text_format.expected}."}
     return {key: described[key] for key in ("description", "x-reload") if key in described} | text | default
-
-
-def _check_stale_after(poll: Poll) -> str | None:
-    least_s = poll.idle_interval_s + poll.timeout_s
-    if poll.stale_after_s >= least_s:
-        return None
-    return (
-        f"found {quoted(write_duration(poll.stale_after_s))}, expected at least idle_interval + timeout "
-        f"({write_duration(least_s)}), or a healthy controller would go stale between two polls"
-    )
-
-
-def _check_active_interval(poll: Poll) -> str | None:
-    if poll.active_interval_s <= poll.idle_interval_s:
-        return None
-    idle = write_duration(poll.idle_interval_s)
-    return f"found {quoted(write_duration(poll.active_interval_s))}, expected at most idle_interval ({idle})"
-
-
-def _check_database_file(settings: Settings) -> str | None:
-    if settings.database_file is UNSET or settings.database == DEFAULT_DATABASE:
-        return None
-    return "found database as well, expected one of them"
-
-
-def _check_database_password_file(settings: Settings) -> str | None:
-    if settings.database_password_file is UNSET:
-        return None
-    if settings.database_file is not UNSET:
-        return "found database_file as well, expected one of them: its URL has the password"
-    if not settings.database.startswith("postgresql:"):
-        return "found one for SQLite, which has no password, expected a postgresql:// URL in database"
-    if DatabaseUrl(settings.database).has_password:
-        return "found a password in database as well (not shown), expected one of them"
-    return None
-
-
-def _check_hold_for(settings: Settings) -> str | None:
-    least_s = settings.poll.stale_after_s
-    if settings.upgrades.hold_for_s >= least_s:
-        return None
-    return (
-        f"found {quoted(write_duration(settings.upgrades.hold_for_s))}, expected at least poll.stale_after "
-        f"({write_duration(least_s)}), or a controller would go stale sooner during an upgrade than at any other time"
-    )
-
-
-RULES_OF_SETTINGS: Final = SchemaRules(
-    rules={
-        Settings: (
-            Rule("upgrades.hold_for", ("poll", "upgrades"), _check_hold_for),
-            Rule("database_file", ("database", "database_file"), _check_database_file),
-            Rule(
-                "database_password_file",
-                ("database", "database_file", "database_password_file"),
-                _check_database_password_file,
-            ),
-        ),
-        Poll: (
-            Rule("stale_after", ("stale_after_s", "idle_interval_s", "timeout_s"), _check_stale_after),
-            Rule("active_interval", ("active_interval_s", "idle_interval_s"), _check_active_interval),
-        ),
-        **controller_settings.RULES,
-        **access.RULES,
-    },
-    unknown={
-        "password": "found a password in the file itself (not shown), expected password_file or password_env instead",
-        "token": "found a token in the file itself (not shown), expected sha256 instead",
-    },
-)

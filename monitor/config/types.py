@@ -9,7 +9,7 @@ from msgspec import Struct
 from monitor.config.access import AnonymousScope, Token, User
 from monitor.config.database import DatabaseUrl, read_database_file
 from monitor.config.file_state import FileState
-from monitor.config.settings import STALLED_AFTER_S, Annotations, Events, Log, Poll, Upgrades
+from monitor.config.settings import STALLED_AFTER_S, Annotations, Events, Health, Log, Poll, Upgrades
 from monitor.config.text_file import read_secret
 from monitor.config.values import is_loopback
 from monitor.config.web_config import WebConfig
@@ -102,6 +102,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """The paths and patterns of the key of this name, as they were written."""
     database_file: Path | None = None
     database_password_file: Path | None = None
+    health: Health = Health()
     upgrades: Upgrades = Upgrades()
     annotations: Annotations = Annotations()
     stalled_after_s: float = STALLED_AFTER_S

@@ -16,11 +16,13 @@ from typing import cast
 
 import msgspec
 import structlog
+from msgspec import UNSET
 
 from monitor.config.types import Config, Difference
 from monitor.config.values import write_address
 from monitor.daemon.controllers import Controllers
 from monitor.daemon.heartbeat import Heartbeat, StallLimits, let_overdue_run, not_ready_reason, stall_reason
+from monitor.daemon.listening import listen
 from monitor.daemon.reload import Reloader, ReloadTiming
 from monitor.daemon.standby import make_forwarder, own_url
 from monitor.daemon.systemd import ServiceManager, StatusReporter
@@ -34,25 +36,27 @@ from monitor.polling import upgrade_log
 from monitor.polling.fleet import Entry, Fleet
 from monitor.polling.resources import RESOURCES, AnyResource
 from monitor.store import Store
-from monitor.web.app import error_response, make_app
+from monitor.web.app import make_app, make_health_app
 from monitor.web.auth.authenticator import Authenticator
-from monitor.web.connections import Runner
 from monitor.web.context import Context, Limits
 from monitor.web.forward import Forwarder
 from monitor.web.scrape_bodies import ScrapeBodies
-from monitor.web.server import Listener
 from monitor.web.stream.event_stream import EventStream
 
 _LAST_FLUSH_TIMEOUT_S = 2.0  # of the last progress marks: a database that does not answer must not delay the shutdown
-_OPEN_REQUESTS_TIMEOUT_S = 1.0  # of requests at the shutdown: streams have been ended before, and PATCHes completed
 
 log = structlog.get_logger()
 
 
 class Daemon(msgspec.Struct, frozen=True):
-    """A running daemon. ``address``: where it listens, with the port that was found when port 0 was configured."""
+    """
+    A running daemon. ``address``: where it listens, with the port that was found when port 0 was configured.
+
+    ``health_address``: the same of the probes alone; None: there is no such listener.
+    """
 
     address: tuple[str, int]
+    health_address: tuple[str, int] | None
     fleet: Fleet
     context: Context
     reloader: Reloader
@@ -144,7 +148,11 @@ async def running(
         await _open_store(store, stack)
         stack.push_async_callback(controllers.close)
         await controllers.apply_config(config)
-        listener = await _listen(config, context, stack, passed_socket)
+        tls_context = config.web.tls_context if config.web else None
+        listener = await listen(make_app(context), config.listen, stack, tls_context, passed_socket)
+        health_address = None
+        if config.health.listen is not UNSET:
+            health_address = (await listen(make_health_app(context), config.health.listen, stack)).address
         store.advertise(advertise_url or own_url(config, listener))
         await store.try_flush()
         for each in (context.patcher, context.forwarder):
@@ -161,7 +169,7 @@ async def running(
         log.info("started", address=write_address(listener.address), controllers=len(controllers))
         reporter.ready()
         try:
-            yield Daemon(listener.address, fleet, context, reloader, listener.scheme)
+            yield Daemon(listener.address, health_address, fleet, context, reloader, listener.scheme)
         finally:
             stopping.set()
             context.event_stream.close()
@@ -280,22 +288,3 @@ async def _flush_at_shutdown(store: Store) -> None:
         log.warning(
             "database_down", cause="no answer at shutdown; the last progress marks are lost", database=store.name
         )
-
-
-async def _listen(config: Config, context: Context, stack: AsyncExitStack, passed_socket: socket | None) -> Listener:
-    respond = partial(error_response, context)
-    runner = Runner(
-        make_app(context),
-        respond,
-        context.limits,
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=_OPEN_REQUESTS_TIMEOUT_S,
-    )
-    stack.push_async_callback(runner.cleanup)
-    await runner.setup()
-    tls_context = config.web.tls_context if config.web else None
-    listener = Listener(runner, config.listen_host, config.listen_port, tls_context, passed_socket)
-    stack.push_async_callback(listener.stop_accepting)
-    await listener.start()
-    return listener

@@ -3,7 +3,8 @@
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from uuid import uuid4
 
 import structlog
@@ -14,7 +15,7 @@ from monitor.patching.body import MAX_BODY_BYTES
 from monitor.web.context import CALLER, CONTEXT, REQUEST_ID, RESPONSE_STARTED_AT, Context
 from monitor.web.problems import Problem, from_http_exception, problem_response
 from monitor.web.route import Handler, Route
-from monitor.web.routes import ROUTES
+from monitor.web.routes import PROBES, ROUTES
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _METHODS = hdrs.METH_ALL
@@ -26,10 +27,21 @@ log = structlog.get_logger()
 
 def make_app(context: Context) -> web.Application:
     """Return the application. All its state is in the context, which several applications can share."""
+    return _make_app(context, ROUTES, _admit)
+
+
+def make_health_app(context: Context) -> web.Application:
+    """Return the application of the probes alone, which asks nothing of a client."""
+    return _make_app(context, PROBES, lambda _request: None)
+
+
+def _make_app(context: Context, routes: Iterable[Route], admit: Callable[[web.Request], None]) -> web.Application:
+    """``admit``: raises a Problem for a request that no route may handle."""
     logging.getLogger("aiohttp.server").addFilter(_is_server_error)
-    app = web.Application(middlewares=[_handle_request], client_max_size=MAX_BODY_BYTES)
+    handle = web.middleware(partial(_handle_request, admit=admit))
+    app = web.Application(middlewares=[handle], client_max_size=MAX_BODY_BYTES)
     app[CONTEXT] = context
-    for route in ROUTES:
+    for route in routes:
         app.router.add_route(route.method, route.path, _authorized(route), expect_handler=_handle_expect)
         if route.method == hdrs.METH_GET:
             app.router.add_route(hdrs.METH_HEAD, route.path, _authorized(route), expect_handler=_handle_expect)
@@ -67,19 +79,25 @@ async def _handle_expect(request: web.Request) -> None:
         request.writer.output_size = 0  # otherwise aiohttp believes that the response has begun
 
 
-@web.middleware
+def _admit(request: web.Request) -> None:
+    authenticator = request.app[CONTEXT].authenticator
+    authenticator.check_rate()
+    authenticator.check_client_certificate(request)
+    authenticator.check_site(request)
+
+
 async def _handle_request(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    request: web.Request,
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    *,
+    admit: Callable[[web.Request], None],
 ) -> web.StreamResponse:
     """Give the request an id, turn every error into a problem response, measure and log."""
     given = request.headers.get("X-Request-ID", "")
     request_id = request[REQUEST_ID] = given if _REQUEST_ID.match(given) else uuid4().hex
     started_at = time.perf_counter()
     try:
-        authenticator = request.app[CONTEXT].authenticator
-        authenticator.check_rate()
-        authenticator.check_client_certificate(request)
-        authenticator.check_site(request)
+        admit(request)
         response = await handler(request)
     except Problem as problem:
         response = problem_response(problem, request_id)

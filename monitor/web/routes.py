@@ -79,6 +79,34 @@ async def openapi(_request: web.Request) -> web.Response:
     return web.Response(body=_DOCUMENT, content_type="application/json")
 
 
+PROBES: Final = (
+    Route(
+        "GET",
+        "/-/healthy",
+        "open",
+        "200 unless the daemon has stalled",
+        healthy,
+        {200: Response("healthy", (str,), _TEXT), 503: Response("not healthy, with the reason", (str,), _TEXT)},
+    ),
+    Route(
+        "GET",
+        "/-/ready",
+        "open",
+        "200 when the database works, and every controller was polled once or the start was 30 s ago",
+        ready,
+        {200: Response("ready", (str,), _TEXT), 503: Response("not ready, with the reason", (str,), _TEXT)},
+    ),
+    Route(
+        "GET",
+        "/-/writer",
+        "open",
+        "200 from the daemon that writes to the database, 503 from a standby",
+        writer,
+        {200: Response("writer", (str,), _TEXT), 503: Response("not writer, with the reason", (str,), _TEXT)},
+    ),
+)
+"""What the listener of `health` serves, and nothing else."""
+
 ROUTES: Final = (
     Route(
         "GET",
@@ -106,30 +134,7 @@ ROUTES: Final = (
         metrics,
         {200: Response("the format that `Accept` prefers", (str,), (*_TEXT, "application/openmetrics-text"))},
     ),
-    Route(
-        "GET",
-        "/-/healthy",
-        "open",
-        "200 unless the daemon has stalled",
-        healthy,
-        {200: Response("healthy", (str,), _TEXT), 503: Response("not healthy, with the reason", (str,), _TEXT)},
-    ),
-    Route(
-        "GET",
-        "/-/ready",
-        "open",
-        "200 when the database works, and every controller was polled once or the start was 30 s ago",
-        ready,
-        {200: Response("ready", (str,), _TEXT), 503: Response("not ready, with the reason", (str,), _TEXT)},
-    ),
-    Route(
-        "GET",
-        "/-/writer",
-        "open",
-        "200 from the daemon that writes to the database, 503 from a standby",
-        writer,
-        {200: Response("writer", (str,), _TEXT), 503: Response("not writer, with the reason", (str,), _TEXT)},
-    ),
+    *PROBES,
     Route(
         "POST",
         "/-/reload",

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from monitor.config.access import Token, User
 from monitor.config.file_state import file_states
 from monitor.config.load import load
-from monitor.config.settings import Annotations, Events, Log, Poll, Upgrades, schema
+from monitor.config.settings import Annotations, Events, Health, Log, Poll, Upgrades, schema
 from monitor.config.types import Account, Config, Controller, SecretFile, SecretVariable, Tls
 from monitor.config.web_config import WebConfig
 from monitor.model.errors import ConfigError
@@ -86,7 +86,7 @@ def test_the_full_example_sets_every_key(site: Path) -> None:
     controllers = [key for each in tree["controllers"] for key in each]
     tls = [key for each in tree["controllers"] for key in each.get("tls", ())]
     assert set(tree) | {"database_file", "database_password_file"} == set(defs["Settings"]["properties"])
-    sections = ("poll", "log", "events", "upgrades")
+    sections = ("health", "poll", "log", "events", "upgrades")
     assert {key: set(tree[key]) for key in sections} == {key: set(defs[key.title()]["properties"]) for key in sections}
     write = [key for each in tree["controllers"] for key in each.get("write", ())]
     assert set(tree["annotations"]) == set(defs["Annotations"]["properties"])
@@ -106,6 +106,7 @@ def test_the_full_example_loads(site: Path) -> None:
         listen_host="::",
         listen_port=9973,
         database="postgresql://monitor:hunter2@db.example.net/monitor",
+        health=Health(listen=("127.0.0.1", 9974)),
         poll=Poll(
             active_interval_s=2,
             idle_interval_s=90,

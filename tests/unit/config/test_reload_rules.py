@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from monitor.config.database import DatabaseUrl
 from monitor.config.load import load
 from monitor.config.reload_rules import check_restart, is_section, keys_of
-from monitor.config.settings import Settings, schema
+from monitor.config.settings import Health, Settings, schema
 from monitor.config.types import Config
 from monitor.config.web_config import WebConfig, WebSettings
 from monitor.config.web_tls import TlsServer
@@ -42,6 +42,7 @@ def test_these_keys_need_a_restart() -> None:
         "database",
         "database_file",
         "database_password_file",
+        "health.listen",
         "log.level",
         "log.format",
         "tls_server_config",
@@ -70,8 +71,9 @@ def test_the_schema_shows_what_a_reload_does() -> None:
             {"database_file": Path("/url")},
             "database_file: found /url, expected nothing {}",
         ),
+        ({"health": Health(listen=("", 9973))}, "health.listen: found :9973, expected nothing {}"),
     ],
-    ids=["listen", "database", "database-file"],
+    ids=["listen", "database", "database-file", "health"],
 )
 def test_what_needs_a_restart_is_named_and_no_secret_shown(
     config: Config, change: dict[str, Any], problem: str

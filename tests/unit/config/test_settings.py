@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from monitor.config.settings import RULES_OF_SETTINGS, Settings, schema
+from monitor.config.settings import Settings, schema
+from monitor.config.settings_rules import RULES_OF_SETTINGS
 from monitor.config.validation import ParseContext, check
 
 _EXAMPLES: Final = Path(__file__).parents[2] / "data" / "config"
@@ -36,6 +37,14 @@ _LEAST: Final = {"name": "dc1", "url": "https://avi.example.net", "username": "s
             {"poll": {"active_interval": "61s"}},
             'poll.active_interval: found "61s", expected at most idle_interval (1m)',
             id="active-slower-than-idle",
+        ),
+        pytest.param({"listen": "127.0.0.1:1", "health": {"listen": "10.0.0.1:1"}}, None, id="two-hosts"),
+        pytest.param({"listen": ":0", "health": {"listen": ":0"}}, None, id="two-free-ports"),
+        pytest.param({"health": {"listen": ":9973"}}, None, id="two-ports"),
+        pytest.param(
+            {"health": {"listen": ":9972"}},
+            'health.listen: found ":9972", expected another port than that of listen',
+            id="one-address-twice",
         ),
         pytest.param({"poll": {"stale_after": "2h"}}, None, id="hold-for-like-stale-after"),
         pytest.param(
