@@ -42,9 +42,9 @@ def main():
     import monitor.cli, monitor.cli.commands.run as daemon
     from monitor.daemon.heartbeat import StallLimits
     serve, limits = daemon.serve, StallLimits(tick_age_s=1.5, overdue_s=0.5)  # no test waits for half a minute
-    async def run_and_be_crippled(*given):
+    async def run_and_be_crippled(*given, **named):
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, cripple, os.environ.get("CRIPPLE"))
-        await serve(*given, stall_limits=limits)
+        await serve(*given, **named, stall_limits=limits)
     daemon.serve = run_and_be_crippled
     monitor.cli.main()
 
