@@ -5,16 +5,19 @@ from typing import Final
 from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
 
 from grafana import frame, looks
+from grafana.alerts import alerts
 from grafana.frame import CONTROLLERS, Marked, Section, choices
-from grafana.looks import BLUE, GREEN, ORANGE, RED, YELLOW
+from grafana.looks import BLUE, GREEN, ORANGE, PALE, PURPLE, RED, YELLOW
 from grafana.panels import Ask, Head, Panel, lines, numbers, timeline
-from grafana.promql import IMAGE, IMAGES, UNIT, Scope, count, is_in, of
+from grafana.promql import IMAGE, IMAGES, PLACE, UNIT, Scope, count, is_in, of
 from grafana.tables import Column, columns, label, labels_of, value
 
-OF: Final = Scope('controller=~"$controller"')
+OF: Final = Scope(f'{PLACE}, controller=~"$controller"')
 ACTIVE, FAILED = OF.active(), OF.failed()
+_PATCHES: Final = Scope(PLACE)("avi_upgrade_monitor_patches_total")
 NAME = "{{controller}} · {{image}}"
 
+_ALERTS: Final = "What fires on these Controllers and on the monitors; an image or a Controller leads to its dashboard."
 IDENTITY: Final = (
     label("controller", "Controller", *looks.width(140)),
     label("image", "Image", *frame.TO_IMAGE),
@@ -28,10 +31,11 @@ def dashboard() -> Dashboard:
         frame.FLEET,
         "Avi images: Fleet",
         "Image uploads and upgrades of all Avi Load Balancer Controllers: what is under way, and what failed.",
-        variables=[choices("controller", "Controller", CONTROLLERS, all_value=".+")],
+        variables=[*frame.places(), choices("controller", "Controller", CONTROLLERS, all_value=".+")],
+        page="",
         annotations=_annotations(),
         sections=(
-            Section("Now", _glance()),
+            Section("Now", (*_glance(), alerts(Scope(f'{PLACE}, controller=~"$controller|"'), _ALERTS))),
             Section("Uploads in flight", (_in_flight(), _progress(), _states())),
             Section("Upgrades", (_upgrades(), _versions(), _unused())),
             Section("Failures", (_failed_images(), _failed_tasks())),
@@ -57,7 +61,14 @@ def _annotations() -> list[Marked]:
         for state, (color, whose) in ended.items()
     ]
     upgrading = OF.each("avi_controller_upgrade_in_progress", by="controller")
-    return [*marks, Marked("Upgrade", color=BLUE, query=upgrading, title="{{controller}} is being upgraded")]
+    acknowledged = OF.named(f"({OF.each('avi_image_acknowledged')} == 1)")
+    changes = f"sum by (outcome) (increase({_PATCHES}[$__rate_interval])) > 0"
+    return [
+        *marks,
+        Marked("Acknowledged", color=PALE, query=acknowledged, title=f"{NAME} is acknowledged"),
+        Marked("Changes", color=PURPLE, query=changes, title="PATCH {{outcome}}"),
+        Marked("Upgrade", color=BLUE, query=upgrading, title="{{controller}} is being upgraded"),
+    ]
 
 
 def _glance() -> tuple[Panel, ...]:

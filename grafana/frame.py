@@ -9,13 +9,15 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import looks
 from grafana.panels import SOURCE, Panel
+from grafana.promql import PLACE
 
 TAG: Final = "avi-upgrade-monitor"
 FLEET, IMAGE = f"{TAG}-fleet", f"{TAG}-image"  # uids; links and bookmarks name them
 MONITOR, UPGRADE = f"{TAG}-monitor", f"{TAG}-upgrade"
 
-CONTROLLERS: Final = "label_values(avi_controller_polls_total, controller)"  # every controller always has this series
-_KEPT: Final = "${datasource:queryparam}&${__url_time_range}"
+_EVERY: Final = "avi_controller_polls_total"  # every controller always has this series
+CONTROLLERS: Final = f"label_values({_EVERY}{{{PLACE}}}, controller)"
+_KEPT: Final = "${datasource:queryparam}&${job:queryparam}&${cluster:queryparam}&${page:queryparam}&${__url_time_range}"
 _CONTROLLER, _IMAGE = "${__data.fields.controller}", "${__data.fields.image_uuid}"
 TO_IMAGE: Final = looks.linked("This image", f"/d/{IMAGE}?{_KEPT}&var-controller={_CONTROLLER}&var-image={_IMAGE}")
 """Of a cell in whose row are the fields ``controller`` and ``image_uuid``."""
@@ -29,6 +31,7 @@ UPGRADE_OF_SERIES: Final = looks.linked(
     "Its upgrade", f"/d/{UPGRADE}?{_KEPT}&var-controller=${{__field.labels.controller}}"
 )
 
+PAGE: Final = "http://127.0.0.1:9972"  # where a daemon listens whose config says nothing else
 DATASOURCE: Final = build.DatasourceVariable("datasource").label("Data source").type("prometheus")
 
 
@@ -72,23 +75,43 @@ def choices(name: str, title: str, query: str, *, all_value: str = "") -> build.
     return variable.all_value(all_value) if all_value else variable
 
 
+def places(family: str = _EVERY, *, job: str = ".+") -> tuple[build.QueryVariable, ...]:
+    """
+    The variables of `PLACE`; the second one is that of a label that targets need not have.
+
+    ``job``: what «All» matches; empty: a list of the jobs that have the family.
+    """
+    return (
+        choices("job", "Job", f"label_values({family}, job)", all_value=job),
+        choices("cluster", "Cluster", f'label_values({family}{{job=~"$job"}}, cluster)', all_value=".*"),
+    )
+
+
 def framed(
     uid: str,
     title: str,
     text: str,
     *,
+    page: str,
     variables: Sequence[build.QueryVariable],
     annotations: Sequence[Marked],
     sections: Sequence[Section],
     refresh: str,
     since: str,
 ) -> model.Dashboard:
-    """The whole dashboard; panels are numbered from 1 in the order in which they stand."""
+    """
+    The whole dashboard; panels are numbered from 1 in the order in which they stand.
+
+    ``page``: the place on the page of the monitor that shows the same.
+    """
     board = build.Dashboard(title).uid(uid).description(text).tags([TAG]).refresh(refresh).time(since, "now")
-    board.timezone("browser").tooltip(model.DashboardCursorSync.CROSSHAIR).editable().link(_others())
+    board.timezone("browser").tooltip(model.DashboardCursorSync.CROSSHAIR).editable()
+    for link in (_others(), _live(page), _clock(uid, "UTC", "utc"), _clock(uid, "Local time", "browser")):
+        board.link(link)
     board.with_variable(DATASOURCE)
     for variable in variables:
         board.with_variable(variable)
+    board.with_variable(build.TextBoxVariable("page").label("Page of the monitor").default_value(PAGE))
     for mark in annotations:
         board.annotation(mark)
     _fill(board, sections)
@@ -111,3 +134,13 @@ def _numbered(board: model.Dashboard) -> model.Dashboard:
 def _others() -> build.DashboardLink:
     link = build.DashboardLink("Avi images").type(model.DashboardLinkType.DASHBOARDS).tags([TAG])
     return link.include_vars(True).keep_time(True)
+
+
+def _live(place: str) -> build.DashboardLink:
+    link = build.DashboardLink("Live").type(model.DashboardLinkType.LINK).icon("external link").target_blank(True)
+    return link.tooltip("The same on the page of the monitor").url(f"${{page}}/{place}")
+
+
+def _clock(uid: str, title: str, timezone: str) -> build.DashboardLink:
+    link = build.DashboardLink(title).type(model.DashboardLinkType.LINK).icon("dashboard")
+    return link.url(f"/d/{uid}?timezone={timezone}").include_vars(True).keep_time(True)

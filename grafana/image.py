@@ -5,15 +5,16 @@ from typing import Final
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import frame, looks
+from grafana.alerts import alerts
 from grafana.frame import CONTROLLERS, Marked, Section, choice
-from grafana.looks import BLUE, GREEN, PURPLE
+from grafana.looks import BLUE, GREEN, PALE, PURPLE
 from grafana.panels import Ask, Head, Panel, bars, lines, numbers, shaded, stacked, state, timeline
-from grafana.promql import IMAGE, UNIT, Scope, is_in, of
+from grafana.promql import IMAGE, PLACE, UNIT, Scope, is_in, of
 from grafana.tables import columns, cross, label, labels_of, value
 
-OF: Final = Scope('controller="$controller", image_uuid="$image"')
+OF: Final = Scope(f'{PLACE}, controller="$controller", image_uuid="$image"')
 ACTIVE: Final = OF.active()
-_ANY: Final = Scope('controller="$controller"')
+_ANY: Final = Scope(f'{PLACE}, controller="$controller"')
 _NEWEST: Final = (  # the image that moved last comes first, and is selected by default
     f"sort_desc({_ANY.named(_ANY.each('avi_image_progress_changed_timestamp_seconds'))})"
 )
@@ -26,6 +27,7 @@ def dashboard() -> Dashboard:
         "Avi images: Image",
         "One image on one Avi Load Balancer Controller: its progress, its events on each node, its annotations.",
         variables=[
+            *frame.places(),
             choice("controller", "Controller", CONTROLLERS),
             choice(
                 "image",
@@ -35,9 +37,10 @@ def dashboard() -> Dashboard:
                 ordered=False,
             ),
         ],
+        page="#/image/${controller:percentencode}/${image:percentencode}",
         annotations=_annotations(),
         sections=(
-            Section("$image", _glance()),
+            Section("$image", (*_glance(), alerts(OF, "What fires on this image."))),
             Section("Progress", (_progress(), _tasks())),
             Section("Nodes and tasks", (_matrix(), _durations(), _task_states(), _events(), _raw())),
             Section("Upgrades", (_pinned(), _users(), _used_by())),
@@ -52,7 +55,11 @@ def _annotations() -> list[Marked]:
     changed = f"{OF.each('avi_image_state_changed_timestamp_seconds')} * 1000"
     state_now = f"max by ({IMAGE}, state) ({OF('avi_image_state')} == 1)"
     query = f"{changed}\n* on ({IMAGE}) group_left (state) {state_now}"
-    return [Marked("State", color=PURPLE, query=query, title="{{state}}", tags="state", at_value=True)]
+    acknowledged = f"{OF.each('avi_image_acknowledged')} == 1"
+    return [
+        Marked("State", color=PURPLE, query=query, title="{{state}}", tags="state", at_value=True),
+        Marked("Acknowledged", color=PALE, query=acknowledged, title="acknowledged"),
+    ]
 
 
 def _glance() -> tuple[Panel, ...]:

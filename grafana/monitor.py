@@ -8,10 +8,10 @@ from grafana import frame, looks
 from grafana.frame import Marked, Section, choices
 from grafana.looks import BLUE, PURPLE, RED, YELLOW
 from grafana.panels import Ask, Head, Panel, lines, numbers, stacked, state
-from grafana.promql import IMAGES, Scope
+from grafana.promql import IMAGES, PLACE, Scope
 from grafana.tables import columns, label, labels_of
 
-OF: Final = Scope('job=~"$job", instance=~"$instance"')
+OF: Final = Scope(f'{PLACE}, instance=~"$instance"')
 INSTANCE: Final = "{{instance}}"
 _BUILD: Final = "avi_upgrade_monitor_build_info"
 _HTTP: Final = "avi_upgrade_monitor_http_request_duration_seconds"
@@ -24,9 +24,10 @@ def dashboard() -> Dashboard:
         "Avi images: Monitor",
         "The avi-upgrade-monitor daemon: scrapes, polls, changes and health. Each of several daemons has its series.",
         variables=[  # «All» is a list of these daemons, not a wildcard: every job of the Prometheus has process_*
-            choices("job", "Job", f"label_values({_BUILD}, job)"),
-            choices("instance", "Instance", f'label_values({_BUILD}{{job=~"$job"}}, instance)'),
+            *frame.places(_BUILD, job=""),
+            choices("instance", "Instance", f"label_values({_BUILD}{{{PLACE}}}, instance)"),
         ],
+        page="",
         annotations=_annotations(),
         sections=(
             Section("Now", _glance()),

@@ -8,6 +8,8 @@ join of doubled series is an error in Prometheus.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+PLACE = 'job=~"$job", cluster=~"$cluster"'
+"""Matches the installations that are chosen; targets need not have the label cluster."""
 IMAGE = "controller, image_uuid"
 UNIT = "controller, unit_uuid"
 IMAGES = 'resource="image"'

@@ -5,10 +5,11 @@ from typing import Final
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import frame, looks
+from grafana.alerts import alerts
 from grafana.frame import Marked, Section, choice
-from grafana.looks import BLUE, GREEN, ORANGE, PURPLE, RED, YELLOW
+from grafana.looks import BLUE, GREEN, ORANGE, PALE, PURPLE, RED, YELLOW
 from grafana.panels import Ask, Head, Panel, lines, numbers, state, timeline, words
-from grafana.promql import UNIT, UPGRADES, Scope, is_in, is_not, of
+from grafana.promql import PLACE, UNIT, UPGRADES, Scope, is_in, is_not, of
 from grafana.tables import columns, label, labels_of, value
 from grafana.upgrade_units import (
     OF,
@@ -28,7 +29,7 @@ from grafana.upgrade_units import (
     units,
 )
 
-EVERY: Final = Scope('controller=~".+"')
+EVERY: Final = Scope(f'{PLACE}, controller=~".+"')
 _CLUSTER: Final = is_in("controller", "kind")
 
 
@@ -39,17 +40,19 @@ def dashboard() -> Dashboard:
         "Avi images: Upgrade",
         "The upgrade of one Avi Load Balancer Controller: its Controllers, its SE groups and their Service Engines.",
         variables=[
+            *frame.places(),
             choice(
                 "controller",
                 "Controller",
                 f"query_result({_newest()})".replace("\n", " "),
                 regex='/controller="(?<value>[^"]*)"/',
                 ordered=False,
-            )
+            ),
         ],
+        page="#/upgrade/${controller:percentencode}",
         annotations=_annotations(),
         sections=(
-            Section("$controller", (*_glance(), *_counts())),
+            Section("$controller", (*_glance(), *_counts(), alerts(OF, "What fires on this Controller."))),
             Section("The course so far", (_phases(), _health(), _states(), _progress())),
             Section("Controllers and SE groups", (units(), facts())),
             Section("Pre-checks and dry run", (checks(), counted_checks())),
@@ -86,8 +89,10 @@ def _annotations() -> list[Marked]:
     changed = f"{OF.each('avi_upgrade_state_changed_timestamp_seconds', by=UNIT)} * 1000"
     state_now = f"max by ({UNIT}, state) ({OF('avi_upgrade_state', is_not('idle'))} == 1)"
     moments = OF.unit_named(f"({changed}\n* on ({UNIT}) group_left (state) {state_now})")
+    acknowledged = OF.unit_named(f"({OF.each('avi_upgrade_acknowledged', by=UNIT)} == 1)")
     return [
         Marked("Away", color=YELLOW, query=away, title="{{controller}} is away for its upgrade"),
+        Marked("Acknowledged", color=PALE, query=acknowledged, title="{{unit}} is acknowledged"),
         Marked("State", color=PURPLE, query=moments, title="{{unit}} {{state}}", tags="state", at_value=True),
     ]
 

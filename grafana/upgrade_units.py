@@ -7,10 +7,10 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 from grafana import looks
 from grafana.looks import RED, YELLOW
 from grafana.panels import Ask, Head, Panel, bars, lines, now_stacked, shaded, stacked
-from grafana.promql import UNIT, Scope, is_in, is_not, of
+from grafana.promql import PLACE, UNIT, Scope, is_in, is_not, of
 from grafana.tables import Column, columns, cross, label, labels_of, value
 
-OF: Final = Scope('controller="$controller"')
+OF: Final = Scope(f'{PLACE}, controller="$controller"')
 _BEGUN: Final = f"({OF.each('avi_upgrade_state', is_not('idle'), by=UNIT)} == 1)"
 _FAILED: Final = OF.units("check_failed|suspended|failed")
 _CLUSTER: Final = is_in("controller", "kind")

@@ -4,6 +4,7 @@ The files of each part of the kit, by their paths in the repository, of the vers
 Rules are made of their table; all other files are those of the repository, which a wheel has in `files`.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from os import X_OK, access
 from pathlib import Path
@@ -36,6 +37,9 @@ SHIPPED: Final[Mapping[str, tuple[str, ...]]] = {
 """The parts whose files, or some of them, are those of the repository."""
 
 
+_PAGE: Final = "http://127.0.0.1:9972"  # the value of a variable of each dashboard
+
+
 class File(NamedTuple):
     """A file of the kit; ``path`` is relative."""
 
@@ -44,10 +48,13 @@ class File(NamedTuple):
     executable: bool = False
 
 
-def shipped(part: str) -> Iterable[File]:
-    """Return the files of a part of `SHIPPED`."""
+def shipped(part: str, page: str = "") -> Iterable[File]:
+    """Return the files of a part of `SHIPPED`. ``page``: to which the dashboards link, if not to the default."""
     for path in (path for each in SHIPPED[part] for path in _files_of(_ROOT / each)):
-        yield File(path.relative_to(_ROOT).as_posix(), path.read_bytes(), access(path, X_OK))
+        content = path.read_bytes()
+        if page and path.suffix == ".json":
+            content = content.replace(f'"{_PAGE}"'.encode(), json.dumps(page).encode())
+        yield File(path.relative_to(_ROOT).as_posix(), content, access(path, X_OK))
 
 
 def rules(settings: Settings, format_: Format) -> Iterable[File]:

@@ -24,7 +24,6 @@ from tests.support.dashboards import (
     placeholders,
     variables,
 )
-from tests.support.programs import output_of, program
 
 BOARDS = boards()
 EVERY = [each for name, board in BOARDS.items() for each in asked(name, board)]
@@ -42,7 +41,11 @@ UNITS = {
     "s",
     "short",
 }
-SCRAPED = {"job", "instance"}  # labels that Prometheus puts to all series
+SCRAPED = {
+    "job",
+    "instance",
+    "cluster",
+}  # labels that Prometheus puts to all series, and one that many installations have
 
 each_board = pytest.mark.parametrize("name", BOARDS)
 each_query = pytest.mark.parametrize("query", EVERY, ids=str)
@@ -76,7 +79,8 @@ def known_labels() -> dict[str, set[str]]:
     return found
 
 
-KNOWN = known_labels()
+# Those of an alert are the labels of what it is about
+KNOWN = known_labels() | {"ALERTS": {"alertname", "alertstate", "severity", "controller", "image_uuid"}}
 
 
 def selectors(query: Asked) -> list[promql_parser.VectorSelector]:
@@ -237,60 +241,6 @@ def test_every_family_is_on_a_panel() -> None:
     assert {family.name for family in FAMILIES} | own <= names
 
 
-HEALTH = {
-    "up": 'avi_controller_up{} 1, avi_controller_stale{resource="image"} 0',
-    "without-upgrade-status": 'avi_controller_up{} 1, avi_controller_stale{resource="upgrade"} 1',
-    "upgrading": "avi_controller_up{} 0, avi_controller_upgrade_in_progress{} 1",
-    "down": 'avi_controller_up{} 0, avi_controller_stale{resource="image"} 0, avi_controller_upgrade_in_progress{} 0',
-    "stale": 'avi_controller_up{} 0, avi_controller_stale{resource="image"} 1',
-    "suspended": "avi_controller_up{} 0, avi_controller_auth_suspended{} 1",
-}
-CODES = {"up": 1, "without-upgrade-status": 1, "upgrading": 2, "down": 3, "stale": 4, "suspended": 5}
-
-
-async def test_the_health_of_a_controller_is_the_worst_that_is_known_of_it(tmp_path: Path) -> None:
-    (health,) = (query.query for query in EVERY if (query.board, query.title) == ("fleet", "Health"))
-    series = [
-        {"series": each.split()[0].replace("{", f'{{controller="{name}", '), "values": each.split()[1]}
-        for name, every in HEALTH.items()
-        for each in every.split(", ")
-    ]
-    codes = [{"labels": f'{{controller="{name}"}}', "value": code} for name, code in CODES.items()]
-    asked_now = {"expr": filled(health, {"controller": ".*"}), "eval_time": "0s", "exp_samples": codes}
-    (tmp_path / "test.yml").write_text(
-        yaml.safe_dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [asked_now]}]})
-    )
-    status, stdout, stderr = await output_of(program("promtool"), "test", "rules", str(tmp_path / "test.yml"))
-    assert (status, stderr) == (0, ""), stdout
-
-
-async def test_an_acknowledged_cluster_counts_for_the_groups_of_its_night_as_in_the_alerts(tmp_path: Path) -> None:
-    seen, unseen = (
-        filled(query.query, {"controller": "dc1"})
-        for ref in ("B", "A")
-        for query in EVERY
-        if (query.board, query.title, query.ref) == ("upgrade", "Failed and unseen", ref)
-    )
-    began_s = {"c": 0, "before": -3600, "with": 0, "after": 3600, "days-later": 172800}
-    series = [{"series": 'avi_controller_upgrade_phase{controller="dc1", phase="none"}', "values": "1"}]
-    for uuid, start_s in began_s.items():
-        labels = f'controller="dc1", unit_uuid="{uuid}", kind="{"controller" if uuid == "c" else "se_group"}"'
-        series += [
-            {"series": f'avi_upgrade_state{{{labels}, state="failed"}}', "values": "1"},
-            {"series": f"avi_upgrade_start_timestamp_seconds{{{labels}}}", "values": f"{start_s}"},
-            {"series": f"avi_upgrade_acknowledged{{{labels}}}", "values": f"{int(uuid == 'c')}"},
-        ]
-    asked_now = [
-        {"expr": query, "eval_time": "0s", "exp_samples": [{"labels": "{}", "value": count}]}
-        for query, count in ((seen, 3), (unseen, 2))
-    ]
-    (tmp_path / "test.yml").write_text(
-        yaml.safe_dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": asked_now}]})
-    )
-    status, stdout, stderr = await output_of(program("promtool"), "test", "rules", str(tmp_path / "test.yml"))
-    assert (status, stderr) == (0, ""), stdout
-
-
 def test_links_name_dashboards_and_variables_that_exist() -> None:
     by_uid = {board["uid"]: board for board in BOARDS.values()}
     urls = [link["url"] for panel in all_panels() for link in links_of(panel.values[0])]
@@ -298,9 +248,10 @@ def test_links_name_dashboards_and_variables_that_exist() -> None:
     for url in urls:
         path, _, query = url.partition("?")
         target = by_uid[path.removeprefix("/d/")]
-        given = set(re.findall(r"var-(\w+)=", query))
-        assert given == {variable["name"] for variable in variables(target)}
-        assert {"${datasource:queryparam}", "${__url_time_range}"} <= set(query.split("&"))
+        given = set(re.findall(r"var-(\w+)=|\$\{(\w+):queryparam\}", query))
+        names = {each["name"] for each in target["templating"]["list"]}
+        assert {own or kept for own, kept in given} == names
+        assert "${__url_time_range}" in query.split("&")
 
 
 def links_of(panel: Json) -> list[Json]:
@@ -310,9 +261,31 @@ def links_of(panel: Json) -> list[Json]:
 
 @each_board
 def test_the_dashboards_link_to_each_other(name: str) -> None:
-    (link,) = BOARDS[name]["links"]
+    (link,) = (link for link in BOARDS[name]["links"] if link["type"] == "dashboards")
     assert set(link["tags"]) <= set.intersection(*(set(board["tags"]) for board in BOARDS.values()))
     assert link["keepTime"]
+
+
+@each_board
+def test_a_dashboard_switches_to_utc_and_back(name: str) -> None:
+    """A link to another dashboard, or one that loses what was chosen."""
+    links = {link["title"]: link for link in BOARDS[name]["links"]}
+    for title, timezone in (("UTC", "utc"), ("Local time", "browser")):
+        assert links[title]["url"] == f"/d/{BOARDS[name]['uid']}?timezone={timezone}"
+        assert links[title]["keepTime"]
+        assert links[title]["includeVars"]
+
+
+@each_board
+def test_a_dashboard_leads_to_the_place_on_the_page_that_shows_the_same(name: str) -> None:
+    """A place that the page does not know, and a variable that the dashboard does not have."""
+    (live,) = (link for link in BOARDS[name]["links"] if link["title"] == "Live")
+    page, _, place = live["url"].partition("/")
+    assert page == "${page}"
+    known = {"image": r"#/image/[^/]+/[^/?]+", "upgrade": r"#/upgrade/[^/?]+"}  # as place.js reads them
+    assert re.fullmatch(known.get(name, ""), place)
+    declared = {each["name"] for each in BOARDS[name]["templating"]["list"]}
+    assert placeholders(live["url"]) <= declared
 
 
 def test_the_image_is_chosen_by_name_and_filtered_by_uuid() -> None:

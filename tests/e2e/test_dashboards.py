@@ -42,9 +42,11 @@ MAY_BE_EMPTY = {
         "no unit of the simulated Controllers has a patch",
     ),
 }
+MOMENTARY = {"fleet/annotation/Changes": "asks for changes of the last seconds, of which there are none any more"}
 WATCHED_S = 690.0  # longer than the ten minutes after which an upload stands still, and while one is still in flight
 ONE, PAIR = ("127.0.0.1",), ("127.0.0.1", "localhost")
 """The names by which Prometheus scrapes the daemon."""
+ANYWHERE = {"job": ".+", "cluster": ".*"}
 GRAFANAS_OWN = {"__rate_interval": "4s", "__range": "1m"}  # as it counts them when a scrape is a second
 
 UPLOADED = (UploadSpec(duration=60.0, started_ago=600.0, version="31.2.2"),)
@@ -213,9 +215,10 @@ async def prometheus_on(daemon: Daemon, folder: Path) -> AsyncIterator[Prometheu
 
 
 def write_targets(daemon: Daemon, folder: Path, hosts: Iterable[str]) -> None:
-    """Let Prometheus scrape the daemon by each of these names, as targets of one job."""
+    """Let Prometheus scrape the daemon by each of these names, as targets of one job in one cluster."""
     port = daemon.url.rpartition(":")[2]
-    (folder / "targets.new").write_text(json.dumps([{"targets": [f"{host}:{port}" for host in hosts]}]))
+    targets = {"targets": [f"{host}:{port}" for host in hosts], "labels": {"cluster": "lab"}}
+    (folder / "targets.new").write_text(json.dumps([targets]))
     (folder / "targets.new").replace(folder / "targets.json")
 
 
@@ -262,6 +265,10 @@ async def play_incidents(simulator: Simulator, daemon: Daemon) -> None:
     entry = await until(daemon, "fra", any_image("failed"))
     (failed,) = (uuid for uuid, track in entry.objects("image").items() if track.object.state == "failed")
     assert (await patch(daemon, failed, {"annotations": {"change": "CHG0042"}})).status == 200
+    acknowledged = {"annotations": {"acknowledged": "true"}}
+    for kind, path in (("image", "/api/image"), ("upgrade", "/api/upgradestatusinfo")):  # of a Controller that is well
+        uuid = next(iter(daemon.fleet.entries["vie"].objects(kind)))
+        assert (await ask(daemon, "PATCH", f"{path}/{uuid}", acknowledged)).status == 200
     assert (await ask(daemon, "GET", "/api/image", token="wrong")).status == 401
     simulator.controllers["ams"].faults.add(Fault("unknown_enum", times=1))
     await until(daemon, "ams", lambda entry: bool(entry.collections["image"].health.unknown_values))
@@ -315,7 +322,8 @@ async def values(grafana: Grafana, query: str) -> list[float]:
 
 async def require_answers(grafana: Grafana) -> None:
     """Every query but those that may be empty has an answer; one that had it is not asked again."""
-    missing = [query for name, board in boards().items() for query in asked(name, board)]
+    every = (query for name, board in boards().items() for query in asked(name, board))
+    missing = [query for query in every if str(query) not in MOMENTARY]
 
     async def ask_again() -> set[str]:
         missing[:] = await unanswered(grafana, missing)
@@ -378,7 +386,7 @@ async def shown_of(grafana: Grafana, controller: str) -> dict[str, list[str]]:
     shown = {}
     for panel in board["panels"]:
         if panel["type"] == "stat" and panel["fieldConfig"]["defaults"]["unit"] != "s":
-            queries = [filled(target["expr"], {"controller": controller}) for target in panel["targets"]]
+            queries = [filled(target["expr"], ANYWHERE | {"controller": controller}) for target in panel["targets"]]
             found = [series for query in queries for series in await grafana.answer(query)]
             texts = {key: text["text"] for each in mappings(panel) for key, text in each["options"].items()}
             shown[panel["title"]] = [
@@ -397,8 +405,7 @@ async def uploads_in_flight(grafana: Grafana) -> dict[str, dict[tuple[str, str],
     """The columns of that table, by title: (controller, image uuid) → value."""
     board = boards()["fleet"]
     (chosen,) = await grafana.selections(board)
-    table = next(panel for panel in board["panels"] if panel["type"] == "table")
-    assert table["title"] == "Uploads in flight"
+    (table,) = (panel for panel in board["panels"] if (panel["type"], panel["title"]) == ("table", "Uploads in flight"))
     titles = dict(
         next(each for each in table["transformations"] if each["id"] == "organize")["options"]["renameByName"]
     )

@@ -82,7 +82,9 @@ class _Parsed(click.ParamType[T], Generic[T]):
 )
 @click.option("--grafana", type=_Parsed("url", parse_url), help="Of rules: where Grafana is; adds `dashboard_url`.")
 @click.option(
-    "--page", type=_Parsed("url", parse_url), help="Of rules: where the page of the monitor is; adds `page_url`."
+    "--page",
+    type=_Parsed("url", parse_url),
+    help="Of rules and dashboards: where the page of the monitor is; adds `page_url`.",
 )
 @click.option(
     "--format",
@@ -125,8 +127,11 @@ def kit(
         page=page or "",
     )
     chosen = dict.fromkeys(parts or PARTS)
-    if not {"rules", "compose"} & chosen.keys() and (settings != Settings() or format_ != "prometheus"):
-        raise click.UsageError("Options other than --output are of the part rules: name it, too.")
+    takers = {"rules", "compose", *(["dashboards"] if settings == Settings(page=settings.page) else [])}
+    if not takers & chosen.keys() and (settings != Settings() or format_ != "prometheus"):
+        raise click.UsageError(
+            "Options other than --output are of the part rules, --page also of dashboards: name it, too."
+        )
     if folder is None:
         if list(chosen) != ["rules"]:
             raise click.UsageError("--output is missing: without a folder, only the part rules can be printed.")
@@ -143,7 +148,7 @@ def _files_of(part: str, main: click.Command, settings: Settings, format_: Forma
         return (_completion(main, shell) for shell in ("bash", "zsh", "fish"))
     if part == "man":
         return (File(f"man/{_PROGRAM}.1", man_page(main, __version__).encode()),)
-    shipped = kit_parts.shipped(part)
+    shipped = kit_parts.shipped(part, settings.page)
     return chain(shipped, kit_parts.rules(settings, "prometheus")) if part == "compose" else shipped
 
 

@@ -1,5 +1,6 @@
 """`kit`: which files it writes, where, and what it says of arguments that do not fit."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -76,6 +77,14 @@ def test_without_a_part_all_are_written(tmp_path: Path) -> None:
     assert [folder for folder in folders if not (tmp_path / folder).exists()] == []
 
 
+def test_the_dashboards_lead_to_the_page_that_is_named(tmp_path: Path) -> None:
+    """A link to the page on the machine of the operator: the default is for a trial."""
+    assert kit("dashboards", "--page", "https://watch.example.net/", "--output", str(tmp_path)).exit_code == 0
+    boards = [json.loads(path.read_text()) for path in (tmp_path / "grafana" / "dashboards").iterdir()]
+    pages = [each["query"] for board in boards for each in board["templating"]["list"] if each["name"] == "page"]
+    assert pages == ["https://watch.example.net"] * 4
+
+
 def test_rules_are_printed_where_no_folder_is_named() -> None:
     result = kit("rules", "--label", "team=net", "--format", "operator")
     assert result.stdout == all_rules(Settings(labels=(("team", "net"),)), "operator")
@@ -86,7 +95,7 @@ def test_rules_are_printed_where_no_folder_is_named() -> None:
     [
         ("unit", "--output is missing: without a folder, only the part rules can be printed."),
         ("", "--output is missing: without a folder, only the part rules can be printed."),
-        ("unit --output FOLDER --stalled 15m", "are of the part rules: name it, too."),
+        ("unit --output FOLDER --stalled 15m", "are of the part rules, --page also of dashboards: name it, too."),
         ("rulez --output FOLDER", "'rulez' is not one of"),
         ("rules --selector job=x", 'found "job=x", expected a matcher such as job="x"'),
         ("rules --stalled 0s", 'found "0s", expected a duration of whole seconds'),
