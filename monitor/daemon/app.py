@@ -108,7 +108,14 @@ async def running(
     controllers = Controllers(fleet, store, now=now, rng=rng, resources=resources)
     heartbeat = Heartbeat(self_metrics, now=now)
     current_stall_reason = partial(_current_stall_reason, heartbeat, controllers, stall_limits)
-    reporter = StatusReporter(manager, fleet, stall_reason=current_stall_reason)
+
+    def current_not_ready_reason() -> str:
+        uptime_s = heartbeat.uptime_s
+        return not_ready_reason(fleet, store=store.not_ready_reason, uptime_s=uptime_s, stopping=stopping.is_set())
+
+    reporter = StatusReporter(
+        manager, fleet, stall_reason=current_stall_reason, not_ready_reason=current_not_ready_reason
+    )
 
     async def apply(config: Config) -> Difference:
         """Must not fail. Access, TLS and streams change before the first await, so that no request sees a mixture."""
@@ -139,9 +146,7 @@ async def running(
         limits=limits,
         reload=reloader.reload,
         stall_reason=current_stall_reason,
-        not_ready_reason=lambda: not_ready_reason(
-            fleet, store=store.not_ready_reason, uptime_s=heartbeat.uptime_s, stopping=stopping.is_set()
-        ),
+        not_ready_reason=current_not_ready_reason,
         not_writer_reason=lambda: "stopping" if stopping.is_set() else store.not_writer_reason,
     )
     async with AsyncExitStack() as stack:

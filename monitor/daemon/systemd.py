@@ -88,13 +88,21 @@ class StatusReporter:
     """
     Reports the state of the daemon to the service manager; that it has stalled, or recovered, to the log, too.
 
-    ``stall_reason``: why the daemon has stalled; empty while it has not.
+    ``stall_reason``: why the daemon has stalled; empty while it has not. ``not_ready_reason``: as ``/-/ready`` has it.
     """
 
-    def __init__(self, manager: ServiceManager, fleet: Fleet, *, stall_reason: Callable[[], Awaitable[str]]) -> None:
+    def __init__(
+        self,
+        manager: ServiceManager,
+        fleet: Fleet,
+        *,
+        stall_reason: Callable[[], Awaitable[str]],
+        not_ready_reason: Callable[[], str],
+    ) -> None:
         self._manager = manager
         self._fleet = fleet
         self._stall_reason = stall_reason
+        self._not_ready_reason = not_ready_reason
         self._summary = FleetSummary()
         self._stalled = ""
         self._status = ""
@@ -127,10 +135,15 @@ class StatusReporter:
         if self._stalled and not stalled:
             log.info("poller_recovered")
         self._stalled = stalled
-        status = f"stuck: {stalled}" if stalled else self._summary.line(self._fleet.entries)
+        status = f"stuck: {stalled}" if stalled else self._status_of_polls()
         lines = [f"STATUS={status}"] if status != self._status else []
         self._status = status
         self._send(*lines, *(() if stalled else ("WATCHDOG=1",)))
+
+    def _status_of_polls(self) -> str:
+        if reason := self._not_ready_reason():
+            return f"not ready: {reason}"
+        return self._summary.line(self._fleet.entries)
 
     def _send(self, *lines: str) -> None:
         if not lines or not self._manager.notify:

@@ -17,7 +17,7 @@ _PACKAGED: Final = Path(__file__).parent / "files"
 _ROOT: Final = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2]  # not installed, but run in a checkout
 
 SHIPPED: Final[Mapping[str, tuple[str, ...]]] = {
-    "unit": ("deploy/systemd",),
+    "unit": ("deploy/systemd", "deploy/requirements.txt"),  # the installer reads both
     "dashboards": ("grafana/dashboards", "grafana/provisioning"),
     "alertmanager": (
         "deploy/prometheus/alertmanager.yml",

@@ -4,6 +4,8 @@ set -eu
 unit=avi-upgrade-monitor
 program=/opt/$unit/bin/$unit
 etc=/etc/$unit
+state=/var/lib/private/$unit
+install=/try/deploy/systemd/install.sh
 export PIP_NO_INDEX=1 PIP_FIND_LINKS=/try/wheels
 
 fail() {
@@ -28,8 +30,7 @@ echo "== $(systemctl --version | head -n 1), $(. /etc/os-release && echo "$PRETT
 ip link set lo up 2>/dev/null || true
 
 echo "== install"
-/try/systemd/install.sh /try/wheels/avi_upgrade_monitor-*.whl
-/try/systemd/install.sh /try/wheels/avi_upgrade_monitor-*.whl >/dev/null  # again, as at an upgrade
+$install /try/wheels/avi_upgrade_monitor-*.whl
 systemd-analyze verify /etc/systemd/system/$unit.service /etc/systemd/system/$unit.socket || fail "verify"
 systemd-analyze security --no-pager $unit.service | tail -n 1
 
@@ -74,6 +75,33 @@ sed -i '$d' $etc/config.yml
 test "$(value MainPID)/$(value ActiveState)" = "$main/active" || fail "a bad file ends nothing"
 echo "a good file was taken, a bad one refused; still the process $main"
 
+echo "== upgrades"
+schema() { python3 -c 'import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute("SELECT version_num FROM alembic_version").fetchone())' "$1"; }
+before=$(readlink /opt/$unit/bin)
+$install /try/wheels/avi_upgrade_monitor-*.whl || fail "upgrade"
+test "$(readlink /opt/$unit/bin)" != "$before" || fail "the same version folder"
+test "$(find /opt/$unit -mindepth 1 -maxdepth 1 | wc -l)" = 2 || fail "the old version remains"
+test "$(value MainPID)" != "$main" || fail "no restart"
+main=$(value MainPID)
+value StatusText | grep -q "^5/5 controllers up" || fail "the installer has not waited"
+echo "upgraded, and ready: $(value StatusText)"
+schema=$(schema $state/state.db)
+if $install /try/broken/avi_upgrade_monitor-*.whl >/try/broken.log 2>&1; then fail "a broken version is an upgrade"; fi
+grep '^install.sh' /try/broken.log
+systemctl is-active $unit.service $unit.socket >/dev/null || fail "not running after the way back"
+eventually 'value StatusText | grep -q "^5/5 controllers up"'
+journalctl --no-pager --output cat --unit $unit.service | grep "broken on purpose" | tail -n 1 || fail "the broken version did not run"
+journalctl --no-pager --output cat --unit $unit.service | grep -q "its schema is" && fail "the migrated database was kept"
+test "$(schema $state/state.db)" = "$schema" || fail "not the schema as before"
+test "$(find /opt/$unit -mindepth 1 -maxdepth 1 | wc -l)" = 2 || fail "the broken version remains"
+main=$(value MainPID)
+echo "listen: nonsense" >>$etc/config.yml
+if $install /try/wheels/avi_upgrade_monitor-*.whl >/try/refused.log 2>&1; then fail "an upgrade with a wrong config"; fi
+grep '^install.sh' /try/refused.log
+sed -i '$d' $etc/config.yml
+test "$(value MainPID)/$(value ActiveState)" = "$main/active" || fail "a refused upgrade changes nothing"
+echo "schema $schema before and after; still the process $main"
+
 echo "== watchdog"
 kill -STOP "$main"
 eventually 'test "$(value NRestarts)" = 1'
@@ -100,5 +128,11 @@ test "$(value ActiveState)/$(value Result)/$(value ExecMainStatus)" = inactive/s
 journalctl --no-pager --output cat --unit $unit.service | grep -E '"(stopping|stopped)"' | tail -n 2
 curl --silent --fail --max-time 20 --output /dev/null http://127.0.0.1:9972/-/healthy || fail "the socket did not start it"
 echo "and started by the first request: $(value ActiveState)"
-systemctl stop $unit.socket $unit.service
+
+echo "== uninstall"
+$install uninstall
+systemctl is-active $unit.service $unit.socket >/dev/null && fail "still active"
+find / -xdev -path /try -prune -o -path /proc -prune -o -name '*avi*upgrade*monitor*' -print | sort
+test -e $state/state.db || fail "no data left"
+test ! -e /opt/$unit || fail "a trace of the program"
 echo "all as it should be"

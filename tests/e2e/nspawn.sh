@@ -30,12 +30,16 @@ mkdir -p "$work/wheels"
     { cat "$work/hatchling.log"; exit 1; }
 # The wheels are fetched here: the container has no network.
 "$python" -m pip download --quiet --disable-pip-version-check --only-binary=:all: --python-version "$version" \
-    --dest "$work/wheels" "$(ls "$work"/wheels/avi_upgrade_monitor-*.whl)[speed]" 2>"$work/pip.log" ||
-    { cat "$work/pip.log"; exit 1; }
+    --no-deps --require-hashes --requirement "$repository/deploy/requirements.txt" \
+    --dest "$work/wheels" 2>"$work/pip.log" || { cat "$work/pip.log"; exit 1; }
+mkdir "$work/broken"
+"$python" "$repository/tests/e2e/break_wheel.py" "$work"/wheels/avi_upgrade_monitor-*.whl "$work/broken"
 
 forget
 mkdir -p "$root/try"
-cp -r "$work/wheels" "$repository/deploy/systemd" "$repository/tests/e2e/nspawn-inside.sh" "$root/try/"
+cp -r "$work/wheels" "$work/broken" "$repository/tests/e2e/nspawn-inside.sh" "$root/try/"
+mkdir "$root/try/deploy"
+cp -r "$repository/deploy/systemd" "$repository/deploy/requirements.txt" "$root/try/deploy/"
 cat >"$root/etc/systemd/system/try.service" <<'UNIT'
 [Unit]
 After=multi-user.target

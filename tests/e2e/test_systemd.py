@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from alembic.script import ScriptDirectory
 
 from monitor.config.load import load
 from monitor.config.settings import Poll
@@ -91,6 +92,30 @@ def test_what_is_a_comment_in_the_example_config_is_good_too(tmp_path: Path) -> 
     read = load(config)
     assert (read.anonymous, [token.name for token in read.tokens]) == (frozenset({"metrics", "read"}), ["alice"])
     assert read.controllers[0].tls.fingerprints
+
+
+@pytest.mark.parametrize(
+    ("arguments", "python", "says"),
+    [
+        ((), "python3", 'expected the wheel to install, or uninstall; found ""'),
+        (("nothing.whl",), "python3", 'expected the wheel to install, or uninstall; found "nothing.whl"'),
+        (("README.md",), "false", "expected Python 3.11 or newer with venv (Debian: python3-venv), found false"),
+    ],
+)
+async def test_the_installer_says_what_it_expected_before_it_does_anything(
+    arguments: tuple[str, ...], python: str, says: str
+) -> None:
+    given = [str(ROOT / name) if (ROOT / name).exists() else name for name in arguments]
+    status, out, errors = await output_of("env", f"PYTHON={python}", str(DEPLOY / "install.sh"), *given)
+    assert (status, out) == (1, "")
+    assert errors.startswith(f"install.sh: {says}")
+
+
+def test_the_number_of_the_last_migration_is_that_of_the_schema() -> None:
+    """The installer compares them by name, to know whether a version changes the schema of the database."""
+    scripts = ScriptDirectory(str(ROOT / "monitor" / "store" / "migrations"))
+    last = max(path.name for path in (ROOT / "monitor" / "store" / "migrations" / "versions").glob("[0-9]*_*.py"))
+    assert scripts.get_current_head() == last.partition("_")[0]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from monitor.kit.rules.write import all_rules
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = {
-    "unit": {"deploy/systemd"},
+    "unit": {"deploy/systemd", "deploy/requirements.txt"},
     "rules": {"deploy/prometheus/rules"},
     "dashboards": {"grafana/dashboards", "grafana/provisioning"},
     "alertmanager": {

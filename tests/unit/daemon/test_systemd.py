@@ -36,23 +36,33 @@ async def healthy() -> str:
     return ""
 
 
-def reporter(address: str, *, stall_reason: StallReason = healthy, entries: tuple[Entry, ...] = ()) -> StatusReporter:
+def reporter(
+    address: str,
+    *,
+    stall_reason: StallReason = healthy,
+    not_ready_reason: Callable[[], str] = str,
+    entries: tuple[Entry, ...] = (),
+) -> StatusReporter:
     fleet = Fleet()
     for each in entries:
         fleet.publish(each)
     environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": QUICK_US}
-    return StatusReporter(read_service_manager(environ, pid=1), fleet, stall_reason=stall_reason)
+    manager = read_service_manager(environ, pid=1)
+    return StatusReporter(manager, fleet, stall_reason=stall_reason, not_ready_reason=not_ready_reason)
 
 
 @asynccontextmanager
 async def reporting(
-    folder: Path, *, stall_reason: StallReason = healthy, entries: tuple[Entry, ...] = ()
+    folder: Path,
+    *,
+    stall_reason: StallReason = healthy,
+    not_ready_reason: Callable[[], str] = str,
+    entries: tuple[Entry, ...] = (),
 ) -> AsyncIterator[ReceivingManager]:
     with manager_at(str(folder / "notify")) as manager:
+        ours = reporter(manager.address, stall_reason=stall_reason, not_ready_reason=not_ready_reason, entries=entries)
         async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(
-                reporter(manager.address, stall_reason=stall_reason, entries=entries).run(), name="notify"
-            )
+            task = tasks.create_task(ours.run(), name="notify")
             yield manager
             task.cancel()
 
@@ -77,6 +87,15 @@ async def test_the_status_is_sent_when_it_changes_and_the_sign_of_life_every_tim
     async with reporting(tmp_path, entries=entries) as manager:
         assert await manager.receive() == ["STATUS=1/2 controllers up, 2 uploads active", "WATCHDOG=1"]
         assert [await manager.receive() for _ in range(3)] == [["WATCHDOG=1"]] * 3
+
+
+async def test_the_status_says_why_the_daemon_is_not_ready(tmp_path: Path) -> None:
+    """The installer waits for the number of controllers: a status of an unready daemon with one would be an upgrade."""
+    reasons = ["the database does not answer"]
+    async with reporting(tmp_path, not_ready_reason=lambda: reasons[-1]) as manager:
+        assert await manager.receive() == ["STATUS=not ready: the database does not answer", "WATCHDOG=1"]
+        reasons.append("")
+        assert (await manager.receive_until("STATUS="))[0] == "STATUS=0/0 controllers up, 0 uploads active"
 
 
 async def test_while_a_poller_is_stuck_the_status_says_so_and_no_sign_of_life_is_sent(tmp_path: Path) -> None:
