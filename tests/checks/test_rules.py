@@ -16,6 +16,8 @@ from grafana import looks
 from monitor.cli import main
 from monitor.config.settings import Settings
 from monitor.kit.rules.settings import STALLED_AFTER_S
+from monitor.kit.rules.settings import Settings as RuleSettings
+from monitor.kit.rules.write import rule_files
 from monitor.metrics.self_metrics import SelfMetrics
 from monitor.model.upgrade import UnitKind, Upgrade
 from monitor.polling.resources import FAMILIES, TrackingSettings
@@ -49,7 +51,15 @@ OF_A_TARGET = {"job", "instance"}  # the labels that Prometheus adds to every se
 OF_AN_INSTALLATION = {"cluster", "site", "region", "namespace", "pod", "container", "node"}
 
 
-# --- what promtool and amtool check
+# --- what the program writes, and promtool checks
+
+
+def test_the_committed_rules_are_what_the_program_writes() -> None:
+    """A rule that was changed in a file of rules, or in the table alone."""
+    written = rule_files(RuleSettings(), "prometheus")
+    assert written.keys() == {path.name for path in RULES.iterdir()}
+    for name, text in written.items():
+        assert (RULES / name).read_text() == text, f"{name}: avi-upgrade-monitor kit rules --output ."
 
 
 async def test_promtool_accepts_the_scrape_config_and_the_rules_that_it_names() -> None:
