@@ -8,6 +8,7 @@ what must hold between files. Knows no network: no Controller is asked.
 import glob
 import os
 from collections.abc import Iterable, Mapping, MutableMapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -166,6 +167,7 @@ def _config(
         stalled_after_s=settings.stalled_after_s,
         anonymous=_given(settings.anonymous),
         server_names=settings.server_names,
+        trusted_proxies=frozenset(map(ip_network, settings.trusted_proxies)),
         tokens=tuple(map(token_of, settings.tokens)),
         users=tuple(map(user_of, settings.users)),
         web=web,

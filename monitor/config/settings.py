@@ -205,6 +205,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         LIVE,
         Meta(description="Names by which clients call the daemon, beside localhost and addresses."),
     ] = frozenset()
+    trusted_proxies: Annotated[
+        frozenset[Annotated[str, written_as(values.NETWORK)]],
+        LIVE,
+        Meta(description="Networks of proxies, whose X-Forwarded-For is believed."),
+    ] = frozenset()
     tokens: Annotated[tuple[TokenSettings, ...], LIVE, Meta(description="Bearer tokens and their scopes.")] = ()
     users: Annotated[
         tuple[UserSettings, ...], LIVE, Meta(description="Scopes of the users of the web configuration.")

@@ -1,6 +1,7 @@
 """The configuration as the daemon uses it: frozen and checked. Made by `monitor.config.load`."""
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import get_args
 
@@ -14,6 +15,8 @@ from monitor.config.text_file import read_secret
 from monitor.config.values import is_loopback
 from monitor.config.web_config import WebConfig
 from monitor.model.secret import Secret
+
+Network = IPv4Network | IPv6Network
 
 
 class SecretFile(Struct, frozen=True):
@@ -110,6 +113,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """The key of this name; None: it is not set. See ``anonymous_scopes``."""
     server_names: frozenset[str] = frozenset()
     """In lower case, without a port."""
+    trusted_proxies: frozenset[Network] = frozenset()
     tokens: tuple[Token, ...] = ()
     users: tuple[User, ...] = ()
     web: WebConfig | None = None

@@ -6,7 +6,7 @@ Files are opened here, so that a missing one is reported with all other problems
 
 import re
 import ssl
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -144,6 +144,10 @@ def _describe_origin(text: str) -> str:
     return quoted(text)
 
 
+def _parse_network(text: str, _: ParseContext) -> str:
+    return str(ip_network(text))  # raises ValueError, too
+
+
 def _parse_host(text: str, _: ParseContext) -> str:
     return _match(_HOST, text).lower()
 
@@ -253,6 +257,10 @@ ORIGIN: Final = TextFormat(
 )  # fmt: skip
 HOST: Final = TextFormat(
     expected="a name such as monitor.example.net, without scheme and port", parse=_parse_host, pattern=_HOST.pattern
+)
+NETWORK: Final = TextFormat(
+    expected="an address, or a network whose host bits are 0, such as 10.0.0.0/8 or 2001:db8::/32",
+    parse=_parse_network,
 )
 NAME: Final = TextFormat(
     expected="a name of 1 to 63 printable characters, in quotes if it looks like a number", parse=_parse_name

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
+from structlog.testing import capture_logs
 
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator
@@ -19,7 +20,7 @@ from tests.support.browser import address, demo_fleet, module_browser, newest_up
 from tests.support.command_line import command_line, run
 from tests.support.daemons import until, watching
 from tests.support.nginx import FORMS, Form, Proxy, nginx_before
-from tests.support.operators import BOB, TOKENS, ask
+from tests.support.operators import BOB, TOKENS, ask, audit
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK uses deprecated idioms
@@ -118,6 +119,41 @@ async def test_all_commands_work_with_the_url_of_the_proxy(tmp_path: Path, form:
         await good("patch", "broken", "--set", "name=renamed", "--if-unchanged")
         assert cli.dc1.image(cli.uuids["broken"])["name"] == "renamed"
         assert "renamed" in await good("watch", "--image", cli.uuids["broken"], "--until", "failed")
+
+
+# --- who the client is
+
+
+async def test_a_client_behind_nginx_is_known_by_its_own_address(tmp_path: Path) -> None:
+    """Would find that wrong credentials of one client lock out another, and that a client can choose its address."""
+    async with (
+        Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator,
+        watching(simulator, tmp_path, tokens=TOKENS, trusted_proxies=["127.0.0.1/32"]) as daemon,
+    ):
+        await until(daemon, "dc1", lambda entry: entry.session.up)
+        path = f"/api/image/{next(iter(daemon.fleet.entries['dc1'].objects('image')))}"
+        async with nginx_before(daemon, tmp_path, "compressing") as proxy:
+
+            async def ask_as(client: str, credential: str, spoofed: str) -> int:
+                headers = {"Authorization": f"Bearer {credential}", "X-Avi-Version": "30.2.1"}
+                async with (
+                    aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=(client, 0))) as session,
+                    session.patch(
+                        proxy.url + path,
+                        json={"annotations": {"change": spoofed}},
+                        headers=headers | {"X-Forwarded-For": spoofed},
+                    ) as response,
+                ):
+                    return response.status
+
+            with capture_logs() as logs:
+                wrong = [await ask_as("127.0.0.2", "wrong", f"198.51.100.{number}") for number in range(11)]
+            assert wrong == [401] * 10 + [429]
+            assert {log["source"] for log in logs if log["event"] == "auth_failed"} == {"127.0.0.2"}
+            assert await ask_as("127.0.0.3", "wrong", "127.0.0.2") == 401
+            assert await ask_as("127.0.0.3", BOB, "127.0.0.2") == 200
+        (entry,) = await audit(daemon)
+        assert entry["source"] == "127.0.0.3"
 
 
 # --- other clients

@@ -25,7 +25,8 @@ FORMS: Final[tuple[Form, ...]] = get_args(Form)
 """
 
 _SERVERS: Final = {
-    "compressing": "listen {address}; location / {{ proxy_pass {daemon}; proxy_set_header Host $host; }}",
+    "compressing": "listen {address}; location / {{ proxy_pass {daemon}; proxy_set_header Host $host; "
+    "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }}",
     "prefix": "listen {address}; location /monitor/ {{ proxy_pass {daemon}/; proxy_set_header Host $host; }}",
     "tls": "listen {address} ssl; ssl_certificate {folder}/leaf.pem; ssl_certificate_key {folder}/leaf.key; "
     "location / {{ proxy_pass {daemon}; proxy_set_header Host $host; proxy_set_header X-Forwarded-Proto $scheme; }}",

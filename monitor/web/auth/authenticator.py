@@ -24,6 +24,7 @@ from monitor.config.types import Config
 from monitor.config.web_config import RateLimit
 from monitor.config.web_tls import allows
 from monitor.metrics.self_metrics import SelfMetrics
+from monitor.web.auth.client_address import client_address
 from monitor.web.auth.cross_site import check_host, check_origin
 from monitor.web.auth.passwords import Passwords
 from monitor.web.auth.throttle import Throttle, source_of
@@ -103,6 +104,7 @@ class Authenticator:
         self.web = config.web
         self._users = config.web.users if config.web else {}
         self._anonymous = Caller(ANONYMOUS, closure(config.anonymous_scopes))
+        self._trusted_proxies = config.trusted_proxies
         self._server_names, self._loopback = config.server_names, config.loopback
         limit = config.web.rate_limit if config.web else None
         if limit != self._rate_limit:  # else a reload would fill the bucket
@@ -128,6 +130,12 @@ class Authenticator:
             found = "the client certificate has none" if certificate else "there is no client certificate with one"
             raise Problem("forbidden", f"{found} of the names in client_allowed_sans")
 
+    def client_address(self, request: web.Request) -> str:
+        """Return the address of the client; of one behind a trusted proxy, what that says it is."""
+        return client_address(
+            request.remote or "", request.headers.getall(hdrs.X_FORWARDED_FOR, ()), self._trusted_proxies
+        )
+
     async def authenticate(self, request: web.Request) -> Caller:
         """Return the caller. Raises: Problem 401 (unauthorized) or 429 (too-many-failures)."""
         headers = request.headers.getall(hdrs.AUTHORIZATION, ())
@@ -135,7 +143,7 @@ class Authenticator:
             return self._anonymous
         credential = _decode_authorization(headers[0]) if len(headers) == 1 else _Malformed()
         caller = await self._find_known(credential)
-        return caller or await self._verify(credential, source_of(request.remote))
+        return caller or await self._verify(credential, source_of(self.client_address(request)))
 
     def authorize(self, caller: Caller, scope: Scope, what: str) -> None:
         """Raises: Problem 401 when an anonymous caller does not have the scope, 403 when any other does not."""

@@ -46,10 +46,10 @@ class Throttle:
         return len(self._full_at)
 
 
-def source_of(remote: str | None) -> str:
+def source_of(client: str) -> str:
     """What an address is counted as: an IPv4 address as itself, an IPv6 address as its /64, which is one subscriber."""
     try:
-        address = ip_address(remote or "")
+        address = ip_address(client)
     except ValueError:
         return "unknown"
     if isinstance(address, IPv4Address):

@@ -25,7 +25,8 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
     Raises: Problem (too-many-readers).
     """
     stream = request.app[CONTEXT].event_stream
-    name, source = request[CALLER].name, source_of(request.remote)
+    name = request[CALLER].name
+    source = source_of(request.app[CONTEXT].authenticator.client_address(request))
     with stream.slot((name, source)) as free:
         if not free:
             most, each = stream.max_readers, stream.max_readers_each

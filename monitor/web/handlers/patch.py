@@ -106,7 +106,7 @@ def _patch_request(
         dry_run=dry_run,
         force=force,
         actor=request[CALLER].name,
-        source=request.remote or "",
+        source=request.app[CONTEXT].authenticator.client_address(request),
         request_id=request[REQUEST_ID],
         client_connected=lambda: request.transport is not None and not request.transport.is_closing(),
     )

@@ -6,6 +6,7 @@ The config as an operator meets it: files in, one Config out, or lines to read.
 
 import os
 import shutil
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -131,6 +132,7 @@ def test_the_full_example_loads(site: Path) -> None:
         stalled_after_s=300,
         anonymous=frozenset({"metrics"}),
         server_names=frozenset({"monitor.example.net", "monitor"}),
+        trusted_proxies=frozenset(map(ip_network, ("10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"))),
         tokens=(
             Token(
                 name="alice",
