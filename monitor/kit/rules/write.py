@@ -1,5 +1,6 @@
 """Rules as text: as files of Prometheus, as a PrometheusRule of its operator, or for mimirtool."""
 
+import re
 from collections.abc import Mapping
 from textwrap import indent, wrap
 from typing import Any, Final, Literal
@@ -15,6 +16,7 @@ Format = Literal["prometheus", "operator", "mimir"]
 
 _NAME: Final = "avi-upgrade-monitor"
 _WIDTH: Final = 112
+_NO_BREAK: Final = "\ue000"  # stands for a space where the line must not end; of the private area, so in no text
 
 
 class _Dumper(yaml.SafeDumper):
@@ -23,6 +25,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else ">" if len(text) > _WIDTH and " " in text else None
+    if style == ">":  # no line ends within an action of a template
+        text = re.sub(r"\{\{.*?\}\}", lambda action: action[0].replace(" ", _NO_BREAK), text)
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -71,4 +75,5 @@ def _comment(text: str) -> str:
 
 
 def _dump(value: Any) -> str:  # noqa: ANN401  what YAML can hold
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    return text.replace(_NO_BREAK, " ")
