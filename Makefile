@@ -12,6 +12,8 @@ INSTALL    := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps -
 # `make test JOBS=0` runs the tests one after the other in one process. PYTEST_ARGS go to pytest: `make test PYTEST_ARGS="-k reload"`.
 JOBS        ?= 4
 PYTEST_ARGS ?=
+# Options of the demo: `make demo DEMO_ARGS="--listen 127.0.0.1:0"` where another program has its port.
+DEMO_ARGS   ?=
 PYTEST      := $(BIN)/pytest --numprocesses=$(JOBS)
 
 # Tests start many processes; without a cache of the bytecode each of them compiles everything again.
@@ -23,7 +25,7 @@ CORE   := monitor/model/*,monitor/metrics/*,monitor/avi/cluster.py,monitor/avi/w
 .PHONY: demo test torture pythons lint bench requirements clean
 
 demo: $(DEMO_STAMP)
-	$(BIN)/avi-upgrade-monitor demo
+	$(BIN)/avi-upgrade-monitor demo $(DEMO_ARGS)
 
 test: $(STAMP)
 	tests/debian-packages.sh

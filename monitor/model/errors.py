@@ -3,6 +3,7 @@ The errors of the project, divided by what the caller does with them::
 
     MonitorError
     ├── ConfigError          the configuration is invalid         → print every problem, exit 2
+    ├── CannotListen         the address is in use, or absent  → say how to choose another one, exit 1
     ├── StoreError           the database did not answer          → reads and metrics go on
     │   ├── NewerDatabase    a newer version has migrated it      → exit 2 at the start
     │   ├── DatabaseTaken    another daemon writes to it          → read it, and take over when that ends
@@ -65,6 +66,10 @@ class ConfigError(MonitorError):
         super().__init__("\n".join(problems))
         self.problems = problems
         self.file_states: Mapping[Path, object] = file_states or {}
+
+
+class CannotListen(MonitorError):
+    """The daemon cannot listen where it is told to."""
 
 
 class StoreError(MonitorError):

@@ -10,7 +10,7 @@ from typing import Final, cast
 from msgspec import Struct
 
 from monitor.config.values import write_address
-from monitor.model.errors import MonitorError
+from monitor.model.errors import CannotListen
 
 _BACKLOG: Final = 128  # as aiohttp's
 _MISSING: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
@@ -41,7 +41,7 @@ async def bind(host: str, port: int) -> Bound:
 
     Only an address that this machine does not have is left out. One that is in use is an error, although others are
     free: a client would reach another program there.
-    Raises: MonitorError, when an address cannot be bound, or none exists.
+    Raises: CannotListen, when an address cannot be bound, or none exists.
     """
     requested = write_address((host, port))
     addresses = await _resolve(host, port, requested)
@@ -56,7 +56,7 @@ async def bind(host: str, port: int) -> Bound:
             each.close()
         # For port 0: another program may have the port, which was free on the first address, on a later one.
         if not attempts or failures != {errno.EADDRINUSE}:
-            raise MonitorError(f"cannot listen on {requested}: {_reasons(requested, [each for _, each in unusable])}")
+            raise CannotListen(f"cannot listen on {requested}: {_reasons(requested, [each for _, each in unusable])}")
 
 
 async def _resolve(host: str, port: int, requested: str) -> list[tuple[socket.AddressFamily, SocketAddress]]:
@@ -66,7 +66,7 @@ async def _resolve(host: str, port: int, requested: str) -> list[tuple[socket.Ad
         )
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise MonitorError(f"cannot listen on {requested}: {reason}") from error
+        raise CannotListen(f"cannot listen on {requested}: {reason}") from error
     # Of TCP, an address begins with host and port; a name may be listed twice.
     return list(dict.fromkeys((family, cast("SocketAddress", address)) for family, _, _, _, address in found))
 

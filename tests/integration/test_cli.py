@@ -215,6 +215,18 @@ def test_a_port_in_use_is_reported_on_one_line(tmp_path: Path) -> None:
     assert errors.splitlines()[-1] == f"avi-upgrade-monitor: cannot listen on {taken}: Address already in use"
 
 
+def test_a_demo_whose_port_is_in_use_says_how_to_choose_another() -> None:
+    """Its port is the daemon's: a demo is the first thing that a person tries beside one that runs."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = f"127.0.0.1:{server.getsockname()[1]}"
+        status, _, errors = called("demo", "--listen", taken)
+    assert (status, errors) == (
+        1,
+        f"avi-upgrade-monitor: cannot listen on {taken}: Address already in use;"
+        " choose another port: `demo --listen 127.0.0.1:0` takes a free one\n",
+    )
+
+
 @pytest.mark.parametrize("command", ["run", "check-config"])
 def test_an_invalid_config_ends_with_2_and_every_problem(tmp_path: Path, command: str) -> None:
     config = tmp_path / "bad.yml"

@@ -17,6 +17,7 @@ from monitor.cli.options import log_level_option
 from monitor.cli.params import Duration
 from monitor.cli.runner import exit_on_error, run_loop, stop_on_signals
 from monitor.config.load import load
+from monitor.model.errors import CannotListen, MonitorError
 
 START_IN_PAST_S = 2400.0  # the simulated clocks run fast, and must not overtake the real one before all has ended
 _POLL = {"active_interval": "500ms", "idle_interval": "2s"}  # short, because the simulated clocks run fast
@@ -36,7 +37,10 @@ def demo(listen: str, for_s: float | None, speed: float, seed: int, log_level: s
     from monitor.daemon import logging  # noqa: PLC0415  it imports structlog
 
     logging.configure(log_level or "error", "console")
-    run_loop(_run_demo(listen=listen, for_s=for_s, speed=speed, seed=seed))
+    try:
+        run_loop(_run_demo(listen=listen, for_s=for_s, speed=speed, seed=seed))
+    except CannotListen as error:
+        raise MonitorError(f"{error}; choose another port: `demo --listen 127.0.0.1:0` takes a free one") from error
 
 
 async def _run_demo(*, listen: str, for_s: float | None, speed: float, seed: int) -> None:
