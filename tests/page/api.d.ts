@@ -278,6 +278,7 @@ interface ProblemDetails {
   detail: string;
   path?: string;
   problems?: string[];
+  writer?: string;
   request_id: string;
   error: string;
 }
