@@ -120,8 +120,8 @@ def test_the_page_has_only_files_that_are_served() -> None:
     assert {Path(each.name).suffix for each in page.iterdir()} == {".html", ".css", ".js", ".svg"}
 
 
-def test_the_pin_of_typescript_has_a_hash_and_names_no_registry() -> None:
-    lock = msgspec.json.decode((FOLDER / "package-lock.json").read_bytes())
-    (package,) = (each for path, each in lock["packages"].items() if path)
-    assert package["integrity"].startswith("sha512-")
-    assert "resolved" not in package
+def test_the_pin_of_each_node_package_has_a_hash_and_names_no_registry() -> None:
+    lock = msgspec.json.decode((FOLDER.parent / "node" / "package-lock.json").read_bytes())
+    packages = [each for path, each in lock["packages"].items() if path]
+    assert all(each["integrity"].startswith("sha512-") for each in packages)
+    assert not any("resolved" in each for each in packages)
