@@ -29,8 +29,6 @@ from monitor.polling.tracker import Tracker
 from monitor.store import Store
 
 _LOG_OUT_TIMEOUT_S = 2.0  # of all log-outs together: a controller that does not answer must not delay the shutdown
-_SPREAD_S = 10.0  # the first polls of a large fleet are spread over this time
-_SPREAD_EACH_S = 0.02  # and those of a small fleet over this much per controller
 
 log = structlog.get_logger()
 
@@ -95,10 +93,10 @@ class Controllers:
         return len(self._managed)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin to poll, in tasks of the group. A controller that is added later is polled at once."""
+        """Begin to poll, in tasks of the group."""
         self._tasks = tasks
-        for index, managed in enumerate(self._managed.values()):
-            self._start_polling(managed, first_in_s=index * min(_SPREAD_EACH_S, _SPREAD_S / len(self._managed)))
+        for managed in self._managed.values():
+            self._start_polling(managed)
 
     def stop(self) -> None:
         """Stop all polling. Sessions stay open for PATCHes in flight."""
@@ -171,10 +169,10 @@ class Controllers:
         self._managed.clear()
         await self._close(tuple(self._outdated))
 
-    def _start_polling(self, managed: ManagedController, *, first_in_s: float) -> None:
+    def _start_polling(self, managed: ManagedController) -> None:
         if self._tasks:
             name = f"poll:{managed.controller.name}"
-            managed.polling_task = self._tasks.create_task(managed.poller.run(first_in_s=first_in_s), name=name)
+            managed.polling_task = self._tasks.create_task(managed.poller.run(), name=name)
 
     def _write_target(self, managed: ManagedController) -> WriteTarget:
         return WriteTarget(managed.writer, _ImageView(self, managed.controller))
@@ -260,7 +258,7 @@ class Controllers:
         )
         managed = ManagedController(controller, client, writer, poller, sessions, config.poll.timeout_s)
         self._set_limits(managed, config)
-        self._start_polling(managed, first_in_s=0.0)
+        self._start_polling(managed)
         return managed
 
     async def _make_clients(

@@ -69,7 +69,7 @@ async def record(
         async with connected(controller, config, now, secrets=secrets, observe=files.observe) as (client, _):
             poller = make_poller(controller, client, config, fleet, now=now, rng=rng)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(poller.run(first_in_s=0.0), name=f"record:{controller.name}")
+                tasks.create_task(poller.run(), name=f"record:{controller.name}")
                 await stop.wait()
                 poller.retire()
         session = fleet.entries[controller.name].session

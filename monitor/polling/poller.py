@@ -71,12 +71,13 @@ class Poller:
         self._session = RenderedSessionHealth(name, health)
         self._publish(health)
 
-    async def run(self, *, first_in_s: float) -> None:
+    async def run(self) -> None:
         """Poll until `retire` is called: an interval after the start of a good poll, or the end of a failed one."""
         loop = asyncio.get_running_loop()
-        due = loop.time() + first_in_s
         self._reads.keep_for(self._keep_s(self._session.health))
         try:
+            await self._limiter.first_polls.wait_for_turn()
+            due = loop.time()
             while True:
                 self._watchdog.set_idle(until=due)
                 with suppress(TimeoutError):

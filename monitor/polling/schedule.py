@@ -20,6 +20,8 @@ _NO_ANSWER: frozenset[Reason | None] = frozenset({"dns", "connect", "tls", "time
 """The reasons that mean: the Controller did not answer, or may not have."""
 _PATIENT_AFTER_S = 3600.0  # an operator who has to act within minutes has done so by then
 _PATIENT_INTERVAL_S = 30.0
+_LOOK_S = 0.01  # how long to sleep to see whether the event loop is on time, and by how much it may be late
+_MOST_LOOKS = 10
 
 
 class Pool(asyncio.Semaphore):
@@ -39,6 +41,28 @@ class Pool(asyncio.Semaphore):
         self.last_used_at = asyncio.get_running_loop().time()
 
 
+class FirstPolls:
+    """
+    Whose turn it is to be polled for the first time: one after the other, each when the event loop is on time.
+
+    A first poll decodes and renders everything, and takes much longer than all after it. Those of many controllers at
+    once would make the polls of the others late.
+    """
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def wait_for_turn(self) -> None:
+        """Wait until it is the caller's turn. The wait is limited, in case the event loop is never on time."""
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            for _ in range(_MOST_LOOKS):
+                due = loop.time() + _LOOK_S
+                await asyncio.sleep(_LOOK_S)
+                if loop.time() - due <= _LOOK_S:
+                    return
+
+
 class PollLimiter:
     """
     How many polls run at once, so that no Controller that does not answer delays another one.
@@ -48,9 +72,11 @@ class PollLimiter:
 
     ``silence_s``: a poll that receives nothing for so long returns its slot, and goes on without one. It costs an open
     connection, while the polls that wait for a slot may be of Controllers that answer.
+    ``first_polls``: a controller that is polled for the first time waits there before it takes a slot.
     """
 
     def __init__(self, concurrency: int, *, silence_s: float = 0.25) -> None:
+        self.first_polls = FirstPolls()
         self._answering = Pool(concurrency)
         self._new = Pool(concurrency)
         self._silent = Pool(max(1, concurrency // 8))

@@ -251,7 +251,7 @@ async def running_poller(
         now=clock or ManualClock(),
     )
     async with asyncio.TaskGroup() as tasks:
-        loop = tasks.create_task(poller.run(first_in_s=0.0), name="poll:dc1")
+        loop = tasks.create_task(poller.run(), name="poll:dc1")
         yield fleet, source
         loop.cancel()
 
@@ -289,7 +289,7 @@ async def idle_poller(source: ScriptedSource, annotations: NoAnnotations) -> Asy
         yield_after_s=0.0,  # so that other tasks run after every image
     )
     async with asyncio.TaskGroup() as tasks:
-        loop = tasks.create_task(poller.run(first_in_s=0.0), name="poll:dc1")
+        loop = tasks.create_task(poller.run(), name="poll:dc1")
         await wait_until(fleet, lambda entry: entry.session.polls == 1)
         yield fleet, poller
         loop.cancel()

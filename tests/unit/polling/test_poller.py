@@ -132,9 +132,7 @@ async def test_concurrent_polls_are_limited() -> None:
     fleet, limiter, release = Fleet(), PollLimiter(3, silence_s=WAIT_TIMEOUT_S), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         loops = [
-            tasks.create_task(
-                quick_poller(f"dc{number}", CountedSource(release), fleet, limiter).run(first_in_s=0.0), name="poll"
-            )
+            tasks.create_task(quick_poller(f"dc{number}", CountedSource(release), fleet, limiter).run(), name="poll")
             for number in range(12)
         ]
         async with asyncio.timeout(WAIT_TIMEOUT_S):
@@ -159,7 +157,7 @@ async def test_controllers_that_hang_after_two_failures_do_not_delay_the_healthy
             "dc1": ScriptedSource([image_list(image_fields())]),
         }
         loops = [
-            tasks.create_task(quick_poller(name, source, fleet, limiter).run(first_in_s=0.0), name=name)
+            tasks.create_task(quick_poller(name, source, fleet, limiter).run(), name=name)
             for name, source in every.items()
         ]
         await wait_until(fleet, lambda entry: entry.session.polls >= 50)
@@ -177,7 +175,7 @@ async def test_black_holes_delay_no_healthy_controller_also_when_all_start_at_on
     }
     async with asyncio.TaskGroup() as tasks:
         loops = [
-            tasks.create_task(quick_poller(name, source, fleet, limiter).run(first_in_s=0.0), name=name)
+            tasks.create_task(quick_poller(name, source, fleet, limiter).run(), name=name)
             for name, source in every.items()
         ]
         await wait_until(fleet, lambda entry: entry.session.polls >= 50)

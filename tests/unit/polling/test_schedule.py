@@ -9,7 +9,15 @@ import pytest
 from monitor.config.settings import Poll
 from monitor.model.errors import BadStatus, LoginRefused, PollError, Unreachable
 from monitor.model.health import SessionHealth
-from monitor.polling.schedule import UNREADABLE_PAUSE_S, PollLimiter, PollWatchdog, ReadPause, backoff_s, interval_after
+from monitor.polling.schedule import (
+    UNREADABLE_PAUSE_S,
+    FirstPolls,
+    PollLimiter,
+    PollWatchdog,
+    ReadPause,
+    backoff_s,
+    interval_after,
+)
 from tests.support.limits import WAIT_TIMEOUT_S
 
 
@@ -95,6 +103,34 @@ async def test_a_poll_that_receives_something_keeps_its_slot() -> None:
         await looked_often.wait()
         assert pool.locked()
     assert not pool.locked()
+
+
+async def test_first_polls_begin_one_after_the_other() -> None:
+    """Would find a start that decodes the objects of a thousand controllers at the same time."""
+    first_polls, begun = FirstPolls(), list[int]()
+
+    async def wait(number: int) -> None:
+        await first_polls.wait_for_turn()
+        begun.append(number)
+        assert not any(task.done() for task in waiting[number + 1 :])
+
+    async with asyncio.timeout(WAIT_TIMEOUT_S), asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(wait(number), name=f"wait-{number}") for number in range(3)]
+    assert begun == [0, 1, 2]
+
+
+async def test_a_first_poll_waits_while_the_event_loop_is_late_but_not_for_ever() -> None:
+    """Would find a start that makes the polls of the controllers that have started late."""
+    loop, turn = asyncio.get_running_loop(), asyncio.create_task(FirstPolls().wait_for_turn(), name="wait")
+    held = 0
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
+        while not turn.done():
+            until = loop.time() + 0.05
+            while loop.time() < until:
+                pass
+            held += 1
+            await asyncio.sleep(0)
+    assert held >= 10
 
 
 def test_a_suspended_log_in_is_looked_at_in_the_active_interval_without_back_off() -> None:
