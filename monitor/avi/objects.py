@@ -61,7 +61,13 @@ def decode_object(
 
 def merge_events(events: Iterable[Event]) -> tuple[Event, ...]:
     """Keep one event per (task, node), see `precedence`: Prometheus rejects a scrape with duplicate series."""
-    return tuple(max(group, key=precedence) for group in _group(events))
+    kept: dict[tuple[str, str], Event] = {}
+    for event in events:
+        key = event.task, event.node
+        before = kept.setdefault(key, event)
+        if before is not event:
+            kept[key] = max(before, event, key=precedence)
+    return tuple(kept.values())
 
 
 def merge_spans(events: Iterable[Event]) -> tuple[Event, ...]:
