@@ -94,4 +94,7 @@ writer = Table(
 
 def is_storable(text: str) -> bool:
     """Whether every database takes the text: PostgreSQL takes no zero byte, and UTF-8 no unpaired surrogate."""
-    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+    try:
+        return b"\x00" not in text.encode()
+    except UnicodeEncodeError:
+        return False
