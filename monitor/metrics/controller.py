@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Final, Literal, TypeVar, get_args
 
-from monitor.metrics.family import Family, Row, escape, format_number, line_format, row_if_known
+from monitor.metrics.family import Family, Row, compile_line, escape, format_number, line_of, row_if_known
 from monitor.model.errors import Reason
 from monitor.model.health import DURATION_BOUNDS_S, ReadHealth, SessionHealth
 
@@ -38,7 +38,7 @@ def _family(
         rows=rows,
         depends_on=depends_on,
         each_poll=each_poll,
-        line=line_format(name, (*identity, *labels)),
+        line=line_of(name, (*identity, *labels)),
     )
 
 
@@ -93,9 +93,9 @@ def _unknown_values(health: ReadHealth) -> Iterable[Row]:
 def _histogram(name: str, text: str) -> Family[SessionHealth]:
     """Return a histogram. Its samples have three names, so all of them are in one ``line``, filled by one row."""
     bounds = (*map(format_number, DURATION_BOUNDS_S), "+Inf")
-    heads = [f'{name}_bucket{{{{controller="{{0}}",le="{bound}"}}}}' for bound in bounds]
-    heads += [f'{name}_{suffix}{{{{controller="{{0}}"}}}}' for suffix in ("count", "sum")]
-    line = "".join(f"{head} {{{place}}}\n" for place, head in enumerate(heads, 1))
+    heads = [f'{name}_bucket{{{{controller="{{_0}}",le="{bound}"}}}}' for bound in bounds]
+    heads += [f'{name}_{suffix}{{{{controller="{{_0}}"}}}}' for suffix in ("count", "sum")]
+    lines = "".join(f"{head} {{_{place}}}\n" for place, head in enumerate(heads, 1))
 
     def rows(health: SessionHealth) -> Iterable[Row]:
         polls = [format_number(times) for times in accumulate(health.durations)]
@@ -109,7 +109,7 @@ def _histogram(name: str, text: str) -> Family[SessionHealth]:
         labels=("le",),
         rows=rows,
         each_poll=True,
-        line=line,
+        line=compile_line(lines, values=len(heads) + 1),
     )
 
 

@@ -60,8 +60,8 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     ``identity``: the labels that identify the subject; ``labels``: those after them.
     ``tier``: when a budget drops it. ``changes_alone``: whether it exports only what changes while the object does not:
     annotations, and estimates.
-    ``rows``: returns the rows of a subject. ``line``: the format string of one row; takes the values of the identity,
-    then the row.
+    ``rows``: returns the rows of a subject. ``line``: returns the lines of one row; takes the values of the identity,
+    then those of the row.
     ``depends_on``: returns the part of the subject that ``rows`` uses; while it is equal, the rows are equal.
     ``each_poll``: whether that is what every good poll changes, `EACH_POLL` of the subject.
     """
@@ -76,11 +76,11 @@ class Family(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     rows: Callable[[S], Iterable[Row]]
     depends_on: Callable[[S], object] = lambda subject: subject
     each_poll: bool = False
-    line: str = ""
+    line: Callable[..., str]
 
     def render(self, identity: Row, subject: S) -> bytes:
         """Return the exposition lines of one subject. ``identity``: the escaped values of the identity's labels."""
-        line = self.line.format
+        line = self.line
         return "".join([line(*identity, *row) for row in self.rows(subject)]).encode()
 
 
@@ -90,8 +90,19 @@ def escape(text: str) -> str:
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def line_format(name: str, labels: Sequence[str]) -> str:
-    """Return the format string ``name{a="{0}",b="{1}"} {2}``; labels are sorted by name, as in Prometheus clients."""
+def line_of(name: str, labels: Sequence[str]) -> Callable[..., str]:
+    """Return the `Family.line` of ``name{a="…",b="…"} …``; labels are sorted by name, as in Prometheus clients."""
     places = sorted((label, place) for place, label in enumerate(labels))
-    pairs = ",".join(f'{label}="{{{place}}}"' for label, place in places)
-    return f"{name}{{{{{pairs}}}}} {{{len(labels)}}}\n"
+    pairs = ",".join(f'{label}="{{_{place}}}"' for label, place in places)
+    return compile_line(f"{name}{{{{{pairs}}}}} {{_{len(labels)}}}\n", values=len(labels) + 1)
+
+
+def compile_line(template: str, *, values: int) -> Callable[..., str]:
+    """
+    Return a function that fills a template of our own, ``{_0} {_1}``, with so many values.
+
+    It is an f-string, which takes a fourth of the time of `str.format`: that parses the template for every line.
+    """
+    names = ", ".join(f"_{place}" for place in range(values))
+    function: Callable[..., str] = eval(f"lambda {names}: f{template!r}")  # noqa: S307  it has no text from outside
+    return function

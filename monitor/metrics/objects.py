@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, TypeVar, get_args
 
-from monitor.metrics.family import CORE, Family, Row, Subject, escape, format_number, line_format, row_if_known
+from monitor.metrics.family import CORE, Family, Row, Subject, escape, format_number, line_of, row_if_known
 from monitor.model.tracked import Eta, EventState, Tracked
 
 T = TypeVar("T", bound=Tracked)
@@ -30,7 +30,7 @@ def object_gauge(
         tier=tier,
         changes_alone=changes_alone,
         rows=rows,
-        line=line_format(name, (*identity, *labels)),
+        line=line_of(name, (*identity, *labels)),
     )
 
 

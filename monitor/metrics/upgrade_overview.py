@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final, get_args
 
-from monitor.metrics.family import Family, Row, escape, format_number, line_format, row_if_known, rows_of_choice
+from monitor.metrics.family import Family, Row, escape, format_number, line_of, row_if_known, rows_of_choice
 from monitor.metrics.objects import rows_of_eta
 from monitor.model.upgrade import Overview, UpgradePhase
 
@@ -17,7 +17,7 @@ def _family(
     depends_on: Callable[[Overview], object],
     *labels: str,
 ) -> Family[Overview]:
-    line = line_format(name, (*_IDENTITY, *labels))
+    line = line_of(name, (*_IDENTITY, *labels))
     return Family(
         name=name,
         kind="gauge",

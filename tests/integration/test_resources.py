@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.metrics.family import DETAIL, Family, Row, Subject, escape, format_number, line_format
+from monitor.metrics.family import DETAIL, Family, Row, Subject, escape, format_number, line_of
 from monitor.model.tracked import Tracked, TrackedObject
 from monitor.polling.resources import IMAGE, Budget, Resource
 from monitor.simulator import ControllerSpec, Simulator
@@ -44,7 +44,7 @@ FAMILIES: Final = (
         identity=IDENTITY,
         labels=("colour",),
         rows=info,
-        line=line_format("avi_toy_info", (*IDENTITY, "colour")),
+        line=line_of("avi_toy_info", (*IDENTITY, "colour")),
     ),
     Family(
         name="avi_toy_size",
@@ -54,7 +54,7 @@ FAMILIES: Final = (
         labels=("side",),
         tier=DETAIL,
         rows=size,
-        line=line_format("avi_toy_size", (*IDENTITY, "side")),
+        line=line_of("avi_toy_size", (*IDENTITY, "side")),
     ),
 )
 

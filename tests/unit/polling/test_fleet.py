@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from monitor.metrics.controller import READ_FAMILIES, SESSION_FAMILIES
-from monitor.metrics.family import Family, Subject, line_format
+from monitor.metrics.family import Family, Subject, line_of
 from monitor.metrics.image import IMAGE_FAMILIES
 from monitor.metrics.scrape_order import AnyFamily, scrape_columns
 from monitor.model.health import ReadHealth, SessionHealth
@@ -22,7 +22,7 @@ TOY_FAMILIES: tuple[Family[Subject[Image]], ...] = (
         help="A family of a second resource.",
         identity=("controller", "toy_uuid"),
         rows=lambda _subject: (("1.0",),),
-        line=line_format("avi_toy_size", ("controller", "toy_uuid")),
+        line=line_of("avi_toy_size", ("controller", "toy_uuid")),
     ),
 )
 IMAGE = TrackedImage(Image(uuid="image-1"), ProgressMark(b"", changed_at=0.0, first_seen_at=0.0), 0.0)
