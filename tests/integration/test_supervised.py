@@ -83,7 +83,7 @@ async def test_a_service_sends_that_it_is_ready_its_status_and_that_it_stops(tmp
             async with service(config, notifying(manager)) as daemon:
                 assert await manager.receive() == ["READY=1"]
                 address = json.loads(await line_with(daemon.stderr, '"started"'))["address"]
-                async with aiohttp.ClientSession() as http, http.get(f"http://{address}/-/healthy") as response:
+                async with aiohttp.ClientSession() as http, http.get(f"http://{address}/metrics") as response:
                     assert response.status == 200, "it listens before it sends that it is ready"
                 await manager.receive_until("STATUS=1/1 controllers up, 1 upload active")
                 await manager.receive_until("WATCHDOG=1")
@@ -161,7 +161,7 @@ async def test_a_passed_socket_is_served_in_place_of_the_configured_address(tmp_
                     assert await daemon.wait() == 0
                 async with service(config, {"LISTEN_FDS": "1"}, passed=passed) as daemon:
                     await line_with(daemon.stderr, '"started"')
-                    async with http.get(f"{url}/-/healthy") as response:
+                    async with http.get(f"{url}/metrics") as response:
                         assert response.status == 200, "the socket outlives the service"
 
 

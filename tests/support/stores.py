@@ -75,20 +75,20 @@ async def opened(
         busy_timeout_ms=busy_timeout_ms,
         on_audit_failure=on_audit_failure,
     )
-    try:
+    async with closing(store):
         await store.open()
         yield store
-    finally:
-        await store.close()
 
 
 @asynccontextmanager
 async def closing(store: Store) -> AsyncIterator[Store]:
-    """A store that the test opens itself, or tries to."""
+    """A store that the test opens itself, or tries to; at the end none of its threads runs any more."""
     try:
         yield store
     finally:
         await store.close()
+        # it waits for them for two seconds, and on a busy machine they may take longer
+        await store.database._threads.wait()
 
 
 def intent(image_uuid: str = "image-1", *, controller: str = "dc1", actor: str = "alice", **asked: object) -> Intent:
