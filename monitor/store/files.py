@@ -32,14 +32,17 @@ class DatabaseFiles:
 
     def make_private(self) -> None:
         """
-        Make the folder and an empty file, for this user alone, where they are missing.
+        Make the folder, an empty file and the file of the lock, for this user alone, where they are missing.
 
         Files that others may use lose these rights: the audit is in them, and a lock that others can open is a lock
         that they can hold. A folder that exists stays as it is: it may contain other files. Raises: OSError.
         """
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileExistsError):  # a file that exists is not opened: to close it would end SQLite's locks on it
-            os.close(os.open(self._path.resolve(), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        for file in (self._path.resolve(), self._beside("-lock")):
+            with suppress(FileExistsError):  # such a file is not opened: to close it would end SQLite's locks on it
+                made = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+                os.fchmod(made, 0o600)  # a umask may have taken rights of our own
+                os.close(made)
         for file in (*self._all(), self._beside("-lock")):
             with suppress(FileNotFoundError):
                 self._take_rights_from_others(file)

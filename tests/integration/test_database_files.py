@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
 
@@ -187,11 +188,19 @@ async def test_a_removed_log_is_not_saved_over_what_another_daemon_wrote_in_the_
 # Who may use them
 
 
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 @pytest.fixture
 def no_umask() -> Iterator[None]:
-    before = os.umask(0)
-    yield
-    os.umask(before)
+    with umask(0):
+        yield
 
 
 def modes(folder: Path) -> dict[str, int]:
@@ -205,6 +214,15 @@ async def test_folder_and_files_that_the_daemon_makes_are_for_its_user_alone(tmp
         await store.audit_log.record(intent(), DONE, TICKET, at=1)
         assert modes(folder) == MODES
         assert S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o277])
+async def test_the_files_have_these_rights_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    """Would find a database that every user may read, or that the daemon itself may not write when it starts again."""
+    with umask(mask):
+        async with opened(f"sqlite:///{tmp_path}/state.db") as store:
+            await store.audit_log.record(intent(), DONE, TICKET, at=1)
+            assert modes(tmp_path) == MODES
 
 
 @pytest.mark.usefixtures("no_umask")
