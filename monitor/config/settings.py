@@ -155,7 +155,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[str, int],
         written_as(values.ADDRESS),
         RESTART,
-        Meta(description="Address to serve on; port 0 takes a free one."),
+        Meta(description="Address to serve on; without a host, all of IPv4 and IPv6; port 0 takes a free one."),
     ] = ("127.0.0.1", 9972)
     database: Annotated[
         str,
