@@ -18,7 +18,7 @@ import monitor
 from monitor.cli import main
 from monitor.config.reload_rules import keys_of
 from monitor.config.settings import Settings
-from tests.support.charts import CASES, CHART, CONTROLLER, RELEASE, Json, chart, config_of, objects, one
+from tests.support.charts import CASES, CHART, CONTROLLER, RELEASE, Json, chart, config_of, objects, one, pod_of
 from tests.support.programs import output_of, program
 
 ROOT: Final = Path(__file__).parents[2]
@@ -80,6 +80,16 @@ def test_the_daemon_accepts_the_config_that_is_rendered(values: Json, tmp_path: 
     (tmp_path / "config.yml").write_text(text)
     result = CliRunner().invoke(main, ["check-config", "--config", str(tmp_path / "config.yml")])
     assert result.exit_code == 0, result.output
+
+
+@each_case
+def test_the_program_takes_the_arguments_of_each_container(values: Json) -> None:
+    """An option that was renamed: a pod that crash-loops."""
+    ours = [each for each in pod_of(values)["containers"] if "avi-upgrade-monitor" in each["image"]]
+    for container in ours:
+        command, *arguments = container["args"]
+        with main.commands[command].make_context(command, arguments):
+            pass
 
 
 def test_helm_finds_nothing_to_say_but_that_there_is_no_icon() -> None:

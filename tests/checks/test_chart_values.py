@@ -139,6 +139,13 @@ def test_every_value_stands_in_the_readme_with_its_default_and_no_other() -> Non
     assert len(lines) == len(documented())
 
 
+@pytest.mark.parametrize(
+    "text", re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL), ids=["one", "replicas"]
+)
+def test_the_values_that_the_readme_shows_are_accepted(text: str) -> None:
+    assert render(yaml.safe_load(text))
+
+
 def test_every_value_is_changed_below() -> None:
     assert CHANGES.keys() | OF_ONE_REPLICA.keys() == documented().keys()
 
