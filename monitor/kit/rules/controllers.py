@@ -85,10 +85,10 @@ RULES: Final = (
         description=r"""
             The Controller {{ $labels.controller }} went away for its upgrade, and no monitor has had a good poll of
             it for two hours. Meanwhile the alerts that it is down are suppressed; this one is not. {{- with printf
-            "(max by (unit_uuid, state) (last_over_time(avi_upgrade_state{job=%[1]q, controller=%[2]q,
+            "(max by (unit_uuid, state) (last_over_time(avi_upgrade_state{job=%q, controller=%q,
             state=~\"queued|checking|running|aborting|suspended\"}[3h])) == 1) * on (unit_uuid) group_left (unit,
-            cloud) topk by (unit_uuid) (1, max by (unit_uuid, unit, cloud) (last_over_time(avi_upgrade_info{job=%[1]q,
-            controller=%[2]q}[3h])))" .Labels.job .Labels.controller | query | sortByLabel "unit" }} When it was last
+            cloud) topk by (unit_uuid) (1, max by (unit_uuid, unit, cloud) (last_over_time(avi_upgrade_info{job=%q,
+            controller=%q}[3h])))" .Labels.job .Labels.controller .Labels.job .Labels.controller | query | sortByLabel "unit" }} When it was last
             read: {{- range . }} {{ .Labels.unit }}{{ with .Labels.cloud }} in {{ . }}{{ end }} was
             {{ .Labels.state }}.{{ end }} {{- end }}
         """,

@@ -44,7 +44,14 @@ def _annotations(alert: Alert, settings: Settings) -> dict[str, str]:
     texts = {"summary": alert.summary, "description": alert.description}
     folded = {key: " ".join(text.split()) for key, text in texts.items()}
     words = {key: text.replace(STALLED, _words(settings.stalled_after_s)) for key, text in folded.items()}
-    return {**words, **links(alert.name, settings)}
+    return {**{key: _asking(text, settings.keep) for key, text in words.items()}, **links(alert.name, settings)}
+
+
+def _asking(text: str, keep: tuple[str, ...]) -> str:
+    """The same with queries that are of the alert's own installation; each ``job=%q`` has its ``.Labels.job``."""
+    matchers = "".join(f", {label}=%q" for label in keep if label != "job")
+    values = "".join(f" .Labels.{label}" for label in keep if label != "job")
+    return text.replace("job=%q", f"job=%q{matchers}").replace(".Labels.job", f".Labels.job{values}")
 
 
 def _words(seconds: int) -> str:

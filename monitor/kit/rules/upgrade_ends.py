@@ -142,9 +142,9 @@ RULES: Final = (
         description=r"""
             For an hour nothing has been under way on the Controller {{ $labels.controller }}, but SE groups or
             Service Engines that took part in its last upgrade are not at its version, or failed. Not at its version:
-            {{- range printf "max by (unit, cloud, version) (avi_upgrade_info{job=%[1]q, controller=%[2]q,
-            kind=\"se_group\"}) unless on (version) avi_upgrade_info{job=%[1]q, controller=%[2]q,
-            kind=\"controller\"}" .Labels.job .Labels.controller | query | sortByLabel "unit" }}
+            {{- range printf "max by (unit, cloud, version) (avi_upgrade_info{job=%q, controller=%q,
+            kind=\"se_group\"}) unless on (version) avi_upgrade_info{job=%q, controller=%q,
+            kind=\"controller\"}" .Labels.job .Labels.controller .Labels.job .Labels.controller | query | sortByLabel "unit" }}
             {{ .Labels.unit }}{{ with .Labels.cloud }} in {{ . }}{{ end }} ({{ .Labels.version }}). {{- else }} no SE
             group. {{- end }}
         """,
@@ -171,9 +171,9 @@ RULES: Final = (
         summary="SE groups of {{ $labels.controller }} have run another version than its Controllers for two weeks",
         description=r"""
             For 14 days SE groups of the Controller {{ $labels.controller }} that took no part in its last upgrade
-            have run another version: {{- range printf "max by (unit, cloud, version) (avi_upgrade_info{job=%[1]q,
-            controller=%[2]q, kind=\"se_group\"}) unless on (version) avi_upgrade_info{job=%[1]q, controller=%[2]q,
-            kind=\"controller\"}" .Labels.job .Labels.controller | query | sortByLabel "unit" }}
+            have run another version: {{- range printf "max by (unit, cloud, version) (avi_upgrade_info{job=%q,
+            controller=%q, kind=\"se_group\"}) unless on (version) avi_upgrade_info{job=%q, controller=%q,
+            kind=\"controller\"}" .Labels.job .Labels.controller .Labels.job .Labels.controller | query | sortByLabel "unit" }}
             {{ .Labels.unit }}{{ with .Labels.cloud }} in {{ . }}{{ end }} ({{ .Labels.version }}). {{- else }} their
             names are not known at the moment. {{- end }}
         """,

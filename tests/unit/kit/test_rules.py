@@ -73,6 +73,28 @@ async def test_the_selector_names_the_job_by_which_monitors_are_known(tmp_path: 
     await run_tests(tmp_path, Settings(selector='job="net/watch"'), {"operator.yml": text})
 
 
+async def test_the_text_of_an_alert_is_of_its_own_cluster(tmp_path: Path) -> None:
+    """In a central ruler a job may have the same name in each cluster; versions of another one would be listed."""
+    running = {"eu": ("1.0.0", "0.9.0"), "us": ("1.1.0", "1.1.0")}
+    name = 'avi_upgrade_monitor_build_info{job="a", '
+    series = [
+        {"series": f'{name}cluster="{cluster}", instance="m{number}", version="{version}"}}', "values": "1x90"}
+        for cluster, versions in running.items()
+        for number, version in enumerate(versions)
+    ]
+    groups = yaml.load(all_rules(Settings(keep=("cluster",)), "prometheus"), yaml.CSafeLoader)["groups"]
+    (rule,) = (each for group in groups for each in group["rules"] if each.get("alert") == "AviMonitorVersionsDiffer")
+    rule["annotations"] = {"listed": rule["annotations"]["description"].partition("They run:")[2]}
+    labels = {"severity": "info", "job": "a", "cluster": "eu"}
+    fires = {"exp_labels": labels, "exp_annotations": {"listed": " 0.9.0. 1.0.0."}}
+    asked = {"alertname": "AviMonitorVersionsDiffer", "eval_time": "80m", "exp_alerts": [fires]}
+    test = {"interval": "1m", "input_series": series, "alert_rule_test": [asked]}
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "texts", "rules": [rule]}]}))
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": [test]}))
+    status, stdout, stderr = await output_of(program("promtool"), "test", "rules", str(tmp_path / "test.yml"))
+    assert (status, stderr) == (0, ""), stdout
+
+
 def standing_still(job: str) -> list[dict[str, str]]:
     """The series of an image that has not moved since minute 0."""
     image = f'job="{job}", controller="dc1", image_uuid="u"'
