@@ -43,6 +43,7 @@ from monitor.web.forward import Forwarder
 from monitor.web.scrape_bodies import ScrapeBodies
 from monitor.web.stream.event_stream import EventStream
 
+_MAX_PROBES = 64  # connections to the address of the probes at once; the descriptors are for other clients
 _LAST_FLUSH_TIMEOUT_S = 2.0  # of the last progress marks: a database that does not answer must not delay the shutdown
 
 log = structlog.get_logger()
@@ -154,10 +155,13 @@ async def running(
         stack.push_async_callback(controllers.close)
         await controllers.apply_config(config)
         tls_context = config.web.tls_context if config.web else None
-        listener = await listen(make_app(context), config.listen, stack, tls_context, passed_socket)
+        listener = await listen(
+            make_app(context), config.listen, limits, stack, tls_context=tls_context, passed_socket=passed_socket
+        )
         health_address = None
         if config.health.listen is not UNSET:
-            health_address = (await listen(make_health_app(context), config.health.listen, stack)).address
+            few = msgspec.structs.replace(limits, max_connections=_MAX_PROBES)
+            health_address = (await listen(make_health_app(context), config.health.listen, few, stack)).address
         store.advertise(advertise_url or own_url(config, listener))
         await store.try_flush()
         for each in (context.patcher, context.forwarder):

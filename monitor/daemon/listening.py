@@ -9,7 +9,7 @@ from aiohttp import web
 
 from monitor.web.app import error_response
 from monitor.web.connections import Runner
-from monitor.web.context import CONTEXT
+from monitor.web.context import CONTEXT, Limits
 from monitor.web.server import Listener
 
 _OPEN_REQUESTS_TIMEOUT_S = 1.0  # of requests at the shutdown: streams have been ended before, and PATCHes completed
@@ -18,7 +18,9 @@ _OPEN_REQUESTS_TIMEOUT_S = 1.0  # of requests at the shutdown: streams have been
 async def listen(
     app: web.Application,
     address: tuple[str, int],
+    limits: Limits,
     stack: AsyncExitStack,
+    *,
     tls_context: SSLContext | None = None,
     passed_socket: socket | None = None,
 ) -> Listener:
@@ -28,11 +30,10 @@ async def listen(
     ``tls_context``: None for plain HTTP. ``passed_socket``: one to listen on, in place of the address.
     Raises: MonitorError.
     """
-    context = app[CONTEXT]
     runner = Runner(
         app,
-        partial(error_response, context),
-        context.limits,
+        partial(error_response, app[CONTEXT]),
+        limits,
         access_log=None,
         handle_signals=False,
         shutdown_timeout=_OPEN_REQUESTS_TIMEOUT_S,
