@@ -218,6 +218,7 @@ def test_every_problem_is_caused_here_or_in_the_test_that_is_named() -> None:
         "too-many-changes",  # test_patching.py
         "misdirected-request",  # test_cross_site.py
         "too-many-requests",  # test_web_limits.py
+        "not-writer",  # test_passed_on.py
         "image-busy",  # test_patcher.py, as are those below
         "shutting-down",
         "client-closed-request",  # the client is gone, and cannot check the response

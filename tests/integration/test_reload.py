@@ -254,7 +254,7 @@ async def test_a_patch_whose_session_was_ended_before_its_first_request_is_refus
     with pytest.raises(PatchProblem, match="nothing was changed: a reload") as caught:
         await writer.get_image(uuid)
     assert caught.value.kind == "controller-busy"
-    assert len(site.controllers["dc1"].sessions) == 1
+    await until(site.daemon, "dc1", lambda _: len(site.controllers["dc1"].sessions) == 1)
 
 
 async def test_another_ca_in_the_same_file_changes_the_controller(site: Site, tmp_path: Path) -> None:
