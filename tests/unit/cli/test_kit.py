@@ -1,6 +1,7 @@
 """`kit`: which files it writes, where, and what it says of arguments that do not fit."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -58,6 +59,15 @@ def test_a_part_is_written_as_it_stands_in_the_repository(part: str, tmp_path: P
         assert (tmp_path / each).read_bytes() == (ROOT / each).read_bytes()
         assert (tmp_path / each).stat().st_mode & 0o777 == (0o755 if each.endswith(".sh") else 0o644)
     assert all(any(each == folder or each.startswith(f"{folder}/") for folder in FOLDERS[part]) for each in written)
+
+
+def test_the_installer_finds_in_the_kit_what_it_reads(tmp_path: Path) -> None:
+    """A file beside the folder of the installer that only a checkout has."""
+    assert kit("unit", "--output", str(tmp_path)).exit_code == 0
+    here = tmp_path / "deploy" / "systemd"
+    read = re.findall(r"\$here/([\w./$-]+)", (here / "install.sh").read_text())
+    assert len(read) >= 3
+    assert [name for name in read if not (here / name.replace("$unit", "avi-upgrade-monitor")).is_file()] == []
 
 
 def test_the_compose_file_finds_in_the_kit_what_it_mounts(tmp_path: Path) -> None:
