@@ -10,6 +10,7 @@ from click.shell_completion import get_completion_class
 
 from monitor import __version__
 from monitor.cli.output.man_page import man_page
+from monitor.cli.params import Utf8Text
 from monitor.cli.runner import exit_on_error
 from monitor.config.text_file import reason
 from monitor.kit import parts as kit_parts
@@ -44,7 +45,7 @@ class _Parsed(click.ParamType[T], Generic[T]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:  # noqa: ANN401
         """Return what it is parsed to."""
         try:
-            return self._parse(str(value))
+            return self._parse(Utf8Text().convert(value, param, ctx))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -121,7 +122,7 @@ def kit(
         selector=selector or "",
         keep=keep or (),
         stalled_after_s=stalled_after_s or STALLED_AFTER_S,
-        labels=labels,
+        labels=tuple(dict(labels).items()),  # of one name the last
         runbooks=runbooks or RUNBOOKS,
         grafana=grafana or "",
         page=page or "",

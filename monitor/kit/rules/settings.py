@@ -7,12 +7,14 @@ from msgspec import Struct
 
 from monitor.config.validation import quoted
 from monitor.config.values import parse_duration_s
+from monitor.polling.resources import FAMILIES
 
 STALLED_AFTER_S: Final = 600  # as `stalled_after` in the configuration
 RUNBOOKS: Final = "https://github.com/avi-upgrade-monitor/avi-upgrade-monitor/blob/main/deploy/prometheus/runbooks"
 PAIR: Final = frozenset({"instance", "node", "pod"})
 """The labels in which the monitors of a pair differ."""
-_OWN_LABELS: Final = frozenset({"alertname", "alertstate", "severity"})
+_OF_ALERTS: Final = frozenset({"alertname", "alertstate", "severity", "job", "instance"})
+_OF_SERIES: Final = frozenset(label for family in FAMILIES for label in (*family.identity, *family.labels))
 
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _URL: Final = re.compile(r"https?://[\w.\-\[\]:]+(?:/[^\s?#{}]*)?", re.ASCII)
@@ -107,8 +109,10 @@ def parse_label(text: str) -> tuple[str, str]:
     if not equals or not value:
         raise ValueError(f"found {quoted(text)}, expected name=value")
     _check_label(name)
-    if name in _OWN_LABELS:
-        raise ValueError(f"found {name}, expected another name: each rule sets it itself")
+    if name in _OF_ALERTS | _OF_SERIES:
+        raise ValueError(f"found {name}, expected another name: alerts have that label already")
+    if "{{" in value:
+        raise ValueError(f"found {quoted(value)}, expected a text and no template")
     return name, value
 
 
