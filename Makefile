@@ -22,7 +22,7 @@ export PYTHONPYCACHEPREFIX     := $(CURDIR)/$(VENV)/bytecode
 
 CORE   := monitor/model/*,monitor/metrics/*,monitor/avi/cluster.py,monitor/avi/wire.py,monitor/avi/paging.py,monitor/avi/image*.py,monitor/avi/inventory.py,monitor/avi/objects.py,monitor/avi/upgrade*.py,monitor/avi/values.py,monitor/avi/login.py,monitor/avi/errors.py,monitor/avi/scrub.py,monitor/avi/members.py,monitor/avi/pseudonyms.py,monitor/polling/changes.py,monitor/polling/health.py,monitor/polling/eta.py,monitor/polling/upgrade*.py,monitor/cli/output/upgrade_judge.py,monitor/cli/output/upgrade_wait.py,monitor/polling/inventory.py,monitor/polling/readiness*.py,monitor/patching/body.py,monitor/patching/fields.py,monitor/patching/annotations.py,monitor/patching/audit.py,monitor/patching/representation.py,monitor/patching/failures.py,monitor/patching/strict_json.py,monitor/patching/unit_body.py
 
-.PHONY: demo test torture pythons lint bench requirements clean
+.PHONY: demo test torture pythons matrix lint bench release requirements clean
 
 demo: $(DEMO_STAMP)
 	$(BIN)/avi-upgrade-monitor demo $(DEMO_ARGS)
@@ -43,6 +43,10 @@ torture: $(STAMP)
 pythons:
 	JOBS=$(JOBS) tests/pythons.sh
 
+# On other Pythons, Debians, Prometheuses and machines; it takes long, needs root, and is not part of `make test`.
+matrix: $(STAMP)
+	PYTHON=$(CURDIR)/$(BIN)/python JOBS=$(JOBS) PARTS="$(PARTS)" tests/matrix.sh
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,6 +56,10 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
+
+# Wheel, sdist, chart, list of packages and checksums, in dist/; refused unless they are of one version.
+release: $(STAMP)
+	$(BIN)/python -m deploy.release
 
 $(DEMO_STAMP): pyproject.toml deploy/requirements.txt deploy/requirements-build.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "avi-upgrade-monitor needs Python 3.11 or newer; set PYTHON=python3.11")'
