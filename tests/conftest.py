@@ -87,7 +87,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-kill-points",
         action="store_true",
-        help="kill the daemon at every point of a PATCH, not only once in each place (tests/integration/test_kills.py)",
+        help="kill the daemon at every point of a PATCH, not once in each place (tests/integration/test_kills.py); "
+        "kill or stop 120 writers, not two (tests/integration/test_takeover.py)",
     )
 
 

@@ -133,6 +133,7 @@ class Patcher:
         async with self._recording_failures(request, number, target.view):
             preview = await self._check(request, writer)
             body = encode_adjustment(adjustment, content(preview.raw))
+            self._require_writer()
             reply = await writer.patch_image(request.uuid, body, api_version=request.api_version)
         raw = await _read_back(writer, request.uuid, reply.body)
         try:
@@ -146,6 +147,13 @@ class Patcher:
         finally:
             _show(raw, target.view)
         return msgspec.structs.replace(preview, raw=raw or _apply_changes(preview))
+
+    def _require_writer(self) -> None:
+        """The next writer has told the client that the outcome is unknown, and may have been asked again."""
+        try:
+            self._audit_log.require_writer()
+        except StoreError as error:
+            raise PatchProblem("database-down", f"nothing was changed: the database failed: {error}") from error
 
     async def _dry_run(self, request: PatchRequest, writer: ImageWriter) -> PatchResult:
         """Return the image as an adjustment would leave it, as far as we know."""

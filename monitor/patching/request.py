@@ -42,6 +42,9 @@ class AuditLog(Protocol):
     ) -> None:
         """Write the outcome and the change of annotations; what cannot be written now is written later."""
 
+    def require_writer(self) -> None:
+        """Raises: StoreError when another daemon may have taken over since the intent was written."""
+
     async def record(self, intent: Intent, outcome: Outcome, annotations: AnnotationChange | None, *, at: float) -> int:
         """Write an intent with its outcome and the change of annotations. Returns: the number of the intent."""
 

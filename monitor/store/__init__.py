@@ -22,7 +22,7 @@ from monitor.store.upgrades import Upgrades
 from monitor.store.upload_history import UploadHistory
 
 FLUSH_INTERVAL_S = 2.0  # the most that a kill -9 can lose of the marks, and that only restarts a stall clock
-RETRY_INTERVAL_S = 1.0  # how often a standby asks for the lock, and reads; a part of the time that a takeover takes
+RETRY_INTERVAL_S = 0.5  # how often a standby asks for the lock: a part of the time that a takeover takes
 
 
 class Store:
@@ -45,14 +45,16 @@ class Store:
         on_annotations_read: Callable[[], None] = lambda: None,
     ) -> None:
         self.database = Database(
-            url, log_in=log_in, busy_timeout_ms=busy_timeout_ms, transaction_timeout_s=transaction_timeout_s, now=now
+            url, log_in=log_in, busy_timeout_ms=busy_timeout_ms, transaction_timeout_s=transaction_timeout_s
         )
         self.name = self.database.name
         self.marks = ProgressMarks(self.database, now=now)
         self.upload_history = UploadHistory(self.database, now=now)
         self.upgrades = Upgrades(self.database, now=now)
         self.upgrade_logs = UpgradeLogs(self.database)
-        self._own_url = self._written_url = ""
+        self._now = now
+        self._own_url = ""
+        self._written_url: str | None = None
         self.writer_url = ""
         """Where the writer is, as this daemon read it last as a standby; empty: not known."""
         self._parts = (self.marks, self.upload_history, self.upgrades, self.upgrade_logs)
@@ -104,7 +106,7 @@ class Store:
         await self.database.open()
         for part in self._parts:
             part.mark_unsynced()
-        self._written_url = ""
+        self._written_url = None
         await self._write()
 
     async def flush(self) -> None:
@@ -115,7 +117,7 @@ class Store:
         Raises: StoreError; what was not written stays to be written.
         """
         with suppress(StoreError):  # it is logged, and the database is opened again below
-            await self.database.probe()
+            self.database.check_files()
         if self.database.is_open:
             await self._write()
             return
@@ -125,9 +127,12 @@ class Store:
             await self._read()
 
     async def run(self) -> None:
-        """Flush periodically until cancelled."""
+        """Flush periodically until cancelled, and as soon as a standby has got the lock."""
         while True:
-            await asyncio.sleep(FLUSH_INTERVAL_S if self.up else RETRY_INTERVAL_S)
+            for _ in range(round(FLUSH_INTERVAL_S / RETRY_INTERVAL_S)):
+                await asyncio.sleep(RETRY_INTERVAL_S)
+                if self.standby and await self.database.take_over():
+                    break
             await self.try_flush()
 
     async def try_flush(self) -> None:
@@ -141,15 +146,15 @@ class Store:
 
     async def _write(self) -> None:
         try:
-            if self._written_url != self._own_url:
-                async with self.database.transaction() as connection:
-                    await writer_row.set_url(connection, self._own_url)
-                self._written_url = self._own_url
             for part in self._parts:
                 await part.flush()
             if not self.database.up:
                 self.audit_log.mark_unsynced()  # reconciling always writes something, which shows that writing works
             await self.audit_log.reconcile()
+            if self._written_url != self._own_url:
+                async with self.database.transaction() as connection:
+                    await writer_row.set_url(connection, self._own_url, since=self._now())
+                self._written_url = self._own_url
         except StoreError as error:
             raise self.database.mark_down(error) from error  # also errors about the content, which nothing else logs
         self.database.mark_up()

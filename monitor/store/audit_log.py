@@ -123,6 +123,10 @@ class AuditLog:
                 self._pending.append(finished)
                 self._unsynced = True
 
+    def require_writer(self) -> None:
+        """Raises: StoreError when this process has lost the lock, as far as it can know without asking."""
+        self._database.check_files()
+
     async def record(self, intent: Intent, outcome: Outcome, annotations: AnnotationChange | None, *, at: float) -> int:
         """
         Write an intent together with its outcome and the change of annotations, in one transaction.

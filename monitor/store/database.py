@@ -6,11 +6,10 @@ with the message of the database. Knows no table but the one that says who the w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
-import structlog
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -19,27 +18,28 @@ from monitor.model.errors import CommitUnknown, DatabaseTaken, FilesLost, StoreE
 from monitor.store import engines, writer_row
 from monitor.store.engines import ConnectionRenewal, LogIn
 from monitor.store.files import DatabaseFiles
-from monitor.store.locks import TAKEN, FileLock, Lock, NoLock, ServerLock
+from monitor.store.locks import FileLock, Lock, NoLock, ServerLock
 from monitor.store.log_keeper import LogKeeper
-from monitor.store.reading import reading_file, reading_server
+from monitor.store.reading import reading
 from monitor.store.sqlite_threads import SqliteThreads
+from monitor.store.status import DatabaseStatus
 from monitor.store.time_limit import time_limit
 
 TRANSACTION_TIMEOUT_S = 5.0  # an HTTP client waits for it, and a database that takes longer counts as down
+_LEASE_FACTOR = 0.5  # times that: a server ends the sessions of a daemon that is stopped or cut off
 _OPEN_FACTOR = 4  # times that: connecting and migrating take several round trips
 _CLOSE_TIMEOUT_S = 2.0  # a dead disk must not keep the process from ending
 
 _DRIVER_ERRORS = (SQLAlchemyError, OSError)  # OSError: also TimeoutError, and every failure to connect
 
 
-class Database:
+class Database(DatabaseStatus):
     """
     ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (memory) or ``postgresql://…``.
 
-    ``up``: whether the database works. A failed operation sets it to False; only `mark_up` sets it to True again.
     ``log_in``: returns the URL for a new connection to PostgreSQL, and the password where the URL has none; may block.
     None: ``url`` for each.
-    ``read_only``: change nothing, and take no lock. ``now``: Unix seconds.
+    ``read_only``: change nothing, and take no lock.
 
     Only one daemon at a time writes to a database. A second one cannot open it, and from then on can read it alone.
     """
@@ -52,15 +52,15 @@ class Database:
         busy_timeout_ms: int = 1000,
         transaction_timeout_s: float = TRANSACTION_TIMEOUT_S,
         read_only: bool = False,
-        now: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._log_in = log_in or (lambda: (url, None))
         self._url = make_url(url)
+        super().__init__(self._url.set(query={}).render_as_string(hide_password=True))  # a parameter may be a password
         self._path = Path(self._url.database) if self._is_sqlite and self._url.database else None
         self._busy_timeout_ms = busy_timeout_ms
         self.transaction_timeout_s = transaction_timeout_s
+        self._lease_s = _LEASE_FACTOR * transaction_timeout_s
         self._read_only = read_only
-        self._now = now
         self._engine: AsyncEngine | None = None
         self._renewal: ConnectionRenewal | None = None
         self._threads = SqliteThreads()
@@ -70,31 +70,16 @@ class Database:
         self._writer = asyncio.Lock()
         self._in_flight = 0
         self._idle = asyncio.Event()
-        self.name = self._url.set(query={}).render_as_string(hide_password=True)  # a parameter may be a password
-        self._log = structlog.get_logger().bind(database=self.name)
-        self._down_logged = False
         self._taken = False
         """Whether another daemon had the lock when it was asked for last."""
+        self._term = 0
         self.is_open = False
         """Whether transactions are possible: False before `open`, and after a file or the lock was lost."""
-        self.up = False
-        self.error = StoreError("the database has not been opened yet")
-        """Why it is down, or was down last."""
 
     @property
     def locked(self) -> bool:
         """Whether this process holds the lock, as far as it knows."""
         return self._engine is not None and not self._lock.lost()
-
-    @property
-    def standby(self) -> bool:
-        """Whether another daemon is the writer, and what it writes can be read."""
-        return not self.up and isinstance(self.error, DatabaseTaken)
-
-    @property
-    def cause(self) -> str:
-        """The same as text."""
-        return str(self.error)
 
     async def open(self) -> None:
         """
@@ -102,7 +87,6 @@ class Database:
 
         Raises: DatabaseTaken while another process has the lock; StoreError; NewerDatabase.
         """
-        self._taken = False
         try:
             engine = self._prepare()
             async with time_limit(_OPEN_FACTOR * self.transaction_timeout_s):
@@ -114,16 +98,25 @@ class Database:
                         from monitor.store.migrate import migrate  # noqa: PLC0415  it imports alembic
 
                         await connection.run_sync(migrate)
-                        await writer_row.begin_term(connection, at=self._now())
+                    if not self._read_only and not self._is_sqlite:  # before anything is read
+                        self._term = await writer_row.begin_term(connection)
                 await self._watch_files()
         except DatabaseTaken:
             self._taken = True
             raise
         except (StoreError, *_DRIVER_ERRORS) as error:
+            self._taken = False
             if not (self._files and self._files.lost()):  # what has not been saved yet is ours to save
                 await self._lock.release()  # another process may be able to use the database
             raise self.mark_down(error) from error
-        self.is_open = True
+        self._taken, self.is_open = False, True
+
+    async def take_over(self) -> bool:
+        """Ask for the lock as a standby. Returns: whether this daemon holds it now, and is to `open` the database."""
+        with suppress(DatabaseTaken, *_DRIVER_ERRORS):
+            async with time_limit(self.transaction_timeout_s):
+                await self._lock.take()
+        return self.locked
 
     async def _take_lock(self) -> None:
         try:
@@ -196,6 +189,8 @@ class Database:
                     self.check_files()
                     async with engine.begin() as connection:
                         self.check_files()  # again: a connection that was just made may have opened another log
+                        if writes and not self._is_sqlite:
+                            await self._require_term(connection)
                         yield connection
                         committing = True
                 self.check_files()
@@ -214,14 +209,17 @@ class Database:
         try:
             async with time_limit(self.transaction_timeout_s if limited else None):
                 await self._threads.wait()
-                async with (
-                    reading_file(self._path, self._threads, busy_timeout_ms=self._busy_timeout_ms)
-                    if self._path
-                    else reading_server(self._engine)
-                ) as connection:
-                    yield connection
+                busy_timeout_ms = self._busy_timeout_ms
+                async with reading(self._path, self._engine, self._threads, busy_timeout_ms=busy_timeout_ms) as read:
+                    yield read
         except _DRIVER_ERRORS as error:
             raise self.mark_down(error) from error
+
+    async def _require_term(self, connection: AsyncConnection) -> None:
+        """Raises: StoreError when another daemon has become the writer, which this one may not have noticed."""
+        if not await writer_row.keep_term(connection, self._term):
+            self.is_open = False
+            raise self.mark_down(StoreError("the lock is lost: another daemon has become the writer"))
 
     def check_files(self) -> None:
         """
@@ -249,51 +247,13 @@ class Database:
             if not self._in_flight:
                 self._idle.set()
 
-    async def probe(self) -> None:
-        """As `check_files`, but also ask the server whether this process holds the lock. Raises: StoreError."""
-        try:
-            async with time_limit(self.transaction_timeout_s):
-                await self._lock.probe()
-        except _DRIVER_ERRORS as error:
-            raise self.mark_down(error) from error
-        self.check_files()
-
-    def require_up(self) -> None:
-        """Raises: StoreError of the kind that is known, at once, when the database is known to be down."""
-        if not self.up:
-            raise type(self.error)(self.cause)
-
-    def mark_up(self) -> None:
-        """Note that the database works again."""
-        if self._down_logged:
-            self._log.warning("database_up")
-        elif self.standby:
-            self._log.info("became_writer")
-        self._down_logged, self.up = False, True
-
-    def mark_standby(self) -> None:
-        """Note that another daemon is the writer, and that what it writes can be read."""
-        if not self.standby:
-            self._log.info("became_standby")
-        self.error = DatabaseTaken(TAKEN)
-        self._down_logged, self.up = False, False
-
     def mark_down(self, error: Exception) -> StoreError:
-        """
-        Note that the database failed, and log it unless it was down before. Later transactions use new connections.
-
-        Returns: the error as a StoreError.
-        """
-        if isinstance(error, CommitUnknown) and isinstance(error.__cause__, Exception):
-            error = error.__cause__  # unknown was that commit; later changes are known not to be made
-        self.error = error if isinstance(error, StoreError) else StoreError(_cause_of(error))
-        if not self._down_logged:
-            self._log.warning("database_down", cause=self.cause)
-        self._down_logged, self.up = True, False
+        """As `DatabaseStatus` does; later transactions use new connections."""
+        failure = super().mark_down(error)
         self.is_open = self.is_open and not self._lock.lost()
         if self._renewal and (self._path or not self._is_sqlite):  # a database in memory is lost with its connection
             self._renewal.renew_all()
-        return self.error
+        return failure
 
     async def close(self) -> None:
         """
@@ -331,7 +291,8 @@ class Database:
 
     def _make_engine(self) -> AsyncEngine:
         if not self._is_sqlite:
-            return engines.make_postgres_engine(self._log_in, timeout_s=self.transaction_timeout_s)
+            timeout_s, lease_s = self.transaction_timeout_s, 0.0 if self._read_only else self._lease_s
+            return engines.make_postgres_engine(self._log_in, timeout_s=timeout_s, idle_in_transaction_s=lease_s)
         if self._path is None:
             return engines.make_memory_engine()
         make = engines.make_reading_engine if self._read_only else engines.make_file_engine
@@ -340,11 +301,4 @@ class Database:
     def _make_lock(self, engine: AsyncEngine) -> Lock:
         if self._read_only or (self._is_sqlite and self._path is None):
             return NoLock()
-        return FileLock(self._path) if self._path else ServerLock(engine)
-
-
-def _cause_of(error: Exception) -> str:
-    """Return the message of the database, without the statement and its values."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0][:200]
+        return FileLock(self._path) if self._path else ServerLock(engine, lease_s=self._lease_s)

@@ -24,10 +24,8 @@ _OF_SCHEMA = f"{_KEY}, hashtext(current_schema())"  # two monitors with a schema
 _TRIES, _PAUSE_S = 20, 0.05  # the session of a killed process takes a moment to end
 
 # a server that cannot reach us any more must not keep the lock for hours, as by the default keepalives of a system
-_KEEPALIVES = "SELECT " + ", ".join(
-    f"set_config('tcp_keepalives_{name}', '{value}', false)"
-    for name, value in (("idle", 5), ("interval", 5), ("count", 3))
-)
+_KEEPALIVES = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+_SET = text("SELECT set_config(name, :value, false) FROM pg_settings WHERE name = :name")
 
 
 class Lock(Protocol):
@@ -35,9 +33,6 @@ class Lock(Protocol):
 
     async def take(self) -> None:
         """Take the lock unless we hold it. Raises: DatabaseTaken while another has it; OSError, SQLAlchemyError."""
-
-    async def probe(self) -> None:
-        """Ask the server, where there is one, whether we still hold the lock. Raises: OSError, SQLAlchemyError."""
 
     def lost(self) -> str:
         """Return why we do not hold the lock; empty while we do."""
@@ -50,9 +45,6 @@ class NoLock:
     """For a database in memory, and for one that is only read: these need no lock."""
 
     async def take(self) -> None:
-        """Do nothing."""
-
-    async def probe(self) -> None:
         """Do nothing."""
 
     def lost(self) -> str:
@@ -88,9 +80,6 @@ class FileLock:
             await self.release()
             raise (DatabaseTaken(TAKEN) if isinstance(error, BlockingIOError) else error) from error
 
-    async def probe(self) -> None:
-        """Do nothing: `lost` knows."""
-
     def lost(self) -> str:
         """Return why the lock is not held. A replaced lock file counts: the next daemon would lock the new one."""
         try:
@@ -110,56 +99,98 @@ class ServerLock:
     """
     An advisory lock of PostgreSQL on the schema, held by a session that is used for nothing else.
 
+    It is a lease: the server ends a session of which it hears nothing for ``lease_s``, and so does this process. So it
+    ends soon, too, when the process is stopped or the network is cut. PostgreSQL 13 knows keepalives alone.
+
     An earlier version locks the whole database, by one number. For one release that lock is taken as well, shared: so
     daemons of the two versions keep each other out, and daemons of this one on several schemas do not.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, lease_s: float) -> None:
         self._engine = engine
-        self._held: AsyncConnection | None = None
+        self._lease_s = lease_s
+        self._loop = asyncio.get_running_loop()
+        self._connection: AsyncConnection | None = None
         self._session: Any = None  # asyncpg's, untyped
+        self._confirmed_at: float | None = None
+        """When the last query was sent that the server has answered; None: the lock is not held."""
+        self._renewing: asyncio.Task[None] | None = None
 
     async def take(self) -> None:
-        """Take the lock, unless we hold it; wait up to a second for the session of a process that just ended."""
+        """
+        Take the lock, unless we hold it. While another has it, the session is kept to ask again.
+
+        The first time, wait up to a second for the session of a process that just ended.
+        """
         if not self.lost():
             return
-        await self.release()
-        async with AsyncExitStack() as stack:
-            connection = await stack.enter_async_context(self._engine.connect())
-            connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await connection.execute(text(_KEEPALIVES))
-            await _take(connection)
-            self._session = (await connection.get_raw_connection()).driver_connection
-            self._held = connection
-            stack.pop_all()
-
-    async def probe(self) -> None:
-        """Send a query, which also keeps firewalls from dropping the idle connection."""
-        if self._held is not None and not self.lost():
-            await self._held.execute(text("SELECT 1"))
+        tries = 1
+        if self._connection is None or self._confirmed_at is not None or self._session.is_closed():
+            await self.release()
+            await self._connect()
+            tries = _TRIES
+        assert self._connection is not None  # noqa: S101  it has just been made
+        asked_at = self._loop.time()
+        try:
+            await _take(self._connection, tries)
+        except DatabaseTaken:
+            raise
+        except BaseException:
+            await self.release()
+            raise
+        self._confirmed_at = asked_at
+        self._renewing = self._loop.create_task(self._renew(self._connection), name="lock")
 
     def lost(self) -> str:
-        """Return why the lock is not held, as far as asyncpg knows; `probe` asks the server."""
-        held = self._session is not None and not self._session.is_closed()
-        return "" if held else "the lock is lost: the connection was closed"
+        """Return why the lock is not held, as far as this process can know."""
+        if self._confirmed_at is None or self._session.is_closed():
+            return "the lock is lost: the connection was closed"
+        if self._loop.time() - self._confirmed_at >= self._lease_s:
+            return f"the lock is lost: the server has not answered for {self._lease_s:g} s"
+        return ""
 
     async def release(self) -> None:
         """End the session: back in the pool it would keep the lock."""
-        self._session = None
-        if self._held is not None:
-            held, self._held = self._held, None
+        self._session = self._confirmed_at = None
+        renewing, self._renewing = self._renewing, None
+        if renewing is not None:
+            renewing.cancel()
+            await asyncio.wait([renewing])
+        connection, self._connection = self._connection, None
+        if connection is not None:
             with suppress(SQLAlchemyError, OSError):
-                await held.invalidate()
-                await held.close()
+                await connection.invalidate()
+                await connection.close()
+
+    async def _connect(self) -> None:
+        settings = {**_KEEPALIVES, "idle_session_timeout": f"{1000 * self._lease_s:.0f}"}
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(self._engine.connect())
+            connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            for name, value in settings.items():  # of those that the server knows
+                await connection.execute(_SET, {"name": name, "value": value})
+            self._session = (await connection.get_raw_connection()).driver_connection
+            self._connection = connection
+            stack.pop_all()
+
+    async def _renew(self, connection: AsyncConnection) -> None:
+        """Let the server hear of us until the lock is lost. It also keeps firewalls from dropping the connection."""
+        with suppress(SQLAlchemyError, OSError):
+            while not self.lost():
+                await asyncio.sleep(self._lease_s / 4)
+                asked_at = self._loop.time()
+                await connection.execute(text("SELECT 1"))
+                self._confirmed_at = asked_at
 
 
-async def _take(connection: AsyncConnection) -> None:
-    for _ in range(_TRIES):
+async def _take(connection: AsyncConnection, tries: int) -> None:
+    for left in reversed(range(tries)):
         if await _is_true(connection, f"pg_try_advisory_lock({_OF_SCHEMA})"):
             if await _is_true(connection, f"pg_try_advisory_lock_shared({_KEY})"):
                 return
             await _is_true(connection, f"pg_advisory_unlock({_OF_SCHEMA})")
-        await asyncio.sleep(_PAUSE_S)
+        if left:
+            await asyncio.sleep(_PAUSE_S)
     raise DatabaseTaken(TAKEN)
 
 

@@ -11,12 +11,19 @@ from monitor.store.sqlite_threads import SqliteThreads
 
 
 @asynccontextmanager
-async def reading_file(path: Path, threads: SqliteThreads, *, busy_timeout_ms: int) -> AsyncIterator[AsyncConnection]:
-    """
-    A transaction that only reads, on a connection of its own to the file.
+async def reading(
+    path: Path | None, engine: AsyncEngine, threads: SqliteThreads, *, busy_timeout_ms: int
+) -> AsyncIterator[AsyncConnection]:
+    """A transaction that only reads: the file at the path, else the server of the engine."""
+    async with (
+        _reading_file(path, threads, busy_timeout_ms=busy_timeout_ms) if path else _reading_server(engine)
+    ) as connection:
+        yield connection
 
-    The writer may replace file and log at any time: no connection stays open, so none is to those before.
-    """
+
+@asynccontextmanager
+async def _reading_file(path: Path, threads: SqliteThreads, *, busy_timeout_ms: int) -> AsyncIterator[AsyncConnection]:
+    """The writer may replace file and log at any time: no connection stays open, so none is to those before."""
     engine = engines.make_reading_engine(path, threads, busy_timeout_ms=busy_timeout_ms)
     try:
         async with engine.begin() as connection:
@@ -26,9 +33,9 @@ async def reading_file(path: Path, threads: SqliteThreads, *, busy_timeout_ms: i
 
 
 @asynccontextmanager
-async def reading_server(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A transaction of PostgreSQL in which the server refuses to write."""
+async def _reading_server(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """The server itself refuses to write in this transaction."""
     async with engine.connect() as connection:
-        reading = await connection.execution_options(postgresql_readonly=True)
-        async with reading.begin():
-            yield reading
+        read_only = await connection.execution_options(postgresql_readonly=True)
+        async with read_only.begin():
+            yield read_only

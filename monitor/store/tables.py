@@ -85,7 +85,7 @@ writer = Table(
     "writer",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
-    Column("term", BigInteger, nullable=False),  # one more with each daemon that becomes the writer
+    Column("term", BigInteger, nullable=False),  # PostgreSQL: one more with each daemon that becomes the writer
     Column("url", Text, nullable=False),  # empty: not known
     Column("since", Double, nullable=False),  # Unix seconds of its clock
 )

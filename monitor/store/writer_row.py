@@ -1,8 +1,9 @@
 """
 Which daemon writes to the database: the SQL statements of its one row, each on its caller's transaction.
 
-Each daemon that becomes the writer begins a new term. A daemon that was stopped for a while may still believe that it
-is the writer: every transaction that writes first asks whether its term is the present one, and keeps it until the end.
+With PostgreSQL, each daemon that becomes the writer begins a new term. A daemon that was stopped for a while may still
+believe that it is the writer: every transaction that writes first asks whether its term is the present one, and keeps
+it until the end. The lock of a SQLite file ends with the process alone, which then writes nothing any more.
 """
 
 from sqlalchemy import select, update
@@ -12,13 +13,13 @@ from monitor.model.errors import StoreError
 from monitor.store.tables import writer
 
 
-async def begin_term(connection: AsyncConnection, *, at: float) -> int:
+async def begin_term(connection: AsyncConnection) -> int:
     """
     Begin a new term, in which this daemon is the writer; its address is not known yet.
 
     It waits until no transaction of the daemon before is under way. Returns: the term. Raises: StoreError.
     """
-    await connection.execute(update(writer).values(term=writer.c.term + 1, url="", since=at))
+    await connection.execute(update(writer).values(term=writer.c.term + 1, url=""))
     row = (await connection.execute(select(writer.c.term))).one_or_none()
     if row is None:
         raise StoreError("the row of the table writer is missing, so it cannot say which daemon writes")
@@ -26,14 +27,14 @@ async def begin_term(connection: AsyncConnection, *, at: float) -> int:
 
 
 async def keep_term(connection: AsyncConnection, term: int) -> bool:
-    """Return whether this is the present term; with PostgreSQL no other begins before the transaction ends."""
+    """Return whether this is the present term; no other begins before the transaction ends."""
     query = select(writer.c.term).where(writer.c.term == term).with_for_update(read=True)
     return (await connection.execute(query)).one_or_none() is not None
 
 
-async def set_url(connection: AsyncConnection, url: str) -> None:
-    """Set the address of the writer."""
-    await connection.execute(update(writer).values(url=url))
+async def set_url(connection: AsyncConnection, url: str, *, since: float) -> None:
+    """Say where the writer is, and since when it writes."""
+    await connection.execute(update(writer).values(url=url, since=since))
 
 
 async def read_url(connection: AsyncConnection) -> str:

@@ -92,7 +92,9 @@ class Forwarder:
         timeout = aiohttp.ClientTimeout(total=self._timeout_s(), sock_connect=REACH_TIMEOUT_S)
         target = URL(url + request.raw_path, encoded=True)
         async with aiohttp.ClientSession(connector=await _connector(target), trust_env=False) as session:
-            await _require_writer(session, url)
+            await _require_writer(session, url, _selected(request.headers, (hdrs.AUTHORIZATION,)))
+            if request.transport is None or request.transport.is_closing():  # it may have asked the writer itself
+                raise Problem("client-closed-request", "nothing was changed: the client disconnected")
             try:
                 async with session.request(
                     request.method, target, data=body, headers=headers, allow_redirects=False, timeout=timeout
@@ -133,15 +135,16 @@ async def _connector(target: URL) -> aiohttp.TCPConnector:
     return aiohttp.TCPConnector(ssl=tls)
 
 
-async def _require_writer(session: aiohttp.ClientSession, url: str) -> None:
+async def _require_writer(session: aiohttp.ClientSession, url: str, headers: CIMultiDict[str]) -> None:
     """
     Ask the daemon whether it is the writer, on the connection that the change will take.
 
     One that has died, is stopped or refuses the TLS handshake is found before anything is sent that may have an effect.
+    ``headers``: with the client's credential, as a request without one has to call a daemon by one of its names.
     """
     timeout = aiohttp.ClientTimeout(total=REACH_TIMEOUT_S)
     try:
-        async with session.get(f"{url}/-/writer", allow_redirects=False, timeout=timeout) as response:
+        async with session.get(f"{url}/-/writer", headers=headers, allow_redirects=False, timeout=timeout) as response:
             await response.read()
     except (aiohttp.ClientError, TimeoutError) as error:
         raise _not_writer(url, f"it cannot be reached: {_cause(error)}") from error

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from monitor.config.load import load
 from monitor.daemon.app import running
+from monitor.patching.patcher import Patcher
+from monitor.web.context import Limits
 
 T = TypeVar("T")
 
@@ -72,30 +74,35 @@ def _waiting_lines(waiting: Any) -> Iterator[str]:  # noqa: ANN401  a coroutine,
         waiting = getattr(waiting, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
 
 
-def run(config: Path, pipe: Connection, point: int) -> None:
+def run(config: Path, pipe: Connection, point: int | None) -> None:
     """
     Serve until killed.
 
     Into the pipe go the address, once every controller was polled, and the places of all points after each PATCH.
+    ``point``: None: those are neither counted nor sent, so that nobody has to read them.
     """
     asyncio.run(_run(config, pipe, point))
 
 
-async def _run(config: Path, pipe: Connection, point: int) -> None:
-    async with running(load(config), now=time.time, rng=Random(7)) as daemon:
-        patcher = daemon.context.patcher
-        apply = patcher.apply
-
-        async def apply_killed(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as apply
-            work = KilledAt(apply(*args, **kwargs), point)
-            result = await work
-            pipe.send(work.places)
-            return result
-
-        patcher.apply = apply_killed  # type: ignore[method-assign]
+async def _run(config: Path, pipe: Connection, point: int | None) -> None:
+    async with running(load(config), now=time.time, rng=Random(7), limits=Limits(max_changes=1_000_000)) as daemon:
+        if point is not None:
+            _watch_points(daemon.context.patcher, pipe, point)
         polled = asyncio.Event()
         daemon.fleet.subscribe(lambda _name, entry, _: polled.set() if entry and entry.session.up else None)
         if not all(entry.session.up for entry in daemon.fleet.entries.values()):
             await polled.wait()
         pipe.send(daemon.url)
         await asyncio.Event().wait()
+
+
+def _watch_points(patcher: Patcher, pipe: Connection, point: int) -> None:
+    apply = patcher.apply
+
+    async def apply_killed(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as apply
+        work = KilledAt(apply(*args, **kwargs), point)
+        result = await work
+        pipe.send(work.places)
+        return result
+
+    patcher.apply = apply_killed  # type: ignore[method-assign]

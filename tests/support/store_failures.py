@@ -138,6 +138,6 @@ OF_FILES = {
 }
 OF_SERVERS = {
     "locked": Failure("lock timeout", locked_table),
-    "standby": Failure("cannot execute UPDATE in a read-only transaction", standby),
+    "standby": Failure("cannot execute (UPDATE|SELECT FOR SHARE) in a read-only transaction", standby),
     "stopped": Failure("No such file or directory|Connection refused|connection was closed|terminating", stopped),
 }

@@ -93,6 +93,9 @@ class FakeAuditLog:
         self.outcomes.append(outcome)
         self._fail_if_told("finish")
 
+    def require_writer(self) -> None:
+        self._fail_if_told("require_writer")
+
     async def record(
         self, intent: Intent, outcome: Outcome, _annotations: AnnotationChange | None, *, at: float
     ) -> int:
@@ -303,6 +306,13 @@ async def test_without_an_intent_nothing_is_sent() -> None:
     bench = Bench(audit_log=FakeAuditLog("begin"))
     assert (await bench.refused(RENAME)).kind == "database-down"
     assert (bench.writer.sent, bench.outcomes) == ([], [])
+
+
+async def test_a_daemon_that_lost_its_lock_after_the_intent_sends_nothing() -> None:
+    """The next writer has recorded the change as unknown, and the client may have repeated it there."""
+    bench = Bench(audit_log=FakeAuditLog("require_writer"))
+    assert (await bench.refused(RENAME)).kind == "database-down"
+    assert (bench.writer.sent, bench.outcomes) == ([], ["refused"])
 
 
 async def test_an_outcome_that_cannot_be_written_does_not_hide_the_refusal_of_the_controller() -> None:
