@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -17,6 +19,7 @@ from monitor.daemon import logging as log
 from monitor.daemon.app import Daemon, running
 from monitor.model.snapshot import Change
 from monitor.polling.fleet import Entry, Fleet
+from monitor.polling.resources import RESOURCES
 from tests.benchmarks.children import cpu_s, nowhere, resident
 from tests.benchmarks.mix import PASSWORD
 
@@ -45,7 +48,10 @@ class Watched(msgspec.Struct):
     cpu_s: float
     wall_s: float
     polls: int
-    failures: int
+    reads: int
+    """Of images or of units, from the start on."""
+    failures: Mapping[str, int]
+    """How many of them failed, by reason."""
     start_cpu_s: float
     """Until every controller was polled."""
     resident: list[int]
@@ -94,6 +100,7 @@ async def _run(pipe: Connection, config: Config, spec: FleetSpec, late_s: list[f
                     cpu_s=cpu_s() - cpu,
                     wall_s=time.monotonic() - wall,
                     polls=_polls(daemon) - polls,
+                    reads=len(RESOURCES) * _polls(daemon),
                     failures=_failures(daemon),
                     start_cpu_s=start_cpu_s,
                     resident=memory,
@@ -135,12 +142,12 @@ def _polls(daemon: Daemon) -> int:
     return sum(entry.session.polls for entry in daemon.fleet.entries.values())
 
 
-def _failures(daemon: Daemon) -> int:
-    return sum(
-        sum(each.health.failures.values())
-        for entry in daemon.fleet.entries.values()
-        for each in entry.collections.values()
-    )
+def _failures(daemon: Daemon) -> Mapping[str, int]:
+    failures: Counter[str] = Counter()
+    for entry in daemon.fleet.entries.values():
+        for collection in entry.collections.values():
+            failures.update(collection.health.failures)
+    return failures
 
 
 def _config(origins: list[str], spec: FleetSpec, folder: Path) -> Config:

@@ -59,7 +59,7 @@ def _many_images(pages: int) -> Mapping[str, Lists]:
             for page in range(pages)
         ]
 
-    return {f"{200 * pages} images that are renamed": [renamed(b"a"), renamed(b"b"), renamed(b"c")]}
+    return {f"{200 * pages:,} images that are renamed": [renamed(b"a"), renamed(b"b"), renamed(b"c")]}
 
 
 def _page(images: Sequence[bytes], count: int = 0) -> bytes:
