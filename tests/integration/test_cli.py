@@ -5,9 +5,10 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import aiohttp
@@ -70,6 +71,21 @@ async def test_ctrl_c_ends_the_daemon_and_its_sessions_cleanly_and_the_debug_log
     assert sessions
     assert [canary for canary in ("canary-3f81", *sessions) if canary in log.decode() + arguments.decode()] == []
     assert os.linesep in log.decode()
+
+
+@pytest.mark.parametrize("told", ["", "https://monitor-1.example.net:9972"], ids=["not-told", "told"])
+async def test_a_daemon_on_every_address_tells_the_others_only_where_it_was_told_that_it_is(
+    tmp_path: Path, told: str
+) -> None:
+    """A standby would send the credentials of its clients to 0.0.0.0, which is itself."""
+    async with Simulator([ControllerSpec(name="dc1", images=1)], speed=0.0) as simulator:
+        settings = {"listen": "0.0.0.0:0", "database": f"sqlite:///{tmp_path}/s.db", "tokens": TOKENS}
+        config = write_config(simulator, tmp_path, settings)
+        environ = {**os.environ, "AVI_UPGRADE_MONITOR_ADVERTISE_URL": told}
+        async with process("run", "--config", str(config), environ=environ) as daemon:
+            await line_with(daemon.stderr, '"started"')
+            with closing(sqlite3.connect(tmp_path / "s.db", timeout=WAIT_TIMEOUT_S)) as database:
+                assert database.execute("SELECT url FROM writer").fetchall() == [(told,)]
 
 
 async def test_sighup_reloads_the_configuration(tmp_path: Path) -> None:

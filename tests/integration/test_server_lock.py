@@ -1,25 +1,13 @@
 """The lock on a schema of PostgreSQL: which daemons it keeps out, of this version and of the one before."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import asyncpg
 import pytest
 
 from monitor.model.errors import DatabaseTaken
 from monitor.store import Store
+from tests.support.postgres import session
 from tests.support.stores import DONE, TICKET, closing, intent, opened
 
 _LOCK_OF_THE_VERSION_BEFORE = "pg_try_advisory_lock(4708032)"
-
-
-@asynccontextmanager
-async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def test_monitors_with_a_schema_each_share_a_database(postgres_url: str) -> None:

@@ -29,7 +29,7 @@ from tests.support.daemon_processes import RARE, DaemonProcess, started
 from tests.support.daemons import polled, until, watching
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import TOKENS, ask, audit, patch
-from tests.support.postgres import Server
+from tests.support.postgres import Server, session
 from tests.support.postgres_proxy import proxied
 from tests.support.scripts import Scripts, count_done
 from tests.support.stores import DONE, TICKET, chain_faults, intent, is_up, opened, recover
@@ -114,8 +114,7 @@ async def test_a_writer_that_is_stopped_is_replaced_and_writes_nothing_when_it_g
 
 async def test_a_writer_whose_term_is_over_cannot_write_although_it_has_noticed_nothing(postgres_url: str) -> None:
     """One that was stopped between its last look at the lock and the transaction would write beside the next one."""
-    async with opened(postgres_url) as store:
-        other = await asyncpg.connect(postgres_url)
+    async with opened(postgres_url) as store, session(postgres_url) as other:
         await store.audit_log.record(intent(), DONE, TICKET, at=1)
         await other.execute("UPDATE writer SET term = term + 1")
         with pytest.raises(StoreError, match="another daemon has become the writer"):
@@ -128,7 +127,6 @@ async def test_a_writer_whose_term_is_over_cannot_write_although_it_has_noticed_
             await other.execute("SET lock_timeout = '10ms'")
             with pytest.raises(asyncpg.LockNotAvailableError):
                 await other.execute("UPDATE writer SET term = term + 1")
-        await other.close()
 
 
 async def has_role(daemon: Daemon, role: bytes) -> None:

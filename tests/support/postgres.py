@@ -4,11 +4,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.support.limits import WAIT_TIMEOUT_S
@@ -114,6 +115,16 @@ class Server:
             text = output.read().decode()
         assert ended.returncode == 0, f"{program} failed:\n{text}"
         return text.strip()
+
+
+@asynccontextmanager
+async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A session at the server, as of another program."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 @contextmanager

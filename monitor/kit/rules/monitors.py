@@ -127,8 +127,8 @@ RULES: Final = (
     Alert(
         "AviMonitorNoWriter",
         comment="""
-            A daemon that finds the database open in another one waits, which is no fault while that one is of the
-            same job.
+            A daemon that finds another one writing to the database is a standby, which is no fault while that one is
+            of the same job.
         """,
         severity="critical",
         lasting="2m",
@@ -138,9 +138,8 @@ RULES: Final = (
         """,
         summary="No monitor of the job {{ $labels.job }} can write to its database",
         description="""
-            A daemon outside of the job {{ $labels.job }} has had the database of its monitors open for two minutes.
-            Images are still watched, but cannot be annotated, acknowledged or adjusted through these monitors, and
-            what was acknowledged is not known to them.
+            All monitors of the job {{ $labels.job }} have been standbys for two minutes: a daemon outside of the job
+            writes to their database. They show what it writes, and pass changes on to it where they can reach it.
         """,
     ),
     Alert(
