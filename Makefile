@@ -22,7 +22,7 @@ export PYTHONPYCACHEPREFIX     := $(CURDIR)/$(VENV)/bytecode
 
 CORE   := monitor/model/*,monitor/metrics/*,monitor/avi/cluster.py,monitor/avi/wire.py,monitor/avi/paging.py,monitor/avi/image*.py,monitor/avi/inventory.py,monitor/avi/objects.py,monitor/avi/upgrade*.py,monitor/avi/values.py,monitor/avi/login.py,monitor/avi/errors.py,monitor/avi/scrub.py,monitor/avi/members.py,monitor/avi/pseudonyms.py,monitor/polling/changes.py,monitor/polling/health.py,monitor/polling/eta.py,monitor/polling/upgrade*.py,monitor/cli/output/upgrade_judge.py,monitor/cli/output/upgrade_wait.py,monitor/polling/inventory.py,monitor/polling/readiness*.py,monitor/patching/body.py,monitor/patching/fields.py,monitor/patching/annotations.py,monitor/patching/audit.py,monitor/patching/representation.py,monitor/patching/failures.py,monitor/patching/strict_json.py,monitor/patching/unit_body.py
 
-.PHONY: demo test torture pythons matrix lint bench release requirements clean
+.PHONY: demo test torture night pythons matrix lint bench release requirements clean
 
 demo: $(DEMO_STAMP)
 	$(BIN)/avi-upgrade-monitor demo $(DEMO_ARGS)
@@ -39,6 +39,12 @@ test: $(STAMP)
 # of which `make test` takes a sample.
 torture: $(STAMP)
 	$(PYTEST) --dist=load --all-kill-points tests/integration/test_kills.py tests/integration/test_takeover.py $(PYTEST_ARGS)
+
+# Whole upgrades at speed 60, in which real time passes: under a real Prometheus with our rules, in a real browser, and in
+# the demo. What alerts were pending or firing, and a screenshot of each phase, are then in test-artefacts.
+night: $(STAMP)
+	tests/debian-packages.sh
+	$(BIN)/pytest tests/night/alerts.py tests/night/demo.py tests/night/page.py $(PYTEST_ARGS)
 
 # The unit tests, and those of TLS, on Python 3.13 and 3.14, where they are installed; others by `make pythons PYTHONS=3.12`.
 pythons:

@@ -22,6 +22,7 @@ from playwright.async_api import (
     Locator,
     Page,
     Request,
+    Route,
     async_playwright,
     expect,
 )
@@ -40,7 +41,7 @@ CONNECTION_FAILED: Final = r"net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENC
 """The console's message about a daemon that is not running."""
 
 _AUDIT_FORBIDDEN = r"status of 40[13] .*/api/audit\?"  # always allowed: the view of an image shows this refusal
-_START_OFFSET_S = 900.0  # as in the demo: the simulated clocks start in the past, so that no time is in the future
+_START_OFFSET_S = 900.0  # the simulated clocks start in the past, so that no time is in the future
 _CHROMIUM_ARGS = (
     "--no-sandbox",  # tests run as root
     "--disable-gpu",
@@ -54,6 +55,15 @@ _CHROMIUM_ARGS = (
 _REPORT_CSP_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));"""
 _STORE_TOKEN = """if (location.protocol !== "about:") sessionStorage.setItem("avi-upgrade-monitor.token", "%s")"""
+_CLOCK = "new Clock(stopwatch)"
+_FAST_CLOCK = """(() => {
+  let lost = 0, heldAt = null;
+  window.fastClock = {
+    seconds: () => (%f * ((heldAt ?? performance.now()) - lost)) / 1000,
+    hold: () => void (heldAt = performance.now()),
+    release: () => void ((lost += performance.now() - heldAt), (heldAt = null)),
+  };
+})();"""
 _TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 """In the first, observers of sizes redraw."""
 _TOO_WIDE = """[...document.querySelectorAll("body *")].filter(
@@ -118,12 +128,14 @@ async def open_page(
     *,
     allow: Sequence[str] = (),
     token: str = "",
+    clock_speed: float = 1.0,
     **how: Any,  # noqa: ANN401  as new_context has it
 ) -> AsyncIterator[Page]:
     """
     A new tab without shared state, at this path of the daemon.
 
-    ``allow``: patterns of errors that are expected. ``token``: already entered; "": none.
+    ``allow``: patterns of errors that are expected. ``token``: already entered; "": none. ``clock_speed``: of the
+    page's clock, as of the simulated one that the daemon has; unless it is 1, `held_clock` stops it.
     Raises: AssertionError at its end, when the tab recorded another error.
     """
     context = await browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"} | how)
@@ -131,6 +143,9 @@ async def open_page(
     await context.add_init_script(_REPORT_CSP_VIOLATIONS)
     if token:
         await context.add_init_script(_STORE_TOKEN % token)
+    if clock_speed != 1.0:
+        await context.add_init_script(_FAST_CLOCK % clock_speed)
+        await context.route("**/page/main.js", _use_fast_clock)
     page = await context.new_page()
     await page.goto(f"{origin}{path}")
     try:
@@ -141,6 +156,26 @@ async def open_page(
     finally:
         await context.close()
     assert not tab.errors, "\n".join(tab.errors)
+
+
+async def _use_fast_clock(route: Route) -> None:
+    """Replace the page's clock alone: its connection and its drawing go on at their own pace."""
+    script = await (await route.fetch()).text()
+    assert _CLOCK in script
+    faster = script.replace(_CLOCK, "new Clock(window.fastClock.seconds)")
+    await route.fulfill(body=faster, content_type="text/javascript")
+
+
+@asynccontextmanager
+async def held_clock(*pages: Page) -> AsyncIterator[None]:
+    """The clocks of these pages, which were opened with a ``clock_speed``, stand still."""
+    for page in pages:
+        await page.evaluate("window.fastClock.hold()")
+    try:
+        yield
+    finally:
+        for page in pages:
+            await page.evaluate("window.fastClock.release()")
 
 
 def demo_simulator() -> Simulator:
@@ -191,6 +226,12 @@ async def sign_in(page: Page, token: str) -> None:
     await dialog.get_by_role("textbox", name="Token").fill(token)
     await dialog.get_by_role("button", name="Use this token").click()
     await expect(dialog).to_be_hidden()
+
+
+def write_artefact(name: str, text: str) -> None:
+    """Write a file in ``test-artefacts``."""
+    ARTEFACTS.mkdir(exist_ok=True)
+    (ARTEFACTS / name).write_text(text)
 
 
 async def save_screenshot(page: Page, name: str, *, whole: bool = True) -> None:

@@ -17,6 +17,9 @@ from tests.support.rules import PROMETHEUS, RULES, hurried
 Sample = tuple[dict[str, str], float]
 """The labels and the value of one series."""
 
+Course = tuple[dict[str, str], list[tuple[float, float]]]
+"""The labels of one series, and its values, each with its time."""
+
 
 class Prometheus:
     """The HTTP API of a running Prometheus. ``log``: what it wrote so far."""
@@ -33,6 +36,16 @@ class Prometheus:
         async with self._session.get(f"{self.url}/api/v1/query", params={"query": expression}) as response:
             answer = await response.json()
         return [(series["metric"], float(series["value"][1])) for series in answer["data"]["result"]]
+
+    async def query_range(self, expression: str, begin: float, end: float, *, step_s: float) -> list[Course]:
+        """Ask what it was at each step from ``begin`` to ``end``, Unix seconds."""
+        params = {"query": expression, "start": str(begin), "end": str(end), "step": str(step_s)}
+        async with self._session.get(f"{self.url}/api/v1/query_range", params=params) as response:
+            answer = await response.json()
+        return [
+            (series["metric"], [(float(at), float(value)) for at, value in series["values"]])
+            for series in answer["data"]["result"]
+        ]
 
     async def health_of_rules(self, *, since: float = 0.0) -> dict[str, str]:
         """By name: ok, the error of the last evaluation, or unknown where the last one was before ``since``."""
