@@ -34,7 +34,8 @@ def _lines(report: UpgradeReport) -> Iterator[str]:
         yield f"- Operation: {_text(report.operation)}"
     yield f"- Began: {_time(report.began_at)}"
     yield f"- Ended: {_time(report.ended_at) if report.ended_at is not None else 'not yet'}"
-    yield f"- Took: {format_duration(report.seconds)}"
+    so_far = " so far" if report.ended_at is None else ""
+    yield f"- Took: {format_duration(report.seconds)}{so_far}"
     yield f"- Controllers did not answer for: {format_duration(report.away_seconds)}"
     phases = ((_word(each.phase), _time(each.began_at), format_duration(each.seconds)) for each in report.phases)
     yield from _table("Phases", ("phase", "began", "took"), phases)

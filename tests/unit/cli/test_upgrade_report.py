@@ -59,6 +59,13 @@ def test_the_result_is_said_in_words(given: UpgradeReport, result: str) -> None:
     assert f"- Result: {result}" in markdown(given).splitlines()
 
 
+def test_an_upgrade_that_goes_on_took_no_time_yet() -> None:
+    """Would find a report in the middle of a night that reads as if all were over."""
+    (going_on,) = [line for line in markdown(report(ended_at=None)).splitlines() if line.startswith("- Took: ")]
+    (over,) = [line for line in markdown(report()).splitlines() if line.startswith("- Took: ")]
+    assert going_on == f"{over} so far"
+
+
 def test_what_went_wrong_is_listed_with_the_names_of_service_engines() -> None:
     failed = group(
         state="failed",
