@@ -177,8 +177,10 @@ async def test_a_suspended_group_is_first_with_its_reason_and_opens_to_its_servi
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", level=1)).to_be_focused()
         first = page.locator("li.unit").first
+        reason = "Service Engine internet-se-1 failed to reconnect"
+        await expect(page.locator(".upgrade-view").get_by_text(f"internet in Default-Cloud: {reason}")).to_be_visible()
         await expect(first).to_contain_text("internet")
-        await expect(first).to_contain_text("Service Engine internet-se-1 failed to reconnect")
+        await expect(first).to_contain_text(reason)
         await expect(first).to_contain_text("2 of 25 virtual services disrupted")
         await expect(first.get_by_role("list", name="Service Engines").get_by_role("listitem")).to_have_text(
             ["✓ 1 done", "‖ 1 suspended", "○ 1 not started", "of 3 Service Engines"]

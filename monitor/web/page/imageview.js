@@ -10,7 +10,7 @@ import { NodeTasks } from "./node-tasks.js";
 import { auditList, packageList, rawView } from "./package-info.js";
 import { panel } from "./panel.js";
 import { upgradeHref } from "./place.js";
-import { useText } from "./upgrade-status.js";
+import { useText } from "./upgrade-use.js";
 import { errorText } from "./problem.js";
 import { truncate } from "./format.js";
 

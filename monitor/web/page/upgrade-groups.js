@@ -9,7 +9,7 @@ import { formatCount, plural } from "./format.js";
 /** @import { ControllerUpgrade } from "./upgrades.js" */
 
 const FIRST_ROWS = 12; // about two screens; the others follow on demand
-const ROWS_PER_FRAME = 4; // then: no key press has to wait for all of them
+const ROWS_PER_FRAME = 2; // then: no key press has to wait for all of them
 
 export class GroupList {
   /** By the uuid of the group. @type {Map<string, GroupRow>} */
@@ -25,7 +25,7 @@ export class GroupList {
     { class: "stack" },
     h("p", {
       class: "hint",
-      text: "Service Engines carry the traffic. Each is taken out, upgraded and put back.",
+      text: "Service Engines carry the traffic of applications (virtual services). Each is taken out, upgraded, put back.",
     }),
     this.#empty,
     this.#list,

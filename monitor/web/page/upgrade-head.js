@@ -27,7 +27,8 @@ export class UpgradeHead {
   #glyph = h("span", { "aria-hidden": "true" });
   #state = h("span");
   #badge = h("p", { class: "badge headline" }, this.#glyph, " ", this.#state);
-  #outcome = h("p");
+  #outcomeText = externalText("");
+  #outcome = h("p", {}, this.#outcomeText);
   #end = h("time");
   #range = h("span", { class: "muted" });
   #ends = h("p", {}, h("span", { class: "muted", text: "Time left: " }), this.#end, this.#range);
@@ -65,7 +66,7 @@ export class UpgradeHead {
     setText(this.#glyph, glyph ?? GLYPHS[standing]);
     setText(this.#state, text);
     const outcome = outcomeText(upgrade);
-    setText(this.#outcome, outcome);
+    setText(this.#outcomeText, outcome);
     setVisible(this.#outcome, outcome !== "");
     this.#drawSteps(stepsOf(upgrade));
     this.#drawAbsence(absence);
@@ -113,11 +114,12 @@ export class UpgradeHead {
 
 /** What follows the time that is left. @param {TimeLeft} left @param {UpgradeStatus} status @param {number} now */
 function rangeText({ at, text, of, range }, { away_since: away }, now) {
-  if (at === null) return "; it is estimated once some of it is done";
-  const moment = text === "overdue" ? "" : `, at ${clockTime(at, now)}`;
-  const asOf = away === null ? "" : ", as estimated before the Controllers went away";
-  const rest = of ? " for the Controllers; not known yet for the Service Engines" : "";
-  return `${range && ` (${range})`}${moment}${asOf}${rest}`;
+  if (at === null) return "; too little was seen to estimate it";
+  const part = of ? " for the Controllers" : "";
+  const moment = text === "overdue" ? "" : `, until ${clockTime(at, now)}`;
+  const asOf = away === null ? "" : ", as estimated before they went away";
+  const rest = of ? "; not known yet for the Service Engines" : "";
+  return `${range && ` (${range})`}${part}${moment}${asOf}${rest}`;
 }
 
 /** @param {Step} step */

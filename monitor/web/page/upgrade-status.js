@@ -221,17 +221,29 @@ function restingHeadline({ status, units }) {
   return { text: sentence(stateText(cluster)), standing };
 }
 
-/** Whether all is at the new version, or who is not; "" while that is still to come. @param {Contents} upgrade */
+/** What went wrong, or whether all is at the new version; "" while neither is to be said. @param {Contents} upgrade */
 export function outcomeText(upgrade) {
   const { status } = upgrade;
   const cluster = clusterOf(upgrade);
-  if (!cluster || status.done === null || !isAtRest(upgrade)) return "";
+  if (!isAtRest(upgrade)) return troubleText(upgrade);
+  if (!cluster || status.done === null) return "";
   if (status.done) return `Everything that took part is at ${cluster.version}.`;
-  if (cluster.state === "failed") return `The Controllers are at ${cluster.version}.`;
+  if (cluster.state === "failed") {
+    const reason = cluster.reason && `${truncate(cluster.reason, 200)}. `;
+    return `${reason}The Controllers are at ${cluster.version}.`;
+  }
   if (cluster.state === "checked" || cluster.state === "check_failed") return `${checksText(cluster.checks)}.`;
   if (cluster.state !== "completed") return "";
   const who = allLeftBehind(upgrade);
   return `The Controllers are at ${cluster.version}, but not everything is: ${who} stayed at another version, or failed.`;
+}
+
+/** The reason that the worst unit gives while the upgrade goes on; "" while none failed. @param {Contents} upgrade */
+function troubleText(upgrade) {
+  const cluster = clusterOf(upgrade);
+  const units = [...(cluster ? [cluster] : []), ...sortGroups(upgrade)];
+  const worst = units.find((unit) => unit.reason && (unit.state === "aborting" || unitStanding(unit) === "failed"));
+  return worst ? `${unitName(worst)}: ${truncate(worst.reason, 200)}` : "";
 }
 
 /** @param {string} text */
@@ -264,27 +276,4 @@ export function checksText(checks) {
   parts.push(errors ? `${errors} failed` : "", warnings ? plural(warnings, "warning") : "");
   if (!errors && !warnings && all !== null && completed === all) parts.push("nothing found");
   return parts.filter(Boolean).join(", ") || "none reported yet";
-}
-
-/** How a controller uses an image, by its role; what matters most to an operator first. @type {[string, string][]} */
-const USES = [
-  ["target", "is being upgraded to it"],
-  ["current", "runs it"],
-  ["patch", "is patched with it"],
-  ["previous", "could go back to it"],
-  ["previous_patch", "could go back to it"],
-];
-
-/**
- * "In use: dc1 runs it"; "" while it is not.
- * @param {string} image its uuid
- * @param {string} controller
- * @param {Contents} upgrade
- */
-export function useText(image, controller, { units }) {
-  const roles = new Set();
-  for (const unit of units.values())
-    for (const [role, uuid] of Object.entries(unit.image_uuids)) if (uuid === image) roles.add(role);
-  const use = USES.find(([role]) => roles.has(role));
-  return use ? `In use: ${truncate(controller, 80)} ${use[1]}` : "";
 }

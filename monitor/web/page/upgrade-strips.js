@@ -52,7 +52,7 @@ class Strip {
   #state = h("span");
   #badge = h("span", { class: "badge" }, this.#glyph, " ", this.#state);
   #versions = externalText("");
-  #more = h("span", { class: "muted" });
+  #more = externalText("", { class: "muted" });
   #end = h("time");
 
   /** @param {string} name of the controller */
@@ -82,7 +82,8 @@ class Strip {
     setText(this.#glyph, GLYPHS[look]);
     setText(this.#state, absence ? absence.what : text);
     setText(this.#versions, versionsText(upgrade));
-    setText(this.#more, absence ? absence.since : progressText(upgrade) || outcomeText(upgrade));
+    const texts = absence ? [absence.since] : [progressText(upgrade), outcomeText(upgrade)];
+    setText(this.#more, texts.filter(Boolean).join("; "));
     const left = absence ? null : timeLeft(upgrade, now);
     setTime(this.#end, left?.at ?? null, left ? endText(left) : "");
   }
