@@ -58,6 +58,7 @@ _SLOWEST_FIRST = (
     "tests/e2e/test_page_connection.py",
     "tests/integration/test_benchmarks.py",
     "tests/integration/test_kills.py",
+    "tests/integration/test_takeover.py",
     "tests/e2e/test_upgrade_alerts.py",
     "tests/e2e/test_page_looks.py",
     "tests/e2e/test_upgrade_prometheus.py",

@@ -26,7 +26,7 @@ from monitor.store.status import DatabaseStatus
 from monitor.store.time_limit import time_limit
 
 TRANSACTION_TIMEOUT_S = 5.0  # an HTTP client waits for it, and a database that takes longer counts as down
-_LEASE_FACTOR = 0.5  # times that: a server ends the sessions of a daemon that is stopped or cut off
+_LEASE_FACTOR = 0.6  # times that: a server ends the sessions of a daemon that is stopped or cut off
 _OPEN_FACTOR = 4  # times that: connecting and migrating take several round trips
 _CLOSE_TIMEOUT_S = 2.0  # a dead disk must not keep the process from ending
 
