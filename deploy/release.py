@@ -1,7 +1,7 @@
 """
 Makes a release in ``dist/``: wheel, sdist, chart, the list of packages (SBOM, CycloneDX) and their checksums.
 
-Everything is built twice and has to be the same, byte by byte: so anybody can build it again and compare.
+Everything is built twice and has to be the same, byte by byte: so each reader can build it again and compare.
 `make release` runs it.
 """
 
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def check_committed(root: Path) -> None:
-    """Raises: Refused when the checkout is not what a commit has: nobody else could build the same."""
+    """Raises: Refused when the checkout is not what a commit has: no other machine could build the same."""
     status = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=False)
     if status.returncode or status.stdout:
         raise Refused(f"expected a checkout without changes, git status says:\n{status.stdout or status.stderr}")
