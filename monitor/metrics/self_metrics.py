@@ -25,7 +25,12 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # they double every 
 
 
 class SelfMetrics:
-    """One registry, and its metrics as attributes, which the rest of the daemon sets and increments."""
+    """
+    One registry, and its metrics as attributes, which the rest of the daemon sets and increments.
+
+    OpenMetrics also shows the id of the last request of a bucket, and of the last PATCH with an outcome, as exemplars:
+    it leads to the log and the audit.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -60,7 +65,7 @@ class SelfMetrics:
             "Audit records that could not be written at once.",
             registry=self.registry,
         )
-        self.requests = Histogram(
+        self._requests = Histogram(
             "avi_upgrade_monitor_http_request_duration_seconds",
             "How long requests to this monitor took, by route.",
             ("route", "method", "code"),
@@ -79,9 +84,13 @@ class SelfMetrics:
         )
         build.labels(version=__version__).set(1)
 
-    def patched(self, outcome: OutcomeKind) -> None:
+    def patched(self, outcome: OutcomeKind, request_id: str) -> None:
         """Count one PATCH by its outcome."""
-        self._patches.labels(outcome).inc()
+        self._patches.labels(outcome).inc(exemplar={"request_id": request_id})
+
+    def requested(self, route: str, method: str, status: int, duration_s: float, request_id: str) -> None:
+        """Record how long a request took."""
+        self._requests.labels(route, method, str(status)).observe(duration_s, exemplar={"request_id": request_id})
 
     def lagged(self, lag_s: float) -> None:
         """Record by how much one tick of the event loop was late."""

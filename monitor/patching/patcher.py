@@ -33,8 +33,8 @@ class Patcher:
     """
     Applies PATCHes.
 
-    ``targets``: by controller name, as they are now. ``now``: Unix seconds. ``on_outcome``: called with each outcome,
-    to count it.
+    ``targets``: by controller name, as they are now. ``now``: Unix seconds. ``on_outcome``: called with each outcome
+    and the id of the request, to count it.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Patcher:
         targets: Mapping[str, WriteTarget],
         *,
         now: Callable[[], float],
-        on_outcome: Callable[[OutcomeKind], None],
+        on_outcome: Callable[[OutcomeKind, str], None],
         lock_timeout_s: float = LOCK_TIMEOUT_S,
     ) -> None:
         self._fleet = fleet
@@ -215,7 +215,7 @@ class Patcher:
     async def _finish(
         self, request: PatchRequest, number: int, outcome: Outcome, annotations: AnnotationChange | None = None
     ) -> None:
-        self._on_outcome(outcome.kind)
+        self._on_outcome(outcome.kind, request.request_id)
         await self._audit_log.finish(number, request.intent, outcome, annotations, at=self._now())
 
     async def _record(self, request: PatchRequest, outcome: Outcome) -> None:
@@ -224,11 +224,11 @@ class Patcher:
             await self._audit_log.record(request.intent, outcome, annotations, at=self._now())
         except StoreError as error:
             if annotations and isinstance(error, CommitUnknown):
-                self._on_outcome("unknown")
+                self._on_outcome("unknown", request.request_id)
                 see = f"read the {request.kind.noun} again to see whether its annotations were changed"
                 raise PatchProblem("outcome-unknown", f"the database failed: {error}; {see}") from error
             raise PatchProblem("database-down", f"nothing was changed: the database failed: {error}") from error
-        self._on_outcome(outcome.kind)
+        self._on_outcome(outcome.kind, request.request_id)
 
 
 async def _read(writer: ImageWriter, uuid: str) -> bytes:

@@ -120,7 +120,7 @@ def _observe(request: web.Request, status: int, duration_s: float) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "none"
     method = request.method if request.method in _METHODS else "other"
-    request.app[CONTEXT].self_metrics.requests.labels(route, method, str(status)).observe(duration_s)
+    request.app[CONTEXT].self_metrics.requested(route, method, status, duration_s, request[REQUEST_ID])
 
 
 async def _on_response_prepare(request: web.Request, response: web.StreamResponse) -> None:

@@ -82,7 +82,7 @@ def test_every_family_stands_in_the_table_as_it_is_and_no_other() -> None:
 
 def test_the_daemons_own_families_stand_in_the_table_with_their_types_and_labels() -> None:
     own = SelfMetrics()
-    own.requests.labels("/metrics", "GET", "200").observe(0.1)
+    own.requested("/metrics", "GET", 200, 0.1, "my-1")
     ours = [family for family in own.registry.collect() if family.name.startswith("avi_upgrade_monitor_")]
     expected = {_name(family): (family.type, _labels(family)) for family in ours}
     table = {code(row[0])[0]: (row[1], set(code(row[2]))) for row in rows("### Metrics of the daemon itself")}

@@ -220,7 +220,7 @@ def known_series() -> dict[str, set[str]]:
             suffixes = {"_bucket": {"le"}, "_count": set[str](), "_sum": set[str]()}
             series |= {family.name + suffix: {*family.identity, *labels} for suffix, labels in suffixes.items()}
     own = SelfMetrics()
-    own.requests.labels("/metrics", "GET", "200").observe(0.1)
+    own.requested("/metrics", "GET", 200, 0.1, "my-1")
     return series | {sample.name: set(sample.labels) for each in own.registry.collect() for sample in each.samples}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,9 @@ async def test_an_annotation_is_stored_shown_counted_and_not_sent_to_the_control
     assert samples(text, "avi_image_acknowledged", **labels) == [1.0]
     assert samples(text, "avi_image_annotation_info", key="change", value="CHG1", **labels) == [1.0]
     assert samples(text, "avi_upgrade_monitor_patches_total", outcome="done") == [1.0]
+    openmetrics = await scrape(site.daemon, "/metrics", Accept="application/openmetrics-text")
+    (counted,) = re.findall(r'^avi_upgrade_monitor_patches_total\{outcome="done"\} .*$', openmetrics, re.MULTILINE)
+    assert f'# {{request_id="{got.headers["X-Request-ID"]}"}}' in counted, "it leads to the record of the audit"
     shown = await ask(site.daemon, "GET", f"/api/image/{site.uuid}", token=EVE)
     assert (shown.json["annotations"], shown.tag) == (got.json["annotations"], got.tag)
     listing = await ask(site.daemon, "GET", "/api/image", token=EVE, query={"uuid": site.uuid})

@@ -236,6 +236,22 @@ async def test_requests_are_counted_by_closed_sets_of_labels(http: aiohttp.Clien
     ]
 
 
+async def test_openmetrics_has_the_id_of_the_last_request_and_the_text_format_does_not(
+    http: aiohttp.ClientSession,
+) -> None:
+    """With an exemplar, a slow request on a dashboard leads to its line of the log; the text format knows none."""
+    async with http.get("/-/healthy", headers={"X-Request-ID": "my-1"}) as response:
+        assert response.status == 200
+    async with http.get("/metrics", headers={"Accept": "application/openmetrics-text"}) as response:
+        text = await response.text()
+    families = {family.name: family for family in parse_openmetrics(text)}  # type: ignore[no-untyped-call]
+    buckets = families["avi_upgrade_monitor_http_request_duration_seconds"].samples
+    shown = [sample.exemplar.labels for sample in buckets if sample.exemplar and sample.labels["route"] == "/-/healthy"]
+    assert shown == [{"request_id": "my-1"}]
+    async with http.get("/metrics") as response:
+        assert "my-1" not in await response.text()
+
+
 async def test_controllers_show_the_state_of_polling(http: aiohttp.ClientSession) -> None:
     async with http.get("/api/controllers") as response:
         answer = await response.json()

@@ -156,7 +156,7 @@ class Bench:
             self.audit_log,
             self.targets,
             now=lambda: 1.0,
-            on_outcome=self.outcomes.append,
+            on_outcome=lambda outcome, _request_id: self.outcomes.append(outcome),
             lock_timeout_s=lock_timeout_s,
         )
 
