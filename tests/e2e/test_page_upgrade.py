@@ -197,6 +197,25 @@ async def test_a_suspended_group_is_first_with_its_reason_and_opens_to_its_servi
         await expect(strip(page).get_by_role("link")).to_be_focused()
 
 
+async def test_a_key_shows_the_other_groups_of_a_large_upgrade_in_their_order(browser: Browser, tmp_path: Path) -> None:
+    """Would find groups that are missing, twice or out of order, and a focus that is lost with the button."""
+    groups = [GroupSpec(name=f"group-{number:02}", ses=1) for number in range(25)]
+    async with (
+        night_at(tmp_path, "groups", groups) as (daemon, night),
+        open_page(browser, daemon.url, VIEW) as page,
+    ):
+        names = page.locator("li.unit h3 bdi:first-child")
+        await expect(names).to_have_count(12)
+        more = page.get_by_role("button", name="Show 13 more groups of 25")
+        await more.focus()
+        await page.keyboard.press("Enter")
+        await expect(names).to_have_text([each.name for each in groups])
+        await expect(more).to_be_hidden()
+        await expect(page.locator("li.unit").nth(12).get_by_role("button").first).to_be_focused()
+        await night.go_to("done")
+        await expect(page.locator("li.unit[data-state=completed]")).to_have_count(25)
+
+
 async def test_an_upgrade_that_left_a_group_behind_is_not_shown_as_done(browser: Browser, tmp_path: Path) -> None:
     """Would find a page that repeats the Controller's «completed», and an image that leads to no upgrade."""
     groups = [GroupSpec(ses=1), GroupSpec(name="zone", ses=2, outcome="left_behind")]

@@ -2,11 +2,13 @@
 
 import { h, setChildren, setText, setVisible } from "./dom.js";
 import { GroupRow } from "./upgrade-group.js";
-import { groupsOf, sortGroups } from "./upgrade-status.js";
+import { sortGroups } from "./upgrade-status.js";
 import { formatCount, plural } from "./format.js";
 
 /** @import { GroupContext } from "./upgrade-group.js" */
 /** @import { ControllerUpgrade } from "./upgrades.js" */
+
+/** @typedef {{upgrade: ControllerUpgrade, now: number, groups: UnitStatus[]}} Drawn */
 
 const FIRST_ROWS = 12; // about two screens; the others follow on demand
 const ROWS_PER_FRAME = 2; // then: no key press has to wait for all of them
@@ -15,7 +17,7 @@ export class GroupList {
   /** By the uuid of the group. @type {Map<string, GroupRow>} */
   #rows = new Map();
   #limit = FIRST_ROWS;
-  /** @type {{upgrade: ControllerUpgrade, now: number} | null} */
+  /** What the rows show: the first ones of all groups in their order. @type {Drawn | null} */
   #drawn = null;
   #empty = h("p", { class: "muted" });
   #list = h("ul", { class: "units", role: "list" });
@@ -39,8 +41,8 @@ export class GroupList {
 
   /** @param {ControllerUpgrade} upgrade @param {number} now */
   draw(upgrade, now) {
-    this.#drawn = { upgrade, now };
     const groups = sortGroups(upgrade);
+    this.#drawn = { upgrade, now, groups };
     const shown = groups.slice(0, this.#limit);
     this.#release(new Set(shown.map(({ uuid }) => uuid)));
     setChildren(
@@ -60,14 +62,15 @@ export class GroupList {
     if (next instanceof HTMLElement) next.focus(); // the button that had the focus is gone
   }
 
-  /** Show some more in this frame, and the others in those that follow. */
+  /** Append some more in this frame, and the others in those that follow. */
   #grow() {
     if (!this.#drawn) return;
-    const { upgrade, now } = this.#drawn;
+    const { upgrade, now, groups } = this.#drawn;
+    const added = groups.slice(this.#limit, this.#limit + ROWS_PER_FRAME);
     this.#limit += ROWS_PER_FRAME;
-    this.draw(upgrade, now);
+    this.#list.append(...added.map((unit) => this.#row(unit, upgrade, now)));
     setVisible(this.#more, false);
-    if (groupsOf(upgrade).length > this.#limit) requestAnimationFrame(() => this.#grow());
+    if (groups.length > this.#limit) requestAnimationFrame(() => this.#grow());
   }
 
   /** @param {UnitStatus} unit @param {ControllerUpgrade} upgrade @param {number} now */
