@@ -26,7 +26,7 @@ from monitor.store.status import DatabaseStatus
 from monitor.store.time_limit import time_limit
 
 TRANSACTION_TIMEOUT_S = 5.0  # an HTTP client waits for it, and a database that takes longer counts as down
-_LEASE_FACTOR = 0.6  # times that: a server ends the sessions of a daemon that is stopped or cut off
+_LEASE_FACTOR = 0.6  # times that: a server ends the session with the lock when it hears nothing of it
 _OPEN_FACTOR = 4  # times that: connecting and migrating take several round trips
 _CLOSE_TIMEOUT_S = 2.0  # a dead disk must not keep the process from ending
 
@@ -291,8 +291,7 @@ class Database(DatabaseStatus):
 
     def _make_engine(self) -> AsyncEngine:
         if not self._is_sqlite:
-            timeout_s, lease_s = self.transaction_timeout_s, 0.0 if self._read_only else self._lease_s
-            return engines.make_postgres_engine(self._log_in, timeout_s=timeout_s, idle_in_transaction_s=lease_s)
+            return engines.make_postgres_engine(self._log_in, timeout_s=self.transaction_timeout_s)
         if self._path is None:
             return engines.make_memory_engine()
         make = engines.make_reading_engine if self._read_only else engines.make_file_engine

@@ -70,12 +70,10 @@ LogIn = Callable[[], tuple[str, str | None]]
 """The URL for a new connection, and the password where that is not in the URL. Raises: ValueError."""
 
 
-def make_postgres_engine(log_in: LogIn, *, timeout_s: float, idle_in_transaction_s: float) -> AsyncEngine:
+def make_postgres_engine(log_in: LogIn, *, timeout_s: float) -> AsyncEngine:
     """
     Make an engine for PostgreSQL. asyncpg reads the URL itself, so ``sslmode``, ``passfile`` and the rest work.
 
-    ``idle_in_transaction_s``: after which the server ends a transaction of a process that is stopped or cut off, which
-    would keep its locks; 0: never.
     Raises: StoreError when the driver is not installed.
     """
     try:
@@ -90,17 +88,11 @@ def make_postgres_engine(log_in: LogIn, *, timeout_s: float, idle_in_transaction
         name = {"application_name": "avi-upgrade-monitor"}
         try:
             url, password = await asyncio.to_thread(log_in)  # it may read a file, and a disk may stall
-            session = await asyncpg.connect(
+            return await asyncpg.connect(
                 url, password=password, timeout=timeout_s, command_timeout=timeout_s, server_settings=name
             )
-            try:  # not with `server_settings`: a connection pooler refuses those that it does not know
-                await session.execute(f"SET idle_in_transaction_session_timeout = {1000 * idle_in_transaction_s:.0f}")
-            except BaseException:
-                session.terminate()
-                raise
         except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise ConnectionError(str(error)) from error  # SQLAlchemy then treats it as a failure to connect
-        return session
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=True)
 

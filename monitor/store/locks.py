@@ -25,6 +25,11 @@ _TRIES, _PAUSE_S = 20, 0.05  # the session of a killed process takes a moment to
 
 # a server that cannot reach us any more must not keep the lock for hours, as by the default keepalives of a system
 _KEEPALIVES = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+_PING = text("SELECT 1")
+"""
+Executed once before the lock is taken: a process that is stopped while the server prepares a statement is not idle, so
+that the server would keep its session for ever. Once prepared, a statement is one message.
+"""
 _SET = text("SELECT set_config(name, :value, false) FROM pg_settings WHERE name = :name")
 
 
@@ -169,6 +174,7 @@ class ServerLock:
             connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
             for name, value in settings.items():  # of those that the server knows
                 await connection.execute(_SET, {"name": name, "value": value})
+            await connection.execute(_PING)
             self._session = (await connection.get_raw_connection()).driver_connection
             self._connection = connection
             stack.pop_all()
@@ -179,16 +185,16 @@ class ServerLock:
             while not self.lost():
                 await asyncio.sleep(self._lease_s / 4)
                 asked_at = self._loop.time()
-                await connection.execute(text("SELECT 1"))
+                await connection.execute(_PING)
                 self._confirmed_at = asked_at
 
 
 async def _take(connection: AsyncConnection, tries: int) -> None:
     for left in reversed(range(tries)):
-        if await _is_true(connection, f"pg_try_advisory_lock({_OF_SCHEMA})"):
-            if await _is_true(connection, f"pg_try_advisory_lock_shared({_KEY})"):
+        if await _is_true(connection, f"pg_try_advisory_lock_shared({_KEY})"):
+            if await _is_true(connection, f"pg_try_advisory_lock({_OF_SCHEMA})"):
                 return
-            await _is_true(connection, f"pg_advisory_unlock({_OF_SCHEMA})")
+            await _is_true(connection, f"pg_advisory_unlock_shared({_KEY})")
         if left:
             await asyncio.sleep(_PAUSE_S)
     raise DatabaseTaken(TAKEN)

@@ -6,19 +6,28 @@ believe that it is the writer: every transaction that writes first asks whether 
 it until the end. The lock of a SQLite file ends with the process alone, which then writes nothing any more.
 """
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.model.errors import StoreError
 from monitor.store.tables import writer
+
+# `keep_term` takes this lock on the table, and nothing else does
+_END_TRANSACTIONS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    " WHERE datname = current_database() AND database = datid AND relation = 'writer'::regclass"
+    " AND mode = 'RowShareLock' AND usename = current_user AND pid <> pg_backend_pid()"
+)
 
 
 async def begin_term(connection: AsyncConnection) -> int:
     """
     Begin a new term, in which this daemon is the writer; its address is not known yet.
 
-    It waits until no transaction of the daemon before is under way. Returns: the term. Raises: StoreError.
+    The writer before has lost its lock. The transactions in which it writes are ended, as it may be stopped in one, and
+    then this one waits until they have gone. Returns: the term. Raises: StoreError.
     """
+    await connection.execute(_END_TRANSACTIONS)
     await connection.execute(update(writer).values(term=writer.c.term + 1, url=""))
     row = (await connection.execute(select(writer.c.term))).one_or_none()
     if row is None:

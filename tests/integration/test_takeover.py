@@ -53,11 +53,14 @@ class Site:
         """One more daemon process on the database."""
         return started(self.config, self.uuid, kill_at=None)
 
+    def sent(self) -> Counter[bytes]:
+        """What the Controller got, and how often."""
+        return Counter(request.body for request in self.controller.requests if request.method == "PATCH")
+
     async def require_whole(self, url: str, answers: Mapping[str, int]) -> None:
         """Check the audit against the Controller, and against the answers by change."""
         await verify(load(self.config), "text", {})  # raises when the chain is not whole
-        sent = Counter(request.body for request in self.controller.requests if request.method == "PATCH")
-        assert max(sent.values(), default=0) <= 1, "nothing is sent twice"
+        assert max(self.sent().values(), default=0) <= 1, "nothing is sent twice"
         done = await count_done(url)
         assert max(done.values()) == 1, "nothing is done twice"
         lost = [change for change, status in answers.items() if status == 200 and not done[change]]
@@ -110,6 +113,38 @@ async def test_a_writer_that_is_stopped_is_replaced_and_writes_nothing_when_it_g
         await here.require_whole(standby.url, {"1": status, "2": 200})
         expected = (await standby.get(f"/api/image/{here.uuid}"))["annotations"]
         assert (await writer.get(f"/api/image/{here.uuid}"))["annotations"] == expected
+
+
+@pytest.mark.timeout(3600)
+async def test_a_writer_that_stops_in_a_change_sends_and_writes_nothing_of_it_when_it_goes_on(
+    tmp_path: Path, postgres_url: str, request: pytest.FixtureRequest
+) -> None:
+    """The next writer has ended the change as unknown, and the client may have repeated it there."""
+    async with site(tmp_path, postgres_url) as here:
+        async with started(here.config, here.uuid) as daemon:
+            assert await daemon.patch({"annotations": {"a": "0"}, "name": "0"}) == 200
+            places = len(await daemon.places())
+        answers = {"0": 200}
+        everywhere = request.config.getoption("--all-kill-points")
+        for point in range(1, places, 1 if everywhere else places // 3):
+            late, other = f"late-{point}", f"other-{point}"
+            async with (
+                started(here.config, here.uuid, kill_at=point, sent=signal.SIGSTOP) as writer,
+                here.daemon() as standby,
+            ):
+                await standby.becomes("standby")
+                change = writer.patch({"annotations": {"a": late}, "name": late})
+                changing = asyncio.create_task(change, name="change")
+                await standby.becomes("writer")
+                answers[other] = await standby.patch({"annotations": {"a": other}, "name": other})
+                sent = here.sent()
+                writer.send_signal(signal.SIGCONT)
+                answers[late] = await changing
+                await writer.becomes("standby")
+                assert here.sent() == sent, "it sends nothing any more"
+                assert answers[other] == 200
+                assert here.controller.image(here.uuid)["name"] == other
+                await here.require_whole(standby.url, answers)
 
 
 async def test_a_writer_whose_term_is_over_cannot_write_although_it_has_noticed_nothing(postgres_url: str) -> None:

@@ -111,14 +111,17 @@ class DaemonProcess:
 
 
 @asynccontextmanager
-async def started(config: Path, uuid: str, *, kill_at: int | None = 0) -> AsyncIterator[DaemonProcess]:
+async def started(
+    config: Path, uuid: str, *, kill_at: int | None = 0, sent: int = signal.SIGKILL
+) -> AsyncIterator[DaemonProcess]:
     """
     A daemon that has polled once.
 
     ``kill_at``: it kills itself at this point of each PATCH; 0: at none; None: it does not even count them.
+    ``sent``: the signal with which it kills itself; with SIGSTOP it can go on.
     """
     ours, theirs = forks.Pipe(duplex=False)
-    process = forks.Process(target=self_killing_daemon.run, args=(config, theirs, kill_at))
+    process = forks.Process(target=self_killing_daemon.run, args=(config, theirs, kill_at, sent))
     process.start()
     theirs.close()
     daemon = DaemonProcess(process, ours, await asyncio.to_thread(ours.recv), uuid)

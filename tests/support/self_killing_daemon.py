@@ -1,4 +1,4 @@
-"""A daemon that kills itself, as ``kill -9`` would, at a chosen point of the PATCH that it carries out."""
+"""A daemon that kills itself, as ``kill -9`` would, or stops, at a chosen point of the PATCH that it carries out."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ _DRIVER = "sqlite_threads.py"  # every statement waits there; the lines of its c
 
 class KilledAt(Awaitable[T]):
     """
-    Runs a coroutine, and kills the process at the point with a number, counted from 1; 0: at none.
+    Runs a coroutine, and sends the process a signal at the point with a number, counted from 1; 0: at none.
 
     Each wait has two points: the moment it begins (the work that it waits for was ordered and is under way) and the
     moment it ends (that work was done, and nothing after it). The last point comes after the whole coroutine: it is
@@ -32,10 +32,11 @@ class KilledAt(Awaitable[T]):
     ``places``: where our code was at each point so far.
     """
 
-    def __init__(self, work: Coroutine[Any, Any, T], point: int) -> None:
+    def __init__(self, work: Coroutine[Any, Any, T], point: int, sent: int) -> None:
         self.places: list[str] = []
         self._work = work
         self._point = point
+        self._sent = sent
 
     def __await__(self) -> Generator[Any, Any, T]:
         resume: Callable[[Any], Any] = self._work.send
@@ -58,7 +59,7 @@ class KilledAt(Awaitable[T]):
     def _reach(self, place: str) -> None:
         self.places.append(place)
         if len(self.places) == self._point:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self._sent)
 
 
 def _waiting_lines(waiting: Any) -> Iterator[str]:  # noqa: ANN401  a coroutine, a generator or what they wait for
@@ -74,20 +75,20 @@ def _waiting_lines(waiting: Any) -> Iterator[str]:  # noqa: ANN401  a coroutine,
         waiting = getattr(waiting, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
 
 
-def run(config: Path, pipe: Connection, point: int | None) -> None:
+def run(config: Path, pipe: Connection, point: int | None, sent: int = signal.SIGKILL) -> None:
     """
     Serve until killed.
 
     Into the pipe go the address, once every controller was polled, and the places of all points after each PATCH.
-    ``point``: None: those are neither counted nor sent, so that nobody has to read them.
+    ``sent``: the signal at the point. ``point``: None: they are neither counted nor sent, so that nobody has to read.
     """
-    asyncio.run(_run(config, pipe, point))
+    asyncio.run(_run(config, pipe, point, sent))
 
 
-async def _run(config: Path, pipe: Connection, point: int | None) -> None:
+async def _run(config: Path, pipe: Connection, point: int | None, sent: int) -> None:
     async with running(load(config), now=time.time, rng=Random(7), limits=Limits(max_changes=1_000_000)) as daemon:
         if point is not None:
-            _watch_points(daemon.context.patcher, pipe, point)
+            _watch_points(daemon.context.patcher, pipe, point, sent)
         polled = asyncio.Event()
         daemon.fleet.subscribe(lambda _name, entry, _: polled.set() if entry and entry.session.up else None)
         if not all(entry.session.up for entry in daemon.fleet.entries.values()):
@@ -96,11 +97,11 @@ async def _run(config: Path, pipe: Connection, point: int | None) -> None:
         await asyncio.Event().wait()
 
 
-def _watch_points(patcher: Patcher, pipe: Connection, point: int) -> None:
+def _watch_points(patcher: Patcher, pipe: Connection, point: int, sent: int) -> None:
     apply = patcher.apply
 
     async def apply_killed(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  as apply
-        work = KilledAt(apply(*args, **kwargs), point)
+        work = KilledAt(apply(*args, **kwargs), point, sent)
         result = await work
         pipe.send(work.places)
         return result
