@@ -55,7 +55,7 @@ def _rows(spec: FleetSpec, watched: Watched, fresh_s: list[float]) -> Iterator[R
     fleet = _name(spec)
     yield Row(
         what=f"{fleet}: CPU a poll, scrapes and all",
-        ours=f"{watched.polls:,} polls",
+        ours=spoken(watched.cpu_s),
         figure=1e3 * watched.cpu_a_poll_s,
         unit=" ms",
     )
@@ -90,15 +90,12 @@ def _rows(spec: FleetSpec, watched: Watched, fresh_s: list[float]) -> Iterator[R
         figure=second / first,
         limit=1.05,
     )
-    late = _percentiles(f"{fleet}: polls begin late by, from the start on", watched.late_s, unit=" ms")
-    steady = _percentiles("", watched.late_s[watched.late_at_start :], unit=" ms")
-    yield replace(
-        late,
-        ours=f"{late.ours}; p99 once all were polled {steady.figure:.3g} ms",
-        limit=1e3 * _LATE_LIMIT * spec.interval_s,
-    )
-    most_s = spec.interval_s * (1 + _LATE_LIMIT) + spec.scrape_every_s
-    yield _percentiles(f"{fleet}: from a change to a scrape with it", fresh_s, unit=" s", limit=most_s)
+    late_limit_s = _LATE_LIMIT * spec.interval_s
+    late = f"{fleet}: polls begin late by"
+    yield _percentiles(f"{late}, from the start on", watched.late_s, limit_s=late_limit_s)
+    yield _percentiles(f"{late}, once all were polled", watched.late_s[watched.late_at_start :], limit_s=late_limit_s)
+    most_s = spec.interval_s + late_limit_s + spec.scrape_every_s
+    yield _percentiles(f"{fleet}: from a change to a scrape with it", fresh_s, limit_s=most_s)
 
 
 def _name(spec: FleetSpec) -> str:
@@ -109,7 +106,7 @@ def _name(spec: FleetSpec) -> str:
 def _share(spec: FleetSpec, watched: Watched, limit: float | None = None) -> Row:
     return Row(
         what=f"{_name(spec)}, scraped every {spec.scrape_every_s:g} s: share of a core",
-        ours=f"{watched.cpu_s:.2f} s in {watched.wall_s:.0f} s",
+        ours=f"{watched.cpu_s:.2f} s in {watched.wall_s:.0f} s, {watched.polls:,} polls",
         figure=100 * watched.cpu_s / watched.wall_s,
         unit=" %",
         limit=limit,
@@ -127,12 +124,11 @@ def _same_cost(spec: FleetSpec, large: Watched, small: Watched) -> Row:
     )
 
 
-def _percentiles(what: str, seconds: list[float], *, unit: str, limit: float | None = None) -> Row:
+def _percentiles(what: str, seconds: list[float], *, limit_s: float) -> Row:
     """The 99th of a hundred as the figure, the median and the worst beside it."""
-    scale = 1e3 if unit == " ms" else 1.0
     cuts = quantiles(seconds, n=100, method="inclusive")
-    ours = f"p50 {scale * cuts[49]:.3g}{unit}, max {scale * max(seconds):.3g}{unit}"
-    return Row(what=f"{what}, p99", ours=ours, figure=scale * cuts[98], unit=unit, limit=limit)
+    ours = f"p50 {spoken(cuts[49])}, max {spoken(max(seconds))}"
+    return Row(what=f"{what}, p99", ours=ours, figure=cuts[98], unit=" s", limit=limit_s)
 
 
 @asynccontextmanager
