@@ -24,7 +24,7 @@ fail() { echo "NOT AS IT SHOULD BE: $*"; exit 1; }
 
 if ! test -e "$root/usr/bin/python3"; then
     debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates \
-        "${SUITE:-bookworm}" "$root" >"$work/debootstrap.log" 2>&1 || { tail "$work/debootstrap.log"; exit 1; }
+        "${SUITE:-trixie}" "$root" >"$work/debootstrap.log" 2>&1 || { tail "$work/debootstrap.log"; exit 1; }
 fi
 echo "== base: $(. "$root/etc/os-release" && echo "$PRETTY_NAME"), $(chroot "$root" python3 --version)"
 version=$(chroot "$root" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -35,25 +35,34 @@ rm "$work/base.tar"
 buildah config --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$scratch"
 buildah commit --quiet --rm "$scratch" "$base" >/dev/null
 
-echo "== wheels, of the versions that the tests run with"
-sed -e '/^ *--hash=/d' -e 's/ *\\$//' "$repository/tests/requirements.txt" >"$work/constraints.txt"
-"$python" -m pip download --quiet --disable-pip-version-check --only-binary=:all: --python-version "$version" \
-    --constraint "$work/constraints.txt" --dest "$work/wheels" hatchling editables 2>"$work/pip.log" ||
-    { cat "$work/pip.log"; exit 1; }
-(cd "$repository" && "$python" -m hatchling build --target wheel --directory "$work/built") >"$work/hatchling.log" 2>&1 ||
-    { cat "$work/hatchling.log"; exit 1; }
-"$python" -m pip download --quiet --disable-pip-version-check --only-binary=:all: --python-version "$version" \
-    --constraint "$work/constraints.txt" --dest "$work/wheels" \
-    "$(ls "$work"/built/*.whl)[speed,postgres]" 2>"$work/pip.log" || { cat "$work/pip.log"; exit 1; }
-rm "$work"/wheels/avi_upgrade_monitor-*  # the image makes its own
+echo "== wheels of the locks"
+for lock in requirements requirements-build; do
+    "$python" -m pip download --quiet --disable-pip-version-check --only-binary=:all: --python-version "$version" \
+        --no-deps --require-hashes --requirement "$repository/deploy/$lock.txt" --dest "$work/wheels" 2>"$work/pip.log" ||
+        { cat "$work/pip.log"; exit 1; }
+done
 
 echo "== build"
-buildah bud --quiet --isolation chroot --pull-never --format docker --build-arg BASE="$base" \
-    --build-arg PIP_NO_INDEX=1 --build-arg PIP_FIND_LINKS=/wheels --volume "$work/wheels:/wheels:ro" \
-    --build-arg VERSION="$("$python" -c 'import monitor; print(monitor.__version__)')" \
-    --ignorefile "$repository/deploy/container/.containerignore" \
-    --file "$repository/deploy/container/Containerfile" --tag "$image" "$repository" >"$work/build.log" 2>&1 ||
-    { tail -n 30 "$work/build.log"; fail "build"; }
+build() {
+    buildah bud --quiet --isolation chroot --pull-never --format docker --no-cache --timestamp 0 --build-arg BASE="$base" \
+        --build-arg PIP_NO_INDEX=1 --build-arg PIP_FIND_LINKS=/wheels --volume "$work/wheels:/wheels:ro" \
+        --build-arg VERSION="$("$python" -c 'import monitor; print(monitor.__version__)')" \
+        --ignorefile "$repository/deploy/container/.containerignore" \
+        --file "$repository/deploy/container/Containerfile" --tag "$image" "$repository" 2>"$work/build.log" ||
+        { tail -n 30 "$work/build.log" >&2; fail "build" >&2; }
+}
+# Every file with its mode, owner and content. Not the layers: they have the time of the root folder, too.
+files() {
+    container=$(buildah from --pull-never "$1")
+    (cd "$(buildah mount "$container")" && find . -xdev ! -type f -printf '%M %U %G %p %l\n' &&
+        find . -xdev -type f -printf '%M %U %G ' -exec sha256sum {} \;) | sort
+    buildah rm "$container" >/dev/null
+}
+files "$(build)" >"$work/first"
+files "$(build)" >"$work/second"
+container=""
+diff "$work/first" "$work/second" || fail "two builds differ"
+echo "two builds have the same $(wc -l <"$work/first") files"
 buildah inspect --type image --format \
     '{{.Docker.Config.User}} {{.Docker.Config.Entrypoint}} {{.Docker.Config.Cmd}} {{.Docker.Config.Healthcheck}}{{println}}' "$image"
 buildah inspect --type image --format '{{.Docker.Config.Labels}}' "$image" | grep -o 'org.opencontainers.image.[a-z]*' | sort -u
