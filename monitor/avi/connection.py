@@ -37,7 +37,7 @@ def open_session(tls: Tls, *, keepalive_s: float) -> aiohttp.ClientSession:
     Return the HTTP session of one controller.
 
     It has no cookie jar: the client keeps the cookies, and sends them to the controller's origin only
-    (README, «Why it is so», decision 4).
+    (docs/decisions, decision 4).
     ``keepalive_s``: longer than the longest poll interval, so that a poll needs no new TLS handshake.
     """
     return aiohttp.ClientSession(

@@ -2,7 +2,7 @@
 The web configuration file that every Prometheus exporter takes: TLS, client certificates, passwords, headers, a limit.
 
 Keys and meaning are those of the exporter toolkit, so a file for another exporter works here and ``promtool check
-web-config`` checks it. The README lists the differences.
+web-config`` checks it. docs/how-to/tls.md lists the differences.
 """
 
 import ssl

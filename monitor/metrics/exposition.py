@@ -70,7 +70,7 @@ def gzip_member(start: Compressed, rest: bytes) -> tuple[bytes, bytes, bytes]:
     """
     Return the three parts of one gzip member (RFC 1952): its header, the compressed start of the text, and its rest.
 
-    There is one member, since curl and Chromium silently stop after the first (README, «Why it is so», decision 3).
+    There is one member, since curl and Chromium silently stop after the first (docs/decisions, decision 3).
     """
     deflate = codec.compressobj(_LEVEL, codec.DEFLATED, -codec.MAX_WBITS)
     last = deflate.compress(rest) + deflate.flush()

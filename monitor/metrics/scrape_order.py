@@ -1,7 +1,7 @@
 """
 All metric families in the order of a scrape. Pure.
 
-The scrape, the command ``avi-upgrade-monitor metrics`` and the README's table follow it.
+The scrape, the command ``avi-upgrade-monitor metrics`` and the table in docs/reference/metrics.md follow it.
 """
 
 from collections.abc import Sequence

@@ -162,7 +162,7 @@ class Reads:
             changes = await tracker.read(self._source, at=at, returned=session.away)
         except PollError as failure:
             error = excuse(failure) if session.under_way else failure
-        except Exception as bug:  # noqa: BLE001  a bug must not stop the loop: README, decision 5
+        except Exception as bug:  # noqa: BLE001  a bug must not stop the loop: decision 5
             self._log.exception("poll_exception")
             error = PollError("internal", type(bug).__name__)
         else:

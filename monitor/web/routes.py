@@ -1,5 +1,5 @@
 """
-The table of routes: method, path, scope, purpose. The README and the tests are checked against it.
+The table of routes: method, path, scope, purpose. The documentation and the tests are checked against it.
 
 The image routes have the Controller's own shape, so that the vendor's SDK can read them.
 """

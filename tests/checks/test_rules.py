@@ -24,6 +24,7 @@ from monitor.polling.resources import FAMILIES, TrackingSettings
 from monitor.polling.upgrade import stalled_after_s
 from monitor.web.stream.event_stream import EventStream
 from tests.support.dashboards import boards
+from tests.support.documentation import DOCUMENTATION, page
 from tests.support.programs import output_of, program
 from tests.support.rules import (
     PROMETHEUS,
@@ -39,7 +40,6 @@ from tests.support.rules import (
     rules,
 )
 
-README = (PROMETHEUS.parents[1] / "README.md").read_text()
 HEADINGS = ["## What it means", "## What to look at first", "## What to do"]
 FILES = [path for path in sorted(PROMETHEUS.rglob("*")) if path.suffix in {".yml", ".md", ".tmpl"}]
 BASE = "https://github.com/avi-upgrade-monitor/avi-upgrade-monitor/blob/main/deploy/prometheus/runbooks"
@@ -119,7 +119,7 @@ async def test_promtool_accepts_every_query_of_the_runbooks(tmp_path: Path) -> N
 
 
 async def test_promtool_and_amtool_accept_what_the_readme_inhibits_alerts_of_other_teams_with(tmp_path: Path) -> None:
-    text = README.split("\n### Keep the alerts of other teams quiet", 1)[1].split("\n### ", 1)[0]
+    text = page("how-to/quiet-other-alerts.md")
     rule, config = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "rules.yml").write_text(rule)
     (tmp_path / "alertmanager.yml").write_text(config)
@@ -272,7 +272,7 @@ def test_every_command_of_the_runbooks_exists(line: str) -> None:
 def test_the_config_keys_and_log_events_of_the_runbooks_stand_in_the_readme() -> None:
     text = "".join(path.read_text() for path in RUNBOOKS)
     words = set(re.findall(r"`((?:poll|events|upgrades|tls)\.\w+|[a-z]+_[a-z_]+)(?:: \w+)?`", text))
-    assert {word for word in words - known_series().keys() if word not in README} == set()
+    assert {word for word in words - known_series().keys() if word not in DOCUMENTATION} == set()
 
 
 # --- what the end-to-end test changes

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from monitor.simulator import ControllerSpec, Simulator, UploadSpec
 from tests.support.daemons import polled, scrape, until, watching
+from tests.support.documentation import page
 from tests.support.operators import TOKENS, patch
 from tests.support.programs import eventually, output_of, program
 from tests.support.prometheus import any_image, prometheus_on, scraped
-
-README = Path(__file__).parents[2] / "README.md"
 
 
 async def test_prometheus_sees_progress_state_and_node_events_and_that_an_image_is_gone(tmp_path: Path) -> None:
@@ -45,8 +44,9 @@ async def test_prometheus_sees_progress_state_and_node_events_and_that_an_image_
     assert "Server is ready" in log
 
 
-async def test_the_queries_of_the_readme_are_answered(tmp_path: Path) -> None:
-    _of_upgrades, alert, queries = re.findall(r"```promql\n(.*?)```", README.read_text(), re.DOTALL)
+async def test_the_documented_queries_are_answered(tmp_path: Path) -> None:
+    pages = page("how-to/annotate-and-acknowledge.md") + page("how-to/query.md")
+    alert, queries = re.findall(r"```promql\n(.*?)```", pages, re.DOTALL)
     async with (
         Simulator.of("fleet", speed=0.0) as simulator,
         watching(simulator, tmp_path, tokens=TOKENS) as daemon,

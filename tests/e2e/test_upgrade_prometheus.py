@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from monitor.daemon.app import Daemon
 from monitor.simulator import SCENARIOS, ControllerSpec, GroupSpec, UpgradeSpec
 from tests.support.daemons import polled, scrape
+from tests.support.documentation import page
 from tests.support.nights import Moment, upgrade_night
 from tests.support.programs import eventually, output_of, program
 from tests.support.prometheus import Prometheus, Sample, prometheus_on, scraped
 
-README = Path(__file__).parents[2] / "README.md"
 NIGHT: Sequence[Moment] = ("checks", "controllers", "away", "unready", "back", "groups", "first_group", "done")
 SUSPENDED: Sequence[Moment] = ("controllers", "away", "groups", "suspended", "all_groups", "done")
 SEEN: Sequence[tuple[Moment, str, str]] = (
@@ -131,8 +131,8 @@ async def test_an_image_and_its_upgrade_are_found_from_each_other(tmp_path: Path
         assert {each["kind"] for each, _ in await prometheus.query(now_current)} == {"controller", "se_group"}
 
 
-async def test_the_annotation_queries_of_the_readme_show_an_upgrade(tmp_path: Path) -> None:
-    shown, changed = re.findall(r"```promql\n(.*?)```", README.read_text(), re.DOTALL)[0].split("\n\n")
+async def test_the_documented_annotation_queries_show_an_upgrade(tmp_path: Path) -> None:
+    shown, changed = re.findall(r"```promql\n(.*?)```", page("how-to/dashboards.md"), re.DOTALL)[0].split("\n\n")
     async with upgrade_night(tmp_path) as (daemon, night), prometheus_on(daemon, tmp_path) as prometheus:
         await scraped(daemon, 2)
         assert await prometheus.query(shown) == await prometheus.query(changed) == []

@@ -1,4 +1,4 @@
-"""The script of the README for a whole night, from the upload to the report, however the upgrade ends."""
+"""The script of the documentation for a whole night, from the upload to the report, however the upgrade ends."""
 
 import asyncio
 import os
@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from monitor.simulator import CheckSpec, ControllerSpec, GroupSpec, Simulator, UpgradeSpec, UploadSpec
 from tests.support.daemons import until, watching
+from tests.support.documentation import page
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.nights import START, Night, polled_anew
 
@@ -28,9 +29,8 @@ ROLLED_BACK = replace(UPGRADE, outcome="controller_failed")
 NEVER_BACK = replace(UPGRADE, outcome="never_back")
 
 
-def readme_script() -> str:
-    section = (ROOT / "README.md").read_text().split("\n### Script a whole night\n", 1)[1]
-    return re.split(r"^```(?:bash\n)?", section, maxsplit=2, flags=re.MULTILINE)[1]
+def documented_script() -> str:
+    return re.split(r"^```(?:bash\n)?", page("how-to/script-a-whole-night.md"), maxsplit=2, flags=re.MULTILINE)[1]
 
 
 @asynccontextmanager
@@ -98,7 +98,7 @@ async def test_the_script_upgrades_and_reports(
     tmp_path: Path, spec: ControllerSpec, upgrade: UpgradeSpec, expected: tuple[int, str, str]
 ) -> None:
     status, error, report = expected
-    async with begun(tmp_path, spec, upgrade, readme_script()) as (script, night):
+    async with begun(tmp_path, spec, upgrade, documented_script()) as (script, night):
         await goes_on(script)
         await prints(script, "pre-checks")
         await night.advance(300.0)
@@ -110,8 +110,8 @@ async def test_the_script_upgrades_and_reports(
 
 
 async def test_the_script_ends_when_its_time_is_over_while_the_controllers_never_return(tmp_path: Path) -> None:
-    hasty = readme_script().replace("--timeout 6h", "--timeout 1s")
-    assert hasty != readme_script()
+    hasty = documented_script().replace("--timeout 6h", "--timeout 1s")
+    assert hasty != documented_script()
     async with begun(tmp_path, GOOD, NEVER_BACK, hasty) as (script, night):
         await night.go_to("away", after_s=30.0)
         await goes_on(script)

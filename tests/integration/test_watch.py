@@ -1,4 +1,4 @@
-"""``watch`` against a daemon that runs, restarts, rejects or does not exist; and the script of the README."""
+"""``watch`` against a daemon that runs, restarts, rejects or does not exist; and the documented script."""
 
 import asyncio
 import json
@@ -19,6 +19,7 @@ from monitor.cli import main
 from monitor.daemon.app import Daemon
 from monitor.simulator import ControllerSpec, SimulatedController, Simulator, UploadSpec
 from tests.support.daemons import UNHURRIED, until, watching
+from tests.support.documentation import page
 from tests.support.limits import WAIT_TIMEOUT_S
 from tests.support.operators import EVE, TOKENS
 
@@ -351,22 +352,19 @@ async def test_an_outage_of_a_controller_and_its_end_are_printed(tmp_path: Path)
         await cli.prints("dc1: polled again")
 
 
-# -- the script of the README
+# -- the documented script
 
 
-def readme_script() -> str:
-    """Return the script of the README."""
-    readme = (ROOT / "README.md").read_text()
-    section = readme.split("\n### Wait for an upload in a script\n", 1)[1]
-    return re.split(r"^```(?:bash\n)?", section, maxsplit=2, flags=re.MULTILINE)[1]
+def documented_script() -> str:
+    return re.split(r"^```(?:bash\n)?", page("how-to/wait-for-an-upload.md"), maxsplit=2, flags=re.MULTILINE)[1]
 
 
 @asynccontextmanager
 async def scripted(setup: Setup, image: str, *, limit: str) -> AsyncIterator[Running]:
-    """Run the script of the README with the command of this installation."""
+    """Run the documented script with the command of this installation."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     variables = {"PATH": path, "AVI_UPGRADE_MONITOR_URL": setup.url, "IMAGE": image, "TIMEOUT": limit}
-    async with started("bash", "-c", readme_script(), **variables) as cli:
+    async with started("bash", "-c", documented_script(), **variables) as cli:
         yield cli
 
 

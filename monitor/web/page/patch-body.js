@@ -4,7 +4,7 @@
 /** @typedef {{name: string, kind: "text"} | {name: string, kind: "json"} | ChoiceField} Field */
 
 /**
- * The fields of an image that can be adjusted, and how they are entered. Source: README, "Adjust an image".
+ * The fields of an image that can be adjusted, and how they are entered. Source: docs/how-to/adjust-an-image.md.
  * @type {Field[]}
  */
 export const FIELDS = [

@@ -4,8 +4,7 @@ Pieces of events that are compressed once, and sent to many readers. Pure.
 Each compressed piece is a sequence of whole deflate blocks that refer to nothing outside the piece. So pieces in any
 order between one gzip header and one trailer are one valid gzip stream (RFC 1951, RFC 1952).
 
-Several gzip members in a row would be valid, too, but curl and Chromium silently stop after the first (README,
-«Why it is so», decision 3).
+Several gzip members in a row would be valid, too, but curl and Chromium silently stop after the first (decision 3).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The README is true: its tables name what there is, its config loads, its commands exist."""
+"""The documentation is true: its tables name what there is, its config loads, its commands exist."""
 
 import ast
 import json
@@ -33,29 +33,20 @@ from monitor.web.problems import PROBLEM_KINDS
 from monitor.web.routes import ROUTES
 from monitor.web.stream import event_stream
 from monitor.web.stream import messages as live
+from tests.support.documentation import DOCUMENTATION, README, ROOT, page
 from tests.support.rules import alerts, rules
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
 
-
-def section(heading: str) -> str:
-    """The text under a heading, to the next of the same or a higher level."""
-    level = heading.index(" ")
-    after = README.split(f"\n{heading}\n", 1)[1]
-    return re.split(rf"\n#{{1,{level}}} ", after, maxsplit=1)[0]
-
-
-def rows(heading: str) -> list[list[str]]:
-    """The cells of the tables under a heading, without their head lines."""
-    lines = [line for line in section(heading).splitlines() if line.startswith("| ")]
+def rows(path: str) -> list[list[str]]:
+    """The cells of the tables of a page of docs, without their head lines."""
+    lines = [line for line in page(path).splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
     return [row for row in cells if row[0].startswith("`") or "`" in row[0]]
 
 
 def blocks(language: str) -> list[str]:
     """The code of this language."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", DOCUMENTATION, re.MULTILINE | re.DOTALL)
     return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
 
 
@@ -63,8 +54,10 @@ def code(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-PATCH_BODIES = [code(row[0])[0] for row in rows("### PATCH") if row[0].startswith("`{")]
-PATCH_BODIES += re.findall(r"curl -X PATCH .*?-d '(.*?)'", README, re.DOTALL)
+LINKING = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+LINKING += [path for folder in ("docs", "deploy") for path in sorted((ROOT / folder).rglob("*.md"))]
+PATCH_BODIES = [code(row[0])[0] for row in rows("reference/patch.md") if row[0].startswith("`{")]
+PATCH_BODIES += re.findall(r"curl -X PATCH .*?-d '(.*?)'", DOCUMENTATION, re.DOTALL)
 
 
 def test_every_family_stands_in_the_table_as_it_is_and_no_other() -> None:
@@ -77,7 +70,7 @@ def test_every_family_stands_in_the_table_as_it_is_and_no_other() -> None:
         ]
         for family in FAMILIES
     ]
-    assert rows("### Metrics of images and controllers") == expected
+    assert rows("reference/metrics.md") == expected
 
 
 def test_the_daemons_own_families_stand_in_the_table_with_their_types_and_labels() -> None:
@@ -85,7 +78,7 @@ def test_the_daemons_own_families_stand_in_the_table_with_their_types_and_labels
     own.requested("/metrics", "GET", 200, 0.1, "my-1")
     ours = [family for family in own.registry.collect() if family.name.startswith("avi_upgrade_monitor_")]
     expected = {_name(family): (family.type, _labels(family)) for family in ours}
-    table = {code(row[0])[0]: (row[1], set(code(row[2]))) for row in rows("### Metrics of the daemon itself")}
+    table = {code(row[0])[0]: (row[1], set(code(row[2]))) for row in rows("reference/daemon-metrics.md")}
     assert table == expected
 
 
@@ -100,12 +93,12 @@ def _labels(family: Metric) -> set[str]:
 
 def test_every_metric_named_anywhere_exists() -> None:
     known = {family.name for family in FAMILIES} | {_name(family) for family in SelfMetrics().registry.collect()}
-    named = set(re.findall(r"\bavi_(?:image|controller|upgrade_monitor)_\w+", README))
+    named = set(re.findall(r"\bavi_(?:image|controller|upgrade_monitor)_\w+", DOCUMENTATION))
     assert named - known == set()
 
 
 def test_every_config_key_stands_in_the_table_with_its_default_and_no_other() -> None:
-    table = {code(row[0])[0]: code(row[1])[:1] for row in rows("### Configuration")}
+    table = {code(row[0])[0]: code(row[1])[:1] for row in rows("reference/configuration.md")}
     expected = {path: default for path, default in keys(schema()) if path != "controllers"}
     assert table.keys() == expected.keys()
     stated = {path: [default] for path, default in expected.items() if default is not None}
@@ -113,9 +106,9 @@ def test_every_config_key_stands_in_the_table_with_its_default_and_no_other() ->
 
 
 def test_the_table_says_which_keys_change_with_a_restart_only() -> None:
-    stated = {code(row[0])[0] for row in rows("### Configuration") if "changes with a restart only" in row[-1]}
+    stated = {code(row[0])[0] for row in rows("reference/configuration.md") if "changes with a restart only" in row[-1]}
     assert stated == {key.path for key in keys_of(Settings) if key.reload == "restart"}
-    assert all(f"`{key}`" in section("### Change the configuration of a running daemon") for key in stated)
+    assert all(f"`{key}`" in page("how-to/change-the-configuration.md") for key in stated)
 
 
 def keys(whole: Mapping[str, object]) -> Iterator[tuple[str, str | None]]:
@@ -144,53 +137,53 @@ def _written(default: object) -> str | None:
 
 
 def test_every_route_stands_in_the_table_and_no_other() -> None:
-    table = [(code(row[0])[0], row[1].strip("`")) for row in rows("### Routes")]
+    table = [(code(row[0])[0], row[1].strip("`")) for row in rows("reference/routes.md")]
     assert table == [(f"{route.method} {route.path}", route.scope) for route in ROUTES]
 
 
 def test_every_scope_stands_in_the_table_and_no_other() -> None:
-    assert [code(row[0])[0] for row in rows("### Scopes")] == list(get_args(Scope))
+    assert [code(row[0])[0] for row in rows("reference/scopes.md")] == list(get_args(Scope))
 
 
 def test_every_problem_stands_in_the_table_with_its_status_and_no_other() -> None:
-    table = {code(row[0])[0]: int(row[1]) for row in rows("### Problem types")}
+    table = {code(row[0])[0]: int(row[1]) for row in rows("reference/problem-types.md")}
     assert table == {kind: status for kind, (status, _) in PROBLEM_KINDS.items()}
 
 
 def test_the_adjustable_fields_and_the_limits_are_as_the_code_has_them() -> None:
-    (stated,) = re.findall(r"The fields that can be changed are (.*?);", section("### PATCH"), re.DOTALL)
+    (stated,) = re.findall(r"The fields that can be changed are (.*?);", page("reference/patch.md"), re.DOTALL)
     assert code(stated) == list(ADJUSTABLE)
-    assert f"at most {MAX_ANNOTATIONS} an image" in section("### PATCH")
-    assert f"at most {MAX_BODY_BYTES // 1024} KiB" in section("### PATCH")
-    assert all(f"`{media_type}`" in section("### PATCH") for media_type in MEDIA_TYPES)
+    assert f"at most {MAX_ANNOTATIONS} an image" in page("reference/patch.md")
+    assert f"at most {MAX_BODY_BYTES // 1024} KiB" in page("reference/patch.md")
+    assert all(f"`{media_type}`" in page("reference/patch.md") for media_type in MEDIA_TYPES)
 
 
 def test_every_alert_stands_in_the_table_with_its_severity_and_no_other() -> None:
-    table = [(code(row[0])[0], row[1]) for row in rows("### Alerts") if len(row) == 3]
+    table = [(code(row[0])[0], row[1]) for row in rows("reference/alerts.md") if len(row) == 3]
     assert table == [(name, alert["labels"]["severity"]) for name, alert in alerts().items()]
 
 
 def test_every_recording_rule_stands_in_the_table_and_no_other() -> None:
-    table = [code(row[0])[0] for row in rows("### Alerts") if len(row) == 2]
+    table = [code(row[0])[0] for row in rows("reference/alerts.md") if len(row) == 2]
     assert table == [rule["record"] for rule in rules() if "record" in rule]
 
 
 def test_the_limits_of_the_stream_and_of_estimates_are_as_the_code_has_them() -> None:
-    stream = section("### Events")
+    stream = page("reference/events.md")
     limits = Limits()
     assert f"within {event_stream.FLUSH_INTERVAL_S:g} s" in stream
     assert f"({limits.max_buffered_events:,} changes or {event_stream.MAX_BUFFERED_BYTES >> 20} MiB)" in stream
     assert f"Every {limits.heartbeat_s:.0f} s without" in stream
     assert f"does not read for {limits.event_write_timeout_s:.0f} s" in stream
     assert f"At most {limits.max_readers:,} readers may be connected, and at most {limits.max_readers // 4}" in stream
-    estimates = section("### Estimates")
+    estimates = page("explanation/estimates.md")
     assert f"once {eta._MIN_SEEN:.0%}".replace("%", " %") in estimates
     assert (upload_history.MAX_UPLOADS, "the last five" in estimates) == (5, True)
     assert (eta._PRIOR_WEIGHT, "a tenth of this upload" in estimates) == (0.1, True)
 
 
 def test_the_limits_of_the_web_server_are_as_the_code_has_them() -> None:
-    limits, stated = Limits(), section("### Limits of the web server")
+    limits, stated = Limits(), page("reference/web-server-limits.md")
     assert f"{limits.max_connections:,}, and at most half" in stated
     for name, seconds in {
         "a header": limits.header_timeout_s,
@@ -199,7 +192,7 @@ def test_the_limits_of_the_web_server_are_as_the_code_has_them() -> None:
     }.items():
         assert f"| {name} | {seconds:.0f} s" in stated
     assert f"| a body | {MAX_BODY_BYTES // 1024} KiB, {limits.body_timeout_s:.0f} s |" in stated
-    assert f"{limits.max_changes} changes at once" in section("### Scopes")
+    assert f"{limits.max_changes} changes at once" in page("reference/scopes.md")
 
 
 def test_the_events_that_are_shown_have_the_members_that_there_are() -> None:
@@ -226,7 +219,7 @@ def test_bodies_are_shown_in_every_form() -> None:
 
 
 def test_every_command_stands_in_the_table_with_all_its_options() -> None:
-    table = {code(row[0])[0]: set(code(row[1])) for row in rows("### Commands")}
+    table = {code(row[0])[0]: set(code(row[1])) for row in rows("reference/commands.md")}
     assert table == {name: options(command) for name, command in commands(main, "avi-upgrade-monitor")}
 
 
@@ -256,12 +249,12 @@ def options(command: click.Command) -> set[str]:
 
 
 def test_every_reason_of_a_failed_poll_has_its_remedy() -> None:
-    table = [code(row[0])[0] for row in rows("### Troubleshooting")]
+    table = [code(row[0])[0] for row in rows("troubleshooting.md")]
     assert table[: len(get_args(Reason))] == list(get_args(Reason))
 
 
 def test_every_log_event_stands_in_the_table_and_no_other() -> None:
-    table = {event for row in rows("### Log events") for event in code(row[0])}
+    table = {event for row in rows("reference/log-events.md") for event in code(row[0])}
     assert table == set(logged())
 
 
@@ -303,7 +296,7 @@ def test_the_scrape_config_is_yaml_for_the_default_address() -> None:
 
 @pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "docs", "deploy"])
 def test_the_documentation_names_the_actor(path: str) -> None:
-    pages = [page for page in (ROOT / path, *(ROOT / path).rglob("*")) if page.is_file()]
+    pages = [page for page in (ROOT / path, *(ROOT / path).rglob("*")) if page.is_file() and page.suffix != ".png"]
     found = {page: re.findall(r"(?i)\b(?:who|any|some|every|no)(?:ever|body)\b", page.read_text()) for page in pages}
     assert {page: words for page, words in found.items() if words} == {}
 
@@ -328,6 +321,27 @@ def test_the_first_two_commands_are_all_the_set_up() -> None:
 
 
 def test_decisions_that_the_code_points_to_exist() -> None:
-    numbers = re.findall(r"^(\d+)\. \*\*", section("## Why it is so"), re.MULTILINE)
+    numbers = {int(path.name[:4]) for path in (ROOT / "docs/decisions").glob("*.md")}
     source = "".join(path.read_text() for path in (ROOT / "monitor").rglob("*.py"))
-    assert set(re.findall(r"decision (\d+)", source)) <= set(numbers)
+    assert set(map(int, re.findall(r"decision (\d+)", source))) <= numbers
+
+
+@pytest.mark.parametrize("path", LINKING, ids=[str(path.relative_to(ROOT)) for path in LINKING])
+def test_every_link_leads_to_a_file_and_a_heading_that_exist(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)(?:#([\w-]+))?\)", path.read_text())
+    for target, anchor in links:
+        to = path.parent / target
+        assert to.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)", to.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    linked = set(re.findall(r"\]\(([^)#]+)\)", page("README.md")))
+    pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    assert pages - {"README.md"} == linked
+
+
+def test_the_readme_can_be_read_in_five_minutes() -> None:
+    assert len(README.split()) <= 1500
