@@ -29,8 +29,8 @@ def all_upgrade_requests(controller: SimulatedController) -> int:
 
 
 async def without_what_runs(daemon: Daemon, **headers: str) -> list[str]:
-    """The lines of a scrape; of those that are not about images, without the value, which is of this process."""
-    lines = (await scrape(daemon, **headers)).splitlines()
+    """The lines of a scrape; of those that are not about images, without value and exemplar, of this process."""
+    lines = [line.partition(" # {")[0] for line in (await scrape(daemon, **headers)).splitlines()]
     return [line if line.startswith(("#", *OF_IMAGES)) else line.rpartition(" ")[0] for line in lines]
 
 

@@ -160,7 +160,10 @@ async def test_controllers_that_hang_after_two_failures_do_not_delay_the_healthy
             tasks.create_task(quick_poller(name, source, fleet, limiter).run(), name=name)
             for name, source in every.items()
         ]
-        await wait_until(fleet, lambda entry: entry.session.polls >= 50)
+        await wait_until(
+            fleet,
+            lambda entry: entry.session.polls >= 50 and all(fleet.entries[name].session.polls >= 2 for name in sources),
+        )
         for loop in loops:
             loop.cancel()
     assert {entry.session.polls for name, entry in fleet.entries.items() if name in sources} == {2}
