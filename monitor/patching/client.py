@@ -5,14 +5,14 @@ meanwhile.
 Owns the count; sends what `Client` sends, in the same way.
 """
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from monitor.avi.client import Client
 from monitor.avi.errors import Reply
 from monitor.model.errors import PatchProblem
+from monitor.patching.in_flight import InFlight
 
 PATCH_TIMEOUT_FACTOR: Final = 5
 """
@@ -29,18 +29,20 @@ class InFlightClient(Client):
     task in `wait_idle` wakes up later and sees the next one.
     """
 
-    _in_flight = 0
     _refusing = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  the signature is Client's
+        super().__init__(*args, **options)
+        self._in_flight = InFlight()
 
     @property
     def busy(self) -> bool:
         """Whether a request of a PATCH is in flight."""
-        return self._in_flight > 0
+        return bool(self._in_flight)
 
     async def wait_idle(self) -> None:
         """Wait until no PATCH is in flight."""
-        while self._in_flight:
-            await self._idle.wait()
+        await self._in_flight.wait_idle()
 
     def refuse_new(self) -> None:
         """Start no more requests for PATCHes: the session is about to end."""
@@ -61,12 +63,5 @@ class InFlightClient(Client):
         if self._refusing:
             detail = "nothing was changed: a reload has just changed the settings of the controller; retry"
             raise PatchProblem("controller-busy", detail, headers={"Retry-After": "1"})
-        if not self._in_flight:
-            self._idle = asyncio.Event()
-        self._in_flight += 1
-        try:
+        with self._in_flight.counting():
             yield
-        finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()

@@ -6,8 +6,8 @@ with the message of the database. Knows no table but the one that says who the w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from monitor.model.errors import CommitUnknown, DatabaseTaken, FilesLost, StoreError
+from monitor.patching.in_flight import InFlight
 from monitor.store import engines, writer_row
 from monitor.store.engines import ConnectionRenewal, LogIn
 from monitor.store.files import DatabaseFiles
@@ -68,8 +69,7 @@ class Database(DatabaseStatus):
         self._files = DatabaseFiles(self._path) if self._path else None
         self._keeper: LogKeeper | None = None
         self._writer = asyncio.Lock()
-        self._in_flight = 0
-        self._idle = asyncio.Event()
+        self._in_flight = InFlight()
         self._taken = False
         """Whether another daemon had the lock when it was asked for last."""
         self._term = 0
@@ -132,8 +132,7 @@ class Database(DatabaseStatus):
         Raises: StoreError while it cannot be saved; then all stays open.
         """
         if self._files and self._files.lost():
-            while self._in_flight:
-                await self._idle.wait()
+            await self._in_flight.wait_idle()
             if self._keeper and not self._files.database_lost:
                 await self._keeper.save()
             self._files.remove_mismatched()
@@ -152,8 +151,7 @@ class Database(DatabaseStatus):
     async def _disconnect(self) -> None:
         """Close all connections to a file: SQLite lets those that remain share what they know of the log."""
         if self._files and self._keeper and self._engine:
-            while self._in_flight:
-                await self._idle.wait()
+            await self._in_flight.wait_idle()
             await self._keeper.close()
             await self._engine.dispose()
             self._files.forget()
@@ -180,7 +178,7 @@ class Database(DatabaseStatus):
             raise type(self.error)(self.cause)
         committing = False
         try:
-            with self._counting():
+            with self._in_flight.counting():
                 async with (
                     time_limit(self.transaction_timeout_s if limited else None),
                     self._writer if writes and self._is_sqlite else nullcontext(),
@@ -235,17 +233,6 @@ class Database(DatabaseStatus):
             raise self.mark_down(StoreError(lost))
         if not self.is_open:
             raise type(self.error)(self.cause)
-
-    @contextmanager
-    def _counting(self) -> Iterator[None]:
-        self._in_flight += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
 
     def mark_down(self, error: Exception) -> StoreError:
         """As `DatabaseStatus` does; later transactions use new connections."""

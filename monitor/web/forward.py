@@ -8,8 +8,8 @@ Knows nothing of what is changed.
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 import aiohttp
@@ -18,6 +18,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from monitor.config.values import is_loopback
+from monitor.patching.in_flight import InFlight
 from monitor.web.problems import Problem
 
 REACH_TIMEOUT_S: Final = 5.0
@@ -52,9 +53,7 @@ class Forwarder:
         self._writer_url = writer_url
         self._timeout_s = timeout_s
         self._changed = changed
-        self._in_flight = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._in_flight = InFlight()
         self._closing = False
 
     async def pass_on(self, request: web.Request, body: bytes, request_id: str) -> web.Response:
@@ -70,7 +69,9 @@ class Forwarder:
             raise _not_writer(url, "it has not said where it is: start it with --advertise-url")
         if request.secure and not _keeps_secrets(URL(url)):
             raise _not_writer(url, "a request that came by TLS is not passed on without it")
-        with self._counting():
+        if self._closing:
+            raise Problem("shutting-down", "nothing was changed: the daemon is shutting down", headers=_RETRY)
+        with self._in_flight.counting():
             status, headers, content = await self._send(request, body, request_id, url)
             if status == web.HTTPOk.status_code:
                 await self._changed(content)
@@ -81,7 +82,7 @@ class Forwarder:
         self._closing = True
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
+                await self._in_flight.wait_idle()
 
     async def _send(
         self, request: web.Request, body: bytes, request_id: str, url: str
@@ -106,19 +107,6 @@ class Forwarder:
                 what = f"the change was passed on to the daemon at {url}, and no complete response came"
                 detail = f"{what} ({_cause(error)}); read the object again to see whether it was changed"
                 raise Problem("outcome-unknown", detail) from error
-
-    @contextmanager
-    def _counting(self) -> Iterator[None]:
-        if self._closing:
-            raise Problem("shutting-down", "nothing was changed: the daemon is shutting down", headers=_RETRY)
-        self._in_flight += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
 
 
 def _selected(headers: CIMultiDictProxy[str], names: Iterable[str]) -> CIMultiDict[str]:
